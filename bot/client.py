@@ -20,7 +20,7 @@ from roas.configuration.settings import Settings
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness
-from roas.ui.discord_connection import DiscordConnection
+from roas.ui.gateway import DiscordConnection
 
 log = get_logger(__name__)
 EXIT_OK = 0

@@ -26,7 +26,7 @@ from roas.signals import stop_signals
 from roas.stack.client import engine_address
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.machine.socket_mount import is_socket_stale
-from roas.ui.standby_gate import StandbyGate
+from roas.ui.gateway import StandbyGate
 from roas.version import __version__
 
 # From glibc's malloc.h.

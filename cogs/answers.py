@@ -13,7 +13,7 @@ from roas.log import get_logger
 from roas.models.change import new_id
 from roas.ui.command_names import drawing_found_as, embeds_found_as, found_as
 from roas.ui.drawing import Drawing
-from roas.ui.embeds.errors import draw_error, draw_unexpected
+from roas.ui.embeds.outcome import draw_error, draw_unexpected
 from roas.ui.secrets import Redact, hidden_drawing, hidden_embeds, hidden_text
 from roas.ui.translation import using_locale
 

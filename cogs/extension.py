@@ -27,9 +27,8 @@ from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness
-from roas.ui.discord_connection import DiscordConnection
+from roas.ui.gateway import DiscordConnection, StandbyGate
 from roas.ui.notifications.notifier import LIVE
-from roas.ui.standby_gate import StandbyGate
 
 log = get_logger(__name__)
 

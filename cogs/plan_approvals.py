@@ -36,7 +36,7 @@ from roas.state.approvals import is_expired, with_expiry
 from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import clip, one_line
 from roas.ui.embeds.plan import describe_outcome
-from roas.ui.notifications.deployment_notifier import PREFIX
+from roas.ui.notifications.deployment_notifier import PLAN_SUBJECTS
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.notifier import APPROVAL
 from roas.ui.secrets import without_secrets
@@ -85,7 +85,7 @@ class PlanApprovals:
         plan = plan.with_warnings(*await self._application.candidates.warnings_of(request))
         if request.kind is DeploymentKind.HOTFIX:
             refuse_ungranted(request, plan, has_approvers=bool(self._rules.approvers))
-        now, plan_id = datetime.now(UTC), new_id(PREFIX.rstrip("-"))
+        now, plan_id = datetime.now(UTC), new_id(PLAN_SUBJECTS.rstrip("-"))
         target = plan.to_release if request.kind is DeploymentKind.ROLLBACK else request.target_release
         request = replace(
             request, plan_digest=plan.digest, interaction_id=plan_id, target_release=target, approved_by=None

@@ -27,8 +27,8 @@ from roas.messages.message import joined, said
 from roas.models.ownership import JournalLoss
 from roas.redaction import hide
 from roas.ui.drawing import CONTENT, Drawing, clip, marked_up
+from roas.ui.gateway import StandbyGate
 from roas.ui.notifications.ops_channel import MessageRefusedError, OpsChannel, PostError
-from roas.ui.standby_gate import StandbyGate
 from roas.ui.translation import _, using_locale
 
 log = get_logger(__name__)

@@ -1,28 +1,45 @@
-"""Define the command line: one command a file."""
+"""Define the command line."""
 
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
+from pydantic import ValidationError
+from typer.core import TyperGroup
 
-from roas.cli.compose import compose
 from roas.cli.config import configuration
+from roas.cli.control import cancel, lock, resume, unlock
 from roas.cli.deploy import deploy, hotfix, rollback
-from roas.cli.doctor import doctor
-from roas.cli.events import events
-from roas.cli.history import history, releases
+from roas.cli.docker import compose, login
+from roas.cli.history import events, history, releases
 from roas.cli.init import init
-from roas.cli.lock import lock, unlock
-from roas.cli.login import login
 from roas.cli.remote import remote
 from roas.cli.restore import restore
-from roas.cli.run import run
-from roas.cli.status import status
-from roas.cli.under_way import cancel, resume
-from roas.cli.wrong_usage import Commands
+from roas.cli.running import run
+from roas.cli.status import doctor, status
+from roas.configuration.wrong_values import wrong_values
 from roas.terminals import outlive_terminals
 from roas.version import __version__
+
+
+class Commands(TyperGroup):
+    """Run the command that is named."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it. Raises typer.BadParameter."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _plain(error)
+            raise
+
+
+def _plain(error: typer.BadParameter) -> str:
+    if not isinstance(error.__cause__, ValidationError):
+        return error.message
+    return "; ".join(text for _, text in wrong_values(error.__cause__))
+
 
 HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
 

@@ -8,12 +8,11 @@ import typer
 from pydantic_core import to_jsonable_python
 
 from roas.cli.output import Terminal, add_row, make_table
-from roas.cli.running import ExitCode, become_owner, run_before_settings
-from roas.cli.session import Json
+from roas.cli.running import ExitCode, Json, become_owner, run_before_settings
 from roas.configuration.overview import misspelt, overview, schema_of
-from roas.configuration.place import Fault
 from roas.configuration.reading import Reading
 from roas.configuration.settings import Settings, load_settings, read_settings
+from roas.configuration.sources import Fault
 
 WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."
 WithoutDiscord = Annotated[bool, typer.Option("--without-discord", help=WITHOUT_DISCORD)]

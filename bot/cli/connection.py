@@ -11,7 +11,7 @@ from roas.api.client import ControlClient
 from roas.api.control_socket import SOCKET_NAME, serve
 from roas.api.documents import ControlUnavailableError
 from roas.app.application import Application, open_application
-from roas.cli.session import Session
+from roas.cli.running import Session
 from roas.concurrency import end_tasks, pause
 from roas.errors import InvalidRequestError, StateError
 from roas.leadership.leader_tasks import control_api

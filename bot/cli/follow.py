@@ -17,7 +17,7 @@ from rich.text import Text
 
 from roas.cli.connection import Connection
 from roas.cli.output import Terminal, printable
-from roas.cli.session import Session
+from roas.cli.running import Session
 from roas.concurrency import end_tasks
 from roas.errors import InternalFaultError, RoasError
 from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep

@@ -62,9 +62,6 @@ def discard(stream: IO[str]) -> None:
         os.close(null)
 
 
-# Below so many columns for each column of a table that does not fit, words would be broken every few letters.
-
-
 class Terminal:
     """Hold where a command writes: `out` is for results, `err` for everything else."""
 

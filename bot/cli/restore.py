@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from roas.cli.output import at
-from roas.cli.running import ExitCode, run_command
-from roas.cli.session import Json, Session
+from roas.cli.running import ExitCode, Json, Session, run_command
 from roas.errors import InvalidRequestError, StateError
 from roas.state.backups import Backup, Backups, DamagedCopyError, verify_in_use
 from roas.state.instance import INSTANCES, Instance

@@ -1,26 +1,105 @@
-"""Run a command between settings and exit code: as the owner of the state, with its log, every error printed once."""
+"""Run a command between settings and exit code, as the owner of the state, with every error printed once."""
 
 import asyncio
+import gc
 import io
 import os
 import pwd
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
+
+import typer
 
 from roas.api.documents import to_document
 from roas.api.system_user import current_user
 from roas.cli.output import Terminal, print_error
-from roas.cli.session import Session
+from roas.configuration.environments import environments
 from roas.configuration.settings import Settings, load_settings
-from roas.errors import InternalFaultError, RoasError, StateError
+from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
 from roas.log import configure_logging, get_logger
+from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, Outcome, PhaseStatus
+from roas.models.environment import Environment
 from roas.redaction import Redactor, hide_everywhere
+from roas.service import serve
+from roas.signals import ignore_stop_signals
+from roas.state.journal_place import folder_of_journal, has_journal
+from roas.state.manager import StateManager
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Run one command."""
+
+    settings: Settings = field(repr=False)
+    terminal: Terminal
+    user: Actor
+
+    @property
+    def state_dir(self) -> Path:
+        """Return the state folder as an absolute path."""
+        return self.settings.state_dir.expanduser().resolve()
+
+
+EnvironmentName = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Which environment, such as staging.")]
+AnyEnvironment = Annotated[
+    str | None, typer.Argument(metavar="[ENVIRONMENT]", help="Which environment; all of them if left out.")
+]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="What becomes VERSION in the compose file.")]
+Services = Annotated[
+    list[str] | None,
+    typer.Option("--service", metavar="SERVICE", help="Only this service; may be given several times."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; required where an environment needs approval.")]
+Grant = Annotated[
+    list[str] | None,
+    typer.Option("--grant", metavar="POWER", help="Give the stack a new power, as the plan names it; repeatable."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Confirm the request; required where an environment needs approval.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Let the running bot execute it, and do not wait.")]
+
+
+def find_environment(settings: Settings, name: str) -> Environment:
+    """Return an environment by name. Raises InvalidRequestError that names those there are."""
+    known = environments(settings)
+    if name not in known:
+        raise InvalidRequestError(f"There is no environment {name!r}.", hint=f"There are: {', '.join(known)}.")
+    return known[name]
+
+
+def wanted_environments(settings: Settings, name: str | None) -> tuple[Environment, ...]:
+    """Return the environment of a name, or all of them. Raises InvalidRequestError."""
+    return (find_environment(settings, name),) if name else tuple(environments(settings).values())
+
+
+@asynccontextmanager
+async def open_journal(session: Session, *, only_looks: bool = True) -> AsyncIterator[StateManager]:
+    """Open the journal, beside a bot that writes it; who `only_looks` makes none where there is none.
+
+    Raises StateError.
+    """
+    warn_of_first_use(session)
+    with folder_of_journal(session.state_dir, only_looks=only_looks) as folder:
+        async with StateManager(folder, instance_prefix="CLI") as state:
+            yield state
+
+
+def warn_of_first_use(session: Session) -> None:
+    """Say that nothing is known yet, to whoever only looks: perhaps these are not the settings of the bot."""
+    if not has_journal(session.state_dir):
+        text = f"warning: {session.state_dir} has no journal yet, so nothing is known of any deployment."
+        session.terminal.say(text, on_err=True)
+        hint = "Where a bot runs already, use its settings: the same STATE_DIR, .env and roas.toml."
+        session.terminal.say(f"→ {hint}", on_err=True)
+
 
 # From here on a deployment changes what runs.
 CHANGING_PHASES = (PhaseName.EXECUTION, PhaseName.ROLLBACK)
@@ -262,3 +341,22 @@ def _to_internal_error(error: Exception) -> RoasError:
         f"Unexpected internal error ({type(error).__name__}).",
         hint="Try again with LOG_LEVEL=DEBUG to see where, and report it.",
     )
+
+
+# A deployment leaves some 2,000 objects in circles, which only a look for them frees: until then they are megabytes. A
+# look at so many new ones takes half a millisecond; what outlives one is looked at again with every fifth.
+OBJECTS_BETWEEN_COLLECTIONS, LOOKS_BETWEEN_OLDER = 5_000, 5
+
+
+def run() -> None:
+    """Run the bot, as `roas` without a command does."""
+    run_command(_serve, is_bot=True)
+
+
+async def _serve(session: Session) -> int:
+    # What was imported stays for good: no look for cycles need go through it again.
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, LOOKS_BETWEEN_OLDER)
+    code = await serve(session.settings)
+    ignore_stop_signals()
+    return code

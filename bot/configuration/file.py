@@ -12,10 +12,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 
-from roas.configuration.place import Fault, Place, SettingPath, dotted, variable
+from roas.configuration.sources import ENVIRONMENTS, Fault, Place, SettingPath, dotted, variable
 from roas.redaction import is_credential
 
-ENVIRONMENTS = "environments"
 # What names a file that holds a secret, after the name of the secret.
 FILE_SUFFIX = "_file"
 BYTE_ORDER_MARK = "\ufeff"

@@ -11,9 +11,8 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings
 
 from roas.configuration.file import FILE_SUFFIX, TABLES, Key, keys_of, named_tables
-from roas.configuration.place import Fault, Place, SettingPath, variable
 from roas.configuration.reading import Reading
-from roas.configuration.sources import PREFIX
+from roas.configuration.sources import PREFIX, Fault, Place, SettingPath, variable
 from roas.redaction import HIDDEN, Redactor, is_credential
 
 DEFAULT = "default"

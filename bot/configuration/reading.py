@@ -9,15 +9,18 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from roas.configuration.file import FileSource, named_tables
-from roas.configuration.place import Fault, Place, SettingPath, variable
 from roas.configuration.sources import (
     PREFIX,
+    Fault,
+    Place,
     SecretFiles,
+    SettingPath,
     Source,
     VariableSource,
     gather,
     origin,
     says,
+    variable,
     variables,
 )
 from roas.configuration.wrong_values import LIST, TABLE, wrong_values

@@ -20,9 +20,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from roas.configuration.place import Fault, Place, variable
 from roas.configuration.reading import Reading, read
-from roas.configuration.sources import OF_THE_HOST, PREFIX, VariableSource
+from roas.configuration.sources import OF_THE_HOST, PREFIX, Fault, Place, VariableSource, variable
 from roas.errors import SettingsError
 from roas.log import get_logger
 from roas.models.candidate import SourceAction, SourceKind, SourceMode

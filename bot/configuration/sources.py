@@ -9,15 +9,55 @@ To add a source, give it to `gather` where it belongs.
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
-from roas.configuration.file import ENVIRONMENTS
-from roas.configuration.place import Fault, Place, SettingPath, variable
+# A setting, or a part of one, by the names of the model.
+SettingPath = tuple[str | int, ...]
 
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Identify the place of a value: `name` is the variable or the key; `file` is empty for the environment itself."""
+
+    name: str
+    file: str = ""
+
+    @property
+    def source(self) -> str:
+        """Return the file, or that it is a variable of the environment."""
+        return self.file or "environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Name one wrong setting."""
+
+    place: Place
+    message: str
+
+    def __str__(self) -> str:
+        """Write it on one line, the way compilers do."""
+        where = f"{self.place.source}: " if self.place.file else ""
+        name = f"{self.place.name}: " if self.place.name else ""
+        return f"{where}{name}{self.message}"
+
+
+def variable(path: SettingPath) -> str:
+    """Return the name of the variable that says a setting, such as `ENVIRONMENTS__DEV__FOLDER`."""
+    return "__".join(str(part) for part in path).upper()
+
+
+def dotted(path: SettingPath) -> str:
+    """Return the name of a key in the file, such as `environments.dev.folder`."""
+    return ".".join(str(part) for part in path)
+
+
+ENVIRONMENTS = "environments"
 JSON_WANTED = "is not JSON"
 PREFIX = "ROAS_"
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")

@@ -26,7 +26,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "bot/ui/notifications/ops_channel.py": "hidden_drawing",
             "cogs/answers.py": "hidden_embeds",
-            "cogs/proposal_buttons.py": "",  # a form, in fixed words
+            "cogs/buttons.py": "",  # a form, in fixed words
             "cogs/extension.py": "view=None",  # buttons are taken away, and nothing is said
         },
     ),
@@ -48,10 +48,9 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             "bot/cli/history.py": "add_row(",
             "bot/cli/remote.py": "",  # a new token, the only time that it is ever shown
             "bot/cli/config.py": "add_row(",
-            "bot/cli/doctor.py": "add_row(",
-            "bot/cli/execution.py": "add_row(",
-            "bot/terminals.py": "",  # fixed words, and what the kernel calls a full disk
             "bot/cli/status.py": "add_row(",
+            "bot/cli/deploy.py": "add_row(",
+            "bot/terminals.py": "",  # fixed words, and what the kernel calls a full disk
         },
     ),
     "log": (r"^logging\.getLogger$|^structlog\.get_logger$|^warnings\.warn$|^syslog\.", {"bot/log.py": "hide"}),

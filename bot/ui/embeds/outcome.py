@@ -1,4 +1,4 @@
-"""Draw how deployments ended: the outcome, a pause that waits for a decision, and the history."""
+"""Draw how deployments and commands ended: the outcome, a pause, the history, and a fault."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import discord
 
+from roas.errors import NotPermittedError, RoasError
 from roas.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
 from roas.models.rollout import Choice, Pause
 from roas.ui.drawing import (
+    BAD,
     CAREFUL,
     DESCRIPTION,
     FIELD_VALUE,
@@ -28,6 +30,7 @@ from roas.ui.drawing import (
 )
 from roas.ui.embeds.live import service_line
 from roas.ui.formatting import at, duration, ending, headline, outcome_text, person, release
+from roas.ui.secrets import Redact, without_secrets
 from roas.ui.translation import _, translate
 
 REPORT_PREVIEW = 600
@@ -282,3 +285,32 @@ def _entry(deployment: Deployment) -> str:
 def _approved(deployment: Deployment) -> str:
     approver = deployment.request.approved_by
     return _("approved by {person}", person=person(approver)) if approver is not None else ""
+
+
+def draw_error(error: RoasError, redact: Redact = str) -> list[discord.Embed]:
+    """Draw an error with its own message, without secrets."""
+    problem = without_secrets(error.problem(), redact)
+    refused = isinstance(error, NotPermittedError)
+    embed = discord.Embed(
+        title=_("⛔ You may not do this") if refused else _("⚠️ That did not work"),
+        description=marked_up(problem.message, DESCRIPTION // 2),
+        colour=CAREFUL if refused else BAD,
+    )
+    if problem.hint:
+        add_field(embed, _("What to do"), marked_up(problem.hint, FIELD_VALUE))
+    if problem.report.strip():
+        add_field(embed, _("Details"), code_block(problem.report, FIELD_VALUE))
+    return fit([embed])
+
+
+def draw_unexpected(incident: str) -> list[discord.Embed]:
+    """Draw an unexpected error; the log has the details under the same id."""
+    embed = discord.Embed(
+        title=_("💥 Internal error"),
+        description=_("Nothing more was done. The log has the details under `{incident}`.", incident=incident),
+        colour=BAD,
+    )
+    add_field(
+        embed, _("What to do"), _("Look at /status, then try again, or show the log to whoever operates this bot.")
+    )
+    return fit([embed])

@@ -1,7 +1,8 @@
-"""Post what becomes of a deployment: its plan that waits for an approval, its progress and its outcome."""
+"""Post what becomes of deployments: a proposal, a plan that waits for an approval, the progress and the outcome."""
 
 from statistics import median
 
+from roas.models.candidate import PROPOSAL_PREFIX, Candidate, CandidateState, SourceMode
 from roas.models.deployment import Deployment, Outcome
 from roas.models.plan import PlanRecord, PlanState
 from roas.state.approvals import is_expired, seconds_left
@@ -9,7 +10,8 @@ from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome, draw_pause
 from roas.ui.embeds.plan import draw_approval
-from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PAUSE, Notifier, Pace
+from roas.ui.embeds.proposal import draw_proposal
+from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PAUSE, PROPOSAL, Notifier, Pace
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.secrets import Redact, without_secrets
 
@@ -82,7 +84,7 @@ async def last_seconds(state: StateManager, deployment_kind: str, environment: s
     )
 
 
-PREFIX = "PLAN-"
+PLAN_SUBJECTS = "PLAN-"
 
 
 class ApprovalNotifier(Notifier):
@@ -135,3 +137,45 @@ class ApprovalNotifier(Notifier):
             expired = PlanState.EXPIRED
             _done, plan_record = await self._state.approvals.move(plan_record.id, expired, None, from_states=())
         return plan_record
+
+
+PROPOSAL_SUBJECTS = f"{PROPOSAL_PREFIX}-"
+# What comes of itself has a message where a person has to know, or to decide.
+TOLD = frozenset({CandidateState.PROPOSED, CandidateState.LATER, CandidateState.WAITING, CandidateState.REFUSED})
+# What is over before anybody was asked needs no message.
+QUIET = frozenset({CandidateState.HELD, CandidateState.UNCHANGED, CandidateState.SUPERSEDED})
+
+
+def has_message(candidate: Candidate) -> bool:
+    """Return whether a candidate is shown even where its proposal has no message yet."""
+    is_proposed = candidate.mode is SourceMode.PROPOSE and candidate.state not in QUIET
+    return is_proposed or candidate.state in TOLD
+
+
+class ProposalNotifier(Notifier):
+    """Keep one message for an environment and a source; a newer candidate takes the older one's place in it."""
+
+    def __init__(self, proposal: str, outbox: Outbox, pace: Pace, state: StateManager, redact: Redact) -> None:
+        super().__init__(proposal, outbox, pace)
+        self._state = state
+        self._redact = redact
+
+    async def _post_changes(self) -> bool:
+        candidates = await self._state.candidates.of_proposal(self.subject)
+        if not candidates:
+            return True
+        newest, *before = candidates
+        if not has_message(newest) and await self._state.posts.get(self.subject, PROPOSAL) is None:
+            return True  # whatever makes it worth a message wakes another notifier
+        started = newest.deployment_id
+        deployment = await self._state.deployments.get(started) if started else None
+        finished = not newest.is_open and (deployment is None or deployment.finished)
+        shown = without_secrets(newest, self._redact)
+        drawn = draw_proposal(shown, before, without_secrets(deployment, self._redact), await self._link(deployment))
+        first = candidates[-1].created_at
+        await self._deliver(PostRequest(self.subject, PROPOSAL, drawn, first, finished=finished))
+        return finished
+
+    async def _link(self, deployment: Deployment | None) -> str:
+        post = await self._state.posts.get(deployment.id, LIVE) if deployment is not None else None
+        return self.outbox.channel.link(post.message_id if post is not None else None)

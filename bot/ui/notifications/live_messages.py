@@ -27,12 +27,16 @@ from roas.models.events import (
 )
 from roas.state.manager import StateManager
 from roas.ui.notifications.alert_notifier import ALERTS, AlertNotifier
-from roas.ui.notifications.deployment_notifier import PREFIX as PLAN_PREFIX
-from roas.ui.notifications.deployment_notifier import ApprovalNotifier, DeploymentNotifier
+from roas.ui.notifications.deployment_notifier import (
+    PLAN_SUBJECTS,
+    PROPOSAL_SUBJECTS,
+    ApprovalNotifier,
+    DeploymentNotifier,
+    ProposalNotifier,
+    has_message,
+)
 from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PROPOSAL, Notifier, Pace
 from roas.ui.notifications.outbox import Outbox, Outboxes
-from roas.ui.notifications.proposal_notifier import PREFIX as PROPOSAL_PREFIX
-from roas.ui.notifications.proposal_notifier import ProposalNotifier, has_message
 from roas.ui.secrets import Redact
 
 log = get_logger(__name__)
@@ -124,9 +128,9 @@ class LiveMessages:
             return AlertNotifier(
                 subject, *parts, self._ping_roles.alert_role, is_ours=lambda name: self._outboxes.of(name) is outbox
             )
-        if subject.startswith(PLAN_PREFIX):
+        if subject.startswith(PLAN_SUBJECTS):
             return ApprovalNotifier(subject, *parts, self._ping_roles.approver_roles)
-        if subject.startswith(PROPOSAL_PREFIX):
+        if subject.startswith(PROPOSAL_SUBJECTS):
             return ProposalNotifier(subject, *parts)
         return DeploymentNotifier(subject, *parts)
 
@@ -145,7 +149,7 @@ class LiveMessages:
 
     async def known_link(self, subject: str, environment: str) -> str:
         """Return the address of a message that was posted before, or of the channel."""
-        post = await self._state.posts.get(subject, APPROVAL if subject.startswith(PLAN_PREFIX) else LIVE)
+        post = await self._state.posts.get(subject, APPROVAL if subject.startswith(PLAN_SUBJECTS) else LIVE)
         posted_in = self._outboxes.of_channel(post.channel_id) if post is not None else None
         if post is None or posted_in is None:
             return self._outboxes.of(environment).channel.link()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.cli.stack_survey import FoundStack, survey_stack
+from roas.cli.init import FoundStack, survey_stack
 from roas.configuration.settings import GivenSettings
 from roas.errors import InvalidRequestError
 from testbed.engine import manual_environment

@@ -211,7 +211,7 @@ async def test_bot_without_gateway_posts_over_rest(
 
 @pytest.mark.parametrize("lost", ["gateway", "rest", "rest limited"])
 async def test_connection_loss_and_return_noticed(living: Living, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-    monkeypatch.setattr("roas.ui.discord_connection.BLINK_SECONDS", 0.5)
+    monkeypatch.setattr("roas.ui.gateway.BLINK_SECONDS", 0.5)
     bot = await living.start()
     await until(lambda: bot.readiness().gateway_ready)
     if lost == "gateway":

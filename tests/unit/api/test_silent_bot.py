@@ -18,9 +18,9 @@ import pytest
 from roas.api.client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.api.documents import ControlUnavailableError
-from roas.cli import connection, execution
+from roas.cli import connection
 from roas.cli.connection import Connection
-from roas.cli.execution import UnansweredStartError, start_deployment
+from roas.cli.deploy import UnansweredStartError, start_deployment
 from roas.cli.follow import Interruption
 from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Outcome
 from roas.state.documents import to_json
@@ -214,7 +214,7 @@ class Said:
 
 
 async def test_start_that_is_not_answered_can_be_left(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "UNANSWERED_SECONDS", 0.05)
+    monkeypatch.setattr(sys.modules[start_deployment.__module__], "UNANSWERED_SECONDS", 0.05)
     said, wanted = Said(), asyncio.Queue[Interruption]()
     bot = HangingBot(state)
     async with bot, ControlClient(state.folder) as client, asyncio.timeout(SECONDS):

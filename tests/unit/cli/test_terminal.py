@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from roas.cli.execution import show_plan
+from roas.cli.deploy import show_plan
 from roas.cli.output import Terminal, describe
 from roas.models.deployment import Problem
 from roas.models.plan import Plan, ServiceAction, ServicePlan

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from roas.configuration.overview import misspelt
-from roas.configuration.place import Place
 from roas.configuration.settings import Settings, read_settings
+from roas.configuration.sources import Place
 
 ROOT = Path(__file__).resolve().parents[3]
 VARIABLE = re.compile(r"^#?([A-Z][A-Z0-9_]+)=", re.MULTILINE)

@@ -35,9 +35,8 @@ from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import draw_alert
-from roas.ui.embeds.errors import draw_error
 from roas.ui.embeds.live import draw_live
-from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.embeds.outcome import draw_error, draw_outcome
 from roas.ui.embeds.plan import draw_confirmation
 from roas.ui.translation import translate, using_locale, word
 from tests.unit.deploy.fake_engine import STARTING, UNHEALTHY

@@ -9,8 +9,8 @@ import discord
 import pytest
 from discord.http import Route
 
-from roas.ui import discord_connection
-from roas.ui.discord_connection import BLINK_SECONDS, STALE_SECONDS, DiscordConnection
+from roas.ui import gateway as discord_connection
+from roas.ui.gateway import BLINK_SECONDS, STALE_SECONDS, DiscordConnection
 
 READY = cast("discord.Client", SimpleNamespace(is_ready=lambda: True, ws=SimpleNamespace(open=True)))
 

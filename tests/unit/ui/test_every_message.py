@@ -36,9 +36,8 @@ from roas.models.rollout import Choice, Decision, Pause
 from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
-from roas.ui.embeds.errors import draw_error, draw_unexpected
 from roas.ui.embeds.live import draw_live
-from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome, draw_pause
+from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_pause, draw_unexpected
 from roas.ui.embeds.plan import draw_approval, draw_confirmation, draw_plan, draw_plan_message
 from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.embeds.status import draw_integration, draw_status

@@ -8,7 +8,7 @@ import pytest
 from discord.ext import commands
 
 from roas.leadership.leadership import Leadership
-from roas.ui.standby_gate import StandbyGate
+from roas.ui.gateway import StandbyGate
 from tests.unit.ui.story import until
 
 GUILD = {"id": "7", "name": "shop", "members": [], "channels": [], "roles": [{"id": "7", "name": "@everyone"}]}

@@ -7,9 +7,8 @@ from roas.messages.message import Message, said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep
 from roas.state.locks import LockHeldError
-from roas.ui.embeds.errors import draw_error
 from roas.ui.embeds.live import draw_live
-from roas.ui.embeds.outcome import draw_outcome
+from roas.ui.embeds.outcome import draw_error, draw_outcome
 from roas.ui.translation import _, command_text, command_word, translate, using_locale, word
 from tests.unit.ui.samples import a_deployment, a_lock, failed_deployment
 

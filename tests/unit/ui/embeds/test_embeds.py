@@ -23,9 +23,8 @@ from roas.models.health import Verdict
 from roas.models.plan import Plan
 from roas.state.locks import LockHeldError
 from roas.ui.drawing import BAD, CAREFUL, GOOD, QUIET, RUNNING, Drawing
-from roas.ui.embeds.errors import draw_error, draw_unexpected
 from roas.ui.embeds.live import can_be_cancelled, draw_live
-from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome
+from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_unexpected
 from roas.ui.embeds.plan import draw_plan, draw_plan_text
 from roas.ui.embeds.status import draw_status
 from roas.ui.secrets import without_secrets
