@@ -231,6 +231,25 @@ class ContainerConflictError(EngineError):
     transient = True
 
 
+class RepositoryError(RoasError):
+    """The repository of an environment's files does not have what the settings name, or git refuses it."""
+
+    key = "repository"
+
+
+class RepositoryUnavailableError(RepositoryError):
+    """The repository of an environment's files cannot be reached."""
+
+    key = "repository_unavailable"
+    transient = True
+
+
+class RefMovedError(RepositoryError):
+    """The ref names another commit than the one that was offered."""
+
+    key = "ref_moved"
+
+
 class RegistryUnavailableError(EngineError):
     """A registry answers with a fault of its own, or not at all."""
 

@@ -16,7 +16,7 @@ from roas.cogs.ops_cog import Interaction, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, cancel_refusal, permit, refusal
 from roas.cogs.plan_approvals import PlanApprovals
 from roas.cogs.planning import PlanningCog
-from roas.errors import ImageChangedError, InvalidRequestError
+from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord
@@ -224,7 +224,11 @@ class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
         permit(refusal(Action.DEPLOY, environment, asker, cog.rules))
         asked = cog.request(interaction, environment, DeploymentKind.DEPLOY)
         request = replace(request_for(candidate, actor_of(asker)), interaction_id=asked.interaction_id)
-        plan_record = await cog.plan_approvals.create_plan(request)
+        try:
+            plan_record = await cog.plan_approvals.create_plan(request)
+        except RefMovedError:
+            candidates.sweep_soon()
+            raise
         if candidate.plan is None or plan_record.plan.digest != candidate.plan.digest:
             await cog.plan_approvals.withdraw(plan_record.id, asker, actor_of(asker))
             await candidates.show_plan(candidate, plan_record.plan)

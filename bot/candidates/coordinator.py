@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from roas.backoff import SOON, Backoff
 from roas.candidates.credentials import source_actor
-from roas.concurrency import end_tasks, pause_in_step, wait_in_step
-from roas.errors import ImageChangedError, InvalidRequestError, RoasError
+from roas.concurrency import end_tasks, wait_in_step
+from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RoasError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.messages.message import said
@@ -82,17 +82,17 @@ class CandidateCoordinator:
         self._bus = bus
         self._environments = environments
         self._look: Look | None = None
-        self._sweep: Callable[[], Awaitable[None]] | None = None
-        self._sweeps: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
+        self._sweeps: tuple[Callable[[], Awaitable[None]], ...] = ()
+        self._sweeping: asyncio.Task[None] | None = None
+        self._news, self._due = asyncio.Event(), asyncio.Event()
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, tuple[Backoff, float]] = {}
         self._subscription: Subscription | None = None
         self._rounds: asyncio.Task[None] | None = None
 
-    def look_with(self, look: Look, sweep: Callable[[], Awaitable[None]]) -> None:
+    def look_with(self, look: Look, *sweeps: Callable[[], Awaitable[None]]) -> None:
         """Set what looks where deliveries point, and what looks every few minutes for what none told."""
-        self._look, self._sweep = look, sweep
+        self._look, self._sweeps = look, sweeps
 
     # ---- In any process ------------------------------------------------------------------------------------------
 
@@ -134,6 +134,10 @@ class CandidateCoordinator:
         """Note that the journal holds something new."""
         self._news.set()
 
+    def sweep_soon(self) -> None:
+        """Note that something has moved that no delivery told of."""
+        self._due.set()
+
     # ---- In the leader's -----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -141,12 +145,12 @@ class CandidateCoordinator:
         if self._rounds is None:
             self._subscription = self._bus.subscribe(DeploymentEvent, self._on_deployment, name="candidates")
             self._rounds = asyncio.create_task(self._run(), name="candidates")
-            self._sweeps = asyncio.create_task(self._run_sweeps(), name="sweeps for candidates")
+            self._sweeping = asyncio.create_task(self._run_sweeps(), name="sweeps for candidates")
 
     async def stop(self) -> None:
         """Stop; the next leader goes on by the journal."""
-        own = [task for task in (self._rounds, self._sweeps) if task is not None]
-        self._rounds = self._sweeps = None
+        own = [task for task in (self._rounds, self._sweeping) if task is not None]
+        self._rounds = self._sweeping = None
         if self._subscription is not None:
             await self._bus.unsubscribe(self._subscription)
             self._subscription = None
@@ -170,9 +174,11 @@ class CandidateCoordinator:
             await wait_in_step(self._news, POLL_SECONDS if self._workers or self._backoffs else REST_SECONDS)
 
     async def _run_sweeps(self) -> None:
-        while self._sweep is not None:
-            await self._guarded(self._sweep())
-            await pause_in_step(SWEEP_SECONDS)
+        while self._sweeps:
+            self._due.clear()
+            for sweep in self._sweeps:
+                await self._guarded(sweep())
+            await wait_in_step(self._due, SWEEP_SECONDS)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:
@@ -255,6 +261,8 @@ class CandidateCoordinator:
         except RoasError as error:
             if error.transient:
                 raise
+            if isinstance(error, RefMovedError):
+                self._due.set()
             await self._move(candidate, CandidateState.REFUSED, note=error.whole)
             return
         if not plan.changed:
@@ -389,10 +397,10 @@ class CandidateCoordinator:
             if moved is not None:
                 self._announce(moved)
 
-    async def running_commit(self, candidate: Candidate) -> str:
-        """Return the commit of what was last deployed of a candidate's source there; empty where none is known."""
-        for known in await self._state.candidates.of_environment(candidate.environment, limit=RECENT_CANDIDATES):
-            if known.source == candidate.source and known.id != candidate.id and known.deployment_id:
+    async def running_commit(self, source: str, environment: str) -> str:
+        """Return the commit of what was last deployed of a source there; empty where none is known."""
+        for known in await self._state.candidates.of_environment(environment, limit=RECENT_CANDIDATES):
+            if known.source == source and known.deployment_id:
                 deployment = await self._state.deployments.get(known.deployment_id)
                 if deployment is not None and deployment.outcome is Outcome.SUCCEEDED:
                     return known.origin.commit
@@ -503,4 +511,5 @@ def request_for(candidate: Candidate, actor: Actor) -> DeploymentRequest:
         version=candidate.version,
         services=candidate.services,
         reason=candidate.reason,
+        stack_commit=candidate.origin.stack_commit,
     )

@@ -1,6 +1,7 @@
-"""Look where a webhook points, and offer what is truly there."""
+"""Look where a webhook points, and at repositories of stacks every few minutes, and offer what is truly there."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,21 +9,23 @@ from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.registry import ImageName, RegistryClient
 from roas.candidates.statuses import Forge, ForgeError
 from roas.configuration.settings import SourceSettings
-from roas.errors import RegistryUnavailableError
+from roas.errors import RegistryUnavailableError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.candidate import Candidate, Delivery, Origin, SourceMode
+from roas.models.candidate import FORGES, Candidate, Delivery, Origin, SourceKind, SourceMode
+from roas.models.environment import Environment, Repository
+from roas.stack.resolution.repository import Repositories
 
 log = get_logger(__name__)
 FORGE_AWAY = (ForgeError, OSError, TimeoutError, ValueError)
 # An image may come after what announces its commit: it is built and pushed meanwhile.
 IMAGE_WITHIN = timedelta(minutes=15)
-REVISION_LABEL, VERSION_LABEL = "org.opencontainers.image.revision", "org.opencontainers.image.version"
 SHORT_SHA = 7
+WEB = "https://"
 
 
 class SourceLook:
-    """Ask the registry for what a delivery announces, and offer it to the environments of its source."""
+    """Ask registries, forges and repositories what there is, and offer it to the environments of a source."""
 
     def __init__(
         self,
@@ -30,30 +33,108 @@ class SourceLook:
         registry: RegistryClient,
         candidates: CandidateCoordinator,
         forges: Mapping[str, Forge],
+        environments: Mapping[str, Environment],
+        repositories: Repositories,
     ) -> None:
         self._forges = forges
         self._sources = sources
         self._registry = registry
         self._candidates = candidates
+        self._environments = environments
+        self._repositories = repositories
+        self._seen: dict[tuple[str, str], str] = {}
+        self._looking = asyncio.Lock()
 
     async def look(self, delivery: Delivery) -> str:
         """Offer what is there, and say what was. Raises RegistryUnavailableError while it may still come."""
-        source, pointed = self._sources.get(delivery.source), delivery.hint
+        source = self._sources.get(delivery.source)
         if source is None:
             return "The settings do not have this source any more."
-        images = (pointed["image"],) if "image" in pointed else source.images
-        version = pointed.get("tag") or commit_version(source, pointed)
+        names = [name for name, mode in source.environments.items() if mode is not SourceMode.OFF]
+        followed = {name: found for name in names if (found := self._repository(name)) is not None}
+        try:
+            offered = [await self._look_at_ref(delivery.source, name, found) for name, found in followed.items()]
+        except RegistryUnavailableError as error:
+            if datetime.now(UTC) - delivery.received_at < IMAGE_WITHIN:
+                raise
+            return error.message
+        notes = [f"{candidate.environment}: {candidate.id}" for candidate in offered if candidate is not None]
+        notes += ["The repository has nothing new."] if followed and not notes else []
+        if others := [name for name in names if name not in followed]:
+            notes.append(await self._look_at_images(delivery, source, others))
+        return ", ".join(notes) or "No environment takes it."
+
+    async def sweep(self) -> None:
+        """Look at the repositories of all environments that a source of a forge offers to."""
+        for source_name, source in self._sources.items():
+            for name, mode in source.environments.items():
+                repository = self._repository(name)
+                if repository is None or mode is SourceMode.OFF or source.kind not in FORGES | {SourceKind.GIT}:
+                    continue
+                try:
+                    await self._look_at_ref(source_name, name, repository)
+                except RoasError as error:
+                    log.warning("a repository could not be swept", environment=name, error=error.message)
+
+    def _repository(self, name: str) -> Repository | None:
+        environment = self._environments.get(name)
+        return environment.repository if environment is not None else None
+
+    async def _look_at_ref(self, source_name: str, name: str, repository: Repository) -> Candidate | None:
+        """Offer the commit that a ref names, as its server says; None where it has been offered. Raises RoasError."""
+        source = self._sources[source_name]
+        async with self._looking:  # one after the other: several would fetch into one mirror
+            mirror = self._repositories.mirror(repository)
+            if self._seen.get((source_name, name)) == await mirror.head():
+                return None
+            commit = await mirror.fetch()
+            version = commit_version(source, {"commit": commit, "ref": repository.ref})
+            digests = await self._digests(source.images, version)
+            if digests is None:
+                raise _not_yet(source.images, version)
+            before = await self._candidates.running_commit(source_name, name)
+            origin = Origin(
+                repository=source.repository or "",
+                commit=commit,
+                ref=repository.ref,
+                digests=digests,
+                commits=await mirror.commits(before, commit),
+                compare_url=_compare_url(source.kind, repository.url, before, commit),
+                stack_commit=commit,
+            )
+            forced = await mirror.is_forced(before, commit)
+            candidate = await self._candidates.offer(
+                source_name,
+                name,
+                version,
+                mode=source.environments[name],
+                services=tuple(sorted(source.services)),
+                origin=origin,
+                reason=said("The branch was force-pushed.") if forced else "",
+            )
+            self._seen[source_name, name] = commit
+            return candidate
+
+    async def _digests(self, images: Sequence[str], version: str) -> dict[str, str] | None:
+        """Return what is behind a version of images; None until all of them are there."""
         digests: dict[str, str] = {}
         for image in images:
             digest = await self._registry.digest(ImageName.read(image), version)
             if digest is None:
-                if datetime.now(UTC) - delivery.received_at > IMAGE_WITHIN:
-                    return f"There is no {image}:{version}."
-                raise RegistryUnavailableError(
-                    said("There is no {image}:{version} yet.", image=image, version=version),
-                    hint=said("The bot asks again."),
-                )
+                return None
             digests[image] = digest
+        return digests
+
+    async def _look_at_images(self, delivery: Delivery, source: SourceSettings, names: Sequence[str]) -> str:
+        """Offer the version that a delivery points to where every image of it is. Raises RegistryUnavailableError."""
+        pointed = delivery.hint
+        images = (pointed["image"],) if "image" in pointed else source.images
+        version = pointed.get("tag") or commit_version(source, pointed)
+        digests = await self._digests(images, version)
+        if digests is None:
+            if datetime.now(UTC) - delivery.received_at > IMAGE_WITHIN:
+                return f"There is no {', '.join(images)}:{version}."
+            raise _not_yet(images, version)
         origin = Origin(
             repository=source.repository or "",
             commit=pointed.get("commit", ""),
@@ -63,23 +144,21 @@ class SourceLook:
         )
         if not await self._is_known(delivery.source, origin):
             return "The forge does not know this commit."
-        reason = said("The branch was force-pushed.") if "forced" in pointed else ""
         offered = [
             await self._candidates.offer(
                 delivery.source,
-                environment,
+                name,
                 version,
-                mode=mode,
+                mode=source.environments[name],
                 services=tuple(sorted(source.services)),
                 origin=origin,
-                reason=reason,
+                reason=said("The branch was force-pushed.") if "forced" in pointed else "",
             )
-            for environment, mode in source.environments.items()
-            if mode is not SourceMode.OFF
+            for name in names
         ]
         for candidate in offered:
             await self._add_commits(candidate)
-        return ", ".join(f"{one.environment}: {one.id}" for one in offered) or "No environment takes it."
+        return ", ".join(f"{candidate.environment}: {candidate.id}" for candidate in offered)
 
     async def _is_known(self, name: str, origin: Origin) -> bool:
         """Return whether the forge has a commit; one that is away is not waited for: the image was looked for."""
@@ -98,7 +177,7 @@ class SourceLook:
         if forge is None or not origin.commit or origin.commits:
             return
         try:
-            before = await self._candidates.running_commit(candidate)
+            before = await self._candidates.running_commit(candidate.source, candidate.environment)
             found = await forge.commits(origin.repository, before, origin.commit)
         except FORGE_AWAY as error:
             log.warning("commits could not be asked for", source=candidate.source, error=str(error))
@@ -106,6 +185,13 @@ class SourceLook:
         if found is not None:
             address, commits = found
             await self._candidates.show_origin(candidate, replace(origin, compare_url=address, commits=commits))
+
+
+def _not_yet(images: Sequence[str], version: str) -> RegistryUnavailableError:
+    return RegistryUnavailableError(
+        said("There is no {image}:{version} yet.", image=", ".join(images), version=version),
+        hint=said("The bot asks again."),
+    )
 
 
 def commit_version(source: SourceSettings, pointed: Mapping[str, str]) -> str:
@@ -121,3 +207,11 @@ def commit_version(source: SourceSettings, pointed: Mapping[str, str]) -> str:
     for name, value in values.items():
         version = version.replace(f"{{{name}}}", value)
     return version
+
+
+def _compare_url(kind: SourceKind, url: str, before: str, commit: str) -> str:
+    """Return where a forge shows what is between two commits; empty where the address does not tell."""
+    if kind not in FORGES or not url.startswith(WEB) or not before or "@" in url:
+        return ""
+    road = "-/compare" if kind is SourceKind.GITLAB else "compare"
+    return f"{url.removesuffix('/').removesuffix('.git')}/{road}/{before}...{commit}"

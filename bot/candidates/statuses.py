@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 from roas.backoff import PATIENTLY, Backoff
 from roas.candidates.web_client import Answer, WebClient
-from roas.candidates.webhooks import FORGES, SourceSecrets
+from roas.candidates.webhooks import SourceSecrets
 from roas.concurrency import end_tasks, wait_in_step
 from roas.configuration.settings import SourceSettings
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
-from roas.models.candidate import Candidate, CandidateState, Commit, SourceKind
+from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, SourceKind
 from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event

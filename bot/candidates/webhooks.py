@@ -34,7 +34,6 @@ TAG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 BRANCH, TAG_REF = "refs/heads/", "refs/tags/"
 SIGNING_KEY_PREFIX = "whsec_"
 UNSIGNED = frozenset({SourceKind.DOCKER_HUB, SourceKind.QUAY})
-FORGES = frozenset({SourceKind.GITHUB, SourceKind.GITLAB, SourceKind.FORGEJO, SourceKind.GITEA})
 # Where each kind says which delivery this is, and of what.
 ID_HEADERS: Mapping[SourceKind, tuple[str, ...]] = {
     SourceKind.GITHUB: ("X-GitHub-Delivery",),

@@ -22,7 +22,7 @@ from roas.configuration.stack_files import (
     split_files,
     usual_project,
 )
-from roas.models.environment import Environment
+from roas.models.environment import Environment, Repository
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
 DEV_OBSERVATION_SECONDS = 2.0
@@ -160,6 +160,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         allowed=own.allow,
         siblings=_siblings(settings, name, folder, base),
         engine=own.engine,
+        repository=None if own.git is None else Repository(**dict(own.git)),
         withheld=_withheld(settings, name, (*files.used, *env_files)),
     )
 

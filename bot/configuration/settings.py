@@ -83,6 +83,33 @@ def _at(
     )
 
 
+class GitSettings(BaseModel, extra="forbid"):
+    """Say which repository an environment's files come from."""
+
+    url: str = Field(
+        pattern=r"^(https://[^\s]+|ssh://[^\s-][^\s]*|http://(127\.0\.0\.1|localhost)(:\d+)?/[^\s]*"
+        r"|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s]+)$"
+    )
+    ref: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
+    path: str = Field(default="", pattern=r"^[\w./-]{0,200}$")
+    key_file: Path | None = None
+    known_hosts_file: Path | None = None
+    token_file: Path | None = None
+    signers_file: Path | None = None
+
+    @field_validator("ref", "path")
+    @classmethod
+    def _goes_nowhere_else(cls, value: str) -> str:
+        if ".." in value:
+            raise ValueError("must not have `..` in it")
+        return value
+
+    @field_validator("key_file", "known_hosts_file", "token_file", "signers_file")
+    @classmethod
+    def _is_absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+
 class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     """Adjust one environment; whatever is left out follows the convention."""
 
@@ -104,6 +131,10 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     )
     version_variables: tuple[VariableName, ...] | dict[str, VariableName] = _about(
         "The stack's own variables that get the version: a list, or a table with one per service.", ()
+    )
+    git: GitSettings | None = _about(
+        "The repository that its files come from: `url`, `ref`, `path`, `key_file`, `known_hosts_file`, `token_file`, "
+        "`signers_file`; its `folder` is written by the bot."
     )
     policy: PolicyLevel | None = _about("How much its stack may ask for without a permission by name.")
     allow: tuple[str, ...] = _about(
@@ -385,8 +416,12 @@ def read_settings(
         return reading
     named = (environ.get(f"{prefix}{name.upper()}_FILE") for name in SECRET_FIELDS for prefix in ("", PREFIX))
     own = (source.own_file for source in reading.sources if isinstance(source, VariableSource))
-    secrets = (Path(path) for path in named if path)
-    reading.partial.come_from((*filter(None, own), *reading.files, *secrets))
+    secrets = [Path(path) for path in named if path]
+    repositories = (own.git for own in reading.partial.environments.values() if own.git is not None)
+    held = [getattr(git, name) for git in repositories for name in ("key_file", "token_file")]
+    files = ("secret_file", "signing_key_file", "forge_token_file")
+    held += [getattr(source, name) for source in reading.partial.sources.values() for name in files]
+    reading.partial.come_from((*filter(None, own), *reading.files, *secrets, *filter(None, held)))
     return reading.with_faults(_contradictions(reading, reading.partial))
 
 
@@ -407,13 +442,9 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
     for name in settings.environments:
         if name not in settings.environment_names:
             yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
-    for name, source in settings.sources.items():
-        if not re.fullmatch(NAME_PATTERN, name):
-            yield Fault(reading.place(("sources", name)), "has lower-case letters, digits, - and _ only")
-        for environment in source.environments:
-            if environment not in settings.environment_names:
-                place = reading.place(("sources", name, "environments"))
-                yield Fault(place, f"{environment!r} is not one of {known}")
+        if _shares_folder(settings, name):
+            yield Fault(reading.place(("environments", name, "git")), "needs a `folder` of this environment alone")
+    yield from _contradicting_sources(reading, settings)
     for path in reading.files:
         if (stack := _stack_around(path, reading, settings)) is not None:
             yield Fault(
@@ -421,6 +452,24 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
                 f"lies in the folder of a stack ({stack}), where whoever changes the stack could change the bot: move "
                 f"it into STATE_DIR ({settings.state_dir}), or elsewhere and name it with ROAS_CONFIG",
             )
+
+
+def _shares_folder(settings: Settings, name: str) -> bool:
+    """Return whether an environment whose files come from a repository has no folder of its own."""
+    own = settings.environments[name]
+    others = (environment.folder for other, environment in settings.environments.items() if other != name)
+    return own.git is not None and (own.folder is None or own.folder in others)
+
+
+def _contradicting_sources(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:
+    known = ", ".join(settings.environment_names)
+    for name, source in settings.sources.items():
+        if not re.fullmatch(NAME_PATTERN, name):
+            yield Fault(reading.place(("sources", name)), "has lower-case letters, digits, - and _ only")
+        for environment in source.environments:
+            if environment not in settings.environment_names:
+                place = reading.place(("sources", name, "environments"))
+                yield Fault(place, f"{environment!r} is not one of {known}")
 
 
 def _stack_around(path: Path, reading: Reading[GivenSettings], settings: Settings) -> Path | None:

@@ -74,7 +74,10 @@ class DeploymentOrchestrator:
         Raises LockHeldError then.
         """
         if request.kind is not DeploymentKind.ROLLBACK:
-            return await plan_deployment(self._components, environment, request, keep=keep)
+            # Until the plan has copied them, the files stay at one commit; which there are may be new.
+            async with self._components.stacks.repositories.hold(environment, request.stack_commit):
+                environment = self.environment(environment.name)
+                return await plan_deployment(self._components, environment, request, keep=keep)
         try:
             return await plan_rollback(self._components, environment, request, keep=keep)
         except InvalidRequestError:
@@ -85,7 +88,7 @@ class DeploymentOrchestrator:
     async def plan_unchanged(self, name: str, actor: Actor) -> Plan:
         """Return what a deployment of the files as they are would change, for no version in particular."""
         request = DeploymentRequest(name, DeploymentKind.DEPLOY, actor)
-        return (await plan_deployment(self._components, self.environment(name), request, keep=False)).plan
+        return (await self._plan(self.environment(name), request, keep=False)).plan
 
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Acquire the deployment lock, record the deployment, and run it in a task of this process.
@@ -115,7 +118,7 @@ class DeploymentOrchestrator:
             current = await self._components.state.releases.current(environment.name)
             target, _model = await find_rollback_target(self._components, environment, request, current)
             return request, target.number
-        if is_rollback and request.plan_digest is None:
+        if request.plan_digest is None and (is_rollback or environment.repository is not None):
             request = replace(request, plan_digest=(await self.plan(request)).digest)
         if request.plan_digest is None:
             return request, None

@@ -198,7 +198,8 @@ def remote_api(application: Application, client: WebClient, forges: Mapping[str,
     application.redactor.add(webhooks.secrets)
     registry = RegistryClient(client, configuration_file)
     sweep = RegistrySweep(sources, registry, candidates, application.state)
-    candidates.look_with(SourceLook(sources, registry, candidates, forges).look, sweep.run)
+    look = SourceLook(sources, registry, candidates, forges, application.environments, application.stacks.repositories)
+    candidates.look_with(look.look, sweep.run, look.sweep)
     credentials = Credentials(sources, client.fetch_json)
     return RemoteApi(application.state, candidates, credentials, application.environments, webhooks)
 

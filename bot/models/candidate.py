@@ -15,9 +15,10 @@ CANDIDATE_PREFIX = "CAND"
 
 
 class SourceKind(StrEnum):
-    """What a source is; all but `ci` also say how its webhooks are written and signed."""
+    """What a source is; all but `ci` and `git` also say how its webhooks are written and signed."""
 
     CI = "ci"
+    GIT = "git"
     GITHUB = "github"
     GITLAB = "gitlab"
     FORGEJO = "forgejo"
@@ -26,6 +27,9 @@ class SourceKind(StrEnum):
     HARBOR = "harbor"
     DOCKER_HUB = "docker_hub"
     QUAY = "quay"
+
+
+FORGES = frozenset({SourceKind.GITHUB, SourceKind.GITLAB, SourceKind.FORGEJO, SourceKind.GITEA})
 
 
 class SourceMode(StrEnum):
@@ -99,7 +103,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Say where a version comes from, as far as its source knows."""
+    """Say where a version comes from, as far as its source knows.
+
+    `stack_commit` is the commit of the repository that the stack's files come from; only that is deployed.
+    """
 
     repository: str = ""
     commit: str = ""
@@ -108,6 +115,7 @@ class Origin:
     compare_url: str = ""
     digests: dict[str, str] = field(default_factory=dict)
     commits: tuple[Commit, ...] = ()
+    stack_commit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

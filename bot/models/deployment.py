@@ -92,7 +92,8 @@ UNTOUCHED_STEPS = frozenset(
 class DeploymentRequest:
     """Describe what a person or a program requested, and who else approved exactly that.
 
-    `granted` are the new powers that somebody said yes to, by name.
+    `granted` are the new powers that somebody said yes to, by name. `stack_commit` is the commit that the stack's files
+    must be of, where they come from a repository.
     """
 
     environment: str
@@ -108,6 +109,7 @@ class DeploymentRequest:
     approved_by: Actor | None = None
     needs_approval: bool = False
     granted: tuple[str, ...] = ()
+    stack_commit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Describe an environment: one Compose project, its files, its variables and its engine."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,32 @@ class EngineKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Repository:
+    """Say which repository an environment's files come from; `path` is their folder in it.
+
+    `signers_file` names whose signatures a commit needs, as `ssh-keygen` reads it.
+    """
+
+    url: str
+    ref: str = "main"
+    path: str = ""
+    key_file: Path | None = None
+    known_hosts_file: Path | None = None
+    token_file: Path | None = None
+    signers_file: Path | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether its server is on this machine, where no TLS is needed."""
+        return re.match(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])[:/]", self.url) is not None
+
+    @property
+    def shown(self) -> str:
+        """Return its address without what could be a password."""
+        return re.sub(r"//[^/@]*@", "//", self.url)
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Define where an environment's stack is and how it is deployed.
 
@@ -34,6 +61,7 @@ class Environment:
     services that end, of which the compose file does not say so. `observation_seconds` is how long a service is watched
     after it was changed; None leaves that to its kind.
     `siblings` are the projects of other environments in the same folder: who changes one of them changes all.
+    `repository` is where its files come from, if they do not just lie in its folder.
     `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
     """
 
@@ -58,6 +86,7 @@ class Environment:
     siblings: frozenset[str] = frozenset()
     withheld: frozenset[Path] = frozenset()
     engine: EngineKind = EngineKind.COMPOSE
+    repository: Repository | None = None
 
     @property
     def on_swarm(self) -> bool:

@@ -12,6 +12,7 @@ from roas.stack.compose_stack import ComposeParts, ComposeStack
 from roas.stack.containers.statistics import StatisticsReader
 from roas.stack.machine.processes import end_process, kill_orphans
 from roas.stack.policy.probe_targets import ProbeTargets
+from roas.stack.resolution.repository import Repositories
 from roas.stack.sources.contents import ContentStore
 from roas.stack.stack import Stack, StackParts
 from roas.stack.swarm_stack import SwarmParts, SwarmStack
@@ -29,6 +30,7 @@ class Stacks:
         parts = self._parts = StackParts(
             state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
         )
+        self.repositories = Repositories(state_dir)
         self._compose, self._swarm = ComposeParts(parts), SwarmParts(parts)
         self.probe_targets = ProbeTargets(parts.clients, parts.policy)
         self.statistics = StatisticsReader(parts.clients)

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
+from roas.stack.resolution.repository import Repositories
 from roas.stack.stack import Stack
 
 
@@ -13,6 +15,7 @@ class OneStack:
 
     environment: Any = None
     replaces_by_itself = False
+    repositories = Repositories(Path("/nowhere"))
     without_own_changes = Stack.without_own_changes
 
     def of(self, environment: Any) -> Self:

@@ -29,15 +29,20 @@ class ComposeOutput:
 
 
 async def start_process(
-    command: Sequence[str], variables: Mapping[str, str], folder: Path, descriptors: Sequence[int] = ()
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    folder: Path,
+    descriptors: Sequence[int] = (),
+    *,
+    stdin: int = asyncio.subprocess.DEVNULL,
 ) -> asyncio.subprocess.Process:
-    """Start a command in a session of its own, with nothing to read. Raises EngineError."""
+    """Start a command in a session of its own, by default with nothing to read. Raises EngineError."""
     try:
         return await asyncio.create_subprocess_exec(
             *command,
             env=variables,
             cwd=folder,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,

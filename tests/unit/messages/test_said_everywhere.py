@@ -49,6 +49,7 @@ NOT_SAID = {
     "bot/stack/policy/keys.py": "keys of Compose, and the documentation of what is thought of them",
     "bot/stack/policy/refusal.py": "lines of a file",
     "bot/stack/proxy/haproxy.py": "what HAProxy is told and says",
+    "bot/stack/resolution/repository.py": "what git says, and a login",
     "bot/stack/release_keeper.py": "a command",
     "bot/stack/releases/today.py": "hashed",
     "bot/stack/swarm/calls.py": "what Docker says",

@@ -64,10 +64,20 @@ class Wanted:
         return container.state is ContainerState.RUNNING
 
 
+class NoRepositories:
+    """Leave the files of every stack as they are."""
+
+    @asynccontextmanager
+    async def hold(self, environment: Environment, expected: str = "") -> AsyncIterator[str]:
+        """Bring nothing."""
+        yield ""
+
+
 class EngineDouble:
     """Be a stack on a machine of dictionaries."""
 
     replaces_by_itself = False
+    repositories = NoRepositories()
 
     def __init__(self, machine: Machine, file: dict[str, Service], environment: Environment) -> None:
         self.environment = environment

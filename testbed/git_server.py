@@ -1,0 +1,99 @@
+"""Serve git repositories over HTTP by the real `git http-backend`, and push to them as a person or a job would."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+PERSON = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org"}
+PLAIN = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
+
+
+class GitServer:
+    """Hold one bare repository, its address, and a working copy that pushes to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bare, self.work = folder / "served" / "shop.git", folder / "work"
+        self.url = ""
+        self.is_away = False
+        for place in (self.bare, self.work):
+            place.mkdir(parents=True)
+        self.git("init", "-q", "--bare", "-b", "main", cwd=self.bare)
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str, cwd: Path | None = None, stdin: bytes | None = None) -> str:
+        """Run git in the working copy, and return what it prints."""
+        who = PERSON | {name.replace("AUTHOR", "COMMITTER"): value for name, value in PERSON.items()}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.work), **who, **PLAIN}
+        done = subprocess.run(
+            ("git", *arguments), cwd=cwd or self.work, env=environment, input=stdin, check=True, capture_output=True
+        )
+        return done.stdout.decode().strip()
+
+    def commit(self, files: Mapping[str, str | None], message: str = "Change it", *options: str) -> str:
+        """Write files, None removes one, commit, and push; returns the commit."""
+        for name, content in files.items():
+            place = self.work / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if content is None:
+                place.unlink()
+            else:
+                place.write_text(content)
+        self.git("add", "-A")
+        self.git(*options, "commit", "-q", "--allow-empty", "-m", message)
+        return self.push()
+
+    def push(self) -> str:
+        """Push what was committed, whatever was there; returns the commit."""
+        self.git("push", "-q", "--force", str(self.bare), "HEAD:main")
+        return self.git("rev-parse", "HEAD")
+
+
+@asynccontextmanager
+async def git_server(folder: Path) -> AsyncIterator[GitServer]:
+    """Serve a new repository on a port of its own."""
+    server = await asyncio.to_thread(GitServer, folder)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if server.is_away:
+            return web.Response(status=503)
+        return await _run_backend(server.bare.parent, request)
+
+    application = web.Application(client_max_size=64 << 20)
+    application.router.add_route("*", "/{path:.+}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/{server.bare.name}"
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+async def _run_backend(root: Path, request: web.Request) -> web.Response:
+    """Answer one request by the CGI program of git."""
+    environment = {
+        **PLAIN,
+        "PATH": os.environ["PATH"],
+        "GIT_PROJECT_ROOT": str(root),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "REQUEST_METHOD": request.method,
+        "PATH_INFO": request.path,
+        "QUERY_STRING": request.query_string,
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+    }
+    body = await request.read()
+    process = await asyncio.create_subprocess_exec(
+        "git", "http-backend", env=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    output, _errors = await process.communicate(body)
+    head, _blank, content = output.partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+    status = int(headers.pop("Status", "200").split()[0])
+    return web.Response(status=status, headers=headers, body=content)

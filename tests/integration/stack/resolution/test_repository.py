@@ -1,0 +1,243 @@
+"""The files of a stack come from a repository as they are; nothing that a repository says has an effect here."""
+
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from roas.configuration.settings import GitSettings
+from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError, RoasError
+from roas.models.environment import Environment, Repository
+from roas.stack.resolution.repository import Mirror, Repositories
+from testbed.git_server import GitServer, git_server
+
+COMPOSE = "services: {web: {image: nginx}}\n"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[GitServer]:
+    async with git_server(tmp_path / "server") as server:
+        yield server
+
+
+class Scene:
+    """Bring what a server has into the folder of one environment."""
+
+    def __init__(self, folder: Path, server: GitServer) -> None:
+        self.server, self.state, self.folder = server, folder / "state", folder / "stack"
+        self.repositories = Repositories(self.state)
+        self.repository = Repository(server.url)
+
+    @property
+    def mirror(self) -> Mirror:
+        return self.repositories.mirror(self.repository)
+
+    async def bring(self) -> str:
+        environment = Environment("dev", "shop-dev", self.folder, (), repository=self.repository)
+        async with self.repositories.hold(environment) as commit:
+            return commit
+
+    @property
+    def files(self) -> dict[str, str]:
+        found = (path for path in sorted(self.folder.rglob("*")) if path.is_file() or path.is_symlink())
+        return {str(path.relative_to(self.folder)): path.read_text() for path in found}
+
+
+@pytest.fixture
+def scene(tmp_path: Path, server: GitServer) -> Scene:
+    return Scene(tmp_path, server)
+
+
+async def test_folder_follows_the_ref_and_keeps_what_is_not_of_the_repository(scene, server):
+    server.commit({"compose.yaml": COMPOSE, "conf/a.conf": "one", "conf/b.conf": "two", "run.sh": "#!/bin/sh\n"})
+    (server.work / "run.sh").chmod(0o755)
+    (server.work / "link").symlink_to("conf/a.conf")
+    first = server.commit({})
+    assert await scene.mirror.head() == first
+    assert await scene.bring() == first
+    assert scene.files["link"] == "one"
+    assert os.access(scene.folder / "run.sh", os.X_OK)
+    (scene.folder / "data").mkdir()
+    (scene.folder / "data" / "kept").write_text("mine")
+    (scene.folder / "conf" / "a.conf").write_text("changed by hand")
+    second = server.commit({"conf/b.conf": None, "link": None, "conf/a.conf": "three", "compose.yaml": COMPOSE * 2})
+    assert await scene.bring() == second
+    assert scene.files == {
+        "compose.yaml": COMPOSE * 2,
+        "conf/a.conf": "three",
+        "data/kept": "mine",
+        "run.sh": "#!/bin/sh\n",
+    }
+    assert [commit.title for commit in await scene.mirror.commits(first, second)] == ["Change it"]
+    assert (await scene.mirror.commits("", second))[0].author == "Ada"
+
+
+async def test_path_is_a_folder_of_the_repository_and_ref_a_tag(scene, server):
+    tagged = server.commit({"deploy/compose.yaml": COMPOSE, "README": "not the stack's"})
+    server.git("tag", "-a", "v1", "-m", "one")
+    server.git("push", "-q", str(server.bare), "v1")
+    server.commit({"deploy/compose.yaml": ""})
+    scene.repository = Repository(server.url, "v1", "deploy")
+    assert await scene.mirror.head() == tagged
+    assert await scene.bring() == tagged
+    assert scene.files == {"compose.yaml": COMPOSE}
+    scene.repository = Repository(server.url, "main", "elsewhere")
+    with pytest.raises(RoasError):
+        await scene.bring()
+
+
+async def test_forced_push_is_known(scene, server):
+    first = server.commit({"compose.yaml": COMPOSE})
+    second = server.commit({"compose.yaml": COMPOSE * 2})
+    await scene.bring()
+    assert not await scene.mirror.is_forced(first, second)
+    server.git("reset", "-q", "--hard", first)
+    third = server.commit({"other": "history"})
+    await scene.bring()
+    assert await scene.mirror.is_forced(second, third)
+    assert await scene.mirror.is_forced("d" * 40, third)
+    assert "other" in scene.files
+
+
+async def test_nothing_of_the_repository_runs_or_rewrites(scene, server, tmp_path):
+    """Filters, export-subst, end of lines, submodules and hooks are what a checkout or an archive would obey."""
+    ran = tmp_path / "ran"
+    attributes = "*.conf export-subst filter=evil text eol=crlf ident\nhidden export-ignore\n"
+    submodule = '[submodule "x"]\n\tpath = x\n\turl = ext::sh -c touch% ' + str(ran) + "\n"
+    files = {"a.conf": "$Format:%H$ $Id$\n", "hidden": "shown", ".gitattributes": attributes, ".gitmodules": submodule}
+    server.commit(files)
+    commit = server.git("rev-parse", "HEAD")
+    server.git("update-index", "--add", "--cacheinfo", f"160000,{commit},x")
+    server.git("commit", "-q", "-m", "Add a submodule")
+    server.git("config", "filter.evil.smudge", f"touch {ran}")
+    server.push()
+    await scene.bring()
+    assert scene.files == files
+    assert not ran.exists()
+    assert not list((scene.state / "git").rglob("hooks/*"))
+
+
+def tree(*entries: tuple[str, str, str]) -> bytes:
+    return b"".join(f"{mode} {name}".encode() + b"\0" + bytes.fromhex(blob) for mode, name, blob in entries)
+
+
+@pytest.mark.parametrize("name", [".git", "..", ".GIT", "a/b"])
+async def test_tree_that_would_write_elsewhere_is_refused(scene, server, name):
+    blob = server.git("hash-object", "-w", "--stdin", stdin=b"#!/bin/sh\n")
+    made = server.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=tree(("100644", name, blob)))
+    commit = server.git("commit-tree", made, "-m", "Attack")
+    server.git("push", "-q", "--force", str(server.bare), f"{commit}:refs/heads/main")
+    with pytest.raises((RepositoryError, ComposeFileError)) as caught:
+        await scene.bring()
+    assert not caught.value.transient
+    assert not scene.folder.exists()
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "conf/../../outside"])
+async def test_link_out_of_the_repository_is_refused(scene, server, target):
+    (server.work / "link").symlink_to(target)
+    server.commit({"compose.yaml": COMPOSE})
+    with pytest.raises(ComposeFileError, match="link"):
+        await scene.bring()
+    assert not scene.folder.exists()
+
+
+async def test_link_that_a_container_put_in_the_way_leads_nowhere(scene, server, tmp_path):
+    server.commit({"conf/a.conf": "one"})
+    await scene.bring()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (scene.folder / "conf" / "a.conf").unlink()
+    (scene.folder / "conf").rmdir()
+    (scene.folder / "conf").symlink_to(outside)
+    server.commit({"conf/a.conf": "two"})
+    await scene.bring()
+    assert list(outside.iterdir()) == []
+    assert scene.files == {"conf/a.conf": "two"}
+
+
+async def test_too_much_is_refused(scene, server, monkeypatch):
+    monkeypatch.setattr("roas.stack.resolution.repository.MOST_FILE_BYTES", 100)
+    server.commit({"large": "x" * 200})
+    with pytest.raises(ComposeFileError, match="more than"):
+        await scene.bring()
+    monkeypatch.setattr("roas.stack.resolution.repository.MOST_PACK_BYTES", 1000)
+    server.commit({"large": os.urandom(50_000).hex()})
+    with pytest.raises(RepositoryError):
+        await scene.bring()
+
+
+async def test_server_that_is_away_or_has_no_such_ref(scene, server):
+    server.commit({"compose.yaml": COMPOSE})
+    scene.repository = Repository(server.url, "nowhere")
+    for ask in (scene.bring, scene.mirror.head):
+        with pytest.raises(RepositoryError, match="has no nowhere") as caught:
+            await ask()
+        assert not caught.value.transient
+    scene.repository, server.is_away = Repository(server.url), True
+    for ask in (scene.bring, scene.mirror.head):
+        with pytest.raises(RepositoryUnavailableError) as caught:
+            await ask()
+        assert caught.value.transient
+
+
+async def test_commit_must_be_signed_where_the_setting_asks(scene, server, tmp_path):
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    signers = tmp_path / "signers"
+    signers.write_text(f"ada@example.org {key.with_suffix('.pub').read_text()}")
+    scene.repository = Repository(server.url, signers_file=signers)
+    server.commit({"compose.yaml": COMPOSE})
+    with pytest.raises(RepositoryError, match="not signed"):
+        await scene.bring()
+    options = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={key}", "-c", "commit.gpgSign=true")
+    signed = server.commit({"compose.yaml": COMPOSE * 2}, "Sign it", *options)
+    assert await scene.bring() == signed
+    signers.write_text("")
+    with pytest.raises(RepositoryError, match="not signed"):
+        await scene.bring()
+
+
+BAD_URLS = [
+    "ext::sh -c true",
+    "file:///etc",
+    "/srv/repository",
+    "../repository",
+    "--upload-pack=true",
+    "ssh://-oProxyCommand=true/x",
+    "-oProxyCommand=x@host:y",
+    "git://example.org/x",
+    "http://example.org/x",
+    "https://example.org/x y",
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+async def test_other_transports_are_refused_twice(scene, url):
+    with pytest.raises(ValidationError):
+        GitSettings(url=url)
+    scene.repository = Repository(url)
+    with pytest.raises(RepositoryError):
+        await scene.mirror.fetch()
+
+
+@pytest.mark.parametrize("ref", ["--upload-pack=x", "-x", "a..b", "main@{1}", "a b", "", "+main"])
+def test_ref_is_a_name(ref):
+    with pytest.raises(ValidationError):
+        GitSettings(url="https://example.org/x", ref=ref)
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../b", "a:b"])
+def test_path_stays_inside(path):
+    with pytest.raises(ValidationError):
+        GitSettings(url="https://example.org/x", path=path)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org/a/b.git", "ssh://git@example.org:22/a", "git@example.org:a/b.git"]
+)
+def test_usual_addresses_are_taken(url):
+    assert GitSettings(url=url, path="deploy/prod", ref="refs/tags/v1").url == url
