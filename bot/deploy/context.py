@@ -17,12 +17,14 @@ from roas.deploy.proxy_changes import with_dropped_proxies, with_proxies
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.actor import Actor
+from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     PhaseResult,
     PhaseStatus,
+    Problem,
     ServiceProgress,
     ServiceStep,
 )
@@ -212,6 +214,19 @@ class DeploymentContext:
         self.deployment = replace(self.deployment, **changes)  # type: ignore[arg-type]
         self.moved_at = time.monotonic()
         await self.components.state.deployments.update(self.deployment, self.fence)
+
+    async def record_failure(self, problem: Problem) -> None:
+        """Write to the history why the deployment failed. Raises FencedOffError."""
+        change = StateChange(
+            ChangeType.ERROR_OCCURRED,
+            SOURCE,
+            self.environment.name,
+            self.deployment.id,
+            new=problem.key,
+            metadata={"message": problem.message, "service": problem.service},
+            correlation_id=self.deployment.correlation_id,
+        )
+        await self.components.state.record(change, self.fence)
 
     async def set_pauses(self, pauses: tuple[Pause, ...], *, paused: bool) -> None:
         """Write that the deployment waits for a person, or that it goes on. Raises FencedOffError."""

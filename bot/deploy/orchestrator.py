@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from roas.concurrency import pause, run_concurrently
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
+from roas.deploy.decisions import CANCEL_POLL_SECONDS
 from roas.deploy.draft import announce_end
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
 from roas.deploy.planning import find_rollback_target, plan_deployment, plan_rollback
-from roas.deploy.run import CANCEL_POLL_SECONDS
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.stale_instances import ForeignBots, OwnServiceSweep
 from roas.deploy.state_folder import refuse_missing_journal

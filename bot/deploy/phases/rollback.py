@@ -9,8 +9,8 @@ from roas.deploy.changes import begun_services, find_changes
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import refuse_unplanned
-from roas.deploy.failed_rollback import is_put_back
 from roas.deploy.handover import replace_bot_if_needed
+from roas.deploy.outcome import is_put_back
 from roas.deploy.own_service import (
     find_running_bot,
     keeps_bot,

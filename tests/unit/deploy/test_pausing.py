@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-from roas.deploy.pausing import wait_for_decision
+from roas.deploy.decisions import wait_for_decision
 from roas.models.deployment import Deployment, ServiceProgress, ServiceStep
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord, RolloutState
 from tests.unit.deploy.requested import DORA, deploy

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from roas.deploy import run
+from roas.deploy import decisions
 from roas.deploy.phase_runner import _begun
 from roas.deploy.phases.execution import Execution
 from roas.errors import RolloutPausedError
@@ -92,8 +92,8 @@ def test_duration_of_a_resumed_phase_is_by_the_boots_clock(boot: str, seconds: f
 @pytest.mark.parametrize("engine", [FakeEngine({"web": service("web")})])
 async def test_deployment_that_stands_still_is_told(orchestrator, engine, bus, monkeypatch):
     """Whatever it waits for, and wherever: here for the end of a recovery that does not end."""
-    monkeypatch.setattr(run, "STANDSTILL_LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(run, "STANDSTILL_SECONDS", 0.05)
+    monkeypatch.setattr(decisions, "STANDSTILL_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(decisions, "STANDSTILL_SECONDS", 0.05)
     told, going_on = asyncio.Event(), asyncio.Event()
     found: list[DeploymentStoodStill] = []
 

@@ -185,7 +185,7 @@ async def test_cancel_midway_restores_old_release(orchestrator, engine):
 async def test_automatic_rollback_not_cancellable(orchestrator, engine, state, monkeypatch):
     await orchestrator.run(deploy("v1"))
     engine.behaviour |= {("v2", "web"): UNHEALTHY, ("v1", "store"): STARTING}
-    monkeypatch.setattr("roas.deploy.run.CANCEL_POLL_SECONDS", 0.05)
+    monkeypatch.setattr("roas.deploy.decisions.CANCEL_POLL_SECONDS", 0.05)
     update = state.deployments.update
 
     async def cancelled_just_before(changed, fence, **named):

@@ -1,21 +1,31 @@
-"""Pause a deployment until a person lets it go on or takes it back; the journal holds all of it."""
+"""Hear what people decide about a deployment that runs, pause it until they do, and tell where it stands still.
+
+All of it is in the journal: another process may be asked, and another one may go on.
+"""
 
 import asyncio
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.concurrency import begun, end_tasks, pause_in_step
+from roas.concurrency import begun, end_tasks, pause, pause_in_step, wait_for
 from roas.deploy.context import DeploymentContext
 from roas.errors import RoasError, RolloutPausedError, TakenBackError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.events import DeploymentPaused
+from roas.models.deployment import PhaseStatus
+from roas.models.events import DeploymentPaused, DeploymentStoodStill
 from roas.models.rollout import Choice, Decision, Pause
 from roas.stack.rollout import gone_on
 
 log = get_logger(__name__)
 TEND_SECONDS = 1.0
+# How often the journal is asked whether another process wants this deployment cancelled.
+CANCEL_POLL_SECONDS = 1.0
+# How often the watchdog looks, and how long beyond a phase's limit, or between two phases, nothing need move.
+STANDSTILL_LOOK_SECONDS = 5.0
+STANDSTILL_SECONDS = 60.0
 
 
 async def pause_deployment(context: DeploymentContext, error: RolloutPausedError) -> None:
@@ -85,3 +95,39 @@ async def _first_of(*events: asyncio.Event) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await end_tasks(*tasks)
+
+
+async def watch_for_requests(context: DeploymentContext) -> None:
+    """Check in the journal what was asked for, perhaps through another process: to cancel, or to go on."""
+    while not (context.restoring or context.cancel.is_set()):
+        with suppress(RoasError):
+            deployment = await context.components.state.deployments.get_own(context.deployment.id)
+            if deployment is not None and deployment.cancel_requested_by is not None:
+                context.request_stop()
+                return
+            if deployment is not None and deployment.decision is not None:
+                context.decided.set()
+            if deployment is not None and (newer := deployment.watch_ended_by) is not None:
+                context.supersede(newer)
+        await wait_for(context.cancel, CANCEL_POLL_SECONDS)
+
+
+async def watch_for_standstill(context: DeploymentContext) -> None:
+    """Tell, once each time, when nothing has moved for longer than the phase that runs may take.
+
+    Within its phases a deployment is ended by their limits. What stands still all the same waits for something
+    that has no end, and only whoever ends its process lets the next one go on with it.
+    """
+    told = 0.0
+    while True:
+        await pause(STANDSTILL_LOOK_SECONDS)
+        moved_at, now = context.moved_at, time.monotonic()
+        running = [phase for phase in context.deployment.phases if phase.status is PhaseStatus.IN_PROGRESS]
+        allowed = context.coordination.policy(running[-1].name).timeout_seconds if running else 0.0
+        limit = context.limit.when() if context.limit is not None else None
+        ends = max(moved_at + allowed, limit if limit is not None and running else 0.0) + STANDSTILL_SECONDS
+        if now < ends or moved_at == told or context.deployment.is_waiting:
+            continue
+        told, phase = moved_at, running[-1].name.value if running else ""
+        log.error("deployment stands still", phase=phase, seconds=round(now - moved_at))
+        context.publish(DeploymentStoodStill(phase=phase, seconds=now - moved_at, **context.origin))

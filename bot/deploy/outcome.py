@@ -1,0 +1,114 @@
+"""Write how a deployment ended, and say what a failed rollback leaves and what an operator has to do."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from roas.deploy.context import DeploymentContext
+from roas.deploy.stale_instances import remove_stale_instances
+from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
+from roas.messages.message import joined, said
+from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
+from roas.models.events import DeploymentEnded
+from roas.models.release import Release, ReleaseState
+
+ASKED_BACK = frozenset({DeploymentCancelledError.key, TakenBackError.key})
+
+
+async def finish(
+    context: DeploymentContext, outcome: Outcome, problem: Problem | None = None, *, active: Release | None = None
+) -> Deployment:
+    """Write the end and free the environment, in one transaction, then publish it on the bus."""
+    deployment = replace(
+        context.deployment,
+        outcome=outcome,
+        problem=problem,
+        ended_at=datetime.now(UTC),
+        duration_seconds=sum(phase.duration_seconds or 0.0 for phase in context.deployment.phases),
+        warnings=tuple(context.warnings),
+    )
+    if deployment.touched:
+        await remove_stale_instances(context.components, context.environment, context.fence)
+    context.deployment = deployment
+    await context.components.state.deployments.finish(
+        deployment,
+        context.fence,
+        active=active,
+        applied_model=deployment.applied_model,
+        release_states=_release_states(deployment, outcome),
+    )
+    context.publish(
+        DeploymentEnded(
+            outcome=outcome,
+            kind=deployment.request.kind,
+            duration_seconds=deployment.duration_seconds,
+            **context.origin,
+        )
+    )
+    return deployment
+
+
+def _release_states(deployment: Deployment, outcome: Outcome) -> dict[int, ReleaseState]:
+    """Return the final state of the release that a deployment created, by number.
+
+    A rollback of all creates none, nor does what changes nothing of the release.
+    """
+    created = deployment.to_release not in {None, deployment.from_release}
+    goes_back = deployment.request.kind is DeploymentKind.ROLLBACK and not deployment.request.services
+    if deployment.to_release is None or not created or goes_back:
+        return {}
+    succeeded = outcome is Outcome.SUCCEEDED
+    return {deployment.to_release: ReleaseState.SUCCEEDED if succeeded else ReleaseState.FAILED}
+
+
+def is_put_back(deployment: Deployment) -> bool:
+    """Return whether a rollback that somebody asked for has failed: what was well before it is brought back."""
+    problem = deployment.problem
+    is_rollback = deployment.request.kind is DeploymentKind.ROLLBACK
+    return is_rollback and problem is not None and problem.key not in ASKED_BACK
+
+
+def after_putting_back(problem: Problem, deployment: Deployment, release: Release) -> Problem:
+    """Say on which release an environment is after a rollback that failed, and what of it was left."""
+    name = deployment.environment
+    left = ", ".join(sorted(one.service for one in deployment.services if one.changed and one.was_well is False))
+    hint = said(
+        "{name} is on {release}: what was well before runs again. Fix the cause, then `/rollback {name}` or deploy.",
+        name=name,
+        release=release.label,
+    )
+    if left:
+        stays = said("{services} was not well before, and stays as the rollback left it.", services=left)
+        hint = joined(" ", (hint, stays))
+    return replace(problem, hint=_after(problem.hint, hint))
+
+
+def on_a_mixture(problem: Problem, name: str) -> Problem:
+    """Say that parts of two releases may run."""
+    hint = said(
+        "{name} may run parts of two releases. Fix the cause, then `/rollback {name}` or deploy again.", name=name
+    )
+    return replace(problem, hint=_after(problem.hint, hint))
+
+
+def _after(first: str, second: str) -> str:
+    return joined("\n", (first, second)) if first else second
+
+
+def rollback_failed(problem: Problem, error: RoasError, name: str, current: Release | None) -> Problem:
+    """Report both faults, what made the rollback necessary and what stopped it, and name the current release."""
+    failed = said("The rollback failed too: {message}", message=error.message)
+    hint = said(
+        "An operator is needed. {hint}\nThen run `/rollback {name}`, or `roas rollback {name}`.",
+        hint=error.hint,
+        name=name,
+    )
+    if current is not None:
+        on = said("{name} is on {release}, and may run parts of another one.", name=name, release=current.label)
+        hint = joined("\n", (hint, on))
+    return Problem(
+        key="rollback_failed",
+        message=_after(problem.message, failed),
+        hint=hint,
+        service=error.service,
+        report=error.report or problem.report,
+    )
