@@ -212,10 +212,10 @@ class SwappedBinds:
         self._until = 0.0
 
     async def _look_at(self, environment: Environment, models: AppliedModels) -> None:
-        before = self._held.get(environment.name)
+        before, stack = self._held.get(environment.name), self._stacks.of(environment)
         found = {name: why for name, why in (before or {}).items() if models.is_held(name)}
         for model_hash in models.all:
-            misled = await self._stacks.of(environment).misled_binds(model_hash)
+            misled = await stack.binds.find(await stack.load_model(model_hash))
             mine = {name: why for name, why in misled.items() if models.of(name) == model_hash}
             found |= {name: why for name, why in mine.items() if not models.is_held(name)}
         if found == before:
@@ -225,11 +225,11 @@ class SwappedBinds:
             return
         if found:
             log.error("binds lead elsewhere", environment=environment.name, services=sorted(found))
-            await self._stacks.of(environment).hold_restarts(found)
+            await stack.binds.hold(found)
         held = await self._held_before(environment) if before is None else frozenset(before)
         freed = {name for name in held - found.keys() if not models.is_held(name)}
         for model_hash, names in models.by_model(freed).items():
-            await self._stacks.of(environment).release_restarts(model_hash, names)
+            await stack.binds.release(await stack.load_model(model_hash), names)
         await self._alert_service.take([_report(environment, found)])
         self._held[environment.name] = found
 

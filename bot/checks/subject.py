@@ -166,7 +166,7 @@ class EnvironmentSurvey:
             if self.discord_facts is None
             else CachedCall(partial(self.discord_facts, environment.name)),
             swarm=CachedCall(partial(stack.swarm, with_traces=True)) if environment.on_swarm else None,
-            proxied=stack.proxied_service,
+            proxied=stack.proxies.in_front_of,
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):

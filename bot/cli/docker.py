@@ -74,7 +74,7 @@ async def _compose(session: Session, name: str, arguments: list[str]) -> int:
     clients = EngineClients()
     model, names = models.load(model_hash), dict[str, str]()
     try:
-        names = await set_references(clients, environment, services_of(model))
+        names = await set_references(clients.of(environment), services_of(model))
     except RoasError as error:  # Compose says itself what it cannot do without
         session.terminal.say(f"warning: {error.message}", on_err=True)
     finally:

@@ -74,7 +74,7 @@ async def _running(settings: Settings, folder: Path, project: str | None, files:
     place = Environment("init", project or "init", folder, (), docker_host=settings.docker_host)
     stacks = _stacks(settings, ())
     try:
-        projects = await stacks.of(place).projects()
+        projects = await stacks.of(place).probe().projects()
     finally:
         await stacks.close()
     return _chosen(projects, folder, project, files)
@@ -213,7 +213,7 @@ async def _ended(settings: Settings, stack: ResolvedStack, allow: tuple[str, ...
     """Return the services that have ended as they should, and of which the compose file does not say so."""
     stacks = _stacks(settings, allow)
     try:
-        ended = await stacks.of(stack.environment).ended_services()
+        ended = await stacks.of(stack.environment).probe().ended_services()
     finally:
         await stacks.close()
     known = stack.definitions

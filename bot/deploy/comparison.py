@@ -88,7 +88,7 @@ async def compare_candidate(
     other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
 
     async def model(image_ids: Mapping[str, str]) -> Mapping[str, Any]:
-        return await stack.preview_release(resolved, image_ids, kept_from=current, kept_services=kept)
+        return await stack.releases.preview(resolved, image_ids, kept_from=current, kept_services=kept)
 
     certain = await model(same)
     most = certain if same == other else await model(other)
@@ -148,8 +148,7 @@ async def _changed_in_place(
     """Return what hands changed of containers that stay, by id; what runs before the first release is as it is."""
     if current is None:
         return {}
-    found = await stack.container_differences(model)
-    by_hand = await stack.without_own_changes(current.model_hash, there, found)
+    by_hand = await stack.differences(model, current.model_hash, there)
     return {key: one for key, one in by_hand.items() if one.changed}
 
 

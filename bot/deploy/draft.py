@@ -25,9 +25,9 @@ async def make_draft(context: DeploymentContext, planned: PlannedDeployment, mod
     return Draft(
         model_hash,
         from_model="" if current is None else current.model_hash,
-        inputs=await stack.hash_inputs(model),
+        inputs=await stack.releases.hash_inputs(model),
         replaces=None if is_first else planned.plan.replaced,
-        beside=await stack.networks_and_volumes(model),
+        beside=await stack.probe().networks_and_volumes(model),
         new_powers=ungranted(context.deployment.request, planned.plan),
     )
 
@@ -83,10 +83,10 @@ async def _find_change(context: DeploymentContext, draft: Draft) -> str:
     try:
         model = await stack.load_model(draft.model_hash)
         release = await load_release(context)
-        if await stack.hash_inputs(model) != draft.inputs:
+        if await stack.releases.hash_inputs(model) != draft.inputs:
             return said("The settings or the policy changed since this was drafted.")
-        await stack.check_release(draft.model_hash)
-        if gone := await stack.missing_images(release):
+        await stack.releases.check(draft.model_hash)
+        if gone := await stack.releases.missing_images(release):
             return said("The images of {services} are gone.", services=", ".join(gone))
     except ReleaseNotRestorableError as error:
         return error.message
@@ -94,7 +94,7 @@ async def _find_change(context: DeploymentContext, draft: Draft) -> str:
         if error.transient:
             raise
         return error.message
-    there = await stack.networks_and_volumes(model)
+    there = await stack.probe().networks_and_volumes(model)
     if other := sorted(name for name in {*there, *draft.beside} if there.get(name) != draft.beside.get(name)):
         return said("{names} changed since this was drafted.", names=", ".join(other))
     return ""

@@ -290,8 +290,9 @@ class Handover:
             raise
 
     async def _wanted_hash(self) -> str | None:
-        hashes = await self._context.stack.current_hashes(self._model_hash)
-        return hashes.get(self._own.service)
+        stack = self._context.stack
+        wanted = (await stack.wanted_services(await stack.load_model(self._model_hash))).get(self._own.service)
+        return None if wanted is None else wanted.config_hash
 
     async def _successor(self) -> str:
         """Return the container that is to take over: a running one (of an earlier attempt), or a new one."""

@@ -158,7 +158,7 @@ class KeptPlans:
             model = planned.stack.model
         else:
             model = await engine.load_model(planned.target.model_hash) if planned.target is not None else {}
-        if await engine.hash_inputs(model) != planned.inputs:
+        if await engine.releases.hash_inputs(model) != planned.inputs:
             raise _changed(said("The settings, a secret or the policy changed since the plan was made."))
         return replace(planned, current=current)
 

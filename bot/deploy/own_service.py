@@ -46,7 +46,7 @@ async def _spared(
     stack = components.stacks.of(environment)
     bot = await find_own_bot(components, environment)
     spared = await spared_bots(components.peers, stack, bot)
-    others = await Authorship(components.stacks, components.state).of_others(environment, await stack.outline())
+    others = await Authorship(components.stacks, components.state).of_others(environment, await stack.containers())
     return spared | {one.id for one in others}, others
 
 
@@ -82,7 +82,7 @@ async def find_running_bot(components: Components, environment: Environment) -> 
         return bot
     stack, folder = components.stacks.of(environment), str(components.state.folder)
     there = await stack.containers()
-    places = await stack.bot_places([one.id for one in there])
+    places = await stack.probe().bot_places([one.id for one in there])
     best: tuple[bool, ...] = ()
     for one in there:
         place = places.get(one.id, NOWHERE)

@@ -54,7 +54,7 @@ class Authorship:
         unstarted = [one for one in containers if one.never_ran or has_wrong_name(one)]
         if not unstarted or environment.on_swarm:
             return ()
-        now = await self._stacks.of(environment).now()
+        now = await self._stacks.of(environment).probe().now()
         intended = await self._intended(environment, unstarted)
         left = [one for one in unstarted if one.id in intended or (has_wrong_name(one) and _is_stable(one, now))]
         busy = {one.service for one in unstarted if one not in left and not _is_stable(one, now)}
@@ -95,8 +95,9 @@ class Authorship:
     async def _has_hash(self, environment: Environment, container: ContainerSnapshot, models: set[str]) -> bool:
         for model_hash in models:
             with suppress(ReleaseNotRestorableError):
-                hashes = await self._stacks.of(environment).current_hashes(model_hash)
-                if hashes.get(container.service) == container.config_hash:
+                stack = self._stacks.of(environment)
+                wanted = (await stack.wanted_services(await stack.load_model(model_hash))).get(container.service)
+                if wanted is not None and wanted.config_hash == container.config_hash:
                     return True
         return False
 
@@ -212,7 +213,7 @@ class Peers:
             return ()
         own = await self._own_container(environment)
         ids = [*(one.id for one in judged), *([own.id] if own else [])]
-        places = await self._stacks.of(environment).bot_places(ids)
+        places = await self._stacks.of(environment).probe().bot_places(ids)
         ours = places.get(own.id) if own else None
         source = str(self._state.folder) if own is None else ours.state_source if ours else ""
         others = await self._authorship.of_others(environment, judged)

@@ -59,7 +59,7 @@ async def find_new_powers(components: Components, stack: Stack, resolved: Resolv
     if not resolved.powers:
         return ()
     kept = await components.state.releases.list(stack.environment.name, limit=components.settings.releases_kept)
-    return await stack.new_powers(resolved, [one.model_hash for one in kept if one.state in GRANTING])
+    return await stack.releases.new_powers(resolved, [one.model_hash for one in kept if one.state in GRANTING])
 
 
 def has_approvers(components: Components) -> bool:
@@ -124,7 +124,7 @@ async def find_rollback_target(
         )
         raise InvalidRequestError(missing, hint=hint)
     model = await _model_of(components, target)
-    gone = await components.stacks.of(environment).missing_images(target)
+    gone = await components.stacks.of(environment).releases.missing_images(target)
     if gone := tuple(one for one in gone if one in (request.services or gone)):
         raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
     if is_same(target, current) and not half_way:
@@ -177,7 +177,7 @@ async def _last_that_differs(
 
 async def _wanted(components: Components, environment: Environment, release: Release) -> Mapping[str, WantedService]:
     """Return what a release wants of its services, with today's credentials."""
-    model, _ = await components.stacks.of(environment).preview_refreshed(release)
+    model, _ = await components.stacks.of(environment).releases.renewed(release)
     return await components.stacks.of(environment).wanted_services(model)
 
 
@@ -251,7 +251,7 @@ async def _plan_deployment(
     comparison = await compare_candidate(
         components, environment, resolved, wanted, current, frozenset(left), limited_to, await looking
     )
-    inputs = await stack.hash_inputs(resolved.model)
+    inputs = await stack.releases.hash_inputs(resolved.model)
     subject = PlanSubject(
         environment=environment.name,
         inputs=inputs,
@@ -343,16 +343,16 @@ async def plan_rollback(
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
         for service in target.services
     }
-    await stack.check_release(target.model_hash)
+    await stack.releases.check(target.model_hash)
     definitions = stack.definitions(model)
     bot = await find_running_bot(components, environment)
     refuse_without_bot(bot, replicas_by_service(definitions), target.label)
     refuse_moved_bot(bot, model, environment)
-    renewed, warnings = await stack.preview_refreshed(target)
+    renewed, warnings = await stack.releases.renewed(target)
     scope = Scope(moved=brought_services(current, target), goes_back=True)
     containers = await expected_containers(components, environment)
     comparison = await compare(components, environment, current, renewed, renewed, scope, containers)
-    inputs = await stack.hash_inputs(renewed)
+    inputs = await stack.releases.hash_inputs(renewed)
     if keep and renewed != model:
         target = replace(target, model_hash=await stack.save_model(renewed))
     subject = PlanSubject(
@@ -410,7 +410,7 @@ async def _lost_images(components: Components, environment: Environment, current
     if current is None:
         return ()
     try:
-        gone = await components.stacks.of(environment).missing_images(current)
+        gone = await components.stacks.of(environment).releases.missing_images(current)
     except RegistryUnavailableError as error:
         return (
             said(
@@ -484,7 +484,9 @@ async def refuse_second_copy(
             )
         return
     found = runs_already_as(
-        environment, await components.stacks.of(environment).projects(), partial(projects_of, components.settings)
+        environment,
+        await components.stacks.of(environment).probe().projects(),
+        partial(projects_of, components.settings),
     )
     if found is not None:
         raise SecondCopyError(

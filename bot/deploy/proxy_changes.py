@@ -77,7 +77,7 @@ async def refuse_unready_proxies(
             continue
         if actions.get(definition.proxy.service) not in CHANGING:
             with suppress(ProxyError):  # one that does not answer may do so by then
-                proxied = components.stacks.of(environment).proxied_service(name, definition.proxy)
+                proxied = components.stacks.of(environment).proxies.in_front_of(name, definition.proxy)
                 for problem in await proxied.examine(servers_needed(definition)):
                     raise ComposeFileError(problem, hint=said("Nothing was changed."), service=name)
     for name, proxy, problem in await _find_unready(components, environment, plan, definitions):
@@ -129,7 +129,7 @@ async def _find_unready(
         if actions.get(proxy.service) not in CHANGING or _waits_for(definitions, name, proxy.service):
             continue
         try:
-            await components.stacks.of(environment).proxied_service(name, proxy).examine(0)
+            await components.stacks.of(environment).proxies.in_front_of(name, proxy).examine(0)
         except ProxyError as error:
             found.append((name, proxy.service, error.message))
     return found
@@ -144,7 +144,7 @@ async def refuse_broken_proxies(
     """Raise ComposeFileError where a proxy that changes would not take its new configuration, as far as it is here."""
     for one in plan.services:
         if one.action in CHANGING and (image := images.get(one.service)):
-            await stack.check_configuration(model, one.service, image)
+            await stack.proxies.check(model, one.service, image)
 
 
 def _waits_for(definitions: Definitions, service: str, other: str, seen: Collection[str] = ()) -> bool:

@@ -114,7 +114,7 @@ async def _newer_traces(state: StateManager, stack: Stack, folder: Path) -> str:
         return ""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
-            writer = await stack.last_writer()
+            writer = await stack.releases.last_writer()
             if newest.deployed_at and moment_of(writer) > max(newest.deployed_at, newest.chosen_at):
                 return _written_by(writer, environment)
             number = max(await _held(stack, await _projects(stack)), default=-1)
@@ -129,7 +129,7 @@ async def _traces(_state: StateManager, stack: Stack, folder: Path) -> str:
     try:
         projects = await _projects(stack)
         numbers = await _held(stack, projects)
-        writer = await stack.last_writer()
+        writer = await stack.releases.last_writer()
     except RoasError:
         return ""
     if numbers:
@@ -144,13 +144,13 @@ async def _traces(_state: StateManager, stack: Stack, folder: Path) -> str:
 
 
 async def _projects(stack: Stack) -> list[FoundProject]:
-    return [project for project in await stack.projects() if project.name == stack.environment.project]
+    return [project for project in await stack.probe().projects() if project.name == stack.environment.project]
 
 
 async def _held(stack: Stack, projects: Iterable[FoundProject]) -> frozenset[int]:
     services = await in_thread(_written_services, stack.environment)
     services |= {service for project in projects for service in project.services}
-    return await stack.held_releases(services)
+    return await stack.releases.held(services)
 
 
 def _images_of(number: int, environment: Environment) -> str:
@@ -197,7 +197,7 @@ async def state_move(
     components: Components, environment: Environment, bot: OwnContainer, model: Mapping[str, Any]
 ) -> StateMove | None:
     """Return how a model would move the bot's state, compared with its container; None where it does not."""
-    place = (await components.stacks.of(environment).bot_places([bot.id])).get(bot.id)
+    place = (await components.stacks.of(environment).probe().bot_places([bot.id])).get(bot.id)
     variables = variables_of_service(model, bot.service)
     if place is None or variables is None:
         return None

@@ -11,7 +11,7 @@ from roas.concurrency import end_tasks
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.health.coordinator import HealthCoordinator
-from roas.health.drift import DriftFinder
+from roas.health.drift import CHANGING, DriftFinder
 from roas.health.judgement import RANK
 from roas.health.probes import EVERY_SECONDS, ProbeHistory, ProbeLoop, Prober
 from roas.health.sampler import StackSampler, Statistics
@@ -351,7 +351,7 @@ class MonitoringCollector:
             return self._health.due_in(environment.name)
 
         async def on_event(event: ContainerEvent) -> None:
-            if event.action == "update" and self._drift is not None:
+            if event.action in CHANGING and self._drift is not None:
                 self._drift.look_closely(environment.name)
             if self._observer is not None:
                 # When a large stack moves these are many; what is wanted of a service only counts at its end.

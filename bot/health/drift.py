@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
@@ -13,13 +13,14 @@ from roas.models.health import ALIVE, ContainerSnapshot, ServiceDrift
 from roas.models.release import Holding, Release
 from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
 from roas.stack.model.services import inactive_services
-from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
 
 log = get_logger(__name__)
 
-# Each container is asked about this often, where nothing else says that something changed.
-WHOLE_SECONDS = 60.0
+# All containers are compared this often, where no event says that something changed.
+WHOLE_SECONDS = 30.0
+# Events after which containers may be other than they were.
+CHANGING = frozenset({"create", "rename", "update"})
 KEYS_SHOWN = 4
 KEYS_KEPT = 50
 SAME = ContainerDifference()
@@ -68,8 +69,6 @@ class DriftFinder:
         self._holdings = holdings
         self._clock = clock
         self._known: dict[str, _Known] = {}
-        # What was listed last, of which release, and what a comparison made of it.
-        self._seen: dict[str, tuple[object, _Outline]] = {}
 
     async def released(self) -> frozenset[str]:
         """Return the environments that are on a release: nothing drifts in the others. Raises StateError."""
@@ -81,32 +80,29 @@ class DriftFinder:
         """Return the services that differ; None where that cannot be known, or a deployment changes them now.
 
         One that is paused changes nothing: what it has moved is left out, and the rest is compared as ever. What is
-        missing or stopped is no drift: its health says so. Each container is asked about at least once a minute,
-        whenever the list of them shows another name, or another place in a network, and for who has just `asked` about
-        all of them. Raises StateError.
+        missing or stopped is no drift: its health says so. What was found twice holds for WHOLE_SECONDS, but for who
+        looks closely, or has just `asked` about all containers. Raises StateError.
         """
         name = environment.name
         release = await self._releases.current(name)
         model_hash = await self._releases.applied_model(name)
         if release is None or model_hash is None or _changes(await self._holdings.holding(name)):
             return None
-        try:
-            model = await self._stacks.load_model(model_hash)
-            look = _Look(self._stacks.of(environment), release, model_hash, model)
-            listed = await self._stacks.of(environment).outline()
-            seen = (release.number, model_hash, listed)
-            outline = self._known_outline(environment, seen) or await look.outline(listed)
-            found = None if asked is not None else self._remembered(environment, outline)
-            if found is None:
-                there = await self._stacks.of(environment).containers() if asked is None else asked
-                found = await look.compare(there, await self._stacks.of(environment).container_differences(model))
-                self._remember(environment, outline, found)
-            self._seen[environment.name] = (seen, outline)
-        except EngineUnavailableError:
-            return None
-        except RoasError as error:
-            log.warning("drift cannot be looked for", environment=environment.name, error=error.message)
-            return None
+        compared = (release.number, model_hash)
+        known = self._known.get(name)
+        if asked is None and known is not None and known.compared == compared and self._clock() < known.until:
+            found = known.found
+        else:
+            try:
+                found = await self._compare(environment, release, model_hash, asked)
+            except EngineUnavailableError:
+                return None
+            except RoasError as error:
+                log.warning("drift cannot be looked for", environment=name, error=error.message)
+                return None
+            # What is seen once may be the middle of a recreation.
+            is_settled = known is not None and (known.compared, known.found) == (compared, found)
+            self._known[name] = _Known(compared, found, self._clock() + WHOLE_SECONDS * is_settled)
         holding = await self._holdings.holding(name)
         if _changes(holding) or (found and not await self._is_still(name, release, model_hash)):
             return None
@@ -117,6 +113,21 @@ class DriftFinder:
             if holding is None or not holding.has_moved(service.service)
         )
 
+    async def _compare(
+        self,
+        environment: Environment,
+        release: Release,
+        model_hash: str,
+        asked: tuple[ContainerSnapshot, ...] | None,
+    ) -> tuple[ServiceDrift, ...]:
+        """Compare every container with a release."""
+        stack = self._stacks.of(environment)
+        model = await stack.load_model(model_hash)
+        there = await stack.containers() if asked is None else asked
+        wanted = await stack.wanted_services(model, there)
+        by_hand = await stack.differences(model, model_hash, there)
+        return tuple(_drifts(release, wanted, there, inactive_services(model), by_hand))
+
     async def _is_still(self, environment: str, release: Release, model_hash: str) -> bool:
         """Return whether an environment is on the release, and on the model, that was compared with."""
         now = await self._releases.current(environment)
@@ -124,24 +135,9 @@ class DriftFinder:
         return is_same and await self._releases.applied_model(environment) == model_hash
 
     def look_closely(self, environment: str) -> None:
-        """Let the next look ask about each container: one was changed in place."""
-        self._known.pop(environment, None)
-
-    def _known_outline(self, environment: Environment, seen: object) -> "_Outline | None":
-        """Return what the last list meant, where this one is the same; of a Swarm, its services say more."""
-        before, outline = self._seen.get(environment.name, (None, None))
-        return outline if before == seen and not environment.on_swarm else None
-
-    def _remembered(self, environment: Environment, outline: "_Outline") -> tuple[ServiceDrift, ...] | None:
-        """Return what the last whole look found, where nothing that the list shows has changed since, not long ago."""
-        known = self._known.get(environment.name)
-        return known.found if known and known.outline == outline and self._clock() < known.until else None
-
-    def _remember(self, environment: Environment, outline: "_Outline", found: tuple[ServiceDrift, ...]) -> None:
-        """Remember what was seen twice: what is seen once may be the middle of a recreation."""
-        known = self._known.get(environment.name)
-        is_settled = known is not None and (known.outline, known.found) == (outline, found)
-        self._known[environment.name] = _Known(outline, found, self._clock() + WHOLE_SECONDS * is_settled)
+        """Let the next look compare all containers: one was made, named or changed."""
+        if (known := self._known.get(environment)) is not None:
+            self._known[environment] = replace(known, until=0.0)
 
 
 def _changes(holding: Holding | None) -> bool:
@@ -149,45 +145,12 @@ def _changes(holding: Holding | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outline:
-    """Hold what a list of containers shows of a release's: their names, places in networks, and which are others."""
-
-    release: int
-    model_hash: str
-    shown: frozenset[object]
-    differing: tuple[ServiceDrift, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Known:
-    """Hold what a whole look found when the list of containers was like that."""
+    """Hold what a comparison with a release and its model found, and until when that holds."""
 
-    outline: _Outline
+    compared: tuple[int, str]
     found: tuple[ServiceDrift, ...]
     until: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """Compare with one release."""
-
-    stack: Stack
-    release: Release
-    model_hash: str
-    model: Mapping[str, Any]
-
-    async def outline(self, listed: tuple[ContainerSnapshot, ...]) -> _Outline:
-        """Compare what is listed, without asking about any container."""
-        shown = frozenset((snapshot.id, snapshot.name, snapshot.endpoints) for snapshot in listed)
-        return _Outline(self.release.number, self.model_hash, shown, await self.compare(listed, {}))
-
-    async def compare(
-        self, there: tuple[ContainerSnapshot, ...], differences: Mapping[str, ContainerDifference]
-    ) -> tuple[ServiceDrift, ...]:
-        """Return the services that differ; `differences` are those of containers, by id."""
-        wanted = await self.stack.wanted_services(self.model, there)
-        by_hand = await self.stack.without_own_changes(self.model_hash, there, differences)
-        return tuple(_drifts(self.release, wanted, there, inactive_services(self.model), by_hand))
 
 
 def _drifts(

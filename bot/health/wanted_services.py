@@ -122,7 +122,7 @@ class LostReleases:
             return ()
         kept = await self._releases.list(environment.name)
         try:
-            gone = [bool(await self._stacks.of(environment).missing_images(item)) for item in kept]
+            gone = [bool(await self._stacks.of(environment).releases.missing_images(item)) for item in kept]
         except RoasError as error:
             log.warning("images of releases are not known", environment=environment.name, error=error.message)
             return ()

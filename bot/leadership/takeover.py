@@ -289,10 +289,11 @@ class Takeover:
         deployment = await self._application.state.deployments.active(home.name)
         if deployment is None or not deployment.handed_over_to or deployment.problem is not None:
             return None
-        containers = await self._application.stacks.of(home).containers()
-        seen = next((c for c in containers if c.id == own.id), None)
-        hashes = await self._application.stacks.of(home).current_hashes(deployment.applied_model)
-        return deployment if seen is not None and seen.config_hash != hashes.get(own.service) else None
+        stack = self._application.stacks.of(home)
+        seen = next((c for c in await stack.containers() if c.id == own.id), None)
+        wanted = (await stack.wanted_services(await stack.load_model(deployment.applied_model))).get(own.service)
+        is_wanted = seen is None or (wanted is not None and seen.config_hash == wanted.config_hash)
+        return None if is_wanted else deployment
 
     async def _revert_handover(self, failed: FailedPeer) -> None:
         """Turn a deployment whose successor failed into a rollback, which the process that resumes it then runs."""

@@ -258,7 +258,7 @@ class ErrorHandler:
         try:
             async with asyncio.timeout(STEP_SECONDS), ContainerWatch(stack) as watch:
                 model_hash, definition = await self._wanted(fault)
-                await stack.check_release(model_hash)
+                await stack.releases.check(model_hash)
                 if action is RecoveryAction.RESTART:
                     await restart_service(
                         stack,

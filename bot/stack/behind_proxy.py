@@ -206,7 +206,7 @@ class BehindProxy:
     def _proxied(self, stack: Stack, definition: ServiceDefinition) -> ProxiedService | None:
         if definition.proxy is None:
             return None
-        return stack.proxied_service(definition.name, definition.proxy)
+        return stack.proxies.in_front_of(definition.name, definition.proxy)
 
 
 def _running(containers: Iterable[ContainerSnapshot]) -> list[str]:

@@ -60,7 +60,7 @@ def socket_path(environment: Environment) -> str:
     return path_of(engine_address(environment))
 
 
-class _Engine:
+class _Connection:
     """One engine: its client, and the threads in which it is asked.
 
     An engine that hangs fills its own threads, and holds up nobody who asks another one.
@@ -107,7 +107,7 @@ class EngineClients:
 
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
-        self._engines: dict[str, _Engine] = {}
+        self._engines: dict[str, _Connection] = {}
         self._logins = RegistryLogins()
         self._file_threads = started_threads(FILE_THREADS, "files")
 
@@ -118,12 +118,6 @@ class EngineClients:
     async def act(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
         """Do what takes an engine long, as `call` asks it; nobody who asks waits for it."""
         return await self._ask(environment, self._engine(environment).acting, question)
-
-    async def each(
-        self, environment: Environment, question: Callable[[EngineClient, Item], Answer], items: Iterable[Item]
-    ) -> list[Answer]:
-        """Ask the same about many items, at the same time as far as there are threads."""
-        return await run_concurrently(self.call(environment, partial(_about, question, item)) for item in items)
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
         """Do blocking work that asks no engine."""
@@ -140,6 +134,10 @@ class EngineClients:
             self._logins.refresh(client)
             return client
 
+    def of(self, environment: Environment) -> "Engine":
+        """Return what asks the engine of an environment."""
+        return Engine(self, environment)
+
     async def close(self) -> None:
         """Close every client and let the threads end."""
         for engine in self._engines.values():
@@ -147,10 +145,10 @@ class EngineClients:
         self._engines.clear()
         self._file_threads.shutdown(wait=False, cancel_futures=True)
 
-    def _engine(self, environment: Environment) -> _Engine:
+    def _engine(self, environment: Environment) -> _Connection:
         address = engine_address(environment)
         if address not in self._engines:
-            self._engines[address] = _Engine(address)
+            self._engines[address] = _Connection(address)
         return self._engines[address]
 
     async def _ask(
@@ -169,6 +167,37 @@ class EngineClients:
                     raise
 
         return await asyncio.get_running_loop().run_in_executor(threads, ask)
+
+
+class Engine:
+    """Ask the engine that one environment's stack runs on; see `EngineClients` for what each method raises."""
+
+    def __init__(self, clients: EngineClients, environment: Environment) -> None:
+        self._clients = clients
+        self.environment = environment
+        self.project = environment.project
+        self.address = engine_address(environment)
+        self.is_local = is_local(environment)
+
+    async def call(self, question: Callable[[EngineClient], Answer]) -> Answer:
+        """Ask in a thread."""
+        return await self._clients.call(self.environment, question)
+
+    async def act(self, question: Callable[[EngineClient], Answer]) -> Answer:
+        """Do what takes the engine long."""
+        return await self._clients.act(self.environment, question)
+
+    async def each(self, question: Callable[[EngineClient, Item], Answer], items: Iterable[Item]) -> list[Answer]:
+        """Ask the same about many items at the same time."""
+        return await run_concurrently(self.call(partial(_about, question, item)) for item in items)
+
+    async def local(self, work: Callable[[], Answer]) -> Answer:
+        """Do blocking work that asks no engine."""
+        return await self._clients.local(work)
+
+    async def client(self) -> EngineClient:
+        """Return the client, for a stream in a thread of its own."""
+        return await self._clients.client(self.environment)
 
 
 def _about(question: Callable[[EngineClient, Item], Answer], item: Item, client: EngineClient) -> Answer:

@@ -41,14 +41,14 @@ class ReleaseKeeper:
         current = await self._state.releases.current(stack.environment.name)
         if current is not None:
             with suppress(ImageNotFoundError):  # then it cannot be restored, which the plan says
-                await stack.protect(current)
+                await stack.releases.protect(current)
             return current
-        draft = await stack.adopt(version)
+        draft = await stack.releases.adopt(version)
         if draft is None:
             return None
         release = _release(stack, draft, actor, None, state=ReleaseState.ADOPTED)
         adopted = await self._state.releases.add(release, fence, correlation_id)
-        await stack.protect(adopted)
+        await stack.releases.protect(adopted)
         return adopted
 
     async def create_release(
@@ -66,7 +66,7 @@ class ReleaseKeeper:
         replaces = current.number if current else None
         release = _release(stack, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
         numbered = await self._state.releases.add(release, fence, correlation_id)
-        await stack.protect(numbered)
+        await stack.releases.protect(numbered)
         return numbered
 
     async def require_images(
@@ -77,7 +77,7 @@ class ReleaseKeeper:
         Raises ReleaseNotRestorableError, before anything is stopped for an image that cannot be had.
         """
         try:
-            gone = frozenset(await stack.missing_images(release)) & frozenset(services)
+            gone = frozenset(await stack.releases.missing_images(release)) & frozenset(services)
         except RegistryUnavailableError:  # of a Swarm: a way back that nobody asked for is no place to fail closed
             gone = frozenset()
         pins = {one.name: one.image for one in release.services if one.name in gone}
@@ -92,7 +92,7 @@ class ReleaseKeeper:
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
         if gone and not lost:
-            await stack.protect(release)
+            await stack.releases.protect(release)
         if lost:
             raise not_restorable(release, sorted(lost), [pins[name] for name in sorted(lost)])
 
@@ -103,12 +103,12 @@ class ReleaseKeeper:
 
     async def forgotten(self, stack: Stack, *, runs: int | None) -> tuple[Release, ...]:
         """Return the releases that are not kept any more and still hold something, but for that which runs."""
-        held = await stack.held_releases()
+        held = await stack.releases.held()
         return await self._state.releases.forgotten(stack.environment.name, {one for one in held if one != runs})
 
     async def drop_release(self, stack: Stack, release: Release) -> None:
         """Drop what a release that is not kept any more held: its tags, its model, its contents."""
-        await stack.unprotect(release, needed=await self._models_that_run())
+        await stack.releases.unprotect(release, needed=await self._models_that_run())
 
     async def clear_unused(self) -> None:
         """Remove the models and contents that no release holds and nothing runs."""

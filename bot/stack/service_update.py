@@ -117,9 +117,8 @@ class ServiceUpdater:
         update = self._update
         if not update.recreate and compare_service(self._wanted, self._before).is_only_unread:
             await self._report(ServiceStep.WAITING, said("until it has read its configuration again"))
-            reload = self._stack.reload_configuration(update.model_hash, self._definition.name)
             # One that cannot is replaced.
-            self._update = update = replace(update, recreate=not await run_uninterrupted(reload), restart=False)
+            self._update = update = replace(update, recreate=not await run_uninterrupted(self._reload()), restart=False)
         with self._behind.working(self._stack, self._definition):
             try:
                 rollout = self._rollout
@@ -132,6 +131,11 @@ class ServiceUpdater:
                 raise
         await self._report(READY_STEPS[readiness.state], still_open(readiness.reason, self._left_open))
         return readiness.state
+
+    async def _reload(self) -> bool:
+        await self._stack.releases.check(self._update.model_hash)
+        model = await self._stack.load_model(self._update.model_hash)
+        return await self._stack.proxies.reload(model, self._definition.name)
 
     @property
     def _rollout(self) -> RolloutLog | None:
@@ -220,7 +224,7 @@ class ServiceUpdater:
 
     async def _start_made(self, made: MadeService) -> tuple[str, ...]:
         """Start what was created together with others; today's policy is asked, since that may be a while ago."""
-        await self._stack.check_release(self._update.model_hash)
+        await self._stack.releases.check(self._update.model_hash)
         await self._report(ServiceStep.STARTING)
         for container_id in made.containers:
             await self._stack.start(container_id)

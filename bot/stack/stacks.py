@@ -4,25 +4,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from roas.concurrency import run_concurrently
 from roas.models.environment import EngineKind, Environment
 from roas.models.ownership import ProcessMark
 from roas.models.stack import ServiceDefinition
 from roas.redaction import Redactor
-from roas.stack.compose_stack import ComposeParts, ComposeStack
+from roas.stack.compose_stack import ComposeStack
 from roas.stack.containers.statistics import StatisticsReader
 from roas.stack.machine.processes import end_process, kill_orphans
 from roas.stack.policy.probe_targets import ProbeTargets
+from roas.stack.releases.parts import StackParts
 from roas.stack.resolution.repository import Repositories
 from roas.stack.sources.contents import ContentStore
-from roas.stack.stack import Stack, StackParts
-from roas.stack.swarm_stack import SwarmParts, SwarmStack
+from roas.stack.stack import Stack
+from roas.stack.swarm_stack import SwarmStack
 
 # What nothing refers to may still belong to a deployment that is about to refer to it.
 UNUSED_SECONDS = 24 * 3600.0
 
 
 class Stacks:
-    """Make the stack of each environment; what belongs to no environment is here."""
+    """Keep the stack of each environment; what belongs to no environment is here."""
 
     def __init__(
         self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
@@ -31,19 +33,21 @@ class Stacks:
             state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
         )
         self.repositories = Repositories(state_dir)
-        self._compose, self._swarm = ComposeParts(parts), SwarmParts(parts)
+        self._stacks: dict[str, Stack] = {}
         self.probe_targets = ProbeTargets(parts.clients, parts.policy)
         self.statistics = StatisticsReader(parts.clients)
 
     def of(self, environment: Environment) -> Stack:
         """Return an environment's stack."""
-        if environment.engine is EngineKind.SWARM:
-            return SwarmStack(self._parts, self._swarm, environment)
-        return ComposeStack(self._parts, self._compose, environment)
+        known = self._stacks.get(environment.name)
+        if known is None or known.environment != environment:
+            kind = SwarmStack if environment.engine is EngineKind.SWARM else ComposeStack
+            known = self._stacks[environment.name] = kind(self._parts.clients.of(environment), self._parts)
+        return known
 
     async def close(self) -> None:
         """Close the connections to every engine."""
-        await self._swarm.close()
+        await run_concurrently(stack.close() for stack in self._stacks.values())
         await self._parts.clients.close()
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:

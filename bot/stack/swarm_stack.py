@@ -9,36 +9,34 @@ from typing import Any
 from roas.concurrency import SingleFlight, begun, run_concurrently
 from roas.errors import ComposePolicyError, ServiceFailedError, without_secrets
 from roas.messages.message import said
-from roas.models.change import moment_of
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.models.release import Release
 from roas.models.stack import WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
-from roas.stack.client import Answer, engine_address
+from roas.stack.client import Answer, Engine
 from roas.stack.comparison import ContainerDifference, WantedService
-from roas.stack.interface import ProgressReport, ReleaseDraft, ResolvedStack
+from roas.stack.interface import ProgressReport, ResolvedStack
 from roas.stack.labels import STACK
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.per_model import PerModel
 from roas.stack.policy.compose_policy import CONTENTS_FOLDER
-from roas.stack.stack import Stack, StackParts
+from roas.stack.releases.parts import StackParts
+from roas.stack.stack import Stack
 from roas.stack.swarm.adopting import adopt_stack, is_ours
 from roas.stack.swarm.calls import SwarmCalls
-from roas.stack.swarm.drafting import SwarmDrafter, look_up_digest, missing_from_registry
 from roas.stack.swarm.facts import MANAGER, no_manager, swarm_facts
 from roas.stack.swarm.following import follow_update
-from roas.stack.swarm.judgement import Judgement, UpdateVerdict, deployment_of, failure_hint, nonce_of
+from roas.stack.swarm.judgement import Judgement, UpdateVerdict, failure_hint
 from roas.stack.swarm.names import stack_name
 from roas.stack.swarm.normal_form import differing_keys, spec_hash
 from roas.stack.swarm.obstacles import find_on_swarm
 from roas.stack.swarm.service_spec import service_spec
 from roas.stack.swarm.service_writes import ServiceWrites
-from roas.stack.swarm.shared import JustMade, make_shared, remove_unneeded
+from roas.stack.swarm.shared import JustMade, make_shared
 from roas.stack.swarm.snapshots import service_name, task_snapshots
+from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
 from roas.stack.swarm.task_logs import read_ending, read_place_log
 from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
-from roas.stack.swarm.tasks import StackLook, look_at_stack, read_tasks
+from roas.stack.swarm.tasks import StackLook, read_tasks
 from roas.stack.swarm.unsupported import refuse_unsupported, with_unsupported
 from roas.stack.swarm.writer import SwarmWriter
 
@@ -49,48 +47,22 @@ GATHER_SECONDS = 0.05
 FOLLOW_SECONDS = 0.25
 
 
-class OneSwarm:
-    """Hold what is known of one stack's Swarm for as long as this process runs; who asks for the same shares it."""
-
-    def __init__(self, parts: StackParts, environment: Environment) -> None:
-        self.writer = SwarmWriter(parts.clients, environment, parts.key.read)
-        self.looks: SingleFlight[StackLook] = SingleFlight()
-        self.made = JustMade()
-        self.writes = ServiceWrites(self.writer, self.made)
-        self.specs: PerModel[Mapping[str, tuple[str, bool]]] = PerModel(partial(_read_specs, environment.project))
-
-
-class SwarmParts:
-    """Hold what all stacks on Swarms work with."""
-
-    def __init__(self, parts: StackParts) -> None:
-        self.drafter = SwarmDrafter(parts.clients, parts.models, parts.contents)
-        self._parts = parts
-        self._swarms: dict[tuple[str, str], OneSwarm] = {}
-
-    def of(self, environment: Environment) -> OneSwarm:
-        """Return what is known of an environment's stack."""
-        place = engine_address(environment), environment.project
-        if place not in self._swarms:
-            self._swarms[place] = OneSwarm(self._parts, environment)
-        return self._swarms[place]
-
-    async def close(self) -> None:
-        """End the looks that are under way."""
-        await run_concurrently(swarm.looks.close() for swarm in self._swarms.values())
-
-
 class SwarmStack(Stack):
     """Run a stack on a Swarm: its tasks are the containers. Swarm starts, stops and replaces them by itself."""
 
-    def __init__(self, parts: StackParts, swarms: SwarmParts, environment: Environment) -> None:
-        super().__init__(parts, environment, swarms.drafter)
-        self._swarm = swarms.of(environment)
+    replaces_by_itself = True
 
-    @property
-    def replaces_by_itself(self) -> bool:
-        """Return True: tasks come and go."""
-        return True
+    def __init__(self, engine: Engine, parts: StackParts) -> None:
+        self._writer = SwarmWriter(engine, parts.key.read)
+        super().__init__(engine, parts, SwarmReleases(engine, parts, self._writer))
+        self._looks: SingleFlight[StackLook] = SingleFlight()  # who asks for the same shares it
+        self._made = JustMade()
+        self._writes = ServiceWrites(self._writer, self._made)
+        self._specs: PerModel[Mapping[str, tuple[str, bool]]] = PerModel(partial(_read_specs, engine.project))
+
+    async def close(self) -> None:
+        """End the looks that are under way."""
+        await self._looks.close()
 
     async def resolve(self, version: str | None, *, write_contents: bool = True) -> ResolvedStack:
         """Merge, interpolate and check the environment's compose files, and ask the manager what is in the way."""
@@ -113,9 +85,9 @@ class SwarmStack(Stack):
 
     async def _require_ready_swarm(self) -> None:
         """Raise EngineError where the engine is no manager, InvalidRequestError where the stack cannot be adopted."""
-        state = await self._clients.call(self.environment, lambda client: SwarmCalls(client).state())
+        state = await self.engine.call(lambda client: SwarmCalls(client).state())
         if state != MANAGER:
-            raise no_manager(state, self.environment.name, engine_address(self.environment))
+            raise no_manager(state, self.environment.name, self.engine.address)
         has_release = await self._parts.stored(lambda: self._parts.models.held_by(self.environment.project))
         if not has_release and not is_ours(await self._services()):
             adopt_stack(self.environment, await self._look())
@@ -123,9 +95,7 @@ class SwarmStack(Stack):
     async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the digest that each service's image means now. Raises RegistryUnavailableError."""
         references = sorted({stack.definitions[name].image for name in services})
-        digests = await run_concurrently(
-            look_up_digest(self._clients, self.environment, reference) for reference in references
-        )
+        digests = await run_concurrently(look_up_digest(self.engine, reference) for reference in references)
         found = dict(zip(references, digests, strict=True))
         return {name: found[stack.definitions[name].image] for name in services}
 
@@ -133,65 +103,18 @@ class SwarmStack(Stack):
         """Return the digest: the nodes pull by themselves."""
         return str(image.digest)
 
-    async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
-        """Draft a release of what runs now; None where nothing runs. Raises InvalidRequestError.
-
-        What the files say is asked for where there is a stack.
-        """
-        if not await self._services():
-            return None
-        look = await self._look()
-        found = adopt_stack(self.environment, look, await self._parts.resolver.written(self.environment, version))
-        if found is None:
-            return None
-        self._parts.learn(found.model)
-        return await self._drafter.draft_model(self.environment, found.version, found.model, found.references)
-
-    async def refresh_credentials(self, release: Release) -> tuple[str, tuple[str, ...]]:
-        """Return the hash of the release's model, with the configs and secrets that it has.
-
-        A Swarm keeps them for as long as a release needs them, and what a failed deployment goes back from may be a
-        secret that is wrong.
-        """
-        await self.check_release(release.model_hash)
-        return release.model_hash, ()
-
-    async def preview_refreshed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """Return the model that `refresh_credentials` means, and warnings."""
-        return await self.load_model(release.model_hash), ()
-
-    async def protect(self, release: Release) -> None:
-        """Keep a release's model; its images are the registry's to keep."""
-        await self._hold_model(release)
-
-    async def unprotect(self, release: Release, *, needed: frozenset[str] = frozenset()) -> None:
-        """Remove what a release held that is no longer kept, and the configs and secrets that no stored model names."""
-        await super().unprotect(release, needed=needed)
-        is_needed, project = self._parts.models.mentions, self.environment.project
-        await self._ask(lambda calls: remove_unneeded(calls, project, is_needed))
-
-    async def missing_images(self, release: Release) -> tuple[str, ...]:
-        """Return the services of a release whose image its registry has no more. Raises RegistryUnavailableError."""
-        images = {service.name: service.image for service in release.services}
-        return await missing_from_registry(self._clients, self.environment, images)
-
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return the tasks of the stack."""
         return task_snapshots(await self._look())
 
     def events(self, *, since_ns: int | None = None) -> TaskEvents:
         """Tell of changes of the stack's tasks, which Swarm itself does not; what was before is not remembered."""
-        subscription = SwarmSubscription(self._clients, self.environment)
+        subscription = SwarmSubscription(self.engine)
         return TaskEvents(subscription, self._look, self.environment.project, next_look=self._shared_look)
 
     async def written_services(self) -> frozenset[str]:
         """Return the services that the Swarm has of the stack."""
         return frozenset(service_name(service["Spec"]) for service in await self._services())
-
-    async def last_writer(self) -> str:
-        """Return the newest deployment that wrote a service of the stack; empty where none did."""
-        writers = (deployment_of(nonce_of(service["Spec"])) for service in await self._services())
-        return max(filter(None, writers), key=moment_of, default="")
 
     async def wanted_services(
         self,
@@ -208,7 +131,7 @@ class SwarmStack(Stack):
             look = await self._look()
             written = {service_name(found["Spec"]): spec_hash(found["Spec"], look.networks) for found in look.services}
         wanted = {}
-        for name, (hashed, is_global) in self._swarm.specs(model).items():
+        for name, (hashed, is_global) in self._specs(model).items():
             definition = definitions[name]
             if is_global:
                 definition = replace(definition, replicas=max(1, sum(task.service == name for task in there)))
@@ -216,25 +139,18 @@ class SwarmStack(Stack):
             wanted[name] = WantedService(definition, hashed, unwritten=unwritten)
         return wanted
 
-    async def container_differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
+    async def _differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         """Return, by task, the parts in which services differ from a pinned model; never a value."""
-        project = self.environment.project
-
-        def look(calls: SwarmCalls) -> tuple[list[Json], list[Json], dict[str, str]]:
-            services, tasks = calls.services(project), calls.tasks_of_stack(project)
-            return services, tasks, calls.network_names(services)
-
-        services, tasks, networks = await self._ask(look)
-        definitions = read_definitions(model)
+        look, definitions = await self._look(), read_definitions(model)
         found: dict[str, ContainerDifference] = {}
-        for service in services:
+        for service in look.services:
             name = service_name(service["Spec"])
             if name in definitions:
-                spec = service_spec(project, model, definitions[name])
-                keys = differing_keys(spec, service["Spec"], networks)
+                spec = service_spec(self.engine.project, model, definitions[name])
+                keys = differing_keys(spec, service["Spec"], look.networks)
                 found |= {
                     task.id: ContainerDifference(keys=keys)
-                    for task in read_tasks(service, tasks, networks)
+                    for task in read_tasks(service, look.tasks, look.networks)
                     if keys and task.counts
                 }
         return found
@@ -262,14 +178,14 @@ class SwarmStack(Stack):
 
         Which node it is takes an engine the longest, and it says so without a leader, too.
         """
-        asked = self._clients.call(self.environment, lambda client: SwarmCalls(client).own_node_id())
+        asked = self.engine.call(lambda client: SwarmCalls(client).own_node_id())
         async with begun(asked) as own:
             found = await self._ask(lambda calls: swarm_facts(calls, with_traces=with_traces))
             return replace(found, own_node_id=await own)
 
     def quorum_losses(self) -> QuorumLosses:
         """Return how often, and for how long, the Swarm was seen without a quorum; it only grows."""
-        return self._swarm.writer.quorum_losses()
+        return self._writer.quorum_losses()
 
     async def create_service(
         self,
@@ -288,10 +204,10 @@ class SwarmStack(Stack):
         While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update, but
         not of a job; and whoever resumes a `deployment` follows what a dead bot wrote for it.
         """
-        await self.check_release(model_hash)
+        await self.releases.check(model_hash)
         model = await self.load_model(model_hash)
         definition = read_definitions(model)[service]
-        written = await self._swarm.writes.write(model_hash, model, definition, anew=anew, deployment=deployment)
+        written = await self._writes.write(model_hash, model, definition, anew=anew, deployment=deployment)
         judged = await follow_update(partial(self._shared_look, FOLLOW_SECONDS), written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(service, judged)
@@ -316,7 +232,7 @@ class SwarmStack(Stack):
         """Create the networks, configs and secrets of a model; a service starts as soon as it is there."""
         model, project = await self.load_model(model_hash), self.environment.project
         made = await self._ask(lambda calls: make_shared(calls, project, model, model["services"]))
-        self._swarm.made.keep(model_hash, made)
+        self._made.keep(model_hash, made)
         return ()
 
     async def remove_service(self, service: str, container_ids: Iterable[str]) -> None:
@@ -332,20 +248,20 @@ class SwarmStack(Stack):
 
     async def renew_logins(self) -> tuple[str, ...]:
         """Write services again whose registry has another login by now; returns their names."""
-        return await self._swarm.writer.renew_logins()
+        return await self._writer.renew_logins()
 
     async def _services(self) -> list[Json]:
         return await self._ask(lambda calls: calls.services(self.environment.project))
 
     async def _look(self) -> StackLook:
-        return await self._ask(lambda calls: look_at_stack(calls, self.environment.project))
+        return await self._writer.look()
 
     async def _shared_look(self, gather_seconds: float = GATHER_SECONDS) -> StackLook:
         """Look at a stack in a moment, for all who follow it: the same event wakes them."""
-        return await self._swarm.looks.ask("stack", self._look, gather_seconds=gather_seconds)
+        return await self._looks.ask("stack", self._look, gather_seconds=gather_seconds)
 
     async def _ask(self, question: Callable[[SwarmCalls], Answer]) -> Answer:
-        return await self._swarm.writer.ask(question)
+        return await self._writer.ask(question)
 
 
 def _read_specs(project: str, model: Mapping[str, Any]) -> Mapping[str, tuple[str, bool]]:

@@ -1,33 +1,64 @@
 """Be a stack of a test: what a fake of any kind needs to be asked as `Stacks` is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
+from roas.models.health import ContainerSnapshot
+from roas.stack.comparison import ContainerDifference
 from roas.stack.resolution.repository import Repositories
-from roas.stack.stack import Stack
+
+
+class PlainBinds:
+    """Bind nothing that leads elsewhere."""
+
+    async def find(self, model: Mapping[str, Any]) -> dict[str, str]:
+        return {}
 
 
 class OneStack:
-    """Be the stack of every environment that is asked for."""
+    """Be the stack of every environment that is asked for, its releases, its proxies, and the probe of its engine."""
 
     environment: Any = None
     replaces_by_itself = False
     repositories = Repositories(Path("/nowhere"))
-    without_own_changes = Stack.without_own_changes
+    binds: Any = PlainBinds()
 
     def of(self, environment: Any) -> Self:
         """Be the stack of an environment."""
         self.environment = environment
         return self
 
+    @property
+    def releases(self) -> Any:
+        """Keep releases, too."""
+        return self
+
+    @property
+    def proxies(self) -> Any:
+        """Tell proxies, too."""
+        return self
+
+    def probe(self) -> Any:
+        """Answer questions about the engine, too."""
+        return self
+
+    async def differences(
+        self, model: Mapping[str, Any], model_hash: str, containers: Iterable[ContainerSnapshot]
+    ) -> Mapping[str, ContainerDifference]:
+        return {}
+
 
 def stacks_that(**methods: Callable[..., Any]) -> Any:
     """Give each environment a stack with these methods, each of which gets the environment first."""
 
     def of(environment: Any) -> SimpleNamespace:
-        return SimpleNamespace(**{name: partial(method, environment) for name, method in methods.items()})
+        stack = SimpleNamespace(**{name: partial(method, environment) for name, method in methods.items()})
+        stack.releases = stack.proxies = stack.binds = stack
+        if "probe" not in methods:
+            stack.probe = lambda: stack
+        return stack
 
     return SimpleNamespace(of=of)

@@ -110,7 +110,7 @@ def binds(hung: Hung) -> Callable[[], Awaitable[object]]:
 
     releases = SimpleNamespace(applied_model=applied, released=released)
     state: Any = SimpleNamespace(releases=releases, deployments=SimpleNamespace(holding=hung.nothing))
-    stacks = stacks_that(misled_binds=misled)
+    stacks = stacks_that(find=misled, load_model=lambda _environment, model_hash: load(model_hash))
     stacks.load_model = load
     nobody: Any = None
     return SwappedBinds(stacks, state, nobody, KNOWN).look

@@ -241,7 +241,7 @@ def test_step_of_a_recovery_has_a_minute_and_a_half(loop: VirtualLoop, tmp_path:
     class Hanging(FakeEngine):
         hangs = False
 
-        async def check_release(self, *_: object) -> None:
+        async def check(self, *_: object) -> None:
             if self.hangs:
                 await asyncio.Event().wait()
 

@@ -143,7 +143,7 @@ async def _make_release(context: DeploymentContext, of_plan: PlannedDeployment, 
     components, deployment = context.components, context.deployment
     await components.state.locks.check(context.fence)
     current = of_plan.current
-    pinned = await context.stack.draft_release(
+    pinned = await context.stack.releases.draft(
         of_plan.require_stack(), images, kept_from=current, kept_services=of_plan.kept
     )
     draft = await make_draft(context, of_plan, pinned.model_hash)
@@ -198,7 +198,7 @@ async def _with_earlier_services(context: DeploymentContext, earlier: Release) -
             said("{environment} is on no release.", environment=context.environment.name), hint=said("Deploy again.")
         )
     (service,) = deployment.request.services
-    draft = await context.stack.draft_with(current, service, earlier)
+    draft = await context.stack.releases.draft_with(current, service, earlier)
     release = await components.manager.releases.create_release(
         draft,
         context.stack,

@@ -71,7 +71,7 @@ class Rollback:
             context.warn(action)
         model_hash = "" if context.failed else context.deployment.applied_model
         if not model_hash:  # nobody drafted this way
-            model_hash, warnings = await stack.refresh_credentials(target)
+            model_hash, warnings = await stack.releases.renew(target)
             for warning in warnings:
                 context.warn(warning)
         context.release, context.model_hash = target, model_hash

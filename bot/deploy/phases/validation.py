@@ -57,7 +57,7 @@ class Validation:
             raise ReleaseNotRestorableError(
                 said("There is no release r{number}.", number=number), hint=said("See `history` for those there are.")
             )
-        missing = await context.stack.missing_images(release)
+        missing = await context.stack.releases.missing_images(release)
         if missing := tuple(one for one in missing if one in (request.services or missing)):
             pins = [service.image for service in release.services if service.name in missing]
             raise not_restorable(release, missing, pins)

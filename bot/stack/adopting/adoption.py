@@ -20,7 +20,7 @@ from roas.stack.adopting.networks import (
 )
 from roas.stack.adopting.process import process_fields
 from roas.stack.adopting.rules import with_rules
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.containers.repair import WRONG_NAME
 from roas.stack.containers.snapshots import inspect_or_none, list_ids, snapshot
 from roas.stack.docker_client import EngineClient
@@ -47,22 +47,20 @@ class AdoptedStack:
     copied: Mapping[str, Mapping[str, str]] = field(repr=False, default_factory=dict)
 
 
-async def adopt_project(
-    clients: EngineClients, environment: Environment, written: Mapping[str, Any] = MappingProxyType({})
-) -> AdoptedStack | None:
+async def adopt_project(engine: Engine, written: Mapping[str, Any] = MappingProxyType({})) -> AdoptedStack | None:
     """Read back the model of an environment's project, or return None where nothing of it runs.
 
     `written` is what the files resolve to: it alone tells where Compose copies something into a container.
     """
 
     def adopt(client: EngineClient) -> AdoptedStack | None:
-        ids = list_ids(client, environment.project)
+        ids = list_ids(client, engine.project)
         inspected = [found for one in ids if (found := inspect_or_none(client, one)) is not None]
         if not any(snapshot(found).state in ALIVE for found in inspected):
             return None
-        return _Reader(client, environment, inspected, written, client.info()).read()
+        return _Reader(client, engine.environment, inspected, written, client.info()).read()
 
-    return await clients.call(environment, adopt)
+    return await engine.call(adopt)
 
 
 def container_fields(

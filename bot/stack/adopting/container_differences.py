@@ -5,12 +5,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerState
 from roas.stack.adopting.adoption import container_fields
 from roas.stack.adopting.host import BYTES, SAME
 from roas.stack.adopting.sameness import differences, network_names, usual_name
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.comparison import ContainerDifference
 from roas.stack.containers.repair import WRONG_NAME
 from roas.stack.containers.snapshots import inspect_each, list_ids, snapshot
@@ -46,20 +45,18 @@ UNPRINTABLE = re.compile(r"[^\w./:@+-]")
 LONGEST_NAME = 60
 
 
-async def find_container_differences(
-    clients: EngineClients, environment: Environment, model: Mapping[str, Any]
-) -> Mapping[str, ContainerDifference]:
+async def find_container_differences(engine: Engine, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
     """Return, by id, the containers of which a key differs from a pinned model; what never ran is left out."""
-    ids = await clients.call(environment, lambda client: list_ids(client, environment.project))
-    inspected = await inspect_each(clients, environment, ids)
+    ids = await engine.call(lambda client: list_ids(client, engine.project))
+    inspected = await inspect_each(engine, ids)
     shown = [one for one in inspected if snapshot(one).state in COMPARED]
     if not shown:
         return {}
     image_ids = list({str(one["Image"]) for one in shown})
-    images = dict(zip(image_ids, await clients.each(environment, find_image, image_ids), strict=True))
-    says_of_itself = await clients.call(environment, lambda client: client.info())
+    images = dict(zip(image_ids, await engine.each(find_image, image_ids), strict=True))
+    says_of_itself = await engine.call(lambda client: client.info())
     siblings = {one["Id"]: one for one in inspected}
-    comparison = _Comparison(model, environment.project, says_of_itself, images, siblings, services_of(model))
+    comparison = _Comparison(model, engine.project, says_of_itself, images, siblings, services_of(model))
     found = {one["Id"]: comparison.of(one) for one in shown}
     return {container_id: one for container_id, one in found.items() if one != ContainerDifference()}
 

@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from roas.models.environment import Environment
-from roas.stack.client import EngineClients, is_local, socket_path
+from roas.stack.client import Engine
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.create_requests import Completion, completing_socket
 from roas.stack.compose.processes import LineReport
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.pinned_services import PinnedServices
+from roas.stack.docker_client import path_of
 from roas.stack.images.readable_names import set_references
 from roas.stack.model.services import services_of
 from roas.stack.model.store import ModelStore
@@ -22,17 +22,14 @@ CREATE_SECONDS = 60.0
 class ComposeCreation:
     """Create containers of services in one call; nothing is started here."""
 
-    def __init__(
-        self, clients: EngineClients, runner: ComposeRunner, models: ModelStore, pinned: PinnedServices
-    ) -> None:
-        self.clients = clients
+    def __init__(self, engine: Engine, runner: ComposeRunner, models: ModelStore, pinned: PinnedServices) -> None:
+        self.engine = engine
         self.pinned = pinned
         self._runner = runner
         self._models = models
 
     async def create(
         self,
-        environment: Environment,
         model_hash: str,
         hashes: Mapping[str, str],
         *,
@@ -47,31 +44,31 @@ class ComposeCreation:
         The containers get these, and the names that the files have for their images.
         """
         names = list(hashes)
-        project = ComposeProject.of_model(environment, self._models.existing(model_hash))
+        project = ComposeProject.of_model(self.engine.environment, self._models.existing(model_hash))
         arguments = commands.create(project, names, keep_existing=keep_existing, anew=anew, scale=scale)
-        model = await self.clients.local(lambda: self._models.load(model_hash))
+        model = await self.engine.local(lambda: self._models.load(model_hash))
         services = [services_of(model)[name] for name in names]
-        await self.clients.local(lambda: self.pinned.live.put_all(services))
-        images = await set_references(self.clients, environment, services_of(model), names)
+        await self.engine.local(lambda: self.pinned.live.put_all(services))
+        images = await set_references(self.engine, services_of(model), names)
         completions = {name: Completion(hashes[name], images.get(name)) for name in names}
         seconds, service = CREATE_SECONDS + more_seconds, names[0] if len(names) == 1 else None
-        async with _completing(environment, completions) as path:
+        async with _completing(self.engine, completions) as path:
             await self._runner.run(
                 arguments,
-                environment,
+                self.engine.environment,
                 timeout_seconds=seconds,
                 service=service,
                 on_line=on_line,
                 engine_socket=path,
             )
-        await self.clients.local(lambda: self.pinned.live.note_all(services))
+        await self.engine.local(lambda: self.pinned.live.note_all(services))
 
 
 @asynccontextmanager
-async def _completing(environment: Environment, completions: Mapping[str, Completion]) -> AsyncIterator[str | None]:
+async def _completing(engine: Engine, completions: Mapping[str, Completion]) -> AsyncIterator[str | None]:
     """Complete what Compose asks for within the block; an engine on another machine is asked by Compose itself."""
-    if not is_local(environment):
+    if not engine.is_local:
         yield None
         return
-    async with completing_socket(socket_path(environment), completions) as path:
+    async with completing_socket(path_of(engine.address), completions) as path:
         yield path

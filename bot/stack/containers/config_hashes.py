@@ -3,13 +3,11 @@
 import asyncio
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.stack.client import EngineClients, engine_address, is_local
+from roas.stack.client import Engine
 from roas.stack.comparison import rank
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
@@ -47,20 +45,19 @@ IMPLIED = {"condition": "service_started", "restart": True, "required": True}
 class ConfigHashes:
     """Ask Compose for the hashes of a model, once for each model."""
 
-    def __init__(self, clients: EngineClients, runner: ComposeRunner) -> None:
-        self._clients = clients
+    def __init__(self, engine: Engine, runner: ComposeRunner) -> None:
+        self._engine = engine
         self._runner = runner
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
         self._digest = PerModel(_digest)
         self._sharing = PerModel(_sharing)
         self._written = PerModel(written_model)
-        # By engine: Compose asks it for its version, for seconds where it hangs.
-        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Compose asks the engine for its version, for seconds where it hangs.
+        self._asking = asyncio.Lock()
 
     async def of(
         self,
         model: Mapping[str, Any],
-        environment: Environment,
         containers: tuple[ContainerSnapshot, ...] | None = None,
         *,
         as_it_is: bool = False,
@@ -71,22 +68,21 @@ class ConfigHashes:
         another gets a hash that no container has, until the other one is as the model wants it; or that which it gets
         beside the other one `as_it_is`. Who joins a container by its name has the hash of that (see `joined`).
         """
-        hashes = await self._ask(self._made(model, environment), environment)
-        sharing, services = self._sharing(self._made(model, environment)), services_of(model)
+        hashes = await self._ask(self._made(model))
+        sharing, services = self._sharing(self._made(model)), services_of(model)
         if containers is None:
-            containers = await take_snapshots(self._clients, environment)
+            containers = await take_snapshots(self._engine)
         kept = _untouched(services, sharing, containers)
         others = hashes.keys() - kept.keys() - sharing.keys()
-        kept |= await self._accepted(model, others, hashes, environment, containers)
+        kept |= await self._accepted(model, others, hashes, containers)
         sharing = {name: shared for name, shared in sharing.items() if name not in kept}
         if not sharing:
             return {**hashes, **kept}
-        return await self._with_shared(model, {**hashes, **kept}, sharing, environment, containers, as_it_is=as_it_is)
+        return await self._with_shared(model, {**hashes, **kept}, sharing, containers, as_it_is=as_it_is)
 
     def joined(
         self,
         model: Mapping[str, Any],
-        environment: Environment,
         hashes: Mapping[str, str],
         containers: tuple[ContainerSnapshot, ...],
         *,
@@ -96,7 +92,7 @@ class ConfigHashes:
 
         The hash does not tell of it: it is the same, whichever container has the name.
         """
-        services, made = services_of(model), self._sharing(self._made(model, environment))
+        services, made = services_of(model), self._sharing(self._made(model))
         found: dict[str, str] = {}
         for name, others in self._sharing(model).items():
             for other in others - made.get(name, frozenset()):
@@ -109,7 +105,6 @@ class ConfigHashes:
         model: Mapping[str, Any],
         hashes: Mapping[str, str],
         sharing: Mapping[str, frozenset[str]],
-        environment: Environment,
         containers: tuple[ContainerSnapshot, ...],
         *,
         as_it_is: bool,
@@ -126,7 +121,7 @@ class ConfigHashes:
         while ready := [name for name, others in waiting.items() if others <= settled.keys()]:
             for name in ready:
                 del waiting[name]
-            found |= await self._hash_shared(model, ready, settled, environment, containers)
+            found |= await self._hash_shared(model, ready, settled, containers)
             settled |= {name: one for name in ready if (one := first_of(name))}
         return found
 
@@ -135,21 +130,19 @@ class ConfigHashes:
         model: Mapping[str, Any],
         names: list[str],
         ids: Mapping[str, str],
-        environment: Environment,
         containers: tuple[ContainerSnapshot, ...],
     ) -> dict[str, str]:
         services = services_of(model)
         joined = {**model, "services": {**services, **{name: _resolved(services[name], ids) for name in names}}}
-        hashes = await self._ask(self._made(joined, environment), environment)
+        hashes = await self._ask(self._made(joined))
         found = {name: hashes[name] for name in names}
-        return found | await self._accepted(joined, names, hashes, environment, containers, implied=services)
+        return found | await self._accepted(joined, names, hashes, containers, implied=services)
 
     async def _accepted(
         self,
         model: Mapping[str, Any],
         names: Iterable[str],
         hashes: Mapping[str, str],
-        environment: Environment,
         containers: tuple[ContainerSnapshot, ...],
         *,
         implied: Mapping[str, Mapping[str, Any]] | None = None,
@@ -166,7 +159,7 @@ class ConfigHashes:
         }
         if not any(variants.values()):
             return {}
-        made = self._sharing(self._made(model, environment))
+        made = self._sharing(self._made(model))
         for name, ways in variants.items():
             # The release before hashed the container in the place of its name.
             joined = shared_with(services[name]) - made.get(name, frozenset())
@@ -176,7 +169,7 @@ class ConfigHashes:
                 mode = {NETWORK_MODE: services[name][NETWORK_MODE]}
                 ways += [_resolved({**way, **mode}, ids) for way in [*ways]]
         every = {f"{name}.{number}": one for name, ways in variants.items() for number, one in enumerate(ways)}
-        asked = {**services_of(self._made(model, environment)), **every}
+        asked = {**services_of(self._made(model)), **every}
         files = {one["source"] for fields in asked.values() for one in fields.get("secrets") or ()}
         configs = {one["source"] for fields in asked.values() for one in fields.get("configs") or ()}
         found = await self._ask(
@@ -187,7 +180,6 @@ class ConfigHashes:
                 "secrets": {name: {"file": NOTHING} for name in files},
                 "configs": {name: {"file": NOTHING} for name in configs},
             },
-            environment,
         )
         kept: dict[str, str] = {}
         for name, ways in variants.items():
@@ -195,25 +187,25 @@ class ConfigHashes:
                 kept = _had([name], {name: found[f"{name}.{number}"]}, services, containers) | kept
         return kept
 
-    def _made(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, Any]:
+    def _made(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the model of which the hashes of containers are that we make (see `completing_socket`)."""
-        return self._written(model) if is_local(environment) else model
+        return self._written(model) if self._engine.is_local else model
 
-    async def _ask(self, model: Mapping[str, Any], environment: Environment) -> Mapping[str, str]:
+    async def _ask(self, model: Mapping[str, Any]) -> Mapping[str, str]:
         # Another Compose hashes otherwise, and makes the containers from then on.
         key = (
-            environment.project,
+            self._engine.project,
             self._digest(model),
-            *await self._clients.local(self._runner.installed),
+            *await self._engine.local(self._runner.installed),
         )
-        async with self._asking[engine_address(environment)]:
+        async with self._asking:
             if key not in self._known:
                 with temporary_folder("hashes") as folder:
                     path = folder / "model.yml"
                     with writing_temporary():
                         path.write_text(write_model(model), encoding="utf-8")
-                    arguments = commands.config_hashes(ComposeProject.of_model(environment, path))
-                    output = await self._runner.run(arguments, environment)
+                    arguments = commands.config_hashes(ComposeProject.of_model(self._engine.environment, path))
+                    output = await self._runner.run(arguments, self._engine.environment)
                 lines = (line.split() for line in output.stdout.splitlines())
                 self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
                 while len(self._known) > REMEMBERED:

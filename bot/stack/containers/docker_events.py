@@ -12,8 +12,7 @@ from typing import Any
 
 from roas.concurrency import in_thread, start_thread
 from roas.errors import EngineUnavailableError, ShortageError, find_shortage
-from roas.models.environment import Environment
-from roas.stack.client import EngineClients, engine_address, engine_unavailable, typed_faults
+from roas.stack.client import Engine, engine_unavailable, typed_faults
 from roas.stack.docker_client import EngineClient
 from roas.stack.interface import ContainerEvent
 from roas.stack.labels import ONE_OFF, PROJECT, SERVICE
@@ -36,11 +35,10 @@ class EventSubscription:
     (its last 256). The iterator raises EngineUnavailableError when the stream breaks.
     """
 
-    def __init__(self, clients: EngineClients, environment: Environment, *, since_ns: int | None = None) -> None:
-        self._clients = clients
-        self._environment = environment
+    def __init__(self, engine: Engine, *, since_ns: int | None = None) -> None:
+        self._engine = engine
         self._since_ns = since_ns
-        self._address = engine_address(environment)
+        self._address = engine.address
         self._loop = asyncio.get_running_loop()
         self._subscribed: asyncio.Future[None] = self._loop.create_future()
         self._events: asyncio.Queue[ContainerEvent | EngineUnavailableError] = asyncio.Queue()
@@ -48,9 +46,9 @@ class EventSubscription:
         self._closed = threading.Event()
 
     async def __aenter__(self) -> AsyncIterator[ContainerEvent]:
-        client = await self._clients.client(self._environment)
+        client = await self._engine.client()
         # A thread of its own: the engine may stall before it answers, and no timeout holds for this request.
-        start_thread(partial(self._run, client), f"events of {self._environment.project}")
+        start_thread(partial(self._run, client), f"events of {self._engine.project}")
         try:
             async with asyncio.timeout(SUBSCRIBE_SECONDS):
                 await self._subscribed
@@ -99,7 +97,7 @@ class EventSubscription:
             since=f"{seconds}.{nanoseconds:09d}",  # type: ignore[call-overload]  # the engine takes fractions
             filters={
                 "type": ["container"],
-                "label": [f"{PROJECT}={self._environment.project}"],
+                "label": [f"{PROJECT}={self._engine.project}"],
                 "event": list(ACTIONS),
             },
             decode=True,

@@ -10,7 +10,6 @@ from typing import Any
 from roas.concurrency import begun, pause
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.stack.comparison import WantedService, compare_service
 from roas.stack.containers.compose_creation import ComposeCreation
@@ -37,10 +36,10 @@ class JointCreator:
 
     def __init__(self, creation: ComposeCreation) -> None:
         self._creation = creation
-        self._clients = creation.clients
+        self._engine = creation.engine
 
     async def create_missing(
-        self, environment: Environment, model_hash: str, chosen: frozenset[str] | None, created: Created
+        self, model_hash: str, chosen: frozenset[str] | None, created: Created
     ) -> tuple[ContainerSnapshot, ...]:
         """Create the containers of services that have none, and the networks that the model has and the engine lacks.
 
@@ -48,8 +47,8 @@ class JointCreator:
         was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
         refuse one: each is left to a call of its own.
         """
-        model = await self._creation.pinned.model_to_apply(model_hash, environment)
-        lacking = await self._lacking(environment, model, chosen)
+        model = await self._creation.pinned.model_to_apply(model_hash)
+        lacking = await self._lacking(model, chosen)
         taken = lacking.taken
         complete: set[str] = set()
 
@@ -58,12 +57,11 @@ class JointCreator:
                 complete.add(found[1])
 
         for names in lacking.calls:
-            await unpause(self._clients, environment, [one for one in taken if one.service in names])
-            wanted = await self._creation.pinned.wanted(model, environment, as_it_is=True)
+            await unpause(self._engine, [one for one in taken if one.service in names])
+            wanted = await self._creation.pinned.wanted(model, as_it_is=True)
             try:
-                async with begun(self._report(environment, complete, created)):
+                async with begun(self._report(complete, created)):
                     await self._creation.create(
-                        environment,
                         model_hash,
                         {name: wanted[name].config_hash for name in names},
                         keep_existing=True,
@@ -76,11 +74,11 @@ class JointCreator:
             except RoasError as error:
                 if len(names) == 1:
                     raise
-                log.warning("not created together", environment=environment.name, error=error.message)
+                log.warning("not created together", environment=self._engine.environment.name, error=error.message)
         before = {one.id for one in taken}
-        return tuple(one for one in await take_outlines(self._clients, environment) if one.id not in before)
+        return tuple(one for one in await take_outlines(self._engine) if one.id not in before)
 
-    async def _report(self, environment: Environment, complete: set[str], created: Created) -> None:
+    async def _report(self, complete: set[str], created: Created) -> None:
         """Report what Compose has named as complete, while it creates others."""
         while True:
             await pause(REPORT_SECONDS)
@@ -88,14 +86,12 @@ class JointCreator:
                 names = frozenset(complete)
                 complete.clear()
                 with suppress(RoasError):  # who creates asks again when all of them are there
-                    there = await take_outlines(self._clients, environment)
+                    there = await take_outlines(self._engine)
                     created(tuple(one for one in there if one.name in names))
 
-    async def _lacking(
-        self, environment: Environment, model: Mapping[str, Any], chosen: frozenset[str] | None
-    ) -> "_Lacking":
-        async with begun(missing_networks(self._clients, environment, model)) as looking:
-            taken = await take_outlines(self._clients, environment)
+    async def _lacking(self, model: Mapping[str, Any], chosen: frozenset[str] | None) -> "_Lacking":
+        async with begun(missing_networks(self._engine, model)) as looking:
+            taken = await take_outlines(self._engine)
             networks = await looking
         present = Counter(container.service for container in taken)
         known = services_of(model)

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.model.secret_sources import container_secrets
 
@@ -19,9 +18,7 @@ MOST_BYTES = 2 << 20
 LONGEST_SECRET = 4096
 
 
-async def read_failure_output(
-    clients: EngineClients, redactor: Redactor, environment: Environment, container_id: str, lines: int
-) -> str:
+async def read_failure_output(engine: Engine, redactor: Redactor, container_id: str, lines: int) -> str:
     """Return a container's last log lines and its last health-check output, redacted."""
 
     def read(client: EngineClient) -> str:
@@ -34,7 +31,7 @@ async def read_failure_output(
         log = redactor.clean(_log(client, inspected, lines + LINES_BEFORE)).split("\n")
         return "\n".join(map(_clipped, (*redactor.clean(said).split("\n"), *log[-lines:])))
 
-    return await clients.call(environment, read)
+    return await engine.call(read)
 
 
 def _ending(inspected: Mapping[str, Any]) -> str:
@@ -80,9 +77,8 @@ def _clipped(line: str) -> str:
 
 
 async def read_log(
-    clients: EngineClients,
+    engine: Engine,
     redactor: Redactor,
-    environment: Environment,
     container_id: str,
     *,
     lines: int,
@@ -105,4 +101,4 @@ async def read_log(
         clean = redactor.clean(readable_log(raw)).rstrip("\n")
         return "\n".join(clean.split("\n")[-lines:])
 
-    return await clients.call(environment, read)
+    return await engine.call(read)

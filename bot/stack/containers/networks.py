@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.models.environment import Environment
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 
 
-async def missing_networks(
-    clients: EngineClients, environment: Environment, model: Mapping[str, Any]
-) -> frozenset[str]:
+async def missing_networks(engine: Engine, model: Mapping[str, Any]) -> frozenset[str]:
     """Return the keys of a model's own networks that the engine does not have yet."""
     names = {
         key: str((definition or {}).get("name") or f"{model['name']}_{key}")
@@ -22,7 +19,7 @@ async def missing_networks(
         there = {network["Name"] for network in client.networks()}
         return frozenset(key for key, name in names.items() if name not in there)
 
-    return await clients.call(environment, look) if names else frozenset()
+    return await engine.call(look) if names else frozenset()
 
 
 def rejoin(client: EngineClient, inspected: Mapping[str, Any]) -> bool:

@@ -6,10 +6,9 @@ from typing import Any
 
 from roas.errors import InvalidRequestError, SecondCopyError
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.stack import ServiceDefinition
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.comparison import WantedService
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.config_hashes import ConfigHashes
@@ -32,28 +31,16 @@ class PinnedService:
 class PinnedServices:
     """Read pinned models for who compares with them, and for who makes containers of them."""
 
-    def __init__(self, clients: EngineClients, runner: ComposeRunner, models: ModelStore, live: LiveFiles) -> None:
-        self._clients = clients
+    def __init__(self, engine: Engine, runner: ComposeRunner, models: ModelStore, live: LiveFiles) -> None:
+        self._engine = engine
         self._models = models
         self.live = live
-        self._hashes = ConfigHashes(clients, runner)
+        self._hashes = ConfigHashes(engine, runner)
         self._pins = PerModel(_pins)
-
-    async def hashes(self, model_hash: str, environment: Environment) -> Mapping[str, str]:
-        """Return the configuration hash that each service's containers should have."""
-        model = await self._clients.local(lambda: self._models.load(model_hash))
-        return await self._hashes.of(model, environment)
-
-    async def hashes_of(
-        self, model: Mapping[str, Any], environment: Environment, containers: tuple[ContainerSnapshot, ...]
-    ) -> Mapping[str, str]:
-        """Return the hashes of a model that need not be stored, where these containers are."""
-        return await self._hashes.of(model, environment, containers, as_it_is=True)
 
     async def wanted(
         self,
         model: Mapping[str, Any],
-        environment: Environment,
         containers: tuple[ContainerSnapshot, ...] | None = None,
         *,
         as_it_is: bool = False,
@@ -67,23 +54,24 @@ class PinnedServices:
         hashes: Mapping[str, str] = dict.fromkeys(pins, "")
         joins: Mapping[str, str] = {}
         if containers is None:
-            containers = await take_snapshots(self._clients, environment)
+            containers = await take_snapshots(self._engine)
         if containers or as_it_is:
-            hashes = await self._hashes.of(model, environment, containers, as_it_is=as_it_is)
-            joins = self._hashes.joined(model, environment, hashes, containers, as_it_is=as_it_is)
+            hashes = await self._hashes.of(model, containers, as_it_is=as_it_is)
+            joins = self._hashes.joined(model, hashes, containers, as_it_is=as_it_is)
         services = services_of(model)
-        unread = await self._clients.local(lambda: {name for name in pins if self.live.is_unread(services[name])})
+        unread = await self._engine.local(lambda: {name for name in pins if self.live.is_unread(services[name])})
         return {
             name: WantedService(definition, hashes[name], image_id, unread=name in unread, joins=joins.get(name, ""))
             for name, (definition, image_id) in pins.items()
         }
 
-    async def model_to_apply(self, model_hash: str, environment: Environment) -> Mapping[str, Any]:
+    async def model_to_apply(self, model_hash: str) -> Mapping[str, Any]:
         """Return a model whose containers are to be made.
 
         Raises SecondCopyError for one of another project: a recovery, say, that finds nothing under a new name.
         """
-        model = await self._clients.local(lambda: self._models.load(model_hash))
+        environment = self._engine.environment
+        model = await self._engine.local(lambda: self._models.load(model_hash))
         project = str(model.get("name") or environment.project)
         if project != environment.project:
             raise SecondCopyError(
@@ -102,14 +90,12 @@ class PinnedServices:
             )
         return model
 
-    async def pinned(
-        self, environment: Environment, model_hash: str, service: str, *, anew: bool = False
-    ) -> PinnedService:
+    async def pinned(self, model_hash: str, service: str, *, anew: bool = False) -> PinnedService:
         """Return one service of a model whose containers are to be made. Raises InvalidRequestError.
 
         What its containers are hashed with, made by whom they were, counts for nothing where they are made `anew`.
         """
-        model = await self.model_to_apply(model_hash, environment)
+        model = await self.model_to_apply(model_hash)
         fields = services_of(model).get(service)
         if fields is None:
             raise InvalidRequestError(
@@ -117,9 +103,9 @@ class PinnedServices:
                 hint=said("Name one of its services."),
             )
         # What it shares with may be other than the model says, and is not this call's affair: Compose joins that.
-        there = await take_snapshots(self._clients, environment)
+        there = await take_snapshots(self._engine)
         counting = tuple(one for one in there if not (anew and one.service == service))
-        return PinnedService((await self.wanted(model, environment, counting, as_it_is=True))[service], fields)
+        return PinnedService((await self.wanted(model, counting, as_it_is=True))[service], fields)
 
 
 def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str]]:

@@ -7,10 +7,9 @@ from typing import Any
 
 from roas.errors import ContainerRemovedError, ServiceFailedError
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.stack.api_errors import ApiError, ApiNotFoundError, find_passing_fault
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.containers.networks import rejoin
 from roas.stack.containers.own_container import refuse_own_container
 from roas.stack.containers.snapshots import inspect_or_none
@@ -25,7 +24,7 @@ NETWORK_GONE = re.compile(r"network \S+ not found")
 ENGINE_STATUSES = frozenset({429, 502, 503, 504})
 
 
-async def start_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+async def start_container(engine: Engine, container_id: str) -> None:
     """Start a container, or unpause it. Raises ServiceFailedError where it cannot run."""
 
     def start(client: EngineClient) -> None:
@@ -44,17 +43,17 @@ async def start_container(clients: EngineClients, environment: Environment, cont
             else:
                 raise _cannot_start(inspected, error.explanation) from error
 
-    await clients.act(environment, start)
+    await engine.act(start)
 
 
-async def unpause(clients: EngineClients, environment: Environment, containers: Iterable[ContainerSnapshot]) -> None:
+async def unpause(engine: Engine, containers: Iterable[ContainerSnapshot]) -> None:
     """Let what was paused go on: Compose would try to start it, which the engine refuses."""
     for container in containers:
         if container.state is ContainerState.PAUSED:
-            await start_container(clients, environment, container.id)
+            await start_container(engine, container.id)
 
 
-async def stop_container(clients: EngineClients, environment: Environment, container_id: str) -> None:
+async def stop_container(engine: Engine, container_id: str) -> None:
     """Stop a container within its grace period; a stopped or missing one is no error. Raises OwnContainerError."""
 
     def stop(client: EngineClient) -> None:
@@ -65,12 +64,10 @@ async def stop_container(clients: EngineClients, environment: Environment, conta
             with suppress(ApiNotFoundError):
                 _stop(client, inspected, None)
 
-    await clients.act(environment, stop)
+    await engine.act(stop)
 
 
-async def remove_container(
-    clients: EngineClients, environment: Environment, container_id: str, grace_seconds: float | None
-) -> None:
+async def remove_container(engine: Engine, container_id: str, grace_seconds: float | None) -> None:
     """Stop a container within its grace period, and remove it; a missing one is no error.
 
     Its anonymous volumes stay: they may hold data. Raises OwnContainerError for the one that this process runs in.
@@ -92,7 +89,7 @@ async def remove_container(
                 raise
             _wait_until_removed(client, container_id)
 
-    await clients.act(environment, remove)
+    await engine.act(remove)
 
 
 def _gone(container_id: str) -> ContainerRemovedError:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerSnapshot, HealthStatus
 from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.containers.removal import remove_container
 from roas.stack.docker_client import EngineClient
 
@@ -78,17 +77,15 @@ def after_repairs(
     return tuple(left)
 
 
-async def repair_containers(
-    clients: EngineClients, environment: Environment, repairs: Iterable[ContainerRepair]
-) -> tuple[str, ...]:
+async def repair_containers(engine: Engine, repairs: Iterable[ContainerRepair]) -> tuple[str, ...]:
     """Make the repairs, and return a description of each."""
     done: list[str] = []
     for repair in repairs:
         if not repair.new_name:
-            await remove_container(clients, environment, repair.container.id, None)
+            await remove_container(engine, repair.container.id, None)
             done.append(repair.description)
         else:
-            fault = await _rename(clients, environment, repair)
+            fault = await _rename(engine, repair)
             done.append(
                 repair.description
                 if fault is None
@@ -123,7 +120,7 @@ def _after(containers: list[ContainerSnapshot], repair: ContainerRepair) -> list
     return [*left, replace(repair.container, name=repair.new_name)] if repair.new_name else left
 
 
-async def _rename(clients: EngineClients, environment: Environment, repair: ContainerRepair) -> str | None:
+async def _rename(engine: Engine, repair: ContainerRepair) -> str | None:
     """Rename, and return why that was not possible, or None."""
 
     def rename(client: EngineClient) -> str | None:
@@ -137,4 +134,4 @@ async def _rename(clients: EngineClients, environment: Environment, repair: Cont
             raise
         return None
 
-    return await clients.call(environment, rename)
+    return await engine.call(rename)

@@ -12,7 +12,6 @@ from roas.errors import (
 )
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import WantedService, rank
@@ -37,12 +36,11 @@ class ServiceCreator:
 
     def __init__(self, creation: ComposeCreation) -> None:
         self._creation = creation
-        self._clients = creation.clients
+        self._engine = creation.engine
         self._pinned = creation.pinned
 
     async def create(
         self,
-        environment: Environment,
         model_hash: str,
         service: str,
         *,
@@ -53,27 +51,23 @@ class ServiceCreator:
         at_most: int | None = None,
     ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
-        pinned = await self._pinned.pinned(environment, model_hash, service, anew=anew)
+        pinned = await self._pinned.pinned(model_hash, service, anew=anew)
         wanted = pinned.wanted
         if seen and not anew and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
-            return await self._with_networks(
-                environment, model_hash, pinned, _to_be_started(wanted, seen, spared), seen
-            )
-        before = existing = await self._started_by_others(environment, service)
+            return await self._with_networks(model_hash, pinned, _to_be_started(wanted, seen, spared), seen)
+        before = existing = await self._started_by_others(service)
         ours = [container for container in existing if container.id not in spared]
         if needs_repair(ours):
-            own = await self._clients.local(own_container_id)
-            await repair_containers(self._clients, environment, plan_repairs(ours, never_started=False, own=own))
-            existing = await self._existing(environment, service)
+            own = await self._engine.local(own_container_id)
+            await repair_containers(self._engine, plan_repairs(ours, never_started=False, own=own))
+            existing = await self._existing(service)
         if not beside:
-            existing = await self._remove_extra(environment, wanted, existing, anew=anew)
+            existing = await self._remove_extra(wanted, existing, anew=anew)
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
             stay = (one for one in existing if beside or (wanted.fits(one) and not anew))
-            await unpause(self._clients, environment, [one for one in stay if one.id not in spared])
-            await self._compose_create(
-                environment, model_hash, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most
-            )
-            existing = await self._existing(environment, service)
+            await unpause(self._engine, [one for one in stay if one.id not in spared])
+            await self._compose_create(model_hash, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most)
+            existing = await self._existing(service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
             raise ContainerConflictError(  # somebody else has just replaced it: the next try finds what is left
                 said("Compose created no container of {service}.", service=service),
@@ -81,11 +75,10 @@ class ServiceCreator:
                 service=service,
             )
         idle = _to_be_started(wanted, existing, spared)
-        return await self._with_networks(environment, model_hash, pinned, idle, before)
+        return await self._with_networks(model_hash, pinned, idle, before)
 
     async def _with_networks(
         self,
-        environment: Environment,
         model_hash: str,
         pinned: PinnedService,
         idle: tuple[str, ...],
@@ -94,22 +87,19 @@ class ServiceCreator:
         """Return what is to be started, with the networks of what had stopped: a prune takes those, too."""
         name = pinned.wanted.definition.name
         if {one.id for one in before} & {*idle}:
-            model = await self._pinned.model_to_apply(model_hash, environment)
-            if await missing_networks(self._clients, environment, model) & set(pinned.fields.get("networks") or ()):
+            model = await self._pinned.model_to_apply(model_hash)
+            if await missing_networks(self._engine, model) & set(pinned.fields.get("networks") or ()):
                 await self._creation.create(
-                    environment,
                     model_hash,
                     {name: pinned.wanted.config_hash},
                     keep_existing=True,
-                    scale={name: len(await self._existing(environment, name))},
+                    scale={name: len(await self._existing(name))},
                 )
         return idle
 
-    async def _refuse_to_replace_own(
-        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot]
-    ) -> None:
+    async def _refuse_to_replace_own(self, wanted: WantedService, existing: list[ContainerSnapshot]) -> None:
         """Raise OwnContainerError where Compose would replace the container that this process runs in."""
-        own_id = await self._clients.local(own_container_id)
+        own_id = await self._engine.local(own_container_id)
         own = next((one for one in existing if one.id == own_id), None)
         if own is not None:
             name = wanted.definition.name
@@ -126,23 +116,23 @@ class ServiceCreator:
                 service=name,
             )
 
-    async def _existing(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
-        return list(await take_snapshots(self._clients, environment, service))
+    async def _existing(self, service: str) -> list[ContainerSnapshot]:
+        return list(await take_snapshots(self._engine, service))
 
-    async def _started_by_others(self, environment: Environment, service: str) -> list[ContainerSnapshot]:
+    async def _started_by_others(self, service: str) -> list[ContainerSnapshot]:
         """Return a service's containers once what somebody else creates is started: who takes it away breaks that."""
         deadline = time.monotonic() + OTHERS_SECONDS
-        existing = await self._existing(environment, service)
+        existing = await self._existing(service)
         while (unstarted := [one for one in existing if is_of_others(one)]) and time.monotonic() < deadline:
             latest = max(one.created_at for one in unstarted if one.created_at)
-            if await engine_time(self._clients, environment) - latest > timedelta(seconds=OTHERS_SECONDS):
+            if await engine_time(self._engine) - latest > timedelta(seconds=OTHERS_SECONDS):
                 break
             await pause(OTHERS_LOOK_SECONDS)
-            existing = await self._existing(environment, service)
+            existing = await self._existing(service)
         return existing
 
     async def _remove_extra(
-        self, environment: Environment, wanted: WantedService, existing: list[ContainerSnapshot], *, anew: bool
+        self, wanted: WantedService, existing: list[ContainerSnapshot], *, anew: bool
     ) -> list[ContainerSnapshot]:
         """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one.
 
@@ -154,12 +144,11 @@ class ServiceCreator:
         kept = [one for one in kept if first[one.number] is one or (wanted.fits(one) and not anew)]
         for container in ranked:
             if container not in kept:
-                await remove_container(self._clients, environment, container.id, None)
+                await remove_container(self._engine, container.id, None)
         return kept
 
     async def _compose_create(
         self,
-        environment: Environment,
         model_hash: str,
         pinned: PinnedService,
         existing: list[ContainerSnapshot],
@@ -176,11 +165,10 @@ class ServiceCreator:
         # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says.
         keep = beside or (not anew and all(map(wanted.fits, existing)))
         if not keep:
-            await self._refuse_to_replace_own(environment, wanted, existing)
+            await self._refuse_to_replace_own(wanted, existing)
         # Compose stops what it replaces, one after the other at worst.
         grace = stop_grace_seconds(pinned.fields) * max(1, len(existing))
         await self._creation.create(
-            environment,
             model_hash,
             {name: wanted.config_hash},
             keep_existing=keep,
@@ -188,18 +176,18 @@ class ServiceCreator:
             scale=scale,
             more_seconds=grace,
         )
-        await self._refuse_other_image(environment, wanted)
+        await self._refuse_other_image(wanted)
 
-    async def _refuse_other_image(self, environment: Environment, wanted: WantedService) -> None:
+    async def _refuse_other_image(self, wanted: WantedService) -> None:
         """Remove what was created from another image than the release's: somebody moved its name meanwhile."""
         name = wanted.definition.name
         other = [
             one
-            for one in await self._existing(environment, name)
+            for one in await self._existing(name)
             if one.config_hash == wanted.config_hash and not wanted.fits(one) and one.state is ContainerState.CREATED
         ]
         for container in other:
-            await remove_container(self._clients, environment, container.id, None)
+            await remove_container(self._engine, container.id, None)
         if other:
             raise EngineError(
                 said("{name} was created from another image than the release has, and was not started.", name=name),

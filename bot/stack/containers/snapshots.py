@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.stack.api_errors import ApiNotFoundError, find_passing_fault
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import CONFIG_FILES, CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
 from roas.stack.model.store import is_kept_model
@@ -26,52 +25,46 @@ UNNAMED = re.compile(r"[0-9a-f]{64}")
 FRACTION_OF_SECOND = re.compile(r"\.(\d{1,6})\d*")
 
 
-async def take_snapshots(
-    clients: EngineClients, environment: Environment, service: str | None = None
-) -> tuple[ContainerSnapshot, ...]:
+async def take_snapshots(engine: Engine, service: str | None = None) -> tuple[ContainerSnapshot, ...]:
     """Return every container of the environment's project, or of one service, running or not, in order of number."""
-    ids = await clients.call(environment, lambda client: list_ids(client, environment.project, service))
-    return in_order(map(snapshot, await inspect_each(clients, environment, ids)))
+    ids = await engine.call(lambda client: list_ids(client, engine.project, service))
+    return in_order(map(snapshot, await inspect_each(engine, ids)))
 
 
-async def take_outlines(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+async def take_outlines(engine: Engine) -> tuple[ContainerSnapshot, ...]:
     """Return every container of the environment's project as the engine lists it: one question, however many.
 
     What only asking about each container tells is left out: restarts, when it started, its restart policy.
     """
-    return in_order(map(outline, await clients.call(environment, lambda client: _listed(client, environment.project))))
+    return in_order(map(outline, await engine.call(lambda client: _listed(client, engine.project))))
 
 
-async def take_named_outlines(clients: EngineClients, environment: Environment) -> tuple[ContainerSnapshot, ...]:
+async def take_named_outlines(engine: Engine) -> tuple[ContainerSnapshot, ...]:
     """Return every container as the engine lists it, with the name of its image as it was created from that.
 
     The engine lists a container by the image's ID once the name means another image: those alone are asked about.
     """
-    listed = await take_outlines(clients, environment)
+    listed = await take_outlines(engine)
     unnamed = [one.id for one in listed if one.image_id.startswith(_unlabelled(one.image_reference))]
-    asked = {one["Id"]: snapshot(one) for one in await inspect_each(clients, environment, unnamed)}
+    asked = {one["Id"]: snapshot(one) for one in await inspect_each(engine, unnamed)}
     return in_order(asked.get(one.id, one) for one in listed if one.id not in unnamed or one.id in asked)
 
 
-async def engine_time(clients: EngineClients, environment: Environment) -> datetime:
+async def engine_time(engine: Engine) -> datetime:
     """Return what the engine's clock says, by which it notes when it created a container."""
-    told = await clients.call(environment, lambda client: client.info().get("SystemTime", ""))
+    told = await engine.call(lambda client: client.info().get("SystemTime", ""))
     return _moment(told) or datetime.now(UTC)
 
 
-async def take_snapshots_of(
-    clients: EngineClients, environment: Environment, container_ids: Collection[str]
-) -> tuple[ContainerSnapshot, ...]:
+async def take_snapshots_of(engine: Engine, container_ids: Collection[str]) -> tuple[ContainerSnapshot, ...]:
     """Return those of some containers that are there and belong to a service of the environment's project."""
-    found = await inspect_each(clients, environment, container_ids)
-    return in_order(snapshot(inspected) for inspected in found if _belongs(inspected, environment.project))
+    found = await inspect_each(engine, container_ids)
+    return in_order(snapshot(inspected) for inspected in found if _belongs(inspected, engine.project))
 
 
-async def inspect_each(
-    clients: EngineClients, environment: Environment, container_ids: Iterable[str]
-) -> list[dict[str, Any]]:
+async def inspect_each(engine: Engine, container_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return what inspecting each of these containers tells; one that is gone meanwhile is left out."""
-    return [one for one in await clients.each(environment, inspect_or_none, container_ids) if one is not None]
+    return [one for one in await engine.each(inspect_or_none, container_ids) if one is not None]
 
 
 def in_order(snapshots: Iterable[ContainerSnapshot]) -> tuple[ContainerSnapshot, ...]:

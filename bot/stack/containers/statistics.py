@@ -32,7 +32,7 @@ class StatisticsReader:
         Raises EngineUnavailableError.
         """
         ids = list(container_ids)
-        readings = await self._clients.each(environment, _reading, ids)
+        readings = await self._clients.of(environment).each(_reading, ids)
         return {container: reading for container, reading in zip(ids, readings, strict=True) if reading is not None}
 
 

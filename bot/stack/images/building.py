@@ -23,7 +23,7 @@ from roas.errors import (
 from roas.messages.message import said
 from roas.redaction import Redactor
 from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.runner import ComposeRunner
@@ -88,7 +88,7 @@ def keep_sources(stack: ResolvedStack, service: str, sources: BuildSources, fold
 
 
 async def build_image(
-    clients: EngineClients,
+    engine: Engine,
     runner: ComposeRunner,
     redactor: Redactor,
     stack: ResolvedStack,
@@ -111,10 +111,10 @@ async def build_image(
     reference = stack.definitions[service].image
     # What the files call it is everybody's, and means what runs until a release with another image is brought up.
     name = f"{BUILT}/{in_repository(f'{stack.environment.project}-{service}')}"
-    before = await clients.call(stack.environment, lambda client: find_image(client, reference))
+    before = await engine.call(lambda client: find_image(client, reference))
     path = copy / f"build-{secrets.token_hex(8)}.yml"
     try:
-        await run_uninterrupted(clients.local(lambda: _write_model(path, stack, service, name)))
+        await run_uninterrupted(engine.local(lambda: _write_model(path, stack, service, name)))
         arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
         try:
             await runner.run(
@@ -128,10 +128,10 @@ async def build_image(
         except EngineError as error:
             raise _fault(error, service, redactor.redact("\n".join(log))) from error
     finally:
-        await run_uninterrupted(clients.local(lambda: path.unlink(missing_ok=True)))
+        await run_uninterrupted(engine.local(lambda: path.unlink(missing_ok=True)))
     section = services_of(stack.model)[service].get("build") or {}
     kept = before if not any(section.get(key) for key in BESIDE_CONTENT) else None
-    image_id = await clients.call(stack.environment, lambda client: _built(client, name, kept))
+    image_id = await engine.call(lambda client: _built(client, name, kept))
     if image_id is None:
         raise BuildFailedError(
             said("{service} was built, but there is no image {reference}.", service=service, reference=name),

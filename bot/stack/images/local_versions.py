@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roas.models.environment import Environment
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.interface import ResolvedStack
 
@@ -14,9 +13,7 @@ PLACEHOLDER = "0.0.0-roas-placeholder"
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 
 
-async def find_local_versions(
-    clients: EngineClients, environment: Environment, stack: ResolvedStack
-) -> tuple[str, ...]:
+async def find_local_versions(engine: Engine, stack: ResolvedStack) -> tuple[str, ...]:
     """Return the versions of the images that are here, the newest image first; `stack` has the placeholder's."""
     patterns = image_patterns(definition.image for definition in stack.definitions.values())
     if not patterns:
@@ -26,7 +23,7 @@ async def find_local_versions(
         images: list[dict[str, Any]] = client.images()
         return versions_of(images, patterns)
 
-    return await clients.call(environment, look)
+    return await engine.call(look)
 
 
 def image_patterns(references: Iterable[str]) -> tuple[re.Pattern[str], ...]:

@@ -5,10 +5,9 @@ from typing import Any
 
 from roas.errors import RegistryUnavailableError
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.stack import WantedImage
 from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found, registry_fault
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.reference import split_reference
@@ -39,9 +38,7 @@ def repository_of(reference: str) -> str:
     return repository.removeprefix("index.").removeprefix("docker.io/").removeprefix("library/")
 
 
-async def look_up_image(
-    clients: EngineClients, environment: Environment, reference: str, pull_policy: str
-) -> WantedImage:
+async def look_up_image(engine: Engine, reference: str, pull_policy: str) -> WantedImage:
     """Return the content that a reference means now.
 
     Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
@@ -59,7 +56,7 @@ async def look_up_image(
             return WantedImage(reference, known["Id"], digest)
         return WantedImage(reference, None, digest, must_pull=True)
 
-    return await clients.call(environment, look_up)
+    return await engine.call(look_up)
 
 
 def _digest_of_absent(client: EngineClient, reference: str) -> str:

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 from roas.concurrency import start_thread
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.stack import WantedImage
 from roas.stack.api_errors import ApiError
-from roas.stack.client import EngineClients, engine_address, typed_faults
+from roas.stack.client import Engine, typed_faults
 from roas.stack.compose.faults import image_not_found, registry_fault
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import find_image
@@ -100,8 +99,7 @@ class PullProgress:
 
 
 async def pull_image(
-    clients: EngineClients,
-    environment: Environment,
+    engine: Engine,
     image: WantedImage,
     services: tuple[str, ...],
     report: ProgressReport,
@@ -111,18 +109,18 @@ async def pull_image(
     Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
     """
     if image.image_id and not image.must_pull:
-        return await clients.call(environment, lambda client: _present(client, image.image_id or image.reference))
+        return await engine.call(lambda client: _present(client, image.image_id or image.reference))
     progress = PullProgress()
     # By its digest it is the planned one, and no name is moved: each means what runs, until it is to mean another.
     pulled = image.digest or image.reference
-    client, address = await clients.client(environment), engine_address(environment)
+    client, address = await engine.client(), engine.address
     messages = iterate_in_thread(lambda: _pull(client, address, pulled), f"pull {image.reference}")
     async with aclosing(messages):  # type: ignore[type-var]
         async for message in messages:
             if step := progress.take(message):
                 for service in services:
                     await report(service, *step)
-    return await clients.call(environment, lambda client: _named(client, image))
+    return await engine.call(lambda client: _named(client, image))
 
 
 def _pull(client: EngineClient, address: str, reference: str) -> Iterator[dict[str, Any]]:

@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.stack.api_errors import ApiNotFoundError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import find_image, repository_of
@@ -41,8 +40,7 @@ def readable_reference(reference: str, image_id: str) -> str:
 
 
 async def set_references(
-    clients: EngineClients,
-    environment: Environment,
+    engine: Engine,
     services: Mapping[str, Mapping[str, Any]],
     only: Collection[str] | None = None,
     *,
@@ -58,12 +56,12 @@ async def set_references(
     # Of two services, one may be on an older image that the same files called so.
     means: dict[str, str] = {}
     for service, (fields, image_id) in sorted(pinned.items()):
-        means.setdefault(files_reference(environment.project, service, fields), image_id)
+        means.setdefault(files_reference(engine.project, service, fields), image_id)
 
-    repositories = frozenset(release_repository(environment.project, service) for service in services)
+    repositories = frozenset(release_repository(engine.project, service) for service in services)
 
     def may_set(client: EngineClient, name: str, image_id: str) -> bool:
-        return _may_set(client, name, image_id, environment.project, repositories)
+        return _may_set(client, name, image_id, engine.project, repositories)
 
     def set_missing(client: EngineClient) -> dict[str, str]:
         given: dict[str, str] = {}
@@ -72,13 +70,13 @@ async def set_references(
                 continue
             if (reference := str(fields["image"])) != image_id:
                 _set(client, service, reference, image_id)
-            name = files_reference(environment.project, service, fields)
+            name = files_reference(engine.project, service, fields)
             if name and means[name] == image_id and may_set(client, name, image_id):
                 _set(client, service, name, image_id)
                 given[service] = name
         return given
 
-    return await clients.call(environment, set_missing) if pinned else {}
+    return await engine.call(set_missing) if pinned else {}
 
 
 def files_reference(project: str, service: str, fields: Mapping[str, Any]) -> str:

@@ -5,10 +5,9 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseService
 from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import find_image
@@ -21,7 +20,7 @@ def release_tag(project: str, service: str, number: int) -> tuple[str, str]:
     return release_repository(project, service), f"r{number}"
 
 
-async def tag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
+async def tag_images(engine: Engine, release: Release) -> None:
     """Tag each image of a release once, by the first service that has it; a tag that is there stays untouched.
 
     Raises ImageNotFoundError where one is gone already.
@@ -29,7 +28,7 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
     first = {service.image.image_id: service for service in reversed(release.services)}
 
     def tag(client: EngineClient, service: ReleaseService) -> None:
-        repository, name = release_tag(environment.project, service.name, release.number)
+        repository, name = release_tag(engine.project, service.name, release.number)
         found = find_image(client, f"{repository}:{name}")
         if found is not None and found["Id"] == service.image.image_id:
             return
@@ -40,20 +39,18 @@ async def tag_images(clients: EngineClients, environment: Environment, release: 
                 said("{reference} is gone from this machine", reference=service.image.reference), service.name
             ) from error
 
-    await clients.each(environment, tag, first.values())
+    await engine.each(tag, first.values())
 
 
-async def tagged_numbers(
-    clients: EngineClients, environment: Environment, services: Collection[str] | None = None
-) -> frozenset[int]:
+async def tagged_numbers(engine: Engine, services: Collection[str] | None = None) -> frozenset[int]:
     """Return the numbers of releases whose tags have the project's name, and that of one of the `services` if given.
 
     Names run together (`shop` has a `dev-web`, `shop-dev` a `web`): without services, some may be another project's.
     """
-    prefix = NOT_IN_A_REPOSITORY.sub("-", f"{environment.project}-".lower()).lstrip("-")
+    prefix = NOT_IN_A_REPOSITORY.sub("-", f"{engine.project}-".lower()).lstrip("-")
     names = f"{RELEASES}/{re.escape(prefix)}.+"
     if services is not None:
-        own = (release_tag(environment.project, service, 0)[0] for service in services)
+        own = (release_tag(engine.project, service, 0)[0] for service in services)
         names = "|".join(map(re.escape, own)) or "(?!)"
     pattern = re.compile(rf"(?:{names}):r(\d+)")
 
@@ -62,10 +59,10 @@ async def tagged_numbers(
         tags = (pattern.fullmatch(tag) for image in images for tag in image.get("RepoTags") or ())
         return frozenset(int(match[1]) for match in tags if match)
 
-    return await clients.call(environment, look)
+    return await engine.call(look)
 
 
-async def untag_images(clients: EngineClients, environment: Environment, release: Release) -> None:
+async def untag_images(engine: Engine, release: Release) -> None:
     """Remove a release's tags; an image that nothing else names or uses is deleted with its last tag.
 
     A tag that points to another image now belongs to another project, to a bot with another journal, or to whoever
@@ -74,7 +71,7 @@ async def untag_images(clients: EngineClients, environment: Environment, release
 
     def untag(client: EngineClient) -> None:
         for service in release.services:
-            tag = ":".join(release_tag(environment.project, service.name, release.number))
+            tag = ":".join(release_tag(engine.project, service.name, release.number))
             found = find_image(client, tag)
             if found is None:
                 continue
@@ -87,10 +84,10 @@ async def untag_images(clients: EngineClients, environment: Environment, release
                 with suppress(ApiNotFoundError):
                     _untag(client, reference, used=is_ours)
 
-    await clients.call(environment, untag)
+    await engine.call(untag)
 
 
-async def missing_images(clients: EngineClients, environment: Environment, release: Release) -> tuple[str, ...]:
+async def missing_images(engine: Engine, release: Release) -> tuple[str, ...]:
     """Return the services whose image is gone."""
 
     def look(client: EngineClient) -> tuple[str, ...]:
@@ -98,7 +95,7 @@ async def missing_images(clients: EngineClients, environment: Environment, relea
         gone = {image_id for image_id in wanted if find_image(client, image_id) is None}
         return tuple(service.name for service in release.services if service.image.image_id in gone)
 
-    return await clients.call(environment, look)
+    return await engine.call(look)
 
 
 def _untag(client: EngineClient, tag: str, *, used: bool = True) -> None:

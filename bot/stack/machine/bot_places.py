@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roas.models.environment import Environment
 from roas.models.facts import BotPlace, Mount
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.containers.snapshots import inspect_or_none
 from roas.stack.docker_client import EngineClient
 
@@ -16,16 +15,14 @@ DEFAULT_PORT = 8000
 TOKEN_VARIABLES = frozenset({"DISCORD_TOKEN", "DISCORD_TOKEN_FILE"})
 
 
-async def find_bot_places(
-    clients: EngineClients, environment: Environment, container_ids: Iterable[str]
-) -> Mapping[str, BotPlace]:
+async def find_bot_places(engine: Engine, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
     """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
 
     def look(client: EngineClient) -> dict[str, BotPlace]:
         found = {one: inspect_or_none(client, one) for one in container_ids}
         return {one: place_of_container(inspected) for one, inspected in found.items() if inspected is not None}
 
-    return await clients.call(environment, look)
+    return await engine.call(look)
 
 
 def place_of_container(inspected: Mapping[str, Any]) -> BotPlace:

@@ -4,22 +4,25 @@ import asyncio
 import errno
 import shutil
 import socket
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from roas.concurrency import in_thread
 from roas.messages.message import said
-from roas.models.environment import Environment
-from roas.models.facts import EngineFacts, FoundProject, Mount, OwnContainer, PublishedPort
+from roas.models.facts import BotPlace, EngineFacts, FoundProject, Mount, OwnContainer, PublishedPort
 from roas.stack.api_errors import ApiNotFoundError
-from roas.stack.client import EngineClients, is_local
+from roas.stack.client import Engine
 from roas.stack.compose.jail import JailKind, jail_kind
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.own_container import own_container_id
+from roas.stack.containers.snapshots import engine_time
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import CONFIG_HASH, PROJECT, SERVICE
+from roas.stack.machine.bot_places import find_bot_places
 from roas.stack.machine.host_ports import published_ports
-from roas.stack.machine.projects import find_projects
+from roas.stack.machine.projects import ended_services, find_projects, networks_and_volumes
 
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
@@ -49,10 +52,9 @@ def _named(name: str, project: str) -> str:
 class DockerProbe:
     """Ask one Docker Engine, and the machine that this process runs on."""
 
-    def __init__(self, clients: EngineClients, runner: ComposeRunner, environment: Environment) -> None:
-        self._clients = clients
+    def __init__(self, engine: Engine, runner: ComposeRunner) -> None:
+        self._engine = engine
         self._runner = runner
-        self._environment = environment
         self._asking = asyncio.Lock()
         self._facts: EngineFacts | None = None
 
@@ -60,7 +62,7 @@ class DockerProbe:
         """Return what the engine says of itself. Raises EngineUnavailableError."""
         async with self._asking:
             if self._facts is None:
-                self._facts = await self._clients.call(self._environment, self._ask)
+                self._facts = await self._engine.call(self._ask)
             return self._facts
 
     def _ask(self, client: EngineClient) -> EngineFacts:
@@ -76,7 +78,7 @@ class DockerProbe:
 
     async def compose_version(self) -> str:
         """Return the version of the Compose CLI. Raises EngineError where there is none."""
-        return await self._runner.version(self._environment)
+        return await self._runner.version(self._engine.environment)
 
     async def jail(self) -> JailKind:
         """Return what confines Compose while it reads the stack's files."""
@@ -84,25 +86,41 @@ class DockerProbe:
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""
-        return await self._clients.call(self._environment, lambda client: published_ports(client.containers()))
+        return await self._engine.call(lambda client: published_ports(client.containers()))
 
     async def projects(self) -> tuple[FoundProject, ...]:
         """Return the Compose projects of the engine. Raises EngineUnavailableError."""
-        return await self._clients.call(self._environment, find_projects)
+        return await self._engine.call(find_projects)
+
+    async def ended_services(self) -> tuple[str, ...]:
+        """Return the services of the environment that ended with code 0 and that nothing starts again."""
+        return await self._engine.call(lambda client: ended_services(client, self._engine.project))
+
+    async def networks_and_volumes(self, model: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the networks and volumes of a model that are there, with what tells each from another of its name."""
+        return await self._engine.call(lambda client: networks_and_volumes(client, model, self._engine.project))
+
+    async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
+        """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
+        return await find_bot_places(self._engine, container_ids)
+
+    async def now(self) -> datetime:
+        """Return what the engine's clock says."""
+        return await engine_time(self._engine)
 
     async def holders_of(self, value: str) -> tuple[tuple[str, str], ...]:
         """Return id and description of the running containers that were given a value as a variable.
 
         Raises EngineUnavailableError.
         """
-        return await self._clients.call(self._environment, lambda client: find_holders(client, value))
+        return await self._engine.call(lambda client: find_holders(client, value))
 
     async def own_container(self) -> OwnContainer | None:
         """Return the container that this process runs in, or None. Raises EngineUnavailableError."""
         own_id = await in_thread(own_container_id)
         if own_id is None:
             return None
-        return await self._clients.call(self._environment, lambda client: _own_container(client, own_id))
+        return await self._engine.call(lambda client: _own_container(client, own_id))
 
     def in_container(self) -> bool:
         """Return whether this process runs in a container."""
@@ -110,7 +128,7 @@ class DockerProbe:
 
     def shares_host(self) -> bool:
         """Return whether this process sees the engine's machine as the engine does."""
-        return is_local(self._environment) and not self.in_container()
+        return self._engine.is_local and not self.in_container()
 
     async def disk_free(self, path: Path) -> int | None:
         """Return the free bytes of the file system of `path`, or None where it cannot be read from here."""
@@ -121,7 +139,7 @@ class DockerProbe:
 
     async def memory_available(self) -> int | None:
         """Return the bytes of memory left on this machine, or None where the engine is on another one."""
-        if not is_local(self._environment):
+        if not self._engine.is_local:
             return None
         return await in_thread(_memory_available)
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from roas.messages.message import joined
-from roas.models.environment import Environment
 from roas.stack.api_errors import ApiError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.containers.snapshots import inspect_or_none
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import PROJECT, SERVICE
@@ -32,47 +31,50 @@ NEVER: Policy = {"Name": "no", "MaximumRetryCount": 0}
 class MisledBinds:
     """Judge the binds of what runs by where they lead now."""
 
-    def __init__(self, clients: EngineClients, policy: ComposePolicy) -> None:
-        self._clients = clients
+    def __init__(self, engine: Engine, policy: ComposePolicy) -> None:
+        self._engine = engine
         self._policy = policy
 
-    def find(self, model: Mapping[str, Any], environment: Environment) -> dict[str, str]:
+    async def find(self, model: Mapping[str, Any]) -> dict[str, str]:
         """Return the services of a model of which a bind leads where today's settings do not allow it, and why."""
+        return await self._engine.local(lambda: self._find(model))
+
+    def _find(self, model: Mapping[str, Any]) -> dict[str, str]:
         found: dict[str, str] = {}
         for name, service in services_of(model).items():
             sources = bind_sources({"services": {name: service}})
-            if violations := self._judge(name, sources, environment):
+            if violations := self._judge(name, sources):
                 found[name] = joined("; ", (one.text for one in violations))
         return found
 
-    async def refuse(self, environment: Environment, container_id: str) -> None:
+    async def refuse(self, container_id: str) -> None:
         """Raise ComposePolicyError where the engine would start a container with what it may not bind."""
 
         def look(client: EngineClient) -> Mapping[str, Any]:
             return inspect_or_none(client, container_id) or {}
 
-        inspected = await self._clients.call(environment, look)
+        inspected = await self._engine.call(look)
         sources = [str(one["Source"]) for one in inspected.get("Mounts") or () if one.get("Type") == "bind"]
         service = str(((inspected.get("Config") or {}).get("Labels") or {}).get(SERVICE, ""))
-        violations = await self._clients.local(lambda: self._judge(service, sources, environment))
+        violations = await self._engine.local(lambda: self._judge(service, sources))
         if violations:
-            raise refusal(violations, environment, of_release=True)
+            raise refusal(violations, self._engine.environment, of_release=True)
 
-    def _judge(self, service: str, sources: Iterable[str], environment: Environment) -> list[Power]:
+    def _judge(self, service: str, sources: Iterable[str]) -> list[Power]:
         """Judge the paths with a link in them; the others lead where they led when they were judged."""
         moved = [source for source in sources if resolve(Path(source)) != Path(source)]
-        return self._policy.judge_binds(service, moved, environment) if moved else []
+        return self._policy.judge_binds(service, moved, self._engine.environment) if moved else []
 
-    async def hold(self, environment: Environment, services: Iterable[str]) -> None:
+    async def hold(self, services: Iterable[str]) -> None:
         """Let no container of these services be started again by the engine itself."""
         wanted = dict.fromkeys(services, NEVER)
-        await self._clients.call(environment, lambda client: _set_restarts(client, environment, wanted))
+        await self._engine.call(lambda client: _set_restarts(client, self._engine.project, wanted))
 
-    async def release(self, environment: Environment, model: Mapping[str, Any], services: Iterable[str]) -> None:
+    async def release(self, model: Mapping[str, Any], services: Iterable[str]) -> None:
         """Give the containers of these services the restart policy of the model again."""
         known = services_of(model)
         wanted = {name: _policy(known[name]) for name in services if name in known}
-        await self._clients.call(environment, lambda client: _set_restarts(client, environment, wanted))
+        await self._engine.call(lambda client: _set_restarts(client, self._engine.project, wanted))
 
 
 def _policy(service: Mapping[str, Any]) -> Policy:
@@ -80,8 +82,8 @@ def _policy(service: Mapping[str, Any]) -> Policy:
     return {"Name": name, "MaximumRetryCount": retries}
 
 
-def _set_restarts(client: EngineClient, environment: Environment, wanted: Mapping[str, Policy]) -> None:
-    for one in client.containers(all=True, filters={"label": f"{PROJECT}={environment.project}"}):
+def _set_restarts(client: EngineClient, project: str, wanted: Mapping[str, Policy]) -> None:
+    for one in client.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
         service = one["Labels"].get(SERVICE, "")
         if service in wanted:
             with suppress(ApiError):  # it is being removed, or ends by itself (`--rm`)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.snapshots import inspect_or_none, list_ids, snapshot
 from roas.stack.docker_client import EngineClient
@@ -21,15 +20,15 @@ class Endpoint:
     addresses: frozenset[str]
 
 
-async def find_endpoints(clients: EngineClients, environment: Environment, service: str) -> tuple[Endpoint, ...]:
+async def find_endpoints(engine: Engine, service: str) -> tuple[Endpoint, ...]:
     """Return every container of a service with its addresses."""
 
     def look(client: EngineClient) -> tuple[Endpoint, ...]:
-        ids = list_ids(client, environment.project, service)
+        ids = list_ids(client, engine.project, service)
         found = (inspect_or_none(client, one) for one in ids)
         return tuple(Endpoint(snapshot(one), _addresses(one)) for one in found if one is not None)
 
-    return await clients.call(environment, look)
+    return await engine.call(look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,7 @@ class SocketPlace:
     name: PurePosixPath
 
 
-async def find_socket(
-    clients: EngineClients, environment: Environment, service: str, path: PurePosixPath
-) -> SocketPlace | None:
+async def find_socket(engine: Engine, service: str, path: PurePosixPath) -> SocketPlace | None:
     """Return where a socket in the container of a service is, or None where no container of it runs.
 
     It has to lie in a volume or a bind of that container, and this bot has to have the same mounted, where it runs in a
@@ -50,7 +47,7 @@ async def find_socket(
     """
 
     def look(client: EngineClient) -> SocketPlace | None:
-        found = (inspect_or_none(client, one) for one in list_ids(client, environment.project, service))
+        found = (inspect_or_none(client, one) for one in list_ids(client, engine.project, service))
         running = next((one for one in found if one is not None and one["State"]["Running"]), None)
         if running is None:
             return None
@@ -62,7 +59,7 @@ async def find_socket(
         own = inspect_or_none(client, own_id) if own_id is not None else None
         return SocketPlace(source if own is None else _seen_in(own, source), name)
 
-    return await clients.call(environment, look)
+    return await engine.call(look)
 
 
 def _mount_of(inspected: Mapping[str, Any], path: PurePosixPath) -> Mapping[str, Any] | None:

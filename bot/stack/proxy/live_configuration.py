@@ -16,18 +16,18 @@ from roas.concurrency import pause
 from roas.errors import ComposeFileError, ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.stack import ProxyKind, ServiceProxy
 from roas.stack.api_errors import ApiError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.containers.snapshots import inspect_or_none, list_ids
 from roas.stack.docker_client import EngineClient
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles, program_of
 from roas.stack.model.service_proxy import proxies_of, servers_needed
 from roas.stack.model.services import services_of
+from roas.stack.proxied_service import ProxiedService
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
-from roas.stack.proxy.proxies import connector
+from roas.stack.proxy.proxies import connector, proxied_service
 
 CHECK_LABEL = "roas.configuration-check"
 CHECK_SECONDS = 30
@@ -43,13 +43,17 @@ SERVERS = re.compile(r"\s*(?:server\s|server-template\s+\S+\s+(?:(?P<first>\d+)-
 
 
 class LiveConfiguration:
-    """Check and change what the proxies of all environments read."""
+    """Check and change what the proxies of a stack read."""
 
-    def __init__(self, clients: EngineClients, files: LiveFiles) -> None:
-        self._clients = clients
+    def __init__(self, engine: Engine, files: LiveFiles) -> None:
+        self._engine = engine
         self._files = files
 
-    async def check(self, environment: Environment, model: Mapping[str, Any], name: str, image: str) -> None:
+    def in_front_of(self, service: str, proxy: ServiceProxy) -> ProxiedService:
+        """Return what tells the proxy in front of a service which of its containers come and go."""
+        return proxied_service(self._engine, service, proxy)
+
+    async def check(self, model: Mapping[str, Any], name: str, image: str) -> None:
         """Raise ComposeFileError where a proxy that runs would not take a model's configuration of it.
 
         It is asked itself, in a container that is thrown away, with the networks and volumes of the one that runs.
@@ -59,8 +63,8 @@ class LiveConfiguration:
         if not live:
             return
         self._refuse_few_servers(model, name, live)
-        refused = await self._clients.call(
-            environment, lambda client: _check(client, environment, service, name, image, live)
+        refused = await self._engine.call(
+            lambda client: _check(client, self._engine.project, service, name, image, live)
         )
         if refused:
             raise ComposeFileError(
@@ -88,53 +92,51 @@ class LiveConfiguration:
                         service=name,
                     )
 
-    async def reload(self, environment: Environment, model: Mapping[str, Any], name: str) -> bool:
+    async def reload(self, model: Mapping[str, Any], name: str) -> bool:
         """Have the proxy that runs read a model's configuration of it; returns False where it has to be replaced.
 
         Raises ProxyError where it goes on with the one that it had.
         """
         service = services_of(model)[name]
         places = {str(place) for place, _ in self._files.of(service)}
-        if not await self._clients.call(environment, lambda client: _binds_all(client, environment, name, places)):
+        if not await self._engine.call(lambda client: _binds_all(client, self._engine.project, name, places)):
             return False  # somebody's Compose has made it since
         behind = [proxy for proxy, _ in proxies_of(read_definitions(model)) if proxy.service == name]
         if any(one.kind is ProxyKind.HAPROXY for one in behind):
-            done = await self._reload_haproxy(environment, service, name, behind)
+            done = await self._reload_haproxy(service, name, behind)
         else:
-            done = program_of(service) == "caddy" and await self._reload_caddy(environment, service, name)
+            done = program_of(service) == "caddy" and await self._reload_caddy(service, name)
         if done:
-            await self._clients.local(lambda: self._files.note_read(service))
+            await self._engine.local(lambda: self._files.note_read(service))
         return done
 
-    async def _reload_caddy(self, environment: Environment, service: Mapping[str, Any], name: str) -> bool:
-        await self._clients.local(lambda: self._files.put(service))
+    async def _reload_caddy(self, service: Mapping[str, Any], name: str) -> bool:
+        await self._engine.local(lambda: self._files.put(service))
 
         def reload(client: EngineClient) -> tuple[int, str] | None:
-            if (running := _running(client, environment, name)) is None:
+            if (running := _running(client, self._engine.project, name)) is None:
                 return None
             argv = _argv({}, running["Config"])
             command = _caddy(argv, "reload")
             return _exec(client, running["Id"], command) if command else None
 
-        found = await self._clients.call(environment, reload)
+        found = await self._engine.call(reload)
         if found is not None and found[0]:  # such as `admin off`: a new container reads it for certain
             log.info("Caddy cannot be reloaded", service=name, reason=found[1][-SHOWN:])
         return found is not None and not found[0]
 
-    async def _reload_haproxy(
-        self, environment: Environment, service: Mapping[str, Any], name: str, behind: list[ServiceProxy]
-    ) -> bool:
-        connect = connector(self._clients, environment, behind[0])
+    async def _reload_haproxy(self, service: Mapping[str, Any], name: str, behind: list[ServiceProxy]) -> bool:
+        connect = connector(self._engine, behind[0])
         runtime = await connect()
-        has_master = await self._clients.call(environment, lambda client: _has_master(client, environment, name))
+        has_master = await self._engine.call(lambda client: _has_master(client, self._engine.project, name))
         if runtime is None or not has_master:
             return False
         before: list[Server] = []
         worker = ""
         with suppress(ProxyAwayError):  # it may have read a configuration that has no socket
             before, worker = await _servers(runtime, behind), await runtime.worker()
-        await self._clients.local(lambda: self._files.put(service))
-        await self._clients.call(environment, lambda client: _signal(client, environment, name))
+        await self._engine.local(lambda: self._files.put(service))
+        await self._engine.call(lambda client: _signal(client, self._engine.project, name))
         deadline = time.monotonic() + RELOAD_SECONDS
         while True:
             with suppress(ProxyAwayError):
@@ -193,27 +195,27 @@ def _not_taken_up(name: str, why: str) -> ProxyError:
     )
 
 
-def _running(client: EngineClient, environment: Environment, name: str) -> Mapping[str, Any] | None:
-    found = (inspect_or_none(client, one) for one in list_ids(client, environment.project, name))
+def _running(client: EngineClient, project: str, name: str) -> Mapping[str, Any] | None:
+    found = (inspect_or_none(client, one) for one in list_ids(client, project, name))
     return next((one for one in found if one is not None and one["State"]["Running"]), None)
 
 
-def _binds_all(client: EngineClient, environment: Environment, name: str, places: set[str]) -> bool:
-    running = _running(client, environment, name)
+def _binds_all(client: EngineClient, project: str, name: str, places: set[str]) -> bool:
+    running = _running(client, project, name)
     return running is not None and places <= {str(one.get("Source")) for one in running.get("Mounts") or ()}
 
 
-def _has_master(client: EngineClient, environment: Environment, name: str) -> bool:
+def _has_master(client: EngineClient, project: str, name: str) -> bool:
     """Return whether HAProxy runs as a master with a worker: to any other, SIGUSR2 is the end."""
-    if (running := _running(client, environment, name)) is None:
+    if (running := _running(client, project, name)) is None:
         return False
     processes = client.top(running["Id"])["Processes"]
     return sum("haproxy" in line[-1] for line in processes) > 1
 
 
-def _signal(client: EngineClient, environment: Environment, name: str) -> None:
+def _signal(client: EngineClient, project: str, name: str) -> None:
     """Send SIGUSR2 from inside: to the engine, each signal that it is asked to send is a stop by a person."""
-    if (running := _running(client, environment, name)) is not None:
+    if (running := _running(client, project, name)) is not None:
         code, output = _exec(client, running["Id"], ["sh", "-c", "kill -USR2 1"])
         if code:
             raise _not_taken_up(name, output)
@@ -248,14 +250,14 @@ def _caddy(argv: list[str], action: str) -> list[str]:
 
 def _check(
     client: EngineClient,
-    environment: Environment,
+    project: str,
     service: Mapping[str, Any],
     name: str,
     image: str,
     live: Mapping[Path, Path],
 ) -> str:
     """Return what the program itself says against a configuration; nothing where no container of it runs."""
-    running = _running(client, environment, name)
+    running = _running(client, project, name)
     if running is None:
         return ""
     argv = _argv(service, client.inspect_image(image)["Config"])  # type: ignore[no-untyped-call]

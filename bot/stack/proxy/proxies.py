@@ -6,9 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from roas.concurrency import pause
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.stack import ProxyKind, ServiceProxy
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine
 from roas.stack.proxied_service import ProxiedService, ProxyReport
 from roas.stack.proxy.addresses import SocketPlace, find_endpoints, find_socket
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError
@@ -65,32 +64,29 @@ class DnsService:
         return ()
 
 
-def proxied_service(
-    clients: EngineClients, environment: Environment, service: str, proxy: ServiceProxy
-) -> ProxiedService:
+def proxied_service(engine: Engine, service: str, proxy: ServiceProxy) -> ProxiedService:
     """Return what tells the proxy in front of a service of its containers."""
     if proxy.kind is ProxyKind.DNS:
 
         async def runs() -> bool:
-            ends = await find_endpoints(clients, environment, proxy.service)
+            ends = await find_endpoints(engine, proxy.service)
             return any(one.addresses for one in ends)
 
         return DnsService(proxy, runs)
-    connect = connector(clients, environment, proxy)
-    return HAProxyService(service, proxy, connect, lambda: find_endpoints(clients, environment, service))
+    connect = connector(engine, proxy)
+    return HAProxyService(service, proxy, connect, lambda: find_endpoints(engine, service))
 
 
-def connector(clients: EngineClients, environment: Environment, proxy: ServiceProxy) -> Connect:
+def connector(engine: Engine, proxy: ServiceProxy) -> Connect:
     """Return what connects to HAProxy's admin socket, wherever that is just then."""
-    return _Place(clients, environment, proxy).connect
+    return _Place(engine, proxy).connect
 
 
 class _Place:
     """Remember for a moment where a proxy's socket is."""
 
-    def __init__(self, clients: EngineClients, environment: Environment, proxy: ServiceProxy) -> None:
-        self._clients = clients
-        self._environment = environment
+    def __init__(self, engine: Engine, proxy: ServiceProxy) -> None:
+        self._engine = engine
         self._proxy = proxy
         self._found: SocketPlace | None = None
         self._until = 0.0
@@ -99,7 +95,7 @@ class _Place:
         """Return the proxy's runtime API, or None where the proxy does not run. Raises ProxyAwayError."""
         if self._found is None or time.monotonic() >= self._until:
             path = PurePosixPath(self._proxy.socket)
-            self._found = await find_socket(self._clients, self._environment, self._proxy.service, path)
+            self._found = await find_socket(self._engine, self._proxy.service, path)
             self._until = time.monotonic() + PLACE_SECONDS
         if self._found is None:
             return None

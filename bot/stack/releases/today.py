@@ -5,21 +5,18 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from roas.errors import ComposeFileError, EngineUnavailableError, RoasError
+from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.models.release import Release
 from roas.redaction import is_credential
 from roas.stack.client import EngineClients
 from roas.stack.model.services import ADOPTED_HASH, services_of
 from roas.stack.model.store import ModelStore
-from roas.stack.policy.holdings import EngineHoldings
-from roas.stack.resolution.environment_values import renewed_secrets
 from roas.stack.resolution.resolver import StackResolver
 from roas.stack.sources.opening import held, open_regular, read_bounded, resolve
 
@@ -39,19 +36,14 @@ class ReleasePolicy:
         self._models = models
         self._allowed: dict[tuple[str, str], float] = {}
 
-    async def check(
-        self, environment: Environment, model_hash: str, asking: Awaitable[EngineHoldings] | None = None
-    ) -> None:
-        """Raise ComposePolicyError where a release asks for what is not allowed, or not any more.
-
-        What the engine holds is asked now, where nobody is `asking` already.
-        """
+    async def check(self, environment: Environment, model_hash: str) -> None:
+        """Raise ComposePolicyError where a release asks for what is not allowed, or not any more."""
         judged = environment.name, model_hash
         now = time.monotonic()
         if now - self._allowed.get(judged, -FRESH_SECONDS) < FRESH_SECONDS:
             return
         model = await self._clients.local(lambda: self._models.load(model_hash))
-        holdings = await (asking or self._resolver.holdings(environment))
+        holdings = await self._resolver.holdings(environment)
         await self._resolver.check_stored(model, environment, holdings)
         self._allowed = {key: at for key, at in self._allowed.items() if now - at < FRESH_SECONDS} | {judged: now}
 
@@ -125,39 +117,3 @@ def with_credentials_of(model: Mapping[str, Any], today: Mapping[str, Any]) -> t
 
 def _variables(service: Mapping[str, Any]) -> Mapping[str, Any]:
     return {str(variable): value for variable, value in (service.get("environment") or {}).items()}
-
-
-class CredentialRefresher:
-    """Read today's credentials from the working copy and put them into stored models."""
-
-    def __init__(self, clients: EngineClients, resolver: StackResolver, models: ModelStore) -> None:
-        self._clients = clients
-        self._resolver = resolver
-        self._models = models
-
-    async def refresh(self, environment: Environment, release: Release) -> tuple[str, tuple[str, ...]]:
-        """Return the hash of the model to apply, and warnings; where today's files are unusable, the stored one."""
-        renewed, warnings = await self.renewed(environment, release)
-        if renewed == await self._clients.local(lambda: self._models.load(release.model_hash)):
-            return release.model_hash, warnings
-        return await self._clients.local(lambda: self._models.save(renewed)), warnings
-
-    async def renewed(self, environment: Environment, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """Return the model to apply, and warnings; nothing is written."""
-        stored = await self._clients.local(lambda: self._models.load(release.model_hash))
-        try:
-            today, _ = await self._resolver.working_copy(environment, release.version or None)
-        except EngineUnavailableError:
-            raise
-        except RoasError as error:
-            text = said(
-                "{release} keeps the credentials it was made with, since today's files cannot be read: {reason}",
-                release=release.label,
-                reason=error.message,
-            )
-            return stored, (text,)
-        renewed, unknown = with_credentials_of(stored, today)
-        renewed["services"] |= renewed_secrets(renewed, today, self._resolver.contents_folder)
-        return renewed, tuple(
-            said("{name} is not in today's files: it stays as it was.", name=name) for name in unknown
-        )

@@ -41,7 +41,7 @@ async def end_earlier_run(writer: SwarmWriter, spec: Mapping[str, Any], seen: Se
     """
     if not any("ReplicatedJob" in one["Mode"] for one in (spec, (seen.service or {}).get("Spec") or spec)):
         return seen
-    project = writer.environment.project
+    project = writer.engine.project
     service = seen.service if _is_ours(seen.service, project) else None
     running = await writer.ask(lambda calls: _running(calls, project, spec, service))
     if not running:
@@ -191,7 +191,7 @@ class ServiceWrites:
     async def _begin(
         self, model_hash: str, model: Mapping[str, Any], definition: ServiceDefinition
     ) -> tuple[Json, Seen]:
-        project = self._writer.environment.project
+        project = self._writer.engine.project
 
         def begin(calls: SwarmCalls) -> tuple[Json, Seen]:
             ids = self._made.of(model_hash) or make_shared(calls, project, model, [definition.name])

@@ -169,7 +169,7 @@ class SwarmSubscription(EventSubscription):
         return client.events(filters={"type": ["container", "service", "node"], "event": actions}, decode=True)
 
     def _read(self, raw: dict[str, Any]) -> ContainerEvent | None:
-        actor, project = raw.get("Actor") or {}, self._environment.project
+        actor, project = raw.get("Actor") or {}, self._engine.project
         attributes = {str(key): str(value) for key, value in (actor.get("Attributes") or {}).items()}
         kind = str(raw.get("Type", ""))
         is_ours = attributes.get(STACK) == project or attributes.get("name", "").startswith(stack_name(project, ""))

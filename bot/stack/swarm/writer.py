@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 from roas.concurrency import pause
 from roas.errors import EngineError, EngineUnavailableError, NoManagerError, NoQuorumError, SwarmLockedError
 from roas.messages.message import said
-from roas.models.environment import Environment
 from roas.models.swarm import Absence, QuorumLosses
-from roas.stack.client import EngineClients, engine_address
+from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import STACK
 from roas.stack.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.stack.swarm.judgement import Written, new_nonce, nonce_of
 from roas.stack.swarm.names import DIGITS, LOGIN, NONCE
 from roas.stack.swarm.normal_form import spec_hash
+from roas.stack.swarm.tasks import StackLook, look_at_stack
 
 # Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it
 # some milliseconds.
@@ -113,9 +113,8 @@ class Seen:
 class SwarmWriter:
     """Ask the managers of one stack's Swarm, and write its services to them."""
 
-    def __init__(self, clients: EngineClients, environment: Environment, key: Callable[[], bytes] = bytes) -> None:
-        self.environment = environment
-        self._clients = clients
+    def __init__(self, engine: Engine, key: Callable[[], bytes] = bytes) -> None:
+        self.engine = engine
         self._key = key
         self._quorum = QuorumWatch()
 
@@ -123,13 +122,13 @@ class SwarmWriter:
         """Ask the environment's manager. Raises EngineUnavailableError; NoQuorumError where the Swarm has no leader."""
 
         def asked(client: EngineClient) -> Answer:
-            with without_quorum(engine_address(self.environment)):
+            with without_quorum(self.engine.address):
                 return question(SwarmCalls(client))
 
         watch, began = self._quorum, time.monotonic()
         watch.asks(began)
         try:
-            answer = await self._clients.call(self.environment, asked)
+            answer = await self.engine.call(asked)
         except EngineUnavailableError as error:
             watch.unanswered(began, error)
             raise
@@ -137,6 +136,10 @@ class SwarmWriter:
             watch.has_ended(began)
         watch.answered(began)
         return answer
+
+    async def look(self) -> StackLook:
+        """Read all that a manager shows of the stack."""
+        return await self.ask(lambda calls: look_at_stack(calls, self.engine.project))
 
     def quorum_losses(self) -> QuorumLosses:
         """Return how often, and for how long, there was no quorum by what was answered; it only grows."""
@@ -183,9 +186,7 @@ class SwarmWriter:
         """Write again, with today's login, each service of ours that rests; returns their names. Its tasks go on."""
 
         def renew(calls: SwarmCalls) -> tuple[str, ...]:
-            return tuple(
-                one for found in calls.services(self.environment.project) if (one := self._renew(calls, found))
-            )
+            return tuple(one for found in calls.services(self.engine.project) if (one := self._renew(calls, found)))
 
         return await self.ask(renew)
 

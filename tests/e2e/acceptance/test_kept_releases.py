@@ -109,7 +109,7 @@ async def release_with_missing_image_is_refused(people, stack, image_id):
     assert stack.ids() == before
     release = await people.application.state.releases.get("dev", 2)
     environment = people.application.environments["dev"]
-    assert await people.application.stacks.of(environment).missing_images(release) == ("web",)
+    assert await people.application.stacks.of(environment).releases.missing_images(release) == ("web",)
 
 
 async def plan_says_that_there_is_no_way_back(people, stack, image_id):

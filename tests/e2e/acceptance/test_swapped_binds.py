@@ -69,9 +69,8 @@ async def test_swapped_folder_is_not_started_with(application, people, stack, gu
     with pytest.raises(ComposePolicyError, match="outside the stack's folder"):
         await application.stacks.of(environment).start(stack.container("web").id)
     allowed = replace(environment, allowed=(f"bind:{tmp_path}/host",))
-    assert (
-        await application.stacks.of(allowed).misled_binds(await application.state.releases.applied_model("dev")) == {}
-    )
+    model = await application.stacks.load_model(await application.state.releases.applied_model("dev"))
+    assert await application.stacks.of(allowed).binds.find(model) == {}
 
     folder.unlink()
     gone.rename(folder)

@@ -12,7 +12,6 @@ from typing import Any
 
 from roas.cli import run_command_line
 from roas.deploy import peer_processes
-from roas.models.environment import Environment
 from roas.stack.containers.service_creation import ServiceCreator
 from roas.state import ownership
 from roas.state.journal import Journal
@@ -29,13 +28,13 @@ def _one_by_one(self: Journal, *arguments: Any) -> Any:
         return _transact(self, *arguments)
 
 
-async def _stop_and_create(self: ServiceCreator, environment: Environment, *arguments: Any, **options: Any) -> None:
+async def _stop_and_create(self: ServiceCreator, *arguments: Any, **options: Any) -> None:
     mark = Path(os.environ["STOPS_WHERE"])
     if mark.exists() and arguments[1].wanted.definition.name == "web":
         mark.unlink()
         with _writing:
             os.kill(os.getpid(), signal.SIGSTOP)
-    await _create(self, environment, *arguments, **options)
+    await _create(self, *arguments, **options)
 
 
 Journal._transact = _one_by_one  # type: ignore[method-assign,assignment]

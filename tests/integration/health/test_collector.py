@@ -4,7 +4,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +43,9 @@ def real_stacks(clients: EngineClients) -> Any:
     """Give what a collector needs of each stack, straight from its parts."""
 
     def events(environment: Environment, *, since_ns: int | None = None) -> EventSubscription:
-        return EventSubscription(clients, environment, since_ns=since_ns)
+        return EventSubscription(clients.of(environment), since_ns=since_ns)
 
-    return stacks_that(containers=partial(take_snapshots, clients), events=events)
+    return stacks_that(containers=lambda environment: take_snapshots(clients.of(environment)), events=events)
 
 
 class NoReleases:

@@ -3,6 +3,7 @@
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.stack.interface import ReleaseDraft
+from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
 
 
@@ -11,7 +12,7 @@ async def draft(engine: Stacks, environment: Environment, version: str | None = 
     stack = await engine.of(environment).resolve(version)
     wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
     image_ids = {name: image.image_id for name, image in wanted.items() if image.image_id}
-    return await engine.of(stack.environment).draft_release(stack, image_ids)
+    return await engine.of(stack.environment).releases.draft(stack, image_ids)
 
 
 async def apply(engine: Stacks, environment: Environment, model_hash: str) -> tuple[ContainerSnapshot, ...]:
@@ -38,3 +39,9 @@ async def deploy(
     drafted = await draft(engine, environment, version)
     await (apply if started else make)(engine, environment, drafted.model_hash)
     return drafted
+
+
+async def hashes_of(stack: Stack, model_hash: str) -> dict[str, str]:
+    """Return the configuration hash that each service's containers should have under a model."""
+    wanted = await stack.wanted_services(await stack.load_model(model_hash))
+    return {name: service.config_hash for name, service in wanted.items()}

@@ -11,12 +11,13 @@ import pytest
 from roas.errors import SecondCopyError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.stack.containers.snapshots import take_outlines
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.interface import ReleaseDraft
 from roas.stack.model.services import named_model
 from roas.stack.stacks import Stacks
 from testbed.engine import manual_environment
-from tests.integration.stack.applying import apply, deploy, draft, make
+from tests.integration.stack.applying import apply, deploy, draft, hashes_of, make
 
 TWO_SERVICES = """
 services:
@@ -95,7 +96,7 @@ async def stack_is_as_in_file(
         ("db", ContainerState.RUNNING),
         ("web", ContainerState.RUNNING),
     ]
-    hashes = await engine.of(environment).current_hashes(drafted.model_hash)
+    hashes = await hashes_of(engine.of(environment), drafted.model_hash)
     assert {c.service: c.config_hash for c in containers} == hashes
     web = docker_client.containers.get(containers[1].id).attrs["Config"]["Env"]
     assert "GREETING=a $dollar and 1e3" in web
@@ -188,7 +189,7 @@ async def test_outline_tells_what_a_whole_look_tells(
         "created_at": None,
     }
     told = [replace(item, **only_looked_at) for item in whole]
-    listed = await engine.of(environment).outline()
+    listed = await take_outlines(engine.of(environment).engine)
     assert all(item.endpoints for item in listed if item.state == "running"), "the list alone tells of these"
     assert [replace(item, endpoints=(), created_at=None) for item in listed] == told
     assert {item.state for item in told} == {"running", "exited", "created", "paused"}
@@ -258,18 +259,18 @@ services:
     environment = stack(compose)
     first = await draft(engine, environment, "v1")
     containers = await make(engine, environment, first.model_hash)
-    hashes = await engine.of(environment).current_hashes(first.model_hash)
+    hashes = await hashes_of(engine.of(environment), first.model_hash)
     assert {c.service: c.config_hash for c in containers} == hashes
     second = await draft(engine, environment, "v2")
-    wanted = await engine.of(environment).current_hashes(second.model_hash)
+    wanted = await hashes_of(engine.of(environment), second.model_hash)
     assert not {wanted[name] for name in ("db", "side", "tail")} & set(hashes.values())
     after = await make(engine, environment, second.model_hash)
-    assert {c.service: c.config_hash for c in after} == await engine.of(environment).current_hashes(second.model_hash)
+    assert {c.service: c.config_hash for c in after} == await hashes_of(engine.of(environment), second.model_hash)
     assert not {c.id for c in after} & {c.id for c in containers}
     compose_manually(environment, engine, second.model_hash, "create")
     by_hand = await engine.of(environment).containers()
     assert {c.id for c in by_hand} == {c.id for c in after}
-    assert {c.service: c.config_hash for c in by_hand} == await engine.of(environment).current_hashes(second.model_hash)
+    assert {c.service: c.config_hash for c in by_hand} == await hashes_of(engine.of(environment), second.model_hash)
     assert await make(engine, environment, second.model_hash) == by_hand
 
 

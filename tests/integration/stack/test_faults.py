@@ -102,7 +102,7 @@ async def test_dead_engine_reported_everywhere(engine: Stacks, environment: Envi
         engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})),
         engine.of(dead).start("a" * 64),
         engine.of(dead).remove("a" * 64),
-        engine.of(dead).adopt(),
+        engine.of(dead).releases.adopt(),
         engine.of(dead).sweep(),
         engine.of(dead).failure_output("a" * 64),
     ):
@@ -181,12 +181,12 @@ async def test_rollback_uses_current_credentials_only(
     compose = "services: {web: {image: 'tiny:v1', environment: {API_TOKEN: '${T}', COLOUR: '${C}'}}}"
     first = await draft(engine, stack(compose, env="T=first$$token\nC=red\n"))
     environment = stack(compose, env="T='second$token'\nC=blue\n")
-    model_hash, warnings = await engine.of(environment).refresh_credentials(release_of(first.model_hash))
+    model_hash, warnings = await engine.of(environment).releases.renew(release_of(first.model_hash))
     assert warnings == ()
     (web,) = await make(engine, environment, model_hash)
     variables = docker_client.containers.get(web.id).attrs["Config"]["Env"]
     assert {"API_TOKEN=second$token", "COLOUR=red"} <= set(variables)
-    again, _ = await engine.of(environment).refresh_credentials(release_of(model_hash))
+    again, _ = await engine.of(environment).releases.renew(release_of(model_hash))
     assert again == model_hash
 
 
@@ -195,7 +195,7 @@ async def test_broken_working_copy_keeps_stored_credentials(engine: Stacks, stac
     environment = stack("services: {web: {image: 'tiny:v1', environment: {API_TOKEN: first}}}")
     first = await draft(engine, environment)
     stack("services: [")
-    model_hash, (warning,) = await engine.of(environment).refresh_credentials(release_of(first.model_hash))
+    model_hash, (warning,) = await engine.of(environment).releases.renew(release_of(first.model_hash))
     assert model_hash == first.model_hash
     assert "cannot be read" in warning
 
@@ -207,7 +207,7 @@ async def test_kept_services_keep_definition(engine: Stacks, stack: Callable[...
     image = (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"]
     assert image.image_id is not None
     release = replace(release_of(first.model_hash), services=first.services)
-    second = await engine.of(resolved.environment).draft_release(
+    second = await engine.of(resolved.environment).releases.draft(
         resolved, {"web": image.image_id}, kept_from=release, kept_services=frozenset({"db"})
     )
     services = (await engine.load_model(second.model_hash))["services"]

@@ -118,10 +118,10 @@ async def test_look_at_another_engine(
 ) -> None:
     """With one environment on the engine that hangs, and with more than there are threads."""
     hanging.hangs_at = (hangs_at,)
-    looks = [asyncio.ensure_future(take_snapshots(clients, hanging.environment)) for _ in range(hung)]
+    looks = [asyncio.ensure_future(take_snapshots(clients.of(hanging.environment))) for _ in range(hung)]
     await _held(hanging, 1 if hangs_at == "/" else min(hung, ASKING_THREADS))
     async with asyncio.timeout(SECONDS):
-        assert [take_snapshot.name for take_snapshot in await take_snapshots(clients, well.environment)] == [
+        assert [take_snapshot.name for take_snapshot in await take_snapshots(clients.of(well.environment))] == [
             "web",
             "web",
         ]
@@ -130,7 +130,7 @@ async def test_look_at_another_engine(
 
 
 async def test_act_on_another_engine(clients: EngineClients, hanging: Engine, well: Engine) -> None:
-    await take_snapshots(clients, hanging.environment)  # it is opened
+    await take_snapshots(clients.of(hanging.environment))  # it is opened
     hanging.hangs_at = ("/containers",)
     acts = [asyncio.ensure_future(clients.act(hanging.environment, _inspect)) for _ in range(2 * ACTING_THREADS)]
     await _held(hanging, ACTING_THREADS)
@@ -143,14 +143,16 @@ async def test_hashes_on_another_engine(
     clients: EngineClients, hanging: Engine, well: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of a service that shares with another depend on its containers: the engine is asked for them."""
-    hashes = ConfigHashes(clients, ComposeRunner("T"))
+    of_hanging, of_well = (
+        ConfigHashes(clients.of(engine.environment), ComposeRunner("T")) for engine in (hanging, well)
+    )
     model = {"name": "p", "services": {"a": {"image": "x"}, "b": {"image": "x", "network_mode": "service:a"}}}
-    await hashes.of(model, hanging.environment)
+    await of_hanging.of(model)
     hanging.hangs_at = ("/containers",)
-    asked = [asyncio.ensure_future(hashes.of(model, hanging.environment))]
+    asked = [asyncio.ensure_future(of_hanging.of(model))]
     await _held(hanging, 1)
     async with asyncio.timeout(SECONDS):
-        assert (await hashes.of(model, well.environment)).keys() == {"a", "b"}
+        assert (await of_well.of(model)).keys() == {"a", "b"}
     await _let_go(hanging, asked)
 
 

@@ -16,7 +16,7 @@ services:
 
 
 async def test_local_versions_found_by_compose_file(engine, stack) -> None:
-    assert set(await engine.of(stack(STACK)).local_versions()) >= {"v1", "v2"}
+    assert set(await engine.of(stack(STACK)).releases.local_versions()) >= {"v1", "v2"}
     assert await engine.of(stack(STACK.replace("${VERSION:?}", "v1"))).local_versions() == ()
 
 

@@ -41,7 +41,7 @@ async def test_values_of_variables_are_files(engine, stack, docker_client: docke
     second = await draft(engine, environment)
     assert second.services[0].definition_hash != first.services[0].definition_hash
     release = type("Release", (), {"model_hash": first.model_hash, "version": "", "label": "r1"})
-    renewed, warnings = await engine.of(environment).refresh_credentials(release)
+    renewed, warnings = await engine.of(environment).releases.renew(release)
     assert warnings == ()
     await apply(engine, environment, renewed)
     (web,) = await engine.of(environment).containers()

@@ -18,8 +18,10 @@ from tests.unit.one_stack import OneStack
 class World(OneStack):
     """Be journal, engine and alert service; count the whole looks."""
 
+    releases: Any = None
+
     def __init__(self, folder: Path) -> None:
-        self.folder, self.looks, self.holding = folder, 0, None
+        self.folder, self.looks, self.holding, self.binds = folder, 0, None, self
         self.held: list[tuple[str, ...]] = []
         self.reports: list[bool] = []
         self.ended: Holding | None = None
@@ -44,14 +46,14 @@ class World(OneStack):
     async def load_model(self, _: str) -> Mapping[str, Any]:
         return {"services": {"web": {"volumes": [{"type": "bind", "source": str(self.folder), "target": "/data"}]}}}
 
-    async def misled_binds(self, *_: object) -> Mapping[str, str]:
+    async def find(self, model: Mapping[str, Any]) -> Mapping[str, str]:
         self.looks += 1
         return {"web": "leads elsewhere"} if self.folder.is_symlink() else {}
 
-    async def hold_restarts(self, services: Mapping[str, str]) -> None:
+    async def hold(self, services: Mapping[str, str]) -> None:
         self.held.append(tuple(services))
 
-    async def release_restarts(self, __: str, services: frozenset[str]) -> None:
+    async def release(self, model: Mapping[str, Any], services: frozenset[str]) -> None:
         self.held.append(())
 
     async def take(self, reports: list[Any]) -> None:

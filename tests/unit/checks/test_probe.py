@@ -21,7 +21,8 @@ async def clients() -> AsyncIterator[EngineClients]:
 
 
 def probe_of(clients: EngineClients, host: str) -> DockerProbe:
-    return DockerProbe(clients, ComposeRunner("test"), Environment("dev", "shop-dev", Path(), (), docker_host=host))
+    environment = Environment("dev", "shop-dev", Path(), (), docker_host=host)
+    return DockerProbe(clients.of(environment), ComposeRunner("test"))
 
 
 @pytest.fixture

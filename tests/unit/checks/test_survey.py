@@ -24,7 +24,7 @@ class Store(OneStack):
     def probe(self) -> StubProbe:
         return StubProbe()
 
-    def proxied_service(self, *_: object) -> None:
+    def in_front_of(self, *_: object) -> None:
         raise AssertionError
 
     async def resolve(self, version: str | None, *, write_contents: bool) -> ResolvedStack:

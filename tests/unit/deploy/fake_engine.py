@@ -18,7 +18,7 @@ from roas.models.ownership import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.models.swarm import QuorumLosses
-from roas.stack.comparison import ContainerDifference, WantedService
+from roas.stack.comparison import WantedService
 from roas.stack.interface import (
     ContainerEvent,
     ProgressReport,
@@ -89,15 +89,6 @@ class FakeEngine(OneStack):
         definitions = {name: replace(d, image=f"{name}:{version}") for name, d in stack.items()}
         return ResolvedStack(self.environment, version or "", model, definitions)
 
-    async def misled_binds(self, model_hash: str) -> Mapping[str, str]:
-        return {}
-
-    async def hold_restarts(self, services: Iterable[str]) -> None:
-        pass
-
-    async def release_restarts(self, model_hash: str, services: Iterable[str]) -> None:
-        pass
-
     async def projects(self) -> tuple[FoundProject, ...]:
         return ()
 
@@ -129,7 +120,7 @@ class FakeEngine(OneStack):
         self._called("build", service)
         return f"sha256:{service}:{stack.version}"
 
-    async def draft_release(
+    async def draft(
         self,
         stack: ResolvedStack,
         image_ids: Mapping[str, str],
@@ -137,7 +128,7 @@ class FakeEngine(OneStack):
         kept_from: Release | None = None,
         kept_services: frozenset[str] = frozenset(),
     ) -> ReleaseDraft:
-        self._called("draft_release")
+        self._called("draft")
         kept = {s.name: s for s in kept_from.services if s.name in kept_services} if kept_from else {}
         services = tuple(
             kept.get(name)
@@ -152,7 +143,7 @@ class FakeEngine(OneStack):
         self.models[model_hash] = model
         return ReleaseDraft(stack.version, services, model_hash)
 
-    async def preview_release(
+    async def preview(
         self,
         stack: ResolvedStack,
         image_ids: Mapping[str, str],
@@ -186,14 +177,14 @@ class FakeEngine(OneStack):
     async def discard_builds(self, names: Collection[str]) -> None:
         self._called("discard_builds")
 
-    async def check_release(self, model_hash: str) -> None:
-        self._called("check_release")
+    async def check(self, model_hash: str) -> None:
+        self._called("check")
 
-    async def refresh_credentials(self, release: Release) -> tuple[str, tuple[str, ...]]:
-        self._called("refresh_credentials")
+    async def renew(self, release: Release) -> tuple[str, tuple[str, ...]]:
+        self._called("renew")
         return release.model_hash, ()
 
-    async def preview_refreshed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    async def renewed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         return await self.load_model(release.model_hash), ()
 
     async def hash_inputs(self, model: Mapping[str, Any]) -> str:
@@ -202,8 +193,8 @@ class FakeEngine(OneStack):
     async def protect(self, release: Release) -> None:
         self.protected.add(release.number)
 
-    async def held_releases(self, services: Collection[str] | None = None) -> frozenset[int]:
-        self._called("held_releases")
+    async def held(self, services: Collection[str] | None = None) -> frozenset[int]:
+        self._called("held")
         return frozenset(self.protected)
 
     async def last_writer(self) -> str:
@@ -267,17 +258,11 @@ class FakeEngine(OneStack):
         definitions = self.definitions(model)
         return {name: WantedService(definitions[name], item["image"]) for name, item in model["services"].items()}
 
-    async def container_differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
-        return {}
-
     async def now(self) -> datetime:
         return datetime.now(UTC)
 
     async def expected_repairs(self, *, spared: frozenset[str] = frozenset()) -> SweptContainers:
         return SweptContainers(await self.containers())
-
-    async def current_hashes(self, model_hash: str) -> Mapping[str, str]:
-        return {name: service["image"] for name, service in self.models[model_hash]["services"].items()}
 
     async def create_service(
         self,
@@ -334,9 +319,6 @@ class FakeEngine(OneStack):
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         self._called("containers")
         return tuple(self.running.values())
-
-    async def outline(self) -> tuple[ContainerSnapshot, ...]:
-        return await self.containers()
 
     async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
         return tuple(container for container in await self.containers() if container.id in container_ids)

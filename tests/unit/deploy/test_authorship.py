@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,8 +44,11 @@ class Engine(OneStack):
     async def now(self) -> datetime:
         return NOW
 
-    async def current_hashes(self, model_hash: str) -> Mapping[str, str]:
+    async def load_model(self, model_hash: str) -> Mapping[str, str]:
         return {"web": "wanted"} if model_hash == "model" else {}
+
+    async def wanted_services(self, model: Mapping[str, str]) -> Mapping[str, SimpleNamespace]:
+        return {name: SimpleNamespace(config_hash=config_hash) for name, config_hash in model.items()}
 
 
 @pytest.fixture

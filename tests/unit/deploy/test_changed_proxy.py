@@ -53,7 +53,7 @@ class SilentProxy:
 def proxy(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> SilentProxy:
     proxy = SilentProxy()
     engine.stack = {"haproxy": service("haproxy"), "web": service("web", proxy=ServiceProxy("haproxy"))}
-    monkeypatch.setattr(engine, "proxied_service", lambda *_: proxy, raising=False)
+    monkeypatch.setattr(engine, "in_front_of", lambda *_: proxy, raising=False)
     return proxy
 
 

@@ -31,7 +31,7 @@ def assert_on(engine, version: str) -> None:
 
 
 @pytest.mark.usefixtures("three")
-@pytest.mark.parametrize("task", ["held_releases", "unprotect", "clear_unused"])
+@pytest.mark.parametrize("task", ["held", "unprotect", "clear_unused"])
 async def test_a_fault_in_completion_is_a_warning(orchestrator, engine, state, task):
     engine.faults[task] = [EngineError("the engine says no")]
     deployment = await orchestrator.run(deploy("v3"))
@@ -198,7 +198,7 @@ async def test_a_journal_that_refuses_completion_undoes_nothing(orchestrator, en
 
 @pytest.mark.usefixtures("three")
 async def test_a_rollback_is_not_failed_by_its_completion(orchestrator, engine):
-    engine.faults["held_releases"] = [EngineError("the engine says no")]
+    engine.faults["held"] = [EngineError("the engine says no")]
     deployment = await orchestrator.run(rollback())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert any("the engine says no" in warning for warning in deployment.warnings)

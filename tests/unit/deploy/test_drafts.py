@@ -25,7 +25,7 @@ from roas.state.locks import FrozenError, LockHeldError
 from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback
 
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")
-READING = {"resolve", "look_up_images", "pull", "build", "draft_release", "refresh_credentials"}
+READING = {"resolve", "look_up_images", "pull", "build", "draft", "renew"}
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def change_settings(orchestrator, engine):
 
 
 async def forbid(orchestrator, engine):
-    engine.faults["check_release"] = [ComposePolicyError("privileged is not allowed")]
+    engine.faults["check"] = [ComposePolicyError("privileged is not allowed")]
 
 
 async def replace_network(orchestrator, engine):

@@ -168,7 +168,7 @@ async def test_tasks_that_died_with_it_get_ready_again(orchestrator, engine, fau
 async def test_way_back_goes_on(orchestrator, engine) -> None:
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
-    engine.lose("refresh_credentials", ROLLBACK_RETRIES + 2)
+    engine.lose("renew", ROLLBACK_RETRIES + 2)
     deployment = await orchestrator.run(deploy("v2"))
     assert deployment.outcome is Outcome.ROLLED_BACK, deployment.problem
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}

@@ -207,7 +207,7 @@ async def test_unexpected_fault_ends_deployment(orchestrator, engine, monkeypatc
     async def break_down(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(engine, "draft_release", break_down)
+    monkeypatch.setattr(engine, "draft", break_down)
     deployment = await orchestrator.run(deploy("v2"))
     assert deployment.outcome is Outcome.FAILED
     assert deployment.problem.key == "internal_fault"

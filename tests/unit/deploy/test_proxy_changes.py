@@ -41,7 +41,7 @@ def test_dropped_proxy_is_told_in_the_plan(action, warned):
 class Unknowing(OneStack):
     """Be an engine whose proxy has not the backend that it is asked for."""
 
-    def proxied_service(self, *_: object) -> "Unknowing":
+    def in_front_of(self, *_: object) -> "Unknowing":
         return self
 
     async def examine(self, servers: int) -> tuple[str, ...]:

@@ -105,6 +105,9 @@ async def test_move_is_read_from_variable_and_mounts(variables, mounts, moved):
         def of(self, _environment: object) -> "Engine":
             return self
 
+        def probe(self) -> "Engine":
+            return self
+
         async def bot_places(self, container_ids: list[str]) -> dict[str, Any]:
             return dict.fromkeys(container_ids, place)
 

@@ -23,7 +23,7 @@ CHANGES = {"create", "start", "stop", "remove", "create_missing"}
 async def test_a_rollback_is_refused_as_a_plan(orchestrator, engine):
     for version in ("v1", "v2"):
         await orchestrator.run(deploy(version))
-    engine.faults["check_release"] = [REFUSED]
+    engine.faults["check"] = [REFUSED]
     with pytest.raises(ComposePolicyError, match="not allowed here today"):
         await orchestrator.plan(rollback())
 
@@ -32,10 +32,10 @@ async def test_a_refused_rollback_touches_nothing(orchestrator, engine):
     """The new version stays as it is, and the outcome says the way out."""
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
-    engine.faults["refresh_credentials"] = [REFUSED]
+    engine.faults["renew"] = [REFUSED]
     deployment = await orchestrator.run(deploy("v2"))
     assert deployment.outcome is Outcome.FAILED
-    after = [name for name, _ in engine.calls[engine.calls.index(("refresh_credentials", "")) :]]
+    after = [name for name, _ in engine.calls[engine.calls.index(("renew", "")) :]]
     assert not CHANGES.intersection(after)
     assert any("not allowed here today" in warning for warning in (*deployment.warnings, *_problems(deployment)))
 
@@ -57,7 +57,7 @@ async def test_a_recovery_asks_todays_policy(orchestrator, engine, state, enviro
     handler = ErrorHandler(RecoveryParts(engine, manager, state, SimpleNamespace(), checks, answers))
     fault = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
     engine.calls.clear()
-    engine.faults["check_release"] = [REFUSED]
+    engine.faults["check"] = [REFUSED]
     problem = await handler._apply(fault, environment, action)
     assert problem == REFUSED.message
     assert not CHANGES.intersection(name for name, _ in engine.calls)

@@ -200,7 +200,7 @@ async def test_retried_act_writes_intent_again(orchestrator, engine, state):
 async def test_engine_restart_awaited_in_rollback(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     engine.behaviour["v2", "web"] = UNHEALTHY
-    engine.faults["refresh_credentials"] = [EngineUnavailableError("away"), EngineUnavailableError("away")]
+    engine.faults["renew"] = [EngineUnavailableError("away"), EngineUnavailableError("away")]
     deployment = await orchestrator.run(deploy("v2"))
     assert deployment.outcome is Outcome.ROLLED_BACK, deployment.problem
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
@@ -273,17 +273,17 @@ def refused(number: int) -> EngineError:
     ],
     ids=lambda fault: type(fault).__name__,
 )
-@pytest.mark.parametrize("act", ["look_up_images", "start", "refresh_credentials"])
+@pytest.mark.parametrize("act", ["look_up_images", "start", "renew"])
 async def test_what_passes_is_waited_for(orchestrator, engine, monkeypatch, act, fault):
     """More often than any phase is tried again, forwards and back; nobody is to blame."""
     monkeypatch.setattr(phase_runner, "SOON", Retries(0.0, 0.0))
     await orchestrator.run(deploy("v1"))
-    if act == "refresh_credentials":
+    if act == "renew":
         engine.behaviour["v2", "web"] = UNHEALTHY
     engine.faults[act] = [fault] * 20
     deployment = await orchestrator.run(deploy("v2"))
     assert engine.faults[act] == []
-    back = act == "refresh_credentials"
+    back = act == "renew"
     assert deployment.outcome is (Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED), deployment.problem
     assert engine.versions()["web"] == ("web:v1" if back else "web:v2")
     assert {phase.attempts for phase in deployment.phases} <= {0, 1}

@@ -48,8 +48,11 @@ class FakeEngine(OneStack):
     async def failure_output(self, container_id: str) -> str:
         return f"the last output of {container_id}"
 
-    async def current_hashes(self, model_hash: str) -> dict[str, str]:
-        return {"discord-bot": "another hash"}
+    async def load_model(self, model_hash: str) -> dict[str, str]:
+        return {}
+
+    async def wanted_services(self, model: dict[str, str]) -> dict[str, SimpleNamespace]:
+        return {"discord-bot": SimpleNamespace(config_hash="another hash")}
 
 
 @pytest.fixture

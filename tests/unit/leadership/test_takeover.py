@@ -59,8 +59,11 @@ class FakeEngine(OneStack):
     async def remove(self, container_id: str, *, grace_seconds: float) -> None:
         self.there = [item for item in self.there if item.id != container_id]
 
-    async def current_hashes(self, model_hash: str) -> dict[str, str]:
-        return {"discord-bot": "another hash"}
+    async def load_model(self, model_hash: str) -> dict[str, str]:
+        return {}
+
+    async def wanted_services(self, model: dict[str, str]) -> dict[str, SimpleNamespace]:
+        return {"discord-bot": SimpleNamespace(config_hash="another hash")}
 
     async def end_process(self, mark: ProcessMark) -> bool:
         self.ended.append(mark)

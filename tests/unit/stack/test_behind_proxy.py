@@ -20,7 +20,11 @@ class Engine:
     def __init__(self, state: ContainerState) -> None:
         self.proxy = ContainerSnapshot("p1", "haproxy-1", "haproxy", state, HealthStatus.NONE, "i", "haproxy", "h")
 
-    def proxied_service(self, *_: object) -> "Engine":
+    @property
+    def proxies(self) -> "Engine":
+        return self
+
+    def in_front_of(self, *_: object) -> "Engine":
         return self
 
     async def admit(self, *_: object) -> None:

@@ -14,7 +14,7 @@ RELEASE = Release("dev", 1, "v1", ReleaseState.SUCCEEDED, (), "m", datetime.now(
 
 
 async def require(fault: Exception) -> None:
-    stack = Mock(missing_images=AsyncMock(side_effect=fault))
+    stack = Mock(releases=Mock(missing_images=AsyncMock(side_effect=fault)))
     await ReleaseKeeper(Mock(), Mock()).require_images(stack, RELEASE, {"web"}, AsyncMock())
 
 

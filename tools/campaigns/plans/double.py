@@ -90,6 +90,29 @@ class EngineDouble:
         """Be the stack of the only environment."""
         return self
 
+    @property
+    def releases(self) -> "EngineDouble":
+        """Keep the stack's releases, too."""
+        return self
+
+    @property
+    def proxies(self) -> "EngineDouble":
+        """Tell the stack's proxies, too."""
+        return self
+
+    @property
+    def binds(self) -> "EngineDouble":
+        """Judge the stack's binds, too."""
+        return self
+
+    def probe(self) -> "EngineDouble":
+        """Answer questions about the machine, too."""
+        return self
+
+    async def find(self, model: Mapping[str, Any]) -> Mapping[str, str]:
+        """Bind nothing that leads elsewhere."""
+        return {}
+
     # What the compose file says
 
     async def resolve(self, version: str | None, *, write_contents: bool = True) -> ResolvedStack:
@@ -125,7 +148,7 @@ class EngineDouble:
             raise ReleaseNotRestorableError("gone")
         return self.models[model_hash]
 
-    def proxied_service(self, service: str, proxy: ServiceProxy) -> ProxiedService:
+    def in_front_of(self, service: str, proxy: ServiceProxy) -> ProxiedService:
         """No service of these stacks has a proxy in front."""
         raise NotImplementedError
 
@@ -158,7 +181,7 @@ class EngineDouble:
 
     # Releases
 
-    async def preview_release(
+    async def preview(
         self,
         stack: ResolvedStack,
         image_ids: Mapping[str, str],
@@ -181,7 +204,7 @@ class EngineDouble:
         """Refuse: no plan has one service go back."""
         raise NotImplementedError
 
-    async def draft_release(
+    async def draft(
         self,
         stack: ResolvedStack,
         image_ids: Mapping[str, str],
@@ -190,7 +213,7 @@ class EngineDouble:
         kept_services: frozenset[str] = frozenset(),
     ) -> ReleaseDraft:
         """Store the pinned model."""
-        model = dict(await self.preview_release(stack, image_ids, kept_from=kept_from, kept_services=kept_services))
+        model = dict(await self.preview(stack, image_ids, kept_from=kept_from, kept_services=kept_services))
         model_hash = hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
         self.models[model_hash] = model
         self.drafted = _services(model)
@@ -209,14 +232,14 @@ class EngineDouble:
         """Adopt nothing: here every stack is the bot's own."""
         return None
 
-    async def check_release(self, model_hash: str) -> None:
+    async def check(self, *_: object) -> None:
         """Refuse nothing: there is no policy here."""
 
-    async def refresh_credentials(self, release: Release) -> tuple[str, tuple[str, ...]]:
+    async def renew(self, release: Release) -> tuple[str, tuple[str, ...]]:
         """Return the model as it is: there are no credentials here."""
         return release.model_hash, ()
 
-    async def preview_refreshed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    async def renewed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Return the model as it is."""
         return await self.load_model(release.model_hash), ()
 
@@ -227,7 +250,7 @@ class EngineDouble:
     async def protect(self, release: Release) -> None:
         """Do nothing: nobody prunes here."""
 
-    async def held_releases(self, services: Collection[str] | None = None) -> frozenset[int]:
+    async def held(self, services: Collection[str] | None = None) -> frozenset[int]:
         """Hold nothing."""
         return frozenset()
 
@@ -243,22 +266,6 @@ class EngineDouble:
 
     # Containers
 
-    async def without_own_changes(
-        self, model_hash: str, containers: Iterable[ContainerSnapshot], differences: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """Leave out nothing: what is misled is not held here."""
-        return differences
-
-    async def misled_binds(self, model_hash: str) -> Mapping[str, str]:
-        """Find nothing: there are no paths here."""
-        return {}
-
-    async def hold_restarts(self, services: Iterable[str]) -> None:
-        """Hold nothing."""
-
-    async def release_restarts(self, model_hash: str, services: Iterable[str]) -> None:
-        """Hold nothing."""
-
     async def last_writer(self) -> str:
         """Return nothing: no Swarm."""
         return ""
@@ -272,10 +279,6 @@ class EngineDouble:
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
         return tuple(_snapshot(item) for item in self.machine.of(self.environment.project))
-
-    async def outline(self) -> tuple[ContainerSnapshot, ...]:
-        """Return every container."""
-        return await self.containers()
 
     async def containers_by_id(self, container_ids: Iterable[str]) -> tuple[ContainerSnapshot, ...]:
         """Return some containers."""
@@ -300,11 +303,6 @@ class EngineDouble:
             name: Wanted(definition, _wanted_hash(services, name, there), services[name].image_id)
             for name, definition in self.definitions(model).items()
         }
-
-    async def current_hashes(self, model_hash: str) -> Mapping[str, str]:
-        """Return the hash that each service should have now."""
-        services, there = _services(self.models[model_hash]), await self.containers()
-        return {name: _wanted_hash(services, name, there) for name in services}
 
     async def name_images(self, model_hash: str) -> Mapping[str, str]:
         """Let names mean what they mean: nobody else is here."""
@@ -408,7 +406,7 @@ class EngineDouble:
         for container_id in container_ids:
             await self.remove(container_id)
 
-    async def container_differences(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def differences(self, *_: object) -> Mapping[str, Any]:
         """Find none: what hands change in place is drift, and no plan is made of it."""
         return {}
 
@@ -480,10 +478,7 @@ class EngineDouble:
         """Have no bot in any container."""
         return {container_id: BotPlace(str(Path("/state"))) for container_id in container_ids}
 
-    async def check_configuration(self, model: Mapping[str, Any], service: str, image_id: str) -> None:
-        """Find nothing wrong with a proxy's configuration."""
-
-    async def reload_configuration(self, model_hash: str, service: str) -> bool:
+    async def reload(self, model: Mapping[str, Any], service: str) -> bool:
         """Have every proxy replaced."""
         return False
 

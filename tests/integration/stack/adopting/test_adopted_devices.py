@@ -80,7 +80,7 @@ async def test_reserved_devices_stay_until_changed(client, environment, tmp_path
     try:
         stack = await engine.of(environment).resolve(None)
         wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
-        model = await engine.of(stack.environment).preview_release(
+        model = await engine.of(stack.environment).releases.preview(
             stack, {name: str(container.image_id) for name, container in wanted.items()}
         )
     finally:

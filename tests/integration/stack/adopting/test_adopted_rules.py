@@ -69,7 +69,7 @@ async def release_zero_has_copied_texts(engine, by_compose, docker_client):
 
 
 async def release_zero_is_updated_as_written(engine, by_compose):
-    drafted = await engine.of(by_compose).adopt()
+    drafted = await engine.of(by_compose).releases.adopt()
     definitions = read_definitions(await engine.load_model(drafted.model_hash))
     web, db = definitions["web"], definitions["db"]
     assert (web.monitor_seconds, web.start_first, web.rollback_start_first, web.critical) == (7.0, True, True, True)
@@ -80,7 +80,7 @@ async def release_zero_is_updated_as_written(engine, by_compose):
 async def release_zero_without_readable_files(engine, by_compose, docker_client):
     """What runs is adopted whatever has become of its files."""
     by_compose.compose_files[0].write_text("services: {web: {imagee: x}}")
-    drafted = await engine.of(by_compose).adopt()
+    drafted = await engine.of(by_compose).releases.adopt()
     before = starts(docker_client, by_compose.project)
     await apply(engine, by_compose, drafted.model_hash)
     assert starts(docker_client, by_compose.project) == before
@@ -96,4 +96,4 @@ async def test_names_with_underlines_stay(engine, stack, docker_client):
     await apply(engine, environment, drafted.model_hash)
     assert starts(docker_client, environment.project) == before
     model = await engine.load_model(drafted.model_hash)
-    assert await engine.of(environment).container_differences(model) == {}
+    assert await engine.of(environment)._differences(model) == {}

@@ -21,7 +21,7 @@ from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import ADOPTED_HASH, WRITTEN
 from roas.stack.stacks import Stacks
 from testbed.engine import manual_environment
-from tests.integration.stack.applying import apply, draft
+from tests.integration.stack.applying import apply, draft, hashes_of
 from tests.integration.stack.normalised import normalised
 
 EVERYTHING = """
@@ -207,7 +207,7 @@ def _from_anywhere(value: Any) -> Any:
 
 async def to_be_made_again(engine: Stacks, environment: Environment) -> str:
     """Adopt what runs, and forget that its containers are there already."""
-    draft = await engine.of(environment).adopt()
+    draft = await engine.of(environment).releases.adopt()
     assert draft is not None
     model = dict(await engine.load_model(draft.model_hash))
     for fields in model["services"].values():
@@ -220,7 +220,7 @@ async def adopted_left_alone_until_replaced(
     engine: Stacks, manually: Environment, docker_client: docker.DockerClient
 ) -> None:
     before = {c.name: c.id for c in await engine.of(manually).containers()}
-    draft = await engine.of(manually).adopt()
+    draft = await engine.of(manually).releases.adopt()
     assert draft is not None
     assert {c.name: c.id for c in await apply(engine, manually, draft.model_hash)} == before
     (db,) = (c for c in await engine.of(manually).containers() if c.service == "db")
@@ -229,7 +229,7 @@ async def adopted_left_alone_until_replaced(
     made_again = {name for name, container_id in after.items() if before[name] != container_id}
     expected = {f"{manually.project}-db-1", f"{manually.project}-sidecar-1"}
     assert made_again == expected, "with what shares its namespaces"
-    draft = await engine.of(manually).adopt()  # now the new one gets the hash of the one before
+    draft = await engine.of(manually).releases.adopt()  # now the new one gets the hash of the one before
     assert draft is not None
     docker_client.api.remove_container(after[f"{manually.project}-db-1"], force=True)
     again = {c.name: c.id for c in await apply(engine, manually, draft.model_hash)}
@@ -245,7 +245,7 @@ def _plain(value: Any, containers: Any, client: docker.DockerClient) -> Any:
 
 
 async def adopted_stack_keeps_order_names_and_references(engine: Stacks, manually: Environment) -> None:
-    draft = await engine.of(manually).adopt()
+    draft = await engine.of(manually).releases.adopt()
     assert draft is not None
     definitions = engine.definitions(await engine.load_model(draft.model_hash))
     (dependency,) = definitions["web"].dependencies
@@ -269,12 +269,12 @@ async def compose_up_on_adopted_changes_nothing_else(engine: Stacks, manually: E
     after = await engine.of(manually).containers()
     # Compose 2.26 makes anew what links or shares (decision 3), and that is as it is wanted, too.
     assert {name for id_, name in before.items() if id_ not in {c.id for c in after}} <= {"linked", "sidecar"}
-    assert {c.service: c.config_hash for c in after} == await engine.of(manually).current_hashes(model_hash)
+    assert {c.service: c.config_hash for c in after} == await hashes_of(engine.of(manually), model_hash)
     assert [c.id for c in await apply(engine, manually, model_hash)] == [c.id for c in after]
 
 
 async def test_nothing_running_adopts_nothing(engine: Stacks, stack: Callable[..., Environment]) -> None:
-    assert await engine.of(stack("services: {web: {image: 'tiny:v1'}}")).adopt() is None
+    assert await engine.of(stack("services: {web: {image: 'tiny:v1'}}")).releases.adopt() is None
 
 
 async def test_misnamed_leftover_adopted_under_right_name(
@@ -305,7 +305,7 @@ async def adopted_that_is_as_wanted_stays(engine: Stacks, manually: Environment)
     stack = await engine.of(environment).resolve("v1")
     wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
     images = {name: image.image_id for name, image in wanted.items() if image.image_id}
-    second = await engine.of(stack.environment).draft_release(stack, images, kept_from=first)
+    second = await engine.of(stack.environment).releases.draft(stack, images, kept_from=first)
     assert {c.name: c.id for c in await apply(engine, environment, second.model_hash)} == before
 
 
@@ -338,7 +338,7 @@ async def adopted_that_is_another_says_in_what(engine: Stacks, manually: Environ
         stack = await engine.of(environment).resolve("v1", write_contents=False)
         wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
         images = {name: image.image_id for name, image in wanted.items() if image.image_id}
-        services = (await engine.of(stack.environment).preview_release(stack, images))["services"]
+        services = (await engine.of(stack.environment).releases.preview(stack, images))["services"]
         assert services["web"]["x-deploy"].get("unlike") == sorted(differences.values())
         assert "unlike" not in services["db"]["x-deploy"]
     environment.compose_files[0].write_text(EVERYTHING)
@@ -347,6 +347,6 @@ async def adopted_that_is_another_says_in_what(engine: Stacks, manually: Environ
     stack = await engine.of(environment).resolve("v1", write_contents=False)
     assert (
         "unlike"
-        not in (await engine.of(stack.environment).preview_release(stack, images))["services"]["web"]["x-deploy"]
+        not in (await engine.of(stack.environment).releases.preview(stack, images))["services"]["web"]["x-deploy"]
     )
     other.unlink()

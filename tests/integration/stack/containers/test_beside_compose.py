@@ -165,7 +165,7 @@ async def test_what_the_release_before_made_stays(engine, files):
     stack = await engine.of(files).resolve("v1")
     ids = {service.name: service.image.image_id for service in drafted.services}
     release = release_of(before.model_hash, before.services)
-    again = await engine.of(stack.environment).draft_release(stack, ids, kept_from=release)
+    again = await engine.of(stack.environment).releases.draft(stack, ids, kept_from=release)
     assert await differing(engine, files, again) == set()
     assert again.model_hash != before.model_hash
 
@@ -178,7 +178,7 @@ async def test_what_is_bound_counts_by_content(engine, stack, files, hand: str):
     up(bound)
     if hand == "with another":
         (bound.folder / "site" / "index.html").write_text("two")
-    again = await engine.of(bound).draft_release(
+    again = await engine.of(bound).releases.draft(
         await engine.of(bound).resolve("v1"),
         {service.name: service.image.image_id for service in drafted.services},
         kept_from=release_of(drafted.model_hash, drafted.services),
@@ -189,7 +189,7 @@ async def test_what_is_bound_counts_by_content(engine, stack, files, hand: str):
 async def test_adopted_release_is_that_of_the_files(engine, files):
     """What Compose made of just these files is taken over as they say, whatever version is asked for."""
     up(files)
-    adopted = await engine.of(files).adopt("v2")
+    adopted = await engine.of(files).releases.adopt("v2")
     services = (await engine.load_model(adopted.model_hash))["services"]
     assert {name for name, fields in services.items() if "written" not in fields["x-deploy"]} == set()
     assert services["web"]["x-deploy"]["written"]["image"] == "tiny:v1"

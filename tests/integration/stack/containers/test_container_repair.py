@@ -12,7 +12,7 @@ from roas.models.health import ContainerState
 from roas.stack.images.readable_names import set_references
 from roas.stack.stacks import Stacks
 from testbed.engine import manual_environment
-from tests.integration.stack.applying import deploy, draft
+from tests.integration.stack.applying import deploy, draft, hashes_of
 
 
 async def test_killed_update_swept_and_repeated(
@@ -50,7 +50,7 @@ async def test_killed_update_swept_and_repeated(
     assert len(await engine.of(environment).sweep()) == 1
     (left,) = await engine.of(environment).containers()
     assert (left.id, left.name) == (old.id, old.name)
-    hashes = await engine.of(environment).current_hashes(first.model_hash)
+    hashes = await hashes_of(engine.of(environment), first.model_hash)
     assert left.config_hash == hashes["web"]
     docker_client.api.kill(old.id)
     (created,) = await engine.of(environment).create_service(second.model_hash, "web")

@@ -14,7 +14,7 @@ from roas.models.health import ContainerSnapshot, ContainerState
 from roas.stack.client import EngineClients
 from roas.stack.images.readable_names import set_references
 from roas.stack.stacks import Stacks
-from tests.integration.stack.applying import deploy, draft, make
+from tests.integration.stack.applying import deploy, draft, hashes_of, make
 
 STACK = """
 services:
@@ -102,7 +102,7 @@ async def copy_of_shared_service_moves_nobody(
     """What shares is wanted in the namespace of the container that stays, whatever the copy is called."""
     (vpn,), (web,) = [await of_service(engine, environment, name) for name in ("vpn", "web")]
     copied = copy_with_labels(docker_client, vpn, f"a-{environment.project}")
-    assert (await engine.of(environment).current_hashes(model_hash))["web"] == web.config_hash
+    assert (await hashes_of(engine.of(environment), model_hash))["web"] == web.config_hash
     return copied
 
 
@@ -122,8 +122,8 @@ async def test_what_is_made_has_the_hash_that_is_wanted(engine: Stacks, stack: C
     environment = stack(STACK)
     drafted = await draft(engine, environment, "v1")
     made = await make(engine, environment, drafted.model_hash)
-    assert {service.service: service.config_hash for service in made} == await engine.of(environment).current_hashes(
-        drafted.model_hash
+    assert {service.service: service.config_hash for service in made} == await hashes_of(
+        engine.of(environment), drafted.model_hash
     )
     assert [item.id for item in await make(engine, environment, drafted.model_hash)] == [item.id for item in made]
     await nothing_that_is_linked_to_is_replaced(engine, stack)
@@ -149,15 +149,13 @@ async def test_what_the_release_before_made_stays(
     model = next((tmp_path / "state").rglob(f"*{drafted.model_hash}*"))
     services = (await engine.load_model(drafted.model_hash))["services"]
     clients = EngineClients()
-    await set_references(clients, environment, services)
+    await set_references(clients.of(environment), services)
     await clients.close()
     for service in services:
         command = ["docker-compose", "-p", environment.project, "-f", str(model), "create", "--pull", "never", service]
         subprocess.run(command, env={**os.environ, "DOCKER_HOST": docker_host}, check=True, capture_output=True)
     made = await engine.of(environment).containers()
-    assert {one.service: one.config_hash for one in made} == await engine.of(environment).current_hashes(
-        drafted.model_hash
-    )
+    assert {one.service: one.config_hash for one in made} == await hashes_of(engine.of(environment), drafted.model_hash)
     assert [item.id for item in await make(engine, environment, drafted.model_hash)] == [item.id for item in made]
     drafted = await draft(engine, environment, "v2")
     after = {one.service: one for one in await make(engine, environment, drafted.model_hash)}

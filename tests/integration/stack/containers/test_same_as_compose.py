@@ -128,7 +128,7 @@ async def test_containers_are_those_of_compose(stack_folder: Environment, docker
     try:
         drafted = await deploy(engine, stack_folder, None, started=False)
         model = await engine.load_model(drafted.model_hash)
-        unlike = await engine.of(stack_folder).container_differences(model)
+        unlike = await engine.of(stack_folder)._differences(model)
     finally:
         await engine.close()
     assert unlike == {}, "what nobody touched is as its release has it"
@@ -313,13 +313,13 @@ async def test_what_the_image_says_already_is_read_back(
     started_by_hand(environment, "up", "-d", "nothing")
     engine = await trusting(environment, tmp_path / "state")
     try:
-        adopted = await engine.of(environment).adopt()
+        adopted = await engine.of(environment).releases.adopt()
         assert adopted is not None
         model = await engine.load_model(adopted.model_hash)
         stack = await engine.of(environment).resolve(None)
         ids = {service.name: service.image.image_id for service in adopted.services}
         release = replace(release_of(adopted.model_hash, adopted.services), state=ReleaseState.ADOPTED)
-        again = await engine.of(stack.environment).draft_release(stack, ids, kept_from=release)
+        again = await engine.of(stack.environment).releases.draft(stack, ids, kept_from=release)
         drafted = (await engine.load_model(again.model_hash))["services"]
         assert {name: keys for name, item in drafted.items() if (keys := item["x-deploy"].get("unlike"))} == {}
         before = looks(docker_client, environment.project)

@@ -189,7 +189,7 @@ async def test_build_uses_requested_version(
     assert image.labels["what"] == "v7"
     assert any("building v7" in text for _, text, _ in reports)
     assert any(fraction for _, _, fraction in reports)
-    drafted = await engine.of(resolved.environment).draft_release(resolved, {"web": image_id})
+    drafted = await engine.of(resolved.environment).releases.draft(resolved, {"web": image_id})
     assert drafted.services[0].image.built
     assert "build" not in (await engine.load_model(drafted.model_hash))["services"]["web"]
     docker_client.images.remove(image_id, force=True)
@@ -226,16 +226,16 @@ async def test_prune_spares_protected_release(
     environment = stack(one("passing:v1"))
     drafted = await draft(engine, environment)
     release, other = release_of(drafted), release_of(drafted, 4)
-    await engine.of(environment).protect(release)
-    await engine.of(environment).protect(other)
+    await engine.of(environment).releases.protect(release)
+    await engine.of(environment).releases.protect(other)
     docker_client.images.remove("passing:v1")
     docker_client.images.prune()
-    assert await engine.of(environment).missing_images(release) == ()
-    await engine.of(environment).unprotect(release)
+    assert await engine.of(environment).releases.missing_images(release) == ()
+    await engine.of(environment).releases.unprotect(release)
     assert await engine.load_model(drafted.model_hash)
-    assert await engine.of(environment).missing_images(other) == ()
-    await engine.of(environment).unprotect(other)
-    assert await engine.of(environment).missing_images(other) == ("web",)
+    assert await engine.of(environment).releases.missing_images(other) == ()
+    await engine.of(environment).releases.unprotect(other)
+    assert await engine.of(environment).releases.missing_images(other) == ("web",)
     with pytest.raises(ReleaseNotRestorableError):
         await engine.load_model(drafted.model_hash)
-    await engine.of(environment).unprotect(other)
+    await engine.of(environment).releases.unprotect(other)

@@ -85,7 +85,7 @@ async def test_same_content_keeps_its_container(engine, web, docker_client):
     stack = await engine.of(web).resolve("v1-again")
     wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
     kept_from = release_of(old_hash, first.services)
-    again = await engine.of(stack.environment).draft_release(
+    again = await engine.of(stack.environment).releases.draft(
         stack, {name: container.image_id for name, container in wanted.items()}, kept_from=kept_from
     )
     assert {item.id for item in await make(engine, web, again.model_hash)} == before
@@ -107,14 +107,14 @@ async def test_names_go_with_the_last_release(engine, web, docker_client, hand):
     name = (await engine.load_model(drafted.model_hash))["services"]["web"]["image"]
     release = release_of(drafted.model_hash, drafted.services)
     await make(engine, web, drafted.model_hash)
-    await engine.of(web).protect(release)
+    await engine.of(web).releases.protect(release)
     assert name in docker_client.images.get("tiny:v3").tags
     tag, other = release_tag(web.project, "web", release.number), docker_client.images.get("tiny:v1")
     if hand == "moves the tag":
         for container in await engine.of(web).containers():
             docker_client.api.remove_container(container.id, force=True)
         other.tag(*tag)
-    await engine.of(web).unprotect(release)
+    await engine.of(web).releases.unprotect(release)
     assert name not in docker_client.images.get("tiny:v3").tags
     other.reload()
     assert (":".join(tag) in other.tags) is (hand == "moves the tag")

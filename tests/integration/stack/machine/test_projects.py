@@ -10,6 +10,6 @@ async def test_hand_started_project_is_found(engine, stack):
     environment = stack("services: {web: {image: tiny:v1}}")
     start_manually(environment)
     other = replace(environment, project=f"{environment.project}-prod")
-    (found,) = [project for project in await engine.of(other).projects() if project.name == environment.project]
+    (found,) = [project for project in await engine.of(other).probe().projects() if project.name == environment.project]
     assert (found.containers, found.folders) == ((f"{environment.project}-web-1",), {str(environment.folder)})
     assert runs_already_as(other, [found], lambda: {other.project}) == found

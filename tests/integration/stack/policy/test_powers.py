@@ -47,7 +47,7 @@ async def test_power_is_named_and_asked_for(engine: Stacks, stack: Stack, text: 
     environment = replace(stack(written(text)), policy=PolicyLevel.ASK)
     resolved = await engine.of(environment).resolve(None)
     expected = sorted(name.replace("{folder}", str(environment.folder)) for name in wanted)
-    found = sorted(await engine.of(environment).new_powers(resolved, ()))
+    found = sorted(await engine.of(environment).releases.new_powers(resolved, ()))
     if "8 hex" in "".join(expected):
         assert [name.rpartition(" ")[0] for name in found] == [name[: -len(" 8 hex")] for name in expected]
     else:
@@ -76,13 +76,16 @@ async def test_power_of_a_release_rides_along(engine: Stacks, stack: Stack, text
     environment = replace(stack(written(text)), policy=PolicyLevel.ASK)
     (environment.folder / "Dockerfile").write_text("FROM tiny:v1\n")
     resolved = await engine.of(environment).resolve(None)
-    assert await engine.of(environment).new_powers(resolved, ())
+    assert await engine.of(environment).releases.new_powers(resolved, ())
     image = await engine.of(environment).look_up_images(
         await engine.of(stack_of_image(environment)).resolve(None), frozenset({"web"})
     )
-    drafted = await engine.of(environment).draft_release(resolved, {"web": str(image["web"].image_id)})
+    drafted = await engine.of(environment).releases.draft(resolved, {"web": str(image["web"].image_id)})
     assert (
-        await engine.of(environment).new_powers(await engine.of(environment).resolve(None), [drafted.model_hash]) == ()
+        await engine.of(environment).releases.new_powers(
+            await engine.of(environment).resolve(None), [drafted.model_hash]
+        )
+        == ()
     )
 
 
@@ -112,4 +115,4 @@ async def test_root_power_of_another_program_is_new(
     first = replace(stack(f"services: {{web: {{image: 'tiny:v1', {before}}}}}"), policy=PolicyLevel.ASK)
     granted = (await draft(engine, first)).model_hash
     second = replace(stack(f"services: {{web: {{image: 'tiny:v1', {after}}}}}"), policy=PolicyLevel.ASK)
-    assert bool(await engine.of(second).new_powers(await engine.of(second).resolve(None), [granted])) is is_new
+    assert bool(await engine.of(second).releases.new_powers(await engine.of(second).resolve(None), [granted])) is is_new

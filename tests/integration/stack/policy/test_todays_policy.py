@@ -51,16 +51,16 @@ async def test_a_withdrawn_power_does_not_come_back(
     stack("services: {web: {image: 'tiny:v2'}}")
     second = await deploy(engine, environment, started=False)
     for apply in (
-        lambda: engine.of(environment).refresh_credentials(release_of(first.model_hash)),
+        lambda: engine.of(environment).releases.renew(release_of(first.model_hash)),
         lambda: engine.of(environment).create_service(first.model_hash, "web"),
         lambda: engine.of(environment).create_missing(first.model_hash),
-        lambda: engine.of(environment).check_release(first.model_hash),
+        lambda: engine.of(environment).releases.check(first.model_hash),
     ):
         with pytest.raises(ComposePolicyError, match="not allowed here today") as caught:
             await apply()
         assert caught.value.entries == ("cap_add:web",)
         assert caught.value.hint.startswith("Deploy a version that does without, or add to roas.toml:")
-    await engine.of(environment).check_release(second.model_hash)
+    await engine.of(environment).releases.check(second.model_hash)
     assert not (await inspected(engine, environment, docker_client))["HostConfig"]["CapAdd"]
 
 
@@ -219,8 +219,8 @@ async def test_link_in_a_circle_leaves_others_alone(
         environment, project=f"{environment.project}x", folder=compose.parent, compose_files=(compose,), policy=level
     )
     assert await resolved_entries(engine, other) == set()
-    assert await engine.of(environment).misled_binds(drafted.model_hash) == {}
-    await engine.of(environment).check_release(drafted.model_hash)
+    assert await engine.of(environment).binds.find(await engine.load_model(drafted.model_hash)) == {}
+    await engine.of(environment).releases.check(drafted.model_hash)
 
 
 @pytest.mark.timeout(60)
@@ -234,7 +234,7 @@ async def test_pipe_in_place_of_variables_holds_nobody(stack: Stack, tmp_path: P
     os.mkfifo(environment.folder / ".env")
     made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40)
     async with asyncio.timeout(20):
-        checks = [made.of(environment).check_release(drafted.model_hash) for _ in range(2 * FILE_THREADS)]
+        checks = [made.of(environment).releases.check(drafted.model_hash) for _ in range(2 * FILE_THREADS)]
         await asyncio.gather(*checks)
         assert (await made.of(replace(environment, env_files=())).resolve(None)).model["services"]
     await made.close()

@@ -37,7 +37,7 @@ async def inputs(tmp_path: Path) -> AsyncIterator[Ask]:
         made.append(Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=allowed, redactor=Redactor()))
         stack = made[-1].of(environment)
         model = (await stack.resolve(None, write_contents=False)).model
-        return f"{await stack.hash_inputs(model)} {model}"
+        return f"{await stack.releases.hash_inputs(model)} {model}"
 
     yield ask
     for stacks in made:

@@ -78,7 +78,7 @@ async def test_rollback_has_secrets_of_today(
     for name in FILES:
         (secretive.folder / name).write_text("second")
     (secretive.folder / ".env").write_text("OWN=second\n")
-    restored, _ = await engine.of(secretive).refresh_credentials(release_of(first.model_hash))
+    restored, _ = await engine.of(secretive).releases.renew(release_of(first.model_hash))
     await apply(engine, secretive, restored)
     (web,) = await engine.of(secretive).containers()
     assert shown(docker_client, web.id) == "second" * 3 + "first" * 3
@@ -95,7 +95,7 @@ async def test_release_with_secrets_in_place_returns(
     web["secrets"] = [{"source": "password"}, {"source": "password", "target": "/elsewhere"}]
     model["secrets"] = {"password": {"file": str(secretive.folder / "password")}}
     before = engine._parts.models.save(read_model(write_model(model)))
-    restored, _ = await engine.of(secretive).refresh_credentials(release_of(before))
+    restored, _ = await engine.of(secretive).releases.renew(release_of(before))
     await apply(engine, secretive, restored)
     (container,) = await engine.of(secretive).containers()
     assert shown(docker_client, container.id) == "first" * 6
@@ -107,7 +107,7 @@ async def test_rollback_takes_no_secret_of_the_bot(engine: Stacks, secretive: En
     key = tmp_path / "state" / "secret_key"
     compose = secretive.compose_files[0]
     compose.write_text(COMPOSE.replace("file: ./password", f"file: {key}"))
-    kept, (warning,) = await engine.of(secretive).refresh_credentials(release_of(first.model_hash))
+    kept, (warning,) = await engine.of(secretive).releases.renew(release_of(first.model_hash))
     assert kept == first.model_hash
     assert "keeps the credentials" in warning
 

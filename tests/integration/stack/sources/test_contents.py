@@ -12,7 +12,7 @@ from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.stack.sources import contents
 from roas.stack.stacks import Stacks
-from tests.integration.stack.applying import apply, deploy, draft
+from tests.integration.stack.applying import apply, deploy, draft, hashes_of
 from tests.integration.stack.test_faults import release_of
 
 MOUNTED = """
@@ -66,7 +66,7 @@ async def test_rollback_restores_mounted_files(
     look = "cat /conf/run.sh /etc/settings.ini /inline; echo; ls /conf; echo $GREETING; cat /run/secrets/password"
     second = "secondsecondcosts 5$\nlink\nmore\nrun.sh\nsecond\nsecond"
     assert shown(docker_client, web.id, look) == second
-    restored, _ = await engine.of(mounted).refresh_credentials(release_of(first.model_hash))
+    restored, _ = await engine.of(mounted).releases.renew(release_of(first.model_hash))
     await apply(engine, mounted, restored)
     (web,) = await engine.of(mounted).containers()
     rolled_back = "firstfirstcosts 5$\nlink\nrun.sh\nfirst\nsecond"  # a secret is always today's
@@ -93,8 +93,8 @@ async def test_only_content_changes_change_service(engine: Stacks, mounted: Envi
     (mounted.folder / "settings.ini").write_text("other")
     second = await draft(engine, mounted)
     assert second.services[0].definition_hash != first.services[0].definition_hash
-    assert await engine.of(mounted).current_hashes(first.model_hash) != await engine.of(mounted).current_hashes(
-        second.model_hash
+    assert await hashes_of(engine.of(mounted), first.model_hash) != await hashes_of(
+        engine.of(mounted), second.model_hash
     )
 
 

@@ -132,5 +132,5 @@ class Shop:
 async def shop(swarm_environment: Environment) -> AsyncIterator[Shop]:
     """Give a service that is not there yet."""
     clients = EngineClients()
-    yield Shop(swarm_environment, SwarmWriter(clients, swarm_environment))
+    yield Shop(swarm_environment, SwarmWriter(clients.of(swarm_environment)))
     await clients.close()

@@ -104,7 +104,7 @@ async def test_sent_is_what_is_shown(
         "volumes": {"data": {"name": f"{project}_data", "labels": {"a": "b"}}},
     }
     clients = EngineClients()
-    writer = SwarmWriter(clients, swarm_environment)
+    writer = SwarmWriter(clients.of(swarm_environment))
     try:
         ids = await writer.ask(lambda calls: make_shared(calls, project, model, ["web"]))
         assert ids == await writer.ask(lambda calls: make_shared(calls, project, model, ["web"]))

@@ -57,7 +57,7 @@ async def test_lost_leader_and_lost_quorum(managers: Swarm, tmp_path: Path, monk
     first, second, third = managers.nodes
     environment = Environment("dev", "three", tmp_path, (), docker_host=second.docker_host)
     clients = EngineClients()
-    shop = Shop(environment, SwarmWriter(clients, environment))
+    shop = Shop(environment, SwarmWriter(clients.of(environment)))
     try:
         assert (await shop.bring(deploy=ELSEWHERE)).verdict is UpdateVerdict.DONE
         whole, sent = SwarmCalls.update, []

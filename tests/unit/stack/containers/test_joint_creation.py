@@ -56,7 +56,7 @@ async def test_created_containers_are_reported_meanwhile(monkeypatch: pytest.Mon
     monkeypatch.setattr(joint_creation, "unpause", none)
     monkeypatch.setattr(joint_creation, "REPORT_SECONDS", 0.001)
     creation: Any = SimpleNamespace(
-        clients=None, pinned=SimpleNamespace(model_to_apply=model, wanted=wanted), create=create
+        engine=None, pinned=SimpleNamespace(model_to_apply=model, wanted=wanted), create=create
     )
-    made = await JointCreator(creation).create_missing(ENVIRONMENT, "m", None, told.put_nowait)
+    made = await JointCreator(creation).create_missing("m", None, told.put_nowait)
     assert [item.name for item in made] == ["a", "b", "c"]

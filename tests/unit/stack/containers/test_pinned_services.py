@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.models.environment import Environment
+from roas.stack.client import Engine
 from roas.stack.compose.runner import ComposeOutput
 from roas.stack.containers.pinned_services import PinnedServices
 from roas.stack.model.live_files import LiveFiles
@@ -31,10 +32,10 @@ class Runner:
 
 async def test_plan_of_new_stack_asks_nobody() -> None:
     runner = Runner()
-    pinned = PinnedServices(Clients(), runner, None, LiveFiles(Path("/nowhere")))  # type: ignore[arg-type]
-    found = await pinned.wanted(MODEL, ENVIRONMENT, ())
+    pinned = PinnedServices(Engine(Clients(), ENVIRONMENT), runner, None, LiveFiles(Path("/nowhere")))  # type: ignore[arg-type]
+    found = await pinned.wanted(MODEL, ())
     assert found["web"].config_hash == ""
     assert not runner.asked
-    found = await pinned.wanted(MODEL, ENVIRONMENT, (), as_it_is=True)
+    found = await pinned.wanted(MODEL, (), as_it_is=True)
     assert found["web"].config_hash == "hash-of-web"
     assert runner.asked == 1

@@ -1,29 +1,24 @@
 """Which images of a release their registry has no more."""
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from roas.errors import EngineError, ImageNotFoundError, RegistryUnavailableError, RoasError
-from roas.models.environment import Environment
-from roas.models.release import ImagePin
-from roas.stack.client import EngineClients
-from roas.stack.swarm import drafting
-from roas.stack.swarm.drafting import missing_from_registry
+from roas.models.actor import Actor, ActorKind
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.stack.swarm import swarm_releases
+from roas.stack.swarm.swarm_releases import SwarmReleases
 
 PINS = {name: ImagePin("shop:1", f"shop@sha256:{digit}") for name, digit in (("web", "a"), ("api", "b"), ("job", "b"))}
+SERVICES = tuple(ReleaseService(name, pin, "d") for name, pin in PINS.items())
+ROOT = Actor(ActorKind.SYSTEM, "0", "root")
+RELEASE = Release("dev", 1, "v1", ReleaseState.SUCCEEDED, SERVICES, "m", datetime.now(UTC), ROOT)
 
 
-@pytest.fixture
-async def clients(monkeypatch: pytest.MonkeyPatch) -> EngineClients:
-    made = EngineClients()
-
-    async def client(_: Environment) -> None:
-        return None
-
-    monkeypatch.setattr(made, "client", client)
-    return made
-
-
-async def ask(clients: EngineClients, monkeypatch: pytest.MonkeyPatch, faults: dict[str, RoasError]) -> tuple[str, ...]:
+async def ask(monkeypatch: pytest.MonkeyPatch, faults: dict[str, RoasError]) -> tuple[str, ...]:
     """Ask for the images where the registry says so of each."""
     asked: list[str] = []
 
@@ -33,22 +28,24 @@ async def ask(clients: EngineClients, monkeypatch: pytest.MonkeyPatch, faults: d
             raise faults[image]
         return image
 
-    monkeypatch.setattr(drafting, "registry_digest", answer)
-    found = await missing_from_registry(clients, Environment("dev", "s", None, ()), PINS)  # type: ignore[arg-type]
+    async def call(question: Any) -> Any:
+        return question(None)
+
+    monkeypatch.setattr(swarm_releases, "registry_digest", answer)
+    parts: Any = SimpleNamespace(models=None)
+    found = await SwarmReleases(SimpleNamespace(call=call), parts, None).missing_images(RELEASE)  # type: ignore[arg-type]
     assert sorted(asked) == ["shop@sha256:a", "shop@sha256:b"]
     return found
 
 
-async def test_images_that_the_registry_has_no_more(clients: EngineClients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_images_that_the_registry_has_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each image is asked for once."""
-    assert await ask(clients, monkeypatch, {}) == ()
-    assert await ask(clients, monkeypatch, {"shop@sha256:b": ImageNotFoundError("gone")}) == ("api", "job")
+    assert await ask(monkeypatch, {}) == ()
+    assert await ask(monkeypatch, {"shop@sha256:b": ImageNotFoundError("gone")}) == ("api", "job")
 
 
 @pytest.mark.parametrize("fault", [RegistryUnavailableError("away"), EngineError("unauthorized")])
-async def test_without_an_answer_nothing_is_known(
-    clients: EngineClients, monkeypatch: pytest.MonkeyPatch, fault: RoasError
-) -> None:
+async def test_without_an_answer_nothing_is_known(monkeypatch: pytest.MonkeyPatch, fault: RoasError) -> None:
     """Whoever asks for a rollback is refused; a rollback by itself goes on with what the nodes have."""
     with pytest.raises(RegistryUnavailableError):
-        await ask(clients, monkeypatch, {"shop@sha256:a": fault})
+        await ask(monkeypatch, {"shop@sha256:a": fault})

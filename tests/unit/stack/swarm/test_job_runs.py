@@ -8,6 +8,7 @@ import pytest
 
 from roas.errors import EngineError
 from roas.models.environment import Environment
+from roas.stack.client import Engine
 from roas.stack.labels import STACK
 from roas.stack.swarm import service_writes
 from roas.stack.swarm.names import SERVICE
@@ -52,7 +53,7 @@ class Manager:
 class ToManager(SwarmWriter):
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
-        self.environment = DEV
+        self.engine = Engine(manager, DEV)  # type: ignore[arg-type]
 
     async def ask(self, question: Callable[[Any], Any]) -> Any:
         return question(self.manager)

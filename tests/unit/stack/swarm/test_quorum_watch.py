@@ -10,7 +10,7 @@ from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
 from roas.models.environment import Environment
 from roas.models.swarm import Absence, QuorumLosses
 from roas.stack.api_errors import ApiError
-from roas.stack.client import EngineClients
+from roas.stack.client import Engine, EngineClients
 from roas.stack.swarm import writer as module
 from roas.stack.swarm.writer import SwarmWriter
 
@@ -38,7 +38,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
 
 @pytest.fixture
 def writer(manager: Manager) -> SwarmWriter:
-    return SwarmWriter(cast("EngineClients", manager), DEV)
+    return SwarmWriter(Engine(cast("EngineClients", manager), DEV))
 
 
 async def ask(writer: SwarmWriter, manager: Manager, seconds: float, *, leads: bool) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from roas.models.environment import Environment
 from roas.stack.api_errors import ApiError
+from roas.stack.client import Engine
 from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm import service_writes
 from roas.stack.swarm.calls import OutOfSequenceError, SharedGoneError, SwarmCalls
@@ -60,7 +61,7 @@ class Manager:
 class ToManager(SwarmWriter):
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
-        self.environment, self._key = DEV, bytes
+        self.engine, self._key = Engine(manager, DEV), bytes  # type: ignore[arg-type]
 
     async def ask(self, question: Callable[[SwarmCalls], Any]) -> Any:
         return question(self.manager)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import pytest
 
 from roas.errors import EngineError, EngineUnavailableError
 from roas.models.environment import Environment
+from roas.stack.client import Engine
 from roas.stack.labels import STACK
 from roas.stack.swarm import writer as module
 from roas.stack.swarm.calls import OutOfSequenceError
@@ -89,7 +90,7 @@ class Manager:
 class ToManager(SwarmWriter):
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
-        self.environment, self._key = DEV, bytes
+        self.engine, self._key = Engine(manager, DEV), bytes  # type: ignore[arg-type]
 
     async def ask(self, question: Callable[[Any], Any]) -> Any:
         return question(self.manager)

@@ -1,0 +1,65 @@
+"""Hold what all stacks work with: the clients of engines, the folders of models and contents, policy and resolver."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from roas.errors import EngineError
+from roas.messages.message import said
+from roas.redaction import Redactor
+from roas.stack.client import Answer, EngineClients
+from roas.stack.compose.runner import ComposeRunner
+from roas.stack.model.definitions import read_definitions
+from roas.stack.model.live_files import LiveFiles
+from roas.stack.model.per_model import PerModel
+from roas.stack.model.secret_sources import literal_names, model_secrets
+from roas.stack.model.store import MODELS, ModelStore
+from roas.stack.policy.compose_policy import CONTENTS_FOLDER, ComposePolicy
+from roas.stack.releases.today import ReleasePolicy
+from roas.stack.resolution.resolver import StackResolver
+from roas.stack.sources.contents import ContentStore
+from roas.stack.sources.secret_key import SecretKey
+
+
+class StackParts:
+    """Be made once, and be shared by all stacks."""
+
+    def __init__(
+        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
+    ) -> None:
+        state_dir = state_dir.resolve()
+        self.redactor = redactor
+        self.clients = EngineClients(redactor.redact)
+        self.runner = ComposeRunner(instance_id, redactor.redact, self.clients)
+        self.models = ModelStore(state_dir / MODELS, self.learn)
+        self.definitions = PerModel(read_definitions)
+        self.builds = state_dir / "builds"
+        self.key = SecretKey(state_dir / "secret_key")
+        self.contents = ContentStore(state_dir / CONTENTS_FOLDER, self.key.read)
+        self.live_files = LiveFiles(self.contents.folder)
+        self.policy = ComposePolicy(policy_allow, state_dir, token)
+        self.resolver = StackResolver(self.clients, self.runner, self.contents, self.policy, redactor)
+        self.release_policy = ReleasePolicy(self.clients, self.resolver, self.models)
+
+    def learn(self, model: Mapping[str, Any]) -> None:
+        """Let the redactor know the secrets of a model, and which words are names in it."""
+        self.redactor.keep(literal_names(model))
+        self.redactor.add(model_secrets(model))
+
+    async def load_model(self, model_hash: str) -> Mapping[str, Any]:
+        """Return the stored, pinned model of a release. Raises ReleaseNotRestorableError where it is gone."""
+        return await self.clients.local(lambda: self.models.load(model_hash))
+
+    async def stored(self, work: Callable[[], Answer]) -> Answer:
+        """Work in the folders of models and contents. Raises EngineError where the disk refuses."""
+        try:
+            return await self.clients.local(work)
+        except OSError as error:
+            raise EngineError(
+                said(
+                    "STATE_DIR cannot be used: {strerror} ({filename}).",
+                    strerror=error.strerror or error,
+                    filename=error.filename,
+                ),
+                hint=said("The bot's user must own all that is in models/ and contents/ of STATE_DIR."),
+            ) from error
