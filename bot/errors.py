@@ -140,10 +140,7 @@ class ComposeFileError(RoasError):
 
 
 class ComposePolicyError(RoasError):
-    """A compose file asks for something that the policy does not allow; `entries` would allow it.
-
-    `found` has each thing that is refused, with its entry; it is for those who word the error anew, not to be shown.
-    """
+    """A compose file asks for something that the policy does not allow; `entries` would allow it."""
 
     key = "compose_policy"
 
@@ -153,11 +150,9 @@ class ComposePolicyError(RoasError):
         *,
         hint: str = "",
         entries: tuple[str, ...] = (),
-        found: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(message, hint=hint)
         self.entries = entries
-        self.found = found
 
 
 class DependencyCycleError(RoasError):

@@ -70,7 +70,7 @@ async def _memory_left(subject: Subject) -> Finding:
 
 async def _memory_reserved(subject: Subject) -> list[Finding]:
     wanted = _reservations(subject)
-    if not wanted or subject.environment.on_swarm:  # on many nodes: what one of them lacks is an obstacle
+    if not wanted or subject.environment.on_swarm:  # Swarm looks for a node that has it
         return []
     there = (await subject.engine.version()).memory_bytes
     if there == 0 or wanted <= there:

@@ -165,7 +165,7 @@ class EnvironmentSurvey:
             discord_facts=None
             if self.discord_facts is None
             else CachedCall(partial(self.discord_facts, environment.name)),
-            swarm=CachedCall(partial(stack.swarm, with_traces=True)) if environment.on_swarm else None,
+            swarm=CachedCall(stack.swarm) if environment.on_swarm else None,
             proxied=stack.proxies.in_front_of,
         )
         try:

@@ -1,4 +1,4 @@
-"""Describe what a manager says of its Swarm: the nodes, and what tasks on them tell."""
+"""Describe what a manager says of its Swarm: how its nodes are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,7 @@ REACHABLE = "reachable"
 
 @dataclass(frozen=True, slots=True)
 class SwarmNode:
-    """Hold what is known of one node; `reachability` is that of a manager, and empty of a worker.
-
-    Memory and CPUs are all that it has, used or not; 0 is not known.
-    """
+    """Hold what is known of one node; `reachability` is that of a manager, and empty of a worker."""
 
     id: str
     hostname: str
@@ -30,8 +27,6 @@ class SwarmNode:
     architecture: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     engine_labels: Mapping[str, str] = field(default_factory=dict)
-    memory_bytes: int = 0
-    nano_cpus: int = 0
 
     @property
     def is_manager(self) -> bool:
@@ -47,20 +42,6 @@ class SwarmNode:
     def takes_tasks(self) -> bool:
         """Return whether Swarm would start a task there now."""
         return self.state == READY and self.availability == ACTIVE
-
-
-@dataclass(frozen=True, slots=True)
-class TaskTrace:
-    """Hold what a task tells of its node: whether it got its image, or ended for want of it.
-
-    `lag_seconds` is between the node's clock, when it reported, and the managers', when they wrote that down.
-    """
-
-    node_id: str
-    image: str
-    has_image: bool
-    lacks_image: bool = False
-    lag_seconds: float | None = None
 
 
 class Absence(StrEnum):
@@ -87,12 +68,11 @@ class QuorumLosses:
 
 @dataclass(frozen=True, slots=True)
 class SwarmFacts:
-    """Hold what a manager says: the Swarm's id, the node that was asked, all nodes, and traces where asked for."""
+    """Hold what a manager says: the Swarm's id, the node that was asked, and all nodes."""
 
     id: str
     own_node_id: str
     nodes: tuple[SwarmNode, ...]
-    traces: tuple[TaskTrace, ...] = ()
 
     @property
     def managers(self) -> tuple[SwarmNode, ...]:

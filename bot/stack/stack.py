@@ -208,7 +208,7 @@ class Stack(ABC):
         """
         return ()
 
-    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts | None:
+    async def swarm(self) -> SwarmFacts | None:
         """Return what a manager says of its Swarm; None where the stack runs on one machine."""
         return None
 

@@ -37,7 +37,7 @@ from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
 from roas.stack.swarm.task_logs import read_ending, read_place_log
 from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
 from roas.stack.swarm.tasks import StackLook, read_tasks
-from roas.stack.swarm.unsupported import refuse_unsupported, with_unsupported
+from roas.stack.swarm.unsupported import refuse_unbound, refuse_unsupported
 from roas.stack.swarm.writer import SwarmWriter
 
 Json = dict[str, Any]
@@ -74,10 +74,10 @@ class SwarmStack(Stack):
         async with begun(self._require_ready_swarm()) as asking:
             try:
                 resolved = await super().resolve(version, write_contents=write_contents)
-            except ComposePolicyError as error:
-                model = await self._parts.resolver.written(environment, version)
+            except ComposePolicyError:  # no entry of the policy helps where Swarm itself cannot do it
                 with without_secrets(self._parts.redactor.redact):
-                    raise with_unsupported(error, model, environment, allows=allows) from error
+                    refuse_unbound(await self._parts.resolver.written(environment, version), environment, allows)
+                raise
             refuse_unsupported(resolved.model, environment, contents=policy.state_dir / CONTENTS_FOLDER, allows=allows)
             await asking
         obstacles = await self._ask(lambda calls: find_on_swarm(calls, environment.project, resolved.model))
@@ -173,14 +173,14 @@ class SwarmStack(Stack):
         """Say which tasks of a service Swarm started since then for some that ended; redacted."""
         return tuple(map(self._parts.redactor.clean, replacements(await self._look(), service, since)))
 
-    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts | None:
+    async def swarm(self) -> SwarmFacts | None:
         """Return what the manager says of its Swarm.
 
         Which node it is takes an engine the longest, and it says so without a leader, too.
         """
         asked = self.engine.call(lambda client: SwarmCalls(client).own_node_id())
         async with begun(asked) as own:
-            found = await self._ask(lambda calls: swarm_facts(calls, with_traces=with_traces))
+            found = await self._ask(swarm_facts)
             return replace(found, own_node_id=await own)
 
     def quorum_losses(self) -> QuorumLosses:

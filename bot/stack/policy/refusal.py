@@ -22,7 +22,6 @@ def refusal(violations: Iterable[Power], environment: Environment, *, of_release
     unique = tuple(dict.fromkeys(violations))
     entries = tuple(sorted({violation.entry for violation in unique if violation.entry}, key=_group))
     lines = _lines(entries, environment)
-    found = tuple((violation.text, violation.entry) for violation in unique)
     if of_release:
         return ComposePolicyError(
             joined("\n", (said("The release asks for something that is not allowed here today:"), *map(_line, unique))),
@@ -30,13 +29,11 @@ def refusal(violations: Iterable[Power], environment: Environment, *, of_release
             if entries
             else said("Deploy a version that does without."),
             entries=entries,
-            found=found,
         )
     return ComposePolicyError(
         joined("\n", (said("The compose file asks for something that is not allowed here:"), *map(_line, unique))),
         hint=said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if entries else said("Remove it."),
         entries=entries,
-        found=found,
     )
 
 

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.errors import ComposeFileError, ComposePolicyError, RoasError
+from roas.errors import ComposeFileError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import services_of
-from roas.stack.policy.power import Power
-from roas.stack.policy.refusal import refusal
 from roas.stack.swarm.names import LONGEST_NAME, stack_name
 from roas.stack.swarm.obstacles import is_readable
 
@@ -18,60 +16,42 @@ UNPINNED_VOLUME = "unpinned_volume"
 ON_EACH_NODE = said("a task runs on any node, so put this into an image, a config, a secret or a volume")
 NO_NAMESPACES = said("tasks share no namespaces: let the services reach each other by a network")
 BY_LIMITS = said("say it by `deploy.resources`")
+BY_GENERIC_RESOURCES = said("use `deploy.resources.reservations.generic_resources`")
 NO_WORD = said("Swarm cannot say this: remove it")
-# Keys of a service, and what to do instead.
+# What Swarm knows of a service.
+_KEYS = """
+    attach build cap_add cap_drop command configs cpus depends_on deploy develop dns dns_opt dns_search entrypoint
+    env_file environment expose extends extra_hosts group_add healthcheck hostname image init isolation label_file
+    labels logging mem_limit mem_reservation networks pids_limit ports profiles pull_policy pull_refresh_after read_only
+    restart scale secrets stdin_open stop_grace_period stop_signal sysctls tmpfs tty ulimits user volumes working_dir
+"""
+KNOWN = frozenset(_KEYS.split())
+# What to do instead of some of it.
 INSTEAD: Mapping[str, str] = {
-    "annotations": NO_WORD,
-    "blkio_config": NO_WORD,
-    "cgroup": NO_NAMESPACES,
-    "cgroup_parent": NO_WORD,
+    **dict.fromkeys(("cgroup", "external_links", "ipc", "pid", "uts"), NO_NAMESPACES),
+    **dict.fromkeys(("cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_shares", "cpuset"), BY_LIMITS),
     "container_name": said("Swarm names tasks itself: remove it, other services find this one by its service's name"),
-    "cpu_count": BY_LIMITS,
-    "cpu_percent": BY_LIMITS,
-    "cpu_period": BY_LIMITS,
-    "cpu_quota": BY_LIMITS,
-    "cpu_rt_period": NO_WORD,
-    "cpu_rt_runtime": NO_WORD,
-    "cpu_shares": BY_LIMITS,
-    "cpuset": BY_LIMITS,
-    "credential_spec": NO_WORD,
-    "device_cgroup_rules": NO_WORD,
     "devices": said("a task gets no devices of its node: run this service on one machine, by Compose"),
     "domainname": said("put the domain into `hostname`"),
-    "external_links": NO_NAMESPACES,
-    "gpus": said("use `deploy.resources.reservations.generic_resources`"),
-    "ipc": NO_NAMESPACES,
+    "gpus": BY_GENERIC_RESOURCES,
     "links": said("services find each other by name: remove it, or use network aliases"),
-    "mac_address": NO_WORD,
-    "mem_swappiness": NO_WORD,
-    "memswap_limit": NO_WORD,
-    "models": NO_WORD,
     "network_mode": said("name networks by `networks`"),
-    "oom_kill_disable": NO_WORD,
-    "oom_score_adj": NO_WORD,
-    "pid": NO_NAMESPACES,
     "platform": said("use a constraint such as `node.platform.arch == x86_64` in `deploy.placement`"),
-    "post_start": NO_WORD,
-    "pre_stop": NO_WORD,
     "privileged": said("a task is never privileged: give it the capabilities it needs by `cap_add`"),
-    "provider": NO_WORD,
-    "runtime": NO_WORD,
-    "security_opt": NO_WORD,
     "shm_size": said("mount a tmpfs at /dev/shm, with a size, by `volumes`"),
-    "storage_opt": NO_WORD,
     "use_api_socket": ON_EACH_NODE,
-    "userns_mode": NO_WORD,
-    "uts": NO_NAMESPACES,
     "volumes_from": said("name the volumes in both services"),
 }
+# Of a value in `deploy`, what Swarm takes.
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": ("replicated", "global"),
+    "endpoint_mode": ("vip", "dnsrr"),
+    "restart_policy.condition": ("none", "on-failure", "any"),
+}
 NETWORK_KEYS = ("ipv4_address", "ipv6_address", "link_local_ips", "mac_address", "driver_opts", "interface_name")
-MODES = ("replicated", "global")
-ENDPOINT_MODES = ("vip", "dnsrr")
-CONDITIONS = ("none", "on-failure", "any")
 NO_CONTENTS = Path("/dev/null/contents")  # below which nothing is
 PINNING = ("node.hostname==", "node.id==", "node.labels.")
 Found = tuple[str, str]  # what is asked for, and what to do instead
-SOCKET = "docker.sock"
 
 
 def refuse_unsupported(
@@ -89,8 +69,8 @@ def refuse_unsupported(
         raise unsupported(found, environment)
 
 
-def find_unbound(model: Mapping[str, Any], allows: Callable[[str], bool]) -> list[Found]:
-    """Return what a Swarm cannot do of a model whose files are not bound to their kept contents yet."""
+def refuse_unbound(model: Mapping[str, Any], environment: Environment, allows: Callable[[str], bool]) -> None:
+    """Raise as `refuse_unsupported` does, of a model whose files are not bound to their kept contents yet."""
     found = [one for name, fields in services_of(model).items() for one in _of_fields(name, fields)]
     for name, fields in services_of(model).items():
         found += [
@@ -99,7 +79,9 @@ def find_unbound(model: Mapping[str, Any], allows: Callable[[str], bool]) -> lis
             if not becomes_a_config(volume)
             for one in _of_volume(name, volume, NO_CONTENTS)
         ]
-    return [*found, *_of_definitions(model), *_of_networks(model), *_unpinned_volumes(model, allows)]
+    found += [*_of_definitions(model), *_of_networks(model), *_unpinned_volumes(model, allows)]
+    if found:
+        raise unsupported(found, environment)
 
 
 def becomes_a_config(volume: Mapping[str, Any]) -> bool:
@@ -139,9 +121,9 @@ def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterato
 
 
 def _of_fields(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
-    for key, instead in INSTEAD.items():
-        if fields.get(key):
-            yield said("{service} has `{key}`", service=name, key=key), instead
+    for key in sorted(fields):
+        if fields[key] and key not in KNOWN and not key.startswith("x-"):
+            yield said("{service} has `{key}`", service=name, key=key), INSTEAD.get(key, NO_WORD)
     if fields.get("build") and not fields.get("image"):
         yield (
             said("{service} is built", service=name),
@@ -157,38 +139,24 @@ def _of_fields(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
 
 
 def _of_deploy(name: str, deploy: Mapping[str, Any]) -> Iterator[Found]:
-    mode = str(deploy.get("mode") or "replicated")
-    if mode not in MODES:
+    for key, choices in CHOICES.items():
+        place, _, last = key.rpartition(".")
+        value = ((deploy.get(place) or {}) if place else deploy).get(last)
+        if value and str(value) not in choices:
+            text = said("{service} has `deploy.{key}: {value}`", service=name, key=key, value=value)
+            yield text, said("use one of {choices}", choices=", ".join(choices))
+    if deploy.get("mode") == "global" and deploy.get("replicas") is not None:
+        replicas = deploy["replicas"]
         yield (
-            said("{service} has `deploy.mode: {mode}`", service=name, mode=mode),
-            said("use `replicated` or `global`; a service that ends gets `x-deploy: {one_shot: true}`"),
-        )
-    if mode == "global" and deploy.get("replicas") is not None:
-        yield (
-            said(
-                "{service} has `deploy.mode: global` with `replicas: {replicas}`",
-                service=name,
-                replicas=deploy["replicas"],
-            ),
+            said("{service} has `deploy.mode: global` with `replicas: {replicas}`", service=name, replicas=replicas),
             said("remove one of them: a global service has a task on each node"),
         )
-    endpoint_mode = str(deploy.get("endpoint_mode") or "vip")
-    if endpoint_mode not in ENDPOINT_MODES:
-        text = said("{service} has `deploy.endpoint_mode: {mode}`", service=name, mode=endpoint_mode)
-        yield text, said("use `vip` or `dnsrr`")
-    condition = str((deploy.get("restart_policy") or {}).get("condition") or "any")
-    if condition not in CONDITIONS:
-        text = said("{service} has `restart_policy.condition: {condition}`", service=name, condition=condition)
-        yield text, said("use `none`, `on-failure` or `any`")
     for constraint in (deploy.get("placement") or {}).get("constraints") or ():
         if not is_readable(str(constraint)):
             text = said("{service} has the constraint `{constraint}`", service=name, constraint=constraint)
             yield text, said("write it like `node.labels.disk == ssd`, with `==` or `!=`")
     if ((deploy.get("resources") or {}).get("reservations") or {}).get("devices"):
-        yield (
-            said("{service} reserves devices", service=name),
-            said("use `deploy.resources.reservations.generic_resources`"),
-        )
+        yield said("{service} reserves devices", service=name), BY_GENERIC_RESOURCES
 
 
 def _of_ports(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
@@ -241,16 +209,11 @@ def _of_definitions(model: Mapping[str, Any]) -> Iterator[Found]:
 
 def _of_networks(model: Mapping[str, Any]) -> Iterator[Found]:
     for name, network in (model.get("networks") or {}).items():
-        if not is_of_a_swarm(network or {}):
+        if str((network or {}).get("driver") or "overlay") not in {"overlay", "default"}:
             yield (
                 said("the network {network} has `driver: {driver}`", network=name, driver=network["driver"]),
                 said("remove it: the networks of a Swarm are overlays"),
             )
-
-
-def is_of_a_swarm(network: Mapping[str, Any]) -> bool:
-    """Return whether a network's driver reaches every node, or none is named."""
-    return str(network.get("driver") or "overlay") in {"overlay", "default"}
 
 
 def _unpinned_volumes(model: Mapping[str, Any], allows: Callable[[str], bool]) -> Iterator[Found]:
@@ -285,47 +248,3 @@ def _is_pinned(fields: Mapping[str, Any]) -> bool:
     constraints = (str(one).replace(" ", "") for one in (deploy.get("placement") or {}).get("constraints") or ())
     pinned = any(one.startswith(PINNING) and "==" in one for one in constraints)
     return pinned or deploy.get("mode") == "global"
-
-
-def with_unsupported(
-    error: ComposePolicyError, model: Mapping[str, Any], environment: Environment, *, allows: Callable[[str], bool]
-) -> RoasError:
-    """Return the policy's error with what Swarm cannot do of a model, as far as its files tell; the model may be empty.
-
-    Nothing that the policy refuses is let pass: what is left out of its list, Swarm's list has.
-    """
-    try:
-        lines = find_unbound(model, allows)
-    except RoasError:  # what the model asks for besides has its own refusal, once this one is settled
-        return error
-    if not lines:
-        return error
-    swarm = unsupported(lines, environment)
-    kept = [Power(*one) for one in error.found if not _is_refused_anyway(one[1], model)]
-    if not kept:
-        return swarm
-    policy = refusal(kept, environment, of_release=False)
-    return ComposePolicyError(
-        joined("\n", (swarm.message, policy.message)),
-        hint=joined("\n", (swarm.hint, policy.hint)),
-        entries=policy.entries,
-        found=policy.found,
-    )
-
-
-def _is_refused_anyway(entry: str, model: Mapping[str, Any]) -> bool:
-    """Return whether what an entry would allow is in Swarm's own list."""
-    kind, _, name = entry.partition(":")
-    services = services_of(model)
-    if kind == "bind":
-        return name in {source for fields in services.values() for source in _refused_binds(fields)}
-    if kind == "docker_socket":
-        return any(one.endswith(SOCKET) for one in _refused_binds(services.get(name) or {}))
-    if kind == "network":
-        return not is_of_a_swarm((model.get("networks") or {}).get(name) or {})
-    return kind in INSTEAD and bool((services.get(name) or {}).get(kind))
-
-
-def _refused_binds(fields: Mapping[str, Any]) -> list[str]:
-    volumes = fields.get("volumes") or ()
-    return [str(one.get("source")) for one in volumes if one.get("type") == "bind" and not becomes_a_config(one)]

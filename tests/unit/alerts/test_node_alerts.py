@@ -42,7 +42,7 @@ class Scene(OneStack):
     def restarted(self) -> NodeAlerts:
         return NodeAlerts(self, self.alerts, self.state.alerts, ON_SWARM)  # type: ignore[arg-type]
 
-    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts:
+    async def swarm(self) -> SwarmFacts:
         self.asked += 1
         if self.environment.docker_host in self.hung:
             await self.gave_up.wait()

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from roas.checks.swarm import swarm_clocks, swarm_constraints, swarm_managers, swarm_nodes, swarm_registry
+from roas.checks.swarm import swarm_constraints, swarm_managers, swarm_nodes
 from roas.errors import EngineUnavailableError
 from roas.models.check import CheckResult, Severity
 from roas.models.stack import ServiceDefinition
-from roas.models.swarm import SwarmFacts, SwarmNode, TaskTrace
+from roas.models.swarm import SwarmFacts, SwarmNode
 from roas.stack.interface import ResolvedStack
 
 M1 = SwarmNode("n1", "node1", reachability="reachable", is_leader=True, engine_version="26.1.5", labels={"disk": "ssd"})
@@ -18,14 +18,12 @@ M3 = SwarmNode("n3", "node3", reachability="reachable", engine_version="28.5.2")
 IMAGE = "registry:5000/shop:v1"
 
 
-async def results(
-    check: Any, subject: Any, *nodes: SwarmNode, web: dict[str, Any] | None = None, traces: tuple[TaskTrace, ...] = ()
-) -> list[CheckResult]:
+async def results(check: Any, subject: Any, *nodes: SwarmNode, web: dict[str, Any] | None = None) -> list[CheckResult]:
     """Run a check where these nodes are, and `web` is the stack's only service."""
     stack = ResolvedStack(subject.environment, "v1", {"services": {"web": web or {}}}, {"web": definition()})
 
     async def swarm() -> SwarmFacts:
-        return SwarmFacts("c1", "n1", nodes, traces)
+        return SwarmFacts("c1", "n1", nodes)
 
     return list(await check.run(replace(subject, stack=stack, swarm=swarm)))
 
@@ -43,10 +41,8 @@ async def test_one_machine_has_nothing_to_check(subject: Any) -> None:
         swarm_managers,
         swarm_nodes,
         swarm_constraints,
-        swarm_registry,
-        swarm_clocks,
     )
-    assert [await check.run(subject) for check in checks] == [[]] * 5
+    assert [await check.run(subject) for check in checks] == [[]] * 3
 
 
 async def test_managers(subject: Any) -> None:
@@ -87,46 +83,17 @@ async def test_nodes_and_their_engines(subject: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("placement", "replicas", "words"),
+    ("placement", "words"),
     [
-        ({"constraints": ["node.labels.disk == ssd"]}, 1, "Every service has a node that takes it."),
+        ({"constraints": ["node.labels.disk == ssd"]}, "Every service has a node that takes it."),
         (
             {"constraints": ["node.labels.disk == hdd"]},
-            1,
             "No node satisfies what web asks for: node.labels.disk == hdd (the nodes have ssd).",
         ),
-        ({"constraints": ["node.hostname == node3"]}, 1, "web may run on node3 only, which takes no tasks now."),
-        ({"max_replicas_per_node": 1}, 3, "web wants 3 tasks, 1 on a node at most; it may run on node1, node2."),
+        ({"constraints": ["node.hostname == node3"]}, "web may run on node3 only, which takes no tasks now."),
     ],
 )
-async def test_constraints(subject: Any, placement: dict[str, Any], replicas: int, words: str) -> None:
-    web = {"deploy": {"placement": placement, "replicas": replicas}}
+async def test_constraints(subject: Any, placement: dict[str, Any], words: str) -> None:
+    web = {"deploy": {"placement": placement}}
     (found,) = await results(swarm_constraints, subject, M1, M2, replace(M3, state="down"), web=web)
     assert found.message == words
-
-
-async def test_registry_as_far_as_tasks_tell(subject: Any) -> None:
-    check, digest = swarm_registry, "registry:5000/shop@sha256:1"
-    had, failed = TaskTrace("n1", digest, True), TaskTrace("n2", digest, False, lacks_image=True)
-    (unknown,) = await results(check, subject, M1, M2, traces=(had,))
-    assert (unknown.severity, unknown.passed) == (Severity.INFO, False)
-    assert unknown.message.startswith("Whether node2 can pull from registry:5000 is not known")
-    (problem,) = await results(check, subject, M1, M2, traces=(had, failed))
-    assert (problem.severity, problem.message) == (Severity.WARNING, "node2 could not pull from registry:5000.")
-    (good,) = await results(check, subject, M1, M2, traces=(had, failed, TaskTrace("n2", digest, True)))
-    assert good.passed
-
-
-async def test_clocks_as_far_as_reports_tell(subject: Any) -> None:
-    """A report from the future is of a clock that is ahead; one that came late may be a repeated one."""
-    traces = (
-        TaskTrace("n1", IMAGE, True, lag_seconds=0.02),
-        TaskTrace("n1", IMAGE, True, lag_seconds=900.0),
-        TaskTrace("n2", IMAGE, True, lag_seconds=-75.4),
-        TaskTrace("n3", IMAGE, True, lag_seconds=300.0),
-    )
-    assert said(await results(swarm_clocks, subject, M1, M2, M3, traces=traces)) == [
-        (False, "The clock of node2 is 75 s ahead."),
-        (True, "The clocks of node1 agree with the managers'."),
-        (False, "How the clocks of node3 are is not known: no task there has told."),
-    ]

@@ -60,7 +60,7 @@ class Swarming(FakeEngine):
     def quorum_losses(self) -> QuorumLosses:
         return self.losses
 
-    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts:
+    async def swarm(self) -> SwarmFacts:
         self.looks_away -= 1
         return managers(1 if self.looks_away > 0 else 3)
 
@@ -150,10 +150,10 @@ class Dying(Swarming):
             self.become("web", ContainerState.RESTARTING, HealthStatus.NONE)
             raise self.fault
 
-    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts:
+    async def swarm(self) -> SwarmFacts:
         if self.looks_away == 1:
             asyncio.get_running_loop().call_later(0.1, self.become, "web", *HEALTHY)
-        return await super().swarm(with_traces=with_traces)
+        return await super().swarm()
 
 
 @pytest.mark.parametrize("fault", [NoQuorumError("no leader"), ServiceFailedError("web failed: it is in a loop.")])

@@ -458,7 +458,7 @@ class EngineDouble:
         """Return what a Swarm did: there is none."""
         return ()
 
-    async def swarm(self, *, with_traces: bool = False) -> SwarmFacts | None:
+    async def swarm(self) -> SwarmFacts | None:
         """Return what a manager says: there is none."""
         return None
 

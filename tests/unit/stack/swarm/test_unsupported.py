@@ -7,7 +7,7 @@ import pytest
 
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
-from roas.stack.swarm.unsupported import INSTEAD, refuse_unsupported
+from roas.stack.swarm.unsupported import INSTEAD, refuse_unbound, refuse_unsupported
 
 ENVIRONMENT = Environment("prod", "shop", Path("/srv/shop"), ())
 CONTENTS = Path("/state/contents")
@@ -32,8 +32,8 @@ def test_all_of_it_is_named_at_once() -> None:
         assert what in said, what
 
 
-@pytest.mark.parametrize("key", sorted(INSTEAD))
-def test_each_key_is_refused(key: str) -> None:
+@pytest.mark.parametrize("key", [*sorted(INSTEAD), "blkio_config", "runtime", "made_up_tomorrow"])
+def test_each_key_that_a_swarm_does_not_know_is_refused(key: str) -> None:
     """And nothing where it says nothing."""
     assert f"web has `{key}`" in refused(**{key: ["x"]})
     assert not refused(**{key: None})
@@ -111,6 +111,7 @@ def test_restart_of_dependents_is_refused() -> None:
         ({"placement": {"constraints": ["a==b"]}}, "the constraint `a==b`"),
         ({"placement": {"constraints": ["node role == x"]}}, "the constraint `node role == x`"),
         ({"placement": {"constraints": ["node.labels.x==a!=b"]}}, "the constraint `node.labels.x==a!=b`"),
+        ({"mode": "replicated-job"}, "`deploy.mode: replicated-job`: use one of replicated, global"),
         ({"restart_policy": {"condition": "nope"}}, "restart_policy.condition: nope"),
         ({"endpoint_mode": "weird"}, "deploy.endpoint_mode: weird"),
     ],
@@ -139,3 +140,24 @@ def test_number_of_tasks_means_nothing_on_every_node() -> None:
     assert "web has `deploy.mode: global` with `replicas: 3`" in refused(deploy={"mode": "global", "replicas": 3})
     assert not refused(deploy={"mode": "global"})
     assert not refused(deploy={"replicas": 3})
+
+
+@pytest.mark.parametrize(("read_only", "refused"), [(True, False), (False, True)])
+def test_file_that_is_only_read_may_become_a_config(read_only: bool, refused: bool) -> None:
+    """Before its content is kept, it is a bind like any other; a folder never becomes one."""
+    bind = {"type": "bind", "source": "/etc/hosts", "target": "/x", "read_only": read_only}
+    assert ("binds /etc/hosts" in unbound(bind)) is refused
+    assert "binds /etc of the host" in unbound({**bind, "source": "/etc"})
+
+
+def unbound(*volumes: dict[str, Any]) -> str:
+    model = {"name": "shop", "services": {"web": {"image": "web:1", "volumes": list(volumes)}}}
+    try:
+        refuse_unbound(model, ENVIRONMENT, lambda _entry: False)
+    except ComposeFileError as error:
+        return error.message
+    return ""
+
+
+def test_model_that_is_not_known_has_nothing() -> None:
+    refuse_unbound({}, ENVIRONMENT, lambda _entry: False)
