@@ -127,12 +127,11 @@ class Alert:
     """Record one alert. `actions` describe what was done about it, oldest first.
 
     `version` counts its changes; `group` is the message that shows it together with others, where there is one.
-    `called` says that the message that shows it pinged a role when it was posted (rows of a release that did not
-    know are taken to have), and `called_with` names the message that pings about it together with others.
+    `called` says that the message that shows it pinged a role when it was posted, and `called_with` names the message
+    that pings about it together with others.
     `relapsed_at` is when it last fired again so long after it had pinged that it pings once more.
-    `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too; rows of a release that
-    did not know them have the wall's only. `left_alone` says that recovery looked at it and left it as it is; rows of a
-    release that did not know say nothing.
+    `silence_ends` and `resolved` are `silenced_until` and `resolved_at` by the boot's clock too. `left_alone` says that
+    recovery looked at it and left it as it is.
     """
 
     id: str

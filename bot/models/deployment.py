@@ -149,8 +149,7 @@ class Problem:
 class PhaseResult:
     """Record how a phase went.
 
-    `brought_up` says of one that failed whether all that it was to bring up runs all the same; rows of a release that
-    did not know say nothing.
+    `brought_up` says of one that failed whether all that it was to bring up runs all the same.
     """
 
     name: PhaseName

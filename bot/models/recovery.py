@@ -55,7 +55,7 @@ class RecoveryStep:
     """Record one attempt; it is written before it is made, and again with its end.
 
     `boot_id` and `boot_seconds` record its age by a clock that cannot be set. `result` says for people how it ended,
-    `ended` whether it has; rows of a release that did not know have a result once it has.
+    `ended` whether it has.
     """
 
     id: str

@@ -10,7 +10,7 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.alert import OUTSIDE, Alert, AlertMarks, AlertReport, AlertState, Instant, RecoveryStatus
 from roas.models.change import ChangeType, StateChange, new_id
-from roas.state.documents import alert_of, from_row, readable, to_json
+from roas.state.documents import from_row, readable, to_json
 from roas.state.instance import instant
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
@@ -377,13 +377,13 @@ def _latest(transaction: Transaction, fingerprint: str) -> Alert | None:
     row = transaction.execute(
         "SELECT document FROM alerts WHERE fingerprint = ? ORDER BY rowid DESC LIMIT 1", (fingerprint,)
     ).fetchone()
-    return alert_of(from_row(Alert, row[0])) if row else None
+    return from_row(Alert, row[0]) if row else None
 
 
 def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Alert, ...]:
     statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - constants only
     rows = transaction.execute(statement, parameters).fetchall()
-    return tuple(map(alert_of, readable(Alert, (row[0] for row in rows))))
+    return readable(Alert, (row[0] for row in rows))
 
 
 def _silence_is_over(alert: Alert, now: Instant) -> bool:

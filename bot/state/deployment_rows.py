@@ -18,7 +18,7 @@ from roas.models.deployment import (
     ServiceProgress,
 )
 from roas.models.rollout import Decision
-from roas.state.documents import from_row, log_once, phase_of, readable, to_json
+from roas.state.documents import from_row, log_once, readable, to_json
 from roas.state.transaction import Transaction
 
 Part = TypeVar("Part")
@@ -74,7 +74,7 @@ def read_phase(transaction: Transaction, deployment_id: str, name: str) -> Phase
     row = transaction.execute(
         "SELECT document FROM phases WHERE deployment_id = ? AND name = ?", (deployment_id, name)
     ).fetchone()
-    return phase_of(from_row(PhaseResult, row[0])) if row else None
+    return from_row(PhaseResult, row[0]) if row else None
 
 
 def read_services(transaction: Transaction, deployment_id: str) -> tuple[ServiceProgress, ...]:
@@ -154,7 +154,7 @@ def _without_pause(own: Deployment) -> Deployment:
 def _with_parts(transaction: Transaction, own: Deployment) -> Deployment:
     return replace(
         own,
-        phases=tuple(map(phase_of, _read_parts(transaction, "phases", PhaseResult, own.id))),
+        phases=_read_parts(transaction, "phases", PhaseResult, own.id),
         services=read_services(transaction, own.id),
     )
 

@@ -6,7 +6,6 @@ kept beside their English text (`roas.messages.message`).
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -18,8 +17,6 @@ from pydantic_core.core_schema import CoreConfig
 from roas.errors import UnreadableRowError
 from roas.log import get_logger
 from roas.messages.message import MESSAGES, hidden_forms, messages_in, said, with_messages
-from roas.models.alert import Alert
-from roas.models.deployment import PhaseResult, PhaseStatus
 from roas.redaction import hide
 
 log = get_logger(__name__)
@@ -111,7 +108,7 @@ WORDS = frozenset(
     }
 )
 # Within them, too, these are ids and names.
-FOUND_BY = frozenset({"alert_id", "deployment", "deployment_id", "environment", "release", "service", "restored_from"})
+FOUND_BY = frozenset({"alert_id", "deployment", "deployment_id", "environment", "release", "service"})
 
 
 def hide_in_document(value: object, redact: Callable[[str], str]) -> object:
@@ -147,23 +144,3 @@ def _in_value(value: Any, redact: Callable[[str], str], *, is_text: bool) -> Any
     if isinstance(value, list):
         return [_in_value(item, redact, is_text=is_text) for item in value]
     return redact(value) if is_text and isinstance(value, str) else value
-
-
-# How the last note on an alert begins that recovery has left as it is.
-LEFT_ALONE = "not ours"
-# Whether a recovery attempt has ended, in SQL.
-STEP_HAS_ENDED = "json_extract(document, '$.result') != ''"
-
-
-def phase_of(stored: PhaseResult) -> PhaseResult:
-    """Return a phase's record: one of the release before has a summary only if all runs, though the phase failed."""
-    if stored.brought_up is not None or stored.status is not PhaseStatus.FAILED:
-        return stored
-    return replace(stored, brought_up=bool(stored.summary))
-
-
-def alert_of(stored: Alert) -> Alert:
-    """Return an alert: of one of the release before, the last note says that recovery has left it as it is."""
-    if stored.left_alone is not None:
-        return stored
-    return replace(stored, left_alone=bool(stored.actions) and stored.actions[-1].startswith(LEFT_ALONE))

@@ -21,9 +21,6 @@ from roas.models.change import ChangeType, StateChange
 from roas.state.documents import from_row, to_json
 from roas.state.journal import Journal
 
-# The key in changes that an earlier version took from Redis into an empty journal: they are history only.
-RESTORED = "restored_from"
-
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
@@ -137,14 +134,11 @@ def stream_entry(change: StateChange, redact: Redact) -> dict[str, str]:
 
 
 def hash_fields(changes: Iterable[Numbered], keys: Keys, redact: Redact) -> tuple[HashField, ...]:
-    """Return what changes leave in the hashes; of several for one field only the last.
-
-    What was restored is history: the state is only what this journal has seen itself.
-    """
+    """Return what changes leave in the hashes; of several for one field only the last."""
     found: dict[tuple[str, str], HashField] = {}
     for numbered in changes:
         change = redacted(numbered.change, redact)
-        place = None if RESTORED in change.metadata else _place(change, keys)
+        place = _place(change, keys)
         if place is not None:
             found[place] = HashField(*place, _value(numbered.sequence, change))
     return tuple(found.values())

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from roas.models.recovery import RecoveryAction, RecoveryStep
-from roas.state.documents import STEP_HAS_ENDED, readable, to_json
+from roas.state.documents import readable, to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
 
@@ -37,8 +37,8 @@ class Recoveries:
         """Return the attempts about an alert of which no end was written, oldest first."""
         rows = await self._journal.read(
             lambda t: t.execute(
-                f"SELECT document FROM recoveries WHERE json_extract(document, '$.alert_id') = ?"  # noqa: S608 - fixed
-                f" AND coalesce(json_extract(document, '$.ended'), {STEP_HAS_ENDED}) = 0 ORDER BY id",
+                "SELECT document FROM recoveries WHERE json_extract(document, '$.alert_id') = ?"
+                " AND coalesce(json_extract(document, '$.ended'), 0) = 0 ORDER BY id",
                 (alert_id,),
             ).fetchall()
         )

@@ -188,7 +188,7 @@ async def test_attempts_kept_and_unfinished_found(state: StateManager) -> None:
     step = RecoveryStep("STEP-1", "ALERT-1", "dev", "web", RecoveryAction.RESTART, now)
     await state.recoveries.save(step)
     assert await state.recoveries.unfinished("ALERT-1") == (step,)
-    ended = replace(step, result="healthy")
+    ended = replace(step, result="healthy", ended=True)
     await state.recoveries.save(ended)
     assert await state.recoveries.unfinished("ALERT-1") == ()
     assert await state.recoveries.of("dev", "web", RecoveryAction.RESTART) == (ended,)
