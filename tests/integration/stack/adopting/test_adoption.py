@@ -16,9 +16,9 @@ from roas.models.health import ContainerSnapshot
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import DependencyCondition
 from roas.stack.adopting.adoption import adopt_project
-from roas.stack.compose_stack import ComposeStack
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import ADOPTED_HASH, WRITTEN
+from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.stacks import Stacks
 from testbed.engine import manual_environment
 from tests.integration.stack.applying import apply, draft, hashes_of
@@ -163,7 +163,7 @@ async def test_stack_is_taken_over_as_it_is(
     async def unread(_self: object, _version: object, model: object, _images: object) -> object:
         return model
 
-    monkeypatch.setattr(ComposeStack, "_as_in_files", unread)
+    monkeypatch.setattr(StackReleases, "_as_in_files", unread)
     await adopted_stack_keeps_order_names_and_references(engine, manually)
     with monkeypatch.context() as patched:
         for name in ("check", "check_bound"):
@@ -284,7 +284,7 @@ async def test_misnamed_leftover_adopted_under_right_name(
     start_manually(environment)
     (web,) = await engine.of(environment).containers()
     docker_client.api.rename(web.id, f"0123456789ab_{web.name}")
-    adopted = await adopt_project(engine._parts.clients, environment)
+    adopted = await adopt_project(engine._parts.clients.of(environment))
     assert adopted is not None
     assert "container_name" not in adopted.model["services"]["web"]
     assert adopted.model["services"]["web"]["networks"] == {"default": None}, "its right name is no alias of its own"

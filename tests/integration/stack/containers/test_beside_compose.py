@@ -158,7 +158,7 @@ async def test_what_the_release_before_made_stays(engine, files):
     for fields in model["services"].values():
         del fields["x-deploy"]["written"]
     before = replace(drafted, model_hash=engine._parts.models.save(model))
-    await set_references(engine._parts.clients, files, model["services"])
+    await set_references(engine._parts.clients.of(files), model["services"])
     for name in model["services"]:
         up(files, "-f", str(engine._parts.models.path(before.model_hash)), arguments=("--no-deps", name))
     assert await differing(engine, files, before) == set()

@@ -26,7 +26,7 @@ async def test_killed_update_swept_and_repeated(
     (old,) = await engine.of(environment).containers()
     second = await draft(engine, environment, "v2")
     services = (await engine.load_model(second.model_hash))["services"]
-    await set_references(engine._parts.clients, environment, services)  # as before each Compose command of ours
+    await set_references(engine._parts.clients.of(environment), services)  # as before each Compose command of ours
     up = subprocess.Popen(
         [
             "docker-compose",

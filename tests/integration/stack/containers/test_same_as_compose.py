@@ -14,7 +14,7 @@ from roas.errors import ComposePolicyError
 from roas.models.environment import Environment
 from roas.models.release import ReleaseState
 from roas.redaction import Redactor
-from roas.stack.compose_stack import ComposeStack
+from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.stacks import Stacks
 from testbed.busybox import busybox
 from testbed.engine import manual_environment
@@ -303,7 +303,7 @@ async def test_what_the_image_says_already_is_read_back(
     async def unread(_self: object, _version: object, model: object, _images: object) -> object:
         return model
 
-    monkeypatch.setattr(ComposeStack, "_as_in_files", unread)
+    monkeypatch.setattr(StackReleases, "_as_in_files", unread)
     root = Rootfs()
     root.add_busybox(busybox(docker_client))
     import_image(docker_client, root.tar(), "says:v1", **SAYS)
