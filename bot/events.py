@@ -154,11 +154,9 @@ class EventBus:
     def __init__(self, history_length: int = HISTORY_LENGTH) -> None:
         self._subscriptions: list[Subscription] = []
         self._listeners: list[Callable[[float], None]] = []
-        self._at_publish: list[Callable[[], None]] = []
         self._history_length = history_length
         self._history: OrderedDict[str, Event] = OrderedDict()
         self.published = 0
-        self.handled = 0
 
     def subscribe(
         self,
@@ -182,10 +180,6 @@ class EventBus:
         """Call a listener with the seconds from publishing to handled, for each event at each subscriber."""
         self._listeners.append(listener)
 
-    def call_at_publish(self, listener: Callable[[], None]) -> None:
-        """Call a listener whenever an event is published."""
-        self._at_publish.append(listener)
-
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; what it had not handled yet is dropped."""
         if subscription in self._subscriptions:
@@ -203,8 +197,6 @@ class EventBus:
         for subscription in self._subscriptions:
             if subscription.matches(event):
                 subscription.offer(event)
-        for listener in self._at_publish:
-            listener()
         return True
 
     async def drain(self) -> None:
@@ -227,7 +219,6 @@ class EventBus:
         return all(subscription._idle.is_set() for subscription in self._subscriptions)
 
     def _handled(self, seconds: float) -> None:
-        self.handled += 1
         for listener in self._listeners:
             listener(seconds)
 

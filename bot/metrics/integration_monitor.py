@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from roas.concurrency import wait_for, wait_in_step
+from roas.concurrency import wait_for
 from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
 from roas.log import get_logger
 from roas.messages.message import said
@@ -193,20 +193,6 @@ class IntegrationMeasurements:
             found.append(self.bus.subscribe(DeploymentEnded, self.deployments.refresh, name="integration deployments"))
         return tuple(found)
 
-    @property
-    def mark(self) -> object:
-        """Return what stays the same while no figure can become worse; None while one can at any moment."""
-        if self.projection is None:
-            return self.bus.handled if self.bus.at_rest else None
-        if self.projection.lag_seconds or not self.bus.at_rest:
-            return None
-        return self.bus.handled, next(reversed(self.projection.recent), None)
-
-    @property
-    def only_by_events(self) -> bool:
-        """Return whether figures become worse by events alone; Redis falls behind without one."""
-        return self.projection is None
-
     def figures(self) -> IntegrationFigures:
         """Return the figures as they are now."""
         latencies = self._latencies()
@@ -288,8 +274,6 @@ def percentile(values: Iterable[float], share: float = PERCENTILE) -> float | No
 
 SOURCE = "integration_monitor"
 CHECK_SECONDS = 0.5
-# How often while nothing fires, and nothing has happened since the last check.
-REST_SECONDS = 5.0
 # The alert store may have been unavailable: firing alerts, and for a while resolved ones, are reported again.
 REPUBLISH_SECONDS = 30.0
 REPUBLISH_FOR_SECONDS = 600.0
@@ -342,10 +326,7 @@ LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, WAITING, ERROR_RATE, SUCCESS_RATE)
 
 
 class IntegrationMonitor:
-    """Compare the figures with their limits, twice a second while anything happens, for as long as it runs.
-
-    While nothing does, it sleeps until an event is published; Redis, where there is one, is looked at all the time.
-    """
+    """Compare the figures with their limits, twice a second, for as long as it runs."""
 
     def __init__(self, bus: EventBus, measurements: IntegrationMeasurements) -> None:
         self._bus = bus
@@ -353,16 +334,12 @@ class IntegrationMonitor:
         self._firing: set[str] = set()
         self._published: dict[str, _Publication] = {}
         self._subscriptions: tuple[Subscription, ...] = ()
-        self._mark: object = None
-        self._next_check = 0.0
         self._closing = asyncio.Event()
-        self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def listen(self) -> None:
         """Begin to measure."""
         self._subscriptions = self._measurements.subscribe()
-        self._bus.call_at_publish(self._moved.set)
 
     def start(self) -> None:
         """Begin to raise alerts; of those that an earlier process left open, what does not hold is cleared."""
@@ -379,7 +356,6 @@ class IntegrationMonitor:
     async def stop(self) -> None:
         """Stop raising alerts; measuring continues."""
         self._closing.set()
-        self._moved.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
@@ -401,20 +377,8 @@ class IntegrationMonitor:
 
     async def _run(self) -> None:
         while not self._closing.is_set():
-            self._moved.clear()
-            if self._rests():
-                await wait_in_step(self._moved, REST_SECONDS if self._measurements.only_by_events else CHECK_SECONDS)
-                continue
             self.check()
             await wait_for(self._closing, CHECK_SECONDS)
-
-    def _rests(self) -> bool:
-        """Return whether nothing fires and nothing can have become worse since the last check, not long ago."""
-        now, before, self._mark = self._measurements.clock(), self._mark, self._measurements.mark
-        if self._mark is not None and self._mark == before and not self._firing and now < self._next_check:
-            return True
-        self._next_check = now + REST_SECONDS
-        return False
 
     def check(self) -> None:
         """Compare every figure with its limit, and notify the bus what changed."""

@@ -359,8 +359,6 @@ class Journal:
                 transaction.check(fence)
             result = work(transaction)
             connection.execute("COMMIT")
-            if mode == "IMMEDIATE":
-                self._place.note_written()
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled back already
                 connection.execute("ROLLBACK")

@@ -2,13 +2,12 @@
 
 An open file outlives its name. A bot that went on with it would lead beside one that opens what lies at the path by
 then. What is compared: the three files of the journal, by number, before each transaction; and at each beat the
-source of the mount that they lie in, and, where anybody but this process wrote to them, what is read of them anew.
+source of the mount that they lie in, and what is read of them anew.
 """
 
 import os
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from roas.temporary import temporary_folder
 SHARED_MEMORY = "-shm"
 SUFFIXES = ("", "-wal", SHARED_MEMORY)
 MOUNT_TABLE = Path("/proc/self/mountinfo")
-# The content is read so often even where nobody else seems to have written: less than a lease lasts.
-CONTENT_SECONDS = 5.0
 # A mount of all of a file system: nobody can move or delete that on the host.
 WHOLE = "/"
 # What a reading meets in what is no journal: a table that is missing, or no database at all. The rest passes.
@@ -31,8 +28,6 @@ HINT = said(
     "`roas restore`, run where this bot runs, puts the newest copy in its place, and the bot goes on by that. Or put "
     "the original journal back, with its -wal and -shm files, and restart this bot."
 )
-
-_Mark = tuple[int, int]
 
 
 class JournalPlace:
@@ -45,12 +40,6 @@ class JournalPlace:
         self._files: dict[str, tuple[int, int] | None] = {}
         self._mount = ""
         self._mount_table = b""
-        # How the files are; how they were when this process had written to them, or all was well; whether others wrote
-        # to them since; and when they were read.
-        self._seen: Mapping[str, _Mark | None] = {}
-        self._left: Mapping[str, _Mark | None] = {}
-        self._is_touched = True
-        self._read_at = 0.0
 
     def remember(self) -> None:
         """Record which files are open. Raises OSError, JournalLostError."""
@@ -74,18 +63,6 @@ class JournalPlace:
                     said("{name} was replaced while this bot was running; the bot has stopped acting.", name=name),
                     hint=HINT,
                 )
-        self._seen = _marks(found)
-        self._is_touched |= self._seen != self._left
-
-    def note_written(self) -> None:
-        """Note how the files are now that this process has written: what differs later was written by others.
-
-        Where they cannot be looked at any more, they count as touched: what was committed is written all the same.
-        """
-        try:
-            self._left = _marks(self._found())
-        except OSError:
-            self._is_touched = True
 
     def check_folder(self) -> None:
         """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""
@@ -103,12 +80,8 @@ class JournalPlace:
     ) -> None:
         """Raise JournalLostError where what is read anew is another journal, or not the last beat of this process.
 
-        `last_beat` is its row as it was written last; None where none was. Where only this process has written since
-        the last look, not long ago, nothing is read.
+        `last_beat` is its row as it was written last; None where none was.
         """
-        now = time.monotonic()
-        if not self._is_touched and now < self._read_at + CONTENT_SECONDS:
-            return
         try:
             found, beat = self._read(connection, instance_id)
         except sqlite3.Error as error:
@@ -117,7 +90,6 @@ class JournalPlace:
             raise self._overwritten() from error
         if found != journal_id or (last_beat is not None and beat != last_beat):
             raise self._overwritten()
-        self._is_touched, self._left, self._read_at = False, self._seen, now
 
     def _read(self, connection: sqlite3.Connection, instance_id: str) -> tuple[str | None, str | None]:
         """Return the id and the last beat that lie in the files, whatever was read of them before.
@@ -164,18 +136,6 @@ def _status(path: str) -> os.stat_result | None:
 
 def _number(status: os.stat_result | None) -> tuple[int, int] | None:
     return None if status is None else (status.st_dev, status.st_ino)
-
-
-def _marks(found: Mapping[str, os.stat_result | None]) -> dict[str, "_Mark | None"]:
-    """Return what changes whenever somebody writes. Of what is mapped into memory the kernel does not note it.
-
-    Not when a file itself was changed last: where root opens a journal, SQLite gives the files their owner again.
-    """
-    return {
-        suffix: None if status is None else (status.st_size, status.st_mtime_ns)
-        for suffix, status in found.items()
-        if suffix != SHARED_MEMORY
-    }
 
 
 def _read_mount_table() -> bytes:

@@ -20,8 +20,6 @@ from roas.state.transaction import Fence, Transaction
 LEASE_NAME = "voice"
 # An owner that has not renewed for so long has lost its lease; it renews every second.
 LEASE_SECONDS = 6.0
-# A row is written over so often before it is made anew: the oldest rows are dropped in the order of their making.
-BEATS_OF_A_ROW = 10
 
 
 class LeadershipSwitch(Protocol):
@@ -82,7 +80,6 @@ class Ownership:
     def __init__(self, journal: Journal, instance: Instance) -> None:
         self._journal = journal
         self._instance = instance
-        self._beats = 0
 
     async def lease(self) -> LeaderLease | None:
         """Return the lease, or None where there was never a leader."""
@@ -154,11 +151,9 @@ class Ownership:
         its path any more.
         """
         row = to_json(heartbeat)
-        put = _put_again if self._beats % BEATS_OF_A_ROW else _put_heartbeat
-        self._beats += 1
 
         def work(transaction: Transaction) -> LeaderLease | None:
-            put(transaction, heartbeat, row)
+            _put_heartbeat(transaction, heartbeat, row)
             held = _read_lease(transaction)
             if held is None or held.instance_id != self._instance.id:
                 return held
@@ -240,24 +235,14 @@ def _renew(transaction: Transaction, lease: LeaderLease) -> LeaderLease:
 
 
 def _put_heartbeat(transaction: Transaction, heartbeat: Heartbeat, row: str) -> None:
-    transaction.execute_wordless(
+    transaction.execute(
         "INSERT OR REPLACE INTO heartbeats (instance_id, container_id, document) VALUES (?, ?, ?)",
         (heartbeat.instance_id, heartbeat.container_id, row),
     )
 
 
-def _put_again(transaction: Transaction, heartbeat: Heartbeat, row: str) -> None:
-    """Write a heartbeat over the one before, where it is there: that changes one page, and no index."""
-    written = transaction.execute_wordless(
-        "UPDATE heartbeats SET document = ? WHERE instance_id = ? AND container_id = ?",
-        (row, heartbeat.instance_id, heartbeat.container_id),
-    )
-    if written.rowcount == 0:
-        _put_heartbeat(transaction, heartbeat, row)
-
-
 def _put_lease(transaction: Transaction, lease: LeaderLease) -> None:
-    transaction.execute_wordless(
+    transaction.execute(
         "INSERT INTO owners (name, document) VALUES (?, ?)"
         " ON CONFLICT (name) DO UPDATE SET document = excluded.document",
         (LEASE_NAME, to_json(lease)),

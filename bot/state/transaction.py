@@ -36,10 +36,6 @@ class Transaction:
         ]
         return self.connection.execute(statement, hidden)
 
-    def execute_wordless(self, statement: str, parameters: tuple[object, ...]) -> sqlite3.Cursor:
-        """Run one statement whose documents say nothing in words, as what a leader writes each second."""
-        return self.connection.execute(statement, parameters)
-
     def add_change(self, change: StateChange) -> None:
         """Write a change to the journal."""
         self.execute(

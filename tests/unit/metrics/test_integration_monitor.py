@@ -9,9 +9,7 @@ from typing import cast
 import pytest
 import time_machine
 
-from roas.concurrency import wait_for
 from roas.events import EventBus
-from roas.metrics import integration_monitor
 from roas.metrics.integration_monitor import (
     LIMITS,
     DeploymentFigures,
@@ -118,46 +116,6 @@ async def test_slow_subscriber_raises_latency_until_removed(scene: Scene) -> Non
     await scene.bus.unsubscribe(subscription)
     await scene.until((DEGRADED, "event_latency"), (RECOVERED, "event_latency"))
     assert scene.monitor.figures().event_latency_seconds < 1.0
-
-
-async def test_monitor_sleeps_until_something_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At rest it waits for an event; one is looked at at once, and then twice a second until it is handled."""
-    waits: list[float] = []
-    woken: list[bool] = []
-    checks: list[int] = []
-    asleep = asyncio.Event()
-    known_check = IntegrationMonitor.check
-
-    async def wait(event: asyncio.Event, within_seconds: float) -> bool:
-        waits.append(within_seconds)
-        if within_seconds == integration_monitor.REST_SECONDS:
-            asleep.set()
-        woken.append(await wait_for(event, within_seconds))
-        return woken[-1]
-
-    def check(monitor: IntegrationMonitor) -> None:
-        checks.append(len(waits))
-        known_check(monitor)
-
-    monkeypatch.setattr(integration_monitor, "wait_for", wait)
-    monkeypatch.setattr(integration_monitor, "wait_in_step", wait)
-    monkeypatch.setattr(IntegrationMonitor, "check", check)
-
-    async def works(_: Event) -> None:
-        return
-
-    async with Scene() as scene, asyncio.timeout(30):
-        scene.bus.subscribe(Work, works, name="works")
-        await asleep.wait()
-        assert waits[-1] == integration_monitor.REST_SECONDS
-        before = len(waits)
-        asleep.clear()
-        scene.publish(Work())
-        await asleep.wait()
-        assert woken[before - 1], "the event ended its sleep"
-        assert checks[-1] >= before, "it was looked at"
-        assert set(waits[before:-1]) == {integration_monitor.CHECK_SECONDS}
-        assert len(waits[before:]) <= 4
 
 
 async def test_hung_subscriber_raises_latency(scene: Scene) -> None:

@@ -22,7 +22,6 @@ from roas.state.instance import boot_id, boot_seconds
 from roas.state.journal import Journal
 from roas.state.journal_place import JOURNAL_NAME, JournalPlace
 from roas.state.manager import StateManager
-from roas.state.ownership import LEASE_SECONDS
 from roas.state.transaction import Transaction
 
 
@@ -177,32 +176,6 @@ async def test_beat_is_one_visit_to_the_thread(state: StateManager, looks: Count
     assert looks["submit"] == 10
 
 
-async def test_what_nobody_else_wrote_is_not_read(state: StateManager, looks: Counter[str]) -> None:
-    for _ in range(10):
-        await beat(state)
-        await state.ownership.acquire()
-    assert looks["_read"] == 1
-
-
-async def test_what_others_wrote_is_read(state: StateManager, looks: Counter[str]) -> None:
-    async with StateManager(state.folder) as other:
-        for number in range(3):
-            await other.ownership.beat(Heartbeat("BOT-other", boot_id(), boot_seconds()))
-            for _ in range(3):
-                await beat(state)
-            assert looks["_read"] == number + 1
-
-
-async def test_content_is_read_anyway_in_time(
-    state: StateManager, looks: Counter[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert journal_place.CONTENT_SECONDS < LEASE_SECONDS
-    monkeypatch.setattr(journal_place, "CONTENT_SECONDS", 0.0)
-    for _ in range(3):
-        await beat(state)
-    assert looks["_read"] == 3
-
-
 @pytest.mark.parametrize(("source", "read"), [("/", 1), ("/srv/state", 4)])
 async def test_mounts_are_read_where_a_folder_may_move(
     tmp_path: Path, looks: Counter[str], monkeypatch: pytest.MonkeyPatch, source: str, read: int
@@ -215,27 +188,6 @@ async def test_mounts_are_read_where_a_folder_may_move(
         for _ in range(3):
             await beat(state)
     assert looks["_read_mount_table"] == read
-
-
-async def test_folder_closed_right_after_a_commit_loses_no_journal(
-    state: StateManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was committed was written, though nobody can look at the files any more, and is there when one can again."""
-    note_written = JournalPlace.note_written
-
-    def closed(place: JournalPlace) -> None:
-        def refuse(*_: object) -> None:
-            raise PermissionError(13, "Permission denied")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(journal_place, "_status", refuse)
-            note_written(place)
-
-    await beat(state)
-    with monkeypatch.context() as patch:
-        patch.setattr(JournalPlace, "note_written", closed)
-        await beat(state)
-    await beat(state)
 
 
 async def test_closing_a_lost_journal_spares_the_new(tmp_path: Path) -> None:
