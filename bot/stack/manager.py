@@ -1,6 +1,4 @@
-"""Pull, build, and apply a release service by service: the DeploymentManager."""
-
-from collections.abc import Iterable, Mapping
+"""Apply a release service by service: the DeploymentManager."""
 
 from roas.concurrency import run_concurrently
 from roas.errors import (
@@ -10,12 +8,11 @@ from roas.errors import (
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.health import ContainerSnapshot
-from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import BehindProxy
 from roas.stack.containers.readiness import Readiness
 from roas.stack.containers.watch import ContainerWatch
-from roas.stack.image_supply import ServiceReport, obtain_images
-from roas.stack.interface import ResolvedStack
+from roas.stack.image_supply import ServiceReport
 from roas.stack.release_keeper import ReleaseKeeper
 from roas.stack.service_update import ServiceUpdate, ServiceUpdater, waiting_steps, wanted_service
 from roas.stack.stack import Stack
@@ -29,21 +26,6 @@ class DeploymentManager:
     def __init__(self, stacks: Stacks, state: StateManager) -> None:
         self.behind_proxy = BehindProxy()
         self.releases = ReleaseKeeper(stacks, state)
-
-    async def obtain_images(
-        self,
-        stack: Stack,
-        resolved: ResolvedStack,
-        wanted: Mapping[str, WantedImage],
-        report: ServiceReport,
-        *,
-        builds: bool,
-    ) -> Mapping[str, str]:
-        """Pull and build, at the same time, each within its limit, what is not here; returns image IDs by service.
-
-        Raises the first failure, with the others stopped; PhaseTimeoutError for a limit that was passed.
-        """
-        return await obtain_images(stack, resolved, wanted, report, builds=builds)
 
     async def apply_service(self, stack: Stack, watch: ContainerWatch, update: ServiceUpdate) -> Readiness:
         """Bring one service to what a model says, and wait until it is ready; see `ServiceUpdater.run`."""
@@ -76,10 +58,6 @@ class DeploymentManager:
         ids = [one.id for one in containers]
         await stack.remove_service(service, ids)
         await watch.look_at(ids)
-
-    async def settle_proxies(self, stack: Stack, definitions: Iterable[ServiceDefinition]) -> None:
-        """Leave nothing held or drained at the proxies of services that nobody replaces at this moment."""
-        await self.behind_proxy.settle_idle(stack, definitions, waits=True)
 
     async def require_served(
         self, stack: Stack, definition: ServiceDefinition, watch: ContainerWatch, report: ServiceReport

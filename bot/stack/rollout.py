@@ -54,11 +54,6 @@ def has_policy(definition: ServiceDefinition, there: Collection[ContainerSnapsho
     return definition.update != ALL_AT_ONCE and not ends and definition.replicas > 0
 
 
-def stays_up(definition: ServiceDefinition) -> bool:
-    """Return whether some of a service's replicas run at each moment while they are replaced."""
-    return definition.start_first or is_gradual(definition.update, definition.replicas)
-
-
 def is_gradual(policy: RolloutPolicy, replicas: int) -> bool:
     """Return whether not all replicas are replaced at once."""
     return 0 < policy.parallelism < replicas

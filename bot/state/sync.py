@@ -50,11 +50,7 @@ async def ping(url: str, *, timeout_seconds: float = 5.0) -> None:
         await client.aclose()
 
 
-LONGEST_DOCUMENT = 64 * 1024
 READ_AT_ONCE = 500
-# Redis trims a stream by whole nodes, so that it may be a little longer than it should.
-MOST_ENTRIES = STREAM_LENGTH + 1000
-LARGEST_STREAM = 256 << 20
 # Answers of a server that runs but accepts no writes now, such as MISCONF with a full disk: nothing is damaged.
 PASSING = re.compile(r"(?:^|caused error: )(?!WRONGTYPE)[A-Z]{4,} ")
 Fields = dict[bytes, bytes]

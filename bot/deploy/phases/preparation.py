@@ -17,6 +17,7 @@ from roas.models.deployment import DeploymentKind, ServiceProgress
 from roas.models.events import ReleaseCreated
 from roas.models.plan import ServiceAction
 from roas.models.release import Release
+from roas.stack.image_supply import obtain_images
 
 
 class Preparation:
@@ -106,10 +107,7 @@ async def _obtain(context: DeploymentContext, of_plan: PlannedDeployment) -> dic
             ),
             hint=said("Use /deploy, or push the image to a registry first."),
         )
-    manager = context.components.manager
-    return dict(
-        await manager.obtain_images(context.stack, of_plan.require_stack(), wanted, context.report, builds=builds)
-    )
+    return dict(await obtain_images(context.stack, of_plan.require_stack(), wanted, context.report, builds=builds))
 
 
 async def _check_obtained(context: DeploymentContext, of_plan: PlannedDeployment, images: Mapping[str, str]) -> None:

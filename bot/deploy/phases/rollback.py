@@ -109,7 +109,7 @@ class Rollback:
             await applier.apply_all((differing | restarts) - late, restoring=True)
             await replace_bot_if_needed(context, watch, model_hash, bot)
             await applier.apply_all((differing | restarts) & late, restoring=True)
-        await manager.settle_proxies(context.stack, definitions.values())
+        await manager.behind_proxy.settle_idle(context.stack, definitions.values(), waits=True)
         if context.deployment.problem is not None:  # no verification comes after this
             if not context.environment.on_swarm and not stays:
                 await require_undisturbed(context, model_hash, watch)

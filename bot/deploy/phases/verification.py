@@ -66,7 +66,8 @@ class Verification:
             }
             await context.run_unless_cancelled(_require_served(context, watch, definitions, changed))
             await _close_steps(context, definitions, judged)
-            await context.components.manager.settle_proxies(context.stack, definitions.values())
+            proxies = context.components.manager.behind_proxy
+            await proxies.settle_idle(context.stack, definitions.values(), waits=True)
             summary = summary_of(definitions, judged)
             if not context.environment.on_swarm:
                 await require_undisturbed(context, context.model_hash or release.model_hash, watch, with_bot=True)

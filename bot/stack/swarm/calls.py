@@ -63,10 +63,6 @@ class SwarmCalls:
         """Return every service of the Swarm."""
         return self._list("/services", {})
 
-    def services_named(self, prefix: str) -> list[Json]:
-        """Return the services whose names begin so, whosever they are."""
-        return self._list("/services", {"name": [prefix]})
-
     def tasks(self, **filters: str) -> list[Json]:
         """Return tasks, those that have ended among them, as far as Swarm keeps them."""
         return self._list("/tasks", {key: [one] for key, one in filters.items()})

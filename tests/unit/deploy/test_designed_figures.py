@@ -22,7 +22,7 @@ from roas.models.environment import Environment
 from roas.models.recovery import RecoveryAction
 from roas.models.stack import Dependency, WantedImage
 from roas.recovery import limits
-from roas.stack.manager import DeploymentManager
+from roas.stack.image_supply import obtain_images
 from roas.state import history
 from roas.state.projection import STREAM_LENGTH
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
@@ -94,10 +94,9 @@ async def ignore(*_: object) -> None:
 
 
 async def obtain(wanted: WantedImage) -> None:
-    manager = DeploymentManager(None, None)  # type: ignore[arg-type]
     resolved: Any = SimpleNamespace(environment=None)
     with pytest.raises(PhaseTimeoutError):
-        await manager.obtain_images(Hanging(), resolved, {"web": wanted}, ignore, builds=True)
+        await obtain_images(Hanging(), resolved, {"web": wanted}, ignore, builds=True)
 
 
 async def pull() -> None:

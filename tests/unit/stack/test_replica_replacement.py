@@ -8,7 +8,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import FailureAction, RolloutPolicy, RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import WantedService
-from roas.stack.rollout import is_rolled_out, policy_of, stays_up
+from roas.stack.rollout import is_rolled_out, policy_of
 
 ONE = RolloutPolicy(parallelism=1)
 WEB = ServiceDefinition("web", "web:v2", "d", replicas=3, update=ONE)
@@ -56,11 +56,3 @@ def test_way_back_takes_the_other_section() -> None:
     assert there.for_rollback().update == back
     assert (there.for_rollback().start_first, there.for_rollback().monitor_seconds) == (True, 7.0)
     assert replace(there, rollback_monitor_seconds=3.0).for_rollback().monitor_seconds == 3.0
-
-
-@pytest.mark.parametrize(
-    ("parallelism", "start_first", "up"), [(0, False, False), (3, False, False), (2, False, True), (0, True, True)]
-)
-def test_service_stays_up_where_not_all_go_at_once(parallelism: int, start_first: bool, up: bool) -> None:
-    definition = replace(WEB, start_first=start_first, update=RolloutPolicy(parallelism))
-    assert stays_up(definition) is up
