@@ -21,8 +21,7 @@ from roas.models.health import ContainerSnapshot
 from roas.stack.comparison import WantedService
 from roas.stack.containers.joint_creation import MadeService, made_service
 from roas.stack.containers.watch import ContainerWatch
-from roas.stack.model.definitions import names_health_check
-from roas.stack.model.services import services_of, with_needs
+from roas.stack.model.services import with_needs
 
 
 class Creation:
@@ -46,7 +45,6 @@ class Creation:
         self._lacking = sorted(lacking)
         self._to_do = to_do
         self._wanted: Mapping[str, WantedService] = {}
-        self._probed: frozenset[str] = frozenset()
         self._new: set[str] = set()
         self._made: dict[str, asyncio.Future[MadeService | None]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -62,7 +60,6 @@ class Creation:
         await context.report_all(self._lacking, ServiceStep.CREATING)
         model = await context.stack.load_model(self._model_hash)
         alone = [name for name in self._lacking if len(with_needs(model, [name])) == 1]
-        self._probed = frozenset(name for name in alone if names_health_check(services_of(model)[name]))
         self._made = {name: asyncio.get_running_loop().create_future() for name in alone}
         self._task = asyncio.create_task(self._create(model), name="creation")
 
@@ -116,7 +113,7 @@ class Creation:
 
     def _note(self, created: tuple[ContainerSnapshot, ...]) -> None:
         """Take over what was created, and let those go on of which all containers are there."""
-        self._watch.add(created, probed=self._probed)
+        self._watch.add(created)
         self._new |= {one.id for one in created}
         self._go_on({one.service for one in created} & self._made.keys())
 

@@ -4,13 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
 from roas.concurrency import begun, end_tasks, wait_for
 from roas.errors import EngineUnavailableError
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ContainerSnapshot
 from roas.stack.containers.docker_events import asks_to_end
 from roas.stack.containers.snapshots import in_order
 from roas.stack.interface import ContainerEvent, ContainerSource
@@ -39,13 +38,10 @@ class ContainerWatch:
         # What the events named since the last look; None: all of it has to be looked at.
         self._touched: set[str] | None = None
         self._looking = asyncio.Lock()
-        # Containers of which a start needs no look, and when an event told enough for the last time.
-        self._probed: set[str] = set()
         # Containers that the engine was asked to end, and did not start again since.
         self._stopped: set[str] = set()
         # Containers of which the kernel ended a process for want of memory: one that runs again does not tell.
         self._starved: set[str] = set()
-        self._told_at = float("-inf")
         self._look_seconds = 0.0
         # When all of it was looked at last, or tried to be.
         self._whole_at = float("-inf")
@@ -127,15 +123,10 @@ class ContainerWatch:
         found = await self._stack.containers_by_id(frozenset(ids))
         self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
 
-    def add(self, containers: Iterable[ContainerSnapshot], *, probed: Collection[str] = ()) -> None:
-        """Take what was seen elsewhere of containers that were just made, and that were never looked at.
-
-        Of services that are `probed`, which share nothing, the engine's event tells all there is to know of a start:
-        a health check runs from then on, and whatever else happens has an event of its own.
-        """
+    def add(self, containers: Iterable[ContainerSnapshot]) -> None:
+        """Take what was seen elsewhere of containers that were just made, and that were never looked at."""
         known = {one.id for one in self._containers}
         new = {one.id: one for one in containers if one.id not in known}
-        self._probed |= {one.id for one in new.values() if one.service in probed}
         if self._touched is not None:
             self._touched -= new.keys()
         if new:
@@ -179,8 +170,7 @@ class ContainerWatch:
                     self._dirty.set()
                     async for event in events:
                         self._remember_stop(event)
-                        if not self._told_all(event):
-                            self._note(event)
+                        self._note(event)
             except EngineUnavailableError:
                 if not subscribed.is_set():
                     raise
@@ -207,42 +197,6 @@ class ContainerWatch:
         if event.action != "create":
             self._dirty.set()
 
-    def _told_all(self, event: ContainerEvent) -> bool:
-        """Take what an event tells of a container; returns whether no look is needed any more.
-
-        Only where nothing else moved since it was seen, and nobody looks at this moment.
-        """
-        if self._looking.locked() or self._touched is None or event.container_id in self._touched:
-            return False
-        own = self.of_service(event.service)
-        seen = next((one for one in own if one.id == event.container_id), None)
-        after = None if seen is None else self._after(event, seen)
-        if after is None:
-            return False
-        self._by_service[event.service] = tuple(after if one is seen else one for one in own)
-        self._containers = tuple(after if one is seen else one for one in self._containers)
-        self._told_at = time.monotonic()
-        self._wake({None, event.service})
-        return True
-
-    def _after(self, event: ContainerEvent, seen: ContainerSnapshot) -> ContainerSnapshot | None:
-        """Return how a container is after an event: its first start, or a health check that passes on its process.
-
-        A verdict counts for the process that was seen, so only where it is later than its start.
-        """
-        if event.action == "start" and seen.never_ran and seen.id in self._probed and event.time_ns:
-            self._probed.discard(seen.id)
-            started = datetime.fromtimestamp(event.time_ns / 1e9, UTC)
-            return replace(seen, state=ContainerState.RUNNING, health=HealthStatus.STARTING, started_at=started)
-        told = event.attributes.get(event.action, "")
-        # Why a check fails is looked at: perhaps the engine could not run it.
-        if event.action != "health_status" or told != HealthStatus.HEALTHY.value:
-            return None
-        if seen.state is not ContainerState.RUNNING or seen.started_at is None:
-            return None
-        is_later = event.time_ns > seen.started_at.timestamp() * 1e9
-        return replace(seen, health=HealthStatus.HEALTHY, unchecked=False) if is_later else None
-
     async def _keep_fresh(self) -> None:
         while True:
             told = await self._named_or_due()
@@ -256,17 +210,13 @@ class ContainerWatch:
     async def _named_or_due(self) -> bool:
         """Wait until an event names what to look at; returns False where all of it is due.
 
-        That events come, whether they tell all there is to know or only name something, takes the place of polls for a
-        while. It is counted from the last look at all of it, or none would ever be due while they come.
+        That events come takes the place of polls for a while. It is counted from the last look at all of it, or none
+        would ever be due while they come.
         """
         rest = max(self._poll_seconds, self._look_seconds / POLL_SHARE)
         latest = self._whole_at + rest * MOST_POLLS_LEFT_OUT
-        due = min(time.monotonic() + rest, latest)
-        while not await wait_for(self._dirty, due - time.monotonic()):
-            if (due_again := min(self._told_at + rest, latest)) <= due:
-                return False
-            due = due_again
-        return time.monotonic() < latest
+        named = await wait_for(self._dirty, min(rest, latest - time.monotonic()))
+        return named and time.monotonic() < latest
 
     async def _catch_up(self, *, told: bool) -> None:
         """Look at what events named until it is this look's turn; at all of it where none did."""

@@ -204,11 +204,6 @@ def _has_health_check(service: Mapping[str, Any]) -> bool:
     return not (isinstance(test, list) and test[:1] == ["NONE"])
 
 
-def names_health_check(service: Mapping[str, Any]) -> bool:
-    """Return whether a service has a health check of its own, whatever its image has."""
-    return _has_health_check(service) and bool(service["healthcheck"].get("test"))
-
-
 def _fixed_place(service: Mapping[str, Any]) -> str:
     """Describe what only one container can have."""
     if name := service.get("container_name"):
