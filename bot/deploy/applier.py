@@ -14,7 +14,7 @@ from roas.models.health import AT_WORK
 from roas.models.rollout import ALL_AT_ONCE, FailureAction, RolloutRecord, RolloutState
 from roas.models.stack import PROBE_TIMEOUT_SECONDS, Dependency, ServiceDefinition
 from roas.stack.containers.joint_creation import MadeService
-from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.rollout import is_exceeded
 from roas.stack.service_rollout import paused_error, warn_of_tolerated

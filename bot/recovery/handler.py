@@ -24,7 +24,7 @@ from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.limits import Budget, RecoveryChecks, find_refusal, find_sound_release, is_held, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
-from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.manager import DeploymentManager
 from roas.stack.service_update import ServiceUpdate

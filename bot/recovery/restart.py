@@ -9,8 +9,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import BehindProxy
-from roas.stack.containers.readiness import TOLERATED_RESTARTS
-from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.readiness import TOLERATED_RESTARTS, wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stack import Stack
 

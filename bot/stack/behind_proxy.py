@@ -17,8 +17,7 @@ from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import WantedService
-from roas.stack.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness
-from roas.stack.containers.service_wait import service_failure
+from roas.stack.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness, service_failure
 from roas.stack.proxied_service import ProxiedService, ProxyReport
 from roas.stack.stack import Stack
 

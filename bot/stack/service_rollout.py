@@ -13,8 +13,14 @@ from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import WantedService, rank
-from roas.stack.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
-from roas.stack.containers.service_wait import HEALTHY_AGAIN_SECONDS, service_failure
+from roas.stack.containers.readiness import (
+    HEALTHY_AGAIN_SECONDS,
+    Readiness,
+    ServiceReadiness,
+    judge_readiness,
+    removed,
+    service_failure,
+)
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.rollout import Replica, Rollout, Step, Verdict, View, is_gradual, policy_of
 from roas.stack.stack import Stack

@@ -14,9 +14,8 @@ from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import BehindProxy, still_open
 from roas.stack.comparison import WantedService, compare_service
 from roas.stack.containers.joint_creation import MadeService
-from roas.stack.containers.readiness import Readiness, ServiceReadiness
+from roas.stack.containers.readiness import Readiness, ServiceReadiness, wait_until_ready
 from roas.stack.containers.repair import is_of_others
-from roas.stack.containers.service_wait import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.image_supply import ServiceReport
 from roas.stack.model.services import services_of, shared_with

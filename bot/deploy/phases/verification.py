@@ -21,9 +21,15 @@ from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import compare_service
-from roas.stack.containers.readiness import Readiness, ServiceReadiness, judge_readiness, removed
+from roas.stack.containers.readiness import (
+    Readiness,
+    ServiceReadiness,
+    judge_readiness,
+    removed,
+    service_failure,
+    wait_until_ready,
+)
 from roas.stack.containers.repair import is_of_others
-from roas.stack.containers.service_wait import service_failure, wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 
 # What is left of a step that another process was in.

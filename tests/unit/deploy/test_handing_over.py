@@ -12,7 +12,7 @@ from roas.deploy.handover import MOST_SUCCESSORS, HandedOverError
 from roas.errors import ComposeFileError, EngineError
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
-from roas.stack.containers import service_wait
+from roas.stack.containers import readiness
 from tests.unit.deploy.fake_engine import STARTING, UNHEALTHY
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import DORA
@@ -125,7 +125,7 @@ async def test_starting_successor_awaited(scene, old, monkeypatch):
 
 async def test_failed_rollback_after_handover_is_put_back(scene, old, monkeypatch):
     """The bot that was there before takes over again, and what was well runs as before."""
-    monkeypatch.setattr(service_wait, "HEALTHY_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(readiness, "HEALTHY_AGAIN_SECONDS", 0.2)
     first = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, first)
     assert (await carried_on(new, first)).outcome is Outcome.SUCCEEDED

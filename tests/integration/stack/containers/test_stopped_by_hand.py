@@ -9,7 +9,7 @@ import pytest
 
 from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
-from roas.stack.containers.service_wait import wait_until_ready
+from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stacks import Stacks
 from testbed.engine import manual_environment

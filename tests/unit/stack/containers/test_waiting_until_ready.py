@@ -12,7 +12,7 @@ from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
-from roas.stack.containers import service_wait
+from roas.stack.containers import readiness
 from roas.stack.containers.readiness import Readiness
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.interface import ContainerEvent
@@ -40,7 +40,7 @@ def waiting(engine: FakeEngine, watch: ContainerWatch, **options: Any) -> "async
 
     async def wait() -> Readiness:
         async with asyncio.timeout(SECONDS):
-            return (await service_wait.wait_until_ready(engine, WEB, watch, **options)).state  # type: ignore[arg-type]
+            return (await readiness.wait_until_ready(engine, WEB, watch, **options)).state  # type: ignore[arg-type]
 
     return asyncio.create_task(wait())
 
@@ -80,7 +80,7 @@ async def test_container_suspended_meanwhile_may_get_well(engine, watch):
 
 
 async def test_old_container_that_stays_unhealthy_fails(engine, watch, monkeypatch):
-    monkeypatch.setattr(service_wait, "HEALTHY_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(readiness, "HEALTHY_AGAIN_SECONDS", 0.1)
     await seen(engine, watch, *UNHEALTHY)
     with pytest.raises(ServiceFailedError, match="its health check fails"):
         await waiting(engine, watch, old=frozenset({"c1"}))
