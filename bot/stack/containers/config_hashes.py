@@ -24,6 +24,7 @@ from roas.stack.model.services import (
     WRITTEN_BEFORE,
     adopted_hash,
     as_written,
+    linked_to,
     pinned_image_id,
     replicas_of,
     services_of,
@@ -38,6 +39,7 @@ from roas.temporary import temporary_folder, writing_temporary
 REMEMBERED = 32
 # Fits no container's id.
 NOT_THERE = "-"
+IMPLIED = {"condition": "service_started", "restart": True, "required": True}
 
 
 class ConfigHashes:
@@ -134,7 +136,7 @@ class ConfigHashes:
         joined = {**model, "services": {**services, **{name: _resolved(services[name], ids) for name in names}}}
         hashes = await self._ask(self._made(joined))
         found = {name: hashes[name] for name in names}
-        return found | await self._accepted(joined, names, hashes, containers)
+        return found | await self._accepted(joined, names, hashes, containers, implied=services)
 
     async def _accepted(
         self,
@@ -142,13 +144,19 @@ class ConfigHashes:
         names: Iterable[str],
         hashes: Mapping[str, str],
         containers: tuple[ContainerSnapshot, ...],
+        *,
+        implied: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> dict[str, str]:
         """Return the hashes of services, of these, whose containers are as wanted and were hashed otherwise.
 
-        Somebody's Compose made them of the same files, or the release before of the same model.
+        Somebody's Compose made them of the same files, or the release before of the same model. `implied` are the
+        services before the ids of containers were put in the place of those that they share with.
         """
         services = services_of(model)
-        variants = {name: _variants(services[name]) for name in _otherwise(names, hashes, containers)}
+        variants = {
+            name: _variants(services[name], (implied or services)[name])
+            for name in _otherwise(names, hashes, containers)
+        }
         if not any(variants.values()):
             return {}
         made = self._sharing(self._made(model))
@@ -215,8 +223,11 @@ def _sharing(model: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
     return {name: shared for name, fields in services_of(model).items() if (shared := shared_with(fields))}
 
 
-def _variants(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the other ways in which containers of a service that are as it is wanted may have been hashed."""
+def _variants(fields: Mapping[str, Any], as_named: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the other ways in which containers of a service that are as it is wanted may have been hashed.
+
+    `as_named` is the service as it names others whose namespaces it shares.
+    """
     written = as_written(fields)
     extension = dict(fields.get("x-deploy") or {})
     found: list[Mapping[str, Any]] = [
@@ -225,10 +236,13 @@ def _variants(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
     if any(key in BOUND for key in written_fields(fields)):
         found.append(as_written(fields, with_binds=True))
-    # By the name of ours, as `roas compose` makes it where the other one is another project's; the release before also
-    # left out what it depends on.
+    # By the name of ours, as `roas compose` makes it where the other one is another project's. The release before
+    # also left out what it depends on; Compose 2.26, but for what follows from its links and namespaces.
     pinned = {key: one for key, one in fields.items() if key != "x-deploy"}
-    return [written, *found, {**written, "image": fields["image"]}, pinned]
+    found += [{**written, "image": fields["image"]}, pinned]
+    if needs := _implied(as_named):
+        found.append({**pinned, "depends_on": needs})
+    return [written, *found]
 
 
 def _untouched(
@@ -295,6 +309,11 @@ def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, An
         if mode.startswith(OF_SERVICE):
             resolved[key] = f"container:{ids[mode.removeprefix(OF_SERVICE)]}"
     return resolved
+
+
+def _implied(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what Compose 2.26 adds to `depends_on` of a service that links to others, or shares with them."""
+    return dict.fromkeys(sorted(shared_with(fields) | linked_to(fields)), IMPLIED)
 
 
 def _first(
