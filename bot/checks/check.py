@@ -84,7 +84,7 @@ def failed(message: str, remedy: str = "", severity: Severity | None = None) -> 
 
 def obstacles(stack: ResolvedStack, kind: ObstacleKind) -> list[Finding]:
     """Return what resolving the stack found to stand in the way of it."""
-    found = (obstacle for obstacle in stack.obstacles if obstacle.kind is kind and obstacle.refuses)
+    found = (obstacle for obstacle in stack.obstacles if obstacle.kind is kind)
     return [failed(obstacle.message, obstacle.remedy) for obstacle in found]
 
 

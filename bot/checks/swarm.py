@@ -10,7 +10,6 @@ from roas.models.check import Severity
 from roas.models.stack import ObstacleKind
 from roas.models.swarm import REACHABLE, SwarmFacts, SwarmNode
 from roas.stack.interface import ResolvedStack
-from roas.stack.swarm.obstacles import find_unplaced
 
 
 @check("swarm_managers", Severity.CRITICAL)
@@ -95,14 +94,12 @@ def _judge_versions(facts: SwarmFacts) -> Iterator[Finding]:
         yield failed(text, severity=Severity.INFO)
 
 
-@swarm_check("swarm_constraints", Severity.CRITICAL)
-async def swarm_constraints(subject: Subject, facts: SwarmFacts) -> list[Finding]:
-    """Compare what each service asks for with the nodes: Swarm would wait for a node for ever."""
-    if subject.stack is None:
+@stack_check("swarm_constraints", Severity.CRITICAL)
+async def swarm_constraints(subject: Subject, stack: ResolvedStack) -> list[Finding]:
+    """Report what resolving the stack found: Swarm would wait for a node for ever."""
+    if not subject.environment.on_swarm:
         return []
-    unplaced = find_unplaced(subject.stack.model, facts.nodes)
-    problems = [failed(obstacle.message, obstacle.remedy) for obstacle in unplaced]
-    return problems or [passed(said("Every service has a node that takes it."))]
+    return obstacles(stack, ObstacleKind.PLACEMENT) or [passed(said("Every service has a node that takes it."))]
 
 
 @stack_check("swarm_service_names", Severity.CRITICAL)

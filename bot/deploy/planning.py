@@ -269,7 +269,7 @@ async def _plan_deployment(
     plan = make_plan(comparison, subject)
     plan = replace(
         plan,
-        refusals=tuple(one.message for one in resolved.obstacles if one.refuses),
+        refusals=tuple(one.message for one in resolved.obstacles),
         new_powers=await find_new_powers(components, stack, resolved),
     )
     plan = plan.with_warnings(*warn_of_dropped(plan, resolved.definitions, before), *_beside_compose(plan, resolved))

@@ -172,9 +172,8 @@ class ObstacleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Say what stands in the way, and what to do about it; what `refuses` fails a check, and nothing is changed."""
+    """Say what stands in the way, and what to do about it: it fails a check, and nothing is changed."""
 
     kind: ObstacleKind
     message: str
     remedy: str
-    refuses: bool = True

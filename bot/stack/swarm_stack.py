@@ -30,8 +30,8 @@ from roas.stack.swarm.names import stack_name
 from roas.stack.swarm.normal_form import differing_keys, spec_hash
 from roas.stack.swarm.obstacles import find_on_swarm
 from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.service_writes import ServiceWrites
-from roas.stack.swarm.shared import JustMade, make_shared
+from roas.stack.swarm.service_writes import write_service
+from roas.stack.swarm.shared import make_shared
 from roas.stack.swarm.snapshots import service_name, task_snapshots
 from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
 from roas.stack.swarm.task_logs import read_ending, read_place_log
@@ -56,8 +56,6 @@ class SwarmStack(Stack):
         self._writer = SwarmWriter(engine, parts.key.read)
         super().__init__(engine, parts, SwarmReleases(engine, parts, self._writer))
         self._looks: SingleFlight[StackLook] = SingleFlight()  # who asks for the same shares it
-        self._made = JustMade()
-        self._writes = ServiceWrites(self._writer, self._made)
         self._specs: PerModel[Mapping[str, tuple[str, bool]]] = PerModel(partial(_read_specs, engine.project))
 
     async def close(self) -> None:
@@ -207,7 +205,7 @@ class SwarmStack(Stack):
         await self.releases.check(model_hash)
         model = await self.load_model(model_hash)
         definition = read_definitions(model)[service]
-        written = await self._writes.write(model_hash, model, definition, anew=anew, deployment=deployment)
+        written = await write_service(self._writer, model, definition, anew=anew, deployment=deployment)
         judged = await follow_update(partial(self._shared_look, FOLLOW_SECONDS), written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(service, judged)
@@ -231,8 +229,7 @@ class SwarmStack(Stack):
     ) -> tuple[ContainerSnapshot, ...]:
         """Create the networks, configs and secrets of a model; a service starts as soon as it is there."""
         model, project = await self.load_model(model_hash), self.environment.project
-        made = await self._ask(lambda calls: make_shared(calls, project, model, model["services"]))
-        self._made.keep(model_hash, made)
+        await self._ask(lambda calls: make_shared(calls, project, model, model["services"]))
         return ()
 
     async def remove_service(self, service: str, container_ids: Iterable[str]) -> None:

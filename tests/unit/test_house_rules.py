@@ -136,7 +136,6 @@ READ_TEXTS = {
     "bot/stack/containers/docker_events.py": "Docker's event has its detail in the action",
     "bot/stack/containers/removal.py": "Docker says in words only that a removal is under way",
     "bot/stack/swarm/calls.py": "Docker says in words only that a write came too late, or that no leader is there",
-    "bot/state/documents.py": "the release before says some things in words only",
     "bot/state/sync.py": "Redis says in words only that it is loading or read-only",
     "cogs/arguments.py": "a hotfix needs a reason from the one who asks",
 }

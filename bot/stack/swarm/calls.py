@@ -216,9 +216,7 @@ def without_quorum(address: str) -> Iterator[None]:
                 said("The engine of {address} is no manager of its Swarm any more.", address=address), hint=MANAGER_HINT
             ) from error
         if LOCKED in text:
-            raise SwarmLockedError(
-                said("The Swarm of {address} is locked.", address=address), hint=LOCKED_HINT
-            ) from error
+            raise locked(address) from error
         if any(part in text for part in NO_LEADER):
             raise NoQuorumError(
                 said("The Swarm of {address} has no leader: {text}", address=address, text=text),

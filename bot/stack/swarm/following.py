@@ -34,7 +34,6 @@ class LostNodes:
         return {node: look.hostnames.get(node, node) for node in lost}
 
 
-Noted = Callable[[str], Awaitable[None]]
 # Look at the stack in a moment, together with all others who follow a write in it. Raises EngineUnavailableError.
 NextLook = Callable[[], Awaitable[StackLook]]
 
@@ -156,20 +155,17 @@ class _Followed:
         return judged.stalled if now - self._stalled_since > limit else judged
 
 
-async def follow_update(next_look: NextLook, written: Written, noted: Noted | None = None) -> Judgement:
-    """Return what became of a write once that is certain; `noted` is told what it waits for, when that changes.
+async def follow_update(next_look: NextLook, written: Written) -> Judgement:
+    """Return what became of a write once that is certain.
 
     Whoever cancels need not wait for the end of a job. Raises EngineUnavailableError where there is no leader for too
     long.
     """
-    followed, last = _Followed(next_look, written), ""
+    followed = _Followed(next_look, written)
     while True:
         judged = await followed.judge_next()
         if judged is not None and judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
-        if noted is not None and judged is not None and judged.reason != last:
-            last = judged.reason
-            await noted(last)
 
 
 def _is_job(service: Json | None) -> bool:

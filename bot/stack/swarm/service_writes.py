@@ -16,7 +16,7 @@ from roas.stack.swarm.judgement import Written, is_of_deployment, nonce_of
 from roas.stack.swarm.names import SERVICE
 from roas.stack.swarm.normal_form import spec_hash
 from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.shared import JustMade, make_shared
+from roas.stack.swarm.shared import make_shared
 from roas.stack.swarm.tasks import ENDED, SwarmTask, hostname, read_tasks
 from roas.stack.swarm.writer import Seen, SwarmWriter, see_service
 
@@ -156,50 +156,39 @@ def _has_failed(service: Mapping[str, Any], own: tuple[SwarmTask, ...]) -> bool:
     return not is_done and any(one.failed for one in of_run)
 
 
-class ServiceWrites:
-    """Write services; what was made for them a moment ago is known, and made again where somebody removed it."""
+async def write_service(
+    writer: SwarmWriter,
+    model: Mapping[str, Any],
+    definition: ServiceDefinition,
+    *,
+    anew: bool,
+    deployment: str,
+) -> Written:
+    """Write a service with what it shares, or return the earlier write that it is what it is by. Raises EngineError.
 
-    def __init__(self, writer: SwarmWriter, made: JustMade) -> None:
-        self._writer = writer
-        self._made = made
+    What it shares is made again where somebody removed it meanwhile.
+    """
+    project = writer.engine.project
 
-    async def write(
-        self,
-        model_hash: str,
-        model: Mapping[str, Any],
-        definition: ServiceDefinition,
-        *,
-        anew: bool,
-        deployment: str,
-    ) -> Written:
-        """Write a service, or return the earlier write that it is what it is by. Raises EngineError."""
-        began = time.monotonic()
-        while True:
-            try:
-                spec, seen = await self._begin(model_hash, model, definition)
-                if not anew and (written := _earlier(seen, spec, deployment)) is not None:
-                    return written
-                seen = await end_earlier_run(self._writer, spec, seen)
-                return await self._writer.write(spec, anew=anew, deployment=deployment, seen=seen)
-            except SharedGoneError:
-                if time.monotonic() - began > SHARED_SECONDS:
-                    raise
-            self._made.forget()
-            await pause(AGAIN_SECONDS)
-            leave_if_interrupted()
+    def begin(calls: SwarmCalls) -> tuple[Json, Seen]:
+        ids = make_shared(calls, project, model, [definition.name])
+        names = {network_id: name for name, network_id in ids.networks.items()}
+        spec = service_spec(project, model, definition, ids=ids)
+        return spec, see_service(calls, str(spec["Name"]), names)
 
-    async def _begin(
-        self, model_hash: str, model: Mapping[str, Any], definition: ServiceDefinition
-    ) -> tuple[Json, Seen]:
-        project = self._writer.engine.project
-
-        def begin(calls: SwarmCalls) -> tuple[Json, Seen]:
-            ids = self._made.of(model_hash) or make_shared(calls, project, model, [definition.name])
-            names = {network_id: name for name, network_id in ids.networks.items()}
-            spec = service_spec(project, model, definition, ids=ids)
-            return spec, see_service(calls, str(spec["Name"]), names)
-
-        return await self._writer.ask(begin)
+    began = time.monotonic()
+    while True:
+        try:
+            spec, seen = await writer.ask(begin)
+            if not anew and (written := _earlier(seen, spec, deployment)) is not None:
+                return written
+            seen = await end_earlier_run(writer, spec, seen)
+            return await writer.write(spec, anew=anew, deployment=deployment, seen=seen)
+        except SharedGoneError:
+            if time.monotonic() - began > SHARED_SECONDS:
+                raise
+        await pause(AGAIN_SECONDS)
+        leave_if_interrupted()
 
 
 def _earlier(seen: Seen, spec: Mapping[str, Any], deployment: str) -> Written | None:

@@ -1,7 +1,6 @@
 """Make what the services of a stack share in a Swarm: networks, configs and secrets; and remove what nothing needs."""
 
 import base64
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -23,9 +22,6 @@ from roas.stack.swarm.service_spec import (
 )
 
 Json = dict[str, Any]
-Named = Mapping[str, Mapping[str, str]]
-# For so long what was made for a deployment is there: its services are written right after.
-JUST_SECONDS = 5.0
 
 
 def make_shared(calls: SwarmCalls, project: str, model: Mapping[str, Any], services: Collection[str]) -> SwarmIds:
@@ -40,28 +36,6 @@ def make_shared(calls: SwarmCalls, project: str, model: Mapping[str, Any], servi
         _make_network(calls, project, key, model, networks)
     files = [one for name in services for one in kept_files(project, model["services"][name])]
     return SwarmIds(networks, *(_make_files(calls, project, kind, files) for kind in (CONFIGS, SECRETS)))
-
-
-class JustMade:
-    """Know for a moment what was made for all services of a model, so that none of them asks for it again."""
-
-    def __init__(self) -> None:
-        self._model_hash = ""
-        self._made = SwarmIds()
-        self._at = float("-inf")
-
-    def keep(self, model_hash: str, made: SwarmIds) -> None:
-        """Keep what was made just now; what was made before goes."""
-        self._model_hash, self._made, self._at = model_hash, made, time.monotonic()
-
-    def forget(self) -> None:
-        """Forget what was made: something of it is gone."""
-        self._at = float("-inf")
-
-    def of(self, model_hash: str) -> SwarmIds | None:
-        """Return what was made for a model a moment ago; None where it has to be seen whether it is there."""
-        is_known = model_hash == self._model_hash and time.monotonic() - self._at < JUST_SECONDS
-        return self._made if is_known else None
 
 
 def remove_unneeded(calls: SwarmCalls, project: str, is_needed: Callable[[str], bool]) -> None:

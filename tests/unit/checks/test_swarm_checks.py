@@ -8,7 +8,8 @@ import pytest
 from roas.checks.swarm import swarm_constraints, swarm_managers, swarm_nodes
 from roas.errors import EngineUnavailableError
 from roas.models.check import CheckResult, Severity
-from roas.models.stack import ServiceDefinition
+from roas.models.environment import EngineKind
+from roas.models.stack import Obstacle, ObstacleKind, ServiceDefinition
 from roas.models.swarm import SwarmFacts, SwarmNode
 from roas.stack.interface import ResolvedStack
 
@@ -83,17 +84,14 @@ async def test_nodes_and_their_engines(subject: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("placement", "words"),
+    ("found", "words"),
     [
-        ({"constraints": ["node.labels.disk == ssd"]}, "Every service has a node that takes it."),
-        (
-            {"constraints": ["node.labels.disk == hdd"]},
-            "No node satisfies what web asks for: node.labels.disk == hdd (the nodes have ssd).",
-        ),
-        ({"constraints": ["node.hostname == node3"]}, "web may run on node3 only, which takes no tasks now."),
+        ((), "Every service has a node that takes it."),
+        ((Obstacle(ObstacleKind.PLACEMENT, "No node satisfies it.", "Add one."),), "No node satisfies it."),
     ],
 )
-async def test_constraints(subject: Any, placement: dict[str, Any], words: str) -> None:
-    web = {"deploy": {"placement": placement}}
-    (found,) = await results(swarm_constraints, subject, M1, M2, replace(M3, state="down"), web=web)
-    assert found.message == words
+async def test_constraints(subject: Any, found: tuple[Obstacle, ...], words: str) -> None:
+    on_swarm = replace(subject.environment, engine=EngineKind.SWARM)
+    stack = ResolvedStack(on_swarm, "v1", {}, {"web": definition()}, obstacles=found)
+    (result,) = await swarm_constraints.run(replace(subject, environment=on_swarm, stack=stack))
+    assert result.message == words

@@ -55,6 +55,7 @@ NOT_SAID = {
     "bot/stack/swarm/calls.py": "what Docker says",
     "bot/stack/swarm/facts.py": "what Docker says",
     "bot/stack/swarm/tasks.py": "what Docker says",
+    "bot/stack/swarm/unsupported.py": "keys of Compose",
     "bot/app/integration.py": "names of what the audit log has",
     "bot/leadership/elector.py": "a table of the documentation",
     "bot/http/server.py": "answers to programs",

@@ -97,18 +97,15 @@ class Shop:
         return await self.writer.write(self.spec(**fields))
 
     async def follow(self, written: Written) -> Judgement:
-        """Wait for what becomes of a write; what was waited for is shown where a test fails."""
+        """Wait for what becomes of a write; it is shown where a test fails."""
         began = time.monotonic()
-
-        async def noted(reason: str) -> None:
-            print(f"after {time.monotonic() - began:.1f} s: {reason}")
 
         async def look() -> StackLook:
             await pause(0.25)
             return await self.writer.ask(lambda calls: look_at_stack(calls, self.environment.project))
 
-        judged = await follow_update(look, written, noted)
-        await noted(f"{judged.verdict} ({judged.reason})")
+        judged = await follow_update(look, written)
+        print(f"after {time.monotonic() - began:.1f} s: {judged.verdict} ({judged.reason})")
         return judged
 
     async def bring(self, **fields: Any) -> Judgement:

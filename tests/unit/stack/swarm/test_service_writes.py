@@ -12,9 +12,7 @@ from roas.stack.client import Engine
 from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm import service_writes
 from roas.stack.swarm.calls import OutOfSequenceError, SharedGoneError, SwarmCalls
-from roas.stack.swarm.service_spec import SwarmIds
-from roas.stack.swarm.service_writes import ServiceWrites
-from roas.stack.swarm.shared import JustMade
+from roas.stack.swarm.service_writes import write_service
 from roas.stack.swarm.writer import SwarmWriter
 
 Json = dict[str, Any]
@@ -67,10 +65,9 @@ class ToManager(SwarmWriter):
         return question(self.manager)  # type: ignore[arg-type]
 
 
-async def write(manager: Manager, made: JustMade) -> None:
+async def write(manager: Manager) -> None:
     definition = read_definitions(MODEL)["web"]
-    writes = ServiceWrites(ToManager(manager), made)
-    await writes.write("m1", MODEL, definition, anew=False, deployment="D-1")
+    await write_service(ToManager(manager), MODEL, definition, anew=False, deployment="D-1")
 
 
 @pytest.fixture(autouse=True)
@@ -78,25 +75,17 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_writes, "AGAIN_SECONDS", 0.0)
 
 
-async def test_network_that_was_made_a_moment_ago_and_is_gone_is_made_again() -> None:
-    made = JustMade()
-    made.keep("m1", SwarmIds({"shop_default": "old"}))
-    manager = Manager({})
-    await write(manager, made)
-    assert (manager.refused, manager.networks) == (1, {"new": "shop_default"})
-    assert manager.service_of is not None
-
-
 async def test_network_that_is_being_removed_is_not_taken_for_one() -> None:
     manager = Manager({"old": "shop_default"})
-    await write(manager, JustMade())
+    await write(manager)
     assert (manager.refused, manager.networks) == (1, {"new": "shop_default"})
+    assert manager.service_of is not None
 
 
 async def test_network_that_stays_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_writes, "SHARED_SECONDS", -1.0)
     with pytest.raises(SharedGoneError, match="network old not found"):
-        await write(Manager({"old": "shop_default"}), JustMade())
+        await write(Manager({"old": "shop_default"}))
 
 
 class Refusing(SwarmCalls):

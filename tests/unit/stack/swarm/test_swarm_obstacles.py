@@ -59,7 +59,6 @@ def test_services_of_others_with_our_names_are_named_all_at_once() -> None:
     ours = {"Spec": {"Name": "shop_own", "Labels": {STACK: "shop"}}}
     manager = Manager(node("node1"), services=(*others, ours, {"Spec": {"Name": "shop_not_in_the_file"}}))
     names = [(kind, text.split()[6]) for kind, text in found(manager, web={}, db={}, own={})]
-    assert all(item.refuses for item in find_on_swarm(manager, "shop", {"services": {"web": {}}}))  # type: ignore[arg-type]
     assert names == [(ObstacleKind.SERVICE_NAME, "shop_web"), (ObstacleKind.SERVICE_NAME, "shop_db")]
 
 
