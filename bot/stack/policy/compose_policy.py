@@ -109,7 +109,7 @@ class ComposePolicy:
         places = Places.of(model, environment, self.withheld(environment))
         found = [
             *_judge_checkout(model, environment, places),
-            *_judge_live_secrets(model, environment, places),
+            *self._judge_live(model, environment, places),
             *_judge_live_binds(model, places, self.state_dir / CONTENTS_FOLDER),
             *judge_bound_token(model, environment, self._token),
         ]
@@ -146,7 +146,11 @@ class ComposePolicy:
         copies = self.state_dir / CONTENTS_FOLDER
         places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment), copies)
         known = frozenset(map(str, model.get(RECORDED) or ()))
-        return identities(self._judge(model, environment, places, holdings), model) | known
+        found = (
+            *self._judge(model, environment, places, holdings),
+            *self._judge_live(model, environment, places),
+        )
+        return identities(found, model) | known
 
     def without_allowed(self, violations: Iterable[Power], environment: Environment) -> list[Power]:
         """Leave out what the settings allow in an environment; an allowed path allows what is below it."""
@@ -186,6 +190,24 @@ class ComposePolicy:
             f"bot_token:{name}" for kind, _, name in (one.partition(":") for one in entries) if kind == "state_dir"
         )
         return tuple(one for one in dict.fromkeys(violations) if not _is_allowed(one.entry, entries))
+
+    def _judge_live(self, model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
+        """Find what services read from where it lies in the stack's folder: a yes counts for what it becomes, too.
+
+        The model is one whose files are bound from our copies: whatever is left was not copied, for any reason.
+        """
+        if environment.policy not in {PolicyLevel.ASK, PolicyLevel.TRUSTED}:
+            yield from _judge_live_secrets(model, environment, places)
+            return
+        for name, service in services_of(model).items():
+            if self.allows_by_name(f"state_dir:{name}", environment):
+                continue
+            for source in dict.fromkeys(_live_sources(model, service)):
+                path = resolve(Path(source))
+                if path.is_relative_to(places.folder) and not path.is_relative_to(self.state_dir / CONTENTS_FOLDER):
+                    does = said("reads")
+                    text = said("{name} {does} {source} from where it lies", name=name, does=does, source=source)
+                    yield Power(text, f"bind:{path}")
 
     def _judge(
         self, model: Mapping[str, Any], environment: Environment, places: Places, holdings: EngineHoldings
@@ -249,6 +271,14 @@ def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, plac
                     source=source,
                 )
                 yield Power(text, found.entry)
+
+
+def _live_sources(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[str]:
+    for entry in service.get("secrets") or ():
+        yield str(((model.get("secrets") or {}).get(entry.get("source")) or {}).get("file") or "/")
+    for volume in service.get("volumes") or ():
+        if volume.get("type") == "bind" and volume.get("read_only"):
+            yield str(volume["source"])
 
 
 def _judge_live_binds(model: Mapping[str, Any], places: Places, copies: Path) -> Iterator[Power]:

@@ -1,5 +1,6 @@
 """What a stack asks for beyond its own containers is named, and rides along with releases that have it."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
+from roas.stack.sources.contents import MOST_BYTES
 from roas.stack.stacks import Stacks
 from tests.integration.stack.applying import draft
 
@@ -94,6 +96,38 @@ def stack_of_image(environment: Environment) -> Environment:
     path = environment.folder / "plain.yml"
     path.write_text("services: {web: {image: 'tiny:v1'}}")
     return replace(environment, compose_files=(path,))
+
+
+# By what is read from where it lies: what a yes would count for whatever becomes of it.
+LIVE = {
+    "too large to be copied": ("volumes: ['./big:/b:ro']", "big"),
+    "a writable bind inside": ("volumes: ['./conf:/c:ro', './conf/own:/o']", "conf"),
+    "inside of a writable one": ("volumes: ['./conf/own:/o:ro', './conf:/c']", "conf/own"),
+    "a socket": ("volumes: ['./socket:/s:ro']", "socket"),
+    "not there yet": ("volumes: ['./later:/l:ro']", "later"),
+    "renewed by the host": ("volumes: ['./conf:/c:ro'], x-deploy: {live_binds: [./conf]}", "conf"),
+    "a secret that is renewed": (
+        "secrets: [s], x-deploy: {live_binds: [./conf/key]}\nsecrets: {s: {file: ./conf/key}}",
+        "conf/key",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "path"), LIVE.values(), ids=LIVE)
+async def test_what_is_read_from_where_it_lies_is_a_power(engine: Stacks, stack: Stack, text: str, path: str) -> None:
+    """All that was approved is copied; of what cannot be, a person is told that it may change later."""
+    environment = replace(stack(written(text)), policy=PolicyLevel.ASK)
+    folder = environment.folder
+    (folder / "conf" / "own").mkdir(parents=True)
+    (folder / "conf" / "key").write_text("a key")
+    with (folder / "big").open("wb") as big:
+        big.truncate(MOST_BYTES + 1)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "socket"))
+    resolved = await engine.of(environment).resolve(None)
+    assert f"web: reads {folder / path}" in await engine.of(environment).new_powers(resolved, ())
+    drafted = await draft(engine, environment)
+    assert await engine.of(environment).new_powers(resolved, [drafted.model_hash]) == ()
 
 
 @pytest.mark.parametrize(
