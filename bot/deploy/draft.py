@@ -4,12 +4,12 @@ from collections.abc import Collection
 
 from roas.deploy.changes import StackChanges
 from roas.deploy.context import SOURCE, DeploymentContext
-from roas.deploy.kept_plans import PlannedDeployment
-from roas.deploy.planning import ungranted
+from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.planning import has_approvers, ungranted, ungranted_of_builds
 from roas.errors import DraftVoidError, InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.events import EventBus
 from roas.messages.message import said
-from roas.models.deployment import Deployment, Draft, Outcome
+from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Draft, Outcome
 from roas.models.events import ApprovalChanged, DeploymentEnded, origin
 from roas.models.plan import PlanState
 from roas.models.release import Release, ReleaseState
@@ -46,6 +46,20 @@ async def load_release(context: DeploymentContext) -> Release:
     context.release = release
     context.model_hash = context.deployment.applied_model or release.model_hash
     return release
+
+
+async def asks_before_the_build(context: DeploymentContext) -> bool:
+    """Note which powers that nobody granted a build would use; returns whether a second person is asked for them."""
+    request = context.deployment.request
+    if context.deployment.draft is not None or context.deployment.to_release is not None:
+        return False
+    if request.interaction_id is None or request.plan_digest is None or not has_approvers(context.components):
+        return False
+    planned = await KeptPlans(context.components).find(context.environment, request.plan_digest)
+    powers = ungranted_of_builds(request, planned)
+    if powers and request.kind is DeploymentKind.DEPLOY:
+        await context.update(draft=Draft(NOTHING_YET, new_powers=powers))
+    return context.deployment.draft is not None
 
 
 async def wait_for_approval(context: DeploymentContext) -> None:

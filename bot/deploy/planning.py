@@ -50,6 +50,8 @@ from roas.stack.model.services import BOUND, services_of, written_fields
 from roas.stack.release_keeper import not_restorable
 from roas.stack.stack import Stack
 
+# What the power of a build is called after the name of its service.
+BUILD = "build"
 # What these have rides along, on a deployment as on the way back.
 GRANTING = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
 
@@ -65,6 +67,15 @@ async def find_new_powers(components: Components, stack: Stack, resolved: Resolv
 def has_approvers(components: Components) -> bool:
     """Return whether there is a second person to say yes."""
     return bool(components.settings.discord_approver_role_ids)
+
+
+def ungranted_of_builds(request: DeploymentRequest, planned: PlannedDeployment) -> tuple[str, ...]:
+    """Return the powers that a build of a plan would use and that nobody granted: its `RUN` lines act by themselves."""
+    services = services_of(planned.require_stack().model if planned.stack is not None else {})
+    builds = {name: service["build"] for name, service in services.items() if service.get("build")}
+    secrets = {str(entry.get("source")) for build in builds.values() for entry in build.get("secrets") or ()}
+    subjects = (*(f"{name}: {BUILD}" for name in builds), *(f"the secret {name}: " for name in secrets))
+    return tuple(name for name in ungranted(request, planned.plan) if name.startswith(subjects))
 
 
 def ungranted(request: DeploymentRequest, plan: Plan) -> tuple[str, ...]:
@@ -323,7 +334,8 @@ async def plan_draft(
         inputs=planned.inputs,
     )
     plan = make_plan(await compare(components, environment, current, model, model, scope, containers), subject)
-    return replace(plan, warnings=planned.plan.warnings, refusals=planned.plan.refusals)
+    before = planned.plan
+    return replace(plan, warnings=before.warnings, refusals=before.refusals, new_powers=ungranted(request, before))
 
 
 async def plan_rollback(

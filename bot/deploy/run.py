@@ -7,7 +7,7 @@ from dataclasses import replace
 from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
 from roas.deploy.decisions import pause_deployment, wait_for_decision, watch_for_requests, watch_for_standstill
-from roas.deploy.draft import load_release, take_up_draft, wait_for_approval
+from roas.deploy.draft import asks_before_the_build, load_release, take_up_draft, wait_for_approval
 from roas.deploy.outcome import after_putting_back, finish, is_put_back, on_a_mixture, rollback_failed
 from roas.deploy.phase_runner import PhaseRunner
 from roas.deploy.phases import ALL_PHASES, Phase
@@ -69,6 +69,9 @@ class DeploymentRun:
         if context.deployment.problem is not None:  # an earlier attempt was rolling back already
             return await self._roll_back(context.deployment.problem)
         try:
+            if await asks_before_the_build(context):
+                await wait_for_approval(context)
+                return context.deployment
             await self._run_phases(DRAFTING)
             if context.deployment.asks:
                 await wait_for_approval(context)

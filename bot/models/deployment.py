@@ -112,6 +112,10 @@ class DeploymentRequest:
     stack_commit: str = ""
 
 
+# Of a draft: that a second person is asked before anything is built or pulled for it.
+NOTHING_YET = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Describe what a deployment carries out, and what was there when it was drafted; nothing is read again for it.
@@ -119,7 +123,8 @@ class Draft:
     The model of `model_hash` has every file by content and every image by ID. It was drafted beside the model
     `from_model`, and the networks and volumes `beside` it by their name. Only containers of services that it `replaces`
     go; None where what runs was adopted. `inputs` is a hash of settings and policy. `new_powers` are those that
-    somebody has to grant. While it `waits`, a second person has to approve it, until it expires.
+    somebody has to grant. While it `waits`, a second person has to approve it, until it expires. Where a build would
+    use a new power, that is asked first: then there is no model yet.
     """
 
     model_hash: str

@@ -13,7 +13,7 @@ from roas.errors import DraftVoidError, InvalidRequestError, NotPermittedError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import Deployment, DeploymentKind, Lock, Outcome, Problem
+from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Draft, Lock, Outcome, Problem
 from roas.models.plan import DRAFT_LIFETIME, ENDED, LIFETIME, Plan, PlanRecord, PlanState
 from roas.models.release import ReleaseState
 from roas.state.deployment_rows import (
@@ -36,6 +36,7 @@ KEPT = 500
 # What a plan is made of is kept under the time and its digest, for as long as a deployment of it may resume.
 KEPT_PLAN = "kept-plan:"
 KEPT_SECONDS = 24 * 3600.0
+BEFORE_THE_BUILD = said("Its build uses a new power: nothing is built before a second person approves that.")
 
 
 class Approvals:
@@ -172,7 +173,8 @@ class Drafts:
                 raise _not_waiting(deployment.id)
             waiting = replace(deployment, draft=replace(deployment.draft, waits=True))
             write_deployment(transaction, waiting)
-            _move_plan(transaction, waiting, PlanState.DRAFTED, None)
+            note = "" if waiting.draft and waiting.draft.model_hash else BEFORE_THE_BUILD
+            _move_plan(transaction, waiting, PlanState.DRAFTED, None, note=note)
             release_lock(transaction, waiting.environment, waiting.correlation_id)
             transaction.add_change(change_of(ChangeType.DEPLOYMENT_PHASE_CHANGED, waiting, new=AWAITING))
             return waiting, tuple(void)
@@ -195,11 +197,11 @@ class Drafts:
             refuse_frozen(transaction, known.environment)
             wanted = Lock(known.environment, known.id, asker, purpose, datetime.now(UTC), instance_id="", token=0)
             lock = take_lock(transaction, wanted, correlation_id=known.correlation_id)
-            request = replace(known.request, approved_by=actor)
-            approved = replace(known, request=request, draft=replace(known.draft, waits=False))
+            approved = _approved(known, known.draft, actor)
             write_deployment(transaction, approved)
-            _move_plan(transaction, approved, PlanState.CONFIRMED, actor)
-            transaction.add_change(audit_of_request(request, approved))
+            to = PlanState.STARTED if approved.draft is None else PlanState.CONFIRMED
+            _move_plan(transaction, approved, to, actor)
+            transaction.add_change(audit_of_request(replace(approved.request, approved_by=actor), approved))
             return approved, Fence(known.environment, lock.token)
 
         return await self._journal.write(work)
@@ -227,6 +229,15 @@ class Drafts:
                 _move_plan(transaction, deployment, to, deployment.request.approved_by, note=note)
 
         await self._journal.write(work)
+
+
+def _approved(deployment: Deployment, draft: Draft, actor: Actor) -> Deployment:
+    """Return a deployment that goes on: with what it drafted or, before anything is built, with the powers for that."""
+    if draft.model_hash == NOTHING_YET:
+        granted = (*deployment.request.granted, *draft.new_powers)
+        return replace(deployment, request=replace(deployment.request, granted=granted), draft=None)
+    request = replace(deployment.request, approved_by=actor)
+    return replace(deployment, request=request, draft=replace(draft, waits=False))
 
 
 def _waiting(transaction: Transaction, environment: str | None) -> tuple[Deployment, ...]:

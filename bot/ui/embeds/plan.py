@@ -314,6 +314,8 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     state = plan_record.state
     if state is PlanState.PLANNED:
         return _("Waiting for {person} to confirm.", person=person(plan_record.request.requested_by))
+    if state is PlanState.DRAFTED and plan_record.note:
+        return f"{translate(plan_record.note)} {_('It expires {when}.', when=since(plan_record.expires_at))}"
     if state is PlanState.DRAFTED:
         return _(
             "It is prepared. A second person with the approver role has to approve exactly this. It expires {when}.",

@@ -12,7 +12,7 @@ from roas.models.deployment import DeploymentKind
 from roas.models.environment import PolicyLevel
 from roas.models.plan import PlanState
 from tests.e2e.acceptance.people import ANNA, DORA, request, succeeded, told
-from tests.e2e.acceptance.stack import alone
+from tests.e2e.acceptance.stack import REPOSITORY, alone
 
 PID = "web: pid host"
 DEPLOYER, APPROVER = 11, 12
@@ -94,6 +94,37 @@ async def test_second_person_gives_a_power_in_any_environment(people, stack, ima
     assert waiting.asks
     assert stack.containers() == []
     succeeded(await orchestrator.wait((await orchestrator.approve(waiting.id, ANNA)).id))
+
+
+async def test_power_of_a_build_is_asked_for_before_it_is_built(people, stack, images, monkeypatch):
+    """A `RUN` line acts by itself: it does so once a second person said yes, who then sees what came of it."""
+    settings, orchestrator = people.application.settings, people.application.orchestrator
+    monkeypatch.setattr(settings, "discord_approver_role_ids", frozenset({APPROVER}))
+    stack.put("Dockerfile", f"FROM {REPOSITORY}:v1\nLABEL is=ours\n")
+    build = {"context": ".", "network": "host"}
+    write(stack, build=build, image=f"{stack.base_name}-ours", pid="host")
+
+    def built() -> list[Any]:
+        return stack.client.images.list(all=True, filters={"label": "is=ours"})
+
+    channel = approvals(people, approvers=True)
+    record = await channel.create_plan(request(DeploymentKind.DEPLOY, version="v1"))
+    assert not built(), "no build comes before the confirmation"
+    record, _ = await channel.confirm(record.id, asker(DORA, DEPLOYER), DORA)
+    waiting = await orchestrator.wait(record.deployment_id)
+    assert waiting.draft.new_powers == ("web: build host",)
+    assert not built(), "nor before somebody gives its power"
+    assert (await people.application.state.approvals.get(record.id)).note
+    await channel.approve(record.id, asker(ANNA, APPROVER), ANNA)
+    drafted = await orchestrator.wait(waiting.id)
+    assert drafted.asks
+    assert drafted.draft.new_powers == (PID,)
+    assert built()
+    assert stack.containers() == []
+    shown = (await people.application.state.approvals.get(record.id)).plan
+    assert shown.new_powers == (PID,), "the approver sees the powers of the draft"
+    await channel.approve(record.id, asker(ANNA, APPROVER), ANNA)
+    succeeded(await orchestrator.wait(waiting.id))
 
 
 async def test_one_person_gives_a_power_by_a_second_click(people, stack, images):
