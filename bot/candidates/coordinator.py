@@ -276,6 +276,8 @@ class CandidateCoordinator:
             return " "
         if environment.needs_approval:
             return said("{environment} needs approval.", environment=environment.name)
+        if candidate.plan is not None and candidate.plan.new_powers:
+            return said("It gives the stack new powers, which a person has to grant.")
         if candidate.plan is not None and candidate.plan.refusals:
             return said("As things are, it would be refused.")
         if any(not hold.version for hold in await self._state.holds.of(environment.name)):

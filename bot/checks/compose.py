@@ -12,6 +12,7 @@ from roas.configuration.environments import projects_of
 from roas.errors import ComposePolicyError, ImageNotFoundError, RegistryUnavailableError, RoasError, find_passing
 from roas.messages.message import joined, said
 from roas.models.check import COMPOSE_FILE, Severity
+from roas.models.environment import PolicyLevel
 from roas.models.stack import ObstacleKind, WantedImage
 from roas.stack.interface import ResolvedStack
 from roas.stack.machine.projects import runs_already_as
@@ -45,7 +46,13 @@ async def compose_policy(subject: Subject) -> list[Finding]:
     """Name the rule of the policy that the compose file breaks; what does not parse cannot be judged."""
     if isinstance(subject.stack_error, ComposePolicyError):
         return [failed(subject.stack_error.message, subject.stack_error.hint)]
-    return [] if subject.stack is None else [passed(said("Nothing that the policy refuses."))]
+    if subject.stack is None:
+        return []
+    found = [passed(said("Nothing that the policy refuses."))]
+    if subject.environment.policy is PolicyLevel.DEFAULT:
+        text = said("The policy `default` ends with the next release.")
+        found.append(failed(text, said("Write `ask`, `strict` or `trusted`."), Severity.WARNING))
+    return found
 
 
 @check("variables", Severity.CRITICAL)

@@ -325,7 +325,7 @@ class Settings(BaseSettings):
         "parallel_execution",
         "Whether independent services are updated at once; by default not by /hotfix.",
     )
-    compose_policy: PolicyLevel = _at("policy", "level", "Who gives stacks new powers.", PolicyLevel.DEFAULT)
+    compose_policy: PolicyLevel = _at("policy", "level", "Who gives stacks new powers.", PolicyLevel.ASK)
     compose_policy_allow: Names = _at(
         "policy", "allow", "What is allowed though it would be refused; the refusal says what to write.", ()
     )

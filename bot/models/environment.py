@@ -81,7 +81,7 @@ class Environment:
     project_is_given: bool = False
     version_variables: tuple[str, ...] = ()
     one_shots: frozenset[str] = frozenset()
-    policy: PolicyLevel = PolicyLevel.DEFAULT
+    policy: PolicyLevel = PolicyLevel.ASK
     allowed: tuple[str, ...] = ()
     siblings: frozenset[str] = frozenset()
     withheld: frozenset[Path] = frozenset()

@@ -315,7 +315,8 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     if state is PlanState.PLANNED:
         return _("Waiting for {person} to confirm.", person=person(plan_record.request.requested_by))
     if state is PlanState.DRAFTED and plan_record.note:
-        return f"{translate(plan_record.note)} {_('It expires {when}.', when=since(plan_record.expires_at))}"
+        when = _("It expires {when}.", when=since(plan_record.expires_at))
+        return f"{one_line(translate(plan_record.note), 500)} {when}"
     if state is PlanState.DRAFTED:
         return _(
             "It is prepared. A second person with the approver role has to approve exactly this. It expires {when}.",

@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.compose import runner
 from roas.stack.stacks import Stacks
@@ -54,6 +54,7 @@ def environment(tmp_path: Path, docker_host: str, docker_client: docker.DockerCl
         folder=folder,
         compose_files=(folder / "docker-compose.yml",),
         docker_host=docker_host,
+        policy=PolicyLevel.DEFAULT,
     )
     own = {"label": f"com.docker.compose.project={project}"}
     for container in docker_client.containers.list(all=True, ignore_removed=True, filters=own):

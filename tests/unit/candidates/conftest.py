@@ -32,6 +32,7 @@ class PlayedOrchestrator:
         self.current = ""
         self.fences: dict[str, Fence] = {}
         self.dies_after_start = False
+        self.new_powers: tuple[str, ...] = ()
         self.started = asyncio.Event()
 
     async def plan(self, request: DeploymentRequest) -> Plan:
@@ -39,7 +40,8 @@ class PlayedOrchestrator:
             raise self.fault
         action = ServiceAction.KEEP if request.version == self.current else ServiceAction.RECREATE
         service = ServicePlan("web", action, "web:v0", f"web:{request.version}")
-        return Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), self.digest)
+        plan = Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), self.digest)
+        return replace(plan, new_powers=self.new_powers)
 
     async def start(self, request: DeploymentRequest) -> Deployment:
         if self.fault is not None:

@@ -285,3 +285,11 @@ async def test_what_a_standby_took_is_found_by_the_next_leader(make_coordinator,
         await looked.wait()
     await reaches(candidate, State.STARTED)
     await leader.stop()
+
+
+async def test_new_power_is_a_proposal(coordinator, orchestrator, reaches):
+    """Nothing but a person gives a stack what no release of it has: `auto` asks."""
+    orchestrator.new_powers = ("web: pid host",)
+    proposed = await reaches(await offer(coordinator), State.PROPOSED)
+    assert "powers" in proposed.note
+    assert orchestrator.requests == []

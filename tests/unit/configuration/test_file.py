@@ -249,7 +249,7 @@ def test_a_stack_does_not_choose_its_policy(state, caplog):
     settings = load_settings(needs_discord=False)
     assert (settings.compose_policy_allow, settings.http_port) == ((), 2)
     dev = environments(settings)["dev"]
-    assert (dev.policy, dev.allowed, dev.project) == (PolicyLevel.DEFAULT, (), "p")
+    assert (dev.policy, dev.allowed, dev.project) == (PolicyLevel.ASK, (), "p")
     assert "ENVIRONMENTS__DEV__ALLOW" in caplog.text
     assert "ROAS_COMPOSE_POLICY_ALLOW" in caplog.text or "COMPOSE_POLICY_ALLOW" in caplog.text
 

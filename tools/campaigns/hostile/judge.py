@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.errors import ComposePolicyError, RoasError
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.model.text import read_resolved
 from roas.stack.stacks import Stacks
@@ -76,7 +76,14 @@ def lay_out(folder: Path) -> Environment:
     os.mkfifo(stack / "fifo")
     with suppress(PermissionError):  # needs root
         os.mknod(stack / "device", 0o600 | 0o20000, os.makedev(1, 3))
-    return Environment("dev", "p", stack, (stack / "docker-compose.yml",), docker_host=f"unix://{folder}/nowhere.sock")
+    return Environment(
+        "dev",
+        "p",
+        stack,
+        (stack / "docker-compose.yml",),
+        docker_host=f"unix://{folder}/nowhere.sock",
+        policy=PolicyLevel.DEFAULT,
+    )
 
 
 def judge(cases: Sequence[Case], folder: Path) -> Iterator[Judged]:

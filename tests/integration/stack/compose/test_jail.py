@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.client import ASKING_THREADS, FILE_THREADS, EngineClients
 from roas.stack.compose import program
@@ -112,7 +112,14 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(folder: Path) -> Environment:
     """An environment whose engine is away: a plan does without."""
-    return Environment("dev", "p", folder, (folder / "docker-compose.yml",), docker_host="unix:///nowhere.sock")
+    return Environment(
+        "dev",
+        "p",
+        folder,
+        (folder / "docker-compose.yml",),
+        docker_host="unix:///nowhere.sock",
+        policy=PolicyLevel.DEFAULT,
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roas.errors import ComposeFileError, RoasError
-from roas.models.environment import Environment
+from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.client import FILE_THREADS
 from roas.stack.sources.build_context import BuildContext, IgnoreRules
@@ -51,7 +51,14 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(folder: Path) -> Environment:
     """An environment whose engine is away: a plan does without."""
-    return Environment("dev", "p", folder, (folder / "docker-compose.yml",), docker_host="unix:///nowhere.sock")
+    return Environment(
+        "dev",
+        "p",
+        folder,
+        (folder / "docker-compose.yml",),
+        docker_host="unix:///nowhere.sock",
+        policy=PolicyLevel.DEFAULT,
+    )
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ from tools.campaigns.hostile.every_key import schema_keys
 FOLDER = Path("/srv/stack")
 STATE = Path("/srv/stack/state")
 COMPOSE_FILE = FOLDER / "docker-compose.yml"
-STACK = Environment("dev", "p", FOLDER, (COMPOSE_FILE,), docker_host="unix:///run/other.sock")
+# What no entry names is refused.
+REFUSES = PolicyLevel.DEFAULT
+STACK = Environment("dev", "p", FOLDER, (COMPOSE_FILE,), docker_host="unix:///run/other.sock", policy=REFUSES)
 
 
 def bind(source: str) -> dict[str, Any]:
