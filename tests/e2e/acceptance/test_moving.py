@@ -14,7 +14,7 @@ async def test_first_deployments_of_a_stack(people, stack, settings, images):
         depends_on={"store": {"condition": "service_healthy"}},
         environment={"PRICE": "5$$"},
         volumes=["./conf:/config:ro"],
-        ports=["8080"],
+        ports=["127.0.0.1::8080"],
         pull_policy="missing",
     )
     stack.write({"store": service(volumes=["data:/data"]), "web": web}, volumes={"data": {}})

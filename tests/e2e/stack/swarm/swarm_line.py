@@ -91,6 +91,7 @@ class SwarmLine(CommandLine):
 
     def environ(self, **changes: str) -> dict[str, str]:
         own = {"ENVIRONMENTS__DEV__ENGINE": "swarm", "DOCKER_CONFIG": str(self.docker_config)}
+        own["COMPOSE_POLICY_ALLOW"] = "ports:database"
         return super().environ(**{**own, **changes})
 
     def say(self, **files: str) -> None:
