@@ -74,8 +74,12 @@ def ungranted_of_builds(request: DeploymentRequest, planned: PlannedDeployment) 
     services = services_of(planned.require_stack().model if planned.stack is not None else {})
     builds = {name: service["build"] for name, service in services.items() if service.get("build")}
     secrets = {str(entry.get("source")) for build in builds.values() for entry in build.get("secrets") or ()}
-    subjects = (*(f"{name}: {BUILD}" for name in builds), *(f"the secret {name}: " for name in secrets))
-    return tuple(name for name in ungranted(request, planned.plan) if name.startswith(subjects))
+    found = ((name, *name.partition(": ")[::2]) for name in ungranted(request, planned.plan))
+    return tuple(
+        name
+        for name, subject, power in found
+        if (subject in builds and power.startswith(BUILD)) or subject.rpartition(" ")[2] in secrets
+    )
 
 
 def ungranted(request: DeploymentRequest, plan: Plan) -> tuple[str, ...]:
