@@ -20,17 +20,18 @@ environments, or for one: `prod/docker_socket:discord-bot`.
 - `container_name:SERVICE`: a container's name that belongs to another project
 - `ports:SERVICE`: ports on other addresses than loopback, where COMPOSE_POLICY is strict
 - `build:SERVICE`: a build from outside the stack's folder, or one with rights on the host
-- `bot_token:SERVICE`: the bot's own Discord token, or a file that has it
+- `bot_token:SERVICE`: the bot's own Discord token, or a file that has it; in the home environment only
 - `bind:PATH`: binding that path or what is below it, or using it as a secret or config
 - `replaceable:PATH`: using that path, or what is below it, although a container may write it or replace it by a link to
   anywhere; where the policy is strict, also although a checkout of the stack's folder may
 - `docker_socket:SERVICE`: the engine's socket, or a folder that holds it
 - `state_dir:SERVICE`: the bot's own state, or a folder that holds it, to bind, to build from or to read; instead of a
-  service it may be a secret, a config, or a compose file that includes it
+  service it may be a secret, a config, or a compose file that includes it; in the home environment only
 - `volume:NAME`, `network:NAME`: a driver or `driver_opts` of that volume or network, as the compose file names it, or
   a subnet of addresses that are not private
 - `external_volume:NAME`, `external_network:NAME`: a volume or network that is not the stack's own (`external`, or by
   `name`), as the engine names it
+- `key:PLACE`: a key that the policy does not know, such as `key:services.web.new_key`
 - `probe:HOST:PORT`: a probe of `x-deploy` that asks what is not a service of the stack, as its URL names it
 - `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`, `compose_file:PATH`: reading that file, outside
   the stack's folder; the path is written as in the compose file
@@ -49,7 +50,7 @@ from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdi
 from roas.stack.policy.places import Places
 from roas.stack.policy.power import RECORDED, Power, identities
 from roas.stack.policy.probe_rules import judge_probes
-from roas.stack.policy.refusal import PATH_KINDS, refusal
+from roas.stack.policy.refusal import ONLY_AT_HOME, PATH_KINDS, refusal
 from roas.stack.policy.resources import judge_resources
 from roas.stack.policy.rules import judge_keys, judge_service
 from roas.stack.policy.secrets import judge_bound_token, judge_token
@@ -185,6 +186,8 @@ class ComposePolicy:
     def _unnamed(self, violations: Iterable[Power], environment: Environment) -> tuple[Power, ...]:
         """Return what no entry allows by name."""
         entries = (*_entries(self.allowed, environment), *environment.allowed)
+        if not environment.is_home:  # nothing gives a stack what is the bot's, but to the bot's own service
+            entries = tuple(entry for entry in entries if entry.partition(":")[0] not in ONLY_AT_HOME)
         # Who has the bot's state is the bot.
         entries += tuple(
             f"bot_token:{name}" for kind, _, name in (one.partition(":") for one in entries) if kind == "state_dir"

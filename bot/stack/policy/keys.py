@@ -1,4 +1,4 @@
-"""Say of each key of the Compose Specification what the policy thinks of it; a key that is not here is refused.
+"""Say of each key of the Compose Specification what the policy thinks of it; a key that is not here is a power by its name.
 
 A path has `*` where the compose file chooses the name; lists are not part of it. A key whose own keys are here stands
 for them; all that is below any other one has its judgement.
@@ -137,7 +137,7 @@ class FoundKey:
     def text(self) -> str:
         """Say in words who has it."""
         shown = ".".join(self.names[2:])
-        if shown and self.judgement is Judgement.ON_REQUEST and (value := _shown(self.value)):
+        if shown and self.judgement in {Judgement.ON_REQUEST, None} and (value := _shown(self.value)):
             shown = f"{shown}: {value}"
         match self.names[0]:
             case "services":

@@ -17,11 +17,24 @@ from roas.stack.model.services import services_of, written_fields
 ROOT = frozenset(
     {
         *("privileged", "docker_socket", "devices", "cap_add", "security_opt", "pid", "ipc", "userns_mode", "cgroup"),
-        *("cgroup_parent", "runtime", "sysctls", "replaceable", "mount", "volume", "volumes_from", "annotations"),
+        *(
+            "cgroup_parent",
+            "runtime",
+            "sysctls",
+            "replaceable",
+            "mount",
+            "volume",
+            "volumes_from",
+            "annotations",
+            "key",
+        ),
     }
 )
+# A key of which nobody here knows what it does.
+UNKNOWN = "key"
 # How a power is called where that is not the key of the compose file.
 WORDS = {
+    UNKNOWN: "",
     "bind": "path",
     "docker_socket": "docker-socket",
     "external_network": "others-network",

@@ -11,6 +11,8 @@ from roas.stack.policy.power import Power
 
 # Entries of these name a path, and allow what is below it.
 PATH_KINDS = ("bind", "replaceable")
+# What the bot's own service may have, and no other stack.
+ONLY_AT_HOME = frozenset({"state_dir", "bot_token"})
 # What lies directly in these folders has nothing in common but that.
 SHARED_FOLDERS = frozenset(
     map(Path, ("/", "/dev", "/etc", "/home", "/mnt", "/opt", "/proc", "/root", "/run", "/srv", "/sys", "/usr", "/var"))
@@ -21,18 +23,31 @@ def refusal(violations: Iterable[Power], environment: Environment, *, of_release
     """Create the error that lists every violation, and the lines for `roas.toml` that would allow them all."""
     unique = tuple(dict.fromkeys(violations))
     entries = tuple(sorted({violation.entry for violation in unique if violation.entry}, key=_group))
-    lines = _lines(entries, environment)
+    given = tuple(entry for entry in entries if environment.is_home or entry.partition(":")[0] not in ONLY_AT_HOME)
+    lines = _lines(given, environment)
     if of_release:
         return ComposePolicyError(
-            joined("\n", (said("The release asks for something that is not allowed here today:"), *map(_line, unique))),
+            joined(
+                "\n",
+                (
+                    said("The release asks for something that is not allowed here today:"),
+                    *(_line(one, given) for one in unique),
+                ),
+            ),
             hint=said("Deploy a version that does without, or add to roas.toml:\n{lines}", lines=lines)
-            if entries
+            if given
             else said("Deploy a version that does without."),
             entries=entries,
         )
     return ComposePolicyError(
-        joined("\n", (said("The compose file asks for something that is not allowed here:"), *map(_line, unique))),
-        hint=said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if entries else said("Remove it."),
+        joined(
+            "\n",
+            (
+                said("The compose file asks for something that is not allowed here:"),
+                *(_line(one, given) for one in unique),
+            ),
+        ),
+        hint=said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if given else said("Remove it."),
         entries=entries,
     )
 
@@ -59,7 +74,7 @@ def _group(entry: str) -> tuple[bool, str, str]:
     return name.startswith("/"), name, kind
 
 
-def _line(violation: Power) -> str:
-    if not violation.entry:
+def _line(violation: Power, given: tuple[str, ...]) -> str:
+    if violation.entry not in given:
         return said("  - {text} (nothing allows that)", text=violation.text)
     return said("  - {text} (allowed by `{entry}`)", text=violation.text, entry=violation.entry)

@@ -8,7 +8,7 @@ from roas.messages.message import said
 from roas.stack.policy.builds import judge_build
 from roas.stack.policy.keys import Judgement, keys_of
 from roas.stack.policy.places import Places
-from roas.stack.policy.power import Power
+from roas.stack.policy.power import UNKNOWN, Power
 from roas.stack.policy.values import judge_values
 
 NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
@@ -20,12 +20,12 @@ FREE_VALUES = frozenset({"environment", "args", "labels"})
 
 
 def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
-    """Find keys that are refused whatever they say, and those of which nobody has said what they may do."""
+    """Find keys that are refused whatever they say, and those that nobody here knows: whoever gives such a power knows it."""
     for found in keys_of(model):
         if found.judgement is Judgement.ON_REQUEST and found.is_said:
             yield Power(found.text, found.entry)
         elif found.judgement is None:
-            yield Power(said("{text}, which the policy does not know", text=found.text), "")
+            yield Power(found.text, f"{UNKNOWN}:{'.'.join(found.names)}")
     if _hides_bytes(model):
         yield Power(said("the compose file has a value that is not UTF-8 text"), "")
 

@@ -245,7 +245,8 @@ def lay_out(environment: Environment, numbers: Sequence[int]) -> Environment:
         image = f"{environment.project}{number}:v1" if "build" in rest else "tiny:v1"
         files.append(folder / f"docker-compose{number}.yml")
         files[-1].write_text(of_case(number, f"services: {{web: {{image: '{image}', {rest}\n"))
-    return replace(environment, compose_files=tuple(files), variables={"STACK": str(folder)})
+    # At home, where alone an entry gives what is the bot's.
+    return replace(environment, compose_files=tuple(files), variables={"STACK": str(folder)}, is_home=True)
 
 
 @pytest.mark.parametrize("cases", GROUPS.values(), ids=GROUPS.keys())
@@ -348,6 +349,7 @@ async def test_what_one_service_may_is_not_taken_from_it(stack: Stack, tmp_path:
         "services: {bot: {image: 'tiny:v1', volumes: ['/var/run/docker.sock:/s', './state:/state']}, "
         "web: {image: 'tiny:v1', volumes_from: ['bot:ro']}}"
     )
+    environment = replace(environment, is_home=True)
     allowed = ("docker_socket:bot", "state_dir:bot")
     made = Stacks(state_dir=environment.folder / "state", instance_id="T", policy_allow=allowed, redactor=Redactor())
     assert await resolved_entries(made, environment) == {"docker_socket:web", "state_dir:web"}

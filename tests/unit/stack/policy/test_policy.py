@@ -120,7 +120,9 @@ def in_words(value: object) -> str:
 def test_right_refused_until_allowed(service: dict[str, Any], wanted: set[str]) -> None:
     model = {"services": {"web": service}}
     assert entries(model) == wanted
-    assert entries(model, *wanted) == set()
+    is_home = "state_dir:web" in wanted
+    assert entries(model, *wanted, environment=replace(STACK, is_home=is_home)) == set()
+    assert not is_home or entries(model, *wanted) == {"state_dir:web"}
     others = {entry.replace(":web", ":other") if entry.endswith(":web") else entry + "x" for entry in wanted}
     assert entries(model, *others) == wanted
 
@@ -242,7 +244,6 @@ def test_trust_alone_moves_no_volume() -> None:
 OF_THE_BOT: list[dict[str, Any]] = [
     {"services": {"web": bind("/srv/stack/state")}},
     {"services": {"web": {"provider": {"type": "program"}}}},
-    {"services": {"web": {"teleport": "x"}}},
 ]
 
 
@@ -288,15 +289,14 @@ TOKEN = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"
 )
 def test_the_token_is_for_the_bot_only(service: dict[str, Any]) -> None:
     model = {"services": {"web": service}, "configs": {"c": {"content": TOKEN}}}
-    for allowed, is_refused in (((), True), (("state_dir:db",), True), (("state_dir:web",), False)):
-        policy = ComposePolicy(allowed, STATE, TOKEN)
-        if is_refused:
-            with pytest.raises(ComposePolicyError) as caught:
-                policy.check(model, STACK)
-            assert caught.value.entries == ("bot_token:web",)
-            assert TOKEN not in caught.value.message + caught.value.hint
-        else:
-            policy.check(model, STACK)
+    home, own = replace(STACK, is_home=True), ("state_dir:web",)
+    for stack, allowed in ((STACK, ()), (STACK, own), (home, ()), (home, ("state_dir:db",))):
+        with pytest.raises(ComposePolicyError) as caught:
+            ComposePolicy(allowed, STATE, TOKEN).check(model, stack)
+        assert caught.value.entries == ("bot_token:web",)
+        assert TOKEN not in caught.value.message + caught.value.hint
+        assert ("nothing allows that" in caught.value.message) is not stack.is_home
+    ComposePolicy(own, STATE, TOKEN).check(model, home)
 
 
 @pytest.mark.parametrize(
@@ -354,10 +354,14 @@ UNKNOWN: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("model", UNKNOWN, ids=in_words)
-def test_unknown_key_is_refused(model: dict[str, Any]) -> None:
-    """Nothing allows what nobody has judged: a newer Compose may act upon it."""
-    with pytest.raises(ComposePolicyError, match="does not know"):
-        ComposePolicy((), STATE).check(model, STACK)
+def test_unknown_key_is_a_power_by_its_name(model: dict[str, Any]) -> None:
+    """A newer Compose may act upon it: whoever is asked for it knows what it does, or says no."""
+    (entry,) = entries(model)
+    assert entry.startswith("key:")
+    assert entries(model, entry) == set()
+    (power,) = ComposePolicy((), STATE).check(model, replace(STACK, policy=PolicyLevel.ASK))
+    assert power.is_root
+    assert ("teleport" in power.name) or ("build/args" in power.name) or ("build.args" in power.name)
 
 
 def test_every_key_of_the_specification_is_judged() -> None:
