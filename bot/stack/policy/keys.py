@@ -1,4 +1,4 @@
-"""Say of each key of the Compose Specification what the policy thinks of it; a key that is not here is a power by its name.
+"""Say of each key of the Compose Specification what the policy thinks of it; any other is a power by its name.
 
 A path has `*` where the compose file chooses the name; lists are not part of it. A key whose own keys are here stands
 for them; all that is below any other one has its judgement.

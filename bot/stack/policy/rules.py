@@ -20,7 +20,7 @@ FREE_VALUES = frozenset({"environment", "args", "labels"})
 
 
 def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
-    """Find keys that are refused whatever they say, and those that nobody here knows: whoever gives such a power knows it."""
+    """Find keys that are powers whatever they say, and those that nobody here knows: whoever gives one knows it."""
     for found in keys_of(model):
         if found.judgement is Judgement.ON_REQUEST and found.is_said:
             yield Power(found.text, found.entry)
