@@ -168,6 +168,7 @@ class Applier:
             await self._started(service, milestones)
 
         context.checkpoint()
+        known = next((progress for progress in context.deployment.services if progress.service == service), None)
         made = await self.made(service)
         context.checkpoint()
         try:
@@ -187,6 +188,7 @@ class Applier:
                         deployment=context.deployment.id,
                         model_before=self.model_before,
                         keeps=self.keeps,
+                        was_well=known is not None and known.was_well is True,
                     ),
                 )
             )

@@ -176,8 +176,8 @@ class ServiceProgress:
     """Record how far one service has come within a deployment; `fraction` (0 to 1) is of the current step.
 
     `rollout` is how far the replacing of its replicas has come, where that is done a few at a time. `watched_until` is
-    when the deployment stops watching it, from when it was ready on. `was_well` is said where a rollback was asked for:
-    what was not well before is not put back, if that fails.
+    when the deployment stops watching it, from when it was ready on. `was_well` is said on a way back: what was
+    well before is kept, and runs again if that fails.
     """
 
     service: str

@@ -1,7 +1,7 @@
 """Bring one service to what a model says: create, start or roll out its containers, and wait until it is ready."""
 
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from roas.concurrency import run_concurrently, run_uninterrupted
@@ -9,7 +9,7 @@ from roas.errors import FencedOffError, JournalUnusableError, RoasError, Rollout
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
-from roas.models.health import ORDERLY_CODES, ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import BehindProxy, still_open
 from roas.stack.comparison import WantedService, compare_service
@@ -45,8 +45,8 @@ class ServiceUpdate:
     all are replaced. With a `rollout`, replicas are replaced as the definition's policy says. A container that was
     there before, of a release that is restored (`restoring`), or suspended, has a moment to be well again. What was
     `made` for it already, together with others, is only started. Where a release that is restored fails, what was well
-    before runs again: made by the `model_before`, or, where it `keeps` what it can, only stopped so far. A Swarm is
-    told the id of the `deployment`.
+    before runs again: made by the `model_before`, or, where it `keeps` what it can, only stopped so far. Where the
+    service `was_well`, a process that died may have stopped it. A Swarm is told the id of the `deployment`.
     """
 
     model_hash: str
@@ -61,6 +61,7 @@ class ServiceUpdate:
     deployment: str = ""
     model_before: str = ""
     keeps: bool = False
+    was_well: bool = False
 
 
 async def wanted_service(stack: Stack, watch: ContainerWatch, update: ServiceUpdate) -> WantedService:
@@ -99,7 +100,7 @@ class ServiceUpdater:
         self._wanted = wanted
         self._definition = update.definition
         self._before = self._there
-        self._replaced = Replaced(stack, wanted, self._before, update.model_before)
+        self._replaced = Replaced(stack, wanted, self._before, update.model_before, update.was_well)
         self._sets_aside = update.keeps and self._replaced.can_be_kept
         self._left_open = 0
 
@@ -154,7 +155,8 @@ class ServiceUpdater:
         if beside:
             await self._behind.hold(self._stack, self._wanted, self._before, best_effort=update.restoring)
         elif self._sets_aside and not (self._stack.replaces_by_itself or update.made):
-            await self._report(ServiceStep.RESTORING, said("stopping the one that is replaced"))
+            if any(one.state is ContainerState.RUNNING and not self._wanted.fits(one) for one in self._there):
+                await self._report(ServiceStep.RESTORING, said("stopping the one that is replaced"))
             await run_uninterrupted(self._replaced.set_aside())
             beside = True
         starting = self._start_made(update.made) if update.made else self._create_and_start(beside=beside)
@@ -333,41 +335,49 @@ class ServiceUpdater:
 class Replaced:
     """Hold the containers of a service that an earlier release replaces, so that they serve again if that fails.
 
-    Those that can be kept are stopped, and removed once the others are ready. What only one container can have, and
-    what would lose a volume, Compose replaces; then the model before makes the old ones again.
+    Those that can be kept are stopped, perhaps by a process that died since, and removed once the others are ready.
+    What only one container can have, and what would lose a volume, Compose replaces; then the model before makes the
+    old ones again.
     """
 
     stack: Stack
     wanted: WantedService
     before: tuple[ContainerSnapshot, ...]
     model_before: str
-    _aside: dict[str, ContainerSnapshot] = field(default_factory=dict)
+    was_well: bool
 
     @property
     def can_be_kept(self) -> bool:
-        """Return whether some that serve are replaced, and new ones can be made beside them once they are stopped."""
+        """Return whether some that were well are replaced, and new ones can stand beside them once they are stopped."""
         definition = self.wanted.definition
-        going = [one for one in self.before if _runs_well(one) and not self.wanted.fits(one)]
         shares = definition.fixed_name or definition.shared_by or definition.linked_by or not definition.replicas
-        return bool(going) and not shares and not any(one.unnamed_volumes for one in self.before)
+        return bool(self._well) and not shares and not any(one.unnamed_volumes for one in self.before)
+
+    @property
+    def _well(self) -> list[ContainerSnapshot]:
+        """Return what was well and is replaced; a job that has ended is nothing to start again."""
+        if self.wanted.definition.one_shot:
+            return []
+        replaced = [one for one in self.before if not self.wanted.fits(one)]
+        return [one for one in replaced if runs_well(one) or (self.was_well and one.state is ContainerState.EXITED)]
 
     async def set_aside(self, containers: Iterable[ContainerSnapshot] | None = None) -> None:
         """Stop containers, by default all that are not as the release says."""
         going = [one for one in (self.before if containers is None else containers) if not self.wanted.fits(one)]
-        self._aside |= {one.id: one for one in going}
         await run_concurrently(self.stack.stop(one.id) for one in going)
 
     async def put_back(self) -> None:
         """Let what was well before run again in place of what was made; where nothing was, that stays as it is."""
-        well = [one for one in self.before if _was_well(one) and not self.wanted.fits(one)]
+        well = self._well
         if not well:
             return
-        service, stays = self.wanted.definition.name, {one.id for one in self.before if _was_well(one)}
+        service, before = self.wanted.definition.name, {one.id for one in self.before}
         try:
             there = [one for one in await self.stack.containers() if one.service == service]
             ids = {one.id for one in there}
             if ids.issuperset(one.id for one in well):
-                made = [one.id for one in there if one.id not in stays and self.wanted.fits(one)]
+                fitting = [one for one in there if self.wanted.fits(one)]
+                made = [one.id for one in fitting if one.id not in before or not _serves(one)]
                 await run_concurrently(self.stack.remove(one, grace_seconds=2.0) for one in made)
                 again = [one.id for one in well]
             elif self.model_before:
@@ -378,13 +388,13 @@ class Replaced:
             log.warning("what was well before does not run again", service=service, error=error.message)
 
 
-def _runs_well(container: ContainerSnapshot) -> bool:
+def runs_well(container: ContainerSnapshot) -> bool:
+    """Return whether a container runs, and no health check of it fails."""
     return container.state is ContainerState.RUNNING and container.health is not HealthStatus.UNHEALTHY
 
 
-def _was_well(container: ContainerSnapshot) -> bool:
-    """Return whether a container was well; a process that died may have stopped it, to set it aside."""
-    return _runs_well(container) or (container.state is ContainerState.EXITED and container.exit_code in ORDERLY_CODES)
+def _serves(container: ContainerSnapshot) -> bool:
+    return runs_well(container) and container.health is not HealthStatus.STARTING
 
 
 def waiting_steps(report: ServiceReport, definition: ServiceDefinition) -> ProxyReport:

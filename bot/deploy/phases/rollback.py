@@ -30,6 +30,7 @@ from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
+from roas.stack.service_update import runs_well
 
 WELL = frozenset({Readiness.HEALTHY, Readiness.UNVERIFIED, Readiness.COMPLETED})
 
@@ -190,16 +191,23 @@ class Rollback:
 
 
 async def _plan_services(context: DeploymentContext, watch: ContainerWatch, services: frozenset[str]) -> None:
-    """Record what is restored, so that it is verified, and which of it was well before somebody asked for that."""
+    """Record what is restored, so that it is verified, and which of it was well before.
+
+    After a failure, what runs and may still become well counts, too, but for what failed.
+    """
     known = {progress.service: progress for progress in context.deployment.services}
-    is_asked_for = context.deployment.problem is None
-    there = await context.definitions(await _model_before(context)) if is_asked_for else {}
+    problem = context.deployment.problem
+    model = "" if is_put_back(context.deployment) else await _model_before(context)
+    there = await context.definitions(model) if model else {}
     planned = []
     for service in sorted(services):
         progress = replace(known.get(service, ServiceProgress(service)), changed=True)
-        if is_asked_for and progress.was_well is None and service in there:
-            readiness = judge_readiness(there[service], watch.of_service(service), tolerated_restarts=2**31)
-            progress = replace(progress, was_well=readiness.state in WELL)
+        if progress.was_well is None and service in there:
+            containers = watch.of_service(service)
+            readiness = judge_readiness(there[service], containers, tolerated_restarts=2**31).state
+            may_become_well = readiness is Readiness.WAITING and all(map(runs_well, containers))
+            is_well = readiness in WELL or (problem is not None and may_become_well)
+            progress = replace(progress, was_well=is_well and (problem is None or problem.service != service))
         planned.append(progress)
     await context.plan_services(planned)
 

@@ -1,0 +1,69 @@
+"""What an earlier release replaces is kept until that runs, whichever process stopped it, and serves again if not."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import WantedService
+from roas.stack.service_update import Replaced
+
+OLD, NEW = "new release", "old release"
+
+
+def container(name: str, config_hash: str = OLD, state: str = "running", health: str = "none", code: int | None = None):
+    return ContainerSnapshot(
+        id=name,
+        name=name,
+        service="web",
+        state=ContainerState(state),
+        health=HealthStatus(health),
+        image_id="i",
+        image_reference="i",
+        config_hash=config_hash,
+        exit_code=code,
+    )
+
+
+class Stack(SimpleNamespace):
+    """Take note of what is done to containers."""
+
+    async def containers(self):
+        return self.there
+
+    async def remove(self, container_id, *, grace_seconds):
+        self.done.append(f"remove {container_id}")
+
+    async def start(self, container_id):
+        self.done.append(f"start {container_id}")
+
+
+RUNNING = container("a")
+SET_ASIDE = container("a", state="exited", code=143)
+UNHEALTHY = container("a", health="unhealthy")
+MADE = container("b", NEW, health="starting")
+SERVING = container("b", NEW, health="healthy")
+
+
+@pytest.mark.parametrize(
+    ("before", "was_well", "one_shot", "kept", "done"),
+    [
+        ([RUNNING], False, False, True, ["remove b", "start a"]),
+        ([SET_ASIDE], True, False, True, ["remove b", "start a"]),
+        ([SET_ASIDE, MADE], True, False, True, ["remove b", "start a"]),  # both of a process that died
+        ([SET_ASIDE, SERVING], True, False, True, ["start a"]),
+        ([SET_ASIDE], False, False, False, []),  # it ended by itself
+        ([UNHEALTHY], False, False, False, []),
+        ([SET_ASIDE], True, True, False, []),  # a job that has ended
+        ([], True, False, False, []),
+    ],
+)
+async def test_what_was_well_serves_again(before, was_well, one_shot, kept, done) -> None:
+    after = SERVING if SERVING in before else MADE
+    stack = Stack(there=[*(one for one in before if one.id == "a"), after], done=[])
+    wanted = WantedService(ServiceDefinition("web", "app:v1", "d", one_shot=one_shot), NEW)
+    replaced = Replaced(stack, wanted, tuple(before), "", was_well)
+    assert replaced.can_be_kept is kept
+    await replaced.put_back()
+    assert stack.done == done
