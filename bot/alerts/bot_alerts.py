@@ -195,6 +195,9 @@ class DuplicateToken:
             log.warning("holders of the token are not known", error=error.message)
             holders = ()
         found = said("On this machine it is used by {holders}.", holders=", ".join(holders)) if holders else ""
-        text = said("{met} interactions were answered by another process while this bot led.", met=len(self._met))
+        text = said(
+            "{met} {met|interaction was|interactions were} answered by another process while this bot led.",
+            met=len(self._met),
+        )
         log.error(DUPLICATE_TOKEN, holders=list(holders), interactions=len(self._met))
         return joined(" ", (part for part in (text, found, DUPLICATE_TOKEN_HINT) if part))

@@ -123,7 +123,8 @@ def troubles(facts: SwarmFacts) -> Iterator[_Trouble]:
             Severity.HIGH,
             said("the Swarm's quorum is in danger"),
             said(
-                "Of {managers} managers {reached} can be reached: if one more is lost, nothing can be written.",
+                "{reached} of {managers} {managers|manager|managers} can be reached: "
+                "if one more is lost, nothing can be written.",
                 managers=managers,
                 reached=reached,
             ),

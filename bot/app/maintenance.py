@@ -158,7 +158,7 @@ class Maintenance:
             self._is_room_low = low
         if (trouble := self._parts.state.take_write_trouble()) is not None:
             text = said(
-                "For {seconds} s, until now, {refused} writes failed: {reason}",
+                "For {seconds} s, until now, {refused} {refused|write|writes} failed: {reason}",
                 seconds=f"{trouble.seconds:.0f}",
                 refused=trouble.refused,
                 reason=trouble.reason,

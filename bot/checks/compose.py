@@ -34,9 +34,9 @@ async def compose_file(subject: Subject) -> list[Finding]:
         return []  # the policy's own check reports it
     files = ", ".join(path.name for path in subject.environment.compose_files)
     count = len(stack.definitions)
-    message = said("{files}: {count} service{plural}.", files=files, count=count, plural="" if count == 1 else "s")
+    message = said("{files}: {count} {count|service|services}.", files=files, count=count)
     if not subject.reads_working_copy:
-        message = said("The release has {count} service{plural}.", count=count, plural="" if count == 1 else "s")
+        message = said("The release has {count} {count|service|services}.", count=count)
     warnings = [failed(text, "", Severity.WARNING) for text in stack.warnings]
     return [passed(message), *warnings]
 
@@ -76,9 +76,8 @@ def _judge_variables(subject: Subject) -> list[Finding]:
     if missing:
         text = listed(_named_use(missing[name]) for name in sorted(missing))
         message = said(
-            "{missing} required variable{plural} no value: {text}.",
+            "{missing} required {missing|variable has|variables have} no value: {text}.",
             missing=len(missing),
-            plural=" has" if len(missing) == 1 else "s have",
             text=text,
         )
         found.append(
@@ -167,9 +166,8 @@ async def images(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     return problems or [
         passed(
             said(
-                "{services} image{plural} available.",
+                "{services} {services|image|images} available.",
                 services=len(services),
-                plural="" if len(services) == 1 else "s",
             ),
         )
     ]

@@ -28,7 +28,11 @@ def _judge_reach(facts: SwarmFacts) -> Iterator[Finding]:
     leader = next((node.hostname for node in facts.managers if node.is_leader), "")
     if facts.spare_managers < 0 or not leader:
         yield failed(
-            said("Of {managers} managers {reached} can be reached.", managers=managers, reached=reached),
+            said(
+                "{reached} of {managers} {managers|manager|managers} can be reached.",
+                managers=managers,
+                reached=reached,
+            ),
             said("Bring managers back: more than half of them must reach each other."),
         )
     elif reached < managers:
@@ -54,7 +58,11 @@ def _judge_number(facts: SwarmFacts) -> Iterator[Finding]:
         text = said("The Swarm has one manager: while it is away, nothing can be changed.")
         yield failed(text, severity=Severity.INFO)
     elif managers % 2 == 0:
-        text = said("{managers} managers bear no more losses than {fewer} do.", managers=managers, fewer=managers - 1)
+        text = said(
+            "{managers} managers bear no more losses than {fewer} {fewer|does|do}.",
+            managers=managers,
+            fewer=managers - 1,
+        )
         yield failed(text, severity=Severity.WARNING)
 
 

@@ -69,7 +69,7 @@ async def export_history(session: Session, target: Path, environment: str | None
         with _opened(target) as file:
             count = await _write(file, _lines(state, environment))
     where = "stdout" if target == STDOUT else str(target)
-    session.terminal.say(f"{count} deployments and events written to {where}.", on_err=True)
+    session.terminal.say(f"{count} {'line' if count == 1 else 'lines'} written to {where}.", on_err=True)
     return ExitCode.SUCCEEDED
 
 

@@ -55,8 +55,8 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
 
 def _how_many(there: int, replicas: int, *, on_swarm: bool) -> str:
     if on_swarm:
-        return said("it has {there} of {replicas} tasks", there=there, replicas=replicas)
-    return said("it has {there} of {replicas} containers", there=there, replicas=replicas)
+        return said("it has {there} of {replicas} {replicas|task|tasks}", there=there, replicas=replicas)
+    return said("it has {there} of {replicas} {replicas|container|containers}", there=there, replicas=replicas)
 
 
 def _changed_by_hand(release: str, *, on_swarm: bool) -> str:
@@ -221,7 +221,11 @@ def _how_many_at_once(policy: RolloutPolicy, definition: ServiceDefinition) -> s
             replicas=replicas,
         )
     if is_gradual(policy, replicas):
-        return said("{count} of {replicas} replicas replaced at a time", count=policy.parallelism, replicas=replicas)
+        return said(
+            "{count} of {replicas} {replicas|replica|replicas} replaced at a time",
+            count=policy.parallelism,
+            replicas=replicas,
+        )
     return said("all {replicas} replicas replaced at once", replicas=replicas)
 
 

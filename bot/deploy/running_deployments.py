@@ -304,7 +304,8 @@ class Resumption:
         problem = Problem(
             key="attempts_exhausted",
             message=said(
-                "This deployment was interrupted {attempts} times: its bot died, or could not continue.",
+                "This deployment was interrupted {attempts} {attempts|time|times}: "
+                "its bot died, or could not continue.",
                 attempts=deployment.attempts - 1,
             ),
             hint=said(

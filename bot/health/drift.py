@@ -221,7 +221,11 @@ def _reasons(
     ):
         yield _configuration(release, keys)
     if difference.surplus:
-        yield said("it has {count} containers instead of {replicas}", count=count, replicas=wanted.definition.replicas)
+        yield said(
+            "it has {count} {count|container|containers} instead of {replicas}",
+            count=count,
+            replicas=wanted.definition.replicas,
+        )
 
 
 def _short(image_id: str) -> str:

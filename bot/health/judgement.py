@@ -66,7 +66,9 @@ def judge_container(
             return _judge_running(definition, container, container.restart_count - before)
         case ContainerState.EXITED if definition.ends_well and container.exit_code == 0 and container.surplus_runs:
             times = container.surplus_runs
-            return Verdict.DEGRADED, said("has ended with code 0, and Swarm ran it {times} times more", times=times)
+            return Verdict.DEGRADED, said(
+                "has ended with code 0, and Swarm ran it {times} more {times|time|times}", times=times
+            )
         case ContainerState.EXITED if definition.ends_well and container.exit_code == 0:
             return Verdict.HEALTHY, said("has ended with code 0, as it should")
         case ContainerState.RESTARTING | ContainerState.CREATED if container.note:  # a Swarm's task, and why it waits
@@ -97,9 +99,7 @@ def reason_of(service: str, reason: str) -> str:
 
 
 def _judge_running(definition: ServiceDefinition, container: ContainerSnapshot, restarts: int) -> Finding:
-    times = said(
-        "has restarted {restarts} time{plural} recently", restarts=restarts, plural="s" if restarts > 1 else ""
-    )
+    times = said("has restarted {restarts} {restarts|time|times} recently", restarts=restarts)
     if restarts >= RESTARTS_OF_A_LOOP:
         return Verdict.UNHEALTHY, times
     match container.health:
@@ -161,16 +161,20 @@ def _rank(finding: Finding) -> int:
 
 def _too_many(definition: ServiceDefinition, count: int, *, on_swarm: bool) -> str:
     if on_swarm:
-        return said("has {count} tasks instead of {replicas}", count=count, replicas=definition.replicas)
-    return said("has {containers} containers instead of {replicas}", containers=count, replicas=definition.replicas)
+        return said("has {count} {count|task|tasks} instead of {replicas}", count=count, replicas=definition.replicas)
+    return said(
+        "has {containers} {containers|container|containers} instead of {replicas}",
+        containers=count,
+        replicas=definition.replicas,
+    )
 
 
 def _missing(definition: ServiceDefinition, count: int, *, on_swarm: bool) -> str:
     if count == 0:
         return said("has no task") if on_swarm else said("has no container")
     if on_swarm:
-        return said("has {count} of {replicas} tasks", count=count, replicas=definition.replicas)
-    return said("has {count} of {replicas} containers", count=count, replicas=definition.replicas)
+        return said("has {count} of {replicas} {replicas|task|tasks}", count=count, replicas=definition.replicas)
+    return said("has {count} of {replicas} {replicas|container|containers}", count=count, replicas=definition.replicas)
 
 
 def _exit_text(exit_code: int | None, note: str, *, starved: bool) -> str:

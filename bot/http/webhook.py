@@ -107,7 +107,7 @@ def _left_out(webhook: Webhook) -> AlertReport:
         fingerprint=f"{webhook.source.value}:truncated:{_digest({'group': webhook.group_key})}",
         source=webhook.source,
         severity=Severity.WARNING,
-        title=said("{count} more alerts were left out of a delivery", count=count),
+        title=said("{count} more {count|alert was|alerts were} left out of a delivery", count=count),
         summary=said("Look at the alerts where they come from, or raise `max_alerts` of the webhook there."),
         firing=count > 0,
     )

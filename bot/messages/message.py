@@ -17,6 +17,8 @@ Field = str | int | float
 # What has one obvious text; anything else would show people how it is programmed.
 Sayable = Field | PurePath | Exception | None
 FIELD = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+# A word by the count in a field: `{count} {count|service|services}`. English alone needs it.
+COUNTED = re.compile(r"\{([a-z_][a-z0-9_]*)\|([^{|}]*)\|([^{|}]*)\}")
 _NONE: Mapping[str, Field] = MappingProxyType({})
 
 
@@ -67,11 +69,18 @@ def hide_in(text: str, redact: Callable[[str], str]) -> str:
     return text.hidden(redact) if isinstance(text, Message) else redact(text)
 
 
-def filled(template: str, fields: Mapping[str, Field]) -> str:
+def filled(template: str, fields: Mapping[str, object]) -> str:
     """Fill fields into a template in one pass, so that braces in a field are text; an unknown field stays."""
     if not fields:
         return template
-    return FIELD.sub(lambda found: str(fields.get(found[1], found[0])), template)
+    return FIELD.sub(lambda found: str(fields.get(found[1], found[0])), worded(template, fields))
+
+
+def worded(template: str, fields: Mapping[str, object]) -> str:
+    """Put the words of a template into the singular or the plural, by the counts in its fields."""
+    if "|" not in template:
+        return template
+    return COUNTED.sub(lambda found: found[2 if str(fields.get(found[1])) == "1" else 3], template)
 
 
 def said(template: str, /, **fields: Sayable) -> Message:
@@ -190,6 +199,7 @@ def _message(form: Mapping[str, Any], longest: int, depth: int) -> Message | Non
             return None
         fields[name] = value
     # A field may stand in a key many times, and that one in another many times: counted before it is filled in.
-    places = [name for name in FIELD.findall(key) if name in fields]
-    length = len(key) + sum(len(str(fields[name])) - len(name) - 2 for name in places)
+    words = worded(key, fields)
+    places = [name for name in FIELD.findall(words) if name in fields]
+    length = len(words) + sum(len(str(fields[name])) - len(name) - 2 for name in places)
     return Message(key, fields) if length <= longest else None

@@ -230,7 +230,8 @@ def still_open(reason: str, left: int) -> str:
     if not left:
         return reason
     return said(
-        "{reason}; {left} connections to the old ones were still open when these were stopped",
+        "{reason}; {left} {left|connection|connections} to the old ones {left|was|were} still open "
+        "when these were stopped",
         reason=reason,
         left=left,
     )

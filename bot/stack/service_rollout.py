@@ -314,7 +314,7 @@ class ServiceRollout:
 
     def _progress(self) -> str:
         new = sum(self.wanted.fits(one) for one in self._there)
-        return said("{done} of {count} replicas", done=new, count=self.wanted.definition.replicas)
+        return said("{done} of {count} {count|replica|replicas}", done=new, count=self.wanted.definition.replicas)
 
     async def _failure(self, step: Step) -> ServiceFailedError | RolloutPausedError:
         """Return what is raised where too many replicas failed."""
@@ -342,7 +342,7 @@ def paused_error(service: str, record: RolloutRecord, cause: RoasError) -> Rollo
     """Return the error by which a rollout pauses."""
     return RolloutPausedError(
         said(
-            "The rollout of {service} paused: {failed} of {slots} new replicas failed. {reason}",
+            "The rollout of {service} paused: {failed} of {slots} new {slots|replica|replicas} failed. {reason}",
             service=service,
             failed=len(record.failed),
             slots=record.slots,
@@ -360,7 +360,7 @@ def warn_of_tolerated(definition: ServiceDefinition, record: RolloutRecord, log:
         return
     log.warn(
         said(
-            "{count} of {replicas} new replicas of {service} failed; {why}.",
+            "{count} of {replicas} new {replicas|replica|replicas} of {service} failed; {why}.",
             count=len(record.tolerated),
             replicas=definition.replicas,
             service=definition.name,

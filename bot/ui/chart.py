@@ -217,7 +217,7 @@ def _peak(service: ServiceSeries, quantity: Quantity) -> float:
 
 def _description(series: Sequence[ServiceSeries]) -> str:
     """Describe the picture as text."""
-    parts = [_("Chart of the last hour: {count} services.", count=len(series))]
+    parts = [_("Chart of the last hour: {count} {count|service|services}.", count=len(series))]
     troubled = [service for service in worst_first(series) if any(p.verdict in TROUBLE for p in service.points)]
     if troubled:
         named = ", ".join(f"{service.service} ({word(_worst(service))})" for service in troubled[:NAMED])

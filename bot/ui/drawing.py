@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import discord
 
-from roas.messages.message import FIELD, Field, Message, filled
+from roas.messages.message import FIELD, Field, Message, filled, worded
 from roas.models.deployment import Deployment, Outcome, PhaseStatus, ServiceStep
 from roas.models.health import Verdict
 from roas.models.plan import ServiceAction
@@ -65,7 +65,7 @@ def marked_up(text: str, limit: int = DESCRIPTION) -> str:
 def _marked_up(text: Field) -> str:
     if not isinstance(text, Message):
         return plain(str(text))
-    spans = template_of(text.key).split("`")
+    spans = worded(template_of(text.key), text.fields).split("`")
     if len(spans) % 2 == 0:  # one of them has no end
         return plain(translate(text))
     parts = []

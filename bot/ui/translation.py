@@ -95,8 +95,7 @@ def language() -> str:
 
 def _(text: str, **values: object) -> str:
     """Return a text in the reader's language with its `{placeholders}` filled in."""
-    translated = _catalogue().gettext(text)
-    return translated.format(**values) if values else translated
+    return filled(_catalogue().gettext(text), values)
 
 
 def word(member: StrEnum) -> str:

@@ -100,7 +100,7 @@ async def test_past_journal_refusals_reported_once(scene: Scene) -> None:
     for _ in range(2):
         assert await scene.round() == [(maintenance.REFUSED, AlertState.RESOLVED)]
     (alert,) = await scene.state.alerts.all()
-    assert "1 writes failed: The journal cannot be used: disk is full" in alert.summary
+    assert "1 write failed: The journal cannot be used: disk is full" in alert.summary
 
 
 async def test_resolved_alerts_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

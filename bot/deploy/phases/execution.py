@@ -142,7 +142,7 @@ class Execution:
         known = context.deployment.services
         changed = sum(progress.changed for progress in known)
         names = {one.name for one in release.services} | {one.service for one in known}  # those, too, that are removed
-        return said("{changed} of {services} services changed", changed=changed, services=len(names))
+        return said("{changed} of {services} {services|service|services} changed", changed=changed, services=len(names))
 
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
         manager = context.components.manager

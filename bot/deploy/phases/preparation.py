@@ -34,7 +34,9 @@ class Preparation:
         if release.number == context.deployment.from_release:
             return said("{release} stays the release: nothing of it changes", release=release.label)
         return said(
-            "release {release} is made of {services} services", release=release.label, services=len(release.services)
+            "release {release} is made of {services} {services|service|services}",
+            release=release.label,
+            services=len(release.services),
         )
 
 

@@ -39,11 +39,10 @@ class Validation:
             context.warn(_warning(result))
         if not report.passed:
             raise _failure(report.failures)
-        return said(
-            "{passed} of {results} checks passed",
-            passed=sum(result.passed for result in report.results),
-            results=len(report.results),
-        )
+        count = sum(result.passed for result in report.results)
+        passed = said("{count} {count|check|checks} passed", count=count)
+        warnings = ", ".join(sorted({result.check for result in report.warnings}))
+        return said("{passed}; warnings: {checks}", passed=passed, checks=warnings) if warnings else passed
 
     async def _validate(self, context: DeploymentContext) -> ValidationReport:
         components, request = context.components, context.deployment.request
@@ -77,5 +76,6 @@ def _failure(failures: tuple[CheckResult, ...]) -> ValidationFailedError:
     lines = [said("- {check}: {message}", check=one.check, message=one.message) for one in failures]
     hints = [said("{check}: {remedy}", check=one.check, remedy=one.remedy) for one in failures if one.remedy]
     return ValidationFailedError(
-        joined("\n", (said("{failures} checks failed:", failures=len(failures)), *lines)), hint=joined("\n", hints)
+        joined("\n", (said("{failures} {failures|check|checks} failed:", failures=len(failures)), *lines)),
+        hint=joined("\n", hints),
     )

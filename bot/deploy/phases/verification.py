@@ -341,7 +341,11 @@ async def _require_as_written(
         own = [one for one in there if one.service == name]
         if times := max((one.surplus_runs for one in own), default=0):
             context.warn(
-                said("{service} has ended well, and Swarm ran it {times} times more.", service=name, times=times)
+                said(
+                    "{service} has ended well, and Swarm ran it {times} more {times|time|times}.",
+                    service=name,
+                    times=times,
+                )
             )
         if name in changed and (left_on := {node for one in own for node in one.left_on}):
             context.warn(
@@ -406,7 +410,11 @@ def summary_of(
         or not definitions[name].replicas
         or (containers and all(c.health is HealthStatus.HEALTHY for c in containers))
     }
-    text = said("{healthy} of {changed} changed services are healthy", healthy=len(healthy), changed=len(judged))
+    text = said(
+        "{healthy} of {changed} changed {changed|service is|services are} healthy",
+        healthy=len(healthy),
+        changed=len(judged),
+    )
     unverified = ", ".join(sorted(set(judged) - healthy - checked))
     if not unverified:
         return text

@@ -67,7 +67,9 @@ def judge_readiness(
         return ServiceReadiness(
             Readiness.WAITING,
             said(
-                "{containers} of {replicas} containers exist", containers=len(containers), replicas=definition.replicas
+                "{containers} of {replicas} {replicas|container exists|containers exist}",
+                containers=len(containers),
+                replicas=definition.replicas,
             ),
         )
     verdicts = [
@@ -142,7 +144,7 @@ def _restarted(container: ContainerSnapshot) -> str:
     times = container.restart_count
     if container.oom_killed:
         return said("it ran out of memory (OOM-killed), and was restarted")
-    return said("it restarted once") if times == 1 else said("it restarted {times} times", times=times)
+    return said("it restarted once") if times == 1 else said("it restarted {times} {times|time|times}", times=times)
 
 
 def _exit_text(container: ContainerSnapshot) -> str:

@@ -63,8 +63,8 @@ async def find_problems(runtime: HAProxyRuntime, proxy: ServiceProxy, servers: i
     there = Counter(one.backend for one in seen)
     found += [
         said(
-            "The backend {backend} of {proxy} has {there} servers, and a deployment needs {servers}: raise the number "
-            "of its `server-template`.",
+            "The backend {backend} of {proxy} has {there} {there|server|servers}, and a deployment needs {servers}: "
+            "raise the number of its `server-template`.",
             backend=backend,
             proxy=proxy.service,
             there=there[backend],
@@ -132,8 +132,8 @@ class HAProxyService:
             if len(free) < new:
                 return ProxyError(
                     said(
-                        "The backend {backend} of {proxy} has {free} free servers for {new} new containers of "
-                        "{service}.",
+                        "The backend {backend} of {proxy} has {free} free {free|server|servers} "
+                        "for {new} new {new|container|containers} of {service}.",
                         backend=backend,
                         proxy=self._proxy.service,
                         free=len(free),
@@ -237,7 +237,13 @@ class HAProxyService:
                 break
             if left not in {0, reported}:
                 reported = left
-                await report(said("{left} connections at {proxy} end first", left=left, proxy=self._proxy.service))
+                await report(
+                    said(
+                        "{left} {left|connection|connections} at {proxy} {left|ends|end} first",
+                        left=left,
+                        proxy=self._proxy.service,
+                    )
+                )
             await pause(LOOK_SECONDS if quiet < QUIET_LOOKS else WATCH_SECONDS)
         return left
 

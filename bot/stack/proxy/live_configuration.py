@@ -81,8 +81,8 @@ class LiveConfiguration:
                 if backend in there and there[backend] < (needed := servers_needed(definition)):
                     raise ComposeFileError(
                         said(
-                            "The backend {backend} of {proxy} has {there} servers, and a deployment needs {servers}: "
-                            "raise the number of its `server-template`.",
+                            "The backend {backend} of {proxy} has {there} {there|server|servers}, and a deployment "
+                            "needs {servers}: raise the number of its `server-template`.",
                             backend=backend,
                             proxy=name,
                             there=there[backend],

@@ -266,7 +266,7 @@ class BuildContext:
         named = ", ".join(f"{name} ({_readable(size)})" for name, size in largest)
         raise ComposeFileError(
             said(
-                "The build context {root} is too large ({size}, {entries} files). Largest: {named}.",
+                "The build context {root} is too large ({size}, {entries} {entries|file|files}). Largest: {named}.",
                 root=self.root,
                 size=_readable(size),
                 entries=len(entries),

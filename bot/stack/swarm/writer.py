@@ -268,7 +268,9 @@ def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:
     if 2 * reached <= len(managers):
         raise NoQuorumError(
             said(
-                "Of {managers} managers of the Swarm {reached} can be reached.", managers=len(managers), reached=reached
+                "{reached} of {managers} {managers|manager|managers} of the Swarm can be reached.",
+                managers=len(managers),
+                reached=reached,
             ),
             hint=QUORUM_HINT,
         )

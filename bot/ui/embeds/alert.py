@@ -73,7 +73,11 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, cle
     parts = [f"{SEVERITIES[severity][0]} {counts[severity]} {word(severity)}" for severity in order if counts[severity]]
     resolved = len(alerts) - len(still_open)
     parts += [f"✅ {resolved} {word(AlertState.RESOLVED)}"] if resolved else []
-    title = _("{count} alerts at once", count=len(alerts)) if len(alerts) > 1 else _title(clean(alerts[0]), 200)
+    title = (
+        _("{count} {count|alert|alerts} at once", count=len(alerts))
+        if len(alerts) > 1
+        else _title(clean(alerts[0]), 200)
+    )
     embed = discord.Embed(title=f"{icon} {title}", description=" · ".join(parts), colour=colour)
     listing = _listing(alerts, FIELD_VALUE, clean)
     add_field(embed, _("Most severe") if len(alerts) > LISTED else _("Alerts"), listing)
@@ -111,7 +115,7 @@ def draw_shared_ping(
     name: str, alerts: Sequence[Alert], role: int | None = None, clean: Clean = _as_it_is, *, for_help: bool
 ) -> Drawing:
     """Draw one ping for many alerts: the worst of them by name, these cleaned, and how many there are besides."""
-    title = _title(clean(alerts[0]), 180) if len(alerts) == 1 else _("{count} alerts", count=len(alerts))
+    title = _title(clean(alerts[0]), 180) if len(alerts) == 1 else _("{count} {count|alert|alerts}", count=len(alerts))
     text = _("Operator needed: {title}", title=title) if for_help else _urgent(alerts, title)
     icon = "🆘" if for_help else SEVERITIES[_worst_first(alerts)[0].severity][0]
     embed = discord.Embed(title=f"{icon} {text}", description=_listing(alerts, 2000, clean), colour=BAD)
@@ -169,7 +173,7 @@ def _state(alert: Alert) -> str:
     if alert.resolved_at is not None:
         parts.append(_("resolved {when}", when=since(alert.resolved_at)))
     if alert.count > 1:
-        parts.append(_("reported {count} times", count=alert.count))
+        parts.append(_("reported {count} {count|time|times}", count=alert.count))
     parts.append(_("source: {source}", source=word(alert.source)))
     return " · ".join(parts)
 

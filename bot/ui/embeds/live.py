@@ -228,7 +228,7 @@ def _progress(phase: PhaseName, services: Sequence[ServiceProgress]) -> list[str
     """Count the services that a phase is through with, where it goes from one to the next."""
     part = [progress for progress in services if _is_part(phase, progress)]
     done = sum(progress.step in _DONE[phase] for progress in part)
-    return [_("{done} of {count} services", done=done, count=len(part))] if part else []
+    return [_("{done} of {count} {count|service|services}", done=done, count=len(part))] if part else []
 
 
 def _is_part(phase: PhaseName, progress: ServiceProgress) -> bool:

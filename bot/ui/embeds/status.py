@@ -137,7 +137,9 @@ def draw_status(
     shown = list(statuses[: EMBEDS - len(beside)])
     embeds = [_embed(status, trouble.get(status.environment, ""), brief=len(statuses) > 1) for status in shown]
     if hidden := len(statuses) - len(shown):
-        embeds[-1].set_footer(text=_("… and {count} more environments: ask for one by its name", count=hidden))
+        embeds[-1].set_footer(
+            text=_("… and {count} more {count|environment|environments}: ask for one by its name", count=hidden)
+        )
     room = (TOTAL - sum(len(embed) for embed in [*embeds, *beside])) // max(len(embeds), 1)
     cut = [status for status, embed in zip(shown, embeds, strict=True) if not _add_services(embed, status, room)]
     attachments = (draw_service_table(cut),) if cut else ()
@@ -261,7 +263,11 @@ def _service(health: ServiceHealth, release: Release | None) -> str:
 
 def _how_many(health: ServiceHealth) -> str:
     count = len(health.containers)
-    return _("{count} tasks", count=count) if health.nodes else _("{count} containers", count=count)
+    return (
+        _("{count} {count|task|tasks}", count=count)
+        if health.nodes
+        else _("{count} {count|container|containers}", count=count)
+    )
 
 
 def _details(health: ServiceHealth, release: Release | None) -> list[str]:
@@ -278,7 +284,7 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
         _("CPU {percent} %", percent=f"{health.cpu_percent:.1f}") if health.cpu_percent is not None else "",
         size(health.memory_bytes),
         _("CPU and memory on other nodes not known") if health.unmeasured else "",
-        _("{count} restarts", count=restarts) if restarts else "",
+        _("{count} {count|restart|restarts}", count=restarts) if restarts else "",
     ]
 
 
@@ -346,7 +352,7 @@ def draw_integration(
     if is_engine_unavailable:
         title, colour = _("⚠️ Bot components: running, but a Docker engine cannot be reached"), CAREFUL
     if firing:
-        title, colour = _("⚠️ Bot components: {count} alerts", count=len(firing)), BAD
+        title, colour = _("⚠️ Bot components: {count} {count|alert|alerts}", count=len(firing)), BAD
     return discord.Embed(title=title, description="\n".join(parts), colour=colour)
 
 

@@ -116,7 +116,7 @@ async def drain_ends_at_its_own_limit(people, stack, port, monkeypatch):
     _, writer = await slow_request(port, 60)
     deployment = await people.succeed("v1")
     (text,) = (service.detail for service in deployment.services if service.service == "web")
-    assert "1 connections to the old ones were still open" in text
+    assert "1 connection to the old ones was still open" in text
     assert not admin(stack).set_aside()
     writer.close()
 

@@ -92,7 +92,7 @@ async def continue_goes_on_whatever_fails(people, stack, images):
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.SUCCEEDED
     assert any("3 of 3 new replicas of web failed" in warning for warning in deployment.warnings)
-    assert deployment.phase(PhaseName.VERIFICATION).summary == "0 of 1 changed services are healthy"
+    assert deployment.phase(PhaseName.VERIFICATION).summary == "0 of 1 changed service is healthy"
     assert [container.attrs["Image"] for container in stack.containers()] == [images["exits"]] * 3
 
 

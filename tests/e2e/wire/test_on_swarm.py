@@ -193,7 +193,7 @@ async def lost_manager_is_told(people: SandboxClient, shop: Shop, swarm: Swarm) 
     lost = node_of(swarm, shop, "web", but="node1")
     lost.stop(kill=True)
     await told(people, f"node {lost.hostname} is down")
-    await told(people, "quorum is in danger", "Of 3 managers 2 can be reached")
+    await told(people, "quorum is in danger", "2 of 3 managers can be reached")
     rest = [node for node in swarm.nodes if node is not lost]
     assert wait_until(lambda: sum(on_node(node, shop, "web") for node in rest) == 2, SEEN_SECONDS)
     lost.start()

@@ -54,13 +54,13 @@ async def test_managers(subject: Any) -> None:
     (lost,) = await results(check, subject, M1, M2, replace(M3, reachability="unreachable"))
     assert (lost.severity, lost.message) == (Severity.WARNING, "The managers do not reach node3.")
     assert [item[1] for item in said(await results(check, subject, M1, M2))][1:] == [
-        "2 managers bear no more losses than 1 do."
+        "2 managers bear no more losses than 1 does."
     ]
     (_, alone) = await results(check, subject, M1)
     assert (alone.severity, alone.passed) == (Severity.INFO, False)
     gone = replace(M2, reachability="unreachable")
     (quorum, _) = await results(check, subject, M1, gone)
-    assert (quorum.severity, quorum.message) == (Severity.CRITICAL, "Of 2 managers 1 can be reached.")
+    assert (quorum.severity, quorum.message) == (Severity.CRITICAL, "1 of 2 managers can be reached.")
 
 
 async def test_manager_that_does_not_answer(subject: Any) -> None:

@@ -84,7 +84,7 @@ class Judging(Approving):
         self.engine.left -= 1
         self.engine.lost()
         found = (
-            CheckResult("swarm_managers", Severity.CRITICAL, False, "Of 3 managers 1 can be reached."),
+            CheckResult("swarm_managers", Severity.CRITICAL, False, "1 of 3 managers can be reached."),
             CheckResult("swarm_nodes", Severity.WARNING, False, "This could not be checked."),
         )
         return ValidationReport(environment.name, found)

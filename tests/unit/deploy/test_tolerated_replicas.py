@@ -25,7 +25,7 @@ def test_service_is_not_healthy_where_all_of_its_replicas_failed() -> None:
 def test_service_without_check_is_unverified() -> None:
     definitions = {"web": service("web", has_health_check=False)}
     for judged in ([], [container(HealthStatus.NONE)]):
-        assert "0 of 1 changed services are healthy; unverified (no health check): web" in summary_of(
+        assert "0 of 1 changed service is healthy; unverified (no health check): web" in summary_of(
             definitions, {"web": judged}
         )
 

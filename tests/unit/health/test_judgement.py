@@ -50,7 +50,7 @@ def test_one_shot_healthy_after_exit_0() -> None:
 
 def test_job_that_swarm_runs_more_often_is_degraded() -> None:
     found = judge_service(ONCE, [replace(ended(0), surplus_runs=3)])
-    assert (found.verdict, found.reason) == (Verdict.DEGRADED, "has ended with code 0, and Swarm ran it 3 times more")
+    assert (found.verdict, found.reason) == (Verdict.DEGRADED, "has ended with code 0, and Swarm ran it 3 more times")
 
 
 def test_worst_replica_decides_and_is_counted() -> None:

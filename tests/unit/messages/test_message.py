@@ -10,6 +10,7 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from roas.models.health import ContainerState
 from roas.redaction import Redactor
+from roas.ui.drawing import marked_up
 from roas.ui.translation import translate, using_locale
 
 SECRET = "s3cr3t-Value/77"
@@ -135,3 +136,13 @@ def test_what_lies_deeper_than_any_message_is_left_out():
     assert hidden_forms({"problem": {"message": {"key": "{a} ended.", "fields": {"a": "web"}}}}, str) == {
         "problem": {"message": {"key": "{a} ended.", "fields": {"a": "web"}}}
     }
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 services are"), (1, "1 service is"), (2, "2 services are"), (11, "11 services are")]
+)
+def test_words_go_by_the_count(count: int, text: str) -> None:
+    found = said("{count} {count|service is|services are} up: {name}", count=count, name="{count|a|b}")
+
+    assert found == f"{text} up: {{count|a|b}}"
+    assert marked_up(found) == f"{text} up: {{count\\|a\\|b}}"

@@ -1,12 +1,13 @@
 """What the core says has a key, and keeps it: no bare texts, and no message is put into a plain one."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from roas.messages.message import FIELD
+from roas.messages.message import COUNTED, FIELD
 from tests.unit.messages.bare_texts import bare_texts
 from tests.unit.messages.swallowing import swallowed
 from tests.unit.sources import all_nodes, tree_of
@@ -144,7 +145,8 @@ def test_templates_are_literals_with_the_fields_that_are_given(trees: dict[Path,
             match call.args:
                 case [ast.Constant(value=str(template))]:
                     fields = {keyword.arg for keyword in call.keywords}
-                    if set(FIELD.findall(template)) != fields or FIELD.fullmatch(template):
+                    counts = {found[1] for found in COUNTED.finditer(template)}
+                    if set(FIELD.findall(template)) | counts != fields or FIELD.fullmatch(template):
                         wrong.append(f"{_name(path)}:{call.lineno}: {template}")
                 case _:
                     wrong.append(f"{_name(path)}:{call.lineno}: no literal")
@@ -162,3 +164,17 @@ def test_nothing_is_said_within_an_f_string(trees: dict[Path, ast.Module]) -> No
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "said"
     ]
     assert within == []
+
+
+def test_since_names_a_moment_and_no_age(trees: dict[Path, ast.Module]) -> None:
+    """Discord shows `since()` as "14 minutes ago", which nothing can have lasted since."""
+    wrong = [
+        f"{_name(path)}:{node.lineno}"
+        for path, tree in trees.items()
+        for node in all_nodes(tree)
+        if isinstance(node, ast.Call) and node.args and isinstance(template := node.args[0], ast.Constant)
+        for field in re.findall(r"since \{(\w+)\}", str(template.value))
+        for keyword in node.keywords
+        if keyword.arg == field and ast.unparse(keyword.value).startswith("since(")
+    ]
+    assert wrong == []

@@ -32,6 +32,20 @@ ENGLISH = (
     "cogs/loading.py",
     "bot/ui/chart.py",
 )
+# What is counted, in the plural.
+COUNTABLE = (
+    "alerts|attempts|bytes|changes|characters|checks|connections|containers|days|deployments|entries|environments|"
+    "errors|events|failures|files|folders|hosts|hours|images|interactions|jobs|keys|lines|managers|messages|minutes|"
+    "nodes|patterns|people|phases|points|releases|replicas|requests|restarts|rows|servers|services|settings|steps|"
+    "tasks|times|tries|variables|versions|volumes|warnings|writes"
+)
+COUNT = re.compile(rf"\{{[a-z_0-9]+\}} (?:(?!the )[a-z]+ ){{0,2}}(?:{COUNTABLE})\b|\{{plural\}}")
+# Fields that are never one, and names that no count is.
+NEVER_ONE = re.compile(
+    r"\{(?:most\w*|managers|replicas)\} (?:managers bear|replicas replaced|files|folders|patterns|characters)"
+    r"|takes |binds |sends |has unknown|of \{count\} characters|^\{count\} characters at most|sees its|The clocks of"
+    r"|is the state folder|and only one"
+)
 
 
 @pytest.fixture(params=LANGUAGES.values(), scope="module")
@@ -56,6 +70,12 @@ def test_source_texts_all_translated(translated: Catalog, entries: list[Entry]) 
     gaps = sorted({f"{entry.place}: {entry.text!r}" for entry in entries if has_none(entry)})
 
     assert gaps == [], ADVICE
+
+
+def test_counts_say_what_is_one_in_the_singular(entries: list[Entry]) -> None:
+    wrong = [entry.text for entry in entries if COUNT.search(entry.text) and not NEVER_ONE.search(entry.text)]
+
+    assert wrong == [], "Write {count} {count|service|services}."
 
 
 def test_interface_texts_all_translatable() -> None:

@@ -185,7 +185,7 @@ async def test_drain_waits_for_open_requests_and_not_for_websockets(scene: Scene
     draining = asyncio.create_task(scene.service.drain({"a"}, scene.report))
     await until(lambda: scene.said)
     assert scene.proxy.drained() == {"web1", "ws1"}
-    assert scene.said == ["1 connections at haproxy end first"]
+    assert scene.said == ["1 connection at haproxy ends first"]
     scene.server("web1").sessions = 0
     assert await draining == 0
 

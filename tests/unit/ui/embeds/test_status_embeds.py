@@ -135,7 +135,7 @@ def test_figure_red_while_alert_fires() -> None:
     embed = draw_integration(IntegrationFigures(1.2, "slow one"), frozenset({"event_latency"}))
     assert "🔴 Event latency: 1200 ms, slowest: `slow one`" in (embed.description or "")
     assert (embed.description or "").count("nothing to measure yet") == 4
-    assert str(embed.title).endswith("Bot components: 1 alerts")
+    assert str(embed.title).endswith("Bot components: 1 alert")
     assert embed.colour == BAD
 
 
