@@ -134,12 +134,14 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         return f"== {container.name}\n{content}"
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
-        """Show the plan of going back, as `/rollback` does. Raises NotPermittedError."""
+        """Show the plan of going back, of the service that broke alone. Raises NotPermittedError."""
         cog: PlanningCog | None = leading_cog(self.bot, CogName.DEPLOYMENT)
         if cog is None:
             raise InvalidRequestError(_("This bot does not deploy."))
         request = cog.request(interaction, self.environment(alert.environment), DeploymentKind.ROLLBACK)
-        await cog.show_plan(interaction, replace(request, reason=alert.id, correlation_id=alert.correlation_id))
+        services = (alert.service,) if alert.service else ()
+        request = replace(request, services=services, reason=alert.id, correlation_id=alert.correlation_id)
+        await cog.show_plan(interaction, request)
 
 
 def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:

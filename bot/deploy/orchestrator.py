@@ -114,7 +114,7 @@ class DeploymentOrchestrator:
         A deployment for which nobody was shown a plan is planned by its preparation.
         """
         is_rollback = request.kind is DeploymentKind.ROLLBACK
-        if is_rollback and request.services:  # what recovery asks for, without a plan
+        if is_rollback and request.services and request.plan_digest is None:  # what recovery asks for, without a plan
             current = await self._components.state.releases.current(environment.name)
             target, _model = await find_rollback_target(self._components, environment, request, current)
             return request, target.number

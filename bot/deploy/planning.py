@@ -113,18 +113,22 @@ def _lines(names: Iterable[str]) -> str:
 async def find_rollback_target(
     components: Components, environment: Environment, request: DeploymentRequest, current: Release | None
 ) -> tuple[Release, Mapping[str, Any]]:
-    """Return the release to go back to, which can be restored, and its model.
+    """Return the release to go back to, which can be restored, and its model; it differs in what the request names.
 
     Raises InvalidRequestError where there is none, ReleaseNotRestorableError where it is not kept or lost its images.
     """
     releases = components.state.releases
-    half_way = current is not None and await _is_partially_applied(components, environment, current)
+    named = frozenset(request.services)
+    half_way = current is not None and await _is_partially_applied(components, environment, current, named)
     if request.target_release is None:
-        target = current if half_way else await _last_that_differs(components, environment, current)
+        target = current if half_way else await _last_that_differs(components, environment, current, named)
         missing = said(
             "{environment} has no release before the current one, none that differs from it.",
             environment=environment.name,
         )
+        if named:
+            services = ", ".join(sorted(named))
+            missing = said("No earlier release has {services} otherwise than the current one.", services=services)
     else:
         target = await releases.get(environment.name, request.target_release)
         missing = said(
@@ -155,12 +159,15 @@ def is_same(target: Release, current: Release | None) -> bool:
     return current is not None and target.number == current.number
 
 
-async def _is_partially_applied(components: Components, environment: Environment, current: Release) -> bool:
+async def _is_partially_applied(
+    components: Components, environment: Environment, current: Release, named: frozenset[str]
+) -> bool:
     """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since.
 
     One that was put back, all of it, has left nothing of another release.
     """
     _, left = await components.state.deployments.left_by_failure(environment.name)
+    left = left & named if named else left
     if not left:
         return False
     wanted = await components.stacks.of(environment).wanted_services(await _model_of(components, current))
@@ -173,9 +180,12 @@ async def _is_partially_applied(components: Components, environment: Environment
 
 
 async def _last_that_differs(
-    components: Components, environment: Environment, current: Release | None
+    components: Components, environment: Environment, current: Release | None, named: frozenset[str]
 ) -> Release | None:
-    """Return the last release before the current one that succeeded, is kept, and is not the same once more."""
+    """Return the last release before the current one that succeeded, is kept, and is not the same once more.
+
+    Where services are named, these count alone, and have to be in it.
+    """
     if current is None:
         return None
     now = await _wanted(components, environment, current)
@@ -185,7 +195,11 @@ async def _last_that_differs(
         except ReleaseNotRestorableError:
             return release  # which says why
         closely = ReleaseState.ADOPTED not in {release.state, current.state}  # that one says less of its services
-        if before.keys() != now.keys() or any(_differs(one, now[name], closely) for name, one in before.items()):
+        if named:
+            both = named & before.keys() & now.keys()
+            if any(_differs(before[name], now[name], closely) for name in both):
+                return release
+        elif before.keys() != now.keys() or any(_differs(one, now[name], closely) for name, one in before.items()):
             return release
     return None
 
@@ -359,6 +373,8 @@ async def plan_rollback(
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
         for service in target.services
     }
+    if request.services and current is not None:
+        return await _plan_services_back(components, environment, request, target, current)
     await stack.releases.check(target.model_hash)
     definitions = stack.definitions(model)
     bot = await find_running_bot(components, environment)
@@ -391,6 +407,37 @@ async def plan_rollback(
         plan = plan.with_warnings(text)
     await _refuse_fixed_bot(components, environment, plan, definitions)
     await refuse_moved_state(components, environment, model)
+    return PlannedDeployment(plan, current, inputs, target=target)
+
+
+async def _plan_services_back(
+    components: Components, environment: Environment, request: DeploymentRequest, earlier: Release, current: Release
+) -> PlannedDeployment:
+    """Plan the release that runs with one service as an earlier one has it: all else stays."""
+    stack, (service,) = components.stacks.of(environment), request.services
+    draft = await stack.releases.draft_with(current, service, earlier)
+    model = await stack.load_model(draft.model_hash)
+    definitions = stack.definitions(model)
+    inputs = await stack.releases.hash_inputs(model)
+    scope = Scope(named=frozenset({service}), moved=brought_services(current), goes_back=True)
+    containers = await expected_containers(components, environment)
+    comparison = await compare(components, environment, current, model, model, scope, containers)
+    subject = PlanSubject(
+        environment=environment.name,
+        inputs=inputs,
+        model=model,
+        version=draft.version,
+        definitions=definitions,
+        wanted={
+            one.name: WantedImage(one.image.reference, one.image.image_id, one.image.digest) for one in draft.services
+        },
+        to_release=earlier.number,
+        goes_back=True,
+    )
+    plan = make_plan(comparison, subject)
+    plan = plan.with_warnings(*await warn_of_unready(components, environment, plan, definitions))
+    await _refuse_fixed_bot(components, environment, plan, definitions)
+    target = replace(earlier, model_hash=draft.model_hash)
     return PlannedDeployment(plan, current, inputs, target=target)
 
 

@@ -96,6 +96,9 @@ def headline(deployment: Deployment) -> str:
     values = {"environment": request.environment, "version": one_line(request.version or "", 64)}
     if request.kind is DeploymentKind.ROLLBACK:
         target = request.target_release if request.target_release is not None else deployment.to_release
+        if request.services and target is not None:
+            values["services"] = one_line(", ".join(request.services), 200)
+            return _("Roll back {services} of {environment} to {release}", release=release(target), **values)
         if target is None:
             return _("Roll back {environment}", **values)
         return _("Roll back {environment} to {release}", release=release(target), **values)

@@ -172,9 +172,9 @@ async def _prepare_rollback(context: DeploymentContext) -> Release:
         raise ReleaseNotRestorableError(
             said("There is no release r{number}.", number=number), hint=said("See `history` for those there are.")
         )
-    if deployment.request.services:
-        return await _with_earlier_services(context, target)
     of_plan = await planned(context)
+    if deployment.request.services:
+        return await _with_earlier_services(context, target, of_plan)
     if of_plan is None or of_plan.target is None or deployment.touched:  # begun by the release before
         return target
     if deployment.draft is None:
@@ -187,8 +187,13 @@ async def _prepare_rollback(context: DeploymentContext) -> Release:
     return target
 
 
-async def _with_earlier_services(context: DeploymentContext, earlier: Release) -> Release:
-    """Make a release of the current one with some services as an earlier one has them, once: all else stays."""
+async def _with_earlier_services(
+    context: DeploymentContext, earlier: Release, of_plan: PlannedDeployment | None
+) -> Release:
+    """Make a release of the current one with a service as an earlier one has it, once: all else stays.
+
+    Recovery asks without a plan, and nobody has to approve it.
+    """
     components, deployment = context.components, context.deployment
     if earlier.deployment_id == deployment.id:  # by an earlier attempt
         return earlier
@@ -199,6 +204,13 @@ async def _with_earlier_services(context: DeploymentContext, earlier: Release) -
         )
     (service,) = deployment.request.services
     draft = await context.stack.releases.draft_with(current, service, earlier)
+    await components.manager.releases.require_images(context.stack, earlier, {service}, context.report)
+    of_release = None if of_plan is None else await make_draft(context, of_plan, draft.model_hash)
+    for warning in () if of_plan is None else of_plan.plan.warnings:
+        context.warn(warning)
+    if draft.model_hash == current.model_hash:
+        await context.update(to_release=current.number, applied_model=draft.model_hash, draft=of_release)
+        return current
     release = await components.manager.releases.create_release(
         draft,
         context.stack,
@@ -207,6 +219,6 @@ async def _with_earlier_services(context: DeploymentContext, earlier: Release) -
         deployment_id=deployment.id,
         correlation_id=deployment.correlation_id,
     )
-    await context.update(to_release=release.number, applied_model=release.model_hash)
+    await context.update(to_release=release.number, applied_model=release.model_hash, draft=of_release)
     context.publish(ReleaseCreated(release=release.number, **context.origin))
     return release

@@ -272,6 +272,27 @@ async def test_one_service_goes_back_alone(orchestrator, engine, state):
     assert [one.image.reference for one in current.services] == ["store:v2", "web:v1"]
 
 
+async def test_plan_of_one_service_goes_back_to_where_it_differs(orchestrator, engine, state):
+    """As the button of an alert asks for it: what is confirmed is of that service alone."""
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    await orchestrator.run(replace(deploy("v3"), services=("store",)))
+    plan = await orchestrator.plan(replace(rollback(), services=("web",)))
+    assert (plan.to_release, [one.service for one in plan.changed]) == (1, ["web"])
+    confirmed = replace(rollback(), services=("web",), target_release=1, plan_digest=plan.digest)
+    deployment = await orchestrator.run(confirmed)
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert engine.versions() == {"store": "store:v3", "web": "web:v1"}
+    assert (await state.releases.current("dev")).number == 4
+
+
+async def test_service_that_never_differed_does_not_go_back(orchestrator):
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(replace(deploy("v2"), services=("store",)))
+    with pytest.raises(InvalidRequestError, match="No earlier release has web otherwise than the current one"):
+        await orchestrator.plan(replace(rollback(), services=("web",)))
+
+
 async def test_one_service_that_does_not_get_well_fails(orchestrator, engine, state):
     await orchestrator.run(deploy("v1"))
     await orchestrator.run(deploy("v2"))
