@@ -101,7 +101,7 @@ async def ports(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     if not wanted:
         return []
     if subject.environment.on_swarm:  # of whose nodes this machine is one, if any
-        text = said("{wanted} published port(s) are not held by other services.", wanted=len(wanted))
+        text = said("{wanted} published {wanted|port is|ports are} not held by other services.", wanted=len(wanted))
         return obstacles(stack, ObstacleKind.PORT) or [passed(text)]
     problems = await _port_problems(subject, wanted)
     # What restarts again and again holds a port for a moment, and may be in no list at the next one.
@@ -109,7 +109,9 @@ async def ports(subject: Subject, stack: ResolvedStack) -> list[Finding]:
         problems = problems and await _port_problems(subject, wanted)
     seen = "" if subject.engine.shares_host() else said(" by containers; other processes cannot be seen from here")
     return problems or [
-        passed(said("{wanted} host port(s) are not held by others{seen}.", wanted=len(wanted), seen=seen))
+        passed(
+            said("{wanted} host {wanted|port is|ports are} not held by others{seen}.", wanted=len(wanted), seen=seen)
+        )
     ]
 
 

@@ -39,7 +39,7 @@ COUNTABLE = (
     "nodes|patterns|people|phases|points|releases|replicas|requests|restarts|rows|servers|services|settings|steps|"
     "tasks|times|tries|variables|versions|volumes|warnings|writes"
 )
-COUNT = re.compile(rf"\{{[a-z_0-9]+\}} (?:(?!the )[a-z]+ ){{0,2}}(?:{COUNTABLE})\b|\{{plural\}}")
+COUNT = re.compile(rf"\{{[a-z_0-9]+\}} (?:(?!the )[a-z]+ ){{0,2}}(?:{COUNTABLE})\b|\{{plural\}}|\w\(s\)(?!:)")
 # Fields that are never one, and names that no count is.
 NEVER_ONE = re.compile(
     r"\{(?:most\w*|managers|replicas)\} (?:managers bear|replicas replaced|files|folders|patterns|characters)"
