@@ -1,6 +1,7 @@
-"""Count what is asked of Compose, the engine and the journal: no load of a machine changes that."""
+"""Count what is asked of Compose, the engine and the journal: a loaded machine adds what is asked at intervals."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +23,19 @@ class Counts:
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.order: list[str] = []
+        self._since = time.monotonic()
+
+    @property
+    def seconds(self) -> int:
+        """Return how long it has been counted: polls and beats come with time, of which a loaded machine takes more."""
+        return int(time.monotonic() - self._since)
 
     @contextmanager
     def of_one(self) -> Iterator[Counter[str]]:
         """Count within the block only."""
         self.asked.clear()
         self.order.clear()
+        self._since = time.monotonic()
         yield self.asked
 
     def note(self, what: str) -> None:

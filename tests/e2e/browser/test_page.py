@@ -18,7 +18,7 @@ BLANK_AFTER = """one => {
   });
   return next.left - own.right;
 }"""
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 
 async def test_page_before_and_with_a_bot(visitor, sandbox, start_bot, shop, image_ids):

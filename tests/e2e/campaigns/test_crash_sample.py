@@ -8,8 +8,6 @@ from tools.campaigns.crash.playing import Played, Verdict, clean_run, play
 from tools.campaigns.crash.points import Point, Role, Victim
 from tools.campaigns.crash.rounds import Kind, Round, Script, random_rounds
 
-pytestmark = pytest.mark.timeout(300)
-
 SEED = 2
 CARRIED_ON = Point(Role.SUCCESSOR, "execution: phase in_progress", "after")
 # One that no other test plays: both die once the new bot leads.

@@ -16,7 +16,7 @@ from testbed.cache import cache_folder
 ROOT = Path(__file__).parents[3]
 # What the demo may inherit; the rest is what building the bot's image needs to reach a package index from here.
 KEPT = ("PATH", "DOCKER_CONFIG", "DISCORD_OPENAPI", "PIP_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(480)]
 
 
 @pytest.fixture

@@ -16,8 +16,6 @@ from testbed.stack_images import redis_image
 from tests.e2e.handover.conftest import CONNECT_SECONDS, clear_away, rows
 from tests.integration.sandbox.channel import ask, outcome, start
 
-pytestmark = pytest.mark.timeout(300)
-
 CAUGHT_UP_SECONDS = 20.0
 IDS = "local r={} for _,e in ipairs(redis.call('XRANGE',KEYS[1],'-','+')) do r[#r+1]=e[1] end return r"
 

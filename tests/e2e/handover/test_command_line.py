@@ -20,8 +20,6 @@ from tests.e2e.handover.conftest import clear_away, other_version, rows
 from tests.e2e.handover.test_own_service import changed_file
 from tests.integration.sandbox.channel import ask, outcome
 
-pytestmark = pytest.mark.timeout(300)
-
 END_SECONDS = 150.0
 PASSED_ON = "SELECT id FROM changes WHERE document LIKE '%taking over%' AND instance_id LIKE 'CLI-%'"
 

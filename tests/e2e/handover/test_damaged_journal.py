@@ -1,13 +1,9 @@
 """A bot whose journal is damaged says so and is not healthy; a person brings the journal back from its own copy."""
 
-import pytest
-
 from testbed.container_processes import until
 from testbed.home_stack import BOT_SERVICE, Home
 from tests.e2e.handover.conftest import rows
 from tests.unit.state.test_backups import lose_half
-
-pytestmark = pytest.mark.timeout(300)
 
 SECONDS = 60.0
 

@@ -3,13 +3,9 @@
 import asyncio
 import signal
 
-import pytest
-
 from testbed.container_processes import hit, successor, until
 from tests.e2e.handover.conftest import other_version, rows, started
 from tests.integration.sandbox.channel import ask, outcome, start
-
-pytestmark = pytest.mark.timeout(300)
 
 END_SECONDS = 150.0
 

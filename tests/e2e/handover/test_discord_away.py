@@ -7,14 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
 from testbed.container_processes import until
 from testbed.home_stack import Home
 from tests.e2e.handover.conftest import CONNECT_SECONDS, other_version, rows
 from tests.integration.sandbox.channel import ask, outcome
-
-pytestmark = pytest.mark.timeout(300)
 
 END_SECONDS = 150.0
 VALIDATED = (

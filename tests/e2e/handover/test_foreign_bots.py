@@ -11,13 +11,14 @@ import pytest
 from docker.errors import APIError
 
 from roas.alerts.bot_alerts import DUPLICATE_TOKEN, SHARED_FOLDER
+from roas.deploy.stale_instances import PATIENCE_SECONDS
 from roas.models.ownership import STATE_SHARED
 from testbed.container_processes import ACTIVE, until
 from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
 from tests.e2e.handover.conftest import other_version
 from tests.integration.sandbox.channel import ask
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(480)
 
 START_SECONDS = 60.0
 LEADS = ACTIVE.encode()
@@ -81,7 +82,7 @@ async def test_bot_with_another_state_dir_is_left_alone(home, people):
     other = second_bot(home, {"com.docker.compose.config-hash": "by-hand"}, STATE_DIR=str(elsewhere))
     before = seen(home)
     assert set(before) == {own.id, other.id}
-    await told(people, "is not on this bot's journal", old, START_SECONDS)
+    await told(people, "is not on this bot's journal", old, PATIENCE_SECONDS + START_SECONDS)
     other.exec_run(["roas", "restore", "--new"])  # the engine may have releases of the first one's journal
     await until(lambda: ACTIVE in other.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
     await until(lambda: "left alone" in other.logs().decode() or None, "it did not look", seconds=START_SECONDS)
@@ -178,7 +179,7 @@ async def leaves_the_journal_to_the_next(home, people) -> None:
     await until(lambda: second.exec_run(journal).exit_code == 0 or None, "no journal", seconds=START_SECONDS)
     second.exec_run(["roas", "restore", "--new"])  # the engine may have releases of the journal that is away
     await until(lambda: ACTIVE in second.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
-    await told(people, "is not on this bot's journal", old, START_SECONDS)
+    await told(people, "is not on this bot's journal", old, PATIENCE_SECONDS + START_SECONDS)
     assert seen(home)[first.id] == before[first.id]
     new = [message.text for message in await people.messages() if message.id not in old]
     assert not [text for text in new if STOPPED in text and first.name in text], "it was said before, and once"

@@ -10,8 +10,6 @@ from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
 from tests.e2e.handover.conftest import rows
 from tests.integration.sandbox.channel import ANSWER_SECONDS, ask
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @contextmanager
 def changed_file(home, how: str, mode: str = "") -> Iterator[None]:

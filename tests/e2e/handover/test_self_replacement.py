@@ -5,8 +5,6 @@ import pytest
 from sandbox.poller import polling
 from tests.integration.sandbox.channel import ask, live, outcome, start
 
-pytestmark = pytest.mark.timeout(300)
-
 EVERY_SECONDS = 0.2
 
 

@@ -16,8 +16,6 @@ from testbed.waiting import wait_until
 from tests.e2e.handover.conftest import clear_away, started
 from tests.integration.sandbox.channel import ask
 
-pytestmark = pytest.mark.timeout(300)
-
 BOT_USER = 10001
 LOG_SECONDS = 30.0
 END_SECONDS = 150.0

@@ -13,7 +13,7 @@ from testbed.waiting import wait_until
 from tests.e2e.handover.conftest import clear_away, other_version
 from tests.integration.sandbox.channel import outcome, start
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.long
 
 # A commit of the journal writes some 20 kB: it takes a tenth of a second then, and a copy of it some seconds.
 BYTES_A_SECOND = 200_000

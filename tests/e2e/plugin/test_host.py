@@ -10,7 +10,7 @@ from testbed.stopping import stop_process
 from tests.e2e.plugin.conftest import Hosts
 from tests.unit.ui.story import until
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.wire
 
 READY, REMINDER = "At your service", "Drink some water"
 TURN_SECONDS = 5.0

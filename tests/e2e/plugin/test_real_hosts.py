@@ -22,7 +22,7 @@ from tests.integration.packaging.environments import KINDS, CleanEnvironment, Ki
 from tests.integration.packaging.fixtures import EnvironmentOf, environment_of  # noqa: F401 - pytest finds the fixture by its name
 from tests.unit.ui.story import until
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.wire
 
 ORDER_SECONDS = 30.0
 MANY_RELOADS = 5

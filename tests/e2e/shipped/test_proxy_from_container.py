@@ -23,7 +23,6 @@ RECIPES_CHECK = "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/he
 REQUEST = r"b'GET /health HTTP/1.0\\r\\n\\r\\n'"
 CONNECT = "import socket; c = socket.create_connection(('127.0.0.1', 8080))"
 CHECK = f"{CONNECT}; c.send({REQUEST}); assert b' 200 ' in c.recv(99)"
-pytestmark = pytest.mark.timeout(300)
 
 
 class Shop:

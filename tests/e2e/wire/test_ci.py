@@ -20,7 +20,7 @@ from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import outcome
 from tests.unit.candidates.issuer import AUDIENCE, Issuer
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 TOKEN, HASH = new_token()
 GUIDE = ROOT / "docs" / "how-to" / "connect-ci.md"

@@ -11,7 +11,7 @@ from tests.e2e.wire.bot_process import ROOT
 from tests.e2e.wire.shop import STAYS
 from tests.integration.sandbox.channel import ask, live, outcome, start
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 
 async def roas(settings: dict[str, str], *arguments: str, module: str = "roas") -> tuple[int, str]:

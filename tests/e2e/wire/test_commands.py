@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.wire.shop import SOON_JUDGED, STAYS
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, ask, button, confirm, live, outcome, press, start
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.wire
 # Three words in a row are a sentence that nobody translated; names and commands have fewer, or marks.
 ENGLISH = re.compile(r"[A-Za-z']{2,} [a-z']{2,} [a-z']{2,}")
 

@@ -8,7 +8,7 @@ from roas.alerts.bot_alerts import DUPLICATE_TOKEN
 from sandbox.client import SandboxClient
 from tests.e2e.wire.bot_process import BotProcess
 
-pytestmark = [pytest.mark.wire, pytest.mark.long, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.wire, pytest.mark.long]
 
 DEADLINE_SECONDS = 90.0
 

@@ -26,7 +26,7 @@ from tests.integration.sandbox.channel import (
 )
 from tests.unit.ui.samples import NOON, a_deployment
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 
 async def killed(bot: BotProcess, people, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -16,7 +16,7 @@ from tests.e2e.wire.shop import STAYS
 from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import ask, outcome, start
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 STOPPED = "has stopped acting"
 

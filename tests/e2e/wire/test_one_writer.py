@@ -14,7 +14,7 @@ from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
 from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import outcome, start
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.wire
 
 STOPPING = "tests.e2e.wire.stopping_bot"
 WAKES_SECONDS = 90.0

@@ -14,7 +14,7 @@ from tests.e2e.wire.shop import SERVICE_LABEL, Shop
 from tests.integration.sandbox.channel import live, outcome, start
 from tests.unit.ui.story import until
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 ROOTS = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))
 TOLD = "Out of processes or threads"

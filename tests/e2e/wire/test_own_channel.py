@@ -9,7 +9,7 @@ from tests.e2e.wire.test_alerts import kill
 from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import ask, button, confirm, press, start
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 OWN = "dev-ops"
 OUTCOME_SECONDS = 150.0

@@ -19,7 +19,7 @@ from tests.e2e.wire.test_alerts import delivery, shown
 from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import ANSWER_SECONDS, ask, outcome, start
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 WEBHOOK = "webhook-token-of-the-tests-77"
 LETTERS, HEX, DIGITS = "aB3dE6gH9jK2mN5pQ8rS" * 8, "0f1e2d3c4b5a6978" * 8, "1234567890" * 3

@@ -6,7 +6,7 @@ from tests.e2e.wire.conftest import CONNECT_SECONDS
 from tests.e2e.wire.shop import SOON_JUDGED
 from tests.integration.sandbox.channel import ask, button, outcome, start
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.wire
 
 
 async def test_outcome_posted_without_file_and_reply(bot, people, shop):

@@ -26,7 +26,7 @@ from tests.integration.candidates.forge import FakeForge, fake_forge
 from tests.integration.sandbox.channel import ask as channel_ask
 from tests.integration.sandbox.channel import button, press
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.wire
 
 TOKEN, HASH = new_token()
 SECRET = secrets.token_hex(16)

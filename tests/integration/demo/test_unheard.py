@@ -17,7 +17,7 @@ from tests.integration.sandbox.conftest import bot, openapi, people, sandbox  # 
 from tests.integration.sandbox.small_bot import SmallBot
 from tests.unit.ui.story import until
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.wire
 
 
 async def hears_nobody(_interaction: object) -> bool:

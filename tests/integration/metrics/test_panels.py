@@ -38,8 +38,6 @@ from roas.state.manager import StateManager
 from testbed.prometheus_server import PrometheusServer
 from tests.unit.sample_events import alert
 
-pytestmark = pytest.mark.timeout(120)
-
 DORA, AUTOMATIC = Actor(ActorKind.DISCORD, "1", "dora"), Actor(ActorKind.SYSTEM, RECOVERY, "automatic recovery")
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 SUCCEEDED, ROLLED_BACK, CANCELLED = Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.CANCELLED

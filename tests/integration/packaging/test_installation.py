@@ -8,8 +8,6 @@ from roas import __version__
 from tests.integration.packaging.environments import KINDS, CleanEnvironment, marked
 from tests.integration.packaging.fixtures import EnvironmentOf, environment_of  # noqa: F401 - pytest finds the fixture by its name
 
-pytestmark = pytest.mark.timeout(300)
-
 LOOK = """
 import sys, roas, roas.cogs
 assert callable(roas.setup)

@@ -13,7 +13,7 @@ from testbed.rootfs import Rootfs
 from testbed.swarm import Swarm, client_of
 from testbed.waiting import wait_until
 
-pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 SERVE = "echo $NAME > /tmp/index.html; exec httpd -f -p 80 -h /tmp"
 # Of several addresses wget asks its own alone.

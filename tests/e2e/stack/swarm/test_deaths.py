@@ -7,7 +7,7 @@ import pytest
 
 from tools.campaigns.swarm.rounds import Played
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.engine
 
 
 def test_killed_after_writes_is_followed(deaths: list[Played]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from testbed.private_registry import PrivateRegistry
 from tests.e2e.stack.swarm.swarm_line import SwarmLine, stack
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.engine
 
 
 def test_what_swarm_cannot_do_is_refused_in_the_plan(line: SwarmLine, registry: PrivateRegistry) -> None:

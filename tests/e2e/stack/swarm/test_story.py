@@ -18,7 +18,7 @@ from testbed.waiting import wait_until
 from tests.e2e.stack.swarm.beside import Beside
 from tests.e2e.stack.swarm.swarm_line import MORE, SwarmLine, stack
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.engine
 
 WELL = {"database": "1/1", "every": "2/2", "idle": "0/0", "migrate": "0/1 (1/1 completed)", "web": "2/2"}
 

@@ -15,7 +15,7 @@ from roas.stack.swarm.service_spec import service_spec
 from roas.stack.swarm.shared import make_shared
 from roas.stack.swarm.writer import SwarmWriter
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.engine
 
 ALL: dict[str, Any] = {
     "image": "app:v1",

@@ -16,7 +16,7 @@ from testbed.sample import CHECK, sample_image
 from testbed.swarm import Swarm, SwarmNode, client_of
 from tests.integration.stack.swarm.conftest import Shop
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.engine
 
 CRASH = {"environment": {"BEHAVIOUR": "exits"}}
 
