@@ -33,6 +33,7 @@ class Ended:
 
     outcome: str
     why: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def deployments(ground: Ground) -> list[Ended]:
@@ -42,7 +43,10 @@ def deployments(ground: Ground) -> list[Ended]:
         rows = journal.execute("SELECT outcome, document FROM deployments").fetchall()
     found = [(json.loads(text), outcome) for outcome, text in rows]
     found.sort(key=lambda row: str(row[0]["created_at"]))
-    return [Ended(str(outcome), (one["problem"] or {}).get("message", "")) for one, outcome in found]
+    return [
+        Ended(str(outcome), (one["problem"] or {}).get("message", ""), tuple(one.get("warnings") or ()))
+        for one, outcome in found
+    ]
 
 
 def before(ground: Ground, version: str) -> Before:

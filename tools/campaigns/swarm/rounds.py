@@ -16,6 +16,7 @@ from tools.campaigns.swarm.worker import RESUME
 NOTICED_SECONDS = 60.0
 HONEST_SECONDS = 60.0
 QUORUM_AWAY_SECONDS = 20.0
+LEFT = "may still run there as it was before"
 TOLD = ("no quorum", "no leader", "managers of the Swarm")
 WRITE = re.compile(r"after \S+: (create|update|remove) \S+s( |$)")
 
@@ -128,6 +129,7 @@ def _last_run(ground: Ground) -> str:
 def _node(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], float]:
     """Kill the last node's engine with all its processes."""
     node, noticed = ground.swarm.nodes[-1], []
+    left: list[str] = []
 
     def watch() -> None:
         wait_until(lambda: ground.look.node_state(node) == "down", NOTICED_SECONDS)
@@ -136,6 +138,8 @@ def _node(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, 
     watching = Thread(target=watch)
 
     def kill() -> None:
+        there = ground.look.containers("/version", service="web")
+        left.extend(found.files[0] for found in there if found.node == node.hostname)
         node.stop(kill=True)
         watching.start()
 
@@ -146,6 +150,9 @@ def _node(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, 
             return *judge(ground, known), 0.0
         watching.join()
         ended, wrong = judge(ground, known)
+        # What was there as before runs again with the node: a success has to say so.
+        if ended.outcome == SUCCEEDED and known.old in left and not any(LEFT in text for text in ended.warnings):
+            wrong = (*wrong, f"nobody is told that {known.old} may still run on {node.hostname}: {ended.warnings}")
     finally:
         if node.pid is None:
             node.start()
