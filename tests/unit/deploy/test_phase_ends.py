@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 from roas.deploy import decisions
 from roas.deploy.phase_runner import _begun
@@ -112,3 +114,20 @@ async def test_deployment_that_stands_still_is_told(orchestrator, engine, bus, m
         going_on.set()
         assert (await orchestrator.wait(started.id)).outcome is Outcome.SUCCEEDED
     assert {still.deployment_id for still in found} == {started.id}
+
+
+async def test_step_of_the_clock_lengthens_no_phase(orchestrator, engine, monkeypatch):
+    """A clock that was a month behind is set right in the middle of the execution."""
+    start = engine.start
+    with ExitStack() as clocks:
+
+        async def stepped(container_id: str) -> None:
+            clocks.enter_context(time_machine.travel(datetime.now(UTC) + timedelta(days=30), tick=True))
+            await start(container_id)
+
+        monkeypatch.setattr(engine, "start", stepped)
+        deployment = await orchestrator.run(deploy("v1"))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert deployment.ended_at - deployment.created_at > timedelta(days=29)
+    assert max(phase.duration_seconds for phase in deployment.phases) < 60
+    assert deployment.duration_seconds < 60
