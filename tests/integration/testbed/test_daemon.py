@@ -26,7 +26,7 @@ def health(container):
 
 
 def test_sample_container_healthy_and_serves_version(running):
-    assert wait_until(lambda: health(running) == "healthy", 10)
+    assert wait_until(lambda: health(running) == "healthy", 60)
     assert running.exec_run("wget -qO- http://127.0.0.1:8080/version").output == b"v1"
 
 
@@ -38,8 +38,8 @@ def test_containers_resolve_each_other_by_name(docker_client, sample_image):
     store = docker_client.containers.run("testbed/app:v1", name="testbed-store", **options)
     web = docker_client.containers.run("testbed/app:v1", **options)
     try:
-        assert wait_until(lambda: health(store) == "healthy", 10)
-        assert web.exec_run("wget -T 5 -qO- http://testbed-store:8080/version").output == b"v1"
+        assert wait_until(lambda: health(store) == "healthy", 60)
+        assert web.exec_run("wget -T 30 -qO- http://testbed-store:8080/version").output == b"v1"
         assert b"bad address" in web.exec_run("wget -T 5 -qO- http://nobody:8080/").output
     finally:
         for container in (web, store):
