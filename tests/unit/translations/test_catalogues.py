@@ -39,12 +39,16 @@ COUNTABLE = (
     "nodes|patterns|people|phases|points|releases|replicas|requests|restarts|rows|servers|services|settings|steps|"
     "tasks|times|tries|variables|versions|volumes|warnings|writes"
 )
-COUNT = re.compile(rf"\{{[a-z_0-9]+\}} (?:(?!the )[a-z]+ ){{0,2}}(?:{COUNTABLE})\b|\{{plural\}}|\w\(s\)(?!:)")
+# A limit is more than one.
+COUNT = re.compile(
+    rf"(?<!more than )(?<!at most )(?<!At most )\{{[a-z_0-9]+\}} (?:(?!the |has |no )[a-z]+ ){{0,2}}(?:{COUNTABLE})\b"
+    r"|\{plural\}|\w\(s\)(?!:)"
+)
 # Fields that are never one, and names that no count is.
 NEVER_ONE = re.compile(
-    r"\{(?:most\w*|managers|replicas)\} (?:managers bear|replicas replaced|files|folders|patterns|characters)"
-    r"|takes |binds |sends |has unknown|of \{count\} characters|^\{count\} characters at most|sees its|The clocks of"
-    r"|is the state folder|and only one"
+    r"\{(?:managers|replicas)\} (?:managers bear|replicas replaced)|takes |binds |sends |has unknown"
+    r"|of \{count\} characters|^\{count\} characters at most|sees its|The clocks of|is the state folder|and only one"
+    r"|takes \{most\} characters"
 )
 
 
