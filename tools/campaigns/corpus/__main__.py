@@ -28,13 +28,15 @@ def main() -> int:
     """Play every stack, write the table, and return 1 where it is not good."""
     parser = argparse.ArgumentParser(prog="python -m tools.campaigns.corpus", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the stacks and their corpus.toml are")
+    parser.add_argument("--list", type=Path, help="the list of the stacks, where it is not the folder's corpus.toml")
     parser.add_argument("--results", type=Path, default=Path("corpus-results"), help="where the table is written")
     parser.add_argument("--only", default="", help="only stacks whose names have one of these words in them (a,b)")
     given = parser.parse_args()
     go_apart()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     words = given.only.split(",")
-    stacks = [read_stack for read_stack in read_stacks(given.folder) if any(word in read_stack.name for word in words)]
+    known = read_stacks(given.folder, given.list)
+    stacks = [stack for stack in known if any(word in stack.name for word in words)]
     played = []
     for item in _play(stacks, given.folder.resolve()):
         add(given.results, item)

@@ -119,8 +119,9 @@ class Ground:
     def _type(self, run: Run, command: list[str], folder: Path, variables: Mapping[str, str]) -> Typed:
         try:
             done = run(*command, cwd=folder, env=inherited() | dict(variables), timeout=TYPED_SECONDS)
-        except subprocess.TimeoutExpired:
-            return Typed(NO_ANSWER, "", f"no end within {TYPED_SECONDS} s")
+        except subprocess.TimeoutExpired as error:
+            so_far = (error.stderr or error.stdout or b"").decode(errors="replace").split("\n")[-3:]
+            return Typed(NO_ANSWER, "", f"no end within {TYPED_SECONDS} s: {' / '.join(so_far)}")
         return Typed(done.returncode, done.stdout, done.stderr)
 
 

@@ -303,7 +303,10 @@ class Play:
 
     def _deploy(self, name: str, version: str) -> Typed:
         quick = {f"ENVIRONMENTS__{name.upper()}__OBSERVATION_SECONDS": "0.2"}
-        return self.ground.roas(self.home, "deploy", name, version, "--yes", "--reason", "corpus", **quick)
+        typed = self.ground.roas(self.home, "deploy", name, version, "--yes", "--reason", "corpus", **quick)
+        if typed.code == NO_ANSWER:
+            self.played.notes.append(f"deploy {version}: {typed.err}")
+        return typed
 
     def _compose(self, *arguments: str, **variables: str) -> Typed:
         return self.ground.compose(self.folder, *self.stack.options, *arguments, **variables)

@@ -1,4 +1,7 @@
-"""Read which stacks there are: `corpus.toml` in their folder says where each lies and how its own README starts it."""
+"""Read which stacks there are: a list says where each lies and how its own README starts it.
+
+It is `corpus.toml` in their folder, or another one: `public.toml` beside this file lists those of the recorded run.
+"""
 
 import json
 import re
@@ -21,6 +24,9 @@ class Stack:
     name: str
     repository: str
     folder: str
+    # What the folder was taken from: `git archive COMMIT PATH` of the repository.
+    commit: str = ""
+    path: str = ""
     files: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     # What is made first: networks, volumes, and files outside of the folder.
@@ -37,9 +43,9 @@ class Stack:
         return (*files, *(word for profile in self.profiles for word in ("--profile", profile)))
 
 
-def read_stacks(folder: Path) -> tuple[Stack, ...]:
-    """Return the stacks of a folder, in the order of its list."""
-    listed: Mapping[str, Any] = tomllib.loads((folder / LIST).read_text())["stacks"]
+def read_stacks(folder: Path, given: Path | None = None) -> tuple[Stack, ...]:
+    """Return the stacks of a folder, in the order of the list that is given, or of its own."""
+    listed: Mapping[str, Any] = tomllib.loads((given or folder / LIST).read_text())["stacks"]
     return tuple(_stack(name, said) for name, said in listed.items())
 
 

@@ -28,7 +28,7 @@ from roas.stack.interface import (
     ResolvedStack,
     SweptContainers,
 )
-from roas.stack.proxied_service import ProxiedService
+from roas.stack.proxy.proxied_service import ProxiedService
 from tools.campaigns.plans.composing import Compose, Service, hash_of, joined_by, with_version
 from tools.campaigns.plans.machine import PAUSED, RUNNING, Container, DockerError, Machine
 from tools.campaigns.plans.sweeping import sweep

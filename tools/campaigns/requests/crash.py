@@ -1,7 +1,8 @@
 """Kill the bot or the proxy in the middle of a replacement, and see that all is whole afterwards.
 
-`python -m tools.campaigns.requests.crash --kills 18`. In turn, the bot, the proxy, or both are killed: while the old
-containers drain, while the deployment is paused, or while the new containers are held. Then a new bot resumes.
+`python -m tools.campaigns.requests.crash --kills 24`. In turn, the bot, the proxy, both, or a command line that carries
+the deployment out are killed: while the old containers drain, while the deployment is paused, or while the new
+containers are held. Then a new bot resumes.
 Afterwards one version runs, HAProxy sends requests to its containers and to nothing else, no server is in `drain` or
 `maint`, no order was carried out twice, and where the proxy lived, no request was lost.
 """
@@ -24,8 +25,8 @@ from threading import Thread
 
 from testbed.preloaded import PreloadedPopen
 from testbed.waiting import wait_until
-from tools.campaigns.requests.pausing import FLAKY, decide, pausing
-from tools.campaigns.requests.scene import Scene, application, deploy, scene
+from tools.campaigns.requests.pausing import FLAKY, ROAS, decide, pausing, typed_environment
+from tools.campaigns.requests.scene import ENVIRONMENT, Scene, application, deploy, scene
 from tools.campaigns.requests.users import Users, users
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,7 +34,7 @@ SLOW_SECONDS = 3
 MOST_SECONDS = 120
 # What the leader's rounds may take to look at the proxies.
 WHOLE_SECONDS = 20
-VICTIMS = ("bot and proxy", "bot", "proxy")
+VICTIMS = ("bot and proxy", "bot", "proxy", "command line")
 MOMENTS = ("draining", "paused", "held")
 
 
@@ -46,18 +47,31 @@ class Kill:
     rate: float
     goes_on: bool = False
 
+    @property
+    def ends_bot(self) -> bool:
+        """Return whether whoever carries the deployment out is killed."""
+        return self.victim != "proxy"
+
+    def begin(self, found: Scene, version: str) -> "subprocess.Popen[bytes]":
+        """Start whoever deploys the version."""
+        if self.victim == "command line":
+            deploying = ["deploy", ENVIRONMENT, version, "--yes", "--reason", "campaign"]
+            return subprocess.Popen([*ROAS, *deploying], cwd=ROOT, env=typed_environment(found))
+        return _worker(found, version)
+
 
 def main() -> int:
     """Kill, and return 1 where something is not whole."""
     parser = argparse.ArgumentParser(prog="python -m tools.campaigns.requests.crash", description=__doc__)
-    parser.add_argument("--kills", type=int, default=18)
+    parser.add_argument("--kills", type=int, default=24)
+    parser.add_argument("--first", type=int, default=0, help="the kind to begin with")
     parser.add_argument("--rate", type=float, default=100)
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
         scene(Path(folder), proxy="HAProxy", replicas=2) as found,
     ):
-        broken = crash(found, given.kills, given.rate)
+        broken = crash(found, given.kills, given.rate, first=given.first)
     for item in broken:
         print(f"BROKEN: {item}")
     return int(bool(broken))
@@ -82,12 +96,12 @@ def crash(found: Scene, kills: int, rate: float, *, first: int = 0) -> list[str]
 
 def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
     with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen, _slow_requests(found):
-        bot = _worker(found, version)
+        bot = kill.begin(found, version)
         if not wait_until(lambda: _is_at(found, kill.moment), MOST_SECONDS, poll=0.02):
             yield f"the moment never came (the bot ended with {bot.poll()})"
         _strike(found, kill, bot)
         code = bot.wait(MOST_SECONDS)
-        if "bot" in kill.victim:
+        if kill.ends_bot:
             code = _worker(found).wait(MOST_SECONDS)
         if code:
             yield f"the bot ended with {code}"
@@ -97,7 +111,7 @@ def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
 
 
 def _strike(found: Scene, kill: Kill, bot: "subprocess.Popen[bytes]") -> None:
-    if "bot" in kill.victim:
+    if kill.ends_bot:
         bot.kill()
     if "proxy" in kill.victim:
         os.kill(found.containers("haproxy")[0].attrs["State"]["Pid"], signal.SIGKILL)
@@ -110,11 +124,11 @@ def _paused(found: Scene, kill: Kill, version: str, before: str) -> Iterator[str
     """
     with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen:
         with pausing(found):
-            bot = _worker(found, FLAKY)
+            bot = kill.begin(found, FLAKY)
             if not wait_until(found.is_paused, MOST_SECONDS):
                 yield f"it never paused (the bot ended with {bot.poll()})"
             _strike(found, kill, bot)
-            if "bot" in kill.victim:
+            if kill.ends_bot:
                 bot.wait(MOST_SECONDS)
                 bot = _worker(found)
             if not wait_until(found.serves_what_is_well, WHOLE_SECONDS):

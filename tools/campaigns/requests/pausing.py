@@ -10,6 +10,7 @@ from testbed.engine import manual_environment
 from testbed.proxy_images import web_image
 from tools.campaigns.requests.scene import ENVIRONMENT, NAME, ROOT, Scene
 
+ROAS = [sys.executable, "-m", "roas"]
 FLAKY = "flaky"
 MARK = "failed-first"
 PAUSES = {
@@ -38,16 +39,17 @@ def pausing(found: Scene) -> Iterator[None]:
 
 def decide(found: Scene, *, goes_on: bool) -> None:
     """Decide as a person does on the command line, whichever process carries the deployment out."""
+    how = [] if goes_on else ["--roll-back"]
+    command = [*ROAS, "resume", ENVIRONMENT, *how]
+    subprocess.run(command, env=typed_environment(found), cwd=ROOT, check=True, timeout=DECIDED)
+
+
+def typed_environment(found: Scene) -> dict[str, str]:
+    """Return the environment of a command of ours for the scene."""
     settings = {
         "STACK_DIR": found.folder / "stack",
         "STATE_DIR": found.folder / "state",
         "COMPOSE_PROJECT_NAME": NAME,
         f"ENVIRONMENTS__{ENVIRONMENT.upper()}__OBSERVATION_SECONDS": "0.5",
     }
-    subprocess.run(
-        [sys.executable, "-m", "roas", "resume", ENVIRONMENT, *([] if goes_on else ["--roll-back"])],
-        env=os.environ | manual_environment(found.docker_host) | {key: str(value) for key, value in settings.items()},
-        cwd=ROOT,
-        check=True,
-        timeout=DECIDED,
-    )
+    return os.environ | manual_environment(found.docker_host) | {key: str(value) for key, value in settings.items()}

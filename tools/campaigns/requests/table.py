@@ -1,7 +1,8 @@
 """Replace a service in every way that a compose file can ask for, by versions good and bad, and count what users lost.
 
-`python -m tools.campaigns.requests.table --rate 100 --only start-first`. Each case is one deployment under load: order,
-parallelism, replicas, how the new version turns out, and whether long streams are open. Where one replica that is well
+`python -m tools.campaigns.requests.table --rate 100 --only start-first --slice 1/4`. Each case is one deployment under
+load: order, parallelism, replicas, how the new version turns out, and whether long streams are open. What fails goes
+back by `rollback_config`, and a good version by a rollback that somebody asks for. Where one replica that is well
 exists at each moment, no request is lost but those that were in flight on a container that crashed. Where none can,
 since all are replaced at once without a new one beside, what was lost is measured. Prints a line for each case, as a
 table of the documentation, and returns 1 where one was not as it has to be.
@@ -23,7 +24,7 @@ from pathlib import Path
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
-from tools.campaigns.requests.scene import ACTOR, ENVIRONMENT, Scene, application, deploy, scene
+from tools.campaigns.requests.scene import ACTOR, ENVIRONMENT, Scene, application, deploy, roll_back, scene
 from tools.campaigns.requests.users import users
 
 # What a new version does, as variables of its image.
@@ -63,11 +64,20 @@ class Case:
     replicas: int
     version: str
     streams: bool
+    # Order and parallelism of the way back, where these are others.
+    back: tuple[str, int] | None = None
+
+    @property
+    def ways(self) -> dict[str, tuple[str, int]]:
+        """Return order and parallelism by the key that says them."""
+        there = (self.order, self.parallelism)
+        return {"update_config": there, "rollback_config": self.back or there}
 
     @property
     def serves(self) -> bool:
         """Return whether one replica serves at each moment."""
-        return self.order == "start-first" or 0 < self.parallelism < self.replicas
+        ways = self.ways.values()
+        return all(order == "start-first" or 0 < parallelism < self.replicas for order, parallelism in ways)
 
     @property
     def tag(self) -> str:
@@ -77,14 +87,23 @@ class Case:
     def __str__(self) -> str:
         """Return the first cells of a table."""
         streams = "streams" if self.streams else ""
-        return f"{self.order} | {self.parallelism} | {self.replicas} | {self.version} | {streams}"
+        order, parallelism = (f"{there}, back {back}" if self.back else there for there, back in self._both)
+        return f"{order} | {parallelism} | {self.replicas} | {self.version} | {streams}"
+
+    @property
+    def _both(self) -> Iterator[tuple[str | int, str | int]]:
+        return zip(*self.ways.values(), strict=True)
 
 
 def cases() -> Iterator[Case]:
-    """Yield all of them."""
-    for order, replicas, parallelism in itertools.product(("start-first", "stop-first"), (2, 3), (0, 1, 2)):
+    """Yield all of them; two of two at a time are all."""
+    hows = ((2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+    for order, (replicas, parallelism) in itertools.product(("start-first", "stop-first"), hows):
         for version, streams in itertools.product(VERSIONS, (False, True)):
             yield Case(order, parallelism, replicas, version, streams)
+    for there, back in itertools.permutations((("start-first", 0), ("stop-first", 1))):
+        for version in ("good", "never healthy", "crashes after 8 s"):
+            yield Case(*there, 3, version, streams=False, back=back)
 
 
 def play(found: Scene, case: Case, rate: float) -> tuple[str, list[str]]:
@@ -96,7 +115,7 @@ def play(found: Scene, case: Case, rate: float) -> tuple[str, list[str]]:
         name = f"{case.tag}-{time.time()}"
         with users(found.port, rate=rate, name=name) as seen, _streams(found.port if case.streams else None):
             begun = time.monotonic()
-            outcome = asyncio.run(_replace(found, case.tag))
+            outcome = asyncio.run(_replace(found, case.tag, and_back=case.version in GOOD))
             took = time.monotonic() - begun
         wrong = []
         if outcome is not (Outcome.SUCCEEDED if case.version in GOOD else Outcome.ROLLED_BACK):
@@ -142,10 +161,13 @@ async def _deploy(found: Scene, version: str) -> None:
         await deploy(opened, version)
 
 
-async def _replace(found: Scene, version: str) -> Outcome | None:
+async def _replace(found: Scene, version: str, *, and_back: bool = False) -> Outcome | None:
     async with application(found) as opened:
         request = DeploymentRequest(ENVIRONMENT, DeploymentKind.DEPLOY, ACTOR, version=version)
-        return (await opened.orchestrator.run(request)).outcome
+        outcome = (await opened.orchestrator.run(request)).outcome
+        if and_back and outcome is Outcome.SUCCEEDED:
+            await roll_back(opened)
+        return outcome
 
 
 @contextmanager
@@ -154,9 +176,8 @@ def _written(found: Scene, case: Case) -> Iterator[None]:
     web_image(found.client, f"shop/web:{case.tag}", version=case.tag, **VERSIONS[case.version])
     page = found.folder / "stack" / "compose.yaml"
     usual = written = page.read_text()
-    how = f"{{order: {case.order}, parallelism: {case.parallelism}}}"
-    ways = f"replicas: {case.replicas}\n      update_config: {how}\n      rollback_config: {how}"
-    for before, after in (CHECK | {"replicas: 2": ways}).items():
+    ways = [f"{key}: {{order: {order}, parallelism: {count}}}" for key, (order, count) in case.ways.items()]
+    for before, after in (CHECK | {"replicas: 2": "\n      ".join([f"replicas: {case.replicas}", *ways])}).items():
         written = written.replace(before, after)
     page.write_text(written)
     try:
@@ -187,9 +208,11 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--only", action="append", default=[], help="a part of the case's row; all have to fit")
     parser.add_argument("--observation", type=float, default=10.0, help="how long a new release is watched")
+    parser.add_argument("--slice", default="1/1", help="play only the K-th of N parts, as K/N")
     given = parser.parse_args()
+    part, parts = map(int, given.slice.split("/"))
     known: list[Case | str] = [*cases(), *CONFIGURATIONS]
-    chosen = [item for item in known if all(part in f"| {item} |" for part in given.only)]
+    chosen = [item for item in known if all(text in f"| {item} |" for text in given.only)][part - 1 :: parts]
     wrong: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
