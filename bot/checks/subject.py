@@ -16,7 +16,7 @@ from roas.models.stack import ServiceProxy, WantedImage
 from roas.models.swarm import SwarmFacts
 from roas.stack.compose.jail import JailKind
 from roas.stack.interface import FoundStack, ResolvedStack
-from roas.stack.proxied_service import ProxiedService
+from roas.stack.proxy.proxied_service import ProxiedService
 from roas.stack.resolution.version_use import version_names
 from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks

@@ -17,6 +17,7 @@ from roas.messages.message import said
 from roas.models.deployment import PhaseStatus
 from roas.models.events import DeploymentPaused, DeploymentStoodStill
 from roas.models.rollout import Choice, Decision, Pause
+from roas.stack.behind_proxy import Front
 from roas.stack.rollout import gone_on
 
 log = get_logger(__name__)
@@ -77,7 +78,7 @@ async def _tend_proxy(context: DeploymentContext) -> None:
     definition = (await context.definitions_to_apply(model_hash)).get(name)
     while definition is not None and definition.proxy is not None:
         with suppress(RoasError):
-            await context.components.manager.behind_proxy.settle(context.stack, definition, waits=False, holds=True)
+            await Front(context.stack, definition).settle(waits=False, holds=True)
         await pause_in_step(TEND_SECONDS)
 
 

@@ -8,7 +8,7 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
-from roas.stack.behind_proxy import BehindProxy
+from roas.stack.behind_proxy import BehindProxy, Front
 from roas.stack.containers.readiness import TOLERATED_RESTARTS, wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stack import Stack
@@ -40,10 +40,11 @@ async def restart_service(
         raise ServiceFailedError(
             said("{definition} has no container to start.", definition=definition.name), service=definition.name
         )
+    front = Front(stack, definition)
     unresponsive = not await answers(stack.environment, definition)
 
     async def drain(container: ContainerSnapshot) -> None:
-        await behind.drain(stack, definition, (container,), _say_nothing, even_last=False)
+        await front.drain((container,), even_last=False)
 
     with behind.working(stack, definition):
         await run_concurrently(
@@ -51,7 +52,7 @@ async def restart_service(
         )
         await watch.refresh()
         await wait_until_ready(stack, definition, watch)
-        await behind.settle(stack, definition)
+        await front.settle()
     await settle(definition, watch)
     await until_answered(stack.environment, definition, watch, answers)
 
@@ -108,7 +109,3 @@ async def _start_again(
             await drain(container)
             expect_end(container.id)
             await run_uninterrupted(_stop_and_start(stack, container.id))
-
-
-async def _say_nothing(text: str) -> None:
-    """Report no progress: the alert says what is done."""

@@ -16,9 +16,8 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
-from roas.stack.comparison import WantedService
 from roas.stack.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness, service_failure
-from roas.stack.proxied_service import ProxiedService, ProxyReport
+from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 from roas.stack.stack import Stack
 
 log = get_logger(__name__)
@@ -27,7 +26,7 @@ NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
 
 
 class BehindProxy:
-    """Hold, admit, drain and settle the containers of services that a proxy stands in front of."""
+    """Know which services this process replaces, and what stands in front of each."""
 
     def __init__(self) -> None:
         self._working: Counter[tuple[str, str]] = Counter()
@@ -42,112 +41,115 @@ class BehindProxy:
         finally:
             self._working[key] -= 1
 
-    async def hold(
-        self,
-        stack: Stack,
-        wanted: WantedService,
-        seen: Iterable[ContainerSnapshot],
-        *,
-        best_effort: bool,
-        at_most: int | None = None,
-    ) -> None:
-        """Send nothing to what is started from now on. Raises ProxyError unless `best_effort`, with nothing changed.
+    async def settle_idle(self, stack: Stack, definitions: Iterable[ServiceDefinition], *, waits: bool = False) -> None:
+        """Leave nothing behind of what this process does not replace at this moment.
 
-        The proxy needs room for all that are missing, or for those that are started `at_most` before others go.
+        Only who has the environment to himself `waits`: a replacement could begin, and hold what is made ready here.
         """
-        definition = wanted.definition
-        if (proxied := self._proxied(stack, definition)) is None:
-            return
-        try:
-            missing = max(0, definition.replicas - sum(map(wanted.fits, seen)))
-            await proxied.hold(missing if at_most is None else min(missing, at_most))
-        except ProxyError as error:
-            error.service = definition.name
-            if not (best_effort or _is_dropped(definition)):
-                raise
-            log.warning("nothing is held at the proxy", service=definition.name, error=error.message)
+        for definition in definitions:
+            if not self._working[stack.environment.name, definition.name]:
+                await Front(stack, definition).settle(waits=waits)
 
-    async def admit(
+
+async def say_nothing(_text: str) -> None:
+    """Report to nobody."""
+
+
+class Front:
+    """Tell the proxy in front of one service what becomes of its containers, and `report` what is waited for there.
+
+    Where this is `best_effort`, a proxy that cannot be told stops nothing. How many connections were still open when
+    their containers went is `left_open`.
+    """
+
+    def __init__(
         self,
         stack: Stack,
         definition: ServiceDefinition,
-        containers: Iterable[ContainerSnapshot],
-        report: ProxyReport,
+        report: ProxyReport = say_nothing,
         *,
-        best_effort: bool,
+        best_effort: bool = False,
     ) -> None:
+        self._stack = stack
+        self._definition = definition
+        self._report = report
+        self._best_effort = best_effort
+        self.left_open = 0
+
+    @property
+    def _proxied(self) -> ProxiedService:
+        name, proxy = self._definition.name, self._definition.proxy
+        return ProxiedService() if proxy is None else self._stack.proxies.in_front_of(name, proxy)
+
+    @property
+    def _is_dropped(self) -> bool:
+        return self._definition.proxy is not None and self._definition.proxy.is_dropped
+
+    async def hold(self, new: int, *, best_effort: bool = False) -> None:
+        """Send nothing to so many that are started from now on: the proxy needs room for them.
+
+        Raises ProxyError unless `best_effort`, with nothing changed.
+        """
+        try:
+            await self._proxied.hold(new)
+        except ProxyError as error:
+            error.service = self._definition.name
+            if not (best_effort or self._best_effort or self._is_dropped):
+                raise
+            log.warning("nothing is held at the proxy", service=self._definition.name, error=error.message)
+
+    async def admit(self, containers: Iterable[ContainerSnapshot], *, best_effort: bool = False) -> None:
         """Wait until what is well gets requests. Raises ProxyError unless `best_effort`."""
-        well = _well(containers)
-        if not well or (proxied := self._proxied(stack, definition)) is None:
+        if not (well := _well(containers)):
             return
         begun = datetime.now(UTC)
         try:
-            await proxied.admit(well, report)
+            await self._proxied.admit(well, self._report)
         except ProxyError as error:
-            if not (best_effort or _is_dropped(definition)):
-                raise await self._failure_of_proxy(stack, definition, since=begun) or error from error
-            log.warning("the proxy does not send requests", service=definition.name, error=error.message)
+            if not (best_effort or self._best_effort or self._is_dropped):
+                raise await self._failure_of_proxy(since=begun) or error from error
+            log.warning("the proxy does not send requests", service=self._definition.name, error=error.message)
 
-    async def require(
-        self,
-        stack: Stack,
-        definition: ServiceDefinition,
-        containers: Iterable[ContainerSnapshot],
-        report: ProxyReport,
-    ) -> None:
+    async def require(self, containers: Iterable[ContainerSnapshot]) -> None:
         """Wait until a proxy that this deployment replaced or started again sends requests to what is well.
 
         Raises ProxyError, or ServiceFailedError about the proxy itself where that does not run.
         """
         well = _well(containers)
-        if not well or _is_dropped(definition) or (proxied := self._proxied(stack, definition)) is None:
+        if not well or self._is_dropped:
             return
         try:
-            await proxied.require(well, report)
+            await self._proxied.require(well, self._report)
         except ProxyError as error:
-            raise await self._failure_of_proxy(stack, definition, since=None) or error from error
+            raise await self._failure_of_proxy(since=None) or error from error
 
-    async def drain(
-        self,
-        stack: Stack,
-        definition: ServiceDefinition,
-        containers: Collection[ContainerSnapshot],
-        report: ProxyReport,
-        *,
-        even_last: bool = True,
-    ) -> int:
+    async def drain(self, containers: Iterable[ContainerSnapshot], *, even_last: bool = True) -> int:
         """Wait until requests to containers that are about to be stopped have ended; returns what is still open."""
         running = _running(containers)
-        if not running or (proxied := self._proxied(stack, definition)) is None:
-            return 0
-        return await proxied.drain(running, report, even_last=even_last)
+        return await self._proxied.drain(running, self._report, even_last=even_last) if running else 0
 
     async def take_out(
         self,
-        stack: Stack,
-        definition: ServiceDefinition,
         going: Collection[ContainerSnapshot],
         staying: Collection[ContainerSnapshot],
-        report: ProxyReport,
         *,
-        best_effort: bool,
         failing: Coroutine[Any, Any, Collection[str]] | None = None,
         seconds: float = 0.0,
-    ) -> int | None:
+    ) -> bool:
         """Let the proxy send requests to what stays, and no more to what goes, until nothing is open there.
 
-        At least so many `seconds` pass in which what goes can take its requests back. It does so unless this comes to
-        its end: where those that stay are found `failing`, by id, None is returned. Returns how many connections were
-        still open. Raises ProxyError unless `best_effort`.
+        So many `seconds` pass before, in which both serve. Unless this comes to its end, what goes serves on: where
+        those that stay are found `failing`, by id, False is returned. Raises ProxyError unless `best_effort`.
         """
-        proxied = self._proxied(stack, definition)
+        proxied = self._proxied
 
         async def take() -> int:
-            await self.admit(stack, definition, staying, report, best_effort=best_effort)
-            if proxied is None or not (running := _running(going)):
+            await self.admit(staying)
+            if not (running := _running(going)):
                 return 0
-            others = () if best_effort else _well(staying)
-            return await proxied.drain(running, report, others=others, seconds=seconds)
+            others = () if self._best_effort else _well(staying)
+            await proxied.watch(others, seconds)
+            return await proxied.drain(running, self._report, others=others)
 
         taking = asyncio.ensure_future(take())
         found = asyncio.ensure_future(failing) if failing is not None else None
@@ -156,56 +158,48 @@ class BehindProxy:
             await asyncio.wait({taking, found} if found else {taking}, return_when=asyncio.FIRST_COMPLETED)
             if found is not None and found.done():
                 failed = frozenset(found.result())
-                return None
-            left = taking.result()
+                return False
+            self.left_open += taking.result()
             is_out = True
-            return left
+            return True
         finally:
             await end_tasks(*({taking, found} if found else {taking}))
-            if not is_out and proxied is not None:
+            if not is_out:
                 await run_uninterrupted(proxied.give_back([one.id for one in going], failed))
 
-    async def settle(
-        self, stack: Stack, definition: ServiceDefinition, *, waits: bool = True, holds: bool = False
-    ) -> None:
+    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
         """Leave nothing held or drained behind; where it `waits`, also of what is just about to be forgotten.
 
         Where it `holds`, what is not well gets nothing, nor what starts meanwhile.
         """
-        if (proxied := self._proxied(stack, definition)) is not None:
-            await proxied.settle(waits=waits, holds=holds)
+        await self._proxied.settle(waits=waits, holds=holds)
 
-    async def settle_idle(self, stack: Stack, definitions: Iterable[ServiceDefinition], *, waits: bool = False) -> None:
-        """Leave nothing behind of what this process does not replace at this moment.
+    def with_left_open(self, reason: str) -> str:
+        """Add to the reason why a service is ready how many connections its old containers were stopped with."""
+        if not self.left_open:
+            return reason
+        return said(
+            "{reason}; {left} {left|connection|connections} to the old ones {left|was|were} still open "
+            "when these were stopped",
+            reason=reason,
+            left=self.left_open,
+        )
 
-        Only who has the environment to himself `waits`: a replacement could begin, and hold what is made ready here.
-        """
-        for definition in definitions:
-            if not self._working[stack.environment.name, definition.name]:
-                await self.settle(stack, definition, waits=waits)
-
-    async def _failure_of_proxy(
-        self, stack: Stack, definition: ServiceDefinition, *, since: datetime | None
-    ) -> ServiceFailedError | None:
+    async def _failure_of_proxy(self, *, since: datetime | None) -> ServiceFailedError | None:
         """Return that the proxy itself has failed, with its last log lines, or None where it runs.
 
         One that was started again and again does not, at last `since` then, though it may be between two ends just now.
         None is of a new one, whose starts all count.
         """
-        name = definition.proxy.service if definition.proxy is not None else ""
-        there = [one for one in await stack.containers() if one.service == name]
+        name = self._definition.proxy.service if self._definition.proxy is not None else ""
+        there = [one for one in await self._stack.containers() if one.service == name]
         running = [one for one in there if one.state is ContainerState.RUNNING]
         if any(one.restart_count <= TOLERATED_RESTARTS or not _was_started(one, since) for one in running):
             return None
         ended = max(there, key=lambda one: one.restart_count, default=None)
-        reason = said("it does not run, and {service} is behind it", service=definition.name)
+        reason = said("it does not run, and {service} is behind it", service=self._definition.name)
         readiness = ServiceReadiness(Readiness.FAILED, reason, ended.id if ended is not None else None)
-        return await service_failure(stack, name, readiness)
-
-    def _proxied(self, stack: Stack, definition: ServiceDefinition) -> ProxiedService | None:
-        if definition.proxy is None:
-            return None
-        return stack.proxies.in_front_of(definition.name, definition.proxy)
+        return await service_failure(self._stack, name, readiness)
 
 
 def _running(containers: Iterable[ContainerSnapshot]) -> list[str]:
@@ -219,19 +213,3 @@ def _well(containers: Iterable[ContainerSnapshot]) -> list[str]:
 
 def _was_started(container: ContainerSnapshot, since: datetime | None) -> bool:
     return since is None or (container.started_at is not None and container.started_at >= since)
-
-
-def _is_dropped(definition: ServiceDefinition) -> bool:
-    return definition.proxy is not None and definition.proxy.is_dropped
-
-
-def still_open(reason: str, left: int) -> str:
-    """Add to the reason why a service is ready how many connections its old containers were stopped with."""
-    if not left:
-        return reason
-    return said(
-        "{reason}; {left} {left|connection|connections} to the old ones {left|was|were} still open "
-        "when these were stopped",
-        reason=reason,
-        left=left,
-    )

@@ -9,7 +9,7 @@ from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.health import ContainerSnapshot
 from roas.models.stack import ServiceDefinition
-from roas.stack.behind_proxy import BehindProxy
+from roas.stack.behind_proxy import BehindProxy, Front
 from roas.stack.containers.readiness import Readiness
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.image_supply import ServiceReport
@@ -47,9 +47,10 @@ class DeploymentManager:
             await self._remove_all(stack, service, containers, watch)
         else:
             with self.behind_proxy.working(stack, definition):
-                await self.behind_proxy.drain(stack, definition, containers, waiting_steps(report, definition))
+                front = Front(stack, definition, waiting_steps(report, definition))
+                await front.drain(containers)
                 await self._remove_all(stack, service, containers, watch)
-                await self.behind_proxy.settle(stack, definition)
+                await front.settle()
         await report(service, ServiceStep.REMOVED, "", None)
 
     async def _remove_all(
@@ -75,7 +76,7 @@ class DeploymentManager:
             await report(proxy, ServiceStep.WAITING, waited_for, None)
 
         try:
-            await self.behind_proxy.require(stack, definition, watch.of_service(service), say)
+            await Front(stack, definition, say).require(watch.of_service(service))
         except (ProxyError, ServiceFailedError) as error:
             await report(proxy, ServiceStep.FAILED, error.message, None)
             raise

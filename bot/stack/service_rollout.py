@@ -1,9 +1,9 @@
 """Replace the replicas of a service a few at a time, as its `update_config` or `rollback_config` says."""
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from roas.concurrency import run_uninterrupted
 from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
@@ -12,6 +12,7 @@ from roas.models.deployment import ServiceStep
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
+from roas.stack.behind_proxy import Front
 from roas.stack.comparison import WantedService, rank
 from roas.stack.containers.readiness import (
     HEALTHY_AGAIN_SECONDS,
@@ -78,39 +79,13 @@ class RolloutLog(Protocol):
         ...
 
 
-class InFront(Protocol):
-    """Tell what stands in front of the service, if anything does, who gets requests."""
-
-    async def hold(self, new: int, *, in_place: bool) -> None:
-        """Send no requests to what is started from now on, so many; `in_place`, old ones make room for them."""
-        ...
-
-    async def admit(self, containers: tuple[ContainerSnapshot, ...]) -> None:
-        """Send requests to new replicas that are ready."""
-        ...
-
-    async def retire(
-        self,
-        containers: tuple[ContainerSnapshot, ...],
-        failing: Coroutine[Any, Any, frozenset[str]],
-        seconds: float,
-        *,
-        removes: bool,
-    ) -> bool:
-        """Take old replicas out of service for so many seconds at least, then stop and remove them.
-
-        Unless `removes`, they are left to whoever replaces them in place. Where new ones are found `failing` before
-        that, they serve again, and it returns False.
-        """
-        ...
-
-
 @dataclass(slots=True)
 class ServiceRollout:
     """Roll one service out: decides by `roas.stack.rollout`, and does what that says.
 
-    Containers that ran before and are kept, which are `old`, have a moment to be well again. Where it `keeps` what it
-    retires, that is stopped, and stays until all are replaced.
+    Containers that ran before and are kept, which are `old`, have a moment to be well again. What it retires is given
+    to `discard`; where it `keeps` that, it is only stopped, and stays until all are replaced. Where it is `restoring`,
+    what it retires has failed.
     """
 
     stack: Stack
@@ -118,9 +93,11 @@ class ServiceRollout:
     wanted: WantedService
     watch: ContainerWatch
     log: RolloutLog
-    in_front: InFront
+    front: Front
+    discard: Callable[[tuple[ContainerSnapshot, ...]], Awaitable[None]]
     old: frozenset[str] = frozenset()
     keeps: bool = False
+    restoring: bool = False
     rollout: Rollout = field(init=False)
     _allowed_to: float = field(default_factory=time.monotonic)
     _restarts: dict[str, int] = field(default_factory=dict)
@@ -160,7 +137,7 @@ class ServiceRollout:
                     continue
             in_place = bool(step.begin) and self._is_in_place
             if in_place:
-                await self.in_front.hold(step.begin, in_place=True)
+                await self.front.hold(step.begin, best_effort=True)
             if not await self._retire(step.retire, removes=not in_place):
                 continue
             if step.begin:
@@ -224,7 +201,7 @@ class ServiceRollout:
         definition = self.wanted.definition
         self._allow(max(0.0, time.monotonic() - self._allowed_to))
         if not in_place:
-            await self.in_front.hold(count, in_place=False)
+            await self.front.hold(count)
         await self.log.step(ServiceStep.CREATING, self._progress())
         known = {one.id for one in self._there}
         created = await self.stack.create_service(
@@ -251,7 +228,8 @@ class ServiceRollout:
     async def _retire(self, ids: tuple[str, ...], *, removes: bool = True) -> bool:
         """Retire old replicas; returns False where fewer new ones are good before they are gone: then they serve on.
 
-        The last of them wait until the new ones have been watched, which could still fail.
+        The last of them serve until the new ones have been watched, which could still fail. Unless this `removes` them,
+        they are left to whoever replaces them in place.
         """
         there = self._there
         if not self.wanted.definition.start_first:
@@ -266,17 +244,25 @@ class ServiceRollout:
 
         is_last = len(going) == len(self._view(there).old)
         seconds = self._seconds_to_watch() if is_last else 0.0
+        if (proxy := self.wanted.definition.proxy) is not None:
+            self.log.allow(seconds + proxy.limit_seconds)
+        # Of a release that is restored, the others are what failed.
+        staying = [one for one in there if one not in going and (self.wanted.fits(one) or not self.restoring)]
         found = self.watch.until(failing, service=self.wanted.definition.name)
-        is_retired = await self.in_front.retire(going, found, seconds, removes=removes)
-        self._retired.update(one.id for one in going if is_retired and self.keeps)
-        return is_retired
+        if not await self.front.take_out(going, staying, failing=found, seconds=seconds):
+            return False
+        if removes:
+            await self.discard(going)
+        self._retired.update(one.id for one in going if self.keeps)
+        return True
 
     def _seconds_to_watch(self) -> float:
-        now, ready_at = time.monotonic(), self.rollout.ready_at
-        if self.wanted.definition.proxy is None or ready_at is None:
+        ready_at, definition = self.rollout.ready_at, self.wanted.definition
+        if definition.proxy is None or ready_at is None or self.restoring:
             return 0.0
-        self.log.watched_from(ready_at)
-        return max(0.0, ready_at + self.log.monitor_seconds - now)
+        if definition.start_first:  # else the last new one is still to come
+            self.log.watched_from(ready_at)
+        return max(0.0, ready_at + self.log.monitor_seconds - time.monotonic())
 
     def _good(self, there: tuple[ContainerSnapshot, ...]) -> frozenset[str]:
         return frozenset(one.id for one in self._view(there).new if one.ready and not one.failure)
@@ -285,7 +271,7 @@ class ServiceRollout:
         """Send requests to new replicas as they get ready, where there are fewer old ones meanwhile."""
         if ready := self._good(there) - self._admitted:
             self._admitted |= ready
-            await self.in_front.admit(tuple(one for one in there if one.id in ready))
+            await self.front.admit(one for one in there if one.id in ready)
 
     async def _changed(self, view: View, step: Step, now: float) -> None:
         """Wait until the containers are others than they were, or a worker's delay is over.

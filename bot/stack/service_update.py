@@ -1,8 +1,7 @@
 """Bring one service to what a model says: create, start or roll out its containers, and wait until it is ready."""
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.errors import FencedOffError, JournalUnusableError, RoasError, RolloutPausedError
@@ -11,7 +10,7 @@ from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
-from roas.stack.behind_proxy import BehindProxy, still_open
+from roas.stack.behind_proxy import BehindProxy, Front
 from roas.stack.comparison import WantedService, compare_service
 from roas.stack.containers.joint_creation import MadeService
 from roas.stack.containers.readiness import Readiness, ServiceReadiness, wait_until_ready
@@ -19,7 +18,7 @@ from roas.stack.containers.repair import is_of_others
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.image_supply import ServiceReport
 from roas.stack.model.services import services_of, shared_with
-from roas.stack.proxied_service import ProxyReport
+from roas.stack.proxy.proxied_service import ProxyReport
 from roas.stack.rollout import is_rolled_out
 from roas.stack.service_rollout import RolloutLog, ServiceRollout
 from roas.stack.stack import Stack
@@ -96,13 +95,14 @@ class ServiceUpdater:
         self._stack = stack
         self._watch = watch
         self._behind = behind_proxy
+        report = waiting_steps(update.report, update.definition)
+        self._front = Front(stack, update.definition, report, best_effort=update.restoring)
         self._update = update
         self._wanted = wanted
         self._definition = update.definition
         self._before = self._there
         self._replaced = Replaced(stack, wanted, self._before, update.model_before, update.was_well)
         self._sets_aside = update.keeps and self._replaced.can_be_kept
-        self._left_open = 0
 
     @property
     def _there(self) -> tuple[ContainerSnapshot, ...]:
@@ -129,7 +129,7 @@ class ServiceUpdater:
                 if update.restoring and not self._stack.replaces_by_itself:
                     await run_uninterrupted(self._replaced.put_back())
                 raise
-        await self._report(READY_STEPS[readiness.state], still_open(readiness.reason, self._left_open))
+        await self._report(READY_STEPS[readiness.state], self._front.with_left_open(readiness.reason))
         return readiness.state
 
     async def _reload(self) -> bool:
@@ -153,7 +153,7 @@ class ServiceUpdater:
         is_running = any(container.state is ContainerState.RUNNING for container in self._there)
         beside = definition.start_first and is_running and not update.recreate
         if beside:
-            await self._behind.hold(self._stack, self._wanted, self._before, best_effort=update.restoring)
+            await self._front.hold(max(0, definition.replicas - sum(map(self._wanted.fits, self._before))))
         elif self._sets_aside and not (self._stack.replaces_by_itself or update.made):
             if any(one.state is ContainerState.RUNNING and not self._wanted.fits(one) for one in self._there):
                 await self._report(ServiceStep.RESTORING, said("stopping the one that is replaced"))
@@ -166,12 +166,12 @@ class ServiceUpdater:
         await self._report(ServiceStep.WAITING)
         limit = log.seconds_left if update.restoring and log is not None else None
         readiness = await wait_until_ready(
-            self._stack, definition, self._watch, self._wanted.config_hash, old=self._old, limit=limit
+            self._stack, definition, self._watch, fits=self._wanted.fits, old=self._old, limit=limit
         )
         if log is not None and definition.proxy is not None:
             log.allow(definition.proxy.limit_seconds)
         await self._remove_others()
-        await self._behind.settle(self._stack, definition)
+        await self._front.settle()
         return readiness
 
     async def _roll_out(self, log: RolloutLog) -> ServiceReadiness:
@@ -182,18 +182,20 @@ class ServiceUpdater:
             self._wanted,
             self._watch,
             log,
-            self,
+            self._front,
+            self._discard,
             self._old,
             keeps=self._sets_aside,
+            restoring=self._update.restoring,
         )
         try:
             readiness = await rollout.run()
         except RolloutPausedError:
             # It may wait for long: what is well gets requests, and what is not gets none, however often it starts.
-            await self._behind.settle(self._stack, self._definition, holds=True)
+            await self._front.settle(holds=True)
             raise
         await self._remove_others()
-        await self._behind.settle(self._stack, self._definition)
+        await self._front.settle()
         return readiness
 
     @property
@@ -233,82 +235,28 @@ class ServiceUpdater:
 
     async def _restart_all(self) -> None:
         """Restart all containers; behind a proxy one after the other, so that some always serve."""
-        stack, definition, behind = self._stack, self._definition, self._behind
+        stack, definition = self._stack, self._definition
         if definition.proxy is None:
             await run_concurrently(self._restart(container.id) for container in self._there)
             return
-        steps = waiting_steps(self._update.report, definition)
         for container in self._there:
-            await behind.drain(stack, definition, (container,), steps, even_last=False)
+            await self._front.drain((container,), even_last=False)
             await self._restart(container.id)
             await self._watch.look_at({container.id})
             await wait_until_ready(stack, replace(definition, replicas=1), self._watch, only=container.id)
-            again = [one for one in self._there if one.id == container.id]
-            await behind.admit(stack, definition, again, steps, best_effort=True)
+            await self._front.admit((one for one in self._there if one.id == container.id), best_effort=True)
 
     async def _restart(self, container_id: str) -> None:
         await self._stack.stop(container_id)
         await self._stack.start(container_id)
 
-    async def hold(self, new: int, *, in_place: bool) -> None:
-        """Let the proxy send nothing to what is started from now on, so many; see `InFront`."""
-        best_effort = self._update.restoring or in_place
-        await self._behind.hold(self._stack, self._wanted, self._there, best_effort=best_effort, at_most=new)
-
-    async def admit(self, containers: tuple[ContainerSnapshot, ...]) -> None:
-        """Let the proxy send requests to new replicas that are ready."""
-        steps, best_effort = waiting_steps(self._update.report, self._definition), self._update.restoring
-        await self._behind.admit(self._stack, self._definition, containers, steps, best_effort=best_effort)
-
-    async def retire(
-        self,
-        containers: tuple[ContainerSnapshot, ...],
-        failing: Coroutine[Any, Any, frozenset[str]],
-        seconds: float,
-        *,
-        removes: bool,
-    ) -> bool:
-        """Take old replicas out of service, then set them aside or remove them; see `InFront`."""
-        log, proxy = self._update.rollout, self._definition.proxy
-        if log is not None and proxy is not None:
-            log.allow(max(seconds, proxy.limit_seconds))
-        there = [one for one in self._there if one not in containers]
-        # Of a release that is restored, the others are what failed.
-        staying = [one for one in there if self._wanted.fits(one) or not self._update.restoring]
-        if not await self._take_out(containers, staying, failing=failing, seconds=seconds):
-            return False
-        if self._sets_aside:
-            await run_uninterrupted(self._replaced.set_aside(containers))
-            await self._watch.look_at(one.id for one in containers)
-        elif removes:
+    async def _discard(self, containers: tuple[ContainerSnapshot, ...]) -> None:
+        """Set replicas aside that were retired, or remove them."""
+        if not self._sets_aside:
             await run_uninterrupted(self._remove(containers))
-        return True
-
-    async def _take_out(
-        self,
-        going: tuple[ContainerSnapshot, ...],
-        staying: Collection[ContainerSnapshot],
-        *,
-        failing: Coroutine[Any, Any, Collection[str]] | None = None,
-        seconds: float = 0.0,
-    ) -> bool:
-        """Take containers out of service: every replica that is replaced goes this way.
-
-        Those that are `staying` have to get requests first, and go on being well until the old ones are gone: where
-        any is found `failing`, these serve again, and it returns False. Raises ProxyError, with nothing taken away.
-        """
-        left = await self._behind.take_out(
-            self._stack,
-            self._definition,
-            going,
-            staying,
-            waiting_steps(self._update.report, self._definition),
-            best_effort=self._update.restoring,
-            failing=failing,
-            seconds=seconds,
-        )
-        self._left_open += left or 0
-        return left is not None
+            return
+        await run_uninterrupted(self._replaced.set_aside(containers))
+        await self._watch.look_at(one.id for one in containers)
 
     async def _remove_others(self) -> None:
         """After a start-first update the new containers serve; the old ones go, and those that are too many.
@@ -319,7 +267,7 @@ class ServiceUpdater:
         there = tuple(one for one in self._there if one.id in known or not is_of_others(one))
         difference = compare_service(self._wanted, there)
         going = difference.unlike + difference.surplus
-        if await self._take_out(going, [one for one in there if one not in going]):
+        if await self._front.take_out(going, [one for one in there if one not in going]):
             await run_uninterrupted(self._remove(going))
 
     async def _remove(self, containers: tuple[ContainerSnapshot, ...]) -> None:

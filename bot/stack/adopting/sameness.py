@@ -19,6 +19,7 @@ from roas.stack.model.services import borrowed_targets
 RESERVED = "devices reserved"
 # What makes no container different, or is compared elsewhere.
 NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})
+NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
 EXTENSION = "x-"
 NANO = 1e9
 DEFAULT_SIGNAL = "SIGTERM"
@@ -98,50 +99,6 @@ READERS: Mapping[str, Callable[[Any], object]] = {
 }
 
 
-def forgive(left: dict[str, Any], right: Mapping[str, Any], borrowed: Collection[str]) -> None:
-    """Make what is wanted (`left`) the same as what there is, where Compose leaves no choice.
-
-    Both are in the common form. `borrowed` are the places of volumes of another service, read-only.
-    """
-    _leave_out_unsaid(left, right)
-    _allow_writing(left.get("volumes") or {}, right.get("volumes") or {}, borrowed)
-
-
-def _leave_out_unsaid(left: dict[str, Any], right: Mapping[str, Any]) -> None:
-    """Leave out of what is wanted what some versions of Compose do not tell the engine, where it was not told."""
-    if "mac_address" not in right:
-        left.pop("mac_address", None)
-    if not any(one[-1] for one in right.get(RESERVED) or ()) and RESERVED in left:
-        left[RESERVED] = [(*one[:-1], []) for one in left[RESERVED]]
-
-
-def _allow_writing(left: dict[str, Any], right: Mapping[str, Any], borrowed: Collection[str]) -> None:
-    """Take a mount that can be written to for the one that is wanted, where Compose makes it so.
-
-    It forgets the `:ro` of `volumes_from`.
-    """
-    for target in borrowed:
-        if target in left and target in right:
-            left[target] = (*left[target][:2], right[target][2], *left[target][3:])
-
-
-NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
-
-
-def differing_keys(
-    wanted: Mapping[str, Any],
-    wanted_model: Mapping[str, Any],
-    adopted: Mapping[str, Any],
-    adopted_model: Mapping[str, Any],
-    image: Mapping[str, Any],
-    engine: Mapping[str, Any] = MappingProxyType({}),
-    *,
-    name: str = "",
-) -> tuple[str, ...]:
-    """Name the fields in which an adopted service is another than the wanted one."""
-    return tuple(differences(wanted, wanted_model, adopted, adopted_model, image, engine, name=name))
-
-
 def differences(
     wanted: Mapping[str, Any],
     wanted_model: Mapping[str, Any],
@@ -162,9 +119,24 @@ def differences(
         without_defaults(_common_form(fields, model, config, name), image, engine)
         for fields, model in ((wanted, wanted_model), (real, real_model))
     )
-    forgive(left, right, borrowed_targets(wanted))
+    _forgive(left, right, borrowed_targets(wanted))
     unlike = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
     return {key: _differing_names(left.get(key), right.get(key)) for key in unlike}
+
+
+def _forgive(left: dict[str, Any], right: Mapping[str, Any], borrowed: Collection[str]) -> None:
+    """Make what is wanted (`left`) the same as what there is, where Compose leaves no choice.
+
+    Some versions do not tell the engine all of it. `borrowed` are the places of volumes of another service, read-only:
+    it forgets the `:ro` of `volumes_from`.
+    """
+    if "mac_address" not in right:
+        left.pop("mac_address", None)
+    if not any(one[-1] for one in right.get(RESERVED) or ()) and RESERVED in left:
+        left[RESERVED] = [(*one[:-1], []) for one in left[RESERVED]]
+    wanted, there = left.get("volumes") or {}, right.get("volumes") or {}
+    for target in wanted.keys() & there.keys() & set(borrowed):
+        wanted[target] = (*wanted[target][:2], there[target][2], *wanted[target][3:])
 
 
 def _differing_names(left: object, right: object) -> tuple[str, ...]:

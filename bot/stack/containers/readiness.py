@@ -1,6 +1,6 @@
 """Judge whether a service that was just started is ready, wait until it is, and say why one has failed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -157,14 +157,14 @@ async def wait_until_ready(
     stack: ContainerSource,
     definition: ServiceDefinition,
     watch: ContainerWatch,
-    wanted: str | None = None,
     *,
+    fits: Callable[[ContainerSnapshot], bool] = lambda _: True,
     only: str | None = None,
     old: frozenset[str] = frozenset(),
     without: frozenset[str] = frozenset(),
     limit: float | None = None,
 ) -> ServiceReadiness:
-    """Wait until a service is ready; with `wanted`, only containers of that configuration hash count.
+    """Wait until a service is ready; only containers that are as is wanted count, which is what `fits` says.
 
     With `only`, no other container than that one counts. Once all are there, one that goes has failed. The `old` ones,
     by id, and those that are suspended meanwhile, have HEALTHY_AGAIN_SECONDS to be well. It is ready `without` those
@@ -178,7 +178,7 @@ async def wait_until_ready(
     def judge(containers: tuple[ContainerSnapshot, ...], *, patient: bool = False) -> ServiceReadiness | None:
         nonlocal were_all_there
         suspended.update(c.id for c in containers if c.state is ContainerState.PAUSED)
-        counted = tuple(c for c in containers if wanted in {None, c.config_hash} and only in {None, c.id})
+        counted = tuple(c for c in containers if fits(c) and only in {None, c.id})
         own = tuple(c for c in counted if c.id not in without)
         excused = frozenset(suspended if patient else ())
         fewer = replace(definition, replicas=definition.replicas - (len(counted) - len(own)))
@@ -200,7 +200,7 @@ async def wait_until_ready(
         except TimeoutError:
             if left is None:
                 raise
-            late = next((c.id for c in watch.of_service(definition.name) if wanted in {None, c.config_hash}), None)
+            late = next((c.id for c in watch.of_service(definition.name) if fits(c)), None)
             readiness = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), late)
     if readiness.state is Readiness.FAILED:
         raise await service_failure(stack, definition.name, readiness)

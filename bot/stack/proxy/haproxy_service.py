@@ -17,9 +17,9 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.stack import ServiceProxy
-from roas.stack.proxied_service import ProxyReport
 from roas.stack.proxy.addresses import Endpoint
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
+from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 
 NEEDED_LEVEL = "admin"
 # A section of resolvers that HAProxy makes by itself, of /etc/resolv.conf.
@@ -33,8 +33,6 @@ SEEN_SECONDS = 30.0
 STARTING_SECONDS = 5.0
 # How long it may take to learn from DNS that a container is gone.
 FORGOTTEN_SECONDS = 10.0
-# While old containers have nothing open, and only wait for whether those in their place stay well.
-WATCH_SECONDS = 0.1
 # How often in a row nothing may be open: a request may be on its way between two servers.
 QUIET_LOOKS = 2
 NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
@@ -80,8 +78,8 @@ class ChecksFailError(ProxyError):
     """HAProxy's check fails for a container that it sends requests to."""
 
 
-class HAProxyService:
-    """Tell one HAProxy which containers of a service come and go; see the protocol `ProxiedService`."""
+class HAProxyService(ProxiedService):
+    """Tell one HAProxy which containers of a service come and go."""
 
     def __init__(self, service: str, proxy: ServiceProxy, connect: Connect, look: Look) -> None:
         self._service = service
@@ -202,6 +200,16 @@ class HAProxyService:
                     return said("{name} in {backend}: {state}", name=name, backend=backend, state=state)
         return ""
 
+    async def look_at(self, containers: Collection[str]) -> None:
+        """Raise ProxyError where a server of the containers is down; a proxy that is away sends nobody there."""
+        with suppress(ProxyAwayError):
+            if (runtime := await self._connect()) is None:
+                return
+            addresses = _addresses(await self._look(), containers)
+            for server in await self._known_servers(runtime):
+                if server.address in addresses and server.down and not server.by_hand:
+                    raise self._checks_fail(server)
+
     async def drain(
         self,
         containers: Collection[str],
@@ -209,7 +217,6 @@ class HAProxyService:
         *,
         even_last: bool = True,
         others: Collection[str] = (),
-        seconds: float = 0.0,
     ) -> int:
         """Let the proxy send no more requests to containers, and wait until those that it sent have ended."""
         there = await self._look()
@@ -217,10 +224,9 @@ class HAProxyService:
         self._drained = addresses
         if not addresses:
             return 0
-        watched_until = time.monotonic() + seconds
-        deadline = time.monotonic() + max(seconds, self._proxy.limit_seconds)
+        deadline = time.monotonic() + self._proxy.limit_seconds
         quiet, left, reported = 0, 0, 0
-        while quiet < QUIET_LOOKS or time.monotonic() < watched_until:
+        while quiet < QUIET_LOOKS:
             is_over = time.monotonic() >= deadline
             try:
                 found = await self._drain(addresses, served, even_last=even_last, is_over=is_over)
@@ -244,7 +250,7 @@ class HAProxyService:
                         proxy=self._proxy.service,
                     )
                 )
-            await pause(LOOK_SECONDS if quiet < QUIET_LOOKS else WATCH_SECONDS)
+            await pause(LOOK_SECONDS)
         return left
 
     async def _drain(
@@ -285,14 +291,14 @@ class HAProxyService:
         )
 
     async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
-        """Make ready what was drained, at once; then drain what was to take its place and failed."""
+        """Make the containers ready, at once; then drain those that were to take their place and failed."""
         try:
             if (runtime := await self._connect()) is None:
                 return
             servers = await self._known_servers(runtime)
             addresses = self._drained or _addresses(await self._look(), containers)
-            back = [one for one in servers if one.address in addresses and one.draining]
-            await runtime.put(back, ServerState.READY)
+            back = [one for one in servers if one.address in addresses]
+            await runtime.put([one for one in back if one.draining], ServerState.READY)
             bad = _addresses(await self._look(), failed) if back else ()
             put = [one for one in servers if one.address in bad and not (one.draining or one.by_hand)]
             await runtime.put(put, ServerState.DRAIN)

@@ -25,8 +25,8 @@ from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles, program_of
 from roas.stack.model.service_proxy import proxies_of, servers_needed
 from roas.stack.model.services import services_of
-from roas.stack.proxied_service import ProxiedService
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
+from roas.stack.proxy.proxied_service import ProxiedService
 from roas.stack.proxy.proxies import connector, proxied_service
 
 CHECK_LABEL = "roas.configuration-check"

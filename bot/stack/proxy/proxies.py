@@ -8,10 +8,10 @@ from roas.concurrency import pause
 from roas.messages.message import said
 from roas.models.stack import ProxyKind, ServiceProxy
 from roas.stack.client import Engine
-from roas.stack.proxied_service import ProxiedService, ProxyReport
 from roas.stack.proxy.addresses import SocketPlace, find_endpoints, find_socket
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError
 from roas.stack.proxy.haproxy_service import Connect, HAProxyService
+from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 
 LOOK_SECONDS = 0.5
 # Return whether a container of the proxy runs.
@@ -20,15 +20,12 @@ Runs = Callable[[], Awaitable[bool]]
 PLACE_SECONDS = 1.0
 
 
-class DnsService:
-    """Let a proxy learn of new containers by DNS; see the protocol `ProxiedService`."""
+class DnsService(ProxiedService):
+    """Let a proxy learn of new containers by DNS."""
 
     def __init__(self, proxy: ServiceProxy, runs: Runs) -> None:
         self._proxy = proxy
         self._runs = runs
-
-    async def hold(self, new: int) -> None:
-        """Nothing can be held."""
 
     async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
         """Give the proxy the time in which it asks for addresses again: it cannot be asked what it knows."""
@@ -37,31 +34,6 @@ class DnsService:
             until = time.monotonic() + self._proxy.refresh_seconds
             while (left := until - time.monotonic()) > 0 and await self._runs():
                 await pause(min(left, LOOK_SECONDS))
-
-    async def require(self, containers: Collection[str], report: ProxyReport) -> None:
-        """Nothing can be asked: that the proxy runs is seen while it is observed."""
-
-    async def drain(
-        self,
-        containers: Collection[str],
-        report: ProxyReport,
-        *,
-        even_last: bool = True,
-        others: Collection[str] = (),
-        seconds: float = 0.0,
-    ) -> int:
-        """Nothing can be drained before the containers are told to stop."""
-        return 0
-
-    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
-        """Nothing was taken away."""
-
-    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
-        """Nothing is left behind."""
-
-    async def examine(self, servers: int) -> tuple[str, ...]:
-        """Nothing can be asked."""
-        return ()
 
 
 def proxied_service(engine: Engine, service: str, proxy: ServiceProxy) -> ProxiedService:

@@ -12,7 +12,7 @@ from roas.models.health import ALIVE
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.stack.adopting.adoption import AdoptedStack, adopt_project
 from roas.stack.adopting.contents import bind_adopted
-from roas.stack.adopting.sameness import differing_keys
+from roas.stack.adopting.sameness import differences
 from roas.stack.client import Engine
 from roas.stack.containers.config_hashes import ConfigHashes
 from roas.stack.containers.snapshots import take_outlines
@@ -188,7 +188,7 @@ class StackReleases:
         for name, (new, before) in candidates.items():
             if pinned_content(new) != pinned_content(before):
                 continue
-            unlike = differing_keys(new, model, before, adopted, images[name], says_of_itself, name=name)
+            unlike = differences(new, model, before, adopted, images[name], says_of_itself, name=name)
             says = {UNLIKE: list(unlike)} if unlike else {ADOPTED_HASH: adopted_hash(before)}
             model["services"][name] = {**new, "x-deploy": {**new["x-deploy"], **says}}
         return model

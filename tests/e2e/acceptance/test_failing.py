@@ -1,5 +1,7 @@
 """Whatever goes wrong while services start ends in an honest outcome, and v1 runs again."""
 
+import asyncio
+
 import pytest
 
 from roas.models.coordination import PhaseName
@@ -72,3 +74,22 @@ async def test_late_unhealthy_service_rolled_back(people, stack, images, on_v1):
     assert deployment.phase(PhaseName.VERIFICATION).status == "failed"
     assert "health check fails" in deployment.problem.message
     assert back_on_v1(stack, images, on_v1)
+
+
+async def test_image_of_the_same_name_goes_back_at_once(people, stack, images, on_v1):
+    """What is replaced and what replaces it have one hash: the one that was stopped is not waited for."""
+    late = alone(depends_on={"fixed": {"condition": "service_healthy"}})
+    stack.write({"fixed": alone(image=f"{REPOSITORY}:fixed", restart="always"), "late": late})
+    stack.client.images.get(images["v1"]).tag(REPOSITORY, "fixed")
+    try:
+        await people.succeed("v1")
+        stack.client.images.get(images["v2"]).tag(REPOSITORY, "fixed")
+        async with asyncio.timeout(40):
+            deployment = await people.deploy("exits")
+        assert deployment.outcome is Outcome.ROLLED_BACK
+        assert "late" in deployment.problem.message
+        assert {name[:-2]: image for name, image in stack.images().items()} == dict.fromkeys(
+            ("fixed", "late"), images["v1"]
+        )
+    finally:
+        stack.client.images.remove(f"{REPOSITORY}:fixed", force=True)

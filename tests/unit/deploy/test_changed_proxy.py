@@ -10,14 +10,14 @@ from roas.errors import ProxyError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.stack import ServiceProxy
-from roas.stack.proxied_service import ProxyReport
+from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 from tests.unit.deploy.fake_engine import FakeEngine
 from tests.unit.deploy.played_parts import service
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 
 
-class SilentProxy:
+class SilentProxy(ProxiedService):
     """Run, and answer nobody once it is `silent`."""
 
     def __init__(self) -> None:
@@ -29,24 +29,6 @@ class SilentProxy:
         await report("a look")
         if self.silent:
             raise ProxyError("haproxy sends web nothing: The proxy does not answer.", service="web")
-
-    async def hold(self, new: int) -> None:
-        """Hold nothing."""
-
-    async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
-        """Know everybody."""
-
-    async def drain(self, containers: Collection[str], report: ProxyReport, **_: object) -> int:
-        return 0
-
-    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
-        """Have nothing to give back."""
-
-    async def examine(self, servers: int) -> tuple[str, ...]:
-        return ()
-
-    async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
-        """Have nothing to settle."""
 
 
 @pytest.fixture

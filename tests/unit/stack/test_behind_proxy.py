@@ -1,7 +1,11 @@
-"""A proxy that does not run is at fault itself, and not the service behind it."""
+"""What the proxy in front of a service is told, and who is at fault where it does not run."""
 
+import asyncio
+import time
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -9,7 +13,9 @@ import pytest
 from roas.errors import ProxyError, ServiceFailedError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition, ServiceProxy
-from roas.stack.behind_proxy import BehindProxy
+from roas.stack.behind_proxy import Front
+from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
+from roas.stack.service_rollout import ServiceRollout
 
 WEB = ServiceDefinition("web", "web:v1", "", proxy=ServiceProxy("haproxy"))
 
@@ -39,24 +45,20 @@ class Engine:
         return f"the last words of {container_id}"
 
 
-async def say(_text: str) -> None:
-    """Nobody listens."""
-
-
 async def test_proxy_that_was_just_replaced_and_loops_has_failed():
     """It may run for a moment just when it is looked at."""
     engine = Engine(ContainerState.RUNNING)
     engine.proxy = replace(engine.proxy, restart_count=3)
-    behind, stack = BehindProxy(), cast("Any", engine)
+    front = Front(cast("Any", engine), WEB)
     well = ContainerSnapshot("w1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
     with pytest.raises(ServiceFailedError, match="haproxy failed"):
-        await behind.require(stack, WEB, [well], say)
+        await front.require([well])
     engine.proxy = replace(engine.proxy, started_at=datetime.now(UTC) - timedelta(hours=1))
     with pytest.raises(ProxyError):  # it is an old one, which may have been started again at any time
-        await behind.admit(stack, WEB, [well], say, best_effort=False)
+        await front.admit([well])
     engine.proxy = replace(engine.proxy, started_at=datetime.now(UTC) + timedelta(seconds=1))
     with pytest.raises(ServiceFailedError, match="haproxy failed"):  # it was, while it was waited for
-        await behind.admit(stack, WEB, [well], say, best_effort=False)
+        await front.admit([well])
 
 
 @pytest.mark.parametrize(
@@ -67,16 +69,94 @@ async def test_proxy_that_was_just_replaced_and_loops_has_failed():
     ],
 )
 async def test_failure_is_told_of_who_failed(state, error, service, report):
-    behind, stack = BehindProxy(), cast("Any", Engine(state))
+    stack = cast("Any", Engine(state))
+    front = Front(stack, WEB)
     well = ContainerSnapshot("w1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
     with pytest.raises(error) as raised:
-        await behind.admit(stack, WEB, [well], say, best_effort=False)
+        await front.admit([well])
     assert (raised.value.service, raised.value.report) == (service, report)
     with pytest.raises(error) as raised:
-        await behind.require(stack, WEB, [well], say)
+        await front.require([well])
     assert (raised.value.service, raised.value.report) == (service, report)
     ill = replace(well, health=HealthStatus.UNHEALTHY)
-    await behind.require(stack, WEB, [ill], say)  # which gets no requests, whatever the proxy does
+    await front.require([ill])  # which gets no requests, whatever the proxy does
     dropped = replace(WEB, proxy=replace(WEB.proxy, is_dropped=True))
-    await behind.admit(stack, dropped, [well], say, best_effort=False)
-    await behind.require(stack, dropped, [well], say)
+    await Front(stack, dropped).admit([well])
+    await Front(stack, dropped).require([well])
+
+
+class Told(ProxiedService):
+    """Note what is told, and let old and new serve for ever while they are watched."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.watches = asyncio.Event()
+
+    async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
+        self.told.append(f"admit {containers}")
+
+    async def watch(self, containers: Collection[str], seconds: float) -> None:
+        self.told.append(f"watch {containers} {seconds}")
+        self.watches.set()
+        if seconds:
+            await asyncio.Event().wait()
+
+    async def drain(self, containers: Collection[str], report: ProxyReport, **_: object) -> int:
+        self.told.append(f"drain {containers}")
+        return 2
+
+    async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
+        self.told.append(f"give back {containers}, not {sorted(failed)}")
+
+
+OLD, NEW = (
+    ContainerSnapshot(name, f"web-{name}", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
+    for name in ("old", "new")
+)
+
+
+async def test_old_ones_serve_until_new_ones_were_watched():
+    """What is drained gets nothing: so nothing is, for as long as the new ones may still fail."""
+    proxy = Told()
+    front = Front(cast("Any", SimpleNamespace(proxies=SimpleNamespace(in_front_of=lambda *_: proxy))), WEB)
+
+    async def failing() -> frozenset[str]:
+        await proxy.watches.wait()
+        return frozenset({"new"})
+
+    assert not await front.take_out([OLD], [NEW], failing=failing(), seconds=10.0)
+    assert proxy.told == ["admit ['new']", "watch ['new'] 10.0", "give back ['old'], not ['new']"]
+    proxy.told.clear()
+    assert await front.take_out([OLD], [NEW])
+    assert proxy.told == ["admit ['new']", "watch ['new'] 0.0", "drain ['old']"]
+    assert front.with_left_open("healthy").startswith("healthy; 2 connections")
+
+
+class RolloutLog:
+    """Watch new replicas for ten seconds, and note from when on the old ones have waited for that."""
+
+    record, monitor_seconds, seconds_left, may_pause = None, 10.0, None, True
+
+    def __init__(self) -> None:
+        self.watched: list[float] = []
+        self.watched_from = self.watched.append
+
+
+@pytest.mark.parametrize(
+    ("changes", "restoring", "seconds", "counts"),
+    [
+        ({"start_first": True}, False, 10.0, True),
+        ({}, False, 10.0, False),
+        ({"start_first": True}, True, 0.0, False),
+        ({"start_first": True, "proxy": None}, False, 0.0, False),
+    ],
+    ids=["start-first", "stop-first, one is still to come", "what is replaced has failed", "nobody can be told"],
+)
+def test_last_old_ones_wait_for_the_new(changes, restoring, seconds, counts):
+    definition = replace(WEB, replicas=2, **changes)
+    log, watch = RolloutLog(), SimpleNamespace(of_service=lambda _: ())
+    given = [None, "", SimpleNamespace(definition=definition), watch, log, None, None]
+    rollout = ServiceRollout(*cast("Any", given), restoring=restoring)
+    rollout.rollout._ready_at["new"] = now = time.monotonic()
+    assert rollout._seconds_to_watch() == pytest.approx(seconds, abs=1.0)
+    assert log.watched == ([now] if counts else [])

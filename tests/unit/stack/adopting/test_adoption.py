@@ -6,7 +6,7 @@ import pytest
 
 from roas.stack.adopting.mounts import mount_fields
 from roas.stack.adopting.networks import network_fields
-from roas.stack.adopting.sameness import differing_keys
+from roas.stack.adopting.sameness import differences
 
 
 def test_paths_written_otherwise_are_the_same() -> None:
@@ -16,14 +16,14 @@ def test_paths_written_otherwise_are_the_same() -> None:
     shown = {"type": "bind", "source": "/etc/pihole", "target": "/etc/pihole"}
     named = {"type": "volume", "source": "data", "target": "/var/data"}
     wanted, real = {"volumes": [written, kept]}, {"volumes": [shown, named]}
-    assert differing_keys(wanted, {}, real, {}, {}) == ()
+    assert [*differences(wanted, {}, real, {}, {})] == []
     elsewhere = {"volumes": [{**shown, "target": "/etc/other"}, named]}
-    assert differing_keys(wanted, {}, elsewhere, {}, {}) == ("volumes",)
+    assert [*differences(wanted, {}, elsewhere, {}, {})] == ["volumes"]
 
 
 def test_link_under_its_own_name_is_the_same() -> None:
-    assert differing_keys({"links": ["db:db", "a:b"]}, {}, {"links": ["a:b", "db"]}, {}, {}) == ()
-    assert differing_keys({"links": ["db:database"]}, {}, {"links": ["db"]}, {}, {}) == ("links",)
+    assert [*differences({"links": ["db:db", "a:b"]}, {}, {"links": ["a:b", "db"]}, {}, {})] == []
+    assert [*differences({"links": ["db:database"]}, {}, {"links": ["db"]}, {}, {})] == ["links"]
 
 
 def test_selinux_sign_of_a_plain_bind_counts_alone() -> None:
@@ -31,9 +31,9 @@ def test_selinux_sign_of_a_plain_bind_counts_alone() -> None:
     mount = {"Type": "bind", "Source": "/a", "Destination": "/a", "Mode": "", "RW": True, "Propagation": "rprivate"}
     real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
     wanted = {"type": "bind", "source": "/a", "target": "/a", "bind": {"selinux": "z"}}
-    assert differing_keys({"volumes": [wanted]}, {}, {"volumes": real}, {}, {}) == ()
+    assert [*differences({"volumes": [wanted]}, {}, {"volumes": real}, {}, {})] == []
     short = {**wanted, "bind": {"selinux": "z", "create_host_path": True}}
-    assert differing_keys({"volumes": [short]}, {}, {"volumes": real}, {}, {}) == ("volumes",)
+    assert [*differences({"volumes": [short]}, {}, {"volumes": real}, {}, {})] == ["volumes"]
 
 
 @pytest.mark.parametrize("sign", ["", "z", "Z"])
@@ -44,7 +44,7 @@ def test_selinux_sign_of_a_volume_is_the_same(mode: str, sign: str) -> None:
     real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
     assert real[0].get("bind") == ({"selinux": "Z"} if "Z" in mode else None), "release 0 gives it back"
     wanted = {"type": "volume", "source": "db", "target": "/db", "bind": {"selinux": sign} if sign else {}}
-    assert differing_keys({"volumes": [wanted]}, {}, {"volumes": real}, {}, {}) == ()
+    assert [*differences({"volumes": [wanted]}, {}, {"volumes": real}, {}, {})] == []
 
 
 @pytest.mark.parametrize(("mode", "asked"), [("ro", None), ("ro,rslave", "rslave")])

@@ -12,6 +12,7 @@ from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import WantedService
 from roas.stack.containers import readiness
 from roas.stack.containers.readiness import Readiness
 from roas.stack.containers.watch import ContainerWatch
@@ -134,3 +135,11 @@ async def stopped_while_starting(
         for stream in engine.streams:
             stream.put_nowait(ContainerEvent(action, "c1", "web", DEV.project, attributes={"signal": sent}))
     return ready
+
+
+async def test_what_was_stopped_of_the_same_name_is_not_waited_for(engine, watch):
+    """Where the image has a fixed name, the container in whose place one is made has the same hash as that."""
+    engine.running["c2"] = replace(WELL, id="c2", image_id="other", state=ContainerState.EXITED, exit_code=1)
+    await watch.refresh()
+    wanted = WantedService(WEB, "h", "i")
+    assert await waiting(engine, watch, fits=wanted.fits) is Readiness.HEALTHY

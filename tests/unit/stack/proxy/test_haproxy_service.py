@@ -308,9 +308,10 @@ async def test_drained_servers_take_their_requests_back(scene: Scene) -> None:
 
 
 async def test_failing_check_ends_a_drain_at_once(scene: Scene) -> None:
-    """Idle ones are watched for a time: as soon as one that got their requests fails, they have them again."""
-    draining = asyncio.create_task(scene.service.drain({"a"}, scene.report, others={"b"}, seconds=60))
-    await until(lambda: scene.proxy.looks >= 8)
+    """Streams hold it up: as soon as one that got the requests fails, those that drain have them again."""
+    scene.server("web1").sessions = 1
+    draining = asyncio.create_task(scene.service.drain({"a"}, scene.report, others={"b"}))
+    await until(lambda: scene.proxy.drained() and scene.proxy.looks >= 8)
     assert not draining.done()
     scene.server("web2").check, scene.server("web2").failed_once = "L7STS", True
     await until(lambda: not scene.proxy.drained())
@@ -323,10 +324,21 @@ async def test_failing_check_ends_a_drain_at_once(scene: Scene) -> None:
     assert not scene.proxy.drained()
 
 
-async def test_drain_lasts_as_long_as_it_is_watched(scene: Scene) -> None:
+async def test_both_serve_while_the_new_one_is_watched(scene: Scene) -> None:
     begun = asyncio.get_running_loop().time()
-    assert await scene.service.drain({"a"}, scene.report, others={"b"}, seconds=0.5) == 0
+    await scene.service.watch({"b"}, 0.5)
     assert asyncio.get_running_loop().time() - begun >= 0.5
+    watching = asyncio.create_task(scene.service.watch({"b"}, 60))
+    scene.server("web2").check, scene.server("web2").failed_once = "L7STS", True
+    looks = scene.proxy.looks
+    await until(lambda: scene.proxy.looks >= looks + 4)
+    assert not watching.done(), "one check is no verdict"
+    scene.server("web2").failed_once = False
+    with pytest.raises(ProxyError, match="The check of haproxy fails for the new web: web/web2: DOWN L7STS"):
+        await watching
+    assert not scene.proxy.commands
+    await scene.service.give_back({"a"}, {"b"})
+    assert scene.proxy.drained() == {"web2", "ws2"}, "it may come back any moment, and fail again"
 
 
 async def test_what_starts_again_and_again_is_held(scene: Scene) -> None:
