@@ -16,6 +16,7 @@ from roas.cogs.permissions import Action, Asker, asker_of, permit, place_refusal
 from roas.cogs.planning import PlanningCog
 from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.alert import Alert
 from roas.models.deployment import DeploymentKind
 from roas.models.health import ContainerSnapshot
@@ -94,7 +95,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         one = await kept.get(subject)
         alerts = [one] if one is not None else await kept.group(subject)
         if not alerts:
-            raise InvalidRequestError(_("There is no alert {id}.", id=subject))
+            raise InvalidRequestError(said("There is no alert {alert_id}.", alert_id=subject))
         return alerts
 
     async def _acknowledge(self, alerts: Sequence[Alert], asker: Asker) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from discord import app_commands
 
 from roas.errors import InvalidRequestError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseState
 from roas.ui.drawing import CHOICE, CHOICES, clip
@@ -37,10 +38,10 @@ def read_version(text: str) -> str:
     version = text.strip()
     if not VERSION_PATTERN.fullmatch(version):
         raise InvalidRequestError(
-            _("{version} is not a valid version.", version=as_typed(text)),
-            hint=_(
-                "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most. For "
-                "example v1.4.2."
+            said("{version} is not a valid version.", version=as_typed(text)),
+            hint=said(
+                "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most."
+                " For example v1.4.2."
             ),
         )
     return version
@@ -53,7 +54,7 @@ def read_services(text: str | None, known: Iterable[str]) -> tuple[str, ...]:
     for name in wanted:
         if not SERVICE_PATTERN.fullmatch(name) or (names and name not in names):
             raise InvalidRequestError(
-                _("The stack has no service {name}.", name=as_typed(name)), hint=nearest(name, names)
+                said("The stack has no service {name}.", name=as_typed(name)), hint=nearest(name, names)
             )
     return wanted
 
@@ -76,7 +77,7 @@ def read_reason(text: str | None, *, needed: bool = False) -> str:
     """Return a reason on one line. Raises InvalidRequestError."""
     reason = " ".join((text or "").split())
     if needed and not reason:
-        raise InvalidRequestError(_("A reason is needed."), hint=_("Say in a few words why."))
+        raise InvalidRequestError(_("A reason is needed."))
     if len(reason) > REASON_LENGTH:
         raise InvalidRequestError(
             _("The reason is too long."), hint=_("{count} characters at most.", count=REASON_LENGTH)

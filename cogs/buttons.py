@@ -17,6 +17,7 @@ from roas.cogs.permissions import Action, Asker, asker_of, cancel_refusal, permi
 from roas.cogs.plan_approvals import PlanApprovals
 from roas.cogs.planning import PlanningCog
 from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError
+from roas.messages.message import said
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord
@@ -74,7 +75,7 @@ def planning_cog(interaction: Interaction) -> PlanningCog | None:
 async def _find_deployment(cog: PlanningCog, deployment_id: str) -> Deployment:
     deployment = await cog.application.state.deployments.get(deployment_id)
     if deployment is None:
-        raise InvalidRequestError(_("There is no deployment {id}.", id=deployment_id))
+        raise InvalidRequestError(said("There is no deployment {deployment_id}.", deployment_id=deployment_id))
     return deployment
 
 

@@ -172,7 +172,6 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         if active is None:
             raise InvalidRequestError(
                 _("No deployment of {environment} is under way.", environment=name),
-                hint=_("There is nothing to do."),
             )
         await answer(interaction, await cancel(self, interaction, active.id))
 
@@ -183,7 +182,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         if len(names) == 1:
             return names[0]
         if not names:
-            raise InvalidRequestError(_("No deployment is under way."), hint=_("There is nothing to do."))
+            raise InvalidRequestError(_("No deployment is under way."))
         raise InvalidRequestError(
             _("Several deployments are under way."),
             hint=_("Say which environment: {names}.", names=", ".join(names)),

@@ -53,9 +53,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         freeze = await freezes.get(target.name)
         if freeze is None:
             self.permit(interaction, Action.LOCK, target)
-            raise InvalidRequestError(
-                _("{environment} is not locked.", environment=target.name), hint=_("There is nothing to do.")
-            )
+            raise InvalidRequestError(_("{environment} is not locked.", environment=target.name))
         permit(unlock_refusal(freeze, target, asker, self.rules))
         lifted = await freezes.lift(target.name, actor_of(asker))
         log.info("environment freeze lifted", environment=target.name, by=asker.name)

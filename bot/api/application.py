@@ -260,7 +260,6 @@ async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenera
             if now is None:
                 raise InvalidRequestError(
                     said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-                    hint=said("See `history`."),
                 )
             took = time.monotonic() - began
             if now != last:

@@ -361,9 +361,7 @@ class CandidateCoordinator:
         """Return a candidate that a person may answer. Raises InvalidRequestError that says what became of it."""
         candidate = await self._state.candidates.get(candidate_id)
         if candidate is None:
-            raise InvalidRequestError(
-                said("There is no candidate {id} any more.", id=candidate_id), hint=said("Wait for the next version.")
-            )
+            raise InvalidRequestError(said("There is no candidate {id} any more.", id=candidate_id))
         if candidate.state in ANSWERABLE:
             return candidate
         if candidate.state is CandidateState.SUPERSEDED:
@@ -373,7 +371,6 @@ class CandidateCoordinator:
             )
         raise InvalidRequestError(
             said("{version} does not wait for an answer any more.", version=candidate.version),
-            hint=said("The message says what became of it."),
         )
 
     async def answer(self, candidate: Candidate, to: CandidateState, by: Actor, **changes: Any) -> Candidate:
@@ -381,7 +378,7 @@ class CandidateCoordinator:
         moved = await self._state.candidates.move(candidate.id, to, from_states=ANSWERABLE, by=by, **changes)
         if moved is None:
             await self.answerable(candidate.id)
-            raise InvalidRequestError(said("Somebody else has answered already."), hint=said("Look at the message."))
+            raise InvalidRequestError(said("Somebody else has answered already."))
         self._announce(moved)
         return moved
 

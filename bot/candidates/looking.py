@@ -190,7 +190,6 @@ class SourceLook:
 def _not_yet(images: Sequence[str], version: str) -> RegistryUnavailableError:
     return RegistryUnavailableError(
         said("There is no {image}:{version} yet.", image=", ".join(images), version=version),
-        hint=said("The bot asks again."),
     )
 
 

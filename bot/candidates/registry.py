@@ -240,5 +240,4 @@ def _window(text: str) -> float:
 def _away(image: ImageName, cause: str) -> RegistryUnavailableError:
     return RegistryUnavailableError(
         said("The registry {host} tells nothing of {image}: {cause}.", host=image.host, image=image.path, cause=cause),
-        hint=said("The bot asks again."),
     )

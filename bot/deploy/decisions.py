@@ -59,7 +59,6 @@ async def wait_for_decision(context: DeploymentContext) -> None:
     if decision.choice is Choice.ROLL_BACK:
         raise TakenBackError(
             said("{reason} {person} took it back.", reason=pause.message, person=decision.decided_by.name),
-            hint=said("Correct the release, and deploy again."),
             service=pause.service,
             report=pause.report,
         )

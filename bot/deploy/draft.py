@@ -40,9 +40,7 @@ async def load_release(context: DeploymentContext) -> Release:
     if release is None and number is not None:
         release = await context.components.state.releases.get(context.environment.name, number)
     if release is None:
-        raise InvalidRequestError(
-            said("{deployment} leads to no release.", deployment=context.deployment.id), hint=said("Deploy again.")
-        )
+        raise InvalidRequestError(said("{deployment} leads to no release.", deployment=context.deployment.id))
     context.release = release
     context.model_hash = context.deployment.applied_model or release.model_hash
     return release

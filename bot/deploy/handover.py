@@ -130,7 +130,7 @@ class SuccessorWatch:
         try:
             report = await self._context.stack.failure_output(container_id)
         except EngineError as error:  # whoever removed the container took its log along
-            report = said("(its log cannot be read: {message})", message=error.message)
+            report = said("(its log cannot be read: {reason})", reason=error.message)
         return kind(
             said("The new {service} was not ready to take over: {reason}.", service=service, reason=reason),
             hint=said(
@@ -312,9 +312,7 @@ class Handover:
         await self._watch.refresh()
         await context.report(service, ServiceStep.WAITING, said("getting ready beside the old one"))
         if not (fitting := created or self._find_working(wanted, spared)):
-            raise ServiceFailedError(
-                said("The new {service} is gone again.", service=service), hint=said("Deploy again."), service=service
-            )
+            raise ServiceFailedError(said("The new {service} is gone again.", service=service), service=service)
         return fitting[0]
 
     async def settle(self) -> None:

@@ -179,7 +179,7 @@ def _label(release: Release | None) -> str:
 
 
 def _changed(message: str) -> ImageChangedError:
-    return ImageChangedError(message, hint=said("Look at the new plan and ask again."))
+    return ImageChangedError(message)
 
 
 async def release_in_use(state: StateManager, environment: str) -> Release | None:

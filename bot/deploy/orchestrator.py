@@ -169,7 +169,6 @@ class DeploymentOrchestrator:
         if deployment is None:
             raise InvalidRequestError(
                 said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-                hint=said("See `history`."),
             )
         return deployment
 
@@ -256,11 +255,14 @@ class DeploymentOrchestrator:
             return environment
         if request.version is None or not VERSION_PATTERN.fullmatch(request.version):
             raise InvalidRequestError(
-                said("{request} is not a valid version.", request=repr(request.version)),
-                hint=said("A version is letters, digits, dots, dashes, plus signs and underscores, 128 at most."),
+                said("{version} is not a valid version.", version=repr(request.version)),
+                hint=said(
+                    "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most."
+                    " For example v1.4.2."
+                ),
             )
         if request.kind is DeploymentKind.HOTFIX and not request.reason.strip():
-            raise InvalidRequestError(said("A hotfix needs a reason."), hint=said("Say why it cannot wait."))
+            raise InvalidRequestError(said("A hotfix needs a reason."))
         return environment
 
     def _new(self, request: DeploymentRequest, to_release: int | None) -> Deployment:

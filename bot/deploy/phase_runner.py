@@ -154,7 +154,6 @@ class PhaseRunner:
                     timeout_seconds=f"{round((limit.when() or began) - began, 2):g}",
                     describe_waiting=self._describe_waiting(),
                 ),
-                hint=said("Fix what was still waiting, then deploy again."),
             ) from error
         raise PhaseTimeoutError(
             said("{policy} was not tried.", policy=policy.name)

@@ -516,7 +516,7 @@ def _limit(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ..
     unknown = sorted(set(services) - set(definitions))
     if unknown:
         raise InvalidRequestError(
-            said("The stack has no service {unknown}.", unknown=", ".join(unknown)),
+            said("The stack has no service {name}.", name=", ".join(unknown)),
             hint=said("It has {services}.", services=", ".join(sorted(definitions))),
         )
     return frozenset(services)

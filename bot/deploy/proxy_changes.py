@@ -79,7 +79,7 @@ async def refuse_unready_proxies(
             with suppress(ProxyError):  # one that does not answer may do so by then
                 proxied = components.stacks.of(environment).proxies.in_front_of(name, definition.proxy)
                 for problem in await proxied.examine(servers_needed(definition)):
-                    raise ComposeFileError(problem, hint=said("Nothing was changed."), service=name)
+                    raise ComposeFileError(problem, service=name)
     for name, proxy, problem in await _find_unready(components, environment, plan, definitions):
         raise ComposeFileError(
             said(

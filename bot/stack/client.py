@@ -236,16 +236,14 @@ def _refusal(error: ApiError, address: str) -> EngineError:
     if OTHER_API.search(text):
         return EngineUnavailableError(
             said("The engine at {address} is of another version than before: {text}", address=address, text=text),
-            hint=said("Try again in a moment."),
         )
     if passing := find_passing_fault(text):
         return passing
     if error.status in BUSY_STATUSES:
         return EngineUnavailableError(
             said("The engine at {address} is too busy: {text}", address=address, text=text),
-            hint=said("Try again in a moment."),
         )
-    return EngineError(said("The engine refused: {text}", text=text), hint=said("Read what it says and try again."))
+    return EngineError(said("The engine refused: {text}", text=text))
 
 
 def _brief(error: BaseException) -> str:

@@ -323,9 +323,7 @@ class Alerts:
         def work(transaction: Transaction) -> Alert:
             alert = _get(transaction, alert_id)
             if not alert.is_open:
-                raise InvalidRequestError(
-                    said("{alert_id} is resolved already.", alert_id=alert_id), hint=said("There is nothing to do.")
-                )
+                raise InvalidRequestError(said("{alert_id} is resolved already.", alert_id=alert_id))
             transaction.add_change(_audit(alert, actor, text))
             return _save(transaction, changed(decision(alert), instant()))
 
@@ -366,9 +364,7 @@ def _save(transaction: Transaction, alert: Alert) -> Alert:
 def _get(transaction: Transaction, alert_id: str) -> Alert:
     found = _select(transaction, "id = ?", (alert_id,))
     if not found:
-        raise InvalidRequestError(
-            said("There is no alert {alert_id}.", alert_id=alert_id), hint=said("See /status for those that are open.")
-        )
+        raise InvalidRequestError(said("There is no alert {alert_id}.", alert_id=alert_id))
     return found[0]
 
 

@@ -286,7 +286,7 @@ def _end_waiting(transaction: Transaction, deployment: Deployment, why: str, act
     ended = replace(
         deployment,
         outcome=Outcome.CANCELLED,
-        problem=Problem(DraftVoidError.key, why, hint=said("Nothing was changed.")),
+        problem=Problem(DraftVoidError.key, why),
         ended_at=datetime.now(UTC),
         duration_seconds=sum(phase.duration_seconds or 0.0 for phase in deployment.phases),
         draft=replace(deployment.draft, waits=False) if deployment.draft is not None else None,

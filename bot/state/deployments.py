@@ -254,7 +254,6 @@ def _cancellable(deployment: Deployment | None, deployment_id: str) -> Deploymen
     if deployment is None:
         raise InvalidRequestError(
             said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-            hint=said("See /status or `history`."),
         )
     if deployment.finished:
         raise InvalidRequestError(
@@ -288,7 +287,6 @@ def _cancellable(deployment: Deployment | None, deployment_id: str) -> Deploymen
 def _not_waiting(deployment_id: str) -> InvalidRequestError:
     return InvalidRequestError(
         said("{deployment_id} does not wait for a decision.", deployment_id=deployment_id),
-        hint=said("Use /status to see what is under way."),
     )
 
 
@@ -513,6 +511,4 @@ def _refuse_repeated_interaction(transaction: Transaction, deployment: Deploymen
         return
     row = transaction.execute("SELECT id FROM deployments WHERE interaction_id = ?", (interaction_id,)).fetchone()
     if row is not None:
-        raise InvalidRequestError(
-            said("This command has started {deployment} already.", deployment=row[0]), hint=said("See the ops channel.")
-        )
+        raise InvalidRequestError(said("This command has started {deployment} already.", deployment=row[0]))

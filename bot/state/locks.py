@@ -200,9 +200,7 @@ class Freezes:
         def work(transaction: Transaction) -> Freeze:
             freeze = read_freeze(transaction, environment)
             if freeze is None:
-                raise InvalidRequestError(
-                    said("{environment} is not locked.", environment=environment), hint=said("There is nothing to do.")
-                )
+                raise InvalidRequestError(said("{environment} is not locked.", environment=environment))
             transaction.execute("DELETE FROM freezes WHERE environment = ?", (environment,))
             transaction.add_change(_freeze_change(freeze, actor, "unlocked"))
             return freeze

@@ -217,7 +217,6 @@ def _check(transaction: Transaction, lease: LeaderLease) -> None:
     if held is None or (held.token, held.instance_id) != (lease.token, lease.instance_id):
         raise FencedOffError(
             said("Another bot is the leader now; this one is on standby."),
-            hint=said("Nothing to do: the leader answers."),
         )
 
 

@@ -64,7 +64,6 @@ class Transaction:
                     "Another process has taken over {environment}; this one makes no more changes.",
                     environment=fence.environment,
                 ),
-                hint=said("Nothing to do: the other process completes the deployment."),
             )
 
 

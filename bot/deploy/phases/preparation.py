@@ -169,9 +169,7 @@ async def _prepare_rollback(context: DeploymentContext) -> Release:
     number = deployment.to_release
     target = None if number is None else await releases.get(context.environment.name, number)
     if target is None:
-        raise ReleaseNotRestorableError(
-            said("There is no release r{number}.", number=number), hint=said("See `history` for those there are.")
-        )
+        raise ReleaseNotRestorableError(said("There is no release r{number}.", number=number))
     of_plan = await planned(context)
     if deployment.request.services:
         return await _with_earlier_services(context, target, of_plan)
@@ -199,9 +197,7 @@ async def _with_earlier_services(
         return earlier
     current = await components.state.releases.applied(context.environment.name)
     if current is None:
-        raise ReleaseNotRestorableError(
-            said("{environment} is on no release.", environment=context.environment.name), hint=said("Deploy again.")
-        )
+        raise ReleaseNotRestorableError(said("{environment} is on no release.", environment=context.environment.name))
     (service,) = deployment.request.services
     draft = await context.stack.releases.draft_with(current, service, earlier)
     await components.manager.releases.require_images(context.stack, earlier, {service}, context.report)

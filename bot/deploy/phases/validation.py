@@ -53,9 +53,7 @@ class Validation:
         number = context.deployment.to_release
         release = None if number is None else await components.state.releases.get(context.environment.name, number)
         if release is None:
-            raise ReleaseNotRestorableError(
-                said("There is no release r{number}.", number=number), hint=said("See `history` for those there are.")
-            )
+            raise ReleaseNotRestorableError(said("There is no release r{number}.", number=number))
         missing = await context.stack.releases.missing_images(release)
         if missing := tuple(one for one in missing if one in (request.services or missing)):
             pins = [service.image for service in release.services if service.name in missing]

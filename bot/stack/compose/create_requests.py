@@ -54,7 +54,7 @@ async def completing_socket(engine: str, completions: Mapping[str, Completion]) 
     with temporary_folder("create") as folder:  # for nobody else to enter
         path = folder / "docker.sock"
         if len(os.fsencode(path)) > LONGEST_PATH:
-            raise EngineError(said("The path of TMPDIR is too long for a socket."), hint=said("Set a shorter one."))
+            raise EngineError(said("The path of TMPDIR is too long for a socket."))
         with writing_temporary():
             server = await asyncio.start_unix_server(serve, path, limit=MOST_BYTES)
         try:

@@ -90,9 +90,7 @@ def compose_fault(
         return _not_usable(text, files)
     if _says(REGISTRY_UNAVAILABLE, written):
         return registry_unavailable(text)
-    return EngineError(
-        said("Compose failed: {text}", text=text), hint=said("Read what it says and try again."), service=service
-    )
+    return EngineError(said("Compose failed: {text}", text=text), service=service)
 
 
 def resolution_fault(stderr: str, *, files: str, redact: Callable[[str], str] = str) -> ComposeFileError:
@@ -131,7 +129,6 @@ def registry_unavailable(text: str) -> RegistryUnavailableError:
     """Create the error for a registry that does not answer as it should."""
     return RegistryUnavailableError(
         said("The registry does not answer as it should: {text}", text=text),
-        hint=said("Try again when the registry is reachable."),
     )
 
 

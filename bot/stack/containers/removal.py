@@ -95,7 +95,6 @@ async def remove_container(engine: Engine, container_id: str, grace_seconds: flo
 def _gone(container_id: str) -> ContainerRemovedError:
     return ContainerRemovedError(
         said("The container {container_id} was removed before it was started.", container_id=container_id[:12]),
-        hint=said("Run `/deploy` again."),
     )
 
 

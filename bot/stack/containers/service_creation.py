@@ -71,7 +71,6 @@ class ServiceCreator:
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
             raise ContainerConflictError(  # somebody else has just replaced it: the next try finds what is left
                 said("Compose created no container of {service}.", service=service),
-                hint=said("Run `/deploy` again."),
                 service=service,
             )
         idle = _to_be_started(wanted, existing, spared)

@@ -86,7 +86,7 @@ def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:
 
 
 def _too_large(path: Path) -> ComposeFileError:
-    return ComposeFileError(said("{path} is too large for a compose file.", path=path), hint=said("Split it."))
+    return ComposeFileError(said("{path} is too large for a compose file.", path=path))
 
 
 class _Reader:

@@ -81,7 +81,7 @@ def with_exact_texts(model: dict[str, Any], printed: str) -> dict[str, Any]:
     try:
         exact = json.loads(printed.replace("$$", "$"))
     except ValueError as error:
-        raise ComposeFileError(said("The model is not JSON."), hint=said("Resolve the stack again.")) from error
+        raise ComposeFileError(said("The model is not JSON.")) from error
     found = _exact(model, exact)
     return found if isinstance(found, dict) else model
 
@@ -107,11 +107,9 @@ def read_yaml(text: str) -> dict[str, Any]:
         model = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, RecursionError, OverflowError) as error:
         # Beside its own errors the library lets through what its conversions raise, such as of `!!int x`.
-        raise ComposeFileError(
-            said("The model is not YAML: {error}", error=_place(error)), hint=said("Resolve the stack again.")
-        ) from error
+        raise ComposeFileError(said("The model is not YAML: {error}", error=_place(error))) from error
     if not isinstance(model, dict):
-        raise ComposeFileError(said("The model is not a mapping."), hint=said("Resolve the stack again."))
+        raise ComposeFileError(said("The model is not a mapping."))
     return model
 
 
@@ -124,7 +122,7 @@ def read_model(text: str) -> dict[str, Any]:
     """Read what write_model wrote."""
     halved = _halved(read_yaml(text))
     if not isinstance(halved, dict):  # read_yaml gives mappings only
-        raise ComposeFileError(said("The model is not a mapping."), hint=said("Resolve the stack again."))
+        raise ComposeFileError(said("The model is not a mapping."))
     return halved
 
 

@@ -69,7 +69,6 @@ class LiveConfiguration:
         if refused:
             raise ComposeFileError(
                 said("{proxy} refuses its new configuration: {output}", proxy=name, output=refused[-SHOWN:]),
-                hint=said("Correct the file. Nothing was changed."),
                 service=name,
             )
 
@@ -88,7 +87,6 @@ class LiveConfiguration:
                             there=there[backend],
                             servers=needed,
                         ),
-                        hint=said("Correct the file. Nothing was changed."),
                         service=name,
                     )
 
@@ -190,7 +188,6 @@ async def _put_aside(runtime: HAProxyRuntime, before: list[Server], after: list[
 def _not_taken_up(name: str, why: str) -> ProxyError:
     return ProxyError(
         said("{proxy} did not take up its new configuration: {reason}", proxy=name, reason=why[-SHOWN:]),
-        hint=said("Read the proxy's log."),
         service=name,
     )
 

@@ -87,12 +87,12 @@ def _keyed_hash(path: Path, folder: Path, key: bytes) -> str:
     except OSError as error:
         raise ComposeFileError(
             said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
-            hint=said("Check its rights, and that nobody replaces it meanwhile."),
+            hint=said("Check its permissions, and that nobody replaces it meanwhile."),
         ) from error
     with open(opened, "rb", buffering=0) as file:  # noqa: PTH123 - it is a descriptor
         content = read_bounded(file.fileno(), MOST_BYTES)
     if content is None:
-        raise ComposeFileError(said("{path} is too large.", path=path), hint=said("Name a smaller file."))
+        raise ComposeFileError(said("{path} is too large.", path=path))
     return hmac.digest(key, content, "sha256").hex()
 
 

@@ -111,9 +111,7 @@ class ContentBinder:
         if not is_there(source):
             raise missing_source(service, said("takes the {kind} {key} from", kind="config", key=name), source)
         if not _can_be_kept(source):  # a plan reads nothing of it, and would not notice
-            raise ComposeFileError(
-                said("{source} is not a regular file.", source=source), hint=said("Name a regular file in its place.")
-            )
+            raise ComposeFileError(said("{source} is not a regular file.", source=source))
         return self._keep(service, source, judged_path(source, self._folder, self._may_bind)) or source
 
     def _is_named_within(self, source: Path) -> bool:
@@ -176,7 +174,6 @@ def judged_path(source: Path, folder: Path, may_bind: Callable[[Path], bool]) ->
     if not resolved.is_relative_to(folder) and not may_bind(resolved):
         raise ComposeFileError(
             said("{source} leads out of the stack's folder now.", source=source),
-            hint=said("Remove the link, and try again."),
         )
     return resolved
 
@@ -215,6 +212,5 @@ def missing_source(service: str, does: str, source: Path) -> ComposeFileError:
     """Return the error that says which service needs what does not exist."""
     return ComposeFileError(
         said("{service} {does} {source}, which does not exist.", service=service, does=does, source=source),
-        hint=said("Create it, or correct the compose file."),
         service=service,
     )

@@ -143,7 +143,6 @@ class Mirror:
         if not found:
             raise ComposeFileError(
                 said("{commit} has no files below {path}.", commit=commit[:12], path=path or "/"),
-                hint=said("Correct `path` of the environment's repository."),
             )
         return found
 
@@ -412,7 +411,6 @@ def _entries(listed: bytes) -> Iterator[Entry]:
         if path.is_absolute() or {"..", "."} & set(path.parts) or any(_is_git(part) for part in path.parts):
             raise ComposeFileError(
                 said("The repository has a file that must not be written: {path}.", path=repr(str(path))[:200]),
-                hint=said("Remove it from the repository."),
             )
         yield Entry(path, mode if mode in {LINK, EXECUTABLE} else REGULAR, blob, int(size))
 
@@ -431,7 +429,6 @@ def refuse_links_out(entries: Sequence[Entry], blobs: Mapping[str, bytes]) -> No
         if leads_to.startswith(("/", "..")) or len(target) > LONGEST_LINK:
             raise ComposeFileError(
                 said("The link {path} leads out of the repository.", path=entry.path),
-                hint=said("Put the file itself into the repository."),
             )
 
 

@@ -304,9 +304,7 @@ class StackResolver:
             await self._refuse_unset_sources(environment, snapshot, variables, resolved.unset)
         model = with_own_namespaces(with_copied_targets(resolved.model))
         if not services_of(model):
-            raise ComposeFileError(
-                said("The compose file has no service."), hint=said("Add one, or activate a profile.")
-            )
+            raise ComposeFileError(said("The compose file has no service."))
         if resolved.inactive:
             model = with_inactive_services(model, resolved.inactive)
         if not environment.is_home:
@@ -335,7 +333,10 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
     if not VERSION_PATTERN.fullmatch(version):
         raise InvalidRequestError(
             said("{version} is not a valid version.", version=repr(version)),
-            hint=said("A version has letters, digits and . _ - + only, and begins with a letter or a digit."),
+            hint=said(
+                "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most."
+                " For example v1.4.2."
+            ),
         )
     return environment.variables | dict.fromkeys(version_names(environment), version)
 

@@ -83,9 +83,7 @@ class SecretBinder:
                 service, said("takes the {kind} {key} from", kind="secret", key=name), source
             ) from error
         except TooLargeError as error:
-            raise ComposeFileError(
-                said("{source} is too large for a secret.", source=source), hint=said("Name a smaller file.")
-            ) from error
+            raise ComposeFileError(said("{source} is too large for a secret.", source=source)) from error
         except OSError as error:
             raise ComposeFileError(
                 said("{source} cannot be read: {strerror}.", source=source, strerror=error.strerror),

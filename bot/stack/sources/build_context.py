@@ -53,16 +53,13 @@ class IgnorePattern:
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST:
-            raise ComposeFileError(
-                said("A pattern of a `.dockerignore` is too long."), hint=said("Write several shorter ones.")
-            )
+            raise ComposeFileError(said("A pattern of a `.dockerignore` is too long."))
         try:
             self._expression = re.compile(translate(text))
             self._steps = None if len(STAR.findall(text)) <= FEW_STARS else tuple(_steps(text))
         except re.error as error:
             raise ComposeFileError(
                 said("A `.dockerignore` has the pattern {text}, which is none.", text=repr(text)),
-                hint=said("Correct it, or leave it out."),
             ) from error
 
     def matches(self, path: str) -> bool:
@@ -143,7 +140,6 @@ class IgnoreRules:
         if len(patterns) > MOST_RULES:
             raise ComposeFileError(
                 said("A `.dockerignore` has more than {most_rules} patterns.", most_rules=MOST_RULES),
-                hint=said("Write fewer."),
             )
         # The library's own comparison takes capitals for small letters; BuildKit does not.
         self._rules = [(IgnorePattern(one.cleaned_pattern), one.exclusion) for one in patterns if one.cleaned_pattern]
@@ -163,7 +159,6 @@ class IgnoreRules:
         if time.monotonic() > self._until:
             raise ComposeFileError(
                 said("Finding out what a `.dockerignore` leaves out takes too long."),
-                hint=said("Write fewer and simpler patterns."),
             )
         return left_out
 

@@ -100,7 +100,6 @@ class BuildSources:
         if not resolved.is_relative_to(self.folder) and not self.may_leave:
             raise ComposeFileError(
                 said("{path} leads out of the stack's folder now.", path=path),
-                hint=said("Remove the link, and try again."),
             )
         self.withheld.refuse(resolved)
         return resolved
@@ -121,7 +120,6 @@ class BuildSources:
         if content is None:
             raise ComposeFileError(
                 said("There is no Dockerfile {written}.", written=written),
-                hint=said("Create it, or correct `dockerfile`."),
             )
         hashes[DOCKERFILE] = hashlib.sha256(content).hexdigest()
         place = _place(target, DOCKERFILE)
@@ -167,7 +165,7 @@ class BuildSources:
         with os.fdopen(opened, "rb", buffering=0) as file:
             content = read_bounded(file.fileno(), MOST_BYTES)
         if content is None:
-            raise ComposeFileError(said("{path} is too large.", path=path), hint=said("Name a smaller file."))
+            raise ComposeFileError(said("{path} is too large.", path=path))
         self.withheld.refuse(resolved, content)
         return content
 

@@ -52,9 +52,7 @@ def resolve(path: Path) -> Path:
         return Path(os.path.realpath(path))
     except ValueError as error:
         shown = repr(str(path)[:SHOWN_OF_A_PATH])
-        raise ComposeFileError(
-            said("{shown} is not a valid path.", shown=shown), hint=said("Correct it in the compose file.")
-        ) from error
+        raise ComposeFileError(said("{shown} is not a valid path.", shown=shown)) from error
 
 
 def is_there(path: Path) -> bool:
@@ -91,9 +89,7 @@ def open_regular(descriptor: int, path: Path) -> int:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         kind = KINDS.get(stat.S_IFMT(mode), said("not a regular file"))
-        raise ComposeFileError(
-            said("{path} is {kind}.", path=path, kind=kind), hint=said("Name a regular file in its place.")
-        )
+        raise ComposeFileError(said("{path} is {kind}.", path=path, kind=kind))
     # Without waiting: some files of the kernel, such as `/proc/kmsg`, are regular ones that never end.
     return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 

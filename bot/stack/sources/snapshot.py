@@ -124,7 +124,7 @@ class SourceSnapshot:
         for path, descriptor in self.in_place.items():
             os.lseek(descriptor, 0, os.SEEK_SET)
             if read_bounded(descriptor, MOST_BYTES) != self._copied[path]:
-                raise ComposeFileError(said("{path} changed while it was read.", path=path), hint=said("Try again."))
+                raise ComposeFileError(said("{path} changed while it was read.", path=path))
 
     def close(self) -> None:
         """Let go of the files that are held."""
@@ -152,7 +152,6 @@ class SourceSnapshot:
         if content is None:
             raise ComposeFileError(
                 said("{path} is too large: more than {most_bytes} MiB.", path=path, most_bytes=MOST_BYTES >> 20),
-                hint=said("Split it, or name another file."),
             )
         if len(path.parts) > MOST_DEPTH:
             raise ComposeFileError(
@@ -162,7 +161,6 @@ class SourceSnapshot:
         if len(self._copied) >= MOST_FILES:
             raise ComposeFileError(
                 said("The compose file names more than {most_files} files.", most_files=MOST_FILES),
-                hint=said("Include and extend fewer."),
             )
         if len(content) + sum(map(len, self._copied.values())) > MOST_BYTES_IN_ALL:
             raise ComposeFileError(
@@ -170,7 +168,6 @@ class SourceSnapshot:
                     "The files of the stack have more than {most_bytes_in_all} MiB in all.",
                     most_bytes_in_all=MOST_BYTES_IN_ALL >> 20,
                 ),
-                hint=said("Name fewer files."),
             )
         return content
 

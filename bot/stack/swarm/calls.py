@@ -194,9 +194,7 @@ def _require_shared(error: ApiError) -> None:
     """Raise SharedGoneError where a write was refused since what it refers to is gone."""
     text = error.explanation
     if SHARED_GONE.search(text):
-        raise SharedGoneError(
-            said("The engine refused: {text}", text=text), hint=said("Read what it says and try again.")
-        ) from error
+        raise SharedGoneError(said("The engine refused: {text}", text=text)) from error
 
 
 def locked(address: str) -> SwarmLockedError:

@@ -17,7 +17,7 @@ def read_task_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) ->
     try:
         return calls.task_log(task_id, lines=lines, since=since)
     except ApiError as error:
-        return said("(its log cannot be read: {explanation})", explanation=error.explanation)
+        return said("(its log cannot be read: {reason})", reason=error.explanation)
 
 
 def read_place_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -> str:
