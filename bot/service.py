@@ -24,8 +24,7 @@ from roas.models.ownership import JournalLoss
 from roas.redaction import Redactor
 from roas.signals import stop_signals
 from roas.stack.client import engine_address
-from roas.stack.containers.own_container import own_container_id
-from roas.stack.machine.socket_mount import is_socket_stale
+from roas.stack.containers.own_container import is_socket_stale, own_container_id
 from roas.ui.gateway import StandbyGate
 from roas.version import __version__
 

@@ -13,8 +13,7 @@ from roas.app.foundation import Foundation
 from roas.app.maintenance import Maintenance, MaintenanceParts
 from roas.checks.discord_facts import fetch_discord_facts
 from roas.checks.subject import EnvironmentSurvey
-from roas.checks.themes import CHECKS
-from roas.checks.validator import EnvironmentValidator
+from roas.checks.validator import CHECKS, EnvironmentValidator
 from roas.concurrency import run_concurrently
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from roas.checks import compose, discord, engine, machine, secrets, services, swarm
 from roas.checks.check import Check
 from roas.checks.subject import Subject
 from roas.errors import EngineUnavailableError, RoasError, find_passing
@@ -17,6 +18,14 @@ log = get_logger(__name__)
 CHECK_DEADLINE_SECONDS = 10.0
 ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
+# What these modules define with `@check` runs by being there.
+THEMES = (compose, discord, engine, machine, secrets, services, swarm)
+CHECKS = tuple(
+    sorted(
+        (found for theme in THEMES for found in vars(theme).values() if isinstance(found, Check)),
+        key=lambda found: found.name,
+    )
+)
 # Gathers the input of the checks: environment, requested version, model hash of a stored release or None, and what was
 # just found of the working copy.
 Survey = Callable[[Environment, str | None, str | None, FoundStack | None], Awaitable[Subject]]

@@ -1,5 +1,6 @@
-"""Find the container that this process runs in, and protect it from being stopped by this process."""
+"""Find the container that this process runs in, keep this process from stopping it, and see what is mounted there."""
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from roas.errors import OwnContainerError
 from roas.messages.message import said
 
+UNIX = "unix://"
 CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/")
 
 
@@ -46,3 +48,17 @@ def refuse_own_container(container_id: str, name: str) -> None:
                 name=name,
             ),
         )
+
+
+def is_socket_stale(address: str) -> bool:
+    """Return whether the engine's socket is mounted into this container and was removed outside since.
+
+    A mounted file stays the same inode. A restarted engine creates a new socket, which no process in here can
+    see: only a new start of the container mounts that one. Where the socket is simply missing, it may come back.
+    """
+    if not address.startswith(UNIX):
+        return False
+    try:
+        return os.stat(address.removeprefix(UNIX)).st_nlink == 0  # noqa: PTH116 - asked each second
+    except OSError:
+        return False

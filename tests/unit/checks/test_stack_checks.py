@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from roas.checks import compose
 from roas.checks.compose import (
     compose_file,
     compose_policy,
@@ -22,7 +23,6 @@ from roas.checks.machine import ports
 from roas.checks.secrets import second_bot
 from roas.checks.services import file_binds, health_checks, one_shots, start_first, stop_signals
 from roas.checks.subject import Subject
-from roas.checks.themes import compose
 from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
 from roas.models.check import CheckResult, Severity
 from roas.models.facts import FoundProject, OwnContainer

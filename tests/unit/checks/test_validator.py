@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from roas.checks.subject import Subject
-from roas.checks.themes import CHECKS
-from roas.checks.validator import EnvironmentValidator
+from roas.checks.validator import CHECKS, EnvironmentValidator
 from roas.errors import EngineError, EngineUnavailableError
 from roas.models.check import CheckResult, Severity
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.stack.machine.socket_mount import is_socket_stale
+from roas.stack.containers.own_container import is_socket_stale
 
 
 @pytest.fixture
