@@ -191,7 +191,7 @@ def _look_up(
     async def look_up(service: str) -> WantedImage:
         if found is not None and service in found.wanted:
             return found.wanted[service]
-        return (await stack.look_up_images(resolved, frozenset({service})))[service]
+        return (await stack.images.look_up(resolved, frozenset({service})))[service]
 
     return look_up
 

@@ -341,7 +341,7 @@ class DeploymentContext:
 
     async def name_images(self, model_hash: str) -> None:
         """Let the names that the stack's files have for images mean those of a model: Compose goes by the files."""
-        left = await self.stack.name_images(model_hash)
+        left = await self.stack.images.give_names(model_hash)
         for name in sorted({*left.values()}):
             self.warn(
                 said(

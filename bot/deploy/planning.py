@@ -274,7 +274,7 @@ async def _plan_deployment(
     refuse_without_bot(bot, replicas, request.version or environment.name)
     if bot is not None and bot.service in changed:
         refuse_moved_bot(bot, resolved.model, environment)
-    wanted = await stack.look_up_images(resolved, changed)
+    wanted = await stack.images.look_up(resolved, changed)
     old_model = await stack.load_model(current.model_hash) if current else None
     await refuse_second_copy(components, environment, current, old_model)
     comparison = await compare_candidate(

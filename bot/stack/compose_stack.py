@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from roas.concurrency import run_concurrently
-from roas.errors import ImageNotFoundError, RegistryUnavailableError
 from roas.models.health import ContainerSnapshot
-from roas.models.stack import WantedImage
 from roas.stack.adopting.container_differences import find_container_differences
 from roas.stack.client import Engine
 from roas.stack.comparison import ContainerDifference, WantedService
@@ -22,11 +20,8 @@ from roas.stack.containers.removal import remove_container, start_container, sto
 from roas.stack.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
 from roas.stack.containers.service_creation import ServiceCreator
 from roas.stack.containers.snapshots import take_named_outlines, take_outlines, take_snapshots, take_snapshots_of
-from roas.stack.images.lookup import find_image, look_up_image
-from roas.stack.images.pull import pull_image
-from roas.stack.images.readable_names import files_reference, set_references
-from roas.stack.interface import ContainerEvent, ProgressReport, ResolvedStack, SweptContainers
-from roas.stack.model.services import services_of
+from roas.stack.image_supply import StackImages
+from roas.stack.interface import ContainerEvent, SweptContainers
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.stack import Stack
@@ -36,55 +31,11 @@ class ComposeStack(Stack):
     """Run a stack on one machine: Compose creates its containers, and the engine starts them."""
 
     def __init__(self, engine: Engine, parts: StackParts) -> None:
-        super().__init__(engine, parts, StackReleases(engine, parts))
+        super().__init__(engine, parts, StackReleases(engine, parts), StackImages(engine, parts))
         self._pinned = PinnedServices(engine, parts.runner, parts.models, parts.live_files)
         creation = ComposeCreation(engine, parts.runner, parts.models, self._pinned)
         self._creator, self._joint_creator = ServiceCreator(creation), JointCreator(creation)
         self._just_judged: set[str] = set()  # containers whose first start needs no look
-
-    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
-        """Return the content that each service's image means now; each reference is queried once.
-
-        What any service of the stack builds is that of all who name it.
-        """
-        wanted = {name: stack.definitions[name] for name in sorted(services)}
-        builders = {name: _builder(stack, name) for name in wanted}
-        questions: dict[tuple[str, str], list[str]] = {}
-        for name, definition in wanted.items():
-            builder = builders[name]
-            if not (builder and stack.definitions[builder].built):
-                questions.setdefault((definition.image, definition.pull_policy), []).append(name)
-        answers = await run_concurrently(
-            self._look_up_image(stack, reference, policy, names) for (reference, policy), names in questions.items()
-        )
-        found = dict(zip(questions, answers, strict=True))
-        return {
-            name: found.get((definition.image, definition.pull_policy))
-            or await self._to_build(stack, builders[name] or name)
-            for name, definition in wanted.items()
-        }
-
-    async def _look_up_image(
-        self, stack: ResolvedStack, reference: str, policy: str, names: list[str]
-    ) -> WantedImage | None:
-        """Return what a reference means; None where it cannot be pulled and, as in Compose, is built instead."""
-        try:
-            return await look_up_image(self.engine, reference, policy)
-        except (ImageNotFoundError, RegistryUnavailableError):
-            if all(_builder(stack, name) for name in names):
-                return None
-            raise
-
-    async def _to_build(self, stack: ResolvedStack, service: str) -> WantedImage:
-        """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""
-        reference = stack.definitions[service].image
-        found = await self.engine.call(lambda client: find_image(client, reference))
-        name = await self._keep_sources(stack, service)
-        return WantedImage(reference, found["Id"] if found else None, build_hash=name, builder=service)
-
-    async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
-        """Pull an image and return its image ID."""
-        return await pull_image(self.engine, image, services, report)
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""
@@ -197,19 +148,3 @@ class ComposeStack(Stack):
         if not repairs(await take_outlines(self.engine)):  # as nearly always
             return ()
         return await repair_containers(self.engine, repairs(await self.containers()))
-
-    async def name_images(self, model_hash: str) -> Mapping[str, str]:
-        """Let the names that the files of a model have for its images mean these; returns what is another project's."""
-        services = services_of(await self.load_model(model_hash))
-        given = await set_references(self.engine, services, lenient=True)
-        project = self.environment.project
-        names = {name: files_reference(project, name, fields) for name, fields in services.items()}
-        return {name: taken for name, taken in names.items() if taken and name not in given and "@" not in taken}
-
-
-def _builder(stack: ResolvedStack, service: str) -> str | None:
-    """Return the service that says how a service's image is built: itself, or the first that builds what it names."""
-    fields, image = services_of(stack.model), stack.definitions[service].image
-    same = sorted(name for name, one in stack.definitions.items() if one.image == image and fields[name].get("build"))
-    own = fields[service].get("build")
-    return next((name for name in same if not own or fields[name]["build"] == own), None)

@@ -1,24 +1,159 @@
-"""Get the images that a release needs: pull and build them at the same time, each within its limit."""
+"""Know what the images of a stack mean now, and pull, build and name those that a release needs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 from roas.concurrency import run_concurrently
-from roas.errors import PhaseTimeoutError
+from roas.errors import ImageNotFoundError, PhaseTimeoutError, RegistryUnavailableError
 from roas.messages.message import said
 from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from roas.models.deployment import ServiceStep
+from roas.models.plan import BUILD_HASH
 from roas.models.stack import WantedImage
-from roas.stack.interface import ResolvedStack
-from roas.stack.stack import Stack
+from roas.stack.client import Engine
+from roas.stack.images.building import build_hash, build_image, keep_sources
+from roas.stack.images.lookup import find_image, look_up_image
+from roas.stack.images.pull import pull_image
+from roas.stack.images.readable_names import files_reference, set_references
+from roas.stack.interface import ProgressReport, ResolvedStack
+from roas.stack.model.services import services_of
+from roas.stack.releases.parts import StackParts
+from roas.stack.sources.build_sources import BuildSources
+from roas.stack.sources.contents import discard
+from roas.stack.sources.opening import resolve
 
 # Record the progress of a service: service, step, text, fraction of the step.
 ServiceReport = Callable[[str, ServiceStep, str, float | None], Awaitable[None]]
 
 
+class StackImages:
+    """Look up, pull, build and name the images of one stack on one machine."""
+
+    def __init__(self, engine: Engine, parts: StackParts) -> None:
+        self._engine = engine
+        self._parts = parts
+
+    async def look_up(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        """Return the content that each service's image means now, by pull policy, asking registries where needed.
+
+        Each reference is queried once. What any service of the stack builds is that of all who name it; of a stack that
+        is kept, it is copied. Raises ImageNotFoundError, RegistryUnavailableError.
+        """
+        wanted = {name: stack.definitions[name] for name in sorted(services)}
+        builders = {name: _builder(stack, name) for name in wanted}
+        questions: dict[tuple[str, str], list[str]] = {}
+        for name, definition in wanted.items():
+            builder = builders[name]
+            if not (builder and stack.definitions[builder].built):
+                questions.setdefault((definition.image, definition.pull_policy), []).append(name)
+        answers = await run_concurrently(
+            self._look_up_image(stack, reference, policy, names) for (reference, policy), names in questions.items()
+        )
+        found = dict(zip(questions, answers, strict=True))
+        return {
+            name: found.get((definition.image, definition.pull_policy))
+            or await self._to_build(stack, builders[name] or name)
+            for name, definition in wanted.items()
+        }
+
+    async def _look_up_image(
+        self, stack: ResolvedStack, reference: str, policy: str, names: list[str]
+    ) -> WantedImage | None:
+        """Return what a reference means; None where it cannot be pulled and, as in Compose, is built instead."""
+        try:
+            return await look_up_image(self._engine, reference, policy)
+        except (ImageNotFoundError, RegistryUnavailableError):
+            if all(_builder(stack, name) for name in names):
+                return None
+            raise
+
+    async def _to_build(self, stack: ResolvedStack, service: str) -> WantedImage:
+        """Say what is built: it is bound to its model; where nothing is built, the image that is here serves."""
+        reference = stack.definitions[service].image
+        found = await self._engine.call(lambda client: find_image(client, reference))
+        name = await self._keep_sources(stack, service)
+        return WantedImage(reference, found["Id"] if found else None, build_hash=name, builder=service)
+
+    async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
+        """Pull an image; returns its image ID. Raises ImageNotFoundError, RegistryUnavailableError."""
+        return await pull_image(self._engine, image, services, report)
+
+    async def build(
+        self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
+    ) -> str:
+        """Build a service's image from the copy of its files that a plan kept as `expected`, and return its image ID.
+
+        Without one, a copy is made now. Raises ImageChangedError where the copy is not kept any more,
+        BuildFailedError with the log's end as report.
+        """
+        parts = self._parts
+        copy = parts.builds / (expected or await self._keep_sources(stack, service))
+        return await build_image(self._engine, parts.runner, parts.redactor, stack, service, report, copy)
+
+    async def _keep_sources(self, stack: ResolvedStack, service: str) -> str:
+        """Copy what a service is built from, and return the name of the copy; of what is only shown, none is made."""
+
+        def keep() -> str:
+            sources = self._sources(stack, service)
+            if not stack.is_kept:
+                return build_hash(stack, service, sources.digest())
+            return keep_sources(stack, service, sources, self._parts.builds)
+
+        return await self._engine.local(keep)
+
+    async def discard_builds(self, names: Collection[str]) -> None:
+        """Remove copies of what was built: the release is made."""
+
+        def clear() -> None:
+            for name in filter(BUILD_HASH.fullmatch, names):
+                discard(self._parts.builds / name)
+
+        await self._parts.stored(clear)
+
+    def _sources(self, stack: ResolvedStack, service: str) -> BuildSources:
+        """Return what a service is built from, and what of it the policy allows outside of the stack's folder."""
+        policy, environment = self._parts.policy, self._engine.environment
+
+        def is_given(power: str) -> bool:
+            return power in stack.asked or policy.allows(power, environment)
+
+        return BuildSources(
+            build=stack.model["services"][service].get("build") or {},
+            secrets=stack.model.get("secrets") or {},
+            folder=resolve(environment.folder),
+            withheld=policy.withheld(environment),
+            key=self._parts.key.read(),
+            may_leave=is_given(f"build:{service}"),
+            may_bind=lambda path: is_given(f"bind:{path}"),
+        )
+
+    async def give_names(self, model_hash: str) -> Mapping[str, str]:
+        """Let the names that the files of a model have for its images mean these again.
+
+        Returns, by service, the names that a container of another project uses: those stay as they are.
+        """
+        services = services_of(await self._parts.load_model(model_hash))
+        given = await set_references(self._engine, services, lenient=True)
+        names = {name: files_reference(self._engine.project, name, fields) for name, fields in services.items()}
+        return {name: taken for name, taken in names.items() if taken and name not in given and "@" not in taken}
+
+
+def _builder(stack: ResolvedStack, service: str) -> str | None:
+    """Return the service that says how a service's image is built: itself, or the first that builds what it names."""
+    fields, image = services_of(stack.model), stack.definitions[service].image
+    same = sorted(name for name, one in stack.definitions.items() if one.image == image and fields[name].get("build"))
+    own = fields[service].get("build")
+    return next((name for name in same if not own or fields[name]["build"] == own), None)
+
+
 async def obtain_images(
-    stack: Stack, resolved: ResolvedStack, wanted: Mapping[str, WantedImage], report: ServiceReport, *, builds: bool
+    images: StackImages,
+    resolved: ResolvedStack,
+    wanted: Mapping[str, WantedImage],
+    report: ServiceReport,
+    *,
+    builds: bool,
 ) -> Mapping[str, str]:
     """Pull and build what is not here; returns image IDs by service.
 
@@ -29,11 +164,11 @@ async def obtain_images(
     )
     building = by_build(wanted) if builds else []
     here = {service: image.image_id for service, image in wanted.items() if image.image_id and not image.must_pull}
-    pulling = [_obtain(stack, image, names, report) for image, names in pulls]
+    pulling = [_obtain(images, image, names, report) for image, names in pulls]
     builds_under_way = [
         _within(
             BUILD_TIMEOUT_SECONDS,
-            _build(stack, resolved, builder, wanted[names[0]], names, report),
+            _build(images, resolved, builder, wanted[names[0]], names, report),
             said("The build of {name}", name=builder),
         )
         for builder, names in building
@@ -44,14 +179,14 @@ async def obtain_images(
 
 
 async def pull(
-    stack: Stack,
+    images: StackImages,
     image: WantedImage,
     services: tuple[str, ...],
     report: ServiceReport,
 ) -> str:
     """Pull an image for the services that use it, within its limit. Raises PhaseTimeoutError."""
     doing = said("The pull of {reference}", reference=image.reference)
-    return await _within(PULL_TIMEOUT_SECONDS, _pull(stack, image, services, report), doing)
+    return await _within(PULL_TIMEOUT_SECONDS, _pull(images, image, services, report), doing)
 
 
 def by_reference(images: Mapping[str, WantedImage]) -> list[tuple[WantedImage, tuple[str, ...]]]:
@@ -71,25 +206,25 @@ def by_build(images: Mapping[str, WantedImage]) -> list[tuple[str, tuple[str, ..
     return [(builder, tuple(names)) for builder, names in groups.items()]
 
 
-async def _pull(stack: Stack, image: WantedImage, services: tuple[str, ...], report: ServiceReport) -> str:
+async def _pull(images: StackImages, image: WantedImage, services: tuple[str, ...], report: ServiceReport) -> str:
     for service in services:
         await report(service, ServiceStep.PULLING, image.reference, 0.0)
 
     async def progress(service: str, text: str, fraction: float | None) -> None:
         await report(service, ServiceStep.PULLING, text, fraction)
 
-    return await stack.pull(image, services, progress)
+    return await images.pull(image, services, progress)
 
 
-async def _obtain(stack: Stack, image: WantedImage, services: tuple[str, ...], report: ServiceReport) -> str:
-    image_id = await pull(stack, image, services, report)
+async def _obtain(images: StackImages, image: WantedImage, services: tuple[str, ...], report: ServiceReport) -> str:
+    image_id = await pull(images, image, services, report)
     for service in services:
         await report(service, ServiceStep.PULLED, image.reference, 1.0)
     return image_id
 
 
 async def _build(
-    stack: Stack,
+    images: StackImages,
     resolved: ResolvedStack,
     builder: str,
     image: WantedImage,
@@ -102,7 +237,7 @@ async def _build(
     async def progress(name: str, text: str, fraction: float | None) -> None:
         await report(name, ServiceStep.BUILDING, text, fraction)
 
-    image_id = await stack.build(resolved, builder, progress, expected=image.build_hash)
+    image_id = await images.build(resolved, builder, progress, expected=image.build_hash)
     for service in services:
         await report(service, ServiceStep.BUILT, "", 1.0)
     return image_id

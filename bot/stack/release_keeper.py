@@ -88,7 +88,7 @@ class ReleaseKeeper:
                     raise ReleaseNotRestorableError(
                         said("{reference} is not in any registry", reference=image.reference)
                     )
-                await pull(stack, image, names, report)
+                await pull(stack.images, image, names, report)
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
         if gone and not lost:

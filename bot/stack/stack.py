@@ -1,7 +1,7 @@
 """Define a stack: one environment's services, what is wanted of them, what is there, and how it is brought about."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -9,21 +9,17 @@ from typing import Any
 
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.models.plan import BUILD_HASH
-from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.stack import ServiceDefinition
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.client import Engine
 from roas.stack.comparison import ContainerDifference, WantedService
-from roas.stack.images.building import build_hash, build_image, keep_sources
-from roas.stack.interface import ContainerEvent, ProgressReport, ResolvedStack, SweptContainers
+from roas.stack.image_supply import StackImages
+from roas.stack.interface import ContainerEvent, ResolvedStack, SweptContainers
 from roas.stack.machine.probe import DockerProbe
 from roas.stack.policy.misled_binds import MisledBinds
 from roas.stack.proxy.live_configuration import LiveConfiguration
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
-from roas.stack.sources.build_sources import BuildSources
-from roas.stack.sources.contents import discard
-from roas.stack.sources.opening import resolve
 
 # A key of a container that may be changed in place: its restart policy.
 RESTART = "restart"
@@ -32,17 +28,18 @@ RESTART = "restart"
 class Stack(ABC):
     """Be the stack of one environment. What is here is the same on one machine and on a Swarm.
 
-    `releases` makes and keeps its releases, `binds` judges where its containers' binds lead, `proxies` tells proxies
-    in front of its services, `probe` answers what else there is on its engine and machine. Every method that asks the
-    engine raises EngineUnavailableError where it cannot be reached.
+    `releases` makes and keeps its releases, `images` looks up, pulls and builds their images, `binds` judges where its
+    containers' binds lead, `proxies` tells proxies in front of its services, `probe` answers what else there is on its
+    engine and machine. Every method that asks the engine raises EngineUnavailableError where it cannot be reached.
     """
 
     replaces_by_itself = False  # whether the engine starts others for containers that end, and takes back what fails
 
-    def __init__(self, engine: Engine, parts: StackParts, releases: StackReleases) -> None:
+    def __init__(self, engine: Engine, parts: StackParts, releases: StackReleases, images: StackImages) -> None:
         self.engine = engine
         self.environment: Environment = engine.environment
         self.releases = releases
+        self.images = images
         self.binds = MisledBinds(engine, parts.policy)
         self.proxies = LiveConfiguration(engine, parts.live_files)
         self._parts = parts
@@ -76,64 +73,6 @@ class Stack(ABC):
     def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
         """Read from a model how each service is to be updated and judged."""
         return self._parts.definitions(model)
-
-    # Images.
-
-    @abstractmethod
-    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
-        """Return the content that each service's image means now, by pull policy, asking registries where needed.
-
-        Of a stack that is kept, what is built is copied. Raises ImageNotFoundError, RegistryUnavailableError.
-        """
-
-    @abstractmethod
-    async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
-        """Pull an image; returns its image ID. Raises ImageNotFoundError, RegistryUnavailableError."""
-
-    async def build(
-        self, stack: ResolvedStack, service: str, report: ProgressReport, *, expected: str | None = None
-    ) -> str:
-        """Build a service's image from the copy of its files that a plan kept as `expected`, and return its image ID.
-
-        Without one, a copy is made now. Raises ImageChangedError where the copy is not kept any more,
-        BuildFailedError with the log's end as report.
-        """
-        parts = self._parts
-        copy = parts.builds / (expected or await self._keep_sources(stack, service))
-        return await build_image(self.engine, parts.runner, parts.redactor, stack, service, report, copy)
-
-    async def _keep_sources(self, stack: ResolvedStack, service: str) -> str:
-        """Copy what a service is built from, and return the name of the copy; of what is only shown, none is made."""
-
-        def keep() -> str:
-            sources = self._sources(stack, service)
-            if not stack.is_kept:
-                return build_hash(stack, service, sources.digest())
-            return keep_sources(stack, service, sources, self._parts.builds)
-
-        return await self.engine.local(keep)
-
-    async def discard_builds(self, names: Collection[str]) -> None:
-        """Remove copies of what was built: the release is made."""
-
-        def clear() -> None:
-            for name in filter(BUILD_HASH.fullmatch, names):
-                discard(self._parts.builds / name)
-
-        await self._parts.stored(clear)
-
-    def _sources(self, stack: ResolvedStack, service: str) -> BuildSources:
-        """Return what a service is built from, and what of it the policy allows outside of the stack's folder."""
-        policy = self._parts.policy
-        return BuildSources(
-            build=stack.model["services"][service].get("build") or {},
-            secrets=stack.model.get("secrets") or {},
-            folder=resolve(self.environment.folder),
-            withheld=policy.withheld(self.environment),
-            key=self._parts.key.read(),
-            may_leave=f"build:{service}" in stack.asked or policy.allows(f"build:{service}", self.environment),
-            may_bind=lambda path: f"bind:{path}" in stack.asked or policy.allows(f"bind:{path}", self.environment),
-        )
 
     # What is there, and what is wanted.
 
@@ -283,14 +222,6 @@ class Stack(ABC):
         Containers that are `spared`, by id, are left as they are. Returns a description of each repair.
         """
         return ()
-
-    async def name_images(self, model_hash: str) -> Mapping[str, str]:
-        """Let the names that the files of a model have for its images mean these again.
-
-        Returns, by service, the names that a container of another project uses: those stay as they are. The nodes of a
-        Swarm go by digests.
-        """
-        return {}
 
     async def renew_logins(self) -> tuple[str, ...]:
         """Let the engine pull with today's logins what it starts by itself; returns the services that were told so."""

@@ -14,6 +14,7 @@ from roas.models.stack import WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.client import Answer, Engine
 from roas.stack.comparison import ContainerDifference, WantedService
+from roas.stack.image_supply import StackImages
 from roas.stack.interface import ProgressReport, ResolvedStack
 from roas.stack.labels import STACK
 from roas.stack.model.definitions import read_definitions
@@ -47,6 +48,25 @@ GATHER_SECONDS = 0.05
 FOLLOW_SECONDS = 0.25
 
 
+class SwarmImages(StackImages):
+    """Look up digests: the nodes pull by themselves, and go by these."""
+
+    async def look_up(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        """Return the digest that each service's image means now. Raises RegistryUnavailableError."""
+        references = sorted({stack.definitions[name].image for name in services})
+        digests = await run_concurrently(look_up_digest(self._engine, reference) for reference in references)
+        found = dict(zip(references, digests, strict=True))
+        return {name: found[stack.definitions[name].image] for name in services}
+
+    async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
+        """Return the digest."""
+        return str(image.digest)
+
+    async def give_names(self, model_hash: str) -> Mapping[str, str]:
+        """Give no names: the nodes go by digests."""
+        return {}
+
+
 class SwarmStack(Stack):
     """Run a stack on a Swarm: its tasks are the containers. Swarm starts, stops and replaces them by itself."""
 
@@ -54,7 +74,7 @@ class SwarmStack(Stack):
 
     def __init__(self, engine: Engine, parts: StackParts) -> None:
         self._writer = SwarmWriter(engine, parts.key.read)
-        super().__init__(engine, parts, SwarmReleases(engine, parts, self._writer))
+        super().__init__(engine, parts, SwarmReleases(engine, parts, self._writer), SwarmImages(engine, parts))
         self._looks: SingleFlight[StackLook] = SingleFlight()  # who asks for the same shares it
         self._specs: PerModel[Mapping[str, tuple[str, bool]]] = PerModel(partial(_read_specs, engine.project))
 
@@ -89,17 +109,6 @@ class SwarmStack(Stack):
         has_release = await self._parts.stored(lambda: self._parts.models.held_by(self.environment.project))
         if not has_release and not is_ours(await self._services()):
             adopt_stack(self.environment, await self._look())
-
-    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
-        """Return the digest that each service's image means now. Raises RegistryUnavailableError."""
-        references = sorted({stack.definitions[name].image for name in services})
-        digests = await run_concurrently(look_up_digest(self.engine, reference) for reference in references)
-        found = dict(zip(references, digests, strict=True))
-        return {name: found[stack.definitions[name].image] for name in services}
-
-    async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
-        """Return the digest: the nodes pull by themselves."""
-        return str(image.digest)
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return the tasks of the stack."""

@@ -37,6 +37,11 @@ class OneStack:
         return self
 
     @property
+    def images(self) -> Any:
+        """Have images, too."""
+        return self
+
+    @property
     def proxies(self) -> Any:
         """Tell proxies, too."""
         return self
@@ -56,7 +61,7 @@ def stacks_that(**methods: Callable[..., Any]) -> Any:
 
     def of(environment: Any) -> SimpleNamespace:
         stack = SimpleNamespace(**{name: partial(method, environment) for name, method in methods.items()})
-        stack.releases = stack.proxies = stack.binds = stack
+        stack.releases = stack.images = stack.proxies = stack.binds = stack
         if "probe" not in methods:
             stack.probe = lambda: stack
         return stack

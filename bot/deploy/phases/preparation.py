@@ -92,7 +92,7 @@ async def _draft_release(context: DeploymentContext, of_plan: PlannedDeployment)
         images = await context.run_unless_cancelled(_obtain(context, of_plan))
         await _check_obtained(context, of_plan, images)
         await _make_release(context, of_plan, images)
-        await context.stack.discard_builds(of_plan.built)
+        await context.stack.images.discard_builds(of_plan.built)
         await context.run_unless_cancelled(monitoring)
 
 
@@ -109,7 +109,8 @@ async def _obtain(context: DeploymentContext, of_plan: PlannedDeployment) -> dic
             ),
             hint=said("Use /deploy, or push the image to a registry first."),
         )
-    return dict(await obtain_images(context.stack, of_plan.require_stack(), wanted, context.report, builds=builds))
+    resolved = of_plan.require_stack()
+    return dict(await obtain_images(context.stack.images, resolved, wanted, context.report, builds=builds))
 
 
 async def _check_obtained(context: DeploymentContext, of_plan: PlannedDeployment, images: Mapping[str, str]) -> None:

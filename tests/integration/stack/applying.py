@@ -10,7 +10,7 @@ from roas.stack.stacks import Stacks
 async def draft(engine: Stacks, environment: Environment, version: str | None = "v1") -> ReleaseDraft:
     """Resolve what lies in the folder and pin it to the images that are here."""
     stack = await engine.of(environment).resolve(version)
-    wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
+    wanted = await engine.of(stack.environment).images.look_up(stack, frozenset(stack.definitions))
     image_ids = {name: image.image_id for name, image in wanted.items() if image.image_id}
     return await engine.of(stack.environment).releases.draft(stack, image_ids)
 

@@ -99,7 +99,7 @@ async def test_dead_engine_reported_everywhere(engine: Stacks, environment: Envi
     for attempt in (
         engine.of(dead).resolve("v1"),
         engine.of(dead).containers(),
-        engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})),
+        engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})),
         engine.of(dead).start("a" * 64),
         engine.of(dead).remove("a" * 64),
         engine.of(dead).releases.adopt(),
@@ -204,7 +204,7 @@ async def test_kept_services_keep_definition(engine: Stacks, stack: Callable[...
     first = await draft(engine, stack("services: {web: {image: 'tiny:v1'}, db: {image: 'tiny:v1', user: '1'}}"))
     environment = stack("services: {web: {image: 'tiny:v2'}, db: {image: 'tiny:v2', user: '2'}}")
     resolved = await engine.of(environment).resolve(None)
-    image = (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"]
+    image = (await engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})))["web"]
     assert image.image_id is not None
     release = replace(release_of(first.model_hash), services=first.services)
     second = await engine.of(resolved.environment).releases.draft(

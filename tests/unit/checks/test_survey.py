@@ -31,7 +31,7 @@ class Store(OneStack):
         self.asked.append("resolve")
         return ResolvedStack(self.environment, version or "", {}, {})
 
-    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+    async def look_up(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         self.asked.append(f"image of {', '.join(services)}")
         return {name: WantedImage(name, digest="asked") for name in services}
 

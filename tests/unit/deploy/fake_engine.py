@@ -100,8 +100,8 @@ class FakeEngine(OneStack):
     def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
         return {name: self.stack[name] for name in model["services"]}
 
-    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
-        self._called("look_up_images")
+    async def look_up(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+        self._called("look_up")
         return {
             name: WantedImage(f"{name}:{stack.version}", digest=f"{name}@sha256:{stack.version}", must_pull=True)
             for name in services
@@ -212,7 +212,7 @@ class FakeEngine(OneStack):
     async def missing_images(self, release: Release) -> tuple[str, ...]:
         return self.gone
 
-    async def name_images(self, model_hash: str) -> Mapping[str, str]:
+    async def give_names(self, model_hash: str) -> Mapping[str, str]:
         """Let names mean what they mean: nobody else is here."""
         return {}
 

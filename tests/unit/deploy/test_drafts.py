@@ -25,7 +25,7 @@ from roas.state.locks import FrozenError, LockHeldError
 from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback
 
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")
-READING = {"resolve", "look_up_images", "pull", "build", "draft", "renew"}
+READING = {"resolve", "look_up", "pull", "build", "draft", "renew"}
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ async def test_next_bot_drafts_what_was_confirmed(orchestrator, components, envi
     later = DeploymentOrchestrator(components, {"dev": environment})
     await later.resume()
     assert (await later.wait(begun.id)).awaits_approval
-    assert not {"resolve", "look_up_images"} & {name for name, _ in engine.calls}
+    assert not {"resolve", "look_up"} & {name for name, _ in engine.calls}
     await later.close()
 
 

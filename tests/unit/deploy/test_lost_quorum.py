@@ -108,7 +108,7 @@ def environment(tmp_path: Path) -> Environment:
     return Environment("dev", "shop-dev", tmp_path, (), observation_seconds=0.0, engine=EngineKind.SWARM)
 
 
-@pytest.mark.parametrize("call", ["adopt", "look_up_images", "create_missing", "wanted_services", "clear_unused"])
+@pytest.mark.parametrize("call", ["adopt", "look_up", "create_missing", "wanted_services", "clear_unused"])
 async def test_each_phase_goes_on(orchestrator, engine, call: str) -> None:
     """Whatever is asked in vain, and however often: the wait is none of the phase's retries."""
     engine.lose(call)
@@ -120,7 +120,7 @@ async def test_each_phase_goes_on(orchestrator, engine, call: str) -> None:
 
 async def test_hotfix_without_retries_goes_on(orchestrator, engine) -> None:
     await orchestrator.run(deploy("v1"))
-    engine.lose("look_up_images")
+    engine.lose("look_up")
     deployment = await orchestrator.run(hotfix("v2"))
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert not engine.left
@@ -177,7 +177,7 @@ async def test_way_back_goes_on(orchestrator, engine) -> None:
 async def test_what_fails_with_a_quorum_has_failed(orchestrator, engine) -> None:
     """One that was away, and is back, excuses nothing that comes later."""
     await orchestrator.run(deploy("v1"))
-    engine.lose("look_up_images")
+    engine.lose("look_up")
     engine.behaviour["v2", "web"] = UNHEALTHY
     engine.calls.clear()
     deployment = await orchestrator.run(deploy("v2"))
@@ -186,7 +186,7 @@ async def test_what_fails_with_a_quorum_has_failed(orchestrator, engine) -> None
 
 
 async def test_quorum_lost_again_and_again_ends(orchestrator, engine) -> None:
-    engine.lose("look_up_images", 1000)
+    engine.lose("look_up", 1000)
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.FAILED
     assert deployment.problem.key == "engine_unavailable"
@@ -195,8 +195,8 @@ async def test_quorum_lost_again_and_again_ends(orchestrator, engine) -> None:
 class Hanging(Swarming):
     """Hang for longer than any phase may take while there is no quorum."""
 
-    async def look_up_images(self, stack, services):
-        found = await super().look_up_images(stack, services)
+    async def look_up(self, stack, services):
+        found = await super().look_up(stack, services)
         if self.left:
             self.left -= 1
             self.lost()

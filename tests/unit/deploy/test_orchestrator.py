@@ -291,7 +291,7 @@ async def test_failed_build_reported(orchestrator, engine, monkeypatch):
     async def look_up(stack, services):
         return {name: WantedImage(f"{name}:v1", build_hash="b") for name in services}
 
-    monkeypatch.setattr(engine, "look_up_images", look_up)
+    monkeypatch.setattr(engine, "look_up", look_up)
     engine.faults["build"] = [BuildFailedError("the build of store failed", report="step 3")]
     deployment = await orchestrator.run(deploy("v1"))
     assert deployment.outcome is Outcome.FAILED
@@ -305,7 +305,7 @@ async def test_moved_tag_makes_another_plan(orchestrator, engine, monkeypatch):
     async def moved(stack, services):
         return {name: WantedImage(f"{name}:v1", digest=f"{name}@sha256:moved", must_pull=True) for name in services}
 
-    monkeypatch.setattr(engine, "look_up_images", moved)
+    monkeypatch.setattr(engine, "look_up", moved)
     assert (await orchestrator.plan(deploy("v1"))).digest != plan.digest
 
 

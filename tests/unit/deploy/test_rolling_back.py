@@ -229,7 +229,7 @@ async def test_requested_rollback_restores_previous(orchestrator, engine, state)
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
     assert (await state.releases.current("dev")).number == 1
-    assert {"pull", "build", "look_up_images"}.isdisjoint(name for name, _ in engine.calls)
+    assert {"pull", "build", "look_up"}.isdisjoint(name for name, _ in engine.calls)
     assert list(statuses(deployment)) == [policy.name.value for policy in ROLLBACK.phases]
 
 

@@ -64,11 +64,11 @@ class AwayOnce(FakeEngine):
         super().__init__({"web": service("web")})
         self.broken_off = 0
 
-    async def look_up_images(self, stack, services):
+    async def look_up(self, stack, services):
         self.broken_off += 1
         if self.broken_off == 1:
             raise EngineUnavailableError("the engine broke off")
-        return await super().look_up_images(stack, services)
+        return await super().look_up(stack, services)
 
 
 @pytest.mark.parametrize("engine", [AwayOnce()])
@@ -101,10 +101,10 @@ class Away(FakeEngine):
     # How often it does not answer whoever looks at the containers; None: preparation has not begun.
     away: int | None = None
 
-    async def look_up_images(self, stack, services):
+    async def look_up(self, stack, services):
         if self.away:
             raise EngineUnavailableError("the engine does not answer")
-        return await super().look_up_images(stack, services)
+        return await super().look_up(stack, services)
 
     async def pull(self, image, services, report):
         if self.away is None:
@@ -164,7 +164,7 @@ async def test_engine_that_goes_away_in_an_act_is_waited_for(orchestrator, engin
 
 
 async def test_transient_faults_retried(orchestrator, engine):
-    engine.faults["look_up_images"] = [EngineUnavailableError("busy"), EngineUnavailableError("busy")]
+    engine.faults["look_up"] = [EngineUnavailableError("busy"), EngineUnavailableError("busy")]
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED
     assert deployment.phase(PhaseName.PREPARATION).attempts == 3
@@ -207,7 +207,7 @@ async def test_engine_restart_awaited_in_rollback(orchestrator, engine):
 
 
 async def test_transient_retries_limited(orchestrator, engine):
-    engine.faults["look_up_images"] = [EngineUnavailableError("busy") for _ in range(9)]
+    engine.faults["look_up"] = [EngineUnavailableError("busy") for _ in range(9)]
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.FAILED
     assert deployment.phase(PhaseName.PREPARATION).attempts == 1 + STANDARD.policy(PhaseName.PREPARATION).retries
@@ -273,7 +273,7 @@ def refused(number: int) -> EngineError:
     ],
     ids=lambda fault: type(fault).__name__,
 )
-@pytest.mark.parametrize("act", ["look_up_images", "start", "renew"])
+@pytest.mark.parametrize("act", ["look_up", "start", "renew"])
 async def test_what_passes_is_waited_for(orchestrator, engine, monkeypatch, act, fault):
     """More often than any phase is tried again, forwards and back; nobody is to blame."""
     monkeypatch.setattr(phase_runner, "SOON", Retries(0.0, 0.0))
@@ -306,7 +306,7 @@ async def test_cancellation_ends_the_wait_for_what_passes(orchestrator, engine):
             met.set()
             return self[0]
 
-    engine.faults["look_up_images"] = Forever([ShortageError("There are not enough processes.")])
+    engine.faults["look_up"] = Forever([ShortageError("There are not enough processes.")])
     started = await orchestrator.start(deploy("v1"))
     async with asyncio.timeout(30):
         await met.wait()

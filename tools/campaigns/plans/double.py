@@ -96,6 +96,11 @@ class EngineDouble:
         return self
 
     @property
+    def images(self) -> "EngineDouble":
+        """Have the stack's images, too."""
+        return self
+
+    @property
     def proxies(self) -> "EngineDouble":
         """Tell the stack's proxies, too."""
         return self
@@ -154,7 +159,7 @@ class EngineDouble:
 
     # Images
 
-    async def look_up_images(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
+    async def look_up(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return what each image means now: here, in the registry, or yet to be built."""
         return {name: self._wanted_image(stack.model["services"][name], name) for name in services}
 
@@ -304,7 +309,7 @@ class EngineDouble:
             for name, definition in self.definitions(model).items()
         }
 
-    async def name_images(self, model_hash: str) -> Mapping[str, str]:
+    async def give_names(self, model_hash: str) -> Mapping[str, str]:
         """Let names mean what they mean: nobody else is here."""
         return {}
 
@@ -320,7 +325,7 @@ class EngineDouble:
             if (chosen is None or name in chosen) and service.replicas and not self.machine.of(project, name)
         ]
         lacking += [item.shares for item in map(services.__getitem__, lacking) if item.shares]
-        self._name_images(services)
+        self._give_names(services)
         with _told():
             Compose(self.machine, project, _stored(services), no_recreate=True).create(
                 [name for name in lacking if not self.machine.of(project, name)], deps=False
@@ -359,7 +364,7 @@ class EngineDouble:
                     machine.unpause(one.id)
             missing = replicas - len(fit)
             scale = {service: len(there) + min(missing, at_most or missing)} if beside else {}
-            self._name_images(services)
+            self._give_names(services)
             with _told(service):
                 compose = Compose(machine, project, _stored(services), no_recreate=beside, scale=scale)
                 compose.create([service], deps=False, anew=anew)
@@ -377,7 +382,7 @@ class EngineDouble:
                 self.machine.remove(release.id)
             numbers.add(release.number)
 
-    def _name_images(self, services: Mapping[str, Service]) -> None:
+    def _give_names(self, services: Mapping[str, Service]) -> None:
         """Let every name of a release mean its own image again: a hand may have moved it."""
         for service in services.values():
             self.machine.tag(service.image_id, service.image)

@@ -79,7 +79,7 @@ async def test_reserved_devices_stay_until_changed(client, environment, tmp_path
     engine = await trusting(environment, tmp_path / "again")
     try:
         stack = await engine.of(environment).resolve(None)
-        wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
+        wanted = await engine.of(stack.environment).images.look_up(stack, frozenset(stack.definitions))
         model = await engine.of(stack.environment).releases.preview(
             stack, {name: str(container.image_id) for name, container in wanted.items()}
         )

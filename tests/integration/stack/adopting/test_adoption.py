@@ -303,7 +303,7 @@ async def adopted_that_is_as_wanted_stays(engine: Stacks, manually: Environment)
     succeeded, now = ReleaseState.SUCCEEDED, datetime.now(UTC)
     first = Release("dev", 1, "v1", succeeded, drafted.services, drafted.model_hash, now, actor)
     stack = await engine.of(environment).resolve("v1")
-    wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
+    wanted = await engine.of(stack.environment).images.look_up(stack, frozenset(stack.definitions))
     images = {name: image.image_id for name, image in wanted.items() if image.image_id}
     second = await engine.of(stack.environment).releases.draft(stack, images, kept_from=first)
     assert {c.name: c.id for c in await apply(engine, environment, second.model_hash)} == before
@@ -336,7 +336,7 @@ async def adopted_that_is_another_says_in_what(engine: Stacks, manually: Environ
             text = text.replace(old, new)
         environment.compose_files[0].write_text(text)
         stack = await engine.of(environment).resolve("v1", write_contents=False)
-        wanted = await engine.of(stack.environment).look_up_images(stack, frozenset(stack.definitions))
+        wanted = await engine.of(stack.environment).images.look_up(stack, frozenset(stack.definitions))
         images = {name: image.image_id for name, image in wanted.items() if image.image_id}
         services = (await engine.of(stack.environment).releases.preview(stack, images))["services"]
         assert services["web"]["x-deploy"].get("unlike") == sorted(differences.values())

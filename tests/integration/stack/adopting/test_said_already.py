@@ -194,7 +194,7 @@ async def test_what_is_said_already_recreates_nothing(
     assert made.returncode == 0, made.stderr
     stack(yaml.safe_dump({"services": deployed}))
     resolved = await engine.of(environment).resolve("v1", write_contents=False)
-    wanted = await engine.of(resolved.environment).look_up_images(resolved, frozenset(resolved.definitions))
+    wanted = await engine.of(resolved.environment).images.look_up(resolved, frozenset(resolved.definitions))
     images = {name: container.image_id for name, container in wanted.items() if container.image_id}
     found = (await engine.of(resolved.environment).releases.preview(resolved, images))["services"]
     unlike = {name: fields["x-deploy"]["unlike"] for name, fields in found.items() if "unlike" in fields["x-deploy"]}

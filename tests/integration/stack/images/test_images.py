@@ -49,7 +49,7 @@ def report(reports: Reports) -> ProgressReport:
 
 async def look_up(engine: Stacks, environment: Environment) -> WantedImage:
     stack = await engine.of(environment).resolve(None)
-    return (await engine.of(stack.environment).look_up_images(stack, frozenset({"web"})))["web"]
+    return (await engine.of(stack.environment).images.look_up(stack, frozenset({"web"})))["web"]
 
 
 def one(image: str, fields: str = "") -> str:
@@ -69,7 +69,7 @@ async def test_missing_image_pulled_and_verified(
     wanted = await look_up(engine, environment)
     assert (wanted.must_pull, wanted.image_id) == (True, None)
     assert wanted.digest == f"127.0.0.1:{registry.port}/app@{digest}"
-    image_id = await engine.of(environment).pull(wanted, ("web",), report)
+    image_id = await engine.of(environment).images.pull(wanted, ("web",), report)
     assert image_id == docker_client.images.get(registry.reference("v1")).id
     assert reports
     drafted = await draft(engine, environment, None)
@@ -81,7 +81,7 @@ async def test_local_image_pulled_only_by_always(
 ) -> None:
     registry.publish("v1", "one")
     environment = stack(one(registry.reference("v1")))
-    await engine.of(environment).pull(await look_up(engine, environment), ("web",), report)
+    await engine.of(environment).images.pull(await look_up(engine, environment), ("web",), report)
     registry.publish("v1", "two")
     registry.asked.clear()
     assert not (await look_up(engine, environment)).must_pull
@@ -90,7 +90,7 @@ async def test_local_image_pulled_only_by_always(
     environment = stack(one(registry.reference("v1"), "pull_policy: always"))
     newer = await look_up(engine, environment)
     assert newer.must_pull
-    await engine.of(environment).pull(newer, ("web",), report)
+    await engine.of(environment).images.pull(newer, ("web",), report)
     assert not (await look_up(engine, environment)).must_pull
 
 
@@ -121,7 +121,7 @@ async def test_unknown_tag_not_found(
         await look_up(engine, environment)
     wanted = WantedImage(registry.reference("nope"), must_pull=True)
     with pytest.raises(ImageNotFoundError, match="nope"):
-        await engine.of(environment).pull(wanted, ("web",), report)
+        await engine.of(environment).images.pull(wanted, ("web",), report)
 
 
 async def test_unpullable_image_must_be_local(engine: Stacks, stack: Callable[..., Environment]) -> None:
@@ -146,7 +146,7 @@ async def test_unreachable_registry_is_transient(
     with pytest.raises(RegistryUnavailableError):
         await look_up(engine, environment)
     with pytest.raises(RegistryUnavailableError):
-        await engine.of(environment).pull(WantedImage("127.0.0.1:9/app:v1", must_pull=True), ("web",), report)
+        await engine.of(environment).images.pull(WantedImage("127.0.0.1:9/app:v1", must_pull=True), ("web",), report)
 
 
 BUILT = """
@@ -181,10 +181,10 @@ async def test_build_uses_requested_version(
     environment = stack(BUILT)
     (environment.folder / "Dockerfile").write_text(DOCKERFILE)
     resolved = await engine.of(environment).resolve("v7")
-    wanted = (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"]
+    wanted = (await engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})))["web"]
     assert wanted.build_hash is not None
     assert wanted.identity == wanted.build_hash
-    image_id = await engine.of(resolved.environment).build(resolved, "web", report)
+    image_id = await engine.of(resolved.environment).images.build(resolved, "web", report)
     image = docker_client.images.get(image_id)
     assert image.labels["what"] == "v7"
     assert any("building v7" in text for _, text, _ in reports)
@@ -201,7 +201,7 @@ async def test_failed_build_shows_log_end(
     environment = stack(BUILT)
     (environment.folder / "Dockerfile").write_text("FROM tiny:v1\nRUN echo connection refused; exit 3\n")
     with pytest.raises(BuildFailedError) as caught:
-        await engine.of(environment).build(await engine.of(environment).resolve("v7"), "web", report)
+        await engine.of(environment).images.build(await engine.of(environment).resolve("v7"), "web", report)
     assert "connection refused" in caught.value.report
     assert not caught.value.transient
 

@@ -34,7 +34,7 @@ async def report(service: str, text: str, fraction: float | None) -> None:
 async def built(engine: Stacks, environment: Environment) -> str:
     """Build `web`, create its container as a deployment does, and return its image."""
     stack = await engine.of(environment).resolve(None)
-    image_id = await engine.of(stack.environment).build(stack, "web", report)
+    image_id = await engine.of(stack.environment).images.build(stack, "web", report)
     ids = dict.fromkeys(stack.definitions, image_id)
     drafted = await engine.of(stack.environment).releases.draft(stack, ids)
     await make(engine, environment, drafted.model_hash)
@@ -150,7 +150,7 @@ async def test_cache_mounts_are_kept_apart(engine: Stacks, stack: Stack, docker_
     for project, number in ((environment.project, "1"), (f"{environment.project}x", "2"), (environment.project, "3")):
         own = replace(environment, project=project, variables={"N": number})
         stack_of = await engine.of(own).resolve(None)
-        image = await engine.of(stack_of.environment).build(stack_of, "web", report)
+        image = await engine.of(stack_of.environment).images.build(stack_of, "web", report)
         seen.append(docker_client.containers.run(image, ["cat", "/seen"], remove=True).decode().split())
     assert seen == [["1"], ["2"], ["1", "3"]]
 
@@ -175,7 +175,7 @@ async def test_build_sees_no_file_of_the_bot_or_of_others(
     (folder / "kept").write_text("kept")
     made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)
     resolved = await made.of(replace(environment, policy=level, withheld=frozenset(withheld))).resolve(None)
-    image = await made.of(resolved.environment).build(resolved, "web", report)
+    image = await made.of(resolved.environment).images.build(resolved, "web", report)
     await made.close()
     found = docker_client.containers.run(image, ["sh", "-c", "find /all -type f"], remove=True).decode().split()
     assert sorted(found) == ["/all/Dockerfile", "/all/Dockerfile.dockerignore", "/all/docker-compose.yml", "/all/kept"]
@@ -205,7 +205,7 @@ async def test_build_of_what_is_withheld_is_refused(stack: Stack, build: str, le
     made = Stacks(state_dir=folder / "state", instance_id="T", policy_allow=(), redactor=Redactor())
     judged = made.of(replace(environment, policy=level))
     with pytest.raises(ComposePolicyError):
-        await judged.look_up_images(await judged.resolve(None), frozenset({"web"}))
+        await judged.images.look_up(await judged.resolve(None), frozenset({"web"}))
     await made.close()
 
 

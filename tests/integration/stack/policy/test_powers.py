@@ -79,7 +79,7 @@ async def test_power_of_a_release_rides_along(engine: Stacks, stack: Stack, text
     (environment.folder / "Dockerfile").write_text("FROM tiny:v1\n")
     resolved = await engine.of(environment).resolve(None)
     assert await engine.of(environment).releases.new_powers(resolved, ())
-    image = await engine.of(environment).look_up_images(
+    image = await engine.of(environment).images.look_up(
         await engine.of(stack_of_image(environment)).resolve(None), frozenset({"web"})
     )
     drafted = await engine.of(environment).releases.draft(resolved, {"web": str(image["web"].image_id)})

@@ -46,8 +46,8 @@ async def test_copy_builds_what_the_original_does(
 ) -> None:
     """BuildKit itself says what its rules leave out: the image is that of `docker compose build`."""
     resolved = await engine.of(context).resolve(None)
-    wanted = (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"]
-    image_id = await engine.of(resolved.environment).build(resolved, "web", report, expected=wanted.build_hash)
+    wanted = (await engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})))["web"]
+    image_id = await engine.of(resolved.environment).images.build(resolved, "web", report, expected=wanted.build_hash)
     found = image_files(docker_client, image_id)
     docker_client.images.remove(image_id, force=True)
     await ComposeRunner("T").run(commands.build(ComposeProject.of_working_copy(context), "web"), context)
@@ -57,10 +57,10 @@ async def test_copy_builds_what_the_original_does(
     assert not {"all/a.log", "all/node_modules/m", "all/top", "all/sub/a/x"} & found.keys()
     docker_client.images.remove(str(by_hand.id), force=True)
     assert [path.name for path in (tmp_path / "state" / "builds").iterdir()] == [wanted.build_hash]
-    await engine.of(context).discard_builds([wanted.build_hash])
+    await engine.of(context).images.discard_builds([wanted.build_hash])
     assert list((tmp_path / "state" / "builds").iterdir()) == []
     with pytest.raises(ImageChangedError, match="not kept any more"):
-        await engine.of(resolved.environment).build(resolved, "web", report, expected=wanted.build_hash)
+        await engine.of(resolved.environment).images.build(resolved, "web", report, expected=wanted.build_hash)
 
 
 CHANGES = ("docker/Dockerfile", "app/main", "app/.dockerignore", "more/extra", "secret", "mode", "link", "new", "gone")
@@ -72,7 +72,7 @@ async def test_change_after_the_plan_is_not_built(
     """Each change makes another plan; what is built of the first one is what its copy holds."""
     folder = context.folder
     resolved = await engine.of(context).resolve(None)
-    first = (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"]
+    first = (await engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})))["web"]
     names = [first.identity]
     before = {name: (folder / name).read_text() for name in ("app/main", "more/extra", "secret")}
     for changed in CHANGES:
@@ -90,10 +90,10 @@ async def test_change_after_the_plan_is_not_built(
                 with (folder / changed).open("a") as file:
                     file.write("# changed\n")
         names.append(
-            (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"].identity
+            (await engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})))["web"].identity
         )
         assert names[-1] not in names[:-1], changed
-    image_id = await engine.of(resolved.environment).build(resolved, "web", report, expected=first.build_hash)
+    image_id = await engine.of(resolved.environment).images.build(resolved, "web", report, expected=first.build_hash)
     found = image_files(docker_client, image_id)
     docker_client.images.remove(image_id, force=True)
     assert {
@@ -106,11 +106,11 @@ async def test_change_after_the_plan_is_not_built(
 
 async def test_what_is_left_out_changes_no_plan(engine: Stacks, context: Environment) -> None:
     resolved = await engine.of(context).resolve(None)
-    before = (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"]
+    before = (await engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})))["web"]
     for name in ("a.log", "node_modules/m", "top"):
         (context.folder / "app" / name).write_text("changed")
     (context.folder / "app" / "main").touch()
-    assert (await engine.of(resolved.environment).look_up_images(resolved, frozenset({"web"})))["web"] == before
+    assert (await engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})))["web"] == before
 
 
 async def test_state_in_a_context_is_left_out(
@@ -123,7 +123,7 @@ async def test_state_in_a_context_is_left_out(
     (state / "journal").write_text("of all environments")
     (environment.folder / "Dockerfile").write_text("FROM tiny:v1\nCOPY . /all\n")
     allowing = Stacks(state_dir=state, instance_id="T", policy_allow=("state_dir:web",), redactor=Redactor())
-    image_id = await allowing.of(environment).build(await allowing.of(environment).resolve(None), "web", report)
+    image_id = await allowing.of(environment).images.build(await allowing.of(environment).resolve(None), "web", report)
     await allowing.close()
     found = docker_client.containers.run(image_id, ["sh", "-c", "find /all -type f"], remove=True).decode().split()
     assert sorted(found) == ["/all/Dockerfile", "/all/docker-compose.yml"]
@@ -139,7 +139,7 @@ async def test_link_out_of_the_folder_is_not_built(
     (context.folder / "more").rename(tmp_path / "was")
     (context.folder / "more").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ComposeFileError, match="out of the stack's folder"):
-        await engine.of(resolved.environment).build(resolved, "web", report)
+        await engine.of(resolved.environment).images.build(resolved, "web", report)
 
 
 async def test_large_context_is_refused_by_its_folders(
@@ -152,5 +152,5 @@ async def test_large_context_is_refused_by_its_folders(
         (path / "file").touch()
         os.truncate(path / "file", size << 20)
     with pytest.raises(ComposeFileError, match=r"Largest: data \(90 MiB\), node \(30 MiB\), small") as caught:
-        await engine.of(context).look_up_images(await engine.of(context).resolve(None), frozenset({"web"}))
+        await engine.of(context).images.look_up(await engine.of(context).resolve(None), frozenset({"web"}))
     assert ".dockerignore" in caught.value.hint
