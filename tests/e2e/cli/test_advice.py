@@ -1,7 +1,6 @@
 """Advice is followed, word by word, until what was refused is deployed: no advice leads to another refusal of it."""
 
 import re
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,13 +53,6 @@ class Scene:
                 file.write(f"\n{found['lines']}\n")
             return True
         return False
-
-
-def occupied() -> tuple[socket.socket, int]:
-    holder = socket.socket()
-    holder.bind(("127.0.0.1", 0))
-    holder.listen()
-    return holder, int(holder.getsockname()[1])
 
 
 Correct = Callable[[Scene], None]
