@@ -22,6 +22,7 @@ from roas.models.change import new_id
 from roas.models.deployment import Outcome
 from roas.models.events import DeploymentEnded, Event, IntegrationDegraded, IntegrationEvent, IntegrationRecovered
 from roas.state.sync import DataSyncManager
+from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
 from tests.unit.log_lines import captured_logs
 from tests.unit.sample_events import Work, ended, waited
 
@@ -52,7 +53,8 @@ class Scene:
         self.events: list[IntegrationEvent] = []
         looks_back = Windows(**windows)  # type: ignore[arg-type]
         deployments = cast("DeploymentFigures", Endings())
-        self.measurements = IntegrationMeasurements(self.bus, projection, looks_back, deployments=deployments)
+        clock = asyncio.get_running_loop().time
+        self.measurements = IntegrationMeasurements(self.bus, projection, looks_back, clock, deployments)
         self.monitor = IntegrationMonitor(self.bus, self.measurements)
 
     async def __aenter__(self) -> "Scene":
@@ -87,6 +89,24 @@ class Scene:
             assert self.told == list(told)
 
 
+class VirtualTime(asyncio.DefaultEventLoopPolicy):
+    """Give each test a loop whose time passes in no time."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return VirtualLoop()
+
+
+@pytest.fixture
+def event_loop_policy() -> VirtualTime:
+    return VirtualTime()
+
+
+@pytest.fixture(autouse=True)
+async def clocks() -> AsyncIterator[None]:
+    with clocks_of(cast("VirtualLoop", asyncio.get_running_loop())):
+        yield
+
+
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     async with Scene() as made:
@@ -108,7 +128,7 @@ async def test_slow_subscriber_raises_latency_until_removed(scene: Scene) -> Non
     await scene.until((DEGRADED, "event_latency"))
     await scene.bus.drain()
     figures = scene.monitor.figures()
-    assert 1.2 <= figures.event_latency_seconds < 12
+    assert 1.19 <= figures.event_latency_seconds < 12
     assert figures.slowest_subscriber == "slow one"
     await asyncio.sleep(1.2)  # more than one check: still told only once
     assert scene.told == [(DEGRADED, "event_latency")]
