@@ -10,6 +10,7 @@ from roas.models.alert import RecoveryStatus
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.events import HealthChecked
 from roas.models.health import Verdict
+from roas.recovery.handler import STEP_SECONDS
 from tests.e2e.acceptance.people import People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, PATIENT_CHECK, REPOSITORY, WATCHED_CHECK, alone, patiently
 from tests.e2e.acceptance.test_parallel_start import until_waiting
@@ -80,7 +81,7 @@ async def is_interrupted(maintained, stack, deployers, version):
     await break_and_hold(maintained, stack)
     begun = asyncio.get_running_loop().time()
     deployment = succeeded(await deployers.deploy(version))
-    assert asyncio.get_running_loop().time() - begun < 40, "it waited for the healing"
+    assert asyncio.get_running_loop().time() - begun < STEP_SECONDS, "it waited for the recovery"
     alert = await alert_that(maintained, lambda one: len(one.actions) == known.get(one.id, 0) + 2)
     left_off, kept_away = alert.actions[-2:]
     assert left_off == "restart: interrupted, a deployment started"

@@ -137,7 +137,7 @@ async def killed_service_is_recovered(sandbox, people, shop, image_ids):
     killed = time.monotonic()
     kill(shop, "web")
     told = await shown(people, "web is down")
-    assert time.monotonic() - killed < 2.0
+    assert time.monotonic() - killed < 20.0, "the slow look behind the events comes after 30 s"
     assert told.pinged_roles == [sandbox.roles["alert"]]
     assert told.content == f"<@&{sandbox.roles['alert']}>"
     over = await resolved(people, told)
