@@ -78,7 +78,16 @@ async def test_draft_waits_and_holds_nothing(orchestrator, engine, state, ask, c
     assert json.loads(document)["outcome"] == "cancelled"
 
 
-@pytest.mark.parametrize("request_", [deploy("v3"), deploy("v3", services=("web",)), rollback()])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        deploy("v3"),
+        deploy("v3", services=("web",)),
+        rollback(),
+        replace(rollback(), services=("web",)),
+        replace(rollback(), services=("web",), target_release=1),
+    ],
+)
 async def test_approved_draft_reads_nothing(orchestrator, engine, state, ask, request_):
     for version in ("v1", "v2"):
         await orchestrator.run(deploy(version))
