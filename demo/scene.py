@@ -48,7 +48,7 @@ class Scene:
         """Read the plan, press its button, and return the id of the deployment that this starts."""
         plan = await self.answer(interaction, typed)
         self.narrator.answered(plan.text, "the plan, shown to dora")
-        button = next((one for one in plan.buttons if ":confirm:" in (one.custom_id or "")), None)
+        button = next((item for item in plan.buttons if ":confirm:" in (item.custom_id or "")), None)
         if button is None or button.custom_id is None:
             raise StoryError(f"{typed} was answered without a button to confirm it: {plan.text}")
         self.narrator.typed("dora", f"[{button.label}]", "presses")

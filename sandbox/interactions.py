@@ -112,9 +112,9 @@ class Interactions:
         """Press a button, or choose `values` in a select."""
         user_id = self._world.user(user)
         message = self._visible_message(user_id, message_id)
-        found = [one for one in self._bridge.components(message) if one.get("custom_id") == custom_id]
+        found = [entry for entry in self._bridge.components(message) if entry.get("custom_id") == custom_id]
         if not found:
-            there = [one["custom_id"] for one in self._bridge.components(message) if "custom_id" in one]
+            there = [entry["custom_id"] for entry in self._bridge.components(message) if "custom_id" in entry]
             raise ControlError(f"message {message_id} has no component {custom_id!r}; it has {there}", 404)
         component = found[0]
         if component.get("disabled"):

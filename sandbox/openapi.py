@@ -98,8 +98,8 @@ class _Document:
             if len(template) != len(parts):
                 continue
             pairs = list(zip(template, parts, strict=True))
-            if all(one == other or one.startswith("{") for one, other in pairs):
-                literal = sum(one == other for one, other in pairs)
+            if all(pair == other or pair.startswith("{") for pair, other in pairs):
+                literal = sum(pair == other for pair, other in pairs)
                 if best is None or literal > best[0]:
                     best = (literal, name)
         return best[1] if best else None

@@ -182,4 +182,6 @@ def _size(item: Mapping[str, Any]) -> int:
         translations = (item.get(f"{key}_localizations") or {}).values()
         total += max([len(str(item.get(key) or "")), *(len(str(translation)) for translation in translations)])
     total += sum(_size(option) for option in item.get("options") or [])
-    return total + sum(len(str(one.get("name"))) + len(str(one.get("value"))) for one in item.get("choices") or [])
+    return total + sum(
+        len(str(choice.get("name"))) + len(str(choice.get("value"))) for choice in item.get("choices") or []
+    )

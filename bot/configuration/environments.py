@@ -183,7 +183,9 @@ def _named_by(path: Path, own: tuple[Path, ...]) -> frozenset[Path]:
     """Return what a compose file of another environment names and no compose file of this one does."""
     if path.suffix not in SUFFIXES or not path.is_file():
         return frozenset()
-    return named_files(path) - frozenset(named for one in own if one.suffix in SUFFIXES for named in named_files(one))
+    return named_files(path) - frozenset(
+        named for item in own if item.suffix in SUFFIXES for named in named_files(item)
+    )
 
 
 def _version_variables(own: EnvironmentSettings) -> tuple[str, ...]:

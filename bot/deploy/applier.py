@@ -214,7 +214,7 @@ class Applier:
         job that is not to run, and does not, is done.
         """
         there = self.watch.of_service(dependency.on)
-        if self.definitions[dependency.on].one_shot and not any(one.state in AT_WORK for one in there):
+        if self.definitions[dependency.on].one_shot and not any(container.state in AT_WORK for container in there):
             return
         own = await self.context.components.own_container(self.context.environment)
         only = own.id if own is not None and own.service == dependency.on else None

@@ -24,7 +24,7 @@ def to_restart(definitions: Mapping[str, ServiceDefinition], replaced: Iterable[
     """Return what starts again because something was replaced that it depends on (`depends_on.restart`)."""
     moved = set(replaced)
     found: set[str] = set()
-    while waiting := {name for name, one in definitions.items() if _restarts_after(one, moved)} - moved:
+    while waiting := {name for name, definition in definitions.items() if _restarts_after(definition, moved)} - moved:
         moved |= waiting
         found |= waiting
     return frozenset(found)
@@ -37,7 +37,9 @@ def begun_services(deployment: Deployment) -> frozenset[str]:
 
 def replaced_before(deployment: Deployment) -> frozenset[str]:
     """Return the services that an earlier attempt has replaced or started again."""
-    return frozenset(one.service for one in deployment.services if one.changed and one.step in REPLACED)
+    return frozenset(
+        progress.service for progress in deployment.services if progress.changed and progress.step in REPLACED
+    )
 
 
 def _restarts_after(definition: ServiceDefinition, moved: set[str]) -> bool:
@@ -93,27 +95,33 @@ async def find_changes(
     """Compare a model with the containers that there are."""
     wanted = await stack.wanted_services(model, containers)
     there = by_service(containers)
-    differences = {name: compare_service(one, there.get(name, ())) for name, one in wanted.items()}
+    differences = {
+        name: compare_service(wanted_service, there.get(name, ())) for name, wanted_service in wanted.items()
+    }
     own = _own_difference(bot, wanted, containers)
-    definitions = {name: one.definition for name, one in wanted.items()}
+    definitions = {name: wanted_service.definition for name, wanted_service in wanted.items()}
     sharing = {name: shared_with(fields) for name, fields in services_of(model).items()}
     done = await _done_jobs(stack, wanted, containers, scope)
     # One that has run needs no other run for what is left beside it.
     done = frozenset(name for name in done if not differences[name].is_only_surplus)
     unfinished = {name for name in done if _is_unfinished(wanted[name], there.get(name, ()))}
-    all_differing = {name: one for name, one in differences.items() if one or name in scope.begun}
-    all_differing = {name: one for name, one in all_differing.items() if name not in done}
+    all_differing = {name: difference for name, difference in differences.items() if difference or name in scope.begun}
+    all_differing = {name: difference for name, difference in all_differing.items() if name not in done}
     if bot is not None:
         all_differing.pop(bot.service, None)
     # What differs is made as it should be, or is not this deployment's affair: then it is not restarted either.
     running = {
-        name: one for name, one in definitions.items() if name not in all_differing and _runs(there.get(name, ()))
+        name: definition
+        for name, definition in definitions.items()
+        if name not in all_differing and _runs(there.get(name, ()))
     }
     chosen = frozenset(all_differing)
     if scope.named:
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
     differing = {name: all_differing[name] for name in all_differing if name in chosen}
-    restarts = to_restart(running, {name for name, one in differing.items() if not one.is_only_unread} | scope.replaced)
+    restarts = to_restart(
+        running, {name for name, difference in differing.items() if not difference.is_only_unread} | scope.replaced
+    )
     extra = (there.keys() | await stack.written_services()) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
     own_service = frozenset() if bot is None else frozenset({bot.service})
@@ -140,21 +148,25 @@ async def _done_jobs(
 
     A job that is named runs where nothing of it is there, and so does each where the stack is gone.
     """
-    jobs = {name: one for name, one in wanted.items() if one.definition.one_shot and name not in scope.named}
+    jobs = {
+        name: wanted_service
+        for name, wanted_service in wanted.items()
+        if wanted_service.definition.one_shot and name not in scope.named
+    }
     if scope.goes_back:
-        return frozenset(name for name, one in jobs.items() if not one.definition.runs_on_rollback)
+        return frozenset(name for name, job in jobs.items() if not job.definition.runs_on_rollback)
     if not jobs or not containers or scope.released is None:
         return frozenset()
     before = await stack.wanted_services(scope.released, containers)
-    return frozenset(name for name, one in jobs.items() if name in before and one.is_like(before[name]))
+    return frozenset(name for name, job in jobs.items() if name in before and job.is_like(before[name]))
 
 
 def _is_unfinished(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> bool:
     """Return whether there are containers of a job that have not ended well, and are not at work as it says."""
     return any(
-        not (one.state is ContainerState.EXITED and one.exit_code == 0)
-        and not (one.state is ContainerState.RUNNING and wanted.fits(one))
-        for one in containers
+        not (container.state is ContainerState.EXITED and container.exit_code == 0)
+        and not (container.state is ContainerState.RUNNING and wanted.fits(container))
+        for container in containers
     )
 
 
@@ -172,9 +184,9 @@ def _own_difference(
     """Compare the bot's own container; what is beside it is removed at the end of the deployment."""
     if bot is None or bot.service not in wanted:
         return None
-    others = tuple(one for one in containers if one.service == bot.service and one.id != bot.id)
-    own = tuple(one for one in containers if one.id == bot.id)
-    unlike = tuple(one for one in own if not wanted[bot.service].fits(one))
+    others = tuple(container for container in containers if container.service == bot.service and container.id != bot.id)
+    own = tuple(container for container in containers if container.id == bot.id)
+    unlike = tuple(container for container in own if not wanted[bot.service].fits(container))
     return ServiceDifference(bot.service, unlike=unlike, surplus=others)
 
 
@@ -209,7 +221,7 @@ def _chosen(
 
 
 def _runs(containers: Iterable[ContainerSnapshot]) -> bool:
-    return any(one.state is ContainerState.RUNNING for one in containers)
+    return any(container.state is ContainerState.RUNNING for container in containers)
 
 
 def brought_services(*releases: Release | None) -> frozenset[str]:

@@ -83,7 +83,7 @@ async def compare_candidate(
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
     stack, there = components.stacks.of(environment), containers.left + containers.removed
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
-    jobs = {name for name, one in resolved.definitions.items() if one.one_shot}
+    jobs = {name for name, definition in resolved.definitions.items() if definition.one_shot}
     same = {name: known.get(name) or _image_that_runs(name, current, there, name in jobs) for name in wanted}
     other = {name: known.get(name) or ANOTHER_IMAGE for name in wanted}
 
@@ -136,7 +136,11 @@ async def _changed_by_us(components: Components, environment: Environment) -> Ma
     found = {service: said("{deployment}, which failed, left it so", deployment=last) for service in left}
     under_way = said("the deployment that is under way has changed it")
     progress = await deployments.progress_under_way(environment.name)
-    return found | {one.service: under_way for one in progress if one.step not in UNTOUCHED_STEPS}
+    return found | {
+        service_progress.service: under_way
+        for service_progress in progress
+        if service_progress.step not in UNTOUCHED_STEPS
+    }
 
 
 async def _changed_in_place(
@@ -149,7 +153,7 @@ async def _changed_in_place(
     if current is None:
         return {}
     by_hand = await stack.differences(model, current.model_hash, there)
-    return {key: one for key, one in by_hand.items() if one.changed}
+    return {key: difference for key, difference in by_hand.items() if difference.changed}
 
 
 def _known_image(name: str, image: WantedImage, current: Release | None) -> str | None:
@@ -169,7 +173,9 @@ def _image_that_runs(
 
     Nor does what somebody left that never ran.
     """
-    there = next((one.image_id for one in containers if one.service == name and not one.never_ran), None)
+    there = next(
+        (container.image_id for container in containers if container.service == name and not container.never_ran), None
+    )
     service = current.service(name) if current else None
     released = service.image.image_id if service else None
     return ((released or there) if is_job else (there or released)) or ANOTHER_IMAGE

@@ -275,7 +275,9 @@ class DeploymentContext:
 
     async def watch_again(self, service: str) -> None:
         """Watch a service from now on: it was ready, or became so again, unseen by this process."""
-        progress = next(one for one in self.deployment.services if one.service == service)
+        progress = next(
+            service_progress for service_progress in self.deployment.services if service_progress.service == service
+        )
         until = self._note_ready(service)
         if until is not None:
             await self.plan_services([replace(progress, watched_until=until)])
@@ -292,7 +294,7 @@ class DeploymentContext:
 
     def rollout(self, service: str) -> RolloutRecord | None:
         """Return how far the rollout of a service has come; of one that went the other way, nothing."""
-        found = next((one.rollout for one in self.deployment.services if one.service == service), None)
+        found = next((progress.rollout for progress in self.deployment.services if progress.service == service), None)
         return found if found is not None and found.back == self.failed else None
 
     @property
@@ -305,21 +307,21 @@ class DeploymentContext:
         found = await self.definitions(model_hash)
         if self.deployment.request.kind is not DeploymentKind.ROLLBACK:
             return found
-        return {name: one.for_rollback() for name, one in found.items()}
+        return {name: definition.for_rollback() for name, definition in found.items()}
 
     async def report_all(self, services: Iterable[str], step: ServiceStep) -> None:
         """Save the same intent for several services, in one transaction, then publish it. Raises FencedOffError."""
         known = {progress.service: progress for progress in self.deployment.services}
         old = (known.get(service, ServiceProgress(service)) for service in services)
-        progress = [replace(one, step=step, detail="", fraction=None) for one in old]
+        progress = [replace(service_progress, step=step, detail="", fraction=None) for service_progress in old]
         await self.plan_services(progress)
-        for one in progress:
-            self._publish_progress(one)
+        for service_progress in progress:
+            self._publish_progress(service_progress)
 
     async def plan_services(self, planned: Iterable[ServiceProgress]) -> None:
         """Write what is planned for services, in one transaction. Raises FencedOffError."""
         planned = tuple(planned)
-        services = {one.service: one for one in (*self.deployment.services, *planned)}
+        services = {progress.service: progress for progress in (*self.deployment.services, *planned)}
         self.deployment = replace(self.deployment, services=tuple(services.values()))
         self.moved_at = time.monotonic()
         await self.components.state.deployments.save_services(self.deployment, planned, self.fence)
@@ -348,7 +350,7 @@ class DeploymentContext:
                     "{image} keeps its meaning on this machine, since a container of another project uses it: "
                     "`docker compose up -d` makes {services} of that image.",
                     image=name,
-                    services=", ".join(sorted(service for service, one in left.items() if one == name)),
+                    services=", ".join(sorted(service for service, value in left.items() if value == name)),
                 )
             )
 
@@ -376,12 +378,12 @@ class DeploymentContext:
             for number in numbers
             if number is not None
         ]
-        return [one for one in found if one is not None]
+        return [item for item in found if item is not None]
 
     async def definition_before(self, service: str) -> ServiceDefinition | None:
         """Return how the releases between which the deployment moves define a service, or None where none has it."""
         for release in await self._releases():
-            if any(one.name == service for one in release.services):
+            if any(release_service.name == service for release_service in release.services):
                 return (await self.definitions(release.model_hash)).get(service)
         return None
 

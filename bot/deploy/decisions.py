@@ -63,8 +63,10 @@ async def wait_for_decision(context: DeploymentContext) -> None:
             report=pause.report,
         )
     # What failed of another service at the same time is another pause: nobody has seen it yet.
-    rolled = [one for one in context.deployment.services if one.service == pause.service]
-    await context.plan_services(replace(one, rollout=gone_on(one.rollout)) for one in rolled if one.rollout)
+    rolled = [progress for progress in context.deployment.services if progress.service == pause.service]
+    await context.plan_services(
+        replace(progress, rollout=gone_on(progress.rollout)) for progress in rolled if progress.rollout
+    )
     went_on = replace(pause, decision=decision)
     await context.set_pauses((*context.deployment.pauses[:-1], went_on), paused=False)
 

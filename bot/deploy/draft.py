@@ -120,7 +120,7 @@ def refuse_unplanned(context: DeploymentContext, changes: StackChanges, stays: C
     draft = context.deployment.draft
     if draft is None or draft.replaces is None or context.deployment.touched or context.failed:
         return
-    replaced = {name for name, one in changes.differing.items() if one.unlike} | changes.gone
+    replaced = {name for name, difference in changes.differing.items() if difference.unlike} | changes.gone
     if changes.own is not None and changes.own.unlike:
         replaced.add(changes.own.service)
     if other := sorted(replaced - {*draft.replaces, *stays}):

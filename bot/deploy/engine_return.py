@@ -53,7 +53,7 @@ async def find_passing_fault(context: DeploymentContext, error: Exception) -> En
     if isinstance(error, ServiceFailedError) and not context.environment.on_swarm:
         with suppress(EngineError):
             there = await context.stack.containers()
-            if unchecked := sorted({one.service for one in there if one.unchecked}):
+            if unchecked := sorted({container.service for container in there if container.unchecked}):
                 return EnginePartAwayError(
                     said(
                         "A part of the engine is away: it cannot run the health check of {service}.",

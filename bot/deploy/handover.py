@@ -323,7 +323,7 @@ class Handover:
         """
         context, service = self._context, self._own.service
         wanted = await self._wanted_hash()
-        planned = next((one for one in context.deployment.services if one.service == service), None)
+        planned = next((progress for progress in context.deployment.services if progress.service == service), None)
         if wanted is None or planned is None or not planned.changed:
             return
         # Where the predecessor died and is started again, it watches over this process, too.

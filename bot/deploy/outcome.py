@@ -70,7 +70,9 @@ def is_put_back(deployment: Deployment) -> bool:
 def after_putting_back(problem: Problem, deployment: Deployment, release: Release) -> Problem:
     """Say on which release an environment is after a rollback that failed, and what of it was left."""
     name = deployment.environment
-    left = ", ".join(sorted(one.service for one in deployment.services if one.changed and one.was_well is False))
+    left = ", ".join(
+        sorted(progress.service for progress in deployment.services if progress.changed and progress.was_well is False)
+    )
     hint = said(
         "{name} is on {release}: what was well before runs again. Fix the cause, then `/rollback {name}` or deploy.",
         name=name,

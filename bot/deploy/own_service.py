@@ -28,8 +28,8 @@ async def sweep_leftovers(
     done. Raises RoasError.
     """
     spared, others = await _spared(components, environment)
-    for one in others:
-        on_left(left_alone_text(one))
+    for container in others:
+        on_left(left_alone_text(container))
     return await components.stacks.of(environment).sweep(service, spared=spared)
 
 
@@ -47,7 +47,7 @@ async def _spared(
     bot = await find_own_bot(components, environment)
     spared = await spared_bots(components.peers, stack, bot)
     others = await Authorship(components.stacks, components.state).of_others(environment, await stack.containers())
-    return spared | {one.id for one in others}, others
+    return spared | {container.id for container in others}, others
 
 
 async def find_own_bot(components: Components, environment: Environment) -> OwnContainer | None:
@@ -58,11 +58,13 @@ async def find_own_bot(components: Components, environment: Environment) -> OwnC
     ownership = components.state.ownership
     lease = await ownership.lease()
     leader = await ownership.heartbeat(instance_id=lease.instance_id) if lease is not None else None
-    working = [one for one in await components.stacks.of(environment).containers() if one.state in AT_WORK]
+    working = [
+        container for container in await components.stacks.of(environment).containers() if container.state in AT_WORK
+    ]
     # A killed one is started again, and one that was just created does not lead yet: both are bots.
-    for one in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
-        if await ownership.heartbeat(container_id=one.id) is not None:
-            return OwnContainer(one.id, one.name, environment.project, one.service)
+    for container in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
+        if await ownership.heartbeat(container_id=container.id) is not None:
+            return OwnContainer(container.id, container.name, environment.project, container.service)
     return None
 
 
@@ -82,14 +84,19 @@ async def find_running_bot(components: Components, environment: Environment) -> 
         return bot
     stack, folder = components.stacks.of(environment), str(components.state.folder)
     there = await stack.containers()
-    places = await stack.probe().bot_places([one.id for one in there])
+    places = await stack.probe().bot_places([container.id for container in there])
     best: tuple[bool, ...] = ()
-    for one in there:
-        place = places.get(one.id, NOWHERE)
-        beaten = await components.state.ownership.has_beaten(one.id)
-        proof = (beaten, keeps_state_in(place, folder), has_variables_of_bot(place.variables), one.state in AT_WORK)
+    for container in there:
+        place = places.get(container.id, NOWHERE)
+        beaten = await components.state.ownership.has_beaten(container.id)
+        proof = (
+            beaten,
+            keeps_state_in(place, folder),
+            has_variables_of_bot(place.variables),
+            container.state in AT_WORK,
+        )
         if any(proof[:-1]) and proof > best:
-            best, bot = proof, OwnContainer(one.id, one.name, environment.project, one.service)
+            best, bot = proof, OwnContainer(container.id, container.name, environment.project, container.service)
     return bot
 
 

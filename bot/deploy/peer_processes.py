@@ -43,7 +43,7 @@ class PeerProcesses:
         if heartbeat is None or not heartbeat.container_id or home is None:
             return None
         containers = await self._stacks.of(home).containers()
-        return next((one for one in containers if one.id == heartbeat.container_id), None)
+        return next((container for container in containers if container.id == heartbeat.container_id), None)
 
     async def failure_output(self, home: Environment | None, instance_id: str) -> str:
         """Return the last output of a dead process's container, or an empty text; does not wait for it."""
@@ -82,11 +82,15 @@ class PeerProcesses:
 
     async def _is_peer(self, home: Environment, container: ContainerSnapshot) -> bool:
         """Return whether a container is provably a bot on this journal; one that is not is logged, once."""
-        foreign = [one for one in await self._peers.judge(home, (container,)) if one.standing is not Standing.PEER]
-        for one in foreign:
+        foreign = [
+            judgement
+            for judgement in await self._peers.judge(home, (container,))
+            if judgement.standing is not Standing.PEER
+        ]
+        for judgement in foreign:
             if container.id not in self._unreachable:
                 self._unreachable.add(container.id)
-                log.error("a bot that is not a peer is left alone", container=container.name, reason=one.reason)
+                log.error("a bot that is not a peer is left alone", container=container.name, reason=judgement.reason)
         return not foreign
 
     async def terminate_if_hung(self, instance_id: str) -> bool:

@@ -51,19 +51,25 @@ class Authorship:
         self, environment: Environment, containers: Iterable[ContainerSnapshot]
     ) -> tuple[ContainerSnapshot, ...]:
         """Return the containers that look left over and are not to be touched. Raises RoasError."""
-        unstarted = [one for one in containers if one.never_ran or has_wrong_name(one)]
+        unstarted = [snapshot for snapshot in containers if snapshot.never_ran or has_wrong_name(snapshot)]
         if not unstarted or environment.on_swarm:
             return ()
         now = await self._stacks.of(environment).probe().now()
         intended = await self._intended(environment, unstarted)
-        left = [one for one in unstarted if one.id in intended or (has_wrong_name(one) and _is_stable(one, now))]
-        busy = {one.service for one in unstarted if one not in left and not _is_stable(one, now)}
-        return tuple(one for one in unstarted if one not in left or one.service in busy)
+        left = [
+            snapshot
+            for snapshot in unstarted
+            if snapshot.id in intended or (has_wrong_name(snapshot) and _is_stable(snapshot, now))
+        ]
+        busy = {snapshot.service for snapshot in unstarted if snapshot not in left and not _is_stable(snapshot, now)}
+        return tuple(snapshot for snapshot in unstarted if snapshot not in left or snapshot.service in busy)
 
     async def _intended(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> frozenset[str]:
         """Return, by id, what we meant to make."""
         deployments = await self._state.deployments.list(environment.name, limit=AUTHORS_READ)
-        return frozenset([one.id for one in containers if await self._is_intended(environment, one, deployments)])
+        return frozenset(
+            [snapshot.id for snapshot in containers if await self._is_intended(environment, snapshot, deployments)]
+        )
 
     async def _is_intended(
         self, environment: Environment, container: ContainerSnapshot, deployments: Iterable[Deployment]
@@ -72,8 +78,8 @@ class Authorship:
             return False
         for deployment in deployments:
             meant = any(
-                one.service == container.service and (one.changed or one.step not in UNTOUCHED_STEPS)
-                for one in deployment.services
+                progress.service == container.service and (progress.changed or progress.step not in UNTOUCHED_STEPS)
+                for progress in deployment.services
             )
             if (
                 meant
@@ -82,7 +88,7 @@ class Authorship:
             ):
                 return True
         recreations = await self._state.recoveries.of(environment.name, container.service, RecoveryAction.RECREATE)
-        if not any(_is_between(container, one.begun_at, None) for one in recreations):
+        if not any(_is_between(container, recreation.begun_at, None) for recreation in recreations):
             return False
         applied = await self._state.releases.applied_model(environment.name)
         return await self._has_hash(environment, container, {applied} if applied else set())
@@ -90,7 +96,7 @@ class Authorship:
     async def _models(self, environment: Environment, deployment: Deployment) -> set[str]:
         numbers = {deployment.from_release, deployment.to_release} - {None}
         found = [await self._state.releases.get(environment.name, number) for number in numbers if number is not None]
-        return {one.model_hash for one in found if one is not None} | ({deployment.applied_model} - {""})
+        return {release.model_hash for release in found if release is not None} | ({deployment.applied_model} - {""})
 
     async def _has_hash(self, environment: Environment, container: ContainerSnapshot, models: set[str]) -> bool:
         for model_hash in models:
@@ -212,15 +218,17 @@ class Peers:
         if not judged:
             return ()
         own = await self._own_container(environment)
-        ids = [*(one.id for one in judged), *([own.id] if own else [])]
+        ids = [*(snapshot.id for snapshot in judged), *([own.id] if own else [])]
         places = await self._stacks.of(environment).probe().bot_places(ids)
         ours = places.get(own.id) if own else None
         source = str(self._state.folder) if own is None else ours.state_source if ours else ""
         others = await self._authorship.of_others(environment, judged)
         return tuple(
             [
-                await self._judge(one, places.get(one.id), ours, source, environment, is_theirs=one in others)
-                for one in judged
+                await self._judge(
+                    snapshot, places.get(snapshot.id), ours, source, environment, is_theirs=snapshot in others
+                )
+                for snapshot in judged
             ]
         )
 
@@ -285,13 +293,15 @@ async def proven_peers(
 ) -> tuple[ContainerSnapshot, ...]:
     """Return the containers that are peers; the others are logged and passed to `on_skipped`. Raises RoasError."""
     judged = await peers.judge(environment, containers)
-    for one in judged:
-        if one.standing is not Standing.PEER:
+    for judgement in judged:
+        if judgement.standing is not Standing.PEER:
             log.warning(
-                "a container of the bot's service is left alone", container=one.container.name, reason=one.reason
+                "a container of the bot's service is left alone",
+                container=judgement.container.name,
+                reason=judgement.reason,
             )
-            on_skipped(one.text)
-    return tuple(one.container for one in judged if one.standing is Standing.PEER)
+            on_skipped(judgement.text)
+    return tuple(judgement.container for judgement in judged if judgement.standing is Standing.PEER)
 
 
 async def spared_bots(peers: PeerSource, stack: Stack, bot: OwnContainer | None) -> frozenset[str]:
@@ -299,9 +309,9 @@ async def spared_bots(peers: PeerSource, stack: Stack, bot: OwnContainer | None)
     if bot is None:
         return frozenset()
     there = await stack.containers()
-    others = [one for one in there if one.service == bot.service and one.id != bot.id]
+    others = [snapshot for snapshot in there if snapshot.service == bot.service and snapshot.id != bot.id]
     judged = await peers.judge(stack.environment, others)
-    return frozenset(one.container.id for one in judged if one.standing is not Standing.PEER)
+    return frozenset(judgement.container.id for judgement in judged if judgement.standing is not Standing.PEER)
 
 
 async def ask_health(url: str) -> HealthAnswer | None:

@@ -217,8 +217,8 @@ class PhaseRunner:
     def _describe_waiting(self) -> str:
         if self._awaited is not None:
             return joined(" ", ("", self._awaited.message))
-        moving = [one for one in self._context.deployment.services if one.step in MOVING]
-        waiting = [said("{service} ({step})", service=one.service, step=one.step) for one in moving]
+        moving = [progress for progress in self._context.deployment.services if progress.step in MOVING]
+        waiting = [said("{service} ({step})", service=progress.service, step=progress.step) for progress in moving]
         return said(" Still under way: {waiting}.", waiting=joined(", ", waiting)) if waiting else ""
 
 

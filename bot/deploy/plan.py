@@ -31,7 +31,11 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     yield from find_leftovers(comparison, name)
     if plan.action is ServiceAction.RESTART:
         changing = comparison.most.differing.keys() | comparison.most.restarts
-        edges = (one for one in comparison.most.definitions[name].dependencies if one.restart and one.on in changing)
+        edges = (
+            dependency
+            for dependency in comparison.most.definitions[name].dependencies
+            if dependency.restart and dependency.on in changing
+        )
         yield from (said("it depends on {on}, which changes", on=edge.on) for edge in edges)
     if difference is None:
         return
@@ -48,9 +52,13 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
         yield said("it has no replicas, and its service in the Swarm is missing or has another configuration")
     if plan.action is ServiceAction.RELOAD:
         yield said("its configuration changed: connections through it stay open")
-    for one in difference.idle:
-        text = said("its task {one} is {state}", one=one.name, state=one.state)
-        yield text if comparison.on_swarm else said("its container {one} is {state}", one=one.name, state=one.state)
+    for container in difference.idle:
+        text = said("its task {one} is {state}", one=container.name, state=container.state)
+        yield (
+            text
+            if comparison.on_swarm
+            else said("its container {one} is {state}", one=container.name, state=container.state)
+        )
 
 
 def _how_many(there: int, replicas: int, *, on_swarm: bool) -> str:
@@ -67,16 +75,16 @@ def _changed_by_hand(release: str, *, on_swarm: bool) -> str:
 
 def find_leftovers(comparison: Comparison, name: str) -> Iterator[str]:
     """Yield what a sweep removes of a service."""
-    for one in comparison.containers.removed:
-        if one.service == name:
-            yield said("{one}, left over from an interrupted update, is removed", one=one.name)
+    for container in comparison.containers.removed:
+        if container.service == name:
+            yield said("{one}, left over from an interrupted update, is removed", one=container.name)
 
 
 def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> Iterator[str]:
     shared = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_replaced(comparison, on))
     yield from (said("it shares a namespace with {on}, which is recreated", on=on) for on in shared)
     current, released = comparison.current, comparison.as_released.get(plan.service)
-    moved = [one for one in difference.unlike if released is None or not released.fits(one)]
+    moved = [container for container in difference.unlike if released is None or not released.fits(container)]
     adopted = current is None or current.state is ReleaseState.ADOPTED
     if moved and not shared:
         unlike = _unlike_keys(comparison, plan.service)
@@ -111,7 +119,7 @@ def _unlike_keys(comparison: Comparison, name: str) -> list[str]:
 
 def _image_changes(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> bool:
     return plan.old_image != plan.new_image or any(
-        plan.expected_image not in {None, one.image_id} for one in difference.unlike
+        plan.expected_image not in {None, container.image_id} for container in difference.unlike
     )
 
 
@@ -127,7 +135,7 @@ def _is_short(comparison: Comparison, name: str) -> bool:
 
 def _adopted_with_files(comparison: Comparison) -> Iterator[str]:
     for name, fields in services_of(comparison.new_model).items():
-        binds = any(one.get("type") == "bind" and one.get("read_only") for one in fields.get("volumes") or ())
+        binds = any(volume.get("type") == "bind" and volume.get("read_only") for volume in fields.get("volumes") or ())
         if adopted_hash(fields) and binds and difference_of(comparison.most, name) is None:
             yield name
 
@@ -139,10 +147,10 @@ def _changed_in_place(comparison: Comparison) -> Iterator[str]:
         difference = difference_of(changes, name)
         if difference is not None and difference.unlike:
             continue
-        going = {one.id for one in difference.surplus} if difference else set[str]()
-        staying = [one.id for one in comparison.containers_of(name) if one.id not in going]
-        found = [comparison.in_place[one] for one in staying if one in comparison.in_place]
-        keys = list(dict.fromkeys(key for one in found for key in one.changed))
+        going = {container.id for container in difference.surplus} if difference else set[str]()
+        staying = [container.id for container in comparison.containers_of(name) if container.id not in going]
+        found = [comparison.in_place[text] for text in staying if text in comparison.in_place]
+        keys = list(dict.fromkeys(key for container_difference in found for key in container_difference.changed))
         if keys:
             keys_shown = ", ".join([*keys[:KEYS_SHOWN], "…"] if len(keys) > KEYS_SHOWN else keys)
             yield said(
@@ -347,7 +355,7 @@ def _action(changes: StackChanges, comparison: Comparison, name: str) -> Service
     if difference is None:
         if name in changes.restarts and there:
             return ServiceAction.RESTART
-        leftovers = any(one.service == name for one in comparison.containers.removed)
+        leftovers = any(container.service == name for container in comparison.containers.removed)
         return ServiceAction.ADJUST if leftovers else ServiceAction.KEEP
     if difference.unwritten:
         return ServiceAction.ADJUST if there or comparison.released_image(name)[0] else ServiceAction.CREATE
@@ -371,7 +379,7 @@ def _removal(comparison: Comparison, name: str) -> ServicePlan:
 
 
 def _swept(comparison: Comparison) -> frozenset[str]:
-    return frozenset(one.service for one in comparison.containers.removed)
+    return frozenset(container.service for container in comparison.containers.removed)
 
 
 def _sweep(comparison: Comparison, name: str) -> ServicePlan:
@@ -429,6 +437,8 @@ def _digest(subject: PlanSubject, current: Release | None, services: Iterable[Se
         "inputs": subject.inputs,
         "model": subject.model,
         # A start or a restart is no surprise to whoever said yes; a container that goes is.
-        "replaced": {} if is_first else {one.service: one.action for one in services if one.action in REPLACING},
+        "replaced": {}
+        if is_first
+        else {service.service: service.action for service in services if service.action in REPLACING},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

@@ -61,7 +61,9 @@ async def find_new_powers(components: Components, stack: Stack, resolved: Resolv
     if not resolved.powers:
         return ()
     kept = await components.state.releases.list(stack.environment.name, limit=components.settings.releases_kept)
-    return await stack.releases.new_powers(resolved, [one.model_hash for one in kept if one.state in GRANTING])
+    return await stack.releases.new_powers(
+        resolved, [release.model_hash for release in kept if release.state in GRANTING]
+    )
 
 
 def has_approvers(components: Components) -> bool:
@@ -144,8 +146,8 @@ async def find_rollback_target(
         raise InvalidRequestError(missing, hint=hint)
     model = await _model_of(components, target)
     gone = await components.stacks.of(environment).releases.missing_images(target)
-    if gone := tuple(one for one in gone if one in (request.services or gone)):
-        raise not_restorable(target, gone, [one.image for one in target.services if one.name in gone])
+    if gone := tuple(name for name in gone if name in (request.services or gone)):
+        raise not_restorable(target, gone, [service.image for service in target.services if service.name in gone])
     if is_same(target, current) and not half_way:
         raise InvalidRequestError(
             said("{environment} is on {target} already.", environment=environment.name, target=target.label),
@@ -175,8 +177,12 @@ async def _is_partially_applied(
     written = await components.stacks.of(environment).written_services()
     if left & ((there.keys() | written) - wanted.keys()):
         return True
-    lasting = {name: one for name, one in wanted.items() if name in left and not one.definition.one_shot}
-    return any(compare_service(one, there.get(name, ())) for name, one in lasting.items())
+    lasting = {
+        name: wanted_service
+        for name, wanted_service in wanted.items()
+        if name in left and not wanted_service.definition.one_shot
+    }
+    return any(compare_service(wanted_service, there.get(name, ())) for name, wanted_service in lasting.items())
 
 
 async def _last_that_differs(
@@ -199,7 +205,9 @@ async def _last_that_differs(
             both = named & before.keys() & now.keys()
             if any(_differs(before[name], now[name], closely) for name in both):
                 return release
-        elif before.keys() != now.keys() or any(_differs(one, now[name], closely) for name, one in before.items()):
+        elif before.keys() != now.keys() or any(
+            _differs(wanted, now[name], closely) for name, wanted in before.items()
+        ):
             return release
     return None
 
@@ -298,13 +306,13 @@ async def _plan_deployment(
     plan = make_plan(comparison, subject)
     plan = replace(
         plan,
-        refusals=tuple(one.message for one in resolved.obstacles),
+        refusals=tuple(obstacle.message for obstacle in resolved.obstacles),
         new_powers=await find_new_powers(components, stack, resolved),
     )
     plan = plan.with_warnings(*warn_of_dropped(plan, resolved.definitions, before), *_beside_compose(plan, resolved))
     await _refuse_fixed_bot(components, environment, plan, resolved.definitions)
     await refuse_unready_proxies(components, environment, plan, resolved.definitions)
-    images = {name: one.image_id for name, one in wanted.items() if one.image_id}
+    images = {name: image.image_id for name, image in wanted.items() if image.image_id}
     if with_proxies(stack, resolved.model):
         await refuse_broken_proxies(stack, plan, resolved.model, images)
     await refuse_moved_state(components, environment, resolved.model, kept)
@@ -321,7 +329,7 @@ def _left_as_they_are(environment: Environment, current: Release | None, changed
             ),
             hint=said("Deploy the whole stack once, without naming services."),
         )
-    return {one.name: one.replicas for one in current.services if one.name not in changed}
+    return {service.name: service.replicas for service in current.services if service.name not in changed}
 
 
 async def plan_draft(
@@ -429,7 +437,10 @@ async def _plan_services_back(
         version=draft.version,
         definitions=definitions,
         wanted={
-            one.name: WantedImage(one.image.reference, one.image.image_id, one.image.digest) for one in draft.services
+            release_service.name: WantedImage(
+                release_service.image.reference, release_service.image.image_id, release_service.image.digest
+            )
+            for release_service in draft.services
         },
         to_release=earlier.number,
         goes_back=True,
@@ -446,7 +457,9 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
     if stack.environment.on_swarm:
         return
     services = services_of(stack.model)
-    made = (one.service for one in plan.services if one.action in {ServiceAction.CREATE, ServiceAction.RECREATE})
+    made = (
+        service.service for service in plan.services if service.action in {ServiceAction.CREATE, ServiceAction.RECREATE}
+    )
     if copied := sorted(name for name in made if any(key in BOUND for key in written_fields(services.get(name, {})))):
         yield said(
             "`docker compose up -d` makes {services} anew: it binds the stack's files, a release has copies of them.",
@@ -494,8 +507,12 @@ async def _refuse_fixed_bot(
     components: Components, environment: Environment, plan: Plan, definitions: Mapping[str, ServiceDefinition]
 ) -> None:
     """Raise ComposeFileError where the bot's own service would be replaced, and no second one can run beside it."""
-    moved = {one.service for one in plan.services if one.action is ServiceAction.RECREATE}
-    fixed = {name: one.fixed_place for name, one in definitions.items() if name in moved and one.fixed_place}
+    moved = {service.service for service in plan.services if service.action is ServiceAction.RECREATE}
+    fixed = {
+        name: definition.fixed_place
+        for name, definition in definitions.items()
+        if name in moved and definition.fixed_place
+    }
     bot = await find_own_bot(components, environment) if fixed else None
     if bot is not None and bot.service in fixed:
         raise ComposeFileError(

@@ -27,7 +27,9 @@ def with_proxies(stack: Stack, model: Mapping[str, Any] | None) -> Definitions:
     """Return the definitions of a release's services that have a proxy in front; none is read where none has."""
     if not any("proxy" in (fields.get("x-deploy") or {}) for fields in services_of(model or {}).values()):
         return {}
-    return {name: one for name, one in stack.definitions(model or {}).items() if one.proxy is not None}
+    return {
+        name: definition for name, definition in stack.definitions(model or {}).items() if definition.proxy is not None
+    }
 
 
 def with_dropped_proxies(definitions: Definitions, *others: Definitions) -> dict[str, ServiceDefinition]:
@@ -37,8 +39,8 @@ def with_dropped_proxies(definitions: Definitions, *others: Definitions) -> dict
     """
     found: dict[str, ServiceDefinition] = {}
     for name, definition in definitions.items():
-        before = (one[name].proxy for one in others if name in one)
-        proxy = next((one for one in before if one is not None), None)
+        before = (other[name].proxy for other in others if name in other)
+        proxy = next((service_proxy for service_proxy in before if service_proxy is not None), None)
         is_dropped = definition.proxy is None and proxy is not None
         found[name] = replace(definition, proxy=replace(proxy, is_dropped=True)) if proxy and is_dropped else definition
     return found
@@ -46,7 +48,7 @@ def with_dropped_proxies(definitions: Definitions, *others: Definitions) -> dict
 
 def warn_of_dropped(plan: Plan, definitions: Definitions, before: Definitions) -> Iterator[str]:
     """Yield what to say of services that are replaced, and that lose the proxy in front of them with that."""
-    replaced = {one.service for one in plan.services if one.action is ServiceAction.RECREATE}
+    replaced = {service.service for service in plan.services if service.action is ServiceAction.RECREATE}
     for name in sorted(replaced & before.keys()):
         proxy, definition = before[name].proxy, definitions.get(name)
         if proxy is None or definition is None or definition.proxy is not None:
@@ -71,7 +73,7 @@ async def refuse_unready_proxies(
 
     The change of the proxy may put that right, but which of the two comes first is not certain.
     """
-    actions = {one.service: one.action for one in plan.services}
+    actions = {service.service: service.action for service in plan.services}
     for name, definition in sorted(definitions.items()):
         if definition.proxy is None or actions.get(name) is not ServiceAction.RECREATE:
             continue
@@ -120,7 +122,7 @@ async def _find_unready(
 
     One that depends on its proxy is started after that, and tells the new one.
     """
-    actions = {one.service: one.action for one in plan.services}
+    actions = {service.service: service.action for service in plan.services}
     found: list[tuple[str, str, str]] = []
     for name, definition in sorted(definitions.items()):
         proxy = definition.proxy
@@ -142,13 +144,13 @@ async def refuse_broken_proxies(
     images: Mapping[str, str],
 ) -> None:
     """Raise ComposeFileError where a proxy that changes would not take its new configuration, as far as it is here."""
-    for one in plan.services:
-        if one.action in CHANGING and (image := images.get(one.service)):
-            await stack.proxies.check(model, one.service, image)
+    for service in plan.services:
+        if service.action in CHANGING and (image := images.get(service.service)):
+            await stack.proxies.check(model, service.service, image)
 
 
 def _waits_for(definitions: Definitions, service: str, other: str, seen: Collection[str] = ()) -> bool:
     """Return whether a service is started after another one, whatever lies between."""
     edges = definitions[service].dependencies if service in definitions else ()
-    on = {one.on for one in edges if one.kind is not DependencyKind.SOFT} - set(seen)
-    return other in on or any(_waits_for(definitions, one, other, {*seen, *on, service}) for one in on)
+    on = {edge.on for edge in edges if edge.kind is not DependencyKind.SOFT} - set(seen)
+    return other in on or any(_waits_for(definitions, name, other, {*seen, *on, service}) for name in on)

@@ -94,14 +94,14 @@ class OwnServiceSweep:
             log.warning("leftovers of a replacement removed", action=action)
         containers = await components.stacks.of(environment).containers()
         judged = await components.peers.judge(environment, _leftovers(containers, own))
-        leftovers = tuple(one.container for one in judged if one.standing is Standing.PEER)
+        leftovers = tuple(judgement.container for judgement in judged if judgement.standing is Standing.PEER)
         # Checked again after the look: by now a successor that was seen belongs to a deployment that holds the lock.
         if not await _nothing_is_under_way(components, environment):
             return False
         for container in leftovers:
             log.warning("removing a stale instance", container=container.name, state=container.state.value)
         await components.manager.remove_containers(components.stacks.of(environment), leftovers)
-        return all(one.standing is not Standing.UNPROVEN for one in judged)
+        return all(judgement.standing is not Standing.UNPROVEN for judgement in judged)
 
 
 async def _nothing_is_under_way(components: Components, environment: Environment) -> bool:
@@ -142,25 +142,25 @@ class ForeignBots:
         if own is None or await components.state.locks.get(environment.name) is not None:
             return
         containers = await components.stacks.of(environment).containers()
-        others = [one for one in containers if one.service == own.service and one.id != own.id]
+        others = [container for container in containers if container.service == own.service and container.id != own.id]
         judged = await components.peers.judge(environment, others)
         self._warn(environment, own.service, tuple(self._foreign(judged)))
 
     def _foreign(self, judged: tuple[Judgement, ...]) -> Iterator[str]:
         now = time.monotonic()
-        unproven = {one.container.id for one in judged if one.standing is Standing.UNPROVEN}
+        unproven = {judgement.container.id for judgement in judged if judgement.standing is Standing.UNPROVEN}
         self._unproven_since = {id_: self._unproven_since.get(id_, now) for id_ in unproven}
-        for one in judged:
-            since = self._unproven_since.get(one.container.id, now)
-            if one.standing is Standing.FOREIGN or now - since >= PATIENCE_SECONDS:
-                yield one.text
+        for judgement in judged:
+            since = self._unproven_since.get(judgement.container.id, now)
+            if judgement.standing is Standing.FOREIGN or now - since >= PATIENCE_SECONDS:
+                yield judgement.text
 
     def _warn(self, environment: Environment, service: str, texts: tuple[str, ...]) -> None:
         if self._reported.get(environment.name) == texts:
             return
         self._reported[environment.name] = texts
-        for one in texts:
-            log.warning("a foreign bot is left alone", reason=one)
+        for text in texts:
+            log.warning("a foreign bot is left alone", reason=text)
         kind = IntegrationDegraded if texts else IntegrationRecovered
         self._components.bus.publish(
             kind(

@@ -54,7 +54,7 @@ class StateMove:
     def refusal(self) -> StateMovedError:
         """Return the error, with instructions for moving the state by hand."""
         old, new = _place(self.old), _place(self.new)
-        from_folder, to_folder = (one[1] or one[0] for one in (self.old, self.new))
+        from_folder, to_folder = (item[1] or item[0] for item in (self.old, self.new))
         return StateMovedError(
             said(
                 "{service} is this bot, and would keep its state in {new} instead of {old}: it "
@@ -203,7 +203,7 @@ async def state_move(
         return None
     folder = _folder(variables.get(STATE_VARIABLE, ""), place.state_dir)
     wanted = BotPlace(folder, mounts_of_service(model, bot.service))
-    old, new = ((one.state_dir.rstrip("/"), one.state_source) for one in (place, wanted))
+    old, new = ((bot_place.state_dir.rstrip("/"), bot_place.state_source) for bot_place in (place, wanted))
     return None if old == new else StateMove(bot.service, old, new)
 
 
@@ -223,7 +223,7 @@ async def _refuse_bot_of_another_journal(
     services = [str(name) for name in model.get("services") or () if name not in kept]
     bots = {name for name in services if has_variables_of_bot(variables_of_service(model, name) or ())}
     there = await components.stacks.of(environment).containers() if bots else ()
-    living = [one for one in there if one.service in bots and one.state in AT_WORK]
+    living = [container for container in there if container.service in bots and container.state in AT_WORK]
     for judged in await components.peers.judge(environment, living):
         if judged.standing is not Standing.PEER:
             raise StateMovedError(

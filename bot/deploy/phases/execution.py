@@ -114,8 +114,8 @@ class Creation:
     def _note(self, created: tuple[ContainerSnapshot, ...]) -> None:
         """Take over what was created, and let those go on of which all containers are there."""
         self._watch.add(created)
-        self._new |= {one.id for one in created}
-        self._go_on({one.service for one in created} & self._made.keys())
+        self._new |= {container.id for container in created}
+        self._go_on({container.service for container in created} & self._made.keys())
 
     def _go_on(self, services: Iterable[str]) -> None:
         for name in services:
@@ -141,7 +141,9 @@ class Execution:
         # All of them: what is left to do after a handover, or after a crash, is only a part.
         known = context.deployment.services
         changed = sum(progress.changed for progress in known)
-        names = {one.name for one in release.services} | {one.service for one in known}  # those, too, that are removed
+        names = {service.name for service in release.services} | {
+            progress.service for progress in known
+        }  # those, too, that are removed
         return said("{changed} of {services} {services|service|services} changed", changed=changed, services=len(names))
 
     async def _apply(self, context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:

@@ -94,10 +94,10 @@ class Rollback:
             await replace_bot_if_needed(context, watch, model_hash, bot)
         differing, restarts = frozenset(changes.differing) - own, changes.restarts - own
         wanted = await context.definitions_to_apply(model_hash)
-        definitions = {name: one.for_rollback() for name, one in wanted.items()}
+        definitions = {name: definition.for_rollback() for name, definition in wanted.items()}
         if is_put_back(context.deployment):  # a service that waits in vain for another was well without it before
-            definitions = {name: _without_needs(one) for name, one in definitions.items()}
-            stays |= {one.service for one in context.deployment.services if one.was_well is False}
+            definitions = {name: _without_needs(definition) for name, definition in definitions.items()}
+            stays |= {progress.service for progress in context.deployment.services if progress.was_well is False}
             differing -= stays
         await _plan_services(context, watch, differing | restarts)
         coordinator = DependencyCoordinator(definitions)
@@ -133,23 +133,29 @@ class Rollback:
                 await context.components.manager.remove_service(stack, service, watch, context.report, before[service])
 
         held = {
-            name for name, one in before.items() if one is not None and one.fixed_place and not stack.replaces_by_itself
+            name
+            for name, definition in before.items()
+            if definition is not None and definition.fixed_place and not stack.replaces_by_itself
         }
-        first = {name for name, one in before.items() if name in restored or (one is not None and one.fixed_name)}
+        first = {
+            name
+            for name, definition in before.items()
+            if name in restored or (definition is not None and definition.fixed_name)
+        }
         await remove(sorted(first))
         stopped = [
-            one
+            container
             for service in sorted(held - first)
-            for one in watch.of_service(service)
-            if one.state is ContainerState.RUNNING
+            for container in watch.of_service(service)
+            if container.state is ContainerState.RUNNING
         ]
-        await context.report_all(sorted({one.service for one in stopped}), ServiceStep.RESTORING)
+        await context.report_all(sorted({container.service for container in stopped}), ServiceStep.RESTORING)
         await context.components.manager.stop_containers(stack, tuple(stopped))
         try:
             yield
         except ServiceFailedError:
-            for one in stopped:
-                await stack.start(one.id)
+            for container in stopped:
+                await stack.start(container.id)
             raise
         await watch.refresh()
         await remove(sorted(gone - first))
@@ -178,7 +184,9 @@ class Rollback:
         """Remove what there is, and return the bot, which stays: also one that is stopped and was not touched."""
         bot = await context.bot()
         if bot is None:
-            touched = {one.service for one in context.deployment.services if one.step not in UNTOUCHED_STEPS}
+            touched = {
+                progress.service for progress in context.deployment.services if progress.step not in UNTOUCHED_STEPS
+            }
             known = await find_running_bot(context.components, context.environment)
             if known is not None and known.service not in touched:  # else it is part of what failed
                 bot = known

@@ -55,7 +55,7 @@ class Validation:
         if release is None:
             raise ReleaseNotRestorableError(said("There is no release r{number}.", number=number))
         missing = await context.stack.releases.missing_images(release)
-        if missing := tuple(one for one in missing if one in (request.services or missing)):
+        if missing := tuple(text for text in missing if text in (request.services or missing)):
             pins = [service.image for service in release.services if service.name in missing]
             raise not_restorable(release, missing, pins)
         return await components.validator.validate(context.environment, None, model_hash=release.model_hash)
@@ -71,8 +71,10 @@ def _warning(result: CheckResult) -> str:
 def _failure(failures: tuple[CheckResult, ...]) -> ValidationFailedError:
     if len(failures) == 1:
         return ValidationFailedError(failures[0].message, hint=failures[0].remedy)
-    lines = [said("- {check}: {message}", check=one.check, message=one.message) for one in failures]
-    hints = [said("{check}: {remedy}", check=one.check, remedy=one.remedy) for one in failures if one.remedy]
+    lines = [said("- {check}: {message}", check=failure.check, message=failure.message) for failure in failures]
+    hints = [
+        said("{check}: {remedy}", check=failure.check, remedy=failure.remedy) for failure in failures if failure.remedy
+    ]
     return ValidationFailedError(
         joined("\n", (said("{failures} {failures|check|checks} failed:", failures=len(failures)), *lines)),
         hint=joined("\n", hints),

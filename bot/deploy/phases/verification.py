@@ -64,10 +64,12 @@ class Verification:
                 await _require_as_written(context, definitions, changed, context.model_hash or release.model_hash)
             for service in sorted(set(definitions) - changed):
                 await _check_untouched(context, watch, definitions[service])
-            rollouts = (one.rollout for one in context.deployment.services if one.rollout is not None)
-            tolerated = frozenset[str]().union(*(one.tolerated for one in rollouts))
+            rollouts = (progress.rollout for progress in context.deployment.services if progress.rollout is not None)
+            tolerated = frozenset[str]().union(*(rollout.tolerated for rollout in rollouts))
             judged = {
-                name: [one for one in of_release(watch.containers, name, own) if one.id not in tolerated]
+                name: [
+                    container for container in of_release(watch.containers, name, own) if container.id not in tolerated
+                ]
                 for name in changed
             }
             await context.run_unless_cancelled(_require_served(context, watch, definitions, changed))
@@ -156,8 +158,8 @@ async def _observe(
     """
     log, ready = ServiceRolloutLog(context, definition, no_news), context.ready[definition.name]
 
-    first = {one.id: one for one in of_release(ready.containers, definition.name, own)}
-    restarts = {one.id: one.restart_count for one in ready.containers}
+    first = {container.id: container for container in of_release(ready.containers, definition.name, own)}
+    restarts = {container.id: container.restart_count for container in ready.containers}
 
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
         judged = of_release(containers, definition.name, own)
@@ -214,7 +216,7 @@ def without(
     tolerated: frozenset[str], definition: ServiceDefinition, containers: tuple[ContainerSnapshot, ...]
 ) -> tuple[ServiceDefinition, tuple[ContainerSnapshot, ...]]:
     """Leave out the replicas that failed, and that the rollout went on without."""
-    judged = tuple(one for one in containers if one.id not in tolerated)
+    judged = tuple(container for container in containers if container.id not in tolerated)
     return replace(definition, replicas=definition.replicas - (len(containers) - len(judged))), judged
 
 
@@ -253,7 +255,7 @@ def find_disturbance(
             return ServiceReadiness(failed, said("somebody else stopped it"), container.id, stopped=True)
         if container.restart_count <= before.restart_count and _was_started(before, container):
             return ServiceReadiness(failed, said("somebody else restarted it"), container.id, stopped=True)
-    return removed() if first.keys() - {one.id for one in containers} else None
+    return removed() if first.keys() - {snapshot.id for snapshot in containers} else None
 
 
 def _is_starting(container: ContainerSnapshot) -> bool:
@@ -279,7 +281,11 @@ async def require_undisturbed(
     scope = await context.scope()
     model = await stack.load_model(model_hash)
     changes = await find_changes(stack, model, watch.containers, bot=await context.bot(), scope=scope)
-    tolerated = {one.service for one in deployment.services if one.rollout is not None and one.rollout.tolerated}
+    tolerated = {
+        progress.service
+        for progress in deployment.services
+        if progress.rollout is not None and progress.rollout.tolerated
+    }
     # What has ended well may be idle: nothing would start it again by itself.
     ended = {
         name
@@ -290,11 +296,13 @@ async def require_undisturbed(
     changed = (changes.differing.keys() | changes.gone) - tolerated - ended
     if with_bot and changes.own is not None and changes.own.unlike:
         changed |= {changes.own.service}
-    ready = {one.service for one in deployment.services if one.changed} - tolerated
+    ready = {progress.service for progress in deployment.services if progress.changed} - tolerated
     if changes.own is not None:
         ready -= {changes.own.service}
     # It was ready before: what waits for its first check again was started again since.
-    changed |= {one.service for one in watch.containers if one.service in ready and _is_starting(one)}
+    changed |= {
+        container.service for container in watch.containers if container.service in ready and _is_starting(container)
+    }
     for service in sorted(changed):
         error = await _changed_by_another(context, service)
         error.by_somebody = True
@@ -311,7 +319,7 @@ async def _require_nobody_elses_doing(context: DeploymentContext, service: str) 
     model = await stack.load_model(context.model_hash or (await load_release(context)).model_hash)
     wanted = await stack.wanted_services(model)
     there = await stack.containers()
-    if compare_service(wanted[service], [one for one in there if one.service == service]).unlike:
+    if compare_service(wanted[service], [container for container in there if container.service == service]).unlike:
         raise await _changed_by_another(context, service)
 
 
@@ -338,8 +346,8 @@ async def _require_as_written(
     wanted = await stack.wanted_services(await stack.load_model(model_hash))
     there = await stack.containers()
     for name, definition in sorted(definitions.items()):
-        own = [one for one in there if one.service == name]
-        if times := max((one.surplus_runs for one in own), default=0):
+        own = [container for container in there if container.service == name]
+        if times := max((container.surplus_runs for container in own), default=0):
             context.warn(
                 said(
                     "{service} has ended well, and Swarm ran it {times} more {times|time|times}.",
@@ -347,7 +355,7 @@ async def _require_as_written(
                     times=times,
                 )
             )
-        if name in changed and (left_on := {node for one in own for node in one.left_on}):
+        if name in changed and (left_on := {node for container in own for node in container.left_on}):
             context.warn(
                 said(
                     "{nodes} is down: {service} may still run there as it was before, until the node is back.",

@@ -107,7 +107,7 @@ def _description(
         yield _("only {services}", services=one_line(", ".join(candidate.services), 200))
     if candidate.reason:
         yield f"> {one_line(candidate.reason, 300)}"
-    if replaced := [one.version for one in before if one.version != candidate.version]:
+    if replaced := [item.version for item in before if item.version != candidate.version]:
         shown = ", ".join(code(version, 40) for version in dict.fromkeys(replaced[:5]))
         yield _("It takes the place of {versions}.", versions=shown)
     yield from _state(candidate, deployment, link)

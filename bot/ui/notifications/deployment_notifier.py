@@ -69,9 +69,11 @@ async def usual_seconds(state: StateManager, deployment: Deployment) -> float | 
         deployment.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False
     )
     times = [
-        one.duration_seconds
-        for one in known
-        if one.request.kind is deployment.request.kind and one.id < deployment.id and one.duration_seconds is not None
+        known_deployment.duration_seconds
+        for known_deployment in known
+        if known_deployment.request.kind is deployment.request.kind
+        and known_deployment.id < deployment.id
+        and known_deployment.duration_seconds is not None
     ]
     return median(times[:COMPARED]) if times else None
 

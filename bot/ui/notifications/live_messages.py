@@ -244,7 +244,7 @@ class LiveMessages:
     async def _pending_proposals(self, unfinished: Iterable[str]) -> list[tuple[str, str]]:
         """Return the proposals whose message is to be posted, or not in its last state, and where."""
         candidates = self._state.candidates
-        found = {one.proposal: one.environment for one in await candidates.open() if has_message(one)}
+        found = {entry.proposal: entry.environment for entry in await candidates.open() if has_message(entry)}
         for proposal in unfinished:
             for candidate in await candidates.of_proposal(proposal):
                 found[proposal] = candidate.environment
