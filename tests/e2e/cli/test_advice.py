@@ -1,6 +1,7 @@
 """Advice is followed, word by word, until what was refused is deployed: no advice leads to another refusal of it."""
 
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def right_version(scene: Scene) -> None:
         ),
         pytest.param({}, "v99", "the version", right_version, id="image"),
         pytest.param({"imagee": "x"}, "v1", "", lambda scene: scene.drop("imagee"), id="key"),
+        pytest.param({"depends_on": ["web"]}, "v1", "depends_on", lambda scene: scene.drop("depends_on"), id="cycle"),
         pytest.param({"depends_on": ["wbe"]}, "v1", "", lambda scene: scene.drop("depends_on"), id="dependency"),
     ],
 )
@@ -99,3 +101,27 @@ def test_advice_is_followed_until_it_deploys(
         pytest.fail("\n---\n".join(heard))
     assert len(heard) == 1, "\n---\n".join(heard)
     assert line.running() == {"web": "v1"}
+
+
+def test_port_that_a_process_holds_is_freed_as_told(line: CommandLine) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        scene = Scene(line, {"ports": [f"127.0.0.1:{port}:8080"]})
+        scene.drop("network_mode")
+        refused = line.run("deploy", "dev", "v1")
+        assert refused.returncode != 0
+        assert f"ss -lptn 'sport = :{port}'" in refused.stderr
+    assert line.run("deploy", "dev", "v1").returncode == 0
+
+
+def test_file_that_is_not_there_is_written_as_told(line: CommandLine) -> None:
+    scene = Scene(line, {})
+    (scene.folder / "docker-compose.yml").unlink()
+    refused = line.run("deploy", "dev", "v1")
+    assert refused.returncode != 0
+    assert "STACK_DIR" in refused.stderr
+    assert line.run("deploy", "dev", "v1", STACK_DIR=str(line.folder / "elsewhere")).returncode != 0
+    scene.write()
+    assert line.run("deploy", "dev", "v1").returncode == 0
