@@ -30,9 +30,9 @@ from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.limits import RecoveryChecks
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager, RedisUnavailableError
-from tests.unit.deploy.fake_engine import FakeEngine
+from tests.unit.deploy.fake_engine import STARTING, FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
-from tests.unit.deploy.requested import deploy
+from tests.unit.deploy.requested import DORA, deploy
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
 from tests.unit.sample_events import Work, waited
 
@@ -109,6 +109,25 @@ def test_transient_fault_of_a_phase_costs_seconds(loop: VirtualLoop, tmp_path: P
     ended = loop.run_until_complete(run())
     assert ended.outcome is Outcome.SUCCEEDED
     assert 0.5 < loop.time() - began < 5
+
+
+def test_cancellation_by_another_process_is_seen_in_seconds(loop: VirtualLoop, tmp_path: Path) -> None:
+    """The journal alone tells of it: who waits for a service that never gets ready is not left waiting."""
+
+    async def run() -> tuple[Deployment, float]:
+        engine = FakeEngine({"web": service("web")})
+        engine.behaviour["v1", "web"] = STARTING
+        async with StateManager(tmp_path) as state:
+            orchestrator = DeploymentOrchestrator(components_over(state, EventBus(), engine), {"dev": DEV})
+            begun = await orchestrator.start(deploy())
+            await asyncio.sleep(30)
+            asked = loop.time()
+            await state.deployments.request_cancel(begun.id, DORA)
+            return await orchestrator.wait(begun.id), loop.time() - asked
+
+    ended, seconds = loop.run_until_complete(run())
+    assert ended.outcome is Outcome.CANCELLED
+    assert seconds < 3
 
 
 def test_deployment_that_the_journal_stopped_is_resumed(loop: VirtualLoop) -> None:
