@@ -23,6 +23,7 @@ from roas.cli.running import (
 )
 from roas.concurrency import pause
 from roas.errors import InvalidRequestError
+from roas.messages.message import counted
 from roas.models.change import StateChange
 from roas.models.check import ValidationReport
 from roas.models.deployment import Deployment, Outcome
@@ -69,7 +70,7 @@ async def export_history(session: Session, target: Path, environment: str | None
         with _opened(target) as file:
             count = await _write(file, _lines(state, environment))
     where = "stdout" if target == STDOUT else str(target)
-    session.terminal.say(f"{count} {'line' if count == 1 else 'lines'} written to {where}.", on_err=True)
+    session.terminal.say(f"{counted(count, 'line')} written to {where}.", on_err=True)
     return ExitCode.SUCCEEDED
 
 

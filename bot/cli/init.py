@@ -19,7 +19,7 @@ from roas.configuration.settings import NAME_PATTERN, EnvironmentSettings, Setti
 from roas.configuration.stack_files import compose_variables, find_files, plain_name, usual_project
 from roas.configuration.writing import with_environment
 from roas.errors import ComposePolicyError, InvalidRequestError
-from roas.messages.message import filled
+from roas.messages.message import counted
 from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import FoundProject
 from roas.redaction import Redactor
@@ -309,7 +309,7 @@ def _write(session: Session, target: Path, found: FoundStack) -> None:
         return
     _replace(target, changed)
     did = "Added to" if text else "Wrote"
-    running = filled("{count} {count|container of which exists|containers of which exist}", {"count": found.running})
+    running = counted(found.running, "container of which exists", "containers of which exist")
     session.terminal.say(f"{did} {target}: the environment {found.name}, {running}.")
     session.terminal.say(changed.removeprefix(text))
 

@@ -185,11 +185,6 @@ def person(actor: Actor) -> str:
     return f"{actor.name} ({actor.kind})"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 warning`, `2 warnings`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def release(number: int | None) -> str:
     """Write a release as people do: `r12`."""
     return f"r{number}" if number is not None else "-"

@@ -15,7 +15,7 @@ from roas.api.documents import ControlUnavailableError, EnvironmentStatus, Statu
 from roas.app.application import Application, open_application
 from roas.cli.connection import ASKING_SECONDS, find_running_bot
 from roas.cli.history import ValidationReports
-from roas.cli.output import Terminal, add_row, at, counted, image, make_table, person, printable
+from roas.cli.output import Terminal, add_row, at, image, make_table, person, printable
 from roas.cli.running import (
     AnyEnvironment,
     ExitCode,
@@ -26,6 +26,7 @@ from roas.cli.running import (
     warn_of_first_use,
 )
 from roas.errors import RoasError
+from roas.messages.message import counted
 from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.models.deployment import PhaseStatus
 from roas.models.environment import Environment

@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from roas.messages.message import counted
+
 ValuePath = tuple[int | str, ...]
 Limits = Mapping[str, Any]
 
@@ -100,5 +102,4 @@ def _place(location: ValuePath) -> ValuePath:
 
 
 def _length(count: int, bound: str, one: str, more: str = "") -> str:
-    noun = one if count == 1 else more or f"{one}s"
-    return f"must have at {bound} {count} {noun}"
+    return f"must have at {bound} {counted(count, one, more)}"

@@ -83,6 +83,11 @@ def worded(template: str, fields: Mapping[str, object]) -> str:
     return COUNTED.sub(lambda found: found[2 if str(fields.get(found[1])) == "1" else 3], template)
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """Return a count with its noun, in English: `1 warning`, `2 warnings`."""
+    return f"{count} {one if count == 1 else more or f'{one}s'}"
+
+
 def said(template: str, /, **fields: Sayable) -> Message:
     """Make a message. The template is a literal, always: the catalogues are made of these.
 
