@@ -62,6 +62,10 @@ PATTERNS: Mapping[str, str] = {
     r"^sha256:[0-9a-f]{64}$": "must be what `roas remote token` prints: sha256: and 64 digits",
     r"^[\w.-]+(/[\w.-]+)+$": "must be a repository, such as acme/shop",
     r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$": "must begin with https://",
+    r"^(https://[^\s]+|ssh://[^\s-][^\s]*|http://(127\.0\.0\.1|localhost)(:\d+)?/[^\s]*"
+    r"|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s]+)$": "must be the address of a repository, by https or ssh",
+    r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$": "must be the name of a branch or tag",
+    r"^[\w./-]{0,200}$": "must be a path in the repository: letters, digits, _, -, . and /",
 }
 # The same for kinds that have a limit.
 LIMITED: Mapping[str, Callable[[Limits], str]] = {
