@@ -15,6 +15,7 @@ import pytest
 from roas.candidates.credentials import new_token
 from sandbox.client import SandboxClient
 from sandbox.views import Message
+from testbed.git_server import GitServer, git_server
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.redis_server import free_port
 from testbed.sample import Behaviour
@@ -56,6 +57,13 @@ async def forge() -> AsyncIterator[FakeForge]:
 
 
 @pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[GitServer]:
+    """Serve the repository that the files of staging come from."""
+    async with git_server(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture
 def push(registry: PrivateRegistry, docker_client: docker.DockerClient):
     """Return what builds and pushes a version, as a job would."""
 
@@ -70,6 +78,7 @@ def bot_settings(
     bot_settings: dict[str, str],
     registry: PrivateRegistry,
     forge: FakeForge,
+    server: GitServer,
     api_port: int,
     shop: Shop,
     tmp_path: Path,
@@ -84,6 +93,10 @@ def bot_settings(
         f"""
 [api]
 port = {api_port}
+[environments.staging]
+folder = "{tmp_path / "followed"}"
+[environments.staging.git]
+url = "{server.url}"
 [sources.images]
 kind = "registry"
 environments = {{ dev = "propose" }}
@@ -184,36 +197,61 @@ async def test_job_for_prod_waits_for_two_people(bot, people, shop, push, api_po
     assert re.fullmatch(r"DEPLOY-[0-9A-Z]{26}", said["deployment"]["id"])
 
 
-async def test_commit_hears_what_became_of_it(bot, people, shop, push, api_port, forge):
-    """A signed push of GitHub's becomes a proposal, and each step a status; a forged one is refused."""
+async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, push, api_port, forge, server):
+    """From a git push to the status at the forge; a bad commit is rolled back and stays out, a newer one comes in."""
     hook = f"http://127.0.0.1:{api_port}/v1/hooks/code"
-    good, bad = "c0ffee1" + "0" * 33, "badbad2" + "0" * 33
-    forge.history = {good: "Brew coffee", bad: "Forget the filter"}
-    assert (await deliver(hook, good, secret="guessed"))[0] == 401
-    await push("c-c0ffee1")
-    assert (await deliver(hook, good))[0] == 202
-    shown = await proposal(people, "New version for staging: c-c0ffee1", "main", "is created", "Brew coffee · Ada")
-    assert "known already" in (await deliver(hook, good))[1]["note"], "a redelivery is seen"
+    names = ("docker-compose.yml", "config/greeting")
+    files = {name: (shop.folder / name).read_text() for name in names}
+
+    async def job(message: str, behaviour: Behaviour = "healthy") -> tuple[str, str]:
+        """Build and push what was committed, and tell the bot, as a CI does."""
+        commit = await asyncio.to_thread(server.commit, files | {"CHANGES": message}, message)
+        await push(version := f"c-{commit[:7]}", behaviour)
+        assert (await deliver(hook, commit, secret="guessed"))[0] == 401
+        assert (await deliver(hook, commit))[0] == 202
+        assert "known already" in (await deliver(hook, commit))[1]["note"], "a redelivery is seen"
+        return commit, version
+
+    good, version = await job("Brew coffee")
+    shown = await proposal(people, f"New version for staging: {version}", "main", "is created", "Brew coffee · Ada")
     await press(people, "dora", shown, "take")
-    await proposal(people, "c-c0ffee1 runs on staging", seconds=OUTCOME_SECONDS)
-    await push("c-badbad2", "unhealthy")
-    await deliver(hook, bad)
-    words = ("is recreated", "Forget the filter", "https://forge.example.org/compare")
-    await press(people, "dora", await proposal(people, "New version for staging: c-badbad2", *words), "take")
-    await proposal(people, "c-badbad2 was rolled back on staging", seconds=OUTCOME_SECONDS)
-    await told(forge, ("commit", "badb", "roas/staging", "failure"))
+    await proposal(people, f"{version} runs on staging", seconds=OUTCOME_SECONDS)
+    await told(forge, ("commit", good[:4], "roas/staging", "success"))
+    assert list(shop.running("staging")) == ["web"]
+
+    bad, version = await job("Forget the filter", "unhealthy")
+    shown = await proposal(people, f"New version for staging: {version}", "is recreated", "Forget the filter · Ada")
+    assert "Brew coffee" not in shown.text, "only what is new is listed"
+    await press(people, "dora", shown, "take")
+    await proposal(people, f"{version} was rolled back on staging", seconds=OUTCOME_SECONDS)
+    await told(forge, ("commit", bad[:4], "roas/staging", "failure"))
     assert ("deployment", "2", "staging", "failure") in forge.told
+    assert f"`{version}` is kept out" in await channel_ask(people, "bob", "status", environment="staging")
+    before = {message.id for message in await people.messages("ops") if "PROP-" in message.text}
+    assert (await deliver(hook, bad, delivery="once more"))[0] == 202
+
+    better, version = await job("Find the filter")
+    shown = await proposal(people, f"New version for staging: {version}", "is recreated", "Find the filter · Ada")
+    after = {message.id for message in await people.messages("ops") if "PROP-" in message.text}
+    assert after == before | {shown.id}, "what is on hold was not proposed again"
+    await press(people, "dora", shown, "take")
+    await proposal(people, f"{version} runs on staging", seconds=OUTCOME_SECONDS)
+    await told(forge, ("commit", better[:4], "roas/staging", "success"))
     states = [item[3] for item in forge.told if item[:3] == ("deployment", "1", "staging")]
     assert (states[0], states[-1]) == ("queued", "success")
-    assert ("commit", "c0ff", "roas/staging", "success") in forge.told
 
 
-async def deliver(hook: str, commit: str, secret: str = SECRET) -> tuple[int, dict]:
+async def deliver(hook: str, commit: str, secret: str = SECRET, delivery: str = "") -> tuple[int, dict]:
     """Send a push as GitHub does."""
     push = {"ref": "refs/heads/main", "after": commit, "deleted": False, "repository": {"full_name": "acme/shop"}}
     body = json.dumps(push).encode()
     signature = hmac.digest(secret.encode(), body, "sha256").hex()
-    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": commit, "X-Hub-Signature-256": f"sha256={signature}"}
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": delivery or commit,
+        "X-Hub-Signature-256": f"sha256={signature}",
+    }
+    headers["X-Hub-Signature-256"] = f"sha256={signature}"
     async with aiohttp.ClientSession() as session, session.post(hook, data=body, headers=headers) as answer:
         return answer.status, await answer.json()
 

@@ -1,10 +1,17 @@
-"""A forge that takes statuses as GitHub, GitLab and Forgejo do, refuses what they refuse, and can be away."""
+"""A forge that takes statuses as GitHub, GitLab and Forgejo do, refuses what they refuse, and can be away.
 
+Every request to GitHub is held against GitHub's published description: `github_rest.json` has what it says of these
+routes (@octokit/openapi 23.0.2, MIT, without its prose).
+"""
+
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 from aiohttp import web
 
 from testbed.redis_server import free_port
@@ -13,6 +20,11 @@ TOKEN = "a-token-of-the-forge"
 GITHUB_STATUSES = {"pending", "success", "failure", "error"}
 GITHUB_DEPLOYMENTS = {"queued", "in_progress", "pending", "success", "failure", "inactive", "error"}
 GITLAB_STATUSES = {"pending", "running", "success", "failed", "canceled", "skipped"}
+PUBLISHED = {
+    re.sub(r"\{\w+\}", "{}", route): described
+    for route, described in json.loads(Path(__file__).with_name("github_rest.json").read_text()).items()
+}
+GITHUB = "application/vnd.github+json"
 SHA = re.compile(r"[0-9a-f]{40}")
 
 
@@ -93,8 +105,28 @@ class FakeForge:
     def _document(self, sha: str) -> dict[str, Any]:
         return {"sha": sha, "commit": {"message": f"{self.history[sha]}\n\nbody", "author": {"name": "Ada"}}}
 
+    @web.middleware
+    async def hold_against_description(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Note what GitHub's description does not have: a route, a parameter, a key or a value."""
+        resource = request.match_info.route.resource
+        if request.headers.get("Accept") != GITHUB or resource is None:
+            return await handler(request)
+        route = f"{request.method} {re.sub(r'{[^}]+}', '{}', resource.canonical)}"
+        described = PUBLISHED.get(route)
+        if described is None:
+            self.wrong.append(f"no such route: {route}")
+            return await handler(request)
+        known = {parameter["name"]: parameter for parameter in described["parameters"] if parameter["in"] == "query"}
+        self.wrong += [f"{route}?{name}" for name in request.query if name not in known]
+        if (schema := described.get("body")) is not None:
+            body = await request.json()
+            errors = jsonschema.Draft202012Validator(schema).iter_errors(body)
+            self.wrong += [f"{route}: {error.message}" for error in errors]
+            self.wrong += [f"{route}: {key}" for key in body if key not in schema["properties"]]
+        return await handler(request)
+
     def application(self) -> web.Application:
-        application = web.Application()
+        application = web.Application(middlewares=[self.hold_against_description])
         application.add_routes(
             [
                 web.post("/repos/{owner}/{name}/statuses/{sha}", self.commit),
