@@ -23,12 +23,14 @@ from roas.api.documents import (
     invalid_document,
     to_document,
 )
+from roas.api.remote_documents import Offer
 from roas.api.system_user import peer
 from roas.concurrency import pause, wait_for
 from roas.errors import InternalFaultError, InvalidRequestError, NotPermittedError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
+from roas.models.candidate import Candidate, SourceMode
 from roas.models.change import StateChange
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
@@ -50,6 +52,8 @@ POLL_SECONDS = 1.0
 # How much longer than a read takes it is until the next one.
 RESTS_PER_READ = 3.0
 Document = TypeVar("Document")
+# The name of no source in the settings: those have no dot.
+AGENT = "agent"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -81,6 +85,24 @@ class Collector(Protocol):
         ...
 
 
+class Candidates(Protocol):
+    """Take what is offered, and propose it."""
+
+    async def offer(
+        self,
+        source: str,
+        environment: str,
+        version: str,
+        *,
+        mode: SourceMode,
+        services: tuple[str, ...] = (),
+        reason: str = "",
+        is_asked_for: bool = False,
+    ) -> Candidate:
+        """Add what a source offers."""
+        ...
+
+
 class ControlApi:
     """Plan, start, follow and stop deployments, and tell how environments are."""
 
@@ -91,11 +113,13 @@ class ControlApi:
         orchestrator: Orchestrator,
         environments: Mapping[str, Environment],
         health: Collector,
+        candidates: Candidates,
     ) -> None:
         self._state = state
         self._orchestrator = orchestrator
         self._environments = environments
         self._health = health
+        self._candidates = candidates
 
     def application(self) -> web.Application:
         """Return the application, to be served once."""
@@ -104,6 +128,7 @@ class ControlApi:
             [
                 web.get("/v1/greeting", self._greet),
                 web.post("/v1/plans", self._plan),
+                web.post("/v1/proposals", self._propose),
                 web.post("/v1/deployments", self._start_deployment),
                 web.post("/v1/deployments/{id}/cancellation", self._cancel),
                 web.post("/v1/deployments/{id}/decision", self._decide),
@@ -119,6 +144,30 @@ class ControlApi:
     async def _plan(self, request: web.Request) -> web.Response:
         wanted = await _read(DeploymentRequest, request)
         return _answer(await self._orchestrator.plan(_signed(request, wanted)))
+
+    async def _propose(self, request: web.Request) -> web.Response:
+        """Propose what an agent on this machine wants: its user is named, and says yes to nothing."""
+        wanted = _signed(request, await _read(DeploymentRequest, request))
+        self._environment(wanted.environment)
+        try:
+            offer = Offer(
+                environment=wanted.environment,
+                version=wanted.version or "",
+                services=wanted.services,
+                reason=wanted.reason,
+            )
+        except ValidationError as error:
+            raise invalid_document() from error
+        candidate = await self._candidates.offer(
+            f"{AGENT}.{wanted.requested_by.name}",
+            offer.environment,
+            offer.version,
+            mode=SourceMode.PROPOSE,
+            services=offer.services,
+            reason=offer.reason,
+            is_asked_for=True,
+        )
+        return _answer(candidate)
 
     async def _start_deployment(self, request: web.Request) -> web.Response:
         order = await _read(StartOrder, request)

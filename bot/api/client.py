@@ -26,6 +26,7 @@ from roas.concurrency import begun
 from roas.errors import RoasError
 from roas.messages.message import said
 from roas.models.actor import Actor
+from roas.models.candidate import Candidate
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
@@ -82,6 +83,10 @@ class ControlClient:
     async def plan(self, request: DeploymentRequest) -> Plan:
         """Ask what a request would change."""
         return await self._ask(Plan, "POST", "/v1/plans", request)
+
+    async def propose(self, request: DeploymentRequest) -> Candidate:
+        """Offer a version to the people in the channel."""
+        return await self._ask(Candidate, "POST", "/v1/proposals", request)
 
     async def start(self, request: DeploymentRequest, *, confirmed: bool) -> Deployment:
         """Ask for a deployment."""

@@ -1,5 +1,6 @@
 """Define the command line."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -53,6 +54,13 @@ EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong u
 SETTINGS, REMOTE = "config", "remote"
 # The release before called it so.
 FORMER_RESUME = "go-on"
+
+
+def mcp() -> None:
+    """Serve an agent over stdin and stdout: status, history, logs, plan, propose. No tool says yes to anything."""
+    os.execv(sys.executable, (sys.executable, "-m", "roas.cli.mcp"))  # noqa: S606 - this very program
+
+
 # Each command with what it does and its help, in the order in which they are listed.
 COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "run": (run, "Run the bot."),
@@ -71,6 +79,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "unlock": (unlock, "Unlock an environment: deployments are allowed again."),
     "init": (init, "Describe a stack that runs in roas.toml."),
     "doctor": (doctor, "Check the environments: what is wrong, and how to fix it."),
+    "mcp": (mcp, "Serve an agent: it looks, plans and proposes."),
     "compose": (compose, "Run Docker Compose on what an environment runs."),
 }
 

@@ -156,15 +156,18 @@ def status(environment: AnyEnvironment = None, as_json: Json = False) -> None:
 
 
 async def _status(session: Session, name: str | None) -> int:
-    """Ask the running bot; where none lives, or it does not answer, look for ourselves."""
+    return _show(session, await find_status(session, name))
+
+
+async def find_status(session: Session, name: str | None) -> StatusReport:
+    """Ask the running bot; where none lives, or it does not answer, look for ourselves. Raises RoasError."""
     wanted = wanted_environments(session.settings, name)
     try:
         async with AsyncExitStack() as stack:
             client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
-            report = await client.status(name) if client is not None else await _look(session, wanted)
+            return await client.status(name) if client is not None else await _look(session, wanted)
     except ControlUnavailableError as error:
-        report = await _look_instead(session, wanted, error)
-    return _show(session, report)
+        return await _look_instead(session, wanted, error)
 
 
 def _show(session: Session, report: StatusReport) -> int:

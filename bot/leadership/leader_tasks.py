@@ -140,6 +140,7 @@ def control_api(application: Application) -> ControlApi:
         orchestrator=application.orchestrator,
         environments=application.environments,
         health=application.collector,
+        candidates=application.candidates,
     )
 
 

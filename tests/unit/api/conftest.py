@@ -107,7 +107,7 @@ def api(state: StateManager, orchestrator: PlayedOrchestrator, collector: Played
         name: Environment(name, f"shop-{name}", Path("/shop"), (), needs_approval=name == "prod")
         for name in ("dev", "prod")
     }
-    return ControlApi(state=state, orchestrator=orchestrator, environments=known, health=collector)
+    return ControlApi(state=state, orchestrator=orchestrator, environments=known, health=collector, candidates=None)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from roas.state.manager import StateManager
 
 async def main():
     async with StateManager(Path(sys.argv[1])) as state:
-        api = ControlApi(state=state, orchestrator=None, environments={}, health=None)
+        api = ControlApi(state=state, orchestrator=None, environments={}, health=None, candidates=None)
         async with serve_control_socket(api, state.folder):
             print("listening", flush=True)
             await asyncio.Event().wait()
@@ -38,7 +38,9 @@ asyncio.run(main())
 
 
 def another_api(state: StateManager) -> ControlApi:
-    return ControlApi(state=state, orchestrator=PlayedOrchestrator(state), environments={}, health=PlayedCollector())
+    return ControlApi(
+        state=state, orchestrator=PlayedOrchestrator(state), environments={}, health=PlayedCollector(), candidates=None
+    )
 
 
 async def test_socket_restricted_to_own_user(api: ControlApi, state: StateManager) -> None:
