@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.candidates.registry import ImageName, RegistryClient
 from roas.candidates.statuses import Forge, ForgeError
 from roas.configuration.settings import SourceSettings
 from roas.errors import RegistryUnavailableError, RoasError
@@ -14,6 +13,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.candidate import FORGES, Candidate, Delivery, Origin, SourceKind, SourceMode
 from roas.models.environment import Environment, Repository
+from roas.stack.images.registry import ImageName, RegistryClient
 from roas.stack.resolution.repository import Repositories
 
 log = get_logger(__name__)

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote
 
 from roas.backoff import PATIENTLY, Backoff
-from roas.candidates.web_client import Answer, WebClient
 from roas.candidates.webhooks import SourceSecrets
 from roas.concurrency import end_tasks, wait_in_step
 from roas.configuration.settings import SourceSettings
@@ -24,6 +23,7 @@ from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
 from roas.state.manager import StateManager
+from roas.web_client import Answer, WebClient
 
 log = get_logger(__name__)
 

@@ -1,35 +1,48 @@
 """Look at registries every few minutes for what no webhook told: slow and sure, and without a single pull at rest.
 
-The newest version of a source is the newest tag that all of its images have, that its `track` takes, and that is old
-enough. A list of tags that is shorter than the last one is no news: nothing older is offered than what was before.
+Services of one environment that track the same way are looked at together: their newest version is the newest tag that
+all of their images have, that `x-deploy.track` takes, and that is old enough. A list of tags that is shorter than the
+last one is no news: nothing older is offered than what was before.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-
-from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.candidates.registry import ImageName, RegistryClient
 from roas.configuration.settings import SourceSettings
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.models.candidate import Origin, SourceMode
+from roas.models.candidate import REGISTRIES, Origin, SourceMode
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition, Track
+from roas.stack.images.reference import split_reference
+from roas.stack.images.registry import ImageName, RegistryClient
+from roas.stack.model.service_track import order_of
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
 # How many versions are asked for their age, from the newest on: each costs requests.
 MOST_AGES = 5
-NUMBERS = re.compile(r"\d+")
-Order = tuple[int, ...]
+
+# Returns how the services of a release are defined. Raises RoasError.
+Definitions = Callable[[Release], Awaitable[Mapping[str, ServiceDefinition]]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedServices:
+    """Hold the services of an environment that track one way: their images, and the tags that they run by."""
+
+    environment: str
+    track: Track
+    services: tuple[str, ...]
+    images: tuple[str, ...]
+    tags: tuple[str, ...]
 
 
 class RegistrySweep:
-    """Offer what registries have, for the sources that say what they track."""
+    """Offer what registries have for the services that say what they track, in the name of a source of registries."""
 
     def __init__(
         self,
@@ -37,62 +50,82 @@ class RegistrySweep:
         registry: RegistryClient,
         candidates: CandidateCoordinator,
         state: StateManager,
+        definitions: Definitions,
     ) -> None:
-        self._sources = {name: source for name, source in sources.items() if source.track and source.images}
+        self._sources = {name: source for name, source in sources.items() if source.kind in REGISTRIES}
         self._registry = registry
         self._candidates = candidates
         self._state = state
-        self._seen: dict[str, Mapping[str, str]] = {}
+        self._definitions = definitions
+        self._seen: dict[tuple[str, TrackedServices], Mapping[str, str]] = {}
         self._made: dict[tuple[str, str], datetime] = {}
 
     async def run(self) -> None:
         """Look once at all of them; one that is away delays no other."""
         for name, source in self._sources.items():
-            try:
-                await self._look(name, source)
-            except RoasError as error:
-                log.warning("a source could not be swept", source=name, error=error.message)
+            for environment, mode in source.environments.items():
+                if mode is SourceMode.OFF:
+                    continue
+                for tracked in await self._tracked(environment):
+                    try:
+                        await self._look(name, mode, tracked)
+                    except RoasError as error:
+                        log.warning("a registry could not be swept", environment=environment, error=error.message)
 
-    async def _look(self, name: str, source: SourceSettings) -> None:
-        images = [ImageName.read(image) for image in source.images]
-        version = await self._newest(source, images)
-        if version is None:
+    async def _tracked(self, environment: str) -> list[TrackedServices]:
+        """Return what the current release tracks; what has never been deployed tracks nothing yet."""
+        release = await self._state.releases.current(environment)
+        if release is None:
+            return []
+        try:
+            definitions = await self._definitions(release)
+        except RoasError as error:
+            log.warning("a release could not be read", environment=environment, error=error.message)
+            return []
+        groups: dict[Track, list[str]] = {}
+        for name, definition in sorted(definitions.items()):
+            if definition.track is not None and release.service(name) is not None:
+                groups.setdefault(definition.track, []).append(name)
+        return [_together(release, environment, track, names) for track, names in groups.items()]
+
+    async def _look(self, source: str, mode: SourceMode, tracked: TrackedServices) -> None:
+        version = await self._newest(tracked)
+        if version is None or await self._is_older(source, tracked, version):
             return
         digests = {}
-        for text, image in zip(source.images, images, strict=True):
-            digest = await self._registry.digest(image, version)
+        for image in tracked.images:
+            digest = await self._registry.digest(ImageName.read(image), version)
             if digest is None:
                 return
-            digests[text] = digest
-        if self._seen.get(name) == digests:
+            digests[image] = digest
+        if self._seen.get((source, tracked)) == digests:
             return
-        for environment, mode in source.environments.items():
-            if mode is not SourceMode.OFF and await self._is_newer(name, source, environment, version):
-                await self._candidates.offer(
-                    name,
-                    environment,
-                    version,
-                    mode=mode,
-                    services=tuple(sorted(source.services)),
-                    origin=Origin(repository=source.repository or "", digests=digests),
-                )
-        self._seen[name] = digests
+        await self._candidates.offer(
+            source,
+            tracked.environment,
+            version,
+            mode=mode,
+            services=tracked.services,
+            origin=Origin(digests=digests),
+        )
+        self._seen[source, tracked] = digests
 
-    async def _newest(self, source: SourceSettings, images: Iterable[ImageName]) -> str | None:
+    async def _newest(self, tracked: TrackedServices) -> str | None:
         """Return the newest version that every image has and that is old enough."""
-        track = source.track
-        if track is None or track.digest_of is not None:
-            return track.digest_of if track is not None else None
+        track = tracked.track
+        if track.digest_of:
+            return track.digest_of
         common: set[str] | None = None
-        for image in images:
-            tags = set(await self._registry.tags(image))
+        for image in tracked.images:
+            tags = set(await self._registry.tags(ImageName.read(image)))
             common = tags if common is None else common & tags
-        ordered = [tag for _order, tag in sorted(candidates_of(source, common or ()), reverse=True)]
-        if track.min_age is None:
+        placed = [(order, tag) for tag in common or () if (order := order_of(track, tag)) is not None]
+        ordered = [tag for _order, tag in sorted(placed, reverse=True)]
+        if not track.min_age_seconds:
             return ordered[0] if ordered else None
         for tag in ordered[:MOST_AGES]:
-            made = await self._made_at(source.images[0], tag)
-            if made is not None and datetime.now(UTC) - made >= track.min_age:
+            made = await self._made_at(tracked.images[0], tag)
+            if made is not None and (datetime.now(UTC) - made).total_seconds() >= track.min_age_seconds:
                 return tag
         return None
 
@@ -105,44 +138,24 @@ class RegistrySweep:
             self._made[image, tag] = made
         return self._made[image, tag]
 
-    async def _is_newer(self, name: str, source: SourceSettings, environment: str, version: str) -> bool:
-        """Return whether a version is none that is older than what runs, or than what was offered last."""
-        if source.track is None or source.track.digest_of is not None:
-            return True
-        release = await self._state.releases.current(environment)
-        offered = await self._state.candidates.of_environment(environment)
-        last = next((one.version for one in offered if one.source == name), "")
-        known = [text for text in (release.version if release is not None else "", last) if text]
-        order = partial(order_of, source)
-        return all((order(text) or ()) <= (order(version) or ()) for text in known)
+    async def _is_older(self, source: str, tracked: TrackedServices, version: str) -> bool:
+        """Return whether a version is older than what runs, or than what was offered last."""
+        track = tracked.track
+        if track.digest_of:
+            return False
+        offered = await self._state.candidates.of_environment(tracked.environment)
+        last = [one.version for one in offered if (one.source, one.services) == (source, tracked.services)][:1]
+        known = [order_of(track, tag) or () for tag in (*tracked.tags, *last)]
+        return any(order > (order_of(track, version) or ()) for order in known)
 
 
-def candidates_of(source: SourceSettings, tags: Iterable[str]) -> Iterator[tuple[Order, str]]:
-    """Yield the tags that a source takes, each with its place in their order."""
-    for tag in tags:
-        order = order_of(source, tag)
-        if order is not None:
-            yield order, tag
-
-
-def order_of(source: SourceSettings, tag: str) -> Order | None:
-    """Return the place of a tag among the others: by its version, or by the numbers in it; None where it is none."""
-    track = source.track
-    if track is None:
-        return None
-    if track.pattern is not None:
-        found = re.fullmatch(track.pattern, tag)
-        return tuple(int(number) for number in NUMBERS.findall("".join(found.groups("") or (tag,)))) if found else None
-    try:
-        version = Version(tag)
-    except InvalidVersion:
-        return None
-    taken = SpecifierSet(track.versions or "").contains(version, prereleases=track.prereleases)
-    return _sortable(version) if taken and (track.prereleases or not version.is_prerelease) else None
-
-
-def _sortable(version: Version) -> Order:
-    """Return a version's numbers, a prerelease before its release."""
-    release = (*version.release, 0, 0, 0, 0)[:4]
-    pre = {"a": 0, "b": 1, "rc": 2}.get(version.pre[0], 0) if version.pre else 3
-    return (version.epoch, *release, pre, version.pre[1] if version.pre else 0, version.post or 0)
+def _together(release: Release, environment: str, track: Track, names: Iterable[str]) -> TrackedServices:
+    services = [service for service in release.services if service.name in set(names)]
+    images = [split_reference(service.image.reference) for service in services]
+    return TrackedServices(
+        environment,
+        track,
+        tuple(sorted(service.name for service in services)),
+        tuple(sorted({repository for repository, _tag in images})),
+        tuple(sorted({tag for _repository, tag in images if tag})),
+    )

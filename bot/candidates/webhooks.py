@@ -18,11 +18,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from roas.candidates.registry import ImageName
 from roas.configuration.settings import SourceSettings
 from roas.errors import SettingsError
 from roas.log import get_logger
 from roas.models.candidate import Delivery, SourceKind
+from roas.stack.images.registry import ImageName
 
 log = get_logger(__name__)
 

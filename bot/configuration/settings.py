@@ -3,13 +3,10 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from packaging.specifiers import SpecifierSet
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -161,42 +158,6 @@ class OidcSettings(BaseModel, extra="forbid"):
         return value
 
 
-def _read_age(value: object) -> object:
-    """Read `3d`, `12h` or `30m`; pydantic reads the rest."""
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,5})([dhm])", value.strip())):
-        return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[found[2]]: int(found[1])})
-    return value
-
-
-def _is_range(value: str) -> str:
-    SpecifierSet(value)  # raises InvalidSpecifier, a ValueError
-    return value
-
-
-def _is_pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from error
-    return value
-
-
-class TrackSettings(BaseModel, extra="forbid"):
-    """Say which of the tags in a registry are versions: a range of versions, a pattern, or the digest of one tag."""
-
-    versions: Annotated[str, AfterValidator(_is_range)] | None = None
-    prereleases: bool = False
-    pattern: Annotated[str, Field(max_length=200), AfterValidator(_is_pattern)] | None = None
-    digest_of: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
-    min_age: Annotated[timedelta, BeforeValidator(_read_age)] | None = None
-
-    @model_validator(mode="after")
-    def _tracks_one_way(self) -> Self:
-        if sum(way is not None for way in (self.versions, self.pattern, self.digest_of)) != 1:
-            raise ValueError("must have one of versions, pattern and digest_of")
-        return self
-
-
 class SourceSettings(BaseModel, extra="forbid", defer_build=True):
     """Describe who offers versions: to which environments, and by which credentials it is known."""
 
@@ -223,9 +184,6 @@ class SourceSettings(BaseModel, extra="forbid", defer_build=True):
     branches: tuple[str, ...] = _about("The branches whose pushes and runs are candidates, by pattern.", ("main",))
     images: tuple[str, ...] = _about("The image repositories whose new tags are candidates.", ())
     tags: tuple[str, ...] = _about("The tags that are versions, by pattern, such as `v*`; all where it names none.", ())
-    track: TrackSettings | None = _about(
-        "What is looked for in registries: `versions` (a range, `>=1.4,<2`), `pattern` or `digest_of`."
-    )
     services: tuple[str, ...] = _about("The services that its versions are for; all where it names none.", ())
     version: str = _about(
         "The version of a commit, such as `sha-{short_sha}`; of {sha}, {short_sha}, {ref} and {tag}.",

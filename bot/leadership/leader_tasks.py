@@ -13,10 +13,8 @@ from roas.app.application import Application
 from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.candidates.credentials import Credentials
 from roas.candidates.looking import SourceLook
-from roas.candidates.registry import RegistryClient
 from roas.candidates.statuses import Forge, StatusReporter, forges_of
 from roas.candidates.sweep import RegistrySweep
-from roas.candidates.web_client import WebClient
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import end_tasks, pause, pause_in_step
 from roas.errors import JournalLostError, RoasError, StateError
@@ -25,7 +23,10 @@ from roas.leadership.leadership import Leadership
 from roas.log import PersistentFault, get_logger
 from roas.models.candidate import Candidate
 from roas.models.ownership import JournalLoss, Readiness
-from roas.stack.docker_client import configuration_file
+from roas.models.release import Release
+from roas.models.stack import ServiceDefinition
+from roas.stack.stacks import Stacks
+from roas.web_client import WebClient
 
 log = get_logger(__name__)
 
@@ -197,12 +198,17 @@ def remote_api(application: Application, client: WebClient, forges: Mapping[str,
     sources, candidates = application.settings.sources, application.candidates
     webhooks = Webhooks(sources, application.state.deliveries.add, candidates.notify)
     application.redactor.add(webhooks.secrets)
-    registry = RegistryClient(client, configuration_file)
-    sweep = RegistrySweep(sources, registry, candidates, application.state)
+    registry = application.stacks.registry
+    sweep = RegistrySweep(sources, registry, candidates, application.state, partial(_definitions, application.stacks))
     look = SourceLook(sources, registry, candidates, forges, application.environments, application.stacks.repositories)
     candidates.look_with(look.look, sweep.run, look.sweep)
     credentials = Credentials(sources, client.fetch_json)
     return RemoteApi(application.state, candidates, credentials, application.environments, webhooks)
+
+
+async def _definitions(stacks: Stacks, release: Release) -> Mapping[str, ServiceDefinition]:
+    """Return how the services of a release are defined. Raises ReleaseNotRestorableError."""
+    return stacks.definitions(await stacks.load_model(release.model_hash))
 
 
 async def _resume_orphans(application: Application) -> None:

@@ -29,6 +29,7 @@ class SourceKind(StrEnum):
     QUAY = "quay"
 
 
+REGISTRIES = frozenset({SourceKind.REGISTRY, SourceKind.HARBOR, SourceKind.DOCKER_HUB, SourceKind.QUAY})
 FORGES = frozenset({SourceKind.GITHUB, SourceKind.GITLAB, SourceKind.FORGEJO, SourceKind.GITEA})
 
 

@@ -83,6 +83,20 @@ class ServiceProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class Track:
+    """Say which tags of an image are versions: a range, a pattern, or whatever is behind one tag.
+
+    Prereleases count only where they are asked for, and a version once it is old enough.
+    """
+
+    versions: str = ""
+    pattern: str = ""
+    digest_of: str = ""
+    prereleases: bool = False
+    min_age_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceDefinition:
     """Define how a service is updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
 
@@ -121,6 +135,7 @@ class ServiceDefinition:
     linked_by: tuple[str, ...] = ()
     probes: tuple[ServiceProbe, ...] = ()
     proxy: ServiceProxy | None = None
+    track: Track | None = None
 
     def for_rollback(self) -> "ServiceDefinition":
         """Return the definition with what `rollback_config` says in the place of `update_config`."""

@@ -34,6 +34,7 @@ class Stacks:
         )
         self.repositories = Repositories(state_dir)
         self._stacks: dict[str, Stack] = {}
+        self.registry = parts.registry
         self.probe_targets = ProbeTargets(parts.clients, parts.policy)
         self.statistics = StatisticsReader(parts.clients)
 
@@ -48,6 +49,7 @@ class Stacks:
     async def close(self) -> None:
         """Close the connections to every engine."""
         await run_concurrently(stack.close() for stack in self._stacks.values())
+        await self._parts.web.close()
         await self._parts.clients.close()
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:

@@ -63,12 +63,13 @@ class Candidates:
                 is_known = known.mode is candidate.mode and (known.is_open or not is_asked_for)
                 if is_known or known.state is CandidateState.SKIPPED:
                     return known, False
-            latest = before[0] if before else None
+            rivals = [known for known in before if _are_rivals(known, candidate)]
+            latest = rivals[0] if rivals else None
             if latest is not None and (merged := _merged(latest, candidate)) is not None:
                 _put(transaction, merged)
                 return merged, True
             added = replace(candidate, proposal=new_id(PROPOSAL_PREFIX))
-            replaced = [known for known in before if known.state in REPLACEABLE] if candidate.is_open else []
+            replaced = [known for known in rivals if known.state in REPLACEABLE] if candidate.is_open else []
             for open_one in replaced:
                 _put(transaction, replace(open_one, state=CandidateState.SUPERSEDED, decided_at=datetime.now(UTC)))
                 if open_one is latest:
@@ -246,6 +247,19 @@ def _by_key(transaction: Transaction, candidate: Candidate) -> Candidate | None:
             hint=said("Use another Idempotency-Key for another request."),
         )
     return known
+
+
+def _are_rivals(known: Candidate, candidate: Candidate) -> bool:
+    """Return whether one of two candidates takes the other's place: they are for a service in common.
+
+    What comes together, service by service, is one proposal.
+    """
+    return (
+        not known.services
+        or not candidate.services
+        or not set(known.services).isdisjoint(candidate.services)
+        or _merged(known, candidate) is not None
+    )
 
 
 def _merged(known: Candidate, candidate: Candidate) -> Candidate | None:

@@ -14,6 +14,7 @@ from roas.stack.model.rollout_policy import monitor_of, rollout_policy
 from roas.stack.model.service_dependencies import dependencies_of
 from roas.stack.model.service_probes import probes_of
 from roas.stack.model.service_proxy import proxy_of
+from roas.stack.model.service_track import track_of
 from roas.stack.model.services import (
     OF_RELEASE,
     image_reference,
@@ -123,7 +124,9 @@ def _definition(
     rollback = (service.get("deploy") or {}).get("rollback_config") or {}
     built = is_built(service)
     fixed_place = _fixed_place(service)
-    proxy = proxy_of(name, service, stop_grace_seconds(service))
+    proxy, track = proxy_of(name, service, stop_grace_seconds(service)), track_of(name, service)
+    # Where a moved tag counts, it has to be asked for.
+    policy = "always" if track is not None and track.digest_of else "missing"
     # Who has a proxy in front has users that nobody wants to lose.
     usual = START_FIRST if proxy else None
     wanted, wanted_back = (config.get("order", usual) == START_FIRST for config in (update, rollback))
@@ -146,11 +149,12 @@ def _definition(
         rollback_monitor_seconds=monitor_of(rollback),
         update=rollout_policy(update),
         rollback=rollout_policy(rollback),
-        pull_policy="build" if built else str(service.get("pull_policy") or "missing"),
+        pull_policy="build" if built else str(service.get("pull_policy") or policy),
         fixed_place=fixed_place,
         fixed_name=bool(service.get("container_name")),
         denies_start_first=bool(fixed_place) and (wanted or wanted_back),
         proxy=proxy,
+        track=track,
     )
 
 

@@ -9,6 +9,8 @@ from roas.messages.message import said
 from roas.redaction import Redactor
 from roas.stack.client import Answer, EngineClients
 from roas.stack.compose.runner import ComposeRunner
+from roas.stack.docker_client import configuration_file
+from roas.stack.images.registry import RegistryClient
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles
 from roas.stack.model.per_model import PerModel
@@ -19,6 +21,7 @@ from roas.stack.releases.today import ReleasePolicy
 from roas.stack.resolution.resolver import StackResolver
 from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.secret_key import SecretKey
+from roas.web_client import WebClient
 
 
 class StackParts:
@@ -30,6 +33,8 @@ class StackParts:
         state_dir = state_dir.resolve()
         self.redactor = redactor
         self.clients = EngineClients(redactor.redact)
+        self.web = WebClient()
+        self.registry = RegistryClient(self.web, configuration_file)
         self.runner = ComposeRunner(instance_id, redactor.redact, self.clients)
         self.models = ModelStore(state_dir / MODELS, self.learn)
         self.definitions = PerModel(read_definitions)

@@ -8,21 +8,26 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.candidates.registry import ImageName, RegistryClient
 from roas.candidates.sweep import RegistrySweep
-from roas.candidates.web_client import WebClient
-from roas.configuration.settings import SourceSettings, TrackSettings
-from roas.errors import RegistryUnavailableError
+from roas.configuration.settings import SourceSettings
+from roas.errors import ComposeFileError, RegistryUnavailableError
 from roas.events import EventBus
+from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import CandidateState, SourceMode
 from roas.models.environment import Environment
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.stack import ServiceDefinition
+from roas.stack.images.registry import ImageName, RegistryClient
+from roas.stack.model.service_track import track_of
 from roas.state.manager import StateManager
+from roas.web_client import WebClient
 from testbed.private_registry import USER, PrivateRegistry, private_registry
 from testbed.redis_server import free_port
 from tests.unit.candidates.conftest import PlayedOrchestrator
@@ -146,22 +151,46 @@ async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
 
 
 class Scene:
-    """Sweep with what one source says it tracks."""
+    """Sweep with what the services of one release say they track."""
 
-    def __init__(self, state, client, registry, **track) -> None:
+    def __init__(self, state, client, registry, running="0.1", **track) -> None:
         self.state, self.client = state, client
         bus = EventBus()
         known = {"dev": Environment("dev", "shop-dev", state.folder, ())}
         self.coordinator = CandidateCoordinator(state, PlayedOrchestrator(state, bus), bus, known)
-        self.source = SourceSettings(
-            environments={"dev": SourceMode.PROPOSE},
-            images=(f"{registry.address}/acme/web", f"{registry.address}/acme/api"),
-            track=TrackSettings(**track),
-        )
+        self.source = SourceSettings(kind="registry", environments={"dev": SourceMode.PROPOSE})
+        self.tracks = {"web": track, "api": track}
+        self.images = {name: f"{registry.address}/acme/{name}" for name in self.tracks}
+        self.running = running
+
+    @property
+    def release(self) -> Release:
+        """Return what runs."""
+        pins = {name: ImagePin(f"{image}:{self.running}", "sha256:1") for name, image in self.images.items()}
+        services = tuple(ReleaseService(name, pin, "hash") for name, pin in pins.items())
+        person = Actor(ActorKind.DISCORD, "7", "Ada")
+        return Release("dev", 1, "v1", ReleaseState.SUCCEEDED, services, "model", datetime.now(UTC), person)
+
+    def sweeping(self) -> RegistrySweep:
+        """Return the sweep of a bot that has just begun."""
+
+        async def current(_environment: str) -> Release:
+            return self.release
+
+        async def definitions(release: Release) -> dict[str, ServiceDefinition]:
+            tracks = {name: track_of(name, {"x-deploy": {"track": track}}) for name, track in self.tracks.items()}
+            services = {service.name: service for service in release.services}
+            return {
+                name: ServiceDefinition(name, services[name].image.reference, "hash", track=track)
+                for name, track in tracks.items()
+            }
+
+        state = SimpleNamespace(releases=SimpleNamespace(current=current), candidates=self.state.candidates)
+        return RegistrySweep({"shop": self.source}, self.client, self.coordinator, state, definitions)
 
     async def sweep(self) -> list[str]:
-        """Look once, as a bot that has just begun, and return what was offered so far, the newest first."""
-        await RegistrySweep({"shop": self.source}, self.client, self.coordinator, self.state).run()
+        """Look once, and return what was offered so far, the newest first."""
+        await self.sweeping().run()
         return [item.version for item in await self.state.candidates.of_environment("dev")]
 
 
@@ -176,7 +205,8 @@ async def test_newest_version_of_all_images_is_offered(registry, client, state):
     await push(registry, "acme/api", "1.12.0")
     assert await scene.sweep() == ["1.12.0", "1.10.0"]
     (newest, *_rest) = await state.candidates.of_environment("dev")
-    assert set(newest.origin.digests) == set(scene.source.images)
+    assert set(newest.origin.digests) == set(scene.images.values())
+    assert newest.services == ("api", "web")
 
 
 async def test_shorter_list_is_no_news(registry, client, state):
@@ -223,22 +253,55 @@ async def test_tag_that_moves_is_another_candidate(registry, client, state):
 
 
 async def test_registry_away_is_told_and_delays_no_other(registry, client, state):
-    for name in ("acme/web", "acme/api"):
-        await push(registry, name, "1.0")
-    scene = Scene(state, client, registry, versions=">=1")
-    away = scene.source.model_copy(update={"images": (f"127.0.0.1:{free_port()}/acme/web",)})
-    await RegistrySweep({"away": away, "shop": scene.source}, client, scene.coordinator, state).run()
-    assert [item.source for item in await state.candidates.of_environment("dev")] == ["shop"]
+    await push(registry, "acme/web", "1.0")
+    scene = Scene(state, client, registry)
+    scene.images["api"] = f"127.0.0.1:{free_port()}/acme/api"
+    scene.tracks = {"api": {"versions": ">=0"}, "web": {"versions": ">=0.1"}}
+    assert await scene.sweep() == ["1.0"]
+
+
+async def test_services_that_track_differently_are_proposals_of_their_own(registry, client, state):
+    """One does not take the other's place, and nothing older than what runs is offered."""
+    for tag in ("1.0", "2.0"):
+        for name in ("acme/web", "acme/api"):
+            await push(registry, name, tag)
+    scene = Scene(state, client, registry, running="1.5")
+    scene.tracks = {"web": {"versions": "<2"}, "api": {"versions": ">=2"}}
+    assert await scene.sweep() == ["2.0"], "1.0 is older than 1.5"
+    scene.running = "0.9"
+    assert await scene.sweep() == ["1.0", "2.0"]
+    found = await state.candidates.of_environment("dev")
+    assert [(item.services, item.is_open) for item in found] == [(("web",), True), (("api",), True)]
+    assert len({item.proposal for item in found}) == 2
 
 
 async def test_fifty_services_at_rest_cost_no_pull(registry, client, state):
     """One HEAD for each in a sweep: 600 an hour."""
+    scene = Scene(state, client, registry)
+    scene.tracks = {f"s{number}": {"digest_of": "stable", "min_age": number} for number in range(50)}
+    scene.images = dict.fromkeys(scene.tracks, f"{registry.address}/acme/web")
     await push(registry, "acme/web", "stable")
-    image = f"{registry.address}/acme/web"
-    source = SourceSettings(environments={"dev": "propose"}, images=(image,), track={"digest_of": "stable"})
-    sources = {f"s{number}": source for number in range(50)}
-    sweep = RegistrySweep(sources, client, Scene(state, client, registry, digest_of="stable").coordinator, state)
+    sweep = scene.sweeping()
     await sweep.run()
     client.usage = replace(client.usage, heads=0, gets=0)
     await sweep.run()
     assert (client.usage.heads, client.usage.gets) == (50, 0)
+
+
+WRONG_TRACKS = [
+    [],
+    {},
+    {"versions": ">=1", "pattern": "x"},
+    {"versions": "newest"},
+    {"pattern": "("},
+    {"pattern": "x" * 201},
+    {"digest_of": "-x"},
+    {"versions": ">=1", "min_age": "soon"},
+    {"versions": ">=1", "often": True},
+]
+
+
+@pytest.mark.parametrize("track", WRONG_TRACKS)
+def test_wrong_track_is_refused(track):
+    with pytest.raises(ComposeFileError):
+        track_of("web", {"x-deploy": {"track": track}})

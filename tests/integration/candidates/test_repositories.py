@@ -8,8 +8,6 @@ import pytest
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.looking import SourceLook
-from roas.candidates.registry import RegistryClient
-from roas.candidates.web_client import WebClient
 from roas.configuration.settings import SourceSettings
 from roas.errors import RefMovedError, RegistryUnavailableError
 from roas.events import EventBus
@@ -17,8 +15,10 @@ from roas.models.candidate import Candidate, CandidateState, Delivery, SourceMod
 from roas.models.deployment import DeploymentRequest, Outcome
 from roas.models.environment import Environment, Repository
 from roas.models.plan import Plan
+from roas.stack.images.registry import RegistryClient
 from roas.stack.resolution.repository import Repositories
 from roas.state.manager import StateManager
+from roas.web_client import WebClient
 from testbed.git_server import GitServer, git_server
 from testbed.redis_server import free_port
 from tests.unit.candidates.conftest import PlayedOrchestrator

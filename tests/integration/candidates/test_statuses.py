@@ -8,13 +8,13 @@ import pytest
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.statuses import DESCRIPTION_LENGTH, StatusReporter, forges_of, status_of
-from roas.candidates.web_client import WebClient
 from roas.configuration.settings import SourceSettings
 from roas.events import EventBus
 from roas.models.candidate import Candidate, CandidateState, Origin, SourceKind, SourceMode
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
+from roas.web_client import WebClient
 from tests.integration.candidates.forge import TOKEN, FakeForge, fake_forge
 from tests.unit.candidates.conftest import PlayedOrchestrator
 

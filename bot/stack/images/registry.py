@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from roas.candidates.web_client import Answer, WebClient
 from roas.errors import RegistryUnavailableError
 from roas.log import get_logger
 from roas.messages.message import said
+from roas.web_client import Answer, WebClient
 
 log = get_logger(__name__)
 
@@ -61,6 +61,11 @@ class ImageName:
 
     def __str__(self) -> str:
         return f"{self.host}/{self.path}"
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Return whether its registry is on the machine of whoever asks."""
+        return LOOPBACK.match(self.host) is not None
 
     @property
     def base(self) -> str:
