@@ -1,7 +1,9 @@
 """Post what becomes of deployments: a proposal, a plan that waits for an approval, the progress and the outcome."""
 
+from dataclasses import replace
 from statistics import median
 
+from roas.log import get_logger
 from roas.models.candidate import PROPOSAL_PREFIX, Candidate, CandidateState, SourceMode
 from roas.models.deployment import Deployment, Outcome
 from roas.models.plan import PlanRecord, PlanState
@@ -11,9 +13,12 @@ from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome, draw_pause
 from roas.ui.embeds.plan import draw_approval
 from roas.ui.embeds.proposal import draw_proposal
-from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PAUSE, PROPOSAL, Notifier, Pace
+from roas.ui.notifications.notifier import APPROVAL, DETAILS, LIVE, OUTCOME, PAUSE, PROPOSAL, Notifier, Pace
+from roas.ui.notifications.ops_channel import ChannelClosedError
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.secrets import Redact, without_secrets
+
+log = get_logger(__name__)
 
 # Of how many of the last deployments the estimate is made.
 REMEMBERED = 20
@@ -161,6 +166,7 @@ class ProposalNotifier(Notifier):
         super().__init__(proposal, outbox, pace)
         self._state = state
         self._redact = redact
+        self._below: Outbox | None = None
 
     async def _post_changes(self) -> bool:
         candidates = await self._state.candidates.of_proposal(self.subject)
@@ -172,11 +178,27 @@ class ProposalNotifier(Notifier):
         started = newest.deployment_id
         deployment = await self._state.deployments.get(started) if started else None
         finished = not newest.is_open and (deployment is None or deployment.finished)
-        shown = without_secrets(newest, self._redact)
-        drawn = draw_proposal(shown, before, without_secrets(deployment, self._redact), await self._link(deployment))
+        shown, deployed = without_secrets(newest, self._redact), without_secrets(deployment, self._redact)
+        drawn = draw_proposal(shown, before, deployed, await self._link(deployment))
         first = candidates[-1].created_at
+        if deployed is not None:
+            await self._post_details(newest, deployed)
         await self._deliver(PostRequest(self.subject, PROPOSAL, drawn, first, finished=finished))
         return finished
+
+    async def _post_details(self, candidate: Candidate, deployment: Deployment) -> None:
+        """Show the deployment in a thread below the proposal; where the bot may open none, the channel has to do."""
+        post = await self.outbox.post(self.subject, PROPOSAL)
+        if post is None or post.message_id is None:
+            return
+        drawn = replace(draw_live(deployment), buttons=())  # what is clicked in a thread is not the ops channel's
+        try:
+            if self._below is None:
+                self._below = await self.outbox.below(post.message_id, f"{candidate.environment} {candidate.version}")
+            request = PostRequest(self.subject, DETAILS, drawn, deployment.created_at, finished=deployment.finished)
+            await self._below.deliver(request, self.subject, lambda: self.notify(urgent=True))
+        except ChannelClosedError as error:
+            log.info("no thread below a proposal", proposal=self.subject, reason=str(error))
 
     async def _link(self, deployment: Deployment | None) -> str:
         post = await self._state.posts.get(deployment.id, LIVE) if deployment is not None else None

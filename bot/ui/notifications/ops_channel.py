@@ -21,6 +21,8 @@ UNKNOWN_MESSAGE = 10008
 MISSING_ACCESS = 50001
 MISSING_PERMISSIONS = 50013
 REPLY_NEEDS_HISTORY = 160002
+THREAD_IS_THERE = 160004
+LONGEST_THREAD_NAME = 100
 CLOCK_SKEW = timedelta(minutes=5)
 # A lost message is among the newest, since the outbox looks for it as soon as it runs again.
 SEARCHED_MESSAGES = 1000
@@ -123,6 +125,18 @@ class OpsChannel:
                 if ourselves is not None and message.author.id == ourselves.id and _has_key(message, key):
                     return message.id
         return None
+
+    async def below(self, message_id: int, name: str) -> "OpsChannel":
+        """Return the thread below a message, opened where there is none: it has the message's id. Raises PostError."""
+        async with _typed_errors():
+            try:
+                await self._channel.get_partial_message(message_id).create_thread(name=name[:LONGEST_THREAD_NAME])
+            except discord.HTTPException as error:
+                if error.code != THREAD_IS_THERE:
+                    raise
+            except ValueError as error:  # the gateway has not sent the guild yet
+                raise DiscordAwayError(str(error)) from error
+        return OpsChannel(self._client, self._guild_id, message_id, self._command_group)
 
     @property
     def _channel(self) -> discord.PartialMessageable:

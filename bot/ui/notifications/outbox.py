@@ -272,6 +272,10 @@ class Outbox:
             await self._state.posts.save(post)
         return post
 
+    async def below(self, message_id: int, name: str) -> "Outbox":
+        """Return the outbox of the thread below a message. Raises PostError."""
+        return Outbox(self._state, await self.channel.below(message_id, name), between_edits=self._between_edits)
+
     async def post(self, subject: str, kind: str) -> Post | None:
         """Return what was posted to this channel, or begun to be."""
         post = await self._state.posts.get(subject, kind)

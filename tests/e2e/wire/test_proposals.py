@@ -218,6 +218,8 @@ async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, 
     await proposal(people, f"{version} runs on staging", seconds=OUTCOME_SECONDS)
     await told(forge, ("commit", good[:4], "roas/staging", "success"))
     assert list(shop.running("staging")) == ["web"]
+    (details,) = await people.messages(int(shown.id))
+    assert "verification" in details.text, "the deployment is told in a thread below the proposal"
 
     bad, version = await job("Forget the filter", "unhealthy")
     shown = await proposal(people, f"New version for staging: {version}", "is recreated", "Forget the filter · Ada")
