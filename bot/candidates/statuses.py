@@ -6,6 +6,7 @@ could not, and a forge that is away holds up nothing.
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from roas.backoff import PATIENTLY, Backoff
 from roas.candidates.webhooks import SourceSecrets
 from roas.concurrency import end_tasks, wait_in_step
 from roas.configuration.settings import SourceSettings
-from roas.errors import RoasError
+from roas.errors import RoasError, SettingsError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
 from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, SourceKind
@@ -25,9 +26,17 @@ from roas.models.events import CandidateChanged, Event
 from roas.state.manager import StateManager
 from roas.web_client import Answer, WebClient
 
+try:
+    import jwt
+except ImportError:  # without the extra `ci` there is no App
+    jwt = None  # type: ignore[assignment, unused-ignore]
+
 log = get_logger(__name__)
 
 FORGE_STATUS = "forge"
+GITHUB_TYPE = "application/vnd.github+json"
+# GitHub's live for an hour.
+TOKEN_SECONDS = 50 * 60.0
 DESCRIPTION_LENGTH = 140
 MOST_COMMITS = 100
 RECENT_CANDIDATES = 50
@@ -89,12 +98,66 @@ def _clipped(state: str, text: str) -> CommitStatus:
 
 
 def forges_of(sources: Mapping[str, SourceSettings], client: WebClient) -> dict[str, "Forge"]:
-    """Return the forge of each source that has a token for it. Raises SettingsError."""
+    """Return the forge of each source that has a token for it, or is an App there. Raises SettingsError."""
     return {
-        name: Forge(source, SourceSecrets(name, source).forge_token, client)
+        name: Forge(source, SourceSecrets(name, source).forge_token, client, _app_of(name, source, client))
         for name, source in sources.items()
-        if source.kind in FORGES and source.forge_token_file is not None
+        if source.kind in FORGES and (source.forge_token_file is not None or source.app is not None)
     }
+
+
+def _app_of(name: str, source: SourceSettings, client: WebClient) -> "GitHubApp | None":
+    if source.app is None:
+        return None
+    if jwt is None:
+        raise SettingsError(
+            f"[sources.{name}] has `app`, and the packages that sign for it are not installed.",
+            hint="Install them: pip install 'roas-bot[ci]'.",
+        )
+    try:
+        key = source.app.key_file.expanduser().read_text(encoding="utf-8")
+        return GitHubApp(source.app.id, key, source.forge_url or ADDRESSES[SourceKind.GITHUB], client)
+    except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
+        raise SettingsError(
+            f"The key of the App of [sources.{name}] cannot be used: {error}",
+            hint="Let `key_file` name the private key that GitHub made for the App.",
+        ) from error
+
+
+class GitHubApp:
+    """Get tokens of a GitHub App: for an hour each, for one repository, and renewed before they end."""
+
+    def __init__(self, app_id: int, key: str, address: str, client: WebClient) -> None:
+        """Take the App's private key. Raises ValueError, TypeError or PyJWTError where it is none."""
+        self._app_id = app_id
+        self._key = key
+        self._base = address.rstrip("/")
+        self._client = client
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._sign()
+
+    async def token(self, repository: str) -> str:
+        """Return a token for a repository that the App is installed in. Raises ForgeError, OSError, ValueError."""
+        token, until = self._tokens.get(repository, ("", 0.0))
+        if token and time.monotonic() < until:
+            return token
+        found = await self._ask("GET", f"/repos/{repository}/installation")
+        asked = {"repositories": [repository.rpartition("/")[2]]}
+        made = await self._ask("POST", f"/app/installations/{int(found['id'])}/access_tokens", asked)
+        self._tokens[repository] = str(made["token"]), time.monotonic() + TOKEN_SECONDS
+        return str(made["token"])
+
+    async def _ask(self, method: str, path: str, document: Any = None) -> Any:
+        headers = {"Accept": GITHUB_TYPE, "Authorization": f"Bearer {self._sign()}"}
+        answer = await self._client.ask(method, f"{self._base}{path}", headers=headers, document=document)
+        _check(answer)
+        return answer.json()
+
+    def _sign(self) -> str:
+        """Sign who the App is, for a few minutes; GitHub's clock may be behind ours."""
+        now = int(time.time())
+        claims = {"iss": str(self._app_id), "iat": now - 60, "exp": now + 300}
+        return str(jwt.encode(claims, self._key, algorithm="RS256"))
 
 
 class StatusReporter:
@@ -180,10 +243,11 @@ class StatusReporter:
 class Forge:
     """Speak to one forge with one token. Every method raises ForgeError, OSError or ValueError."""
 
-    def __init__(self, source: SourceSettings, token: str, client: WebClient) -> None:
+    def __init__(self, source: SourceSettings, token: str, client: WebClient, app: GitHubApp | None = None) -> None:
         self._kind = source.kind
         self._base = (source.forge_url or ADDRESSES.get(source.kind, "")).rstrip("/")
         self.token = token
+        self._app = app
         self._client = client
 
     async def tell(self, candidate: Candidate, status: CommitStatus, number: int | None, link: str) -> int | None:
@@ -262,11 +326,15 @@ class Forge:
         return await self._ask("POST", path, document)
 
     async def _ask(self, method: str, path: str, document: Any = None) -> Answer:
-        headers = {"Accept": "application/vnd.github+json"} if self._kind is SourceKind.GITHUB else {}
+        headers = {"Accept": GITHUB_TYPE} if self._kind is SourceKind.GITHUB else {}
         if self._kind is SourceKind.GITLAB:
             headers["PRIVATE-TOKEN"] = self.token
+        elif self._kind is SourceKind.GITHUB:
+            owner, name = path.split("/")[2:4]
+            token = self.token if self._app is None else await self._app.token(f"{owner}/{name}")
+            headers["Authorization"] = f"Bearer {token}"
         else:
-            headers["Authorization"] = f"{'Bearer' if self._kind is SourceKind.GITHUB else 'token'} {self.token}"
+            headers["Authorization"] = f"token {self.token}"
         return await self._client.ask(method, f"{self._base}{path}", headers=headers, document=document)
 
 

@@ -158,6 +158,13 @@ class OidcSettings(BaseModel, extra="forbid"):
         return value
 
 
+class AppSettings(BaseModel, extra="forbid"):
+    """Say as which GitHub App statuses are told."""
+
+    id: int = Field(gt=0)
+    key_file: Path
+
+
 class SourceSettings(BaseModel, extra="forbid", defer_build=True):
     """Describe who offers versions: to which environments, and by which credentials it is known."""
 
@@ -175,6 +182,7 @@ class SourceSettings(BaseModel, extra="forbid", defer_build=True):
         "The file that holds GitLab's signing key (`whsec_…`); with it the old form is refused."
     )
     forge_token_file: Path | None = _about("The file that holds a token to tell commits what became of them.")
+    app: AppSettings | None = _about("The GitHub App in the place of that token: its `id` and its `key_file`.")
     forge_url: str | None = _about(
         "Where the forge's API is, such as https://git.example.org/api/v1.", pattern=r"^https?://"
     )
@@ -190,6 +198,12 @@ class SourceSettings(BaseModel, extra="forbid", defer_build=True):
         "{sha}",
         max_length=128,
     )
+
+    @model_validator(mode="after")
+    def _app_is_githubs(self) -> Self:
+        if self.app is not None and self.kind is not SourceKind.GITHUB:
+            raise ValueError("only GitHub has an app")
+        return self
 
     @model_validator(mode="after")
     def _signing_key_is_gitlabs(self) -> Self:
@@ -379,6 +393,7 @@ def read_settings(
     held = [getattr(git, name) for git in repositories for name in ("key_file", "token_file")]
     files = ("secret_file", "signing_key_file", "forge_token_file")
     held += [getattr(source, name) for source in reading.partial.sources.values() for name in files]
+    held += [source.app.key_file for source in reading.partial.sources.values() if source.app is not None]
     reading.partial.come_from((*filter(None, own), *reading.files, *secrets, *filter(None, held)))
     return reading.with_faults(_contradictions(reading, reading.partial))
 

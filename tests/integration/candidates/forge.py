@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import jwt
 from aiohttp import web
 
 from testbed.redis_server import free_port
@@ -37,6 +38,8 @@ class FakeForge:
         self.told: list[tuple[str, ...]] = []
         self.deployments: list[dict[str, Any]] = []
         self.wrong: list[str] = []
+        self.app_key: Any = None  # by which the signature of an App is checked
+        self.tokens_made = 0
         self.history: dict[str, str] = {}  # what each commit says, the oldest first
 
     @property
@@ -87,6 +90,26 @@ class FakeForge:
         self.told.append(("gitlab", request.match_info["project"], body["name"], body["state"]))
         return web.json_response({"id": 1}, status=201)
 
+    async def installation(self, request: web.Request) -> web.Response:
+        """Know the App by its signature alone."""
+        if not self._is_app(request):
+            return web.Response(status=401)
+        return web.json_response({"id": 42})
+
+    async def access_token(self, request: web.Request) -> web.Response:
+        if not self._is_app(request) or request.match_info["id"] != "42":
+            return web.Response(status=401)
+        self.tokens_made += 1
+        return web.json_response({"token": TOKEN, "expires_at": "2030-01-01T00:00:00Z"}, status=201)
+
+    def _is_app(self, request: web.Request) -> bool:
+        signed = request.headers["Authorization"].removeprefix("Bearer ")
+        options = {"require": ["iss", "iat", "exp"]}
+        try:
+            return jwt.decode(signed, self.app_key, algorithms=["RS256"], issuer="7", options=options)["iss"] == "7"
+        except jwt.PyJWTError:
+            return False
+
     async def compare(self, request: web.Request) -> web.Response:
         before, after = request.match_info["range"].split("...")
         if self.is_away or not {before, after} <= self.history.keys():
@@ -129,6 +152,8 @@ class FakeForge:
         application = web.Application(middlewares=[self.hold_against_description])
         application.add_routes(
             [
+                web.get("/repos/{owner}/{name}/installation", self.installation),
+                web.post("/app/installations/{id}/access_tokens", self.access_token),
                 web.post("/repos/{owner}/{name}/statuses/{sha}", self.commit),
                 web.post("/repos/{owner}/{name}/deployments", self.create),
                 web.get("/repos/{owner}/{name}/deployments", self.known),

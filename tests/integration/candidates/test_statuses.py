@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.statuses import DESCRIPTION_LENGTH, StatusReporter, forges_of, status_of
-from roas.configuration.settings import SourceSettings
+from roas.configuration.settings import AppSettings, SourceSettings
+from roas.errors import SettingsError
 from roas.events import EventBus
 from roas.models.candidate import Candidate, CandidateState, Origin, SourceKind, SourceMode
 from roas.models.deployment import Outcome
@@ -153,6 +156,27 @@ async def test_commits_since_what_runs_are_asked_of_the_forge(make_scene, forge)
     rewritten = await speaks.commits("acme/shop", "d" * 40, SHA)
     assert [one.title for one in rewritten[1]] == ["Add a button"], "what ran is gone from the history"
     assert await speaks.commits("acme/shop", "", "e" * 40) is None
+
+
+async def test_app_tells_by_tokens_of_its_own(make_scene, forge, tmp_path):
+    """It signs with its key, gets a token for the repository, and asks for another only when that is old."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    forge.app_key = key.public_key()
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "app.pem").write_bytes(text)
+    scene = make_scene(SourceKind.GITHUB)
+    app = {"id": 7, "key_file": tmp_path / "app.pem"}
+    scene.source = scene.source.model_copy(update={"forge_token_file": None, "app": AppSettings(**app)})
+    await scene.offer()
+    reporter = scene.reporter()
+    await reporter.tell()
+    assert [item[-1] for item in forge.told] == ["queued", "pending"]
+    await scene.offer(environment="prod")
+    await reporter.tell()
+    assert (len(forge.told), forge.tokens_made) == (4, 1)
+    (tmp_path / "app.pem").write_text("no key")
+    with pytest.raises(SettingsError, match="cannot be used"):
+        scene.reporter()
 
 
 @pytest.mark.parametrize("state", CandidateState)
