@@ -22,6 +22,7 @@ from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord
 from roas.models.rollout import Choice
+from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import one_line
 from roas.ui.embeds.live import CANCEL_PREFIX
 from roas.ui.embeds.outcome import GO_ON_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
@@ -240,6 +241,9 @@ class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
         await candidates.answer(candidate, CandidateState.CONFIRMED, actor_of(asker), plan_id=plan_record.id, note="")
         try:
             await answer(interaction, (await cog.plan_approvals.confirm(plan_record.id, asker, actor_of(asker)))[1])
+        except (FrozenError, LockHeldError):
+            await candidates.take_back(candidate)
+            raise
         finally:
             candidates.notify()
 

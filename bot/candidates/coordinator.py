@@ -382,6 +382,19 @@ class CandidateCoordinator:
         self._announce(moved)
         return moved
 
+    async def take_back(self, candidate: Candidate) -> None:
+        """Let a candidate wait for an answer again: the yes came to nothing."""
+        moved = await self._state.candidates.move(
+            candidate.id,
+            candidate.state,
+            from_states=[CandidateState.CONFIRMED],
+            plan_id="",
+            decided_by=None,
+            decided_at=None,
+        )
+        if moved is not None:
+            self._announce(moved)
+
     async def show_plan(self, candidate: Candidate, plan: Plan) -> None:
         """Show what would happen by now: it is another thing than what the person saw."""
         moved = await self._state.candidates.move(candidate.id, candidate.state, from_states=ANSWERABLE, plan=plan)

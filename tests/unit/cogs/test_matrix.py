@@ -17,7 +17,7 @@ from simcord.results import InteractionResult
 from roas.candidates.coordinator import request_for
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
-from roas.models.candidate import CandidateState, SourceMode
+from roas.models.candidate import CandidateState, Hold, SourceMode
 from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Draft, Freeze
 from roas.models.plan import LIFETIME, PlanRecord, PlanState
@@ -270,6 +270,39 @@ async def test_proposal_button_allowed_as_deploying(scene: Scene, prefix: str) -
         started = scene.application.orchestrator.requests[before:]
         assert len(started) == (prefix == TAKE_PREFIX and role in DEPLOYS), (environment, role)
         assert all(request.needs_approval for request in started) or environment != "prod", "the second person is asked"
+        await tidy(scene, environment, None)
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+@pytest.mark.parametrize("hold", ["", "v1", "by hand"])
+async def test_yes_to_a_proposal_in_every_state(scene: Scene, hold: str, is_frozen: bool) -> None:
+    """Mode, freeze, hold, role, source and environment: a person's yes starts it, and nothing else does."""
+    people, application = await people_of(scene), scene.application
+    state, offers = application.state, (("shop", SourceMode.AUTO), ("agent.dora", SourceMode.PROPOSE))
+    for environment, role, (source, mode) in product(ENVIRONMENTS, ROLES, offers):
+        where = (environment, role, source)
+        offered = await application.candidates.offer(source, environment, "v1", mode=mode, is_asked_for=True)
+        plan = await application.orchestrator.plan(request_for(offered, STRANGER))
+        shown = await state.candidates.move(
+            offered.id, CandidateState.PROPOSED, from_states=[CandidateState.NEW], plan=plan
+        )
+        assert shown is not None
+        now = datetime.now(UTC)
+        if hold:
+            await state.holds.put(Hold(environment, hold.replace("by hand", ""), now, new_id("DEPLOY"), "was bad"))
+        if is_frozen:
+            await state.freezes.put(Freeze(environment, STRANGER, "the fair", now))
+        before = len(application.orchestrator.requests)
+        message = await scene.as_it_was(draw_proposal(shown))
+        scene.answer(await people[role].click(message, custom_id=f"{TAKE_PREFIX}{shown.id}"))
+        known = await state.candidates.get(shown.id)
+        assert known is not None
+        starts = role in DEPLOYS and not is_frozen
+        assert len(application.orchestrator.requests) - before == starts, where
+        assert known.state is (CandidateState.CONFIRMED if starts else CandidateState.PROPOSED), where
+        await state.candidates.move(shown.id, CandidateState.SUPERSEDED, from_states=CandidateState)
+        for version in ("v1", ""):
+            await state.holds.lift(environment, version, STRANGER, before=datetime.now(UTC))
         await tidy(scene, environment, None)
 
 
