@@ -18,6 +18,7 @@ from tools.benchmarks import (
     gap,
     large,
     long_journal,
+    proposals,
     redaction,
     services,
     status,
@@ -33,6 +34,7 @@ RUNS = {
     "gap": 3,
     "journal": 20,
     "large": 5,
+    "proposals": 100,
     "redaction": 10,
     "services": 3,
     "status": 10,
@@ -46,6 +48,7 @@ Result = (
     | gap.Gaps
     | large.Result
     | long_journal.Result
+    | proposals.Result
     | redaction.Result
     | services.Result
     | status.Result
@@ -120,6 +123,8 @@ def _measure(benchmark: str, folder: Path, runs: int, sizes: Sequence[int]) -> R
             return large.measure(engine, folder, runs, sizes or large.SIZES)
         if benchmark == "journal":
             return long_journal.measure(engine, folder, runs)
+        if benchmark == "proposals":
+            return proposals.measure(engine, folder, runs)
         if benchmark == "services":
             return services.measure(engine, folder, runs)
         return deploy.measure(engine, folder, runs)
