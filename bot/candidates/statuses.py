@@ -155,7 +155,7 @@ class GitHubApp:
 
     def _sign(self) -> str:
         """Sign who the App is, for a few minutes; GitHub's clock may be behind ours."""
-        now = int(time.time())
+        now = int(time.time())  # what GitHub compares is the wall clock
         claims = {"iss": str(self._app_id), "iat": now - 60, "exp": now + 300}
         return str(jwt.encode(claims, self._key, algorithm="RS256"))
 
