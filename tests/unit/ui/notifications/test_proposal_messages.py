@@ -1,0 +1,79 @@
+"""A proposal is one message with its deployment in a thread below it; a channel without threads has the rest."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from roas.events import EventBus
+from roas.models.candidate import Candidate, CandidateState
+from roas.models.coordination import PhaseName
+from roas.models.deployment import PhaseStatus
+from roas.models.events import CandidateChanged
+from roas.state.manager import StateManager
+from roas.ui.notifications.notifier import DETAILS, PROPOSAL
+from roas.ui.notifications.ops_channel import PermissionMissingError
+from tests.unit.ui.conftest import FakeChannel, Messages
+from tests.unit.ui.story import Story, until
+
+
+@dataclass
+class ThreadedChannel(FakeChannel):
+    """Have a thread below each message, unless the bot may open none."""
+
+    may_open: bool = True
+    threads: dict[int, FakeChannel] = field(default_factory=dict)
+
+    async def below(self, message_id: int, name: str) -> FakeChannel:
+        if not self.may_open:
+            raise PermissionMissingError("Missing Permissions")
+        return self.threads.setdefault(message_id, FakeChannel(id=message_id))
+
+
+@pytest.fixture
+def channel() -> ThreadedChannel:
+    return ThreadedChannel()
+
+
+async def play(state: StateManager, bus: EventBus, messages: Messages) -> Story:
+    """Offer a version, let it be deployed, and wait until all of it is posted."""
+    messages.start()
+    candidate, _is_new = await state.candidates.add(
+        Candidate("CAND-1", "shop", "staging", "v2", datetime.now(UTC), state=CandidateState.PROPOSED)
+    )
+    changed = CandidateChanged(
+        source="test", candidate_id=candidate.id, proposal=candidate.proposal, environment="staging"
+    )
+    bus.publish(changed)
+    await until(lambda: posted(state, candidate.proposal, PROPOSAL))
+    story = await Story.begin(state, bus)
+    await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+    states = [CandidateState.PROPOSED]
+    await state.candidates.move(candidate.id, CandidateState.STARTED, from_states=states, deployment_id=story.id)
+    bus.publish(changed)
+    await story.finish()
+    bus.publish(changed)
+    await until(lambda: posted(state, candidate.proposal, PROPOSAL, finished=True))
+    return story
+
+
+async def posted(state: StateManager, proposal: str, kind: str, *, finished: bool = False) -> bool:
+    post = await state.posts.get(proposal, kind)
+    return post is not None and post.message_id is not None and (post.finished or not finished)
+
+
+async def test_deployment_is_told_in_a_thread(state, bus, channel, messages):
+    await play(state, bus, messages)
+    (proposal,) = [number for number, drawing in channel.messages.items() if drawing.key.startswith("PROP-")]
+    assert list(channel.threads) == [proposal]
+    (details,) = channel.threads[proposal].messages
+    assert "✅ validation" in channel.threads[proposal].text(details)
+    assert not channel.threads[proposal].messages[details].buttons
+    post = await state.posts.get(channel.messages[proposal].key, DETAILS)
+    assert (post.finished, post.channel_id) == (True, proposal)
+
+
+async def test_channel_without_threads_has_the_rest(state, bus, channel, messages):
+    channel.may_open = False
+    await play(state, bus, messages)
+    assert any("v2 runs on staging" in title for title in channel.titles())
