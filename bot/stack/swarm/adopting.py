@@ -12,7 +12,7 @@ from roas.stack.adopting.rules import with_rules
 from roas.stack.labels import STACK
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import AS_FOUND, IMAGE_ID, SWARM_FILES, services_of
-from roas.stack.swarm.container_spec import NANOSECONDS, without_nothing
+from roas.stack.swarm.container_spec import ARGUMENTS, CHECK_TIMES, DNS, NANOSECONDS, PLAIN, without_nothing
 from roas.stack.swarm.names import ROUND_LABEL, SERVICE, STACK_IMAGE
 from roas.stack.swarm.normal_form import differing_keys
 from roas.stack.swarm.service_spec import service_spec
@@ -21,24 +21,6 @@ from roas.stack.swarm.tasks import StackLook
 
 Json = dict[str, Any]
 OURS = frozenset({STACK, STACK_IMAGE, SERVICE, ROUND_LABEL})
-# Keys of a container's spec that are the same in a compose file, but for their name.
-PLAIN = {
-    "Hostname": "hostname",
-    "Dir": "working_dir",
-    "User": "user",
-    "Groups": "group_add",
-    "TTY": "tty",
-    "OpenStdin": "stdin_open",
-    "ReadOnly": "read_only",
-    "StopSignal": "stop_signal",
-    "Init": "init",
-    "Sysctls": "sysctls",
-    "CapabilityAdd": "cap_add",
-    "CapabilityDrop": "cap_drop",
-    "Command": "entrypoint",
-    "Args": "command",
-}
-DNS = {"Nameservers": "dns", "Search": "dns_search", "Options": "dns_opt"}
 UPDATE = {
     "Parallelism": "parallelism",
     "FailureAction": "failure_action",
@@ -50,7 +32,7 @@ UPDATING = frozenset({"updating", "rollback_started", "paused", "rollback_paused
 
 def container_fields(spec: Mapping[str, Any], project: str) -> Json:
     """Return the fields of a service that say what its container is."""
-    found: Json = {written: spec[key] for key, written in PLAIN.items() if key in spec}
+    found: Json = {written: spec[key] for key, written in (PLAIN | ARGUMENTS).items() if key in spec}
     found |= {written: (spec.get("DNSConfig") or {}).get(key) for key, written in DNS.items()}
     found["image"] = spec["Image"]
     found["environment"] = dict(_variable(entry) for entry in spec.get("Env") or ())
@@ -115,11 +97,8 @@ def _duration(nanoseconds: int) -> str:
 
 
 def _health_check(check: Mapping[str, Any]) -> Json:
-    keys = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period"}
     found: Json = {"test": list(check.get("Test") or ())}
-    found |= {written: _duration(check[key]) for key, written in keys.items() if check.get(key)}
-    if check.get("StartInterval"):
-        found["start_interval"] = _duration(check["StartInterval"])
+    found |= {written: _duration(check[key]) for key, written in CHECK_TIMES.items() if check.get(key)}
     return {**found, "retries": check["Retries"]} if check.get("Retries") else found
 
 

@@ -9,6 +9,30 @@ from roas.stack.swarm.names import stack_name
 
 Json = dict[str, Any]
 NANOSECONDS = 10**9
+# Keys of a container's spec that are the same in a compose file, but for their name: both ways go by these.
+PLAIN = {
+    "Hostname": "hostname",
+    "Dir": "working_dir",
+    "User": "user",
+    "Groups": "group_add",
+    "TTY": "tty",
+    "OpenStdin": "stdin_open",
+    "ReadOnly": "read_only",
+    "StopSignal": "stop_signal",
+    "Init": "init",
+    "Sysctls": "sysctls",
+    "CapabilityAdd": "cap_add",
+    "CapabilityDrop": "cap_drop",
+}
+ARGUMENTS = {"Command": "entrypoint", "Args": "command"}
+DNS = {"Nameservers": "dns", "Search": "dns_search", "Options": "dns_opt"}
+# Of a health check, in nanoseconds.
+CHECK_TIMES = {
+    "Interval": "interval",
+    "Timeout": "timeout",
+    "StartPeriod": "start_period",
+    "StartInterval": "start_interval",
+}
 
 
 def nanoseconds(duration: object) -> int:
@@ -22,26 +46,14 @@ def container_spec(project: str, name: str, model: Mapping[str, Any], labels: Ma
     found: Json = {
         "Image": str(service["image"]),
         "Labels": {**_texts(service.get("labels")), **labels},
-        "Command": _as_arguments(service.get("entrypoint")),
-        "Args": _as_arguments(service.get("command")),
-        "Hostname": service.get("hostname"),
+        **{key: _plain(service.get(written)) for key, written in PLAIN.items()},
+        **{key: _as_arguments(service.get(written)) for key, written in ARGUMENTS.items()},
         "Env": [key if value is None else f"{key}={value}" for key, value in _pairs(service.get("environment"))],
-        "Dir": service.get("working_dir"),
-        "User": None if service.get("user") is None else str(service["user"]),
-        "Groups": [str(group) for group in service.get("group_add") or ()],
-        "TTY": service.get("tty"),
-        "OpenStdin": service.get("stdin_open"),
-        "ReadOnly": service.get("read_only"),
         "Mounts": [*_mounts(project, name, service, model), *_tmpfs(service)],
-        "StopSignal": service.get("stop_signal"),
         "StopGracePeriod": nanoseconds(service.get("stop_grace_period") or "10s"),
         "Healthcheck": health_check(service.get("healthcheck")),
         "Hosts": [_host(entry) for entry in service.get("extra_hosts") or ()],
-        "DNSConfig": _dns(service),
-        "Init": service.get("init"),
-        "Sysctls": _texts(service.get("sysctls")),
-        "CapabilityAdd": list(service.get("cap_add") or ()),
-        "CapabilityDrop": list(service.get("cap_drop") or ()),
+        "DNSConfig": without_nothing({key: _as_arguments(service.get(written)) for key, written in DNS.items()}),
         "Ulimits": [_ulimit(kind, value) for kind, value in (service.get("ulimits") or {}).items()],
         "Isolation": "default",
     }
@@ -56,13 +68,7 @@ def health_check(check: Mapping[str, Any] | None) -> Json | None:
         return {"Test": ["NONE"]}
     test = check.get("test")
     found: Json = {"Test": ["CMD-SHELL", test] if isinstance(test, str) else list(test or ())}
-    keys = {
-        "interval": "Interval",
-        "timeout": "Timeout",
-        "start_period": "StartPeriod",
-        "start_interval": "StartInterval",
-    }
-    found |= {key: nanoseconds(check[written]) for written, key in keys.items() if check.get(written)}
+    found |= {key: nanoseconds(check[written]) for key, written in CHECK_TIMES.items() if check.get(written)}
     if check.get("retries"):
         found["Retries"] = int(check["retries"])
     return without_nothing(found)
@@ -112,11 +118,6 @@ def _tmpfs(service: Mapping[str, Any]) -> Iterator[Json]:
         yield {"Type": "tmpfs", "Target": str(entry).partition(":")[0]}
 
 
-def _dns(service: Mapping[str, Any]) -> Json:
-    keys = {"dns": "Nameservers", "dns_search": "Search", "dns_opt": "Options"}
-    return without_nothing({key: _as_arguments(service.get(written)) for written, key in keys.items()})
-
-
 def _host(entry: object) -> str:
     """Turn `name=address`, as Compose writes it, into `address name`."""
     name, _, address = str(entry).partition("=")
@@ -127,6 +128,15 @@ def _ulimit(kind: str, value: object) -> Json:
     if isinstance(value, Mapping):
         return {"Name": kind, "Soft": int(value["soft"]), "Hard": int(value["hard"])}
     return {"Name": kind, "Soft": int(str(value)), "Hard": int(str(value))}
+
+
+def _plain(value: object) -> object:
+    """Return a value as Swarm's API takes it, whose texts, lists and mappings are all of texts."""
+    if isinstance(value, Mapping):
+        return _texts(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [str(one) for one in value]
+    return value if value is None or isinstance(value, bool) else str(value)
 
 
 def _as_arguments(value: object) -> list[str]:
