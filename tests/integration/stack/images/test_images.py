@@ -108,7 +108,7 @@ async def test_planned_content_is_pulled_and_moves_no_name(
     registry.publish("v1", "one")
     planned = await look_up(engine, stack(one(name, "pull_policy: always")))
     registry.publish("v1", "two")
-    image_id = await engine.of(stack(one(name))).pull(planned, ("web",), report)
+    image_id = await engine.of(stack(one(name))).images.pull(planned, ("web",), report)
     assert docker_client.images.get(planned.digest).id == image_id != before
     assert docker_client.images.get(name).id == before
 

@@ -125,9 +125,9 @@ async def test_what_is_read_from_where_it_lies_is_a_power(engine: Stacks, stack:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(folder / "socket"))
     resolved = await engine.of(environment).resolve(None)
-    assert f"web: reads {folder / path}" in await engine.of(environment).new_powers(resolved, ())
+    assert f"web: reads {folder / path}" in await engine.of(environment).releases.new_powers(resolved, ())
     drafted = await draft(engine, environment)
-    assert await engine.of(environment).new_powers(resolved, [drafted.model_hash]) == ()
+    assert await engine.of(environment).releases.new_powers(resolved, [drafted.model_hash]) == ()
 
 
 @pytest.mark.parametrize(
