@@ -62,7 +62,7 @@ class StackImages:
     ) -> WantedImage | None:
         """Return what a reference means; None where it cannot be pulled and, as in Compose, is built instead."""
         try:
-            return await look_up_image(self._engine, reference, policy)
+            return await look_up_image(self._engine, self._parts.registry, reference, policy)
         except (ImageNotFoundError, RegistryUnavailableError):
             if all(_builder(stack, name) for name in names):
                 return None

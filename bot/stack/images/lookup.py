@@ -1,5 +1,6 @@
 """Look up which content an image reference means: here, and in its registry."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,10 @@ from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found, registry_fault
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.reference import split_reference
+from roas.stack.images.registry import ImageName, RegistryClient
 
+HEAD_SECONDS = 5.0
+LATEST = "latest"
 NEVER = frozenset({"never"})
 IF_MISSING = frozenset({"missing", "if_not_present"})
 
@@ -38,25 +42,44 @@ def repository_of(reference: str) -> str:
     return repository.removeprefix("index.").removeprefix("docker.io/").removeprefix("library/")
 
 
-async def look_up_image(engine: Engine, reference: str, pull_policy: str) -> WantedImage:
+async def look_up_image(engine: Engine, registry: RegistryClient, reference: str, pull_policy: str) -> WantedImage:
     """Return the content that a reference means now.
 
     Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
     """
+    here = await engine.call(lambda client: find_image(client, reference))
+    if here is not None and not _asks_registry(pull_policy):
+        return WantedImage(reference, here["Id"], digest_of(here, reference))
+    if here is None and pull_policy in NEVER:
+        raise image_not_found(said("{reference} is not here, and its pull policy is `never`", reference=reference))
+    by_head = await _digest_by_head(registry, engine, reference)
 
     def look_up(client: EngineClient) -> WantedImage:
-        here = find_image(client, reference)
-        if here is not None and not _asks_registry(pull_policy):
-            return WantedImage(reference, here["Id"], digest_of(here, reference))
-        if here is None and pull_policy in NEVER:
-            raise image_not_found(said("{reference} is not here, and its pull policy is `never`", reference=reference))
-        digest = registry_digest(client, reference) if here is not None else _digest_of_absent(client, reference)
+        ask = registry_digest if here is not None else _digest_of_absent
+        digest = by_head or ask(client, reference)
         # It may be here by its digest alone: a pull moves no name.
         if (known := find_image(client, digest)) is not None:
             return WantedImage(reference, known["Id"], digest)
         return WantedImage(reference, None, digest, must_pull=True)
 
     return await engine.call(look_up)
+
+
+async def _digest_by_head(registry: RegistryClient, engine: Engine, reference: str) -> str:
+    """Ask the registry by `HEAD`, which Docker Hub does not count as a pull; what the engine asks by is one.
+
+    Empty where that tells nothing: the engine may reach what this process does not, and know other logins and mirrors.
+    """
+    name, tag = split_reference(reference)
+    image = ImageName.read(name)
+    if not engine.is_local and image.is_on_loopback:  # of another machine
+        return ""
+    try:
+        async with asyncio.timeout(HEAD_SECONDS):
+            found = await registry.digest(image, tag or LATEST)
+    except (RegistryUnavailableError, TimeoutError):
+        return ""
+    return f"{repository_of(reference)}@{found}" if found else ""
 
 
 def _digest_of_absent(client: EngineClient, reference: str) -> str:
