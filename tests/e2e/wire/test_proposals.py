@@ -37,7 +37,15 @@ OUTCOME_SECONDS = 150.0
 
 
 @pytest.fixture
-def api_port() -> int:
+async def server(tmp_path: Path) -> AsyncIterator[GitServer]:
+    """Serve the repository that the files of staging come from."""
+    async with git_server(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def api_port(server: GitServer) -> int:
+    """Return a port that the server, which listens already, has not taken."""
     return free_port()
 
 
@@ -54,13 +62,6 @@ async def forge() -> AsyncIterator[FakeForge]:
     """Run a forge that takes statuses as GitHub does, and nothing else."""
     async with fake_forge() as forge:
         yield forge
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[GitServer]:
-    """Serve the repository that the files of staging come from."""
-    async with git_server(tmp_path / "server") as server:
-        yield server
 
 
 @pytest.fixture
