@@ -1,8 +1,8 @@
 """Apply services of a model: what execution and rollback have in common."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from roas.deploy.context import DeploymentContext, observation_seconds
 from roas.deploy.dependencies import DependencyCoordinator, Milestones
@@ -13,7 +13,7 @@ from roas.models.events import DependenciesResolved, ServiceStarted
 from roas.models.health import AT_WORK
 from roas.models.rollout import ALL_AT_ONCE, FailureAction, RolloutRecord, RolloutState
 from roas.models.stack import PROBE_TIMEOUT_SECONDS, Dependency, ServiceDefinition
-from roas.stack.containers.joint_creation import MadeService
+from roas.stack.containers.joint_creation import CreatedService
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.rollout import is_exceeded
@@ -112,13 +112,6 @@ async def no_news() -> None:
 # Between two tries of a probe that an event does not wake earlier.
 PROBE_INTERVAL_SECONDS = 0.5
 
-# Wait for what is made of a service together with others; None where it has to be made by a call of its own.
-Made = Callable[[str], Awaitable[MadeService | None]]
-
-
-async def nothing_made(_service: str) -> None:
-    """Leave each service to a call of its own."""
-
 
 @dataclass(slots=True)
 class Applier:
@@ -131,7 +124,7 @@ class Applier:
     restarts: frozenset[str] = frozenset()
     model_before: str = ""
     keeps: bool = False
-    made: Made = nothing_made
+    created: Mapping[str, CreatedService] = field(default_factory=dict)
 
     @property
     def coordinator(self) -> DependencyCoordinator:
@@ -169,8 +162,6 @@ class Applier:
 
         context.checkpoint()
         known = next((progress for progress in context.deployment.services if progress.service == service), None)
-        made = await self.made(service)
-        context.checkpoint()
         try:
             await context.run_unless_cancelled(
                 context.components.manager.apply_service(
@@ -184,7 +175,7 @@ class Applier:
                         restart=service in self.restarts,
                         restoring=restoring,
                         rollout=ServiceRolloutLog(context, definition, started),
-                        made=made,
+                        created=self.created.get(service),
                         deployment=context.deployment.id,
                         model_before=self.model_before,
                         keeps=self.keeps,

@@ -12,7 +12,7 @@ from roas.stack.client import Engine
 from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.containers.compose_creation import ComposeCreation
 from roas.stack.containers.docker_events import EventSubscription
-from roas.stack.containers.joint_creation import Created, JointCreator
+from roas.stack.containers.joint_creation import JointCreator
 from roas.stack.containers.logs import read_failure_output, read_log
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.pinned_services import PinnedServices
@@ -101,22 +101,13 @@ class ComposeStack(Stack):
         return made
 
     async def create_missing(
-        self, model_hash: str, chosen: frozenset[str] | None = None, *, created: Created = lambda _made: None
+        self, model_hash: str, chosen: frozenset[str] | None = None
     ) -> tuple[ContainerSnapshot, ...]:
         """Create the containers of the chosen services that have none yet, and the networks."""
         await self.releases.check(model_hash)
-        told: set[str] = set()
-
-        def judged(made: tuple[ContainerSnapshot, ...]) -> None:
-            new = {container.id for container in made}
-            told.update(new)
-            self._just_judged |= new
-            created(made)
-
-        made = await self._joint_creator.create_missing(model_hash, chosen, judged)
-        # What was told of may have been started since the last look at it: its next start is judged again.
-        self._just_judged |= {one.id for one in made if one.never_ran and one.id not in told}
-        return made
+        created = await self._joint_creator.create_missing(model_hash, chosen)
+        self._just_judged |= {container.id for container in created if container.never_ran}
+        return created
 
     async def start(self, container_id: str) -> None:
         """Start a created or stopped container."""

@@ -12,7 +12,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import BehindProxy, Front
 from roas.stack.comparison import WantedService, compare_service
-from roas.stack.containers.joint_creation import MadeService
+from roas.stack.containers.joint_creation import CreatedService
 from roas.stack.containers.readiness import Readiness, ServiceReadiness, wait_until_ready
 from roas.stack.containers.repair import is_of_others
 from roas.stack.containers.watch import ContainerWatch
@@ -43,7 +43,7 @@ class ServiceUpdate:
     `started` is called when it runs. With `restart`, containers that run as they should are restarted; with `recreate`,
     all are replaced. With a `rollout`, replicas are replaced as the definition's policy says. A container that was
     there before, of a release that is restored (`restoring`), or suspended, has a moment to be well again. What was
-    `made` for it already, together with others, is only started. Where a release that is restored fails, what was well
+    `created` for it, together with others, is only started. Where a release that is restored fails, what was well
     before runs again: made by the `model_before`, or, where it `keeps` what it can, only stopped so far. Where the
     service `was_well`, a process that died may have stopped it. A Swarm is told the id of the `deployment`.
     """
@@ -56,7 +56,7 @@ class ServiceUpdate:
     recreate: bool = False
     restoring: bool = False
     rollout: RolloutLog | None = None
-    made: MadeService | None = None
+    created: CreatedService | None = None
     deployment: str = ""
     model_before: str = ""
     keeps: bool = False
@@ -69,8 +69,8 @@ async def wanted_service(stack: Stack, watch: ContainerWatch, update: ServiceUpd
     How its containers are hashed that are to be recreated does not count.
     """
     definition = update.definition
-    if update.made:
-        return replace(update.made.wanted, definition=definition)
+    if update.created:
+        return replace(update.created.wanted, definition=definition)
     model = await stack.load_model(update.model_hash)
     if shared_with(services_of(model).get(definition.name, {})):
         # Compose hashes the id of that container, and who took its place may not have been seen yet.
@@ -154,15 +154,15 @@ class ServiceUpdater:
         beside = definition.start_first and is_running and not update.recreate
         if beside:
             await self._front.hold(max(0, definition.replicas - sum(map(self._wanted.fits, self._before))))
-        elif self._sets_aside and not (self._stack.replaces_by_itself or update.made):
+        elif self._sets_aside and not (self._stack.replaces_by_itself or update.created):
             if any(one.state is ContainerState.RUNNING and not self._wanted.fits(one) for one in self._there):
                 await self._report(ServiceStep.RESTORING, said("stopping the one that is replaced"))
             await run_uninterrupted(self._replaced.set_aside())
             beside = True
-        starting = self._start_made(update.made) if update.made else self._create_and_start(beside=beside)
+        starting = self._start_created(update.created) if update.created else self._create_and_start(beside=beside)
         created = await run_uninterrupted(starting)
         await update.started()
-        await self._watch.look_at(_to_look_at(self._there, created, has_events_alone=update.made is not None))
+        await self._watch.look_at(_to_look_at(self._there, created, has_events_alone=update.created is not None))
         await self._report(ServiceStep.WAITING)
         limit = log.seconds_left if update.restoring and log is not None else None
         readiness = await wait_until_ready(
@@ -225,13 +225,13 @@ class ServiceUpdater:
             await self._restart_all()
         return created
 
-    async def _start_made(self, made: MadeService) -> tuple[str, ...]:
+    async def _start_created(self, service: CreatedService) -> tuple[str, ...]:
         """Start what was created together with others; today's policy is asked, since that may be a while ago."""
         await self._stack.releases.check(self._update.model_hash)
         await self._report(ServiceStep.STARTING)
-        for container_id in made.containers:
+        for container_id in service.containers:
             await self._stack.start(container_id)
-        return made.containers
+        return service.containers
 
     async def _restart_all(self) -> None:
         """Restart all containers; behind a proxy one after the other, so that some always serve."""

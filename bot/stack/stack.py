@@ -1,7 +1,7 @@
 """Define a stack: one environment's services, what is wanted of them, what is there, and how it is brought about."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -182,17 +182,12 @@ class Stack(ABC):
 
     @abstractmethod
     async def create_missing(
-        self,
-        model_hash: str,
-        chosen: frozenset[str] | None = None,
-        *,
-        created: Callable[[tuple[ContainerSnapshot, ...]], None] = lambda _made: None,
+        self, model_hash: str, chosen: frozenset[str] | None = None
     ) -> tuple[ContainerSnapshot, ...]:
         """Create, in one go and not started, the containers of services that have none yet, and what is shared.
 
-        Only of those that are `chosen`, where some are. Returns what was created, and may call `created` with parts of
-        that while others are still being made: these may be started. Where the engine refuses one of many, others may
-        lack, too, and each is left to `create_service`, whose fault names it.
+        Only of those that are `chosen`, where some are. Returns what was created. Where the engine refuses one of many,
+        others may lack, too, and each is left to `create_service`, whose fault names it.
         """
 
     async def start(self, container_id: str) -> None:  # noqa: B027

@@ -240,11 +240,7 @@ class SwarmStack(Stack):
         )
 
     async def create_missing(
-        self,
-        model_hash: str,
-        chosen: frozenset[str] | None = None,
-        *,
-        created: Callable[[tuple[ContainerSnapshot, ...]], None] = lambda _made: None,
+        self, model_hash: str, chosen: frozenset[str] | None = None
     ) -> tuple[ContainerSnapshot, ...]:
         """Create the networks, configs and secrets of a model; a service starts as soon as it is there."""
         model, project = await self.load_model(model_hash), self.environment.project

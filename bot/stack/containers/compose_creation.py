@@ -7,7 +7,6 @@ from roas.stack.client import Engine
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.create_requests import Completion, completing_socket
-from roas.stack.compose.processes import LineReport
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.pinned_services import PinnedServices
 from roas.stack.docker_client import path_of
@@ -37,7 +36,6 @@ class ComposeCreation:
         scale: Mapping[str, int],
         anew: bool = False,
         more_seconds: float = 0.0,
-        on_line: LineReport | None = None,
     ) -> None:
         """Name the images of services, given with their hashes, and create what is lacking. Raises RoasError.
 
@@ -58,7 +56,6 @@ class ComposeCreation:
                 self.engine.environment,
                 timeout_seconds=seconds,
                 service=service,
-                on_line=on_line,
                 engine_socket=path,
             )
         await self.engine.local(lambda: self.pinned.live.note_all(services))

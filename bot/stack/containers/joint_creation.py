@@ -1,13 +1,11 @@
 """Create the containers of services that have none in as few calls of Compose as can be."""
 
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from roas.concurrency import begun, pause
+from roas.concurrency import begun
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.models.health import ContainerSnapshot
@@ -23,12 +21,6 @@ log = get_logger(__name__)
 
 # What each of many containers that are made in one call may take beside what one may.
 CREATE_SECONDS_EACH = 1.0
-# Compose says so of a container once it is complete, with all its networks.
-CREATED = re.compile(r"\s*Container (\S+)\s+Created\s*")
-# How often what Compose named meanwhile is reported.
-REPORT_SECONDS = 0.1
-
-Created = Callable[[tuple[ContainerSnapshot, ...]], None]
 
 
 class JointCreator:
@@ -38,37 +30,26 @@ class JointCreator:
         self._creation = creation
         self._engine = creation.engine
 
-    async def create_missing(
-        self, model_hash: str, chosen: frozenset[str] | None, created: Created
-    ) -> tuple[ContainerSnapshot, ...]:
+    async def create_missing(self, model_hash: str, chosen: frozenset[str] | None) -> tuple[ContainerSnapshot, ...]:
         """Create the containers of services that have none, and the networks that the model has and the engine lacks.
 
         What exists keeps its containers, as many as there are; so does what is not among the `chosen`. Returns what
-        was created, and calls `created` with what is, meanwhile. Of many that are made in one call, the engine may
-        refuse one: each is left to a call of its own.
+        was created. Of many that are created in one call, the engine may refuse one: each is left to a call of its own.
         """
         model = await self._creation.pinned.model_to_apply(model_hash)
         lacking = await self._lacking(model, chosen)
         taken = lacking.taken
-        complete: set[str] = set()
-
-        async def read_line(line: str) -> None:
-            if found := CREATED.fullmatch(line):
-                complete.add(found[1])
-
         for names in lacking.calls:
             await unpause(self._engine, [one for one in taken if one.service in names])
             wanted = await self._creation.pinned.wanted(model, as_it_is=True)
             try:
-                async with begun(self._report(complete, created)):
-                    await self._creation.create(
-                        model_hash,
-                        {name: wanted[name].config_hash for name in names},
-                        keep_existing=True,
-                        scale=lacking.scale(names),
-                        more_seconds=CREATE_SECONDS_EACH * len(names),
-                        on_line=read_line,
-                    )
+                await self._creation.create(
+                    model_hash,
+                    {name: wanted[name].config_hash for name in names},
+                    keep_existing=True,
+                    scale=lacking.scale(names),
+                    more_seconds=CREATE_SECONDS_EACH * len(names),
+                )
             except EngineUnavailableError:
                 raise
             except RoasError as error:
@@ -77,17 +58,6 @@ class JointCreator:
                 log.warning("not created together", environment=self._engine.environment.name, error=error.message)
         before = {one.id for one in taken}
         return tuple(one for one in await take_outlines(self._engine) if one.id not in before)
-
-    async def _report(self, complete: set[str], created: Created) -> None:
-        """Report what Compose has named as complete, while it creates others."""
-        while True:
-            await pause(REPORT_SECONDS)
-            if complete:
-                names = frozenset(complete)
-                complete.clear()
-                with suppress(RoasError):  # who creates asks again when all of them are there
-                    there = await take_outlines(self._engine)
-                    created(tuple(one for one in there if one.name in names))
 
     async def _lacking(self, model: Mapping[str, Any], chosen: frozenset[str] | None) -> "_Lacking":
         async with begun(missing_networks(self._engine, model)) as looking:
@@ -131,20 +101,20 @@ def _one_after_the_other(model: Mapping[str, Any], services: Collection[str]) ->
 
 
 @dataclass(frozen=True, slots=True)
-class MadeService:
-    """Hold what is wanted of a service, and its containers, which were just made so and are to be started."""
+class CreatedService:
+    """Hold what is wanted of a service, and its containers, which were just created so and are to be started."""
 
     wanted: WantedService
     containers: tuple[str, ...]
 
 
-def made_service(
+def created_service(
     wanted: WantedService, containers: Collection[ContainerSnapshot], new: Collection[str]
-) -> MadeService | None:
+) -> CreatedService | None:
     """Return a service of which all containers are `new`, by id, and as they are wanted; else None."""
     difference = compare_service(wanted, containers)
     if difference.unlike or difference.surplus or difference.missing or not containers:
         return None
     if needs_repair(containers) or not all(one.never_ran and one.id in new for one in containers):
         return None
-    return MadeService(wanted, tuple(one.id for one in containers))
+    return CreatedService(wanted, tuple(one.id for one in containers))

@@ -28,9 +28,7 @@ async def test_started_while_others_are_made_is_judged_the_next_time(
     async def nothing(*_: object) -> None:
         return None
 
-    async def make(_model: object, _chosen: object, created: compose_stack.Created) -> object:
-        created(made)
-        await stack.start(made[0].id)
+    async def make(_model: object, _chosen: object) -> object:
         return made
 
     async def refuse(*_: object) -> None:
@@ -41,6 +39,7 @@ async def test_started_while_others_are_made_is_judged_the_next_time(
     monkeypatch.setattr(stack._joint_creator, "create_missing", make)
     monkeypatch.setattr(stack.binds, "refuse", refuse)
     await stack.create_missing("a model")
+    await stack.start(made[0].id)
     with pytest.raises(ComposePolicyError):
         await stack.start(made[0].id)
     await stacks.close()
