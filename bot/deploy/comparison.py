@@ -7,7 +7,7 @@ from typing import Any
 
 from roas.deploy.changes import Scope, StackChanges, brought_services, by_service, find_changes
 from roas.deploy.components import Components
-from roas.deploy.own_service import find_own_bot
+from roas.deploy.own_service import expected_containers, find_own_bot
 from roas.messages.message import said
 from roas.models.deployment import UNTOUCHED_STEPS
 from roas.models.environment import Environment
@@ -78,10 +78,10 @@ async def compare_candidate(
     current: Release | None,
     kept: frozenset[str],
     named: frozenset[str],
-    containers: SweptContainers,
 ) -> Comparison:
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
-    stack, there = components.stacks.of(environment), containers.left + containers.removed
+    stack, containers = components.stacks.of(environment), await expected_containers(components, environment)
+    there = containers.left + containers.removed
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
     jobs = {name for name, definition in resolved.definitions.items() if definition.one_shot}
     same = {name: known.get(name) or _image_that_runs(name, current, there, name in jobs) for name in wanted}

@@ -1,12 +1,11 @@
 """Gather what a plan is made of: the stack as it would be, its powers, its images, and the release to go back to."""
 
 import shlex
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from roas.concurrency import begun
 from roas.configuration.environments import projects_of
 from roas.deploy.changes import Scope, brought_services, by_service
 from roas.deploy.comparison import compare, compare_candidate
@@ -41,10 +40,10 @@ from roas.messages.message import Message, joined, said
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction
-from roas.models.release import Release, ReleaseState
+from roas.models.release import Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.comparison import WantedService, compare_service
-from roas.stack.interface import ResolvedStack, SweptContainers
+from roas.stack.interface import ResolvedStack
 from roas.stack.machine.projects import runs_already_as
 from roas.stack.model.services import BOUND, services_of, written_fields
 from roas.stack.release_keeper import not_restorable
@@ -257,19 +256,6 @@ async def plan_deployment(
     Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
     SecondCopyError, StateMovedError.
     """
-    async with begun(expected_containers(components, environment)) as looking:
-        return await _plan_deployment(components, environment, request, looking, keep=keep)
-
-
-async def _plan_deployment(
-    components: Components,
-    environment: Environment,
-    request: DeploymentRequest,
-    looking: Awaitable[SweptContainers],
-    *,
-    keep: bool,
-) -> PlannedDeployment:
-    """Plan while somebody looks at the containers."""
     stack = components.stacks.of(environment)
     resolved = await stack.resolve(request.version, write_contents=keep)
     limited_to = _limit(resolved.definitions, request.services)
@@ -286,7 +272,7 @@ async def _plan_deployment(
     old_model = await stack.load_model(current.model_hash) if current else None
     await refuse_second_copy(components, environment, current, old_model)
     comparison = await compare_candidate(
-        components, environment, resolved, wanted, current, frozenset(left), limited_to, await looking
+        components, environment, resolved, wanted, current, frozenset(left), limited_to
     )
     inputs = await stack.releases.hash_inputs(resolved.model)
     subject = PlanSubject(
@@ -332,6 +318,14 @@ def _left_as_they_are(environment: Environment, current: Release | None, changed
     return {service.name: service.replicas for service in current.services if service.name not in changed}
 
 
+def _images_of(services: Iterable[ReleaseService]) -> dict[str, WantedImage]:
+    """Return the images that a release has pinned, by service."""
+    return {
+        service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
+        for service in services
+    }
+
+
 async def plan_draft(
     components: Components,
     environment: Environment,
@@ -352,10 +346,7 @@ async def plan_draft(
         environment=environment.name,
         version=planned.plan.version,
         definitions=stack.definitions(model),
-        wanted={
-            service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
-            for service in release.services
-        },
+        wanted=_images_of(release.services),
         to_release=release.number,
         inputs=planned.inputs,
     )
@@ -377,10 +368,6 @@ async def plan_rollback(
     target, model = await find_rollback_target(components, environment, request, current)
     if current is not None:
         await refuse_second_copy(components, environment, current, await stack.load_model(current.model_hash))
-    wanted = {
-        service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
-        for service in target.services
-    }
     if request.services and current is not None:
         return await _plan_services_back(components, environment, request, target, current)
     await stack.releases.check(target.model_hash)
@@ -401,7 +388,7 @@ async def plan_rollback(
         model=renewed,
         version=target.version,
         definitions=definitions,
-        wanted=wanted,
+        wanted=_images_of(target.services),
         to_release=target.number,
         goes_back=True,
         warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
@@ -436,12 +423,7 @@ async def _plan_services_back(
         model=model,
         version=draft.version,
         definitions=definitions,
-        wanted={
-            release_service.name: WantedImage(
-                release_service.image.reference, release_service.image.image_id, release_service.image.digest
-            )
-            for release_service in draft.services
-        },
+        wanted=_images_of(draft.services),
         to_release=earlier.number,
         goes_back=True,
     )
