@@ -352,7 +352,8 @@ async def plan_draft(
     )
     plan = make_plan(await compare(components, environment, current, model, model, scope, containers), subject)
     before = planned.plan
-    return replace(plan, warnings=before.warnings, refusals=before.refusals, new_powers=ungranted(request, before))
+    plan = replace(plan, warnings=before.warnings, refusals=before.refusals, new_powers=ungranted(request, before))
+    return replace(plan, diff=await stack.describe_changes(scope.released, model)) if scope.released else plan
 
 
 async def plan_rollback(

@@ -62,7 +62,8 @@ class Plan:
     """Hold what a deployment would do, in order; `digest` binds a confirmation to exactly this plan.
 
     With `refusals`, which are among the warnings too, it would do nothing of it as things are: a check would fail.
-    `new_powers` are what its services get beyond their own containers, and no kept release has.
+    `new_powers` are what its services get beyond their own containers, and no kept release has. `diff` is how a draft
+    differs from the release that runs, by key and by file.
     """
 
     environment: str
@@ -75,6 +76,7 @@ class Plan:
     digest: str
     refusals: tuple[str, ...] = ()
     new_powers: tuple[str, ...] = ()
+    diff: tuple[str, ...] = ()
 
     @property
     def cautions(self) -> tuple[str, ...]:

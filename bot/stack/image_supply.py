@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Any
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.errors import ImageNotFoundError, PhaseTimeoutError, RegistryUnavailableError
 from roas.messages.message import said
 from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
@@ -12,7 +12,8 @@ from roas.models.deployment import ServiceStep
 from roas.models.plan import BUILD_HASH
 from roas.models.stack import WantedImage
 from roas.stack.client import Engine
-from roas.stack.images.building import build_hash, build_image, keep_sources
+from roas.stack.images.base_images import pin_bases
+from roas.stack.images.building import build_hash, build_image, copy_sources, settle_sources
 from roas.stack.images.lookup import find_image, look_up_image
 from roas.stack.images.pull import pull_image
 from roas.stack.images.readable_names import files_reference, set_references
@@ -93,14 +94,17 @@ class StackImages:
 
     async def _keep_sources(self, stack: ResolvedStack, service: str) -> str:
         """Copy what a service is built from, and return the name of the copy; of what is only shown, none is made."""
-
-        def keep() -> str:
-            sources = self._sources(stack, service)
-            if not stack.is_kept:
-                return build_hash(stack, service, sources.digest())
-            return keep_sources(stack, service, sources, self._parts.builds)
-
-        return await self._engine.local(keep)
+        engine, folder = self._engine, self._parts.builds
+        sources = await engine.local(lambda: self._sources(stack, service))
+        if not stack.is_kept:
+            return build_hash(stack, service, await engine.local(sources.digest))
+        copied = await engine.local(lambda: copy_sources(sources, folder))
+        try:
+            platform = str(services_of(stack.model)[service].get("platform") or "")
+            bases = await pin_bases(engine, service, copied.section, platform=platform)
+            return await engine.local(lambda: settle_sources(stack, service, copied, bases))
+        finally:
+            await run_uninterrupted(engine.local(lambda: discard(copied.folder)))
 
     async def discard_builds(self, names: Collection[str]) -> None:
         """Remove copies of what was built: the release is made."""

@@ -18,6 +18,7 @@ from roas.stack.interface import ContainerEvent, ResolvedStack, SweptContainers
 from roas.stack.machine.probe import DockerProbe
 from roas.stack.policy.misled_binds import MisledBinds
 from roas.stack.proxy.live_configuration import LiveConfiguration
+from roas.stack.releases.differences import describe_changes
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
 
@@ -69,6 +70,11 @@ class Stack(ABC):
     def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
         """Read from a model how each service is to be updated and judged."""
         return self._parts.definitions(model)
+
+    async def describe_changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+        """Say how two pinned models differ, by key and by file, without secrets."""
+        contents, redact = self._parts.contents.folder, self._parts.redactor.redact
+        return await self.engine.local(lambda: describe_changes(old, new, contents, redact))
 
     # What is there, and what is wanted.
 

@@ -9,6 +9,7 @@ import secrets
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import EngineClient
+from roas.stack.images.base_images import tag_bases, untag_bases, with_bases
 from roas.stack.images.lookup import find_image
 from roas.stack.images.reference import BUILT, in_repository
 from roas.stack.interface import ProgressReport, ResolvedStack
@@ -64,26 +66,41 @@ def build_hash(stack: ResolvedStack, service: str, sources: str) -> str:
     return hashlib.sha256(json.dumps(covered, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def keep_sources(stack: ResolvedStack, service: str, sources: BuildSources, folder: Path) -> str:
-    """Copy all that a service's image is built from below `folder`, once, and return the name of the copy.
+@dataclass(frozen=True, slots=True)
+class CopiedSources:
+    """Hold a fresh copy of what an image is built from: where it is, its hash, and how it is built of it."""
 
-    It is named by what it holds and by what the model says of the build. Raises ComposeFileError.
-    """
+    folder: Path
+    digest: str
+    section: Mapping[str, Any] = field(repr=False)
+    secrets: Mapping[str, Any] = field(repr=False)
+
+
+def copy_sources(sources: BuildSources, folder: Path) -> CopiedSources:
+    """Copy all that an image is built from below `folder`, once. Raises ComposeFileError."""
     temporary = folder / f".new-{secrets.token_hex(8)}"
     temporary.mkdir(parents=True, mode=PRIVATE)
     try:
-        found, section, given = sources.copy(temporary)
-        name = build_hash(stack, service, found)
-        kept = folder / name
-        text = json.dumps([section, given], default=str).replace(json.dumps(str(temporary))[1:-1], str(kept))
-        (temporary / SECTION).write_text(text, encoding="utf-8")
-        if kept.is_dir():
-            os.utime(kept)  # what was used lately is kept
-        else:
-            with suppress(FileExistsError):  # another plan was first; its content is the same
-                temporary.rename(kept)
-    finally:
+        return CopiedSources(temporary, *sources.copy(temporary))
+    except BaseException:
         discard(temporary)
+        raise
+
+
+def settle_sources(stack: ResolvedStack, service: str, copied: CopiedSources, bases: Mapping[str, str]) -> str:
+    """Keep a copy under the hash of what it holds, of what the model says and of the images that it begins with."""
+    name = build_hash(stack, service, copied.digest)
+    if bases:
+        name = hashlib.sha256(json.dumps([name, bases], sort_keys=True).encode()).hexdigest()
+    kept = copied.folder.with_name(name)
+    text = json.dumps([copied.section, copied.secrets, bases], default=str)
+    text = text.replace(json.dumps(str(copied.folder))[1:-1], str(kept))
+    (copied.folder / SECTION).write_text(text, encoding="utf-8")
+    if kept.is_dir():
+        os.utime(kept)  # what was used lately is kept
+    else:
+        with suppress(FileExistsError):  # another plan was first; its content is the same
+            copied.folder.rename(kept)
     return name
 
 
@@ -113,8 +130,12 @@ async def build_image(
     name = f"{BUILT}/{in_repository(f'{stack.environment.project}-{service}')}"
     before = await engine.call(lambda client: find_image(client, reference))
     path = copy / f"build-{secrets.token_hex(8)}.yml"
+    section, given, pinned = await engine.local(lambda: _read_section(copy, service))
+    named = await engine.call(lambda client: tag_bases(client, pinned))
     try:
-        await run_uninterrupted(engine.local(lambda: _write_model(path, stack, service, name)))
+        section = with_bases(kept_apart(section, stack.environment.project), named)
+        model = _only(stack.model, service, name, section, given)
+        await run_uninterrupted(engine.local(lambda: path.write_text(write_model(model), encoding="utf-8")))
         arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
         try:
             await runner.run(
@@ -129,6 +150,8 @@ async def build_image(
             raise _fault(error, service, redactor.redact("\n".join(log))) from error
     finally:
         await run_uninterrupted(engine.local(lambda: path.unlink(missing_ok=True)))
+        with suppress(EngineError):  # an engine that is away has nothing that counts
+            await run_uninterrupted(engine.call(lambda client: untag_bases(client, named)))
     section = services_of(stack.model)[service].get("build") or {}
     kept = before if not any(section.get(key) for key in BESIDE_CONTENT) else None
     image_id = await engine.call(lambda client: _built(client, name, kept))
@@ -157,18 +180,17 @@ def _built(client: EngineClient, reference: str, before: Mapping[str, Any] | Non
     return str(before["Id"])
 
 
-def _write_model(path: Path, stack: ResolvedStack, service: str, image: str) -> None:
-    """Write the model that builds the copy in which the file lies."""
+def _read_section(copy: Path, service: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Return how a copy is built, its secrets, and the images that it begins with."""
     try:
-        section, given = json.loads((path.parent / SECTION).read_text(encoding="utf-8"))
+        section, given, *bases = json.loads((copy / SECTION).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ImageChangedError(
             said("The copy of what {service} is built from is not kept any more.", service=service),
             hint=said("Ask again for a new plan."),
             service=service,
         ) from error
-    section = kept_apart(section, stack.environment.project)
-    path.write_text(write_model(_only(stack.model, service, image, section, given)), encoding="utf-8")
+    return section, given, bases[0] if bases else {}
 
 
 def kept_apart(section: Mapping[str, Any], project: str) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield _("Order")
         yield from (f"  {number}. {name}" for number, name in enumerate(plan.order, start=1))
     yield from _listed(powers_heading(), plan.new_powers)
+    yield from _listed(_("Configuration"), plan.diff)
     yield from _listed(refused_heading(), plan.refusals)
     yield from _listed(_("Warnings"), plan.cautions)
 
@@ -148,7 +149,7 @@ def whole_plan(plan: Plan, shown: Sequence[discord.Embed]) -> tuple[Attachment, 
     hidden_keys = any(len(service.changed_keys) > KEYS_SHOWN for service in plan.changed)
     names = {field.name for embed in shown for field in embed.fields}
     missing = any(name not in names for name, _value in _fields(plan))
-    return (draw_plan_text(plan),) if "…" in text or hidden_keys or missing else ()
+    return (draw_plan_text(plan),) if "…" in text or hidden_keys or missing or plan.diff else ()
 
 
 def whole_plan_note(files: tuple[Attachment, ...]) -> str:
@@ -166,6 +167,9 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
     if plan.new_powers:
         powers = [f"🔑 {one_line(power, 300)}" for power in plan.new_powers]
         fields.append((powers_heading(), lines(powers, FIELD_VALUE)))
+    if plan.diff:
+        changes = [code(translate(change), 150) for change in plan.diff]
+        fields.append((_("Configuration"), lines(changes, FIELD_VALUE)))
     if plan.refusals:
         refusals = [f"⛔ {one_line(translate(refusal), 300)}" for refusal in plan.refusals]
         fields.append((refused_heading(), lines(refusals, FIELD_VALUE)))

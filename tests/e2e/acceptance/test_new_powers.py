@@ -127,6 +127,29 @@ async def test_power_of_a_build_is_asked_for_before_it_is_built(people, stack, i
     succeeded(await orchestrator.wait(waiting.id))
 
 
+async def test_approver_sees_what_changes(people, stack, images, monkeypatch):
+    """By key and by file, old and new; and nothing that the asker did not confirm."""
+    orchestrator, approved = people.application.orchestrator, people.application.state.approvals
+    monkeypatch.setattr(people.application.settings, "discord_approver_role_ids", frozenset({APPROVER}))
+    channel, lines = approvals(people, approvers=True), ()
+    for version, level in (("v1", "info"), ("v1", "debug")):
+        stack.put("conf", f"level = {level}\n")
+        write(stack, environment={"LEVEL": level}, volumes=["./conf:/conf:ro"])
+        record = await channel.create_plan(request(DeploymentKind.DEPLOY, "prod", version))
+        record, _ = await channel.confirm(record.id, asker(DORA, DEPLOYER), DORA)
+        await orchestrator.wait(record.deployment_id)
+        lines = (await approved.get(record.id)).plan.diff
+        await channel.approve(record.id, asker(ANNA, APPROVER), ANNA)
+        succeeded(await orchestrator.wait(record.deployment_id))
+    assert lines == (
+        "web.environment.LEVEL: info → debug",
+        "web:/conf:",
+        "  @@ -1 +1 @@",
+        "  -level = info",
+        "  +level = debug",
+    )
+
+
 async def test_one_person_gives_a_power_by_a_second_click(people, stack, images):
     write(stack, pid="host")
     channel = approvals(people, approvers=False)

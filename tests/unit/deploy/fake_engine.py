@@ -166,6 +166,10 @@ class FakeEngine(OneStack):
         self._called("adopt")
         return self.adoptable
 
+    async def describe_changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+        """Show nothing: nobody approves here."""
+        return ()
+
     async def networks_and_volumes(self, model: Mapping[str, Any]) -> Mapping[str, str]:
         return dict(self.beside)
 

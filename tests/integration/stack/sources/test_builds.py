@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
 
-from roas.errors import ComposeFileError, ImageChangedError
-from roas.models.environment import Environment
+from roas.errors import ComposeFileError, ComposePolicyError, ImageChangedError
+from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
@@ -154,3 +155,38 @@ async def test_large_context_is_refused_by_its_folders(
     with pytest.raises(ComposeFileError, match=r"Largest: data \(90 MiB\), node \(30 MiB\), small") as caught:
         await engine.of(context).images.look_up(await engine.of(context).resolve(None), frozenset({"web"}))
     assert ".dockerignore" in caught.value.hint
+
+
+async def test_base_image_that_is_moved_after_the_plan_is_not_built_upon(
+    engine: Stacks, stack: Callable[..., Environment], report: ProgressReport, docker_client: docker.DockerClient
+) -> None:
+    """A name on this machine is everybody's: what was planned begins with what the name meant then."""
+    environment = stack("services: {web: {build: .}}")
+    (environment.folder / "Dockerfile").write_text("FROM base-of:web\nCOPY --from=tools-of:web / /tools\n")
+    for name in ("base-of", "tools-of"):
+        docker_client.images.get("tiny:v1").tag(name, "web")
+    resolved = await engine.of(environment).resolve(None)
+    wanted = (await engine.of(environment).look_up_images(resolved, frozenset({"web"})))["web"]
+    for name in ("base-of", "tools-of"):
+        docker_client.images.get("tiny:v2").tag(name, "web", force=True)
+    again = (await engine.of(environment).look_up_images(resolved, frozenset({"web"})))["web"]
+    assert again.build_hash != wanted.build_hash, "another plan"
+    image_id = await engine.of(environment).build(resolved, "web", report, expected=wanted.build_hash)
+    look = ["sh", "-c", "ls /version /tools/version 2>/dev/null; true"]
+    assert docker_client.containers.run(image_id, look, remove=True) == b"", "only the second one has such a file"
+    assert not [tag for image in docker_client.images.list() for tag in image.tags if "roas-build/base" in tag]
+    for name in ("base-of", "tools-of"):
+        docker_client.images.remove(f"{name}:web")
+    docker_client.images.remove(image_id, force=True)
+
+
+@pytest.mark.parametrize("level", PolicyLevel)
+async def test_nothing_is_built_of_an_image_of_the_bot(
+    engine: Stacks, stack: Callable[..., Environment], level: PolicyLevel
+) -> None:
+    environment = replace(stack("services: {web: {build: {context: ., args: {B: roas}}}}"), policy=level)
+    for text in ("ARG B=x\nFROM ${B}-release/other-web:r1", "FROM tiny:v1\nCOPY --from=roas/web:v1-0 / /"):
+        (environment.folder / "Dockerfile").write_text(text)
+        resolved = await engine.of(environment).resolve(None)
+        with pytest.raises(ComposePolicyError, match="the bot's own"):
+            await engine.of(environment).look_up_images(resolved, frozenset({"web"}))

@@ -1,0 +1,201 @@
+"""Know which images a build begins with, and pin them: a name that is moved later changes nothing of it.
+
+What BuildKit calls a named context takes the place of a name wherever a Dockerfile has it. A name of which nobody here
+can tell what it is, since it is made of what only a build knows, is refused: it could be one of the bot's own.
+"""
+
+import platform
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roas.errors import ComposeFileError, ComposePolicyError, EngineError, ImageChangedError, ImageNotFoundError
+from roas.messages.message import said
+from roas.stack.api_errors import ApiError, ApiNotFoundError
+from roas.stack.client import Engine
+from roas.stack.docker_client import EngineClient
+from roas.stack.images.lookup import look_up_image, repository_of
+from roas.stack.images.reference import BUILT, is_own, split_reference
+
+IMAGE_CONTEXT = "docker-image://"
+BASES = f"{BUILT}/base"
+EMPTY = "scratch"
+IMAGE_ID = "sha256:"
+ESCAPE = re.compile(r"^#\s*escape\s*=\s*(\S)", re.IGNORECASE | re.MULTILINE)
+HEREDOC = re.compile(r"<<-?[\"']?(\w+)[\"']?")
+FROM = re.compile(r"FROM\s+((?:--\S+\s+)*)(\S+)(?:\s+AS\s+(\S+))?\s*", re.IGNORECASE)
+ARG = re.compile(r"ARG\s+(.+)", re.IGNORECASE | re.DOTALL)
+COPIES = re.compile(r"(?:ONBUILD\s+)?(?:COPY|ADD)\s.*?--from=(\S+)", re.IGNORECASE | re.DOTALL)
+MOUNTS = re.compile(r"--mount=(\S+)", re.IGNORECASE)
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])([^}$]*))?\})")
+ASSIGNED = re.compile(r"(\w+)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImages:
+    """Hold the names that a Dockerfile has, and whether one is wanted for a platform of its own."""
+
+    names: tuple[str, ...]
+    is_for_a_platform: bool = False
+
+
+def read_bases(text: str, args: Mapping[str, str]) -> BaseImages:
+    """Return the images that a Dockerfile names, with its build arguments. Raises ComposeFileError."""
+    known = _platform_args()
+    stages: set[str] = set()
+    names: dict[str, None] = {}
+    has_begun = is_for_a_platform = False
+    for line in _instructions(text):
+        if not has_begun and (found := ARG.fullmatch(line)):
+            for name, value in ASSIGNED.findall(found[1]):
+                known[name] = args.get(name, _filled(value.strip("\"'"), known))
+        elif found := FROM.match(line):
+            has_begun, is_for_a_platform = True, is_for_a_platform or "--platform" in found[1].lower()
+            if (name := _filled(found[2], known)).lower() not in stages:
+                names[name] = None
+            stages.add((found[3] or "").lower())
+        else:
+            for name in _taken_from(line):
+                if name.lower() not in stages and not name.isdigit():
+                    names[name] = None
+    return BaseImages(tuple(name for name in names if name.lower() != EMPTY), is_for_a_platform)
+
+
+def _instructions(text: str) -> Iterator[str]:
+    """Yield each instruction in one line, without what a heredoc holds."""
+    escape = found[1] if (found := ESCAPE.search(text.partition("\nFROM")[0])) else "\\"
+    lines = iter(text.removeprefix("\ufeff").splitlines())
+    for first in lines:
+        line = first.strip()
+        if not line or line.startswith("#"):
+            continue
+        while line.endswith(escape):
+            line = line[:-1] + " " + next((one for one in map(str.strip, lines) if not one.startswith("#")), "")
+        for end in HEREDOC.findall(line) if line[:4].upper() in {"RUN ", "COPY", "ADD "} else ():
+            next((one for one in lines if one.strip() == end), None)
+        yield line
+
+
+def _taken_from(line: str) -> Iterator[str]:
+    if found := COPIES.match(line):
+        yield found[1]
+    if line[:4].upper() == "RUN ":
+        for mount in MOUNTS.findall(line):
+            yield from (value for key, _, value in (one.partition("=") for one in mount.split(",")) if key == "from")
+
+
+def _platform_args() -> dict[str, str]:
+    machine = MACHINES.get(platform.machine(), platform.machine())
+    parts = {"PLATFORM": f"linux/{machine}", "OS": "linux", "ARCH": machine}
+    return {f"{whose}{key}": value for whose in ("TARGET", "BUILD") for key, value in parts.items()}
+
+
+def _filled(text: str, known: Mapping[str, str]) -> str:
+    """Return a text with its variables. Raises ComposeFileError for one that is written in another way."""
+
+    def value(found: re.Match[str]) -> str:
+        is_set = known.get(found[1] or found[2] or "")
+        other = found[4] or ""
+        if (found[3] or "").endswith("+"):
+            return other if is_set else ""
+        return is_set or other
+
+    filled = VARIABLE.sub(value, text)
+    if "$" in filled:
+        raise ComposeFileError(
+            said("The image {name} of a Dockerfile is not known before it is built.", name=text),
+            hint=said("Write its variable as `$NAME`, or with a default as `${NAME:-VALUE}`."),
+        )
+    return filled
+
+
+async def pin_bases(engine: Engine, service: str, section: Mapping[str, Any], *, platform: str) -> dict[str, str]:
+    """Return the content of each image that a copied build begins with: an image ID, or a digest in its registry.
+
+    What cannot be had is left to the build, which says so. Raises ComposePolicyError for an image of the bot's own.
+    """
+    contexts = {str(name): str(value) for name, value in (section.get("additional_contexts") or {}).items()}
+    text = await engine.local(lambda: _dockerfile(section))
+    bases = read_bases(text, {key: str(value) for key, value in (section.get("args") or {}).items()})
+    wanted = [name for name in bases.names if context_key(name) not in contexts and name not in contexts]
+    wanted += [value.removeprefix(IMAGE_CONTEXT) for value in contexts.values() if value.startswith(IMAGE_CONTEXT)]
+    is_elsewhere = bool(platform or section.get("platforms") or bases.is_for_a_platform)
+    pinned: dict[str, str] = {}
+    for name in wanted:
+        if is_own(name):
+            raise ComposePolicyError(
+                said("{service} is built from {name}, which is the bot's own.", service=service, name=name),
+                hint=said("Name another image in its Dockerfile."),
+            )
+        if "@" in name:
+            continue
+        try:
+            found = await look_up_image(engine, name, "always" if section.get("pull") else "missing")
+        except (ImageNotFoundError, EngineError):
+            continue
+        if content := found.digest if is_elsewhere else found.image_id or found.digest:
+            pinned[name] = content
+    return pinned
+
+
+def _dockerfile(section: Mapping[str, Any]) -> str:
+    if section.get("dockerfile_inline"):
+        return str(section["dockerfile_inline"])
+    try:
+        place = Path(str(section.get("context") or "/"), str(section.get("dockerfile") or "Dockerfile"))
+        return place.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # the build says so
+        return ""
+
+
+def context_key(name: str) -> str:
+    """Return the name by which BuildKit looks for a context in an image's place."""
+    repository, tag = split_reference(name)
+    return repository_of(repository) + (f":{tag}" if tag not in {None, "latest"} else "")
+
+
+def tag_bases(client: EngineClient, pinned: Mapping[str, str]) -> dict[str, str]:
+    """Name the pinned images that are here for one build alone; returns each by its name in a context.
+
+    Raises ImageChangedError where one is gone.
+    """
+    named: dict[str, str] = {}
+    for name, content in pinned.items():
+        named[name] = content
+        if content.startswith(IMAGE_ID):
+            tag = secrets.token_hex(8)
+            try:
+                client.tag(content, BASES, tag, force=True)
+            except ApiNotFoundError as error:
+                raise ImageChangedError(
+                    said("The image {name} of a Dockerfile is gone.", name=name), hint=said("Ask again for a new plan.")
+                ) from error
+            named[name] = f"{BASES}:{tag}"
+    return named
+
+
+def untag_bases(client: EngineClient, named: Mapping[str, str]) -> None:
+    """Remove the names that one build had."""
+    for name in named.values():
+        if name.startswith(BASES):
+            try:
+                client.remove_image(name)
+            except ApiError:  # another build took it along
+                continue
+
+
+def with_bases(section: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:
+    """Return a `build` section that begins with these images, whatever their names mean by now."""
+    contexts = {
+        key: f"{IMAGE_CONTEXT}{named.get(value.removeprefix(IMAGE_CONTEXT), value.removeprefix(IMAGE_CONTEXT))}"
+        if value.startswith(IMAGE_CONTEXT)
+        else value
+        for key, value in ((str(key), str(value)) for key, value in (section.get("additional_contexts") or {}).items())
+    }
+    contexts = {context_key(name): f"{IMAGE_CONTEXT}{content}" for name, content in named.items()} | contexts
+    kept = {key: value for key, value in section.items() if not (named and key == "pull")}
+    return {**kept, "additional_contexts": contexts} if contexts else kept

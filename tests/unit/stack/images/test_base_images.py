@@ -1,0 +1,59 @@
+"""Each image that a Dockerfile begins with is known before it is built, however it is written."""
+
+import pytest
+
+from roas.errors import ComposeFileError
+from roas.stack.images.base_images import BaseImages, context_key, read_bases, with_bases
+
+NAMED = {
+    "FROM a:1": ("a:1",),
+    "from a:1 as b\nFROM b\nCOPY --from=b /x /x\nCOPY --from=c:2 /x /x": ("a:1", "c:2"),
+    "FROM a AS b\nFROM B": ("a",),
+    "ARG V=1\nARG W=${V}.2\nFROM a:$W": ("a:1.2",),
+    "ARG V\nFROM a:${V:-3}": ("a:3",),
+    "ARG V=1\nFROM a:${V:+x}\nARG V=5": ("a:x",),
+    "ARG GIVEN=1 OTHER=2\nFROM a:${GIVEN}-${OTHER}": ("a:9-2",),
+    "FROM scratch\nCOPY --from=0 / /": (),
+    "# escape=`\nFROM `\n  a:1": ("a:1",),
+    "FROM \\\n# why\n  a:1": ("a:1",),
+    "FROM a\nRUN --mount=type=bind,from=c:2,target=/c x": ("a", "c:2"),
+    "FROM a\nRUN <<END\nFROM no\nEND\nCOPY --from=c /x /x": ("a", "c"),
+    "FROM a\nONBUILD COPY --from=c /x /x": ("a", "c"),
+    "FROM a\nLABEL x='$(FROM)'": ("a",),
+    "": (),
+}
+
+
+@pytest.mark.parametrize(("text", "names"), NAMED.items())
+def test_bases_are_read_as_buildkit_reads_them(text: str, names: tuple[str, ...]) -> None:
+    assert read_bases(text, {"GIVEN": "9"}) == BaseImages(names)
+
+
+def test_platform_is_noticed() -> None:
+    assert read_bases("FROM --platform=$BUILDPLATFORM a", {}) == BaseImages(("a",), is_for_a_platform=True)
+
+
+def test_name_of_unknown_parts_is_refused() -> None:
+    with pytest.raises(ComposeFileError, match="not known before it is built"):
+        read_bases("ARG A=xroas\nFROM ${A#x}/web", {})
+
+
+KEYS = {"a": "a", "a:latest": "a", "docker.io/library/a:1": "a:1", "localhost:5000/a": "localhost:5000/a"}
+
+
+@pytest.mark.parametrize(("name", "key"), KEYS.items())
+def test_context_is_named_as_buildkit_looks_for_it(name: str, key: str) -> None:
+    assert context_key(name) == key
+
+
+def test_contexts_of_the_section_win() -> None:
+    section = {"context": "/c", "pull": True, "additional_contexts": {"a": "/own", "b": "docker-image://c:1"}}
+    assert with_bases(section, {"c:1": "c@sha256:1", "d": "x:1"}) == {
+        "context": "/c",
+        "additional_contexts": {
+            "c:1": "docker-image://c@sha256:1",
+            "d": "docker-image://x:1",
+            "a": "/own",
+            "b": "docker-image://c@sha256:1",
+        },
+    }
