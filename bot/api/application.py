@@ -269,6 +269,7 @@ async def read_status(environment: Environment, state: StateManager, collector: 
         health=found,
         fault=fault,
         freeze=await state.freezes.get(environment.name),
+        drafted=next(iter(await state.drafts.waiting(environment.name)), None),
         holds=await state.holds.of(environment.name),
         abandoned=lock is not None and not state.instance.is_alive(lock.instance_id),
     )

@@ -43,6 +43,7 @@ class EnvironmentStatus:
     """Describe an environment; `fault` says why its health is not known.
 
     `abandoned` says that the process that carried out the deployment under way has died, and none has taken it over.
+    `drafted` waits for the approval of a second person.
     """
 
     environment: str
@@ -55,6 +56,7 @@ class EnvironmentStatus:
     holds: tuple[Hold, ...] = ()
     project: str = ""
     abandoned: bool = False
+    drafted: Deployment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from roas.metrics.integration_monitor import SUCCESS_RATE
 from roas.models import events
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
+from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.environment import Environment
+from roas.state.approvals import KIND_OF_DRAFT
 from roas.state.manager import StateManager
 
 SOURCE = "integration"
@@ -30,10 +32,12 @@ class IntegrationCoordinator:
         self._collector = collector
         self._environments: Mapping[str, Environment] = {}
         self._subscriptions: list[Subscription] = []
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     def start(self, environments: Mapping[str, Environment]) -> None:
         """Subscribe to what is to be tied together."""
         self._environments = environments
+        self._unsubscribe = self._state.subscribe(self._committed)
         self._consume(events.DeploymentBegan, self._deployment_begins)
         self._consume(events.EnvironmentValidated, self._validated)
         self._consume(events.PreparationStarted, self._preparation_starts)
@@ -51,8 +55,24 @@ class IntegrationCoordinator:
 
     async def close(self) -> None:
         """End every subscription."""
+        self._unsubscribe()
         while self._subscriptions:
             await self._bus.unsubscribe(self._subscriptions.pop())
+
+    def _committed(self, change: StateChange) -> None:
+        """Publish that a draft ended since its plan did: nobody approved it in time, or somebody withdrew it."""
+        if change.type is ChangeType.DEPLOYMENT_FINISHED and KIND_OF_DRAFT in change.metadata:
+            self._bus.publish(
+                events.DeploymentEnded(
+                    outcome=Outcome.CANCELLED,
+                    kind=DeploymentKind(str(change.metadata[KIND_OF_DRAFT])),
+                    duration_seconds=change.metadata.get("seconds"),
+                    deployment_id=change.subject,
+                    environment=change.environment or "",
+                    correlation_id=change.correlation_id,
+                    source=SOURCE,
+                )
+            )
 
     async def _deployment_begins(self, event: events.DeploymentBegan) -> None:
         """Write into the audit what began."""

@@ -57,6 +57,9 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     else:
         terminal.say("  no release yet")
     _show_holder(terminal, status)
+    if (drafted := status.drafted) is not None:
+        asked = f"{drafted.id} of {person(drafted.request.requested_by)}, {at(drafted.created_at)}"
+        terminal.say(f"  awaiting approval: {asked}")
     if (freeze := status.freeze) is not None:
         terminal.say(f"  locked by {person(freeze.frozen_by)} since {at(freeze.since)}: {printable(freeze.reason)}")
     for hold in status.holds:

@@ -36,6 +36,7 @@ KEPT = 500
 # What a plan is made of is kept under the time and its digest, for as long as a deployment of it may resume.
 KEPT_PLAN = "kept-plan:"
 KEPT_SECONDS = 24 * 3600.0
+KIND_OF_DRAFT = "kind_of_draft"
 BEFORE_THE_BUILD = said("Its build uses a new power: nothing is built before a second person approves that.")
 
 
@@ -278,11 +279,16 @@ def _end_draft(transaction: Transaction, plan_record: PlanRecord, why: str) -> N
     if plan_record.state is PlanState.DRAFTED and plan_record.deployment_id is not None:
         known = read_deployment(transaction, plan_record.deployment_id)
         if known is not None and known.awaits_approval:
-            _end_waiting(transaction, known, why)
+            _end_waiting(transaction, known, why, by_its_plan=True)
 
 
-def _end_waiting(transaction: Transaction, deployment: Deployment, why: str, actor: Actor | None = None) -> Deployment:
-    """Write that a deployment that waited is over: nothing was changed."""
+def _end_waiting(
+    transaction: Transaction, deployment: Deployment, why: str, actor: Actor | None = None, *, by_its_plan: bool = False
+) -> Deployment:
+    """Write that a deployment that waited is over: nothing was changed.
+
+    Of one that ended `by_its_plan`, in any process, the change says all that its event has.
+    """
     ended = replace(
         deployment,
         outcome=Outcome.CANCELLED,
@@ -296,6 +302,8 @@ def _end_waiting(transaction: Transaction, deployment: Deployment, why: str, act
     if is_new and ended.to_release is not None:
         set_release_state(transaction, ended.environment, ended.to_release, ReleaseState.FAILED)
     facts: dict[str, object] = {"problem": why}
+    if by_its_plan:
+        facts |= {KIND_OF_DRAFT: ended.request.kind.value, "seconds": ended.duration_seconds}
     if actor is not None:
         facts |= {"by": actor.name, "id": actor.id}
     transaction.add_change(

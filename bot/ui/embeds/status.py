@@ -167,6 +167,10 @@ def _facts(status: EnvironmentStatus, trouble: str) -> list[tuple[str, str]]:
     facts = [(_("Release"), _release(status.release))]
     if going_on := _going_on(status):
         facts.append((_("In progress"), going_on))
+    if (drafted := status.drafted) is not None:
+        asker, asked = person(drafted.request.requested_by), since(drafted.created_at)
+        text = _("{headline} by {person}, {when}", headline=headline(drafted), person=asker, when=asked)
+        facts.append((_("Awaiting approval"), f"🗳️ {text}\n-# {drafted.id}"[:FIELD_VALUE]))
     if status.health is not None and status.health.drift:
         by_hand = [drift for drift in status.health.drift if not drift.left_by]
         left = [drift for drift in status.health.drift if drift.left_by]

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from roas.api.application import read_status
 from roas.cogs.permissions import Asker, Rules
 from roas.cogs.plan_approvals import NO_APPROVER, PlanApprovals
 from roas.errors import NewPowersError
-from roas.models.deployment import DeploymentKind
+from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.environment import PolicyLevel
+from roas.models.events import DeploymentEnded
 from roas.models.plan import PlanState
 from tests.e2e.acceptance.people import ANNA, DORA, request, succeeded, told
 from tests.e2e.acceptance.stack import REPOSITORY, alone
@@ -125,6 +127,28 @@ async def test_power_of_a_build_is_asked_for_before_it_is_built(people, stack, i
     assert shown.new_powers == (PID,), "the approver sees the powers of the draft"
     await channel.approve(record.id, asker(ANNA, APPROVER), ANNA)
     succeeded(await orchestrator.wait(waiting.id))
+
+
+async def test_withdrawn_draft_is_told(people, stack, images, monkeypatch):
+    """While it waits, the status shows it; when somebody withdraws it, all who follow deployments learn of that."""
+    application = people.application
+    monkeypatch.setattr(application.settings, "discord_approver_role_ids", frozenset({APPROVER}))
+    write(stack, pid="host")
+    channel, ended = approvals(people, approvers=True), []
+
+    async def hear(event: DeploymentEnded) -> None:
+        ended.append((event.deployment_id, event.outcome))
+
+    heard = application.bus.subscribe(DeploymentEnded, hear, name="test")
+    record = await channel.create_plan(request(DeploymentKind.DEPLOY, version="v1"))
+    record, _ = await channel.confirm(record.id, asker(DORA, DEPLOYER), DORA)
+    await application.orchestrator.wait(record.deployment_id)
+    status = await read_status(application.environments["dev"], application.state, application.collector)
+    assert status.drafted.id == record.deployment_id
+    await channel.withdraw(record.id, asker(DORA, DEPLOYER), DORA)
+    await application.bus.drain()
+    await application.bus.unsubscribe(heard)
+    assert ended == [(record.deployment_id, Outcome.CANCELLED)]
 
 
 async def test_approver_sees_what_changes(people, stack, images, monkeypatch):

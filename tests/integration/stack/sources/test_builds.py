@@ -166,12 +166,12 @@ async def test_base_image_that_is_moved_after_the_plan_is_not_built_upon(
     for name in ("base-of", "tools-of"):
         docker_client.images.get("tiny:v1").tag(name, "web")
     resolved = await engine.of(environment).resolve(None)
-    wanted = (await engine.of(environment).look_up_images(resolved, frozenset({"web"})))["web"]
+    wanted = (await engine.of(environment).images.look_up(resolved, frozenset({"web"})))["web"]
     for name in ("base-of", "tools-of"):
         docker_client.images.get("tiny:v2").tag(name, "web", force=True)
-    again = (await engine.of(environment).look_up_images(resolved, frozenset({"web"})))["web"]
+    again = (await engine.of(environment).images.look_up(resolved, frozenset({"web"})))["web"]
     assert again.build_hash != wanted.build_hash, "another plan"
-    image_id = await engine.of(environment).build(resolved, "web", report, expected=wanted.build_hash)
+    image_id = await engine.of(environment).images.build(resolved, "web", report, expected=wanted.build_hash)
     look = ["sh", "-c", "ls /version /tools/version 2>/dev/null; true"]
     assert docker_client.containers.run(image_id, look, remove=True) == b"", "only the second one has such a file"
     assert not [tag for image in docker_client.images.list() for tag in image.tags if "roas-build/base" in tag]
@@ -189,4 +189,4 @@ async def test_nothing_is_built_of_an_image_of_the_bot(
         (environment.folder / "Dockerfile").write_text(text)
         resolved = await engine.of(environment).resolve(None)
         with pytest.raises(ComposePolicyError, match="the bot's own"):
-            await engine.of(environment).look_up_images(resolved, frozenset({"web"}))
+            await engine.of(environment).images.look_up(resolved, frozenset({"web"}))
