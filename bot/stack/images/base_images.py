@@ -19,6 +19,7 @@ from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import look_up_image, repository_of
 from roas.stack.images.reference import BUILT, is_own, split_reference
+from roas.stack.images.registry import RegistryClient
 
 IMAGE_CONTEXT = "docker-image://"
 BASES = f"{BUILT}/base"
@@ -113,7 +114,9 @@ def _filled(text: str, known: Mapping[str, str]) -> str:
     return filled
 
 
-async def pin_bases(engine: Engine, service: str, section: Mapping[str, Any], *, platform: str) -> dict[str, str]:
+async def pin_bases(
+    engine: Engine, registry: RegistryClient, service: str, section: Mapping[str, Any], *, platform: str
+) -> dict[str, str]:
     """Return the content of each image that a copied build begins with: an image ID, or a digest in its registry.
 
     What cannot be had is left to the build, which says so. Raises ComposePolicyError for an image of the bot's own.
@@ -134,7 +137,7 @@ async def pin_bases(engine: Engine, service: str, section: Mapping[str, Any], *,
         if "@" in name:
             continue
         try:
-            found = await look_up_image(engine, name, "always" if section.get("pull") else "missing")
+            found = await look_up_image(engine, registry, name, "always" if section.get("pull") else "missing")
         except (ImageNotFoundError, EngineError):
             continue
         if content := found.digest if is_elsewhere else found.image_id or found.digest:
