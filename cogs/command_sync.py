@@ -34,6 +34,7 @@ class CogName(StrEnum):
     FREEZE = "ROAS Freeze"
     HISTORY = "ROAS History"
     LOGS = "ROAS Logs"
+    SERVICES = "ROAS Services"
     STATUS = "ROAS Status"
 
 

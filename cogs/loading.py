@@ -15,6 +15,7 @@ from roas.cogs.freeze import FreezeCog
 from roas.cogs.history import HistoryCog
 from roas.cogs.logs import LogsCog
 from roas.cogs.ops_cog import OpsCog
+from roas.cogs.services import ServicesCog
 from roas.cogs.status import StatusCog
 from roas.configuration.settings import Settings
 from roas.errors import SettingsError
@@ -25,7 +26,7 @@ from roas.ui.notifications.ops_channel import OpsChannel
 from roas.ui.notifications.outbox import Outbox, Outboxes
 from roas.ui.translation import read_catalogues
 
-WITH_LIVE_MESSAGES = (DeploymentCog, StatusCog)
+WITH_LIVE_MESSAGES = (DeploymentCog, ServicesCog, StatusCog)
 WITHOUT_LIVE_MESSAGES = (HistoryCog, LogsCog, FreezeCog, AlertsCog)
 
 

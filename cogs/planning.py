@@ -79,7 +79,7 @@ class PlanningCog(OpsCog):
         await self.plan_approvals.require_idle(request.environment)
         plan = await self._planned(request, self.application.orchestrator.plan)
         started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
-        log.info("hotfix requested", deployment_id=started.id, interaction_id=interaction.id)
+        log.info("started at once", deployment_id=started.id, interaction_id=interaction.id)
         link = await self.live_messages.link(started.id, request.environment, within_seconds=LINK_WITHIN_SECONDS)
         text = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)
         shown = without_secrets(plan, self.application.redactor.redact)

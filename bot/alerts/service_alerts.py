@@ -303,6 +303,7 @@ class ServiceAlerts:
         await self._learn_what_we_left(
             environment, [service for service in stack.services if service.service not in look.owned]
         )
+        await self._lift_stops(environment, stack, definitions, look)
         for seen in stack.services:
             self._manual_stops.learn_stop_signals(seen.containers)
             health = without_failed(seen, definitions.get(seen.service), failed)
@@ -313,6 +314,16 @@ class ServiceAlerts:
             reports += [over(a) for name, a in alerts.items() if name and name not in present and _may_resolve(a)]
         if reports:
             await self._alert_service.take(reports)
+
+    async def _lift_stops(
+        self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
+    ) -> None:
+        """Forget that services were stopped through the bot that somebody has started since."""
+        for seen in stack.services:
+            definition = definitions.get(seen.service)
+            has_run = any(map(_runs, seen.containers))
+            if definition is not None and definition.stopped and has_run and seen.service not in look.owned:
+                await self._state.stops.lift(environment.name, seen.service)
 
     async def owned(self, environment: Environment) -> frozenset[str]:
         """Return the services that a deployment is changing: what happens to them is its own affair.
@@ -408,6 +419,9 @@ class ServiceAlerts:
                 learn(*place)
             report = self._unhealthy_report(environment, health, definitions)
             return [] if alert is not None and _covers(alert, report) else [report]
+        definition = definitions.get(health.service)
+        if definition is not None and definition.stopped and not any(map(_runs, health.containers)):
+            return [over(alert)] if alert is not None and _may_resolve(alert) else []
         # A look that began before an event shows nothing of what came after it.
         if look.begun < self._trouble.get(place, float("-inf")) or not _serves(health, definitions.get(health.service)):
             return []
@@ -428,6 +442,10 @@ class ServiceAlerts:
     async def _is_recovering(self, environment: Environment, service: str) -> bool:
         alerts = await self._state.alerts.open(environment.name)
         return any(alert.service == service and alert.healing is RecoveryStatus.UNDER_WAY for alert in alerts)
+
+
+def _runs(container: ContainerSnapshot) -> bool:
+    return container.state is ContainerState.RUNNING
 
 
 def _is_touched(progress: ServiceProgress) -> bool:

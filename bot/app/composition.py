@@ -82,7 +82,9 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
     drift = DriftFinder(stacks, state.releases, state.deployments)
     lost = LostReleases(stacks, state.releases)
     seen = SeenStacks(state.folder / "seen", base.redactor.redact)
-    sources = StackSources(stacks, stacks.statistics, state.releases, state.deployments, prober, drift, lost, seen)
+    sources = StackSources(
+        stacks, stacks.statistics, state.releases, state.deployments, prober, drift, lost, seen, state.stops
+    )
     collector = MonitoringCollector(
         sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url
     )

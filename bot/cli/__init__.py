@@ -18,6 +18,7 @@ from roas.cli.init import init
 from roas.cli.remote import remote
 from roas.cli.restore import restore
 from roas.cli.running import run
+from roas.cli.services import restart, start, stop
 from roas.cli.status import doctor, status
 from roas.configuration.wrong_values import wrong_values
 from roas.terminals import outlive_terminals
@@ -67,6 +68,9 @@ COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "deploy": (deploy, "Deploy a version."),
     "hotfix": (hotfix, "Deploy a fix at once, without a second approval."),
     "rollback": (rollback, "Go back to an earlier release."),
+    "restart": (restart, "Restart services."),
+    "stop": (stop, "Stop services until they are started again."),
+    "start": (start, "Start services."),
     "status": (status, "Show the status of environments."),
     "history": (history, "List the last deployments."),
     "events": (events, "Show events, and follow them as they happen."),

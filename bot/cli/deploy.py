@@ -33,7 +33,15 @@ from roas.cli.running import (
 )
 from roas.concurrency import begun
 from roas.errors import InvalidRequestError
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, Problem
+from roas.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    DeploymentRequest,
+    Operation,
+    Outcome,
+    PhaseStatus,
+    Problem,
+)
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.state.documents import to_json
 from roas.ui.formatting import duration
@@ -49,6 +57,7 @@ ACTION_STYLES = {
     ServiceAction.ADJUST: "yellow",
     ServiceAction.RELOAD: "yellow",
     ServiceAction.REMOVE: "red",
+    ServiceAction.STOP: "red",
     ServiceAction.KEEP: "dim",
 }
 OUTCOME_STYLES = {
@@ -71,6 +80,7 @@ def make_request(
     target_release: int | None = None,
     reason: str = "",
     granted: list[str] | None = None,
+    operation: Operation | None = None,
 ) -> DeploymentRequest:
     """Return the request. Raises InvalidRequestError."""
     text = one_line_reason(reason)
@@ -83,6 +93,7 @@ def make_request(
         target_release=target_release,
         reason=text,
         granted=tuple(dict.fromkeys(map(as_text, granted or ()))),
+        operation=operation,
     )
 
 

@@ -8,7 +8,7 @@ from roas.deploy.context import DeploymentContext, observation_seconds
 from roas.deploy.dependencies import DependencyCoordinator, Milestones
 from roas.errors import RoasError, ServiceFailedError
 from roas.messages.message import said
-from roas.models.deployment import ServiceStep
+from roas.models.deployment import Operation, ServiceStep
 from roas.models.events import DependenciesResolved, ServiceStarted
 from roas.models.health import AT_WORK
 from roas.models.rollout import ALL_AT_ONCE, FailureAction, RolloutRecord, RolloutState
@@ -136,6 +136,9 @@ class Applier:
 
         What is restored goes on beside a failure, whose old containers run again: kept, or made by the `model_before`.
         """
+        services, stops = frozenset(services), self.context.components.state.stops
+        for service in services & (await stops.of(self.context.environment.name)).keys():
+            await stops.lift(self.context.environment.name, service, self.context.fence)
 
         async def bring_up(service: str, milestones: Milestones) -> None:
             await self._apply(service, milestones, restoring=restoring)
@@ -173,6 +176,7 @@ class Applier:
                         context.report,
                         started,
                         restart=service in self.restarts,
+                        recreate=self._is_forced(service),
                         restoring=restoring,
                         rollout=ServiceRolloutLog(context, definition, started),
                         created=self.created.get(service),
@@ -186,6 +190,11 @@ class Applier:
         except ServiceFailedError as error:
             await context.report(error.service or service, ServiceStep.FAILED, error.message)
             raise
+
+    def _is_forced(self, service: str) -> bool:
+        """Return whether a Swarm is told to replace the tasks of a service that are as they should be."""
+        is_asked_for = self.context.deployment.request.operation is Operation.RESTART
+        return is_asked_for and self.context.stack.replaces_by_itself and service in self.restarts
 
     async def _started(self, service: str, milestones: Milestones) -> None:
         self.context.publish(ServiceStarted(service=service, **self.context.origin))

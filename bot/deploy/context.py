@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from roas.concurrency import end_tasks
-from roas.deploy.changes import Scope, brought_services
+from roas.deploy.changes import Scope, brought_services, replaced_before
 from roas.deploy.components import Components
 from roas.deploy.kept_plans import PlannedDeployment
 from roas.deploy.own_service import find_own_bot
@@ -22,6 +22,7 @@ from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
+    Operation,
     PhaseResult,
     PhaseStatus,
     Problem,
@@ -360,8 +361,11 @@ class DeploymentContext:
             named = frozenset() if self.failed else frozenset(self.deployment.request.services)
             return Scope(named=named, moved=await self.services_before(), goes_back=True)
         released = await self.components.state.releases.applied(self.environment.name)
+        named = frozenset(self.deployment.request.services)
+        is_restart = self.deployment.request.operation is Operation.RESTART
         return Scope(
-            named=frozenset(self.deployment.request.services),
+            named=named,
+            restarted=named - replaced_before(self.deployment) if is_restart else frozenset(),
             moved=await self.services_before(),
             released=None if released is None else await self.stack.load_model(released.model_hash),
         )

@@ -11,7 +11,7 @@ from roas.deploy.peers import proven_peers, spared_bots
 from roas.deploy.state_folder import state_move
 from roas.errors import EngineError, FencedOffError, ServiceFailedError
 from roas.messages.message import said
-from roas.models.deployment import ServiceProgress, ServiceStep
+from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Heartbeat
@@ -185,10 +185,16 @@ class Handover:
         self._successors = SuccessorWatch(context, watch, own)
 
     async def needed(self) -> bool:
-        """Return whether the bot's own container is not as the model says."""
+        """Return whether the bot's own container is not as the model says, or somebody asked to restart it."""
         wanted = await self._wanted_hash()
         own = next((c for c in self._watch.containers if c.id == self._own.id), None)
-        return wanted is not None and own is not None and own.config_hash != wanted
+        return wanted is not None and own is not None and (own.config_hash != wanted or self._is_restarted)
+
+    @property
+    def _is_restarted(self) -> bool:
+        """Return whether another container is wanted though this one is as the model says."""
+        deployment = self._context.deployment
+        return deployment.request.operation is Operation.RESTART and self._own.id not in deployment.successors
 
     async def run(self) -> None:
         """Start the successor, wait until it is ready, and pass everything on: it ends by raising HandedOverError.
@@ -303,7 +309,9 @@ class Handover:
         if earlier := self._find_working(wanted, spared):
             return earlier[0]
         await context.report(service, ServiceStep.CREATING, said("beside the old one"))
-        created = await stack.create_service(self._model_hash, service, beside=True, spared=spared)
+        created = await stack.create_service(
+            self._model_hash, service, beside=True, anew=self._is_restarted, spared=spared
+        )
         await context.update(successors=(*context.deployment.successors, *created))
         await context.report(service, ServiceStep.STARTING)
         for container_id in created:

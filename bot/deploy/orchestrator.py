@@ -13,6 +13,7 @@ from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.decisions import CANCEL_POLL_SECONDS
 from roas.deploy.draft import announce_end
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.operations import coordination_of, plan_operation, release_to_operate
 from roas.deploy.planning import find_rollback_target, plan_deployment, plan_rollback
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.stale_instances import ForeignBots, OwnServiceSweep
@@ -23,7 +24,7 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import new_id
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, PhaseResult
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, PhaseResult
 from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.plan import Plan
@@ -73,6 +74,8 @@ class DeploymentOrchestrator:
 
         Raises LockHeldError then.
         """
+        if request.operation is not None:
+            return await plan_operation(self._components, environment, request)
         if request.kind is not DeploymentKind.ROLLBACK:
             # Until the plan has copied them, the files stay at one commit; which there are may be new.
             async with self._components.stacks.repositories.hold(environment, request.stack_commit):
@@ -101,6 +104,8 @@ class DeploymentOrchestrator:
             await refuse_missing_journal(state, self._components.stacks, (environment,), state.folder)
         request, to_release = await self._bound(environment, request)
         deployment = self._new(request, to_release)
+        if request.operation is not None and (applied := await state.releases.applied(environment.name)) is not None:
+            deployment = replace(deployment, from_release=to_release, applied_model=applied.model_hash)
         with self._running.beginning(deployment.id):
             fence = await self._create(deployment, _purpose(request, to_release))
             self._launch(deployment, environment, fence)
@@ -113,6 +118,10 @@ class DeploymentOrchestrator:
 
         A deployment for which nobody was shown a plan is planned by its preparation.
         """
+        if request.operation is not None:
+            if request.plan_digest is not None:
+                await self._plans.require_current(environment, await self._plans.find(environment, request.plan_digest))
+            return request, (await release_to_operate(self._components, environment, request)).number
         is_rollback = request.kind is DeploymentKind.ROLLBACK
         if is_rollback and request.services and request.plan_digest is None:  # what recovery asks for, without a plan
             current = await self._components.state.releases.current(environment.name)
@@ -251,7 +260,7 @@ class DeploymentOrchestrator:
 
     def _check(self, request: DeploymentRequest) -> Environment:
         environment = self.environment(request.environment)
-        if request.kind is DeploymentKind.ROLLBACK:
+        if request.kind is DeploymentKind.ROLLBACK or request.operation is not None:
             return environment
         if request.version is None or not VERSION_PATTERN.fullmatch(request.version):
             raise InvalidRequestError(
@@ -266,9 +275,9 @@ class DeploymentOrchestrator:
         return environment
 
     def _new(self, request: DeploymentRequest, to_release: int | None) -> Deployment:
-        coordination = COORDINATIONS[request.kind]
+        coordination = _coordination(request)
         return Deployment(
-            id=new_id(request.kind.value),
+            id=new_id((request.operation or request.kind).value),
             request=request,
             coordination=coordination.name,
             correlation_id=request.correlation_id or new_id("COR"),
@@ -278,7 +287,7 @@ class DeploymentOrchestrator:
         )
 
     def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
-        coordination = COORDINATIONS[deployment.request.kind]
+        coordination = _coordination(deployment.request)
         setting = self._components.settings.parallel_execution
         context = DeploymentContext(
             components=self._components,
@@ -292,7 +301,19 @@ class DeploymentOrchestrator:
         self._running.launch(context)
 
 
+def _coordination(request: DeploymentRequest) -> Coordination:
+    return COORDINATIONS[request.kind] if request.operation is None else coordination_of(request.operation)
+
+
 def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
+    services = ", ".join(request.services)
+    match request.operation:
+        case Operation.RESTART:
+            return said("restart {services}", services=services)
+        case Operation.STOP:
+            return said("stop {services}", services=services)
+        case Operation.START:
+            return said("start {services}", services=services)
     purpose = {
         DeploymentKind.DEPLOY: said("deploy {version}", version=request.version),
         DeploymentKind.HOTFIX: said("hotfix {version}", version=request.version),

@@ -8,6 +8,7 @@ from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
 from roas.deploy.decisions import pause_deployment, wait_for_decision, watch_for_requests, watch_for_standstill
 from roas.deploy.draft import asks_before_the_build, load_release, take_up_draft, wait_for_approval
+from roas.deploy.operations import draft_operation
 from roas.deploy.outcome import after_putting_back, finish, is_put_back, on_a_mixture, rollback_failed
 from roas.deploy.phase_runner import PhaseRunner
 from roas.deploy.phases import ALL_PHASES, Phase
@@ -25,7 +26,7 @@ from roas.errors import (
 from roas.log import correlated, get_logger
 from roas.messages.message import said
 from roas.models.coordination import PhaseName, PhasePolicy
-from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
+from roas.models.deployment import Deployment, DeploymentKind, Operation, Outcome, Problem
 
 log = get_logger(__name__)
 
@@ -72,7 +73,10 @@ class DeploymentRun:
             if await asks_before_the_build(context):
                 await wait_for_approval(context)
                 return context.deployment
-            await self._run_phases(DRAFTING)
+            if context.deployment.request.operation is None:
+                await self._run_phases(DRAFTING)
+            elif context.deployment.asks:
+                await draft_operation(context)
             if context.deployment.asks:
                 await wait_for_approval(context)
                 return context.deployment
@@ -92,6 +96,8 @@ class DeploymentRun:
         if not is_cancelled:
             await context.record_failure(problem)
         if not context.deployment.touched:
+            return await finish(context, Outcome.CANCELLED if is_cancelled else Outcome.FAILED, problem)
+        if context.deployment.request.operation is not None:  # there is no other release to go back to
             return await finish(context, Outcome.CANCELLED if is_cancelled else Outcome.FAILED, problem)
         is_wanted_back = is_cancelled or isinstance(error, TakenBackError)
         is_rollback = context.deployment.request.kind is DeploymentKind.ROLLBACK
@@ -191,7 +197,7 @@ class DeploymentRun:
                     name=context.environment.name,
                 )
             )
-        if context.environment.on_swarm:
+        if context.environment.on_swarm or context.deployment.request.operation is Operation.STOP:
             return
         model_hash = context.model_hash or (await load_release(context)).model_hash
         with suppress(EngineUnavailableError):

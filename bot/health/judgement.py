@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roas.messages.message import said
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
+from roas.models.health import AT_WORK, ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition
 
 # Restarts since a container was last healthy: a few are tolerated, this many are a restart loop.
@@ -40,6 +40,8 @@ def judge_service(
     What a service has `on_swarm` are tasks.
     """
     containers = tuple(snapshots)
+    if definition.stopped and not any(container.state in AT_WORK for container in containers):
+        return ServiceHealth(definition.name, Verdict.HEALTHY, definition.stopped, containers)
     findings = [(judge_container(definition, container, restarts_before), container) for container in containers]
     wanted = sorted((finding for finding, _ in findings), key=_rank)[: definition.replicas]
     nothing = said("has no tasks, as it should") if on_swarm else said("has no containers, as it should")

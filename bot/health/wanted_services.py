@@ -6,6 +6,8 @@ from typing import Protocol
 
 from roas.errors import RoasError
 from roas.log import get_logger
+from roas.messages.message import joined, said
+from roas.models.deployment import Stop
 from roas.models.environment import EngineKind, Environment
 from roas.models.release import Holding, Release
 from roas.models.stack import ServiceDefinition
@@ -40,13 +42,22 @@ class Holdings(Protocol):
         ...
 
 
+class Stops(Protocol):
+    """Look up what was stopped through the bot."""
+
+    async def of(self, environment: str) -> Mapping[str, Stop]:
+        """Return what is stopped in an environment, by service."""
+        ...
+
+
 class WantedServices:
     """Read the services of releases; remembers those of each environment that were read last."""
 
-    def __init__(self, stacks: Stacks, releases: Releases, holdings: Holdings) -> None:
+    def __init__(self, stacks: Stacks, releases: Releases, holdings: Holdings, stops: Stops | None = None) -> None:
         self._stacks = stacks
         self._releases = releases
         self._holdings = holdings
+        self._stops = stops
         self._by_model: dict[str, dict[str, Definitions]] = {}
         self._last: dict[str, Definitions] = {}
 
@@ -65,6 +76,8 @@ class WantedServices:
                 arriving = await self._releases.get(environment, holding.to_release)
                 if arriving is not None:
                     found = _in_pause(found, await self._services(arriving, known, kept), holding)
+            if self._stops is not None:
+                found = _with_stops(found, await self._stops.of(environment))
         except RoasError as error:
             log.warning("release cannot be read", environment=environment, error=error.message)
             return self._last.get(environment, {})
@@ -79,6 +92,18 @@ class WantedServices:
             found = self._stacks.definitions(await self._stacks.load_model(release.model_hash))
         kept[release.model_hash] = found
         return found
+
+
+def _with_stops(definitions: Definitions, stops: Mapping[str, Stop]) -> Definitions:
+    return {**definitions} | {
+        name: replace(definitions[name], stopped=_stopped(stop)) for name, stop in stops.items() if name in definitions
+    }
+
+
+def _stopped(stop: Stop) -> str:
+    when = f"{stop.since:%Y-%m-%d %H:%M} UTC"
+    said_by = said("was stopped by {person}, {when}", person=stop.stopped_by.name, when=when)
+    return joined(": ", filter(None, (said_by, stop.reason)))
 
 
 def _in_pause(current: Definitions, arriving: Definitions, holding: Holding) -> Definitions:

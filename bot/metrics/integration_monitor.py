@@ -92,7 +92,7 @@ class DeploymentFigures:
         found: list[tuple[Deployment, bool]] = []
         for deployment in reversed(self.ended_within(DAY)):
             is_rollback = deployment.request.kind is DeploymentKind.ROLLBACK
-            if deployment.outcome is Outcome.CANCELLED:
+            if deployment.outcome is Outcome.CANCELLED or deployment.request.operation is not None:
                 continue
             if is_rollback and deployment.request.requested_by.id == RECOVERY:
                 found = [(each, good and not _took_back(deployment, each)) for each, good in found]

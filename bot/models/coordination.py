@@ -1,6 +1,6 @@
 """Define what a deployment is asked to do: its phases, their time and their retries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 DEFAULT_PHASE_TIMEOUT_SECONDS = 300.0
@@ -77,6 +77,18 @@ HOTFIX = Coordination(
     prepares_monitoring=False,
     prunes=False,
 )
+
+# What is done to services of the release that runs: nothing is brought back where it fails.
+OPERATION = Coordination(
+    name="operation",
+    phases=(PhasePolicy(PhaseName.EXECUTION, 300, 1), PhasePolicy(PhaseName.VERIFICATION, 180, 1)),
+    rollback_on_failure=False,
+    builds=False,
+    prepares_monitoring=False,
+    prunes=False,
+)
+# Of what is stopped there is nothing to watch.
+STOPPING = replace(OPERATION, name="stop", phases=OPERATION.phases[:1])
 
 # A rollback that a person asked for: nothing is built, only what was pruned is pulled. One that fails is never rolled
 # back.

@@ -18,6 +18,22 @@ class DeploymentKind(StrEnum):
     ROLLBACK = "ROLLBACK"
 
 
+class Operation(StrEnum):
+    """What was asked for services of the release that runs; the value is the prefix of the deployment's id.
+
+    It is a deployment that leads to no other release: of the same lock, roles, journal and outcome.
+    """
+
+    RESTART = "RESTART"
+    STOP = "STOP"
+    START = "START"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Operation":
+        """Read an unknown operation of a newer version as the one that takes nothing away."""
+        return cls.START
+
+
 class PhaseStatus(StrEnum):
     """How far a phase has come."""
 
@@ -68,6 +84,8 @@ class ServiceStep(StrEnum):
     RESTORING = "restoring"
     RESTORED = "restored"
     FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
 
     @classmethod
     def _missing_(cls, value: object) -> "ServiceStep":
@@ -93,7 +111,8 @@ class DeploymentRequest:
     """Describe what a person or a program requested, and who else approved exactly that.
 
     `granted` are the new powers that somebody said yes to, by name. `stack_commit` is the commit that the stack's files
-    must be of, where they come from a repository.
+    must be of, where they come from a repository. An `operation` is on `services` of the release that runs; the release
+    before this one would take it for a deployment of no version.
     """
 
     environment: str
@@ -110,6 +129,7 @@ class DeploymentRequest:
     needs_approval: bool = False
     granted: tuple[str, ...] = ()
     stack_commit: str = ""
+    operation: Operation | None = None
 
 
 # Of a draft: that a second person is asked before anything is built or pulled for it.
@@ -325,6 +345,17 @@ class Lock:
     instance_id: str
     token: int
     paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Record which service was stopped through the bot, by whom, since when, and why."""
+
+    environment: str
+    service: str
+    stopped_by: Actor
+    reason: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class ServiceAction(StrEnum):
     ADJUST = "adjust"
     RELOAD = "reload"
     REMOVE = "remove"
+    STOP = "stop"
     KEEP = "keep"
 
     @classmethod

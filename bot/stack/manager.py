@@ -53,6 +53,20 @@ class DeploymentManager:
                 await front.settle()
         await report(service, ServiceStep.REMOVED, "", None)
 
+    async def stop_service(
+        self, stack: Stack, definition: ServiceDefinition, watch: ContainerWatch, report: ServiceReport
+    ) -> None:
+        """Stop the containers of a service, which stay; its proxy sends nothing more first."""
+        await report(definition.name, ServiceStep.STOPPING, "", None)
+        containers = watch.of_service(definition.name)
+        with self.behind_proxy.working(stack, definition):
+            front = Front(stack, definition, waiting_steps(report, definition))
+            await front.drain(containers)
+            await run_concurrently(stack.stop(container.id) for container in containers)
+            await watch.look_at([container.id for container in containers])
+            await front.settle()
+        await report(definition.name, ServiceStep.STOPPED, "", None)
+
     async def _remove_all(
         self, stack: Stack, service: str, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
     ) -> None:

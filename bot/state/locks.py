@@ -4,7 +4,7 @@ from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import Freeze, Lock
+from roas.models.deployment import Freeze, Lock, Stop
 from roas.state.documents import from_row, readable, to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Fence, Transaction
@@ -206,6 +206,39 @@ class Freezes:
             return freeze
 
         return await self._journal.write(work)
+
+
+class Stops:
+    """Remember which services were stopped through the bot, until they run again."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def of(self, environment: str) -> dict[str, Stop]:
+        """Return what is stopped in an environment, by service."""
+        rows = await self._journal.read(
+            lambda t: t.execute("SELECT document FROM stops WHERE environment = ?", (environment,)).fetchall()
+        )
+        return {stop.service: stop for stop in readable(Stop, (row[0] for row in rows))}
+
+    async def put(self, stop: Stop, fence: Fence) -> None:
+        """Write that a service is about to be stopped. Raises FencedOffError."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute(
+                "INSERT OR REPLACE INTO stops (environment, service, document) VALUES (?, ?, ?)",
+                (stop.environment, stop.service, to_json(stop)),
+            )
+
+        await self._journal.write(work, fence=fence)
+
+    async def lift(self, environment: str, service: str, fence: Fence | None = None) -> None:
+        """Write that a service runs again, or is about to. Raises FencedOffError."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.execute("DELETE FROM stops WHERE environment = ? AND service = ?", (environment, service))
+
+        await self._journal.write(work, fence=fence)
 
 
 def read_freeze(transaction: Transaction, environment: str) -> Freeze | None:

@@ -174,6 +174,14 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (environment, version)
     );
     """,
+    """
+    CREATE TABLE stops (
+        environment TEXT NOT NULL,
+        service TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (environment, service)
+    )
+    """,
 )
 
 

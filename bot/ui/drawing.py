@@ -314,6 +314,8 @@ STEPS: dict[ServiceStep, str] = {
     ServiceStep.RESTORING: "↩️",
     ServiceStep.RESTORED: "↩️",
     ServiceStep.FAILED: "🔴",
+    ServiceStep.STOPPING: "🔄",
+    ServiceStep.STOPPED: "⏹️",
 }
 
 OUTCOMES: dict[Outcome, tuple[str, discord.Colour]] = {
@@ -351,5 +353,6 @@ ACTIONS: dict[ServiceAction, str] = {
     ServiceAction.ADJUST: "↕️",
     ServiceAction.RELOAD: "🔁",
     ServiceAction.REMOVE: "➖",
+    ServiceAction.STOP: "⏹️",
     ServiceAction.KEEP: "▫️",
 }

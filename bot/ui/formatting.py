@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from roas.models.actor import Actor, ActorKind
-from roas.models.deployment import Deployment, DeploymentKind, Outcome
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, Outcome
 from roas.ui.drawing import one_line
 from roas.ui.translation import _
 
@@ -90,9 +90,23 @@ def release(number: int | None) -> str:
     return f"r{number}" if number is not None else _("none")
 
 
+def operation_headline(request: DeploymentRequest) -> str:
+    """Summarise what was asked for services: `Restart web of staging`."""
+    values = {"services": one_line(", ".join(request.services), 200), "environment": request.environment}
+    match request.operation:
+        case Operation.STOP:
+            return _("Stop {services} of {environment}", **values)
+        case Operation.START:
+            return _("Start {services} of {environment}", **values)
+        case _:
+            return _("Restart {services} of {environment}", **values)
+
+
 def headline(deployment: Deployment) -> str:
     """Summarise a request: `Deploy v2 to staging`."""
     request = deployment.request
+    if request.operation is not None:
+        return operation_headline(request)
     values = {"environment": request.environment, "version": one_line(request.version or "", 64)}
     if request.kind is DeploymentKind.ROLLBACK:
         target = request.target_release if request.target_release is not None else deployment.to_release

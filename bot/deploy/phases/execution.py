@@ -8,10 +8,11 @@ from roas.deploy.changes import StackChanges, begun_services, find_changes, repl
 from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, refuse_unplanned
 from roas.deploy.handover import replace_bot_if_needed
+from roas.deploy.operations import stop_services
 from roas.deploy.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
-from roas.models.deployment import ServiceProgress, ServiceStep
+from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.stack.containers.joint_creation import CreatedService, created_service
 from roas.stack.containers.watch import ContainerWatch
@@ -27,6 +28,8 @@ class Execution:
 
     async def run(self, context: DeploymentContext) -> str:
         """Return how many services were changed."""
+        if context.deployment.request.operation is Operation.STOP:
+            return await stop_services(context)
         release = await load_release(context)
         async with context.watching() as watch:
             await self._apply(context, watch, release.model_hash)

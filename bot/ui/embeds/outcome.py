@@ -93,6 +93,8 @@ def _runs_now(deployment: Deployment, outcome: Outcome) -> str:
         "old": release(deployment.from_release),
         "new": release(deployment.to_release),
     }
+    if deployment.request.operation is not None:
+        return _("**{environment}** stays on {old}.", **values)
     if outcome is Outcome.SUCCEEDED:
         return _("**{environment}** runs {new} (before: {old}).", **values)
     if outcome is Outcome.ROLLED_BACK:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import discord
 
-from roas.models.deployment import DeploymentKind
+from roas.models.deployment import DeploymentKind, Operation
 from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
 from roas.ui.drawing import (
     ACTIONS,
@@ -24,7 +24,7 @@ from roas.ui.drawing import (
     lines,
     one_line,
 )
-from roas.ui.formatting import duration, image, image_change, mentions, person, release, since
+from roas.ui.formatting import duration, image, image_change, mentions, operation_headline, person, release, since
 from roas.ui.translation import _, translate
 
 PLAN_FILE = "plan.txt"
@@ -39,7 +39,14 @@ def draw_plan_text(plan: Plan) -> Attachment:
 
 
 def plan_heading(plan: Plan) -> str:
-    """Summarise the change of release: `prod: r3 → a new release (v2)`."""
+    """Summarise the change of release: `prod: r3 → a new release (v2)`; one that stays is named alone."""
+    if plan.to_release is not None and plan.to_release == plan.from_release:
+        return _(
+            "{environment} stays on {release} ({version})",
+            environment=plan.environment,
+            release=release(plan.to_release),
+            version=plan.version,
+        )
     return _(
         "{environment}: {old} → {new} ({version})",
         environment=plan.environment,
@@ -69,6 +76,7 @@ def action_text(service: ServicePlan) -> str:
         ServiceAction.ADJUST: _("changes its number of containers"),
         ServiceAction.RELOAD: _("reads its configuration again"),
         ServiceAction.REMOVE: _("is removed"),
+        ServiceAction.STOP: _("is stopped, and stays so until it is started or deployed"),
         ServiceAction.KEEP: _("stays"),
     }[service.action]
     text = f"{text} {_('(the new one first)')}" if service.start_first else text
@@ -239,6 +247,8 @@ _COLOURS = {
 def draw_confirmation(plan_record: PlanRecord, *, last_seconds: float | None = None) -> Drawing:
     """Draw a plan with its buttons, for the one who asked."""
     confirm = _("Roll back") if plan_record.request.kind is DeploymentKind.ROLLBACK else _("Deploy")
+    if plan_record.request.operation is Operation.STOP:
+        confirm = _("Stop")
     buttons = (
         Button(confirm, f"{CONFIRM_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "🚀"),
         _withdraw_button(plan_record),
@@ -278,6 +288,8 @@ def plan_headline(plan_record: PlanRecord) -> str:
     """Summarise a request in one line: `deploy v2 to prod`."""
     request = plan_record.request
     values = {"environment": request.environment, "version": one_line(plan_record.plan.version, 64)}
+    if request.operation is not None:
+        return operation_headline(request)
     if request.kind is DeploymentKind.ROLLBACK:
         return _(
             "roll back {environment} to {release} ({version})", release=release(plan_record.plan.to_release), **values

@@ -5,7 +5,7 @@ from statistics import median
 
 from roas.log import get_logger
 from roas.models.candidate import PROPOSAL_PREFIX, Candidate, CandidateState, SourceMode
-from roas.models.deployment import Deployment, Outcome
+from roas.models.deployment import Deployment, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord, PlanState
 from roas.state.approvals import is_expired, seconds_left
 from roas.state.manager import StateManager
@@ -76,18 +76,27 @@ async def usual_seconds(state: StateManager, deployment: Deployment) -> float | 
     times = [
         known_deployment.duration_seconds
         for known_deployment in known
-        if known_deployment.request.kind is deployment.request.kind
+        if _alike(known_deployment.request, deployment.request)
         and known_deployment.id < deployment.id
         and known_deployment.duration_seconds is not None
     ]
     return median(times[:COMPARED]) if times else None
 
 
+def _alike(request: DeploymentRequest, other: DeploymentRequest) -> bool:
+    return (request.kind, request.operation) == (other.kind, other.operation)
+
+
 async def last_seconds(state: StateManager, deployment_kind: str, environment: str) -> float | None:
     """Return the duration of the last successful deployment of a kind there, in seconds, or None."""
     known = await state.deployments.list(environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False)
     return next(
-        (deployment.duration_seconds for deployment in known if deployment.request.kind == deployment_kind), None
+        (
+            deployment.duration_seconds
+            for deployment in known
+            if deployment.request.kind == deployment_kind and deployment.request.operation is None
+        ),
+        None,
     )
 
 

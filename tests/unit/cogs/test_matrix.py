@@ -69,6 +69,9 @@ COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]
     "lock": ({"reason": "x"}, lambda _environment: DEPLOYER | APPROVER),
     "unlock": ({}, lambda environment: APPROVER if environment == "prod" else DEPLOYER | APPROVER),
     "cancel": ({}, lambda _environment: DEPLOYER | APPROVER),
+    "restart": ({"services": "web"}, lambda _environment: DEPLOYER),
+    "stop": ({"services": "web"}, lambda _environment: DEPLOYER),
+    "start": ({"services": "web"}, lambda _environment: DEPLOYER),
 }
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
 PAUSE_BUTTONS = {GO_ON_PREFIX: Choice.GO_ON, TAKE_BACK_PREFIX: Choice.ROLL_BACK}
@@ -191,9 +194,9 @@ async def test_command_allowed_as_in_table(scene: Scene, row: str) -> None:
             expected = DEPLOYER  # what it needs to start the same, which is what is named
         assert reason == expected, (row, environment, role, answer)
         started = len(scene.application.orchestrator.requests) - before
-        assert started == (1 if command == "hotfix" and role == "hotfix" else 0), (row, environment, role)
+        assert started == int(reason is None and command in {"hotfix", "restart", "start"}), (row, environment, role)
         planned = [button for button in answered_buttons(result) if ":confirm:" in button]
-        may_confirm = command in {"deploy", "rollback"} and "dry_run" not in options and reason is None
+        may_confirm = command in {"deploy", "rollback", "stop"} and "dry_run" not in options and reason is None
         assert len(planned) == int(may_confirm), (row, environment, role)
         await tidy(scene, environment, story)
 

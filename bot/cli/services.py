@@ -1,0 +1,66 @@
+"""`restart`, `stop`, `start`: services of the release that runs."""
+
+from typing import Annotated
+
+import typer
+
+from roas.cli.deploy import ExecutionOptions, execute, make_request
+from roas.cli.running import Detach, DryRun, EnvironmentName, Json, Reason, Session, Yes, run_command
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
+
+ServiceNames = Annotated[list[str], typer.Argument(metavar="SERVICE...", help="Which services.")]
+
+
+def restart(
+    environment: EnvironmentName,
+    services: ServiceNames,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    detach: Detach = False,
+) -> None:
+    """Restart services of the release that runs; of the bot itself, a new container takes over."""
+    _operate(Operation.RESTART, environment, services, reason, ExecutionOptions(dry_run, yes, detach), as_json=as_json)
+
+
+def stop(
+    environment: EnvironmentName,
+    services: ServiceNames,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    detach: Detach = False,
+) -> None:
+    """Stop services until they are started or deployed again; nobody is alerted."""
+    _operate(Operation.STOP, environment, services, reason, ExecutionOptions(dry_run, yes, detach), as_json=as_json)
+
+
+def start(
+    environment: EnvironmentName,
+    services: ServiceNames,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    detach: Detach = False,
+) -> None:
+    """Start services of the release that runs, and what they need."""
+    _operate(Operation.START, environment, services, reason, ExecutionOptions(dry_run, yes, detach), as_json=as_json)
+
+
+def _operate(
+    operation: Operation,
+    environment: str,
+    services: list[str],
+    reason: str,
+    options: ExecutionOptions,
+    *,
+    as_json: bool,
+) -> None:
+    def request(session: Session) -> DeploymentRequest:
+        kind = DeploymentKind.DEPLOY
+        return make_request(session, environment, kind, services=services, reason=reason, operation=operation)
+
+    run_command(lambda session: execute(session, request(session), options), as_json=as_json)

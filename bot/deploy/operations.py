@@ -1,0 +1,143 @@
+"""Restart, stop and start services of the release that runs: what is planned of it, and how a service is stopped."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+
+from roas.deploy.changes import Scope, find_changes
+from roas.deploy.components import Components
+from roas.deploy.context import DeploymentContext
+from roas.deploy.dependencies import DependencyCoordinator
+from roas.deploy.draft import load_release
+from roas.deploy.kept_plans import PlannedDeployment
+from roas.deploy.own_service import find_running_bot
+from roas.errors import InvalidRequestError, OwnContainerError
+from roas.messages.message import said
+from roas.models.coordination import OPERATION, STOPPING, Coordination
+from roas.models.deployment import DeploymentRequest, Draft, Operation, ServiceProgress, Stop
+from roas.models.environment import Environment
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.release import Release
+from roas.models.stack import DependencyKind, ServiceDefinition
+from roas.stack.comparison import ServiceDifference
+
+
+def coordination_of(operation: Operation) -> Coordination:
+    """Return the phases of an operation."""
+    return STOPPING if operation is Operation.STOP else OPERATION
+
+
+async def release_to_operate(components: Components, environment: Environment, request: DeploymentRequest) -> Release:
+    """Return the release that runs, with what was applied of it. Raises InvalidRequestError, OwnContainerError.
+
+    The bot itself cannot be stopped by itself: nobody would be left to start it. A Swarm has no stopped services.
+    """
+    release = await components.state.releases.applied(environment.name)
+    if release is None:
+        raise InvalidRequestError(
+            said("{environment} is on no release yet.", environment=environment.name),
+            hint=said("Deploy a version first."),
+        )
+    known = [service.name for service in release.services]
+    if unknown := sorted(set(request.services) - set(known)):
+        raise InvalidRequestError(
+            said("{release} has no service {services}.", release=release.label, services=", ".join(unknown)),
+            hint=said("There are: {services}.", services=", ".join(sorted(known))),
+        )
+    if not request.services:
+        raise InvalidRequestError(said("No service was named."), hint=said("Name at least one."))
+    if request.operation is Operation.STOP and environment.on_swarm:
+        raise InvalidRequestError(
+            said("A service of a Swarm cannot be stopped by itself."),
+            hint=said("Set `replicas: 0` in the compose file, and deploy that."),
+        )
+    bot = await find_running_bot(components, environment)
+    if request.operation is Operation.STOP and bot is not None and bot.service in request.services:
+        raise OwnContainerError(
+            said("{service} is this bot itself: nobody would be left to start it.", service=bot.service),
+            hint=said("To stop it all the same, do it manually: `docker stop {name}`.", name=bot.name),
+        )
+    return release
+
+
+async def plan_operation(
+    components: Components, environment: Environment, request: DeploymentRequest
+) -> PlannedDeployment:
+    """Say what an operation does to which services, without changing anything. Raises RoasError."""
+    release, operation = await release_to_operate(components, environment, request), request.operation
+    stack = components.stacks.of(environment)
+    model = await stack.load_model(release.model_hash)
+    definitions = stack.definitions(model)
+    affected, differing = set(request.services), dict[str, ServiceDifference]()
+    if operation is not Operation.STOP:
+        restarted = frozenset(affected) if operation is Operation.RESTART else frozenset[str]()
+        scope = Scope(named=frozenset(affected), restarted=restarted)
+        bot = await find_running_bot(components, environment)
+        changes = await find_changes(stack, model, await stack.containers(), bot=bot, scope=scope)
+        differing = dict(changes.differing)
+        affected = {*differing, *changes.restarts, *restarted}
+    order = DependencyCoordinator(definitions).order(affected)
+    inputs = await stack.releases.hash_inputs({})
+    services = tuple(_service_plan(release, name, _action(operation, differing.get(name))) for name in order)
+    acts = [f"{service.service} {service.action}" for service in services]
+    bound = [environment.name, str(release.number), release.model_hash, inputs, *acts, request.reason]
+    plan = Plan(
+        environment=environment.name,
+        version=release.version,
+        from_release=release.number,
+        to_release=release.number,
+        services=services,
+        order=order if operation is not Operation.STOP else order[::-1],
+        warnings=tuple(_left_without(definitions, affected)) if operation is Operation.STOP else (),
+        digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
+    )
+    return PlannedDeployment(plan, await components.state.releases.current(environment.name), inputs)
+
+
+def _action(operation: Operation | None, difference: ServiceDifference | None) -> ServiceAction:
+    """Return what becomes of a service: one that is not as its release says comes back as that says."""
+    if operation is Operation.STOP:
+        return ServiceAction.STOP
+    if difference is None:
+        return ServiceAction.RESTART
+    return ServiceAction.RECREATE if difference.unlike else ServiceAction.START
+
+
+def _service_plan(release: Release, name: str, action: ServiceAction) -> ServicePlan:
+    pinned = release.service(name)
+    image = None if pinned is None else pinned.image.reference
+    return ServicePlan(name, action, old_image=image, new_image=image)
+
+
+def _left_without(definitions: Mapping[str, ServiceDefinition], stopped: Collection[str]) -> Iterator[str]:
+    """Warn of what goes on without something that it needs."""
+    for name, definition in sorted(definitions.items()):
+        hard = {edge.on for edge in definition.dependencies if edge.kind is not DependencyKind.SOFT}
+        if (needed := sorted(hard & set(stopped))) and name not in stopped:
+            yield said("{service} needs {services}, and goes on without.", service=name, services=", ".join(needed))
+
+
+async def draft_operation(context: DeploymentContext) -> None:
+    """Write what an operation is beside, before it waits for its approval."""
+    stack, applied = context.stack, context.deployment.applied_model
+    model = await stack.load_model(applied)
+    beside = await stack.probe().networks_and_volumes(model)
+    await context.update(draft=Draft(applied, applied, inputs=await stack.releases.hash_inputs(model), beside=beside))
+
+
+async def stop_services(context: DeploymentContext) -> str:
+    """Stop services, dependents first; who did that and why is written before. Returns how many were stopped."""
+    await load_release(context)
+    request, model_hash = context.deployment.request, context.model_hash or ""
+    definitions = await context.definitions(model_hash)
+    known = {progress.service: progress for progress in context.deployment.services}
+    await context.plan_services(known.get(name, ServiceProgress(name, changed=True)) for name in request.services)
+    async with context.watching() as watch:
+        for service in reversed(DependencyCoordinator(definitions).order(request.services)):
+            context.checkpoint()
+            stop = Stop(context.environment.name, service, request.requested_by, request.reason, datetime.now(UTC))
+            await context.components.state.stops.put(stop, context.fence)
+            definition = definitions[service]
+            context.allow_drain(definition)
+            await context.components.manager.stop_service(context.stack, definition, watch, context.report)
+    return said("{count} of {services} stopped", count=len(request.services), services=len(request.services))

@@ -1,0 +1,123 @@
+"""Restart, stop and start of single services, judged by Docker: what was asked for happens, and nothing else."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from roas.errors import InvalidRequestError
+from roas.models.deployment import DeploymentKind, Freeze, Operation, Outcome
+from roas.models.health import Verdict
+from roas.state.locks import FrozenError, LockHeldError
+from tests.e2e.acceptance.people import ANNA, request, succeeded
+from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone
+from tests.e2e.acceptance.trouble import until
+
+
+def ask(operation: Operation, *services: str, **more):
+    """Ask for an operation on services of dev."""
+    return request(DeploymentKind.DEPLOY, operation=operation, services=services, **more)
+
+
+async def operate(people, operation: Operation, *services: str, **more):
+    """Ask, and wait for the end."""
+    return await people.application.orchestrator.run(ask(operation, *services, **more))
+
+
+def runs_since(stack) -> dict[str, str]:
+    """Return since when each container runs, by service; empty where it does not."""
+    states = {one.labels["com.docker.compose.service"]: one.attrs["State"] for one in stack.containers()}
+    return {name: state["StartedAt"] if state["Running"] else "" for name, state in states.items()}
+
+
+@pytest.fixture
+async def deployed(people, stack):
+    """Deploy a shop of three: web needs store, and mail nothing."""
+    needs = {"store": {"condition": "service_healthy", "restart": True}}
+    stack.write({"store": alone(), "web": alone(depends_on=needs), "mail": alone(restart="always")})
+    succeeded(await people.deploy("v1"))
+    return stack
+
+
+async def test_restarts_what_was_named_and_what_says_so(people, deployed):
+    before, ids = runs_since(deployed), deployed.ids()
+    ended = succeeded(await operate(people, Operation.RESTART, "store", reason="it leaks"))
+    after = runs_since(deployed)
+    assert deployed.ids() == ids, "no container was replaced"
+    assert {name for name in after if after[name] != before[name]} == {"store", "web"}, "web says `restart: true`"
+    assert (ended.from_release, ended.to_release) == (1, 1)
+    assert ended.id.startswith("RESTART-")
+    assert len(await people.application.state.releases.list("dev")) == 1, "it makes no release"
+
+
+async def test_stopped_service_stays_so_until_it_is_started(people, deployed, application):
+    """It raises no alert and needs no recovery; what goes on without it is told before."""
+    await application.maintenance.start()
+    plan = await application.orchestrator.plan(ask(Operation.STOP, "store", reason="moving house"))
+    assert [str(warning) for warning in plan.warnings] == ["web needs store, and goes on without."]
+    ids = deployed.ids()
+    succeeded(await operate(people, Operation.STOP, "store", "mail", reason="moving house", plan_digest=None))
+    assert deployed.ids() == ids
+    assert runs_since(deployed)["store"] == runs_since(deployed)["mail"] == ""
+
+    async def is_told() -> bool:
+        health = await application.collector.collect_all_metrics(application.environments["dev"])
+        found = {one.service: one for one in health.services}
+        return found["store"].verdict is Verdict.HEALTHY and "was stopped by dora" in found["store"].reason
+
+    await until(is_told)
+    health = await application.collector.collect_all_metrics(application.environments["dev"])
+    assert next(one for one in health.services if one.service == "store").reason.endswith(": moving house")
+    assert await application.state.alerts.open("dev") == ()
+    succeeded(await operate(people, Operation.START, "mail"))
+    assert runs_since(deployed)["mail"]
+    assert runs_since(deployed)["store"] == ""
+    assert (await application.state.stops.of("dev")).keys() == {"store"}
+    succeeded(await people.deploy("v2"))
+    assert all(runs_since(deployed).values()), "the next deployment brings it back"
+    assert await application.state.stops.of("dev") == {}
+    assert await application.state.alerts.open("dev") == ()
+
+
+async def test_what_a_person_starts_is_stopped_no_more(people, deployed, application):
+    await application.maintenance.start()
+    succeeded(await operate(people, Operation.STOP, "mail"))
+    await asyncio.to_thread(deployed.container("mail").start)
+
+    async def is_forgotten() -> bool:
+        return await application.state.stops.of("dev") == {}
+
+    await until(is_forgotten)
+
+
+async def test_start_brings_what_is_needed(people, deployed):
+    succeeded(await operate(people, Operation.STOP, "web", "store"))
+    succeeded(await operate(people, Operation.START, "web"))
+    assert all(runs_since(deployed).values())
+
+
+async def test_service_that_does_not_come_back_fails_the_restart(people, deployed):
+    """There is no other release to go back to; the one that runs is named."""
+    deployed.write({"frail": alone(command=["sh", "-c", "mkdir /tmp/once || exit 3; exec /serve"], init=None)})
+    succeeded(await people.deploy("v1"))
+    ended = await operate(people, Operation.RESTART, "frail")
+    assert ended.outcome is Outcome.FAILED
+    assert "frail" in ended.problem.message
+    assert (await people.application.state.releases.current("dev")).number == ended.from_release
+
+
+async def test_same_lock_and_freeze_as_a_deployment(people, deployed, application):
+    deployed.write({"mail": alone(healthcheck=WATCHED_CHECK | {"test": ["CMD", "false"], "retries": 60})})
+    under_way = await application.orchestrator.start(request(DeploymentKind.DEPLOY, "dev", "v2"))
+    with pytest.raises(LockHeldError):
+        await application.orchestrator.start(ask(Operation.STOP, "mail"))
+    await application.orchestrator.cancel(under_way.id, ANNA)
+    await application.orchestrator.wait(under_way.id)
+    deployed.write({"mail": alone(healthcheck=CHECK)})
+    for operation in Operation:
+        with pytest.raises(InvalidRequestError, match="has no service nobody"):
+            await application.orchestrator.start(ask(operation, "nobody"))
+    await application.state.freezes.put(Freeze("dev", ANNA, "holidays", datetime.now(UTC)))
+    for operation in Operation:
+        with pytest.raises(FrozenError):
+            await application.orchestrator.start(ask(operation, "mail"))
