@@ -116,7 +116,7 @@ class PauseButton(IdButton, template=r"roas:none"):
         await cog.application.orchestrator.decide(deployment_id, self.choice, actor_of(asker), pause=int(number))
         cog.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
         if self.choice is Choice.GO_ON:
-            await answer(interaction, _("▶️ `{id}` goes on.", id=deployment_id))
+            await answer(interaction, _("▶️ `{id}` resumes.", id=deployment_id))
         else:
             await answer(interaction, _("↩️ `{id}` is rolled back.", id=deployment_id))
 

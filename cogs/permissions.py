@@ -11,7 +11,7 @@
 | withdraw a plan                       | to be the one who asked for it, or the approver role              |
 | hotfix                                | the hotfix role, in every environment; nobody else approves it    |
 | cancel                                | what it needs to start the same, or the approver role             |
-| go on with a pause, or roll it back   | the same as to cancel                                             |
+| resume a pause, or roll it back       | the same as to cancel                                             |
 | lock                                  | the deployer or the approver role                                 |
 | unlock                                | the same; where approval is needed, the approver role, or to be   |
 |                                       | the one who locked it                                             |
@@ -86,13 +86,13 @@ class Rules:
         """Return every role that may do more than look."""
         return self.deployers | self.approvers | self.hotfixers
 
-    def looked_after_in(self, channel_id: int | None) -> frozenset[str]:
+    def environments_of(self, channel_id: int | None) -> frozenset[str]:
         """Return the environments whose own channel this is."""
         return frozenset(name for name, own in self.own_channels.items() if own == channel_id)
 
     def is_seen_in(self, channel_id: int | None, environment: str) -> bool:
         """Return whether an environment may be asked for in a channel."""
-        return channel_id == self.channel_id or environment in self.looked_after_in(channel_id)
+        return channel_id == self.channel_id or environment in self.environments_of(channel_id)
 
 
 def rules_from(settings: Settings) -> Rules:
@@ -163,7 +163,7 @@ def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | 
         return _("DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set, so nobody may do anything.")
     if asker.guild_id != rules.guild_id:
         return _("This only works in the server that the bot manages.")
-    here = rules.looked_after_in(asker.channel_id)
+    here = rules.environments_of(asker.channel_id)
     if asker.channel_id == rules.channel_id or (here and environment is None) or environment in here:
         return None
     if (own := rules.own_channels.get(environment or "")) is not None:

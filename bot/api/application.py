@@ -73,7 +73,7 @@ class Orchestrator(Protocol):
         ...
 
     async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
-        """Let a paused deployment go on, or take it back."""
+        """Resume a paused deployment, or take it back."""
         ...
 
 

@@ -98,7 +98,7 @@ class ControlClient:
         return await self._ask(Deployment, "POST", _target(deployment_id, "cancellation"), actor)
 
     async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
-        """Let a paused deployment go on, or take it back."""
+        """Resume a paused deployment, or take it back."""
         return await self._ask(Deployment, "POST", _target(deployment_id, "decision"), DecisionOrder(choice, actor))
 
     async def status(self, environment: str | None = None) -> StatusReport:

@@ -45,7 +45,7 @@ async def pause_deployment(context: DeploymentContext, error: RolloutPausedError
 
 
 async def wait_for_decision(context: DeploymentContext) -> None:
-    """Wait until a person lets a paused deployment go on, and write that it does.
+    """Wait until a person resumes a paused deployment, and write that.
 
     Raises DeploymentCancelledError where it is cancelled, TakenBackError where it is to go back.
     """
@@ -100,7 +100,7 @@ async def _first_of(*events: asyncio.Event) -> None:
 
 
 async def watch_for_requests(context: DeploymentContext) -> None:
-    """Check in the journal what was asked for, perhaps through another process: to cancel, or to go on."""
+    """Check in the journal what was asked for, perhaps through another process: to cancel, or to resume."""
     while not (context.restoring or context.cancel.is_set()):
         with suppress(RoasError):
             deployment = await context.components.state.deployments.get_own(context.deployment.id)

@@ -200,12 +200,12 @@ class DeploymentOrchestrator:
         return deployment
 
     async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
-        """Let a paused deployment go on, or take it back, whichever process runs it.
+        """Resume a paused deployment, or take it back, whichever process runs it.
 
         Raises InvalidRequestError where it does not wait, or not for that `pause` any more.
         """
         deployment = await self._components.state.deployments.decide(deployment_id, choice, actor, pause=pause)
-        self._running.look_at_decision(deployment_id)
+        self._running.read_decision(deployment_id)
         self._components.bus.publish(PauseDecided(choice=choice, by=actor.name, **origin(deployment, SOURCE)))
         return deployment
 

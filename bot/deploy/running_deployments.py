@@ -123,7 +123,7 @@ class RunningDeployments:
         if (context := self._contexts.get(deployment_id)) is not None:
             context.request_stop()
 
-    def look_at_decision(self, deployment_id: str) -> None:
+    def read_decision(self, deployment_id: str) -> None:
         """Let a deployment, where it waits here, see at once what a person chose."""
         if (context := self._contexts.get(deployment_id)) is not None:
             context.decided.set()

@@ -334,7 +334,7 @@ def paused_error(service: str, record: RolloutRecord, cause: RoasError) -> Rollo
             slots=record.slots,
             reason=cause.message,
         ),
-        hint=said("Look at {service}, then let the deployment go on or roll it back.", service=service),
+        hint=said("Look at {service}, then resume the deployment or roll it back.", service=service),
         service=service,
         report=cause.report,
     )

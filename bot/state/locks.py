@@ -31,7 +31,7 @@ class LockHeldError(RoasError):
             super().__init__(
                 said("{held}. It is paused, and waits for a decision.", held=held),
                 hint=said(
-                    "Let {deployment_id} go on or roll it back: its message in the channel has the buttons, or use "
+                    "Resume {deployment_id} or roll it back: its message in the channel has the buttons, or use "
                     "`roas resume {environment}`.",
                     deployment_id=lock.deployment_id,
                     environment=lock.environment,

@@ -196,7 +196,7 @@ def _paused(deployment: Deployment) -> list[str]:
         return [_("🗳️ It is prepared, and waits for the approval of a second person")]
     if deployment.pause is None or not deployment.is_waiting:
         return []
-    return [_("⏸️ paused {when}: it waits for *Go on* or *Roll back* below", when=since(deployment.pause.since))]
+    return [_("⏸️ paused {when}: it waits for *Resume* or *Roll back* below", when=since(deployment.pause.since))]
 
 
 def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:

@@ -195,7 +195,7 @@ def draw_pause(deployment: Deployment, pause: Pause) -> Drawing:
 def _pause_buttons(deployment: Deployment, pause: Pause) -> tuple[Button, ...]:
     subject = f"{deployment.id}:{pause.number}"
     return (
-        Button(_("Go on"), f"{GO_ON_PREFIX}{subject}", discord.ButtonStyle.primary, "▶️"),
+        Button(_("Resume"), f"{GO_ON_PREFIX}{subject}", discord.ButtonStyle.primary, "▶️"),
         Button(_("Roll back"), f"{TAKE_BACK_PREFIX}{subject}", discord.ButtonStyle.danger, "↩️"),
     )
 
@@ -203,7 +203,7 @@ def _pause_buttons(deployment: Deployment, pause: Pause) -> tuple[Button, ...]:
 def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
     if waits:
         return _(
-            "What is healthy is kept, and nothing more is replaced. *Go on* replaces the replicas that are left; "
+            "What is healthy is kept, and nothing more is replaced. *Resume* replaces the replicas that are left; "
             "*Roll back* brings the release before back. Until then, **{environment}** takes no other deployment.",
             environment=deployment.environment,
         )
@@ -213,7 +213,7 @@ def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
     if decision is None:
         return _("It does not wait any more.")
     if decision.choice is Choice.GO_ON:
-        return _("▶️ {person} let it go on.", person=person(decision.decided_by))
+        return _("▶️ {person} resumed it.", person=person(decision.decided_by))
     return _("↩️ {person} rolled it back.", person=person(decision.decided_by))
 
 

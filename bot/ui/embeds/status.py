@@ -310,7 +310,7 @@ def _going_on(status: EnvironmentStatus) -> str:
     active, lock = status.active, status.lock
     if active is not None and active.is_waiting and active.pause is not None:
         return _(
-            "⏸️ {headline} by {person}, paused {when}: {reason} It waits for *Go on* or *Roll back*.\n-# {id}",
+            "⏸️ {headline} by {person}, paused {when}: {reason} It waits for *Resume* or *Roll back*.\n-# {id}",
             headline=headline(active),
             person=person(active.request.requested_by),
             when=since(active.pause.since),

@@ -81,7 +81,7 @@ async def cancelling_rolls_back(people, shop, image_ids, paused: str) -> None:
 async def buttons_of_a_killed_bot_work(bot, people, shop, image_ids, paused: str) -> None:
     """Whoever takes over waits as well; each pause has its own question, and what was accepted stays accepted."""
     first = await question(people, paused, 1)
-    assert "goes on" in await press(people, "dora", first, "go-on")
+    assert "resumes" in await press(people, "dora", first, "go-on")
     second = await question(people, paused, 2)
     assert button(await question(people, paused, 1, waits=False), "go-on") is None
     await bot.kill()
@@ -89,7 +89,7 @@ async def buttons_of_a_killed_bot_work(bot, people, shop, image_ids, paused: str
     await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
     await people.wait_until_connected(CONNECT_SECONDS)
     assert images(shop) == [image_ids["v1"]] * 2
-    assert "goes on" in await press(people, "dora", second, "go-on")
+    assert "resumes" in await press(people, "dora", second, "go-on")
     told = await outcome(people, paused)
     assert "succeeded" in told.text
     assert "2 of 2 new replicas of web failed" in told.text
