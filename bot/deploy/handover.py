@@ -15,6 +15,7 @@ from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Heartbeat
+from roas.stack.comparison import WantedService
 from roas.stack.containers.watch import ContainerWatch
 from roas.state.instance import boot_seconds
 
@@ -46,7 +47,9 @@ class SuccessorWatch:
         """Return the containers of the service, but for this process's own."""
         return tuple(c for c in self._watch.of_service(self._own.service) if c.id != self._own.id)
 
-    async def wait_until_ready(self, container_id: str, wanted: str | None, restarts_before: int) -> Heartbeat:
+    async def wait_until_ready(
+        self, container_id: str, wanted: WantedService | None, restarts_before: int
+    ) -> Heartbeat:
         """Wait until the successor's container is healthy and its heartbeat says that it is ready."""
         allowed = self._context.components.settings.handover_seconds
         deadline = time.monotonic() + allowed
@@ -103,7 +106,7 @@ class SuccessorWatch:
         return container.restart_count + comes_back
 
     async def _find_missing(
-        self, container: ContainerSnapshot, heartbeat: Heartbeat | None, wanted: str | None
+        self, container: ContainerSnapshot, heartbeat: Heartbeat | None, wanted: WantedService | None
     ) -> str | None:
         """Return why the successor is not ready yet, or None where it is."""
         if container.state is not ContainerState.RUNNING:
@@ -114,7 +117,7 @@ class SuccessorWatch:
             return UNHEALTHY_REASON
         if heartbeat is None or boot_seconds() - heartbeat.beat_at > FRESH_SECONDS:
             return said("it had not opened the journal")
-        if heartbeat.config_hash not in {"", wanted}:  # an older bot does not say
+        if heartbeat.config_hash not in {"", wanted and wanted.config_hash}:  # an older bot does not say
             return said("it reports another release")
         if not heartbeat.cogs_loaded:
             return said("its cogs were not loaded")
@@ -186,9 +189,9 @@ class Handover:
 
     async def needed(self) -> bool:
         """Return whether the bot's own container is not as the model says, or somebody asked to restart it."""
-        wanted = await self._wanted_hash()
+        wanted = await self._wanted()
         own = next((c for c in self._watch.containers if c.id == self._own.id), None)
-        return wanted is not None and own is not None and (own.config_hash != wanted or self._is_restarted)
+        return wanted is not None and own is not None and (not wanted.fits(own) or self._is_restarted)
 
     @property
     def _is_restarted(self) -> bool:
@@ -236,10 +239,12 @@ class Handover:
 
     async def is_needed_externally(self) -> bool:
         """Return whether the bot's service is not one running container as the model says."""
-        wanted = await self._wanted_hash()
+        wanted = await self._wanted()
         containers = self._watch.of_service(self._own.service)
-        fitting = [c for c in containers if c.config_hash == wanted and c.state is ContainerState.RUNNING]
-        return wanted is not None and (len(containers) != 1 or not fitting)
+        if wanted is None:
+            return False
+        fitting = [c for c in containers if wanted.fits(c) and c.state is ContainerState.RUNNING]
+        return len(containers) != 1 or not fitting
 
     async def run_externally(self) -> None:
         """Replace a bot that is not this process: only leadership passes, when the old one leaves.
@@ -287,7 +292,7 @@ class Handover:
     async def _require_ready(self, container_id: str) -> Heartbeat:
         try:
             restarts = self._successors.restarts(container_id)
-            return await self._successors.wait_until_ready(container_id, await self._wanted_hash(), restarts)
+            return await self._successors.wait_until_ready(container_id, await self._wanted(), restarts)
         except ServiceFailedError as error:
             context, service = self._context, self._own.service
             await context.report(service, ServiceStep.REMOVING, said("the new one, which is not ready to take over"))
@@ -295,15 +300,15 @@ class Handover:
             await context.report(service, ServiceStep.FAILED, error.message)
             raise
 
-    async def _wanted_hash(self) -> str | None:
+    async def _wanted(self) -> WantedService | None:
+        """Return what the model wants of the bot's service; under a fixed tag, its hash alone tells no image."""
         stack = self._context.stack
-        wanted = (await stack.wanted_services(await stack.load_model(self._model_hash))).get(self._own.service)
-        return None if wanted is None else wanted.config_hash
+        return (await stack.wanted_services(await stack.load_model(self._model_hash))).get(self._own.service)
 
     async def _successor(self) -> str:
         """Return the container that is to take over: a running one (of an earlier attempt), or a new one."""
         context, service = self._context, self._own.service
-        wanted = await self._wanted_hash()
+        wanted = await self._wanted()
         stack = context.stack
         spared = await spared_bots(context.components.peers, stack, self._own)
         if earlier := self._find_working(wanted, spared):
@@ -330,7 +335,7 @@ class Handover:
         ServiceFailedError.
         """
         context, service = self._context, self._own.service
-        wanted = await self._wanted_hash()
+        wanted = await self._wanted()
         planned = next((progress for progress in context.deployment.services if progress.service == service), None)
         if wanted is None or planned is None or not planned.changed:
             return
@@ -339,10 +344,10 @@ class Handover:
             await context.update(handed_over_to=context.components.state.instance_id)
         await self._successors.wait_until_own_is_well()
 
-    def _find_working(self, config_hash: str | None, spared: frozenset[str]) -> tuple[str, ...]:
-        """Return the other containers of that configuration that are running or restarting."""
-        fitting = (c for c in self._successors.others() if c.config_hash == config_hash and c.id not in spared)
-        return tuple(c.id for c in fitting if c.state in AT_WORK)
+    def _find_working(self, wanted: WantedService | None, spared: frozenset[str]) -> tuple[str, ...]:
+        """Return the other containers that are as wanted, and are running or restarting."""
+        others = [c for c in self._successors.others() if c.id not in spared and c.state in AT_WORK]
+        return tuple(c.id for c in others if wanted is not None and wanted.fits(c))
 
     async def _remove_failed(self, container_id: str) -> None:
         context = self._context

@@ -103,7 +103,7 @@ class Authorship:
             with suppress(ReleaseNotRestorableError):
                 stack = self._stacks.of(environment)
                 wanted = (await stack.wanted_services(await stack.load_model(model_hash))).get(container.service)
-                if wanted is not None and wanted.config_hash == container.config_hash:
+                if wanted is not None and wanted.fits(container):
                     return True
         return False
 

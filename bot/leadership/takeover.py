@@ -292,7 +292,7 @@ class Takeover:
         stack = self._application.stacks.of(home)
         seen = next((c for c in await stack.containers() if c.id == own.id), None)
         wanted = (await stack.wanted_services(await stack.load_model(deployment.applied_model))).get(own.service)
-        is_wanted = seen is None or (wanted is not None and seen.config_hash == wanted.config_hash)
+        is_wanted = seen is None or (wanted is not None and wanted.fits(seen))
         return None if is_wanted else deployment
 
     async def _revert_handover(self, failed: FailedPeer) -> None:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +14,8 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.recovery import RecoveryAction, RecoveryStep
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import WantedService
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack
 
@@ -47,8 +48,8 @@ class Engine(OneStack):
     async def load_model(self, model_hash: str) -> Mapping[str, str]:
         return {"web": "wanted"} if model_hash == "model" else {}
 
-    async def wanted_services(self, model: Mapping[str, str]) -> Mapping[str, SimpleNamespace]:
-        return {name: SimpleNamespace(config_hash=config_hash) for name, config_hash in model.items()}
+    async def wanted_services(self, model: Mapping[str, str]) -> Mapping[str, WantedService]:
+        return {name: WantedService(ServiceDefinition(name, "", ""), known) for name, known in model.items()}
 
 
 @pytest.fixture

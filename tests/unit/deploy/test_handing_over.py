@@ -3,15 +3,19 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from roas.deploy.context import DeploymentContext
-from roas.deploy.handover import MOST_SUCCESSORS, HandedOverError
+from roas.deploy.handover import MOST_SUCCESSORS, HandedOverError, Handover
 from roas.errors import ComposeFileError, EngineError
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
+from roas.models.facts import OwnContainer
 from roas.models.health import ContainerState, HealthStatus
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import WantedService
 from roas.stack.containers import readiness
 from tests.unit.deploy.fake_engine import STARTING, UNHEALTHY
 from tests.unit.deploy.played_parts import service
@@ -438,3 +442,24 @@ def end(scene: Scene, bot: Bot, state: ContainerState, old: Bot, *, removed: boo
         del running[bot.container_id]
     running[old.container_id] = replace(running[old.container_id], health=HealthStatus.HEALTHY)
     scene.home.tell(BOT)
+
+
+@pytest.mark.parametrize("image_id", ["", "old", "new"], ids=["the hash covers it", "as wanted", "a moved tag"])
+async def test_image_under_a_fixed_tag_is_handed_over(scene, old, image_id):
+    """Containers of one tag have one hash, whichever image it meant: the bot would stay the one that it is."""
+    container = replace(scene.home.running[old.container_id], image_id="old")
+    wanted = WantedService(ServiceDefinition(BOT, "bot:latest", "d"), container.config_hash, image_id)
+
+    async def wanted_services(*_: object, **__: object) -> dict[str, WantedService]:
+        return {BOT: wanted}
+
+    async def load_model(_: str) -> dict[str, object]:
+        return {}
+
+    stack = SimpleNamespace(wanted_services=wanted_services, load_model=load_model)
+    deployment = SimpleNamespace(request=SimpleNamespace(operation=None), successors=())
+    context = SimpleNamespace(stack=stack, deployment=deployment)
+    watch = SimpleNamespace(containers=(container,), of_service=lambda _: (container,))
+    handover = Handover(*cast("Any", (context, watch, OwnContainer(container.id, BOT, service=BOT), "m")))
+    assert await handover.needed() is (image_id == "new")
+    assert await handover.is_needed_externally() is (image_id == "new")

@@ -17,6 +17,8 @@ from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Readiness
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import WantedService
 from roas.state import journal
 from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
@@ -51,8 +53,8 @@ class FakeEngine(OneStack):
     async def load_model(self, model_hash: str) -> dict[str, str]:
         return {}
 
-    async def wanted_services(self, model: dict[str, str]) -> dict[str, SimpleNamespace]:
-        return {"discord-bot": SimpleNamespace(config_hash="another hash")}
+    async def wanted_services(self, model: dict[str, str]) -> dict[str, WantedService]:
+        return {"discord-bot": WantedService(ServiceDefinition("discord-bot", "", ""), "another hash")}
 
 
 @pytest.fixture

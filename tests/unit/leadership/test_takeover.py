@@ -19,6 +19,8 @@ from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark, Readiness
+from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import WantedService
 from roas.state import ownership
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
@@ -62,8 +64,8 @@ class FakeEngine(OneStack):
     async def load_model(self, model_hash: str) -> dict[str, str]:
         return {}
 
-    async def wanted_services(self, model: dict[str, str]) -> dict[str, SimpleNamespace]:
-        return {"discord-bot": SimpleNamespace(config_hash="another hash")}
+    async def wanted_services(self, model: dict[str, str]) -> dict[str, WantedService]:
+        return {"discord-bot": WantedService(ServiceDefinition("discord-bot", "", ""), "another hash")}
 
     async def end_process(self, mark: ProcessMark) -> bool:
         self.ended.append(mark)
