@@ -1,11 +1,15 @@
 """The campaign over stacks that others made: what it counts."""
 
 from dataclasses import replace
+from pathlib import Path
 
+from tools.campaigns.corpus import stacks as corpus_stacks
 from tools.campaigns.corpus.ground import Look
 from tools.campaigns.corpus.playing import Adoption, Played, Verdict, changed_services
 from tools.campaigns.corpus.record import is_good, share
-from tools.campaigns.corpus.stacks import Model
+from tools.campaigns.corpus.stacks import Model, read_stacks
+
+PUBLIC = Path(corpus_stacks.__file__).with_name("public.toml")
 
 
 def test_share_is_of_what_compose_takes() -> None:
@@ -29,3 +33,10 @@ def test_probes_of_a_shell_line_are_found() -> None:
     test = ["CMD-SHELL", 'pg_isready -U "$USER" || (curl -f http://a/ | grep -q OK) && exit 1']
     model = Model({"services": {"a": {"healthcheck": {"test": test}}, "b": {"healthcheck": {"test": ["CMD", "x"]}}}})
     assert model.probes >= {"pg_isready", "curl", "grep", "x"}
+
+
+def test_list_of_public_stacks_is_read() -> None:
+    """Each says which commit of which repository its folder was taken from."""
+    stacks = read_stacks(Path(), PUBLIC)
+    assert len(stacks) >= 40
+    assert all(len(stack.commit) == 40 and stack.folder == stack.name for stack in stacks)
