@@ -4,15 +4,17 @@ GET answers with the version, `/slow?SECONDS` after so long, `/events` with serv
 writes the id in its body to `ORDERS`, once for each time that it is carried out. `/ws` is a WebSocket. Where `WARMING`
 is set it listens at once, and answers 503 for so many seconds; where `FIRST_WARMS` names a file, only whoever makes
 that file does. Where `CRASHES_AFTER` is set it ends with code 1 so many seconds after its start, where `FAILS_AFTER` is
-it answers 500 from then on. SIGTERM lets it take no more connections, answer what it has, tell WebSockets that it goes,
-and end.
+it answers 500 from then on. SIGTERM lets it take no more connections but those that wait already, answer what it has,
+tell WebSockets that it goes, and end.
 """
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -49,11 +51,20 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport, self.buffer, self.busy = transport, b"", False
         self.is_websocket = self.is_stream = False
+        self.is_owed = True  # whoever connects is about to ask
         OPEN.add(self)
+        IDLE.clear()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget it."""
         OPEN.discard(self)
+        self.settle()
+
+    def settle(self) -> None:
+        """Owe it nothing."""
+        self.is_owed = False
+        if not any(item.is_owed for item in OPEN):
+            IDLE.set()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a request that is whole is answered."""
@@ -90,12 +101,14 @@ class Connection(asyncio.Protocol):
             said = VERSION.encode()
             self.transport.write(b"Sec-WebSocket-Accept: %s\r\n\r\n\x81%c%s" % (key, len(said), said))
             self.is_websocket = True
+            self.settle()
         elif path == b"/events":
             self.is_stream = True
+            self.settle()
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
             self.send_event()
         elif path.startswith(b"/slow?"):
-            self.busy = True
+            self.busy = self.is_owed = True
             IDLE.clear()
             asyncio.get_running_loop().call_later(float(path.partition(b"?")[2]), self.end_slow, closes)
         else:
@@ -112,8 +125,6 @@ class Connection(asyncio.Protocol):
     def end_slow(self, closes: bool) -> None:
         """Answer what took its time."""
         self.busy = False
-        if not any(item.busy for item in OPEN):
-            IDLE.set()
         self.answer(b"200 OK", VERSION.encode(), closes=closes)
         self.go_on()
 
@@ -122,6 +133,7 @@ class Connection(asyncio.Protocol):
         how = b"close" if closes else b"keep-alive"
         head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: %s\r\n\r\n" % (status, len(body), how)
         self.transport.write(head + body)
+        self.settle()
         if closes:
             self.transport.close()
 
@@ -142,7 +154,14 @@ async def serve() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     await told.wait()
+    # Once closed, the kernel refuses who waits to be taken: so those are taken by a copy of the socket first.
+    waiting = [socket.socket(fileno=os.dup(item.fileno())) for item in server.sockets]
     server.close()
+    for listening in waiting:
+        listening.setblocking(False)
+        with listening, contextlib.suppress(BlockingIOError):
+            while True:
+                await loop.connect_accepted_socket(Connection, listening.accept()[0])
     for item in [one for one in OPEN if one.is_websocket]:
         item.transport.write(GOING_AWAY)
         item.transport.close()
