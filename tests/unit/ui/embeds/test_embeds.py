@@ -20,12 +20,12 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.health import Verdict
-from roas.models.plan import Plan
+from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.state.locks import LockHeldError
 from roas.ui.drawing import BAD, CAREFUL, GOOD, QUIET, RUNNING, Drawing
 from roas.ui.embeds.live import can_be_cancelled, draw_live
 from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_unexpected
-from roas.ui.embeds.plan import draw_plan, draw_plan_text
+from roas.ui.embeds.plan import _plain_reasons, draw_plan, draw_plan_text
 from roas.ui.embeds.status import draw_status
 from roas.ui.secrets import without_secrets
 from tests.unit.ui.samples import (
@@ -334,3 +334,10 @@ def test_nothing_waits_in_a_finished_deployment() -> None:
     assert "`pending` not reached" in text
     assert "execution · interrupted" in text
     assert "of 2 services" not in text
+
+
+def test_what_is_yet_to_be_built_is_said_in_words() -> None:
+    """Nobody can compare what does not exist: the hash of what it is built from says nothing to people."""
+    built = ServicePlan("web", ServiceAction.RECREATE, expected_image="0" * 64, if_image_differs=True)
+    assert [*_plain_reasons(built)] == ["is built, then compared"]
+    assert [*_plain_reasons(replace(built, expected_image="sha256:1"))] == ["content sha256:1"]
