@@ -1,6 +1,6 @@
 """Bring one service to what a model says: create, start or roll out its containers, and wait until it is ready."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from roas.concurrency import run_concurrently, run_uninterrupted
@@ -160,9 +160,9 @@ class ServiceUpdater:
             await run_uninterrupted(self._replaced.set_aside())
             beside = True
         starting = self._start_created(update.created) if update.created else self._create_and_start(beside=beside)
-        created = await run_uninterrupted(starting)
+        await run_uninterrupted(starting)
         await update.started()
-        await self._watch.look_at(_to_look_at(self._there, created, has_events_alone=update.created is not None))
+        await self._watch.look_at(container.id for container in self._there)
         await self._report(ServiceStep.WAITING)
         limit = log.seconds_left if update.restoring and log is not None else None
         readiness = await wait_until_ready(
@@ -204,8 +204,8 @@ class ServiceUpdater:
         is_excused = self._update.restoring
         return frozenset(one.id for one in self._before if is_excused or one.state is ContainerState.PAUSED)
 
-    async def _create_and_start(self, *, beside: bool) -> tuple[str, ...]:
-        """Create what a service lacks, start it, and return the ids of that; what runs may be started again."""
+    async def _create_and_start(self, *, beside: bool) -> None:
+        """Create what a service lacks, and start it; what runs may be started again."""
         update, name = self._update, self._definition.name
         await self._report(ServiceStep.CREATING, said("beside the old one") if beside else "")
         created = await self._stack.create_service(
@@ -223,15 +223,13 @@ class ServiceUpdater:
         if update.restart and not created:
             await self._report(ServiceStep.STARTING, said("again, since what it depends on was replaced"))
             await self._restart_all()
-        return created
 
-    async def _start_created(self, service: CreatedService) -> tuple[str, ...]:
+    async def _start_created(self, service: CreatedService) -> None:
         """Start what was created together with others; today's policy is asked, since that may be a while ago."""
         await self._stack.releases.check(self._update.model_hash)
         await self._report(ServiceStep.STARTING)
         for container_id in service.containers:
             await self._stack.start(container_id)
-        return service.containers
 
     async def _restart_all(self) -> None:
         """Restart all containers; behind a proxy one after the other, so that some always serve."""
@@ -352,13 +350,3 @@ def waiting_steps(report: ServiceReport, definition: ServiceDefinition) -> Proxy
         await report(definition.name, ServiceStep.WAITING, text, None)
 
     return say
-
-
-def _to_look_at(
-    there: Iterable[ContainerSnapshot], created: Collection[str], *, has_events_alone: bool
-) -> frozenset[str]:
-    """Return, by id, what may be other than it was seen: of what was just created the engine tells when it starts.
-
-    With `has_events_alone`, nothing of that ran before, so that whatever has become of it had an event, too.
-    """
-    return frozenset(one.id for one in there if one.id not in created or not (has_events_alone or one.never_ran))
