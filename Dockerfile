@@ -16,7 +16,7 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 
 FROM ${PYTHON_IMAGE}
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    command -v docker docker-compose git ssh | wc -l | grep -qx 4 || { \
+    { command -v docker && command -v docker-compose && command -v git && command -v ssh; } >/dev/null || { \
     apt-get update -qq && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     docker-cli docker-compose git openssh-client && \
