@@ -87,13 +87,15 @@ class StackLook:
     def node_state(self, node: SwarmNode) -> str:
         """Return what a manager says of a node: `ready`, `down` …"""
         with client_of(self._manager) as client:
-            found = [one.attrs for one in client.nodes.list() if one.attrs["Description"]["Hostname"] == node.hostname]
+            found = [
+                item.attrs for item in client.nodes.list() if item.attrs["Description"]["Hostname"] == node.hostname
+            ]
         return str(found[0]["Status"]["State"])
 
     def set_availability(self, node: SwarmNode, availability: str) -> None:
         """Drain a node, or make it active again."""
         with client_of(self._manager) as client:
-            found = next(one for one in client.nodes.list() if one.attrs["Description"]["Hostname"] == node.hostname)
+            found = next(item for item in client.nodes.list() if item.attrs["Description"]["Hostname"] == node.hostname)
             found.update({**found.attrs["Spec"], "Availability": availability})
 
     def remove(self) -> bool:

@@ -162,11 +162,11 @@ async def serve() -> None:
         with listening, contextlib.suppress(BlockingIOError):
             while True:
                 await loop.connect_accepted_socket(Connection, listening.accept()[0])
-    for item in [one for one in OPEN if one.is_websocket]:
+    for item in [connection for connection in OPEN if connection.is_websocket]:
         item.transport.write(GOING_AWAY)
         item.transport.close()
-    for one in [one for one in OPEN if one.is_stream]:
-        one.transport.close()
+    for connection in [entry for entry in OPEN if entry.is_stream]:
+        connection.transport.close()
     await IDLE.wait()
 
 

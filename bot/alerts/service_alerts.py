@@ -338,7 +338,9 @@ class ServiceAlerts:
         """Remember that what a failed deployment of ours left stopped was stopped by nobody's hands."""
         unhealthy = [health for health in services if health.verdict is Verdict.UNHEALTHY and looks_stopped(health)]
         guessed = [
-            one.service for one in unhealthy if not self._manual_stops.has_seen_end(environment.name, one.service)
+            health.service
+            for health in unhealthy
+            if not self._manual_stops.has_seen_end(environment.name, health.service)
         ]
         if guessed:
             _, left = await self._state.deployments.left_by_failure(environment.name)

@@ -293,7 +293,7 @@ class Forge:
         found = answer.json()
         listed = found.get("commits") if before else [found]
         address = str(found.get("html_url") or found.get("web_url") or "")
-        commits = [_commit(one) for one in (listed or ())[-MOST_COMMITS:]]
+        commits = [_commit(item) for item in (listed or ())[-MOST_COMMITS:]]
         return address, tuple(reversed(commits))
 
     async def _find_deployment(self, candidate: Candidate) -> int | None:

@@ -144,7 +144,7 @@ class RegistrySweep:
         if track.digest_of:
             return False
         offered = await self._state.candidates.of_environment(tracked.environment)
-        last = [one.version for one in offered if (one.source, one.services) == (source, tracked.services)][:1]
+        last = [item.version for item in offered if (item.source, item.services) == (source, tracked.services)][:1]
         known = [order_of(track, tag) or () for tag in (*tracked.tags, *last)]
         return any(order > (order_of(track, version) or ()) for order in known)
 

@@ -159,7 +159,9 @@ class Webhooks:
         if settings is None or secrets is None or not is_signed(settings, secrets, headers, path, body):
             return 401, "", "This is signed by no source."
         delivery_id = _id_of(settings.kind, headers, body)
-        event = next((headers[one] for one in EVENT_HEADERS.get(settings.kind, ()) if headers.get(one)), "push")[:100]
+        event = next((headers[text] for text in EVENT_HEADERS.get(settings.kind, ()) if headers.get(text)), "push")[
+            :100
+        ]
         try:
             hints = list(_hints(settings, event, _parse(body)))[:100]
         except UselessError as error:
@@ -310,7 +312,7 @@ def _images(settings: SourceSettings, pushed: list[tuple[Any, Any]]) -> Iterator
 def _image(settings: SourceSettings, pushed: str, tag: str) -> Hint:
     """Return which image to look at: one that the settings name, wherever the event says that it is."""
     path = ImageName.read(pushed).path.removeprefix("library/").lower()
-    image = next((one for one in settings.images if _path(one) == path), None)
+    image = next((name for name in settings.images if _path(name) == path), None)
     if image is None:
         raise UselessError("It is about another image than the source's.")
     _check_tag(settings, tag)

@@ -56,7 +56,7 @@ class Tools:
             if not found:
                 raise InvalidRequestError(f"{environment} runs no service {service!r}.", hint="See its status.")
             count = max(1, min(lines, MOST_LINES))
-            texts = [f"=== {one.name}\n{await stack.read_log(one.id, lines=count, since=None)}" for one in found]
+            texts = [f"=== {item.name}\n{await stack.read_log(item.id, lines=count, since=None)}" for item in found]
             return base.redactor.redact("\n".join(texts))
 
     async def plan(self, environment: str, version: str, services: tuple[str, ...] = ()) -> str:

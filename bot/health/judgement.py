@@ -287,8 +287,8 @@ class RestartHistory:
         places = {container.id: _place(container) for container in containers}
         counts = {_place(container): container.restart_count for container in containers}
         self._seen = {key: self._seen.get(key, deque()) for key in counts}
-        for one, count in counts.items():
-            seen = self._seen[one]
+        for value, count in counts.items():
+            seen = self._seen[value]
             if not seen or seen[-1][1] != count:
                 seen.append((now, count))
             while len(seen) > 1 and now - seen[1][0] > WINDOW_SECONDS:

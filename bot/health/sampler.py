@@ -66,8 +66,8 @@ class UsageHistory:
         self._percent = {
             container_id: self._percent[container_id] for container_id in self._last if container_id in self._percent
         }
-        for one, reading in readings.items():
-            self._compare(one, reading)
+        for value, reading in readings.items():
+            self._compare(value, reading)
         return {
             container_id: Usage(self._percent.get(container_id), last.memory_bytes)
             for container_id, last in self._last.items()

@@ -223,9 +223,9 @@ class Takeover:
         if home is None or own is None:
             return False
         suspended = [
-            one
-            for one in await engine.of(home).containers()
-            if one.service == own.service and one.id != own.id and one.health is HealthStatus.UNHEALTHY
+            snapshot
+            for snapshot in await engine.of(home).containers()
+            if snapshot.service == own.service and snapshot.id != own.id and snapshot.health is HealthStatus.UNHEALTHY
         ]
         suspended = [*await proven_peers(self._application.peers, home, suspended)]
         for container in suspended:

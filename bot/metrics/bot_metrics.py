@@ -444,8 +444,8 @@ class _BusStatistics:
 
 def _counted(name: str, documentation: str, subscribers: Iterable[Subscription], attributes: Iterable[str]) -> Metric:
     totals: dict[str, int] = defaultdict(int)
-    for one in subscribers:
-        totals[one.name] += sum(getattr(one.statistics, attribute) for attribute in attributes)
+    for subscription in subscribers:
+        totals[subscription.name] += sum(getattr(subscription.statistics, attribute) for attribute in attributes)
     family = CounterMetricFamily(name, documentation, labels=["subscriber"])
     for subscriber, total in totals.items():
         family.add_metric([subscriber], total)

@@ -125,7 +125,10 @@ async def _was_sound(state: StateManager, release: Release, service: str) -> boo
         return False
     deployment = await state.deployments.get(release.deployment_id)
     progress = deployment.services if deployment is not None else ()
-    return any(one.service == service and one.changed and one.step in SOUND for one in progress)
+    return any(
+        service_progress.service == service and service_progress.changed and service_progress.step in SOUND
+        for service_progress in progress
+    )
 
 
 def _is_same(one: ReleaseService, other: ReleaseService) -> bool:

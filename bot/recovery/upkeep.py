@@ -49,9 +49,9 @@ class LeftDrains:
         if lock is None:
             await self._behind.settle_idle(self._stacks.of(environment), proxied)
         elif lock.paused and (paused := await self._state.deployments.get(lock.deployment_id)) is not None:
-            asked = {one.service for one in paused.pauses[-1:]}
+            asked = {pause.service for pause in paused.pauses[-1:]}
             await self._behind.settle_idle(
-                self._stacks.of(environment), (one for one in proxied if one.name not in asked)
+                self._stacks.of(environment), (definition for definition in proxied if definition.name not in asked)
             )
 
     async def _proxied(self, environment: str, model_hash: str) -> tuple[ServiceDefinition, ...]:
@@ -59,7 +59,7 @@ class LeftDrains:
         known = self._known.get(environment)
         if known is None or known[0] != model_hash:
             definitions = self._stacks.definitions(await self._stacks.load_model(model_hash))
-            known = model_hash, tuple(one for one in definitions.values() if one.proxy is not None)
+            known = model_hash, tuple(definition for definition in definitions.values() if definition.proxy is not None)
             self._known[environment] = known
         return known[1]
 

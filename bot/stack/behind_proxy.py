@@ -165,7 +165,7 @@ class Front:
         finally:
             await end_tasks(*({taking, found} if found else {taking}))
             if not is_out:
-                await run_uninterrupted(proxied.give_back([one.id for one in going], failed))
+                await run_uninterrupted(proxied.give_back([container.id for container in going], failed))
 
     async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
         """Leave nothing held or drained behind; where it `waits`, also of what is just about to be forgotten.
@@ -192,9 +192,11 @@ class Front:
         None is of a new one, whose starts all count.
         """
         name = self._definition.proxy.service if self._definition.proxy is not None else ""
-        there = [one for one in await self._stack.containers() if one.service == name]
-        running = [one for one in there if one.state is ContainerState.RUNNING]
-        if any(one.restart_count <= TOLERATED_RESTARTS or not _was_started(one, since) for one in running):
+        there = [container for container in await self._stack.containers() if container.service == name]
+        running = [container for container in there if container.state is ContainerState.RUNNING]
+        if any(
+            container.restart_count <= TOLERATED_RESTARTS or not _was_started(container, since) for container in running
+        ):
             return None
         ended = max(there, key=lambda one: one.restart_count, default=None)
         reason = said("it does not run, and {service} is behind it", service=self._definition.name)
@@ -203,12 +205,16 @@ class Front:
 
 
 def _running(containers: Iterable[ContainerSnapshot]) -> list[str]:
-    return [one.id for one in containers if one.state is ContainerState.RUNNING]
+    return [container.id for container in containers if container.state is ContainerState.RUNNING]
 
 
 def _well(containers: Iterable[ContainerSnapshot]) -> list[str]:
     """Return the ids of those that may get requests."""
-    return [one.id for one in containers if one.state is ContainerState.RUNNING and one.health not in NOT_WELL]
+    return [
+        container.id
+        for container in containers
+        if container.state is ContainerState.RUNNING and container.health not in NOT_WELL
+    ]
 
 
 def _was_started(container: ContainerSnapshot, since: datetime | None) -> bool:

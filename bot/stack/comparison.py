@@ -75,7 +75,9 @@ class ServiceDifference:
     @property
     def is_short(self) -> bool:
         """Return whether fewer containers run than are wanted."""
-        return bool(self.missing or self.idle or any(one.state is not ContainerState.RUNNING for one in self.unlike))
+        return bool(
+            self.missing or self.idle or any(container.state is not ContainerState.RUNNING for container in self.unlike)
+        )
 
     def __bool__(self) -> bool:
         """Return whether anything differs."""
@@ -102,8 +104,8 @@ def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapsho
     kept, beyond = ranked[:replicas], ranked[replicas:]
     return ServiceDifference(
         wanted.definition.name,
-        unlike=tuple(one for one in kept if not wanted.fits(one)),
-        idle=tuple(one for one in kept if wanted.fits(one) and not wanted.is_settled(one)),
+        unlike=tuple(container for container in kept if not wanted.fits(container)),
+        idle=tuple(container for container in kept if wanted.fits(container) and not wanted.is_settled(container)),
         surplus=tuple(beyond),
         missing=replicas - len(kept),
         unwritten=wanted.unwritten,

@@ -133,7 +133,9 @@ class ComposeStack(Stack):
         own = await self.engine.local(own_container_id)
 
         def repairs(there: Iterable[ContainerSnapshot]) -> list[ContainerRepair]:
-            found = [one for one in there if one.id not in spared and service in {None, one.service}]
+            found = [
+                container for container in there if container.id not in spared and service in {None, container.service}
+            ]
             return list(plan_repairs(found, own=own))
 
         if not repairs(await take_outlines(self.engine)):  # as nearly always

@@ -150,7 +150,11 @@ class StackImages:
 def _builder(stack: ResolvedStack, service: str) -> str | None:
     """Return the service that says how a service's image is built: itself, or the first that builds what it names."""
     fields, image = services_of(stack.model), stack.definitions[service].image
-    same = sorted(name for name, one in stack.definitions.items() if one.image == image and fields[name].get("build"))
+    same = sorted(
+        name
+        for name, definition in stack.definitions.items()
+        if definition.image == image and fields[name].get("build")
+    )
     own = fields[service].get("build")
     return next((name for name in same if not own or fields[name]["build"] == own), None)
 

@@ -70,7 +70,7 @@ class DeploymentManager:
     async def _remove_all(
         self, stack: Stack, service: str, containers: tuple[ContainerSnapshot, ...], watch: ContainerWatch
     ) -> None:
-        ids = [one.id for one in containers]
+        ids = [container.id for container in containers]
         await stack.remove_service(service, ids)
         await watch.look_at(ids)
 

@@ -80,7 +80,7 @@ class ReleaseKeeper:
             gone = frozenset(await stack.releases.missing_images(release)) & frozenset(services)
         except RegistryUnavailableError:  # of a Swarm: a way back that nobody asked for is no place to fail closed
             gone = frozenset()
-        pins = {one.name: one.image for one in release.services if one.name in gone}
+        pins = {service.name: service.image for service in release.services if service.name in gone}
         lost: dict[str, str] = {}
         for image, names in by_reference({name: _as_wanted(pin) for name, pin in pins.items()}):
             try:
@@ -104,7 +104,9 @@ class ReleaseKeeper:
     async def forgotten(self, stack: Stack, *, runs: int | None) -> tuple[Release, ...]:
         """Return the releases that are not kept any more and still hold something, but for that which runs."""
         held = await stack.releases.held()
-        return await self._state.releases.forgotten(stack.environment.name, {one for one in held if one != runs})
+        return await self._state.releases.forgotten(
+            stack.environment.name, {number for number in held if number != runs}
+        )
 
     async def drop_release(self, stack: Stack, release: Release) -> None:
         """Drop what a release that is not kept any more held: its tags, its model, its contents."""
@@ -117,7 +119,7 @@ class ReleaseKeeper:
     async def _models_that_run(self) -> frozenset[str]:
         """Return the models that environments are on or move to: one with renewed credentials is in no release."""
         unfinished = (*await self._state.deployments.unfinished(), *await self._state.drafts.waiting())
-        return await self._state.releases.applied_models() | {one.applied_model for one in unfinished}
+        return await self._state.releases.applied_models() | {deployment.applied_model for deployment in unfinished}
 
 
 def not_restorable(release: Release, services: Sequence[str], images: Sequence[ImagePin]) -> ReleaseNotRestorableError:

@@ -42,7 +42,9 @@ def is_rolled_out(
     is_proxied = definition.proxy is not None and not definition.one_shot and definition.replicas > 0
     if not (is_proxied or has_policy(definition, there)):
         return False
-    return record is not None or any(not wanted.fits(one) and one.state is not ContainerState.CREATED for one in there)
+    return record is not None or any(
+        not wanted.fits(container) and container.state is not ContainerState.CREATED for container in there
+    )
 
 
 def has_policy(definition: ServiceDefinition, there: Collection[ContainerSnapshot]) -> bool:
@@ -50,7 +52,9 @@ def has_policy(definition: ServiceDefinition, there: Collection[ContainerSnapsho
 
     One that looks as if it may end goes on where its containers are probed: the health check is the image's.
     """
-    ends = definition.one_shot or (definition.may_end and all(one.health is HealthStatus.NONE for one in there))
+    ends = definition.one_shot or (
+        definition.may_end and all(container.health is HealthStatus.NONE for container in there)
+    )
     return definition.update != ALL_AT_ONCE and not ends and definition.replicas > 0
 
 
@@ -64,7 +68,7 @@ def policy_of(definition: ServiceDefinition, there: tuple[ContainerSnapshot, ...
 
     Compose passes unnamed volumes on only where it replaces all that differ, which is stop-first.
     """
-    if not definition.start_first and any(one.unnamed_volumes for one in there):
+    if not definition.start_first and any(container.unnamed_volumes for container in there):
         return replace(definition.update, parallelism=0)
     return definition.update
 
@@ -128,7 +132,7 @@ class Rollout:
         if not self.record.slots:
             self.record = replace(self.record, slots=max(1, self.replicas - len(view.new)))
         self._take_in(view, now)
-        under_way = [one.id for one in view.new if not self._is_settled(one.id)]
+        under_way = [replica.id for replica in view.new if not self._is_settled(replica.id)]
         left = max(0, self.replicas - len(view.new))
         if self.exceeded:
             return self._stop(view, under_way)
@@ -151,18 +155,18 @@ class Rollout:
         return max(self._ready_at.values(), default=None)
 
     def _take_in(self, view: View, now: float) -> None:
-        for one in view.new:
-            if one.id in self.record.tolerated:
-                self._settled_at.setdefault(one.id, float("-inf"))
-            elif one.failure:
-                ready_at = self._ready_at.get(one.id)
+        for replica in view.new:
+            if replica.id in self.record.tolerated:
+                self._settled_at.setdefault(replica.id, float("-inf"))
+            elif replica.failure:
+                ready_at = self._ready_at.get(replica.id)
                 if ready_at is None or view.old or now - ready_at <= self.monitor_seconds:
-                    self.record = replace(self.record, failed=(*self.record.failed, one.id))
-                self._settled_at.setdefault(one.id, now)
-            elif one.ready and one.id not in self._ready_at:
-                self._ready_at[one.id] = now
+                    self.record = replace(self.record, failed=(*self.record.failed, replica.id))
+                self._settled_at.setdefault(replica.id, now)
+            elif replica.ready and replica.id not in self._ready_at:
+                self._ready_at[replica.id] = now
                 # What was ready before this rollout was looked at holds no worker up.
-                self._settled_at.setdefault(one.id, now if self._begun_here else float("-inf"))
+                self._settled_at.setdefault(replica.id, now if self._begun_here else float("-inf"))
 
     def _is_settled(self, container_id: str) -> bool:
         return container_id in self._settled_at
@@ -190,7 +194,7 @@ class Rollout:
     def _count_good(self, view: View) -> int:
         """Count the new ones that serve; stop-first, also those that the policy lets fail: their old ones are gone."""
         let_pass = set() if self.start_first else self._settled_at.keys()
-        return sum((one.ready and not one.failure) or one.id in let_pass for one in view.new)
+        return sum((replica.ready and not replica.failure) or replica.id in let_pass for replica in view.new)
 
     def _stop(self, view: View, under_way: list[str]) -> Step:
         cause = self.record.failed[-1]

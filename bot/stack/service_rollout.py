@@ -113,7 +113,7 @@ class ServiceRollout:
         definition, record = self.wanted.definition, self.log.record or RolloutRecord()
         policy = policy_of(definition, self._there)
         self.rollout = Rollout(policy, definition.replicas, definition.start_first, self.log.monitor_seconds, record)
-        self._restarts = {one.id: one.restart_count for one in self._there}
+        self._restarts = {container.id: container.restart_count for container in self._there}
 
     async def run(self) -> ServiceReadiness:
         """Replace all replicas; returns how the worst of those is that have not failed.
@@ -156,10 +156,10 @@ class ServiceRollout:
         return self.watch.of_service(self.wanted.definition.name)
 
     def _view(self, there: tuple[ContainerSnapshot, ...]) -> View:
-        there = tuple(one for one in there if one.id not in self._retired)
-        old = [one for one in rank(self.wanted.fits, there) if not self.wanted.fits(one)]
-        new = [self._judge(one) for one in there if self.wanted.fits(one)]
-        return View(tuple(one.id for one in reversed(old)), tuple(new))
+        there = tuple(container for container in there if container.id not in self._retired)
+        old = [container for container in rank(self.wanted.fits, there) if not self.wanted.fits(container)]
+        new = [self._judge(container) for container in there if self.wanted.fits(container)]
+        return View(tuple(container.id for container in reversed(old)), tuple(new))
 
     def _judge(self, one: ContainerSnapshot) -> Replica:
         """Judge a new container: a start or two may fail before it is ready, and none after."""
@@ -191,10 +191,10 @@ class ServiceRollout:
 
     async def _start_idle(self) -> None:
         """Start what an earlier attempt made and did not come to start, and what had failed before a person said go."""
-        for one in self._there:
-            if self.wanted.fits(one) and one.state in NOT_RUNNING:
-                await self._start(one.id)
-        await self.watch.look_at(one.id for one in self._there)
+        for container in self._there:
+            if self.wanted.fits(container) and container.state in NOT_RUNNING:
+                await self._start(container.id)
+        await self.watch.look_at(container.id for container in self._there)
 
     async def _begin(self, count: int, *, in_place: bool) -> None:
         """Begin new replicas: nothing of that is left half done by a request to cancel."""
@@ -203,14 +203,14 @@ class ServiceRollout:
         if not in_place:
             await self.front.hold(count)
         await self.log.step(ServiceStep.CREATING, self._progress())
-        known = {one.id for one in self._there}
+        known = {container.id for container in self._there}
         created = await self.stack.create_service(
             self.model_hash,
             definition.name,
             beside=not in_place,
             at_most=None if in_place else count,
         )
-        new = [one for one in created if one not in known]
+        new = [name for name in created if name not in known]
         await self.log.step(ServiceStep.STARTING, self._progress())
         for container_id in new:
             await self._start(container_id)
@@ -234,7 +234,7 @@ class ServiceRollout:
         there = self._there
         if not self.wanted.definition.start_first:
             await self._admit(there)
-        going = tuple(one for one in there if one.id in ids)
+        going = tuple(container for container in there if container.id in ids)
         if not going:
             return True
         good = self._good(there)
@@ -247,13 +247,17 @@ class ServiceRollout:
         if (proxy := self.wanted.definition.proxy) is not None:
             self.log.allow(seconds + proxy.limit_seconds)
         # Of a release that is restored, the others are what failed.
-        staying = [one for one in there if one not in going and (self.wanted.fits(one) or not self.restoring)]
+        staying = [
+            container
+            for container in there
+            if container not in going and (self.wanted.fits(container) or not self.restoring)
+        ]
         found = self.watch.until(failing, service=self.wanted.definition.name)
         if not await self.front.take_out(going, staying, failing=found, seconds=seconds):
             return False
         if removes:
             await self.discard(going)
-        self._retired.update(one.id for one in going if self.keeps)
+        self._retired.update(container.id for container in going if self.keeps)
         return True
 
     def _seconds_to_watch(self) -> float:
@@ -265,13 +269,13 @@ class ServiceRollout:
         return max(0.0, ready_at + self.log.monitor_seconds - time.monotonic())
 
     def _good(self, there: tuple[ContainerSnapshot, ...]) -> frozenset[str]:
-        return frozenset(one.id for one in self._view(there).new if one.ready and not one.failure)
+        return frozenset(replica.id for replica in self._view(there).new if replica.ready and not replica.failure)
 
     async def _admit(self, there: tuple[ContainerSnapshot, ...]) -> None:
         """Send requests to new replicas as they get ready, where there are fewer old ones meanwhile."""
         if ready := self._good(there) - self._admitted:
             self._admitted |= ready
-            await self.front.admit(one for one in there if one.id in ready)
+            await self.front.admit(container for container in there if container.id in ready)
 
     async def _changed(self, view: View, step: Step, now: float) -> None:
         """Wait until the containers are others than they were, or a worker's delay is over.
@@ -279,13 +283,13 @@ class ServiceRollout:
         Where the phase's limit comes first, what is under way has failed: its policy says what that leads to.
         """
         name = self.wanted.definition.name
-        under_way = [one.id for one in view.new if not one.ready and not one.failure]
+        under_way = [replica.id for replica in view.new if not replica.ready and not replica.failure]
         wake_in = None if step.wake_at is None else max(0.0, step.wake_at - now)
         if wake_in is not None:
             self._allow(wake_in)
         overdue_in = self.log.seconds_left if under_way else None
         excused_in = self._excused_until - now if self.old & {*under_way} and now < self._excused_until else None
-        seconds = min((one for one in (overdue_in, wake_in, excused_in) if one is not None), default=None)
+        seconds = min((number for number in (overdue_in, wake_in, excused_in) if number is not None), default=None)
         try:
             await self.watch.until(lambda there: self._view(there) != view or None, seconds, service=name)
         except TimeoutError:
@@ -299,7 +303,7 @@ class ServiceRollout:
         self._allowed_to += seconds
 
     def _progress(self) -> str:
-        new = sum(self.wanted.fits(one) for one in self._there)
+        new = sum(self.wanted.fits(container) for container in self._there)
         return said("{done} of {count} {count|replica|replicas}", done=new, count=self.wanted.definition.replicas)
 
     async def _failure(self, step: Step) -> ServiceFailedError | RolloutPausedError:
@@ -318,8 +322,8 @@ class ServiceRollout:
         """Return how the worst of the replicas is that did not fail; of those that did, a warning says."""
         definition, record = self.wanted.definition, self.rollout.record
         warn_of_tolerated(definition, record, self.log)
-        well = [found for one, found in self._reasons.items() if one not in record.tolerated]
-        worst = next((one for one in well if one.state is Readiness.UNVERIFIED), None)
+        well = [found for value, found in self._reasons.items() if value not in record.tolerated]
+        worst = next((readiness for readiness in well if readiness.state is Readiness.UNVERIFIED), None)
         none = ServiceReadiness(Readiness.UNVERIFIED, said("all of its new replicas failed"))
         return worst or next(iter(well), none)
 

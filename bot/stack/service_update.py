@@ -76,7 +76,7 @@ async def wanted_service(stack: Stack, watch: ContainerWatch, update: ServiceUpd
         # Compose hashes the id of that container, and who took its place may not have been seen yet.
         await watch.refresh()
     there = watch.containers
-    counting = tuple(one for one in there if not (update.recreate and one.service == definition.name))
+    counting = tuple(container for container in there if not (update.recreate and container.service == definition.name))
     wanted = await stack.wanted_services(model, counting, as_it_is=True)
     return replace(wanted[definition.name], definition=definition)
 
@@ -155,7 +155,10 @@ class ServiceUpdater:
         if beside:
             await self._front.hold(max(0, definition.replicas - sum(map(self._wanted.fits, self._before))))
         elif self._sets_aside and not (self._stack.replaces_by_itself or update.created):
-            if any(one.state is ContainerState.RUNNING and not self._wanted.fits(one) for one in self._there):
+            if any(
+                container.state is ContainerState.RUNNING and not self._wanted.fits(container)
+                for container in self._there
+            ):
                 await self._report(ServiceStep.RESTORING, said("stopping the one that is replaced"))
             await run_uninterrupted(self._replaced.set_aside())
             beside = True
@@ -202,7 +205,9 @@ class ServiceUpdater:
     def _old(self) -> frozenset[str]:
         """Return those, by id, that have a moment to be well again."""
         is_excused = self._update.restoring
-        return frozenset(one.id for one in self._before if is_excused or one.state is ContainerState.PAUSED)
+        return frozenset(
+            container.id for container in self._before if is_excused or container.state is ContainerState.PAUSED
+        )
 
     async def _create_and_start(self, *, beside: bool) -> None:
         """Create what a service lacks, and start it; what runs may be started again."""
@@ -242,7 +247,9 @@ class ServiceUpdater:
             await self._restart(container.id)
             await self._watch.look_at({container.id})
             await wait_until_ready(stack, replace(definition, replicas=1), self._watch, only=container.id)
-            await self._front.admit((one for one in self._there if one.id == container.id), best_effort=True)
+            await self._front.admit(
+                (snapshot for snapshot in self._there if snapshot.id == container.id), best_effort=True
+            )
 
     async def _restart(self, container_id: str) -> None:
         await self._stack.stop(container_id)
@@ -254,24 +261,24 @@ class ServiceUpdater:
             await run_uninterrupted(self._remove(containers))
             return
         await run_uninterrupted(self._replaced.set_aside(containers))
-        await self._watch.look_at(one.id for one in containers)
+        await self._watch.look_at(container.id for container in containers)
 
     async def _remove_others(self) -> None:
         """After a start-first update the new containers serve; the old ones go, and those that are too many.
 
         What somebody else has created since, and is about to start, is left to them.
         """
-        known = {one.id for one in self._before}
-        there = tuple(one for one in self._there if one.id in known or not is_of_others(one))
+        known = {container.id for container in self._before}
+        there = tuple(container for container in self._there if container.id in known or not is_of_others(container))
         difference = compare_service(self._wanted, there)
         going = difference.unlike + difference.surplus
-        if await self._front.take_out(going, [one for one in there if one not in going]):
+        if await self._front.take_out(going, [container for container in there if container not in going]):
             await run_uninterrupted(self._remove(going))
 
     async def _remove(self, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Remove containers, and see to it that nobody judges a service by what the watch saw of their end."""
         await run_concurrently(self._stack.remove(container.id) for container in containers)
-        await self._watch.look_at(one.id for one in containers)
+        await self._watch.look_at(container.id for container in containers)
 
     async def _report(self, step: ServiceStep, text: str = "") -> None:
         await self._update.report(self._definition.name, step, text, None)
@@ -297,35 +304,43 @@ class Replaced:
         """Return whether some that were well are replaced, and new ones can stand beside them once they are stopped."""
         definition = self.wanted.definition
         shares = definition.fixed_name or definition.shared_by or definition.linked_by or not definition.replicas
-        return bool(self._well) and not shares and not any(one.unnamed_volumes for one in self.before)
+        return bool(self._well) and not shares and not any(container.unnamed_volumes for container in self.before)
 
     @property
     def _well(self) -> list[ContainerSnapshot]:
         """Return what was well and is replaced; a job that has ended is nothing to start again."""
         if self.wanted.definition.one_shot:
             return []
-        replaced = [one for one in self.before if not self.wanted.fits(one)]
-        return [one for one in replaced if runs_well(one) or (self.was_well and one.state is ContainerState.EXITED)]
+        replaced = [container for container in self.before if not self.wanted.fits(container)]
+        return [
+            container
+            for container in replaced
+            if runs_well(container) or (self.was_well and container.state is ContainerState.EXITED)
+        ]
 
     async def set_aside(self, containers: Iterable[ContainerSnapshot] | None = None) -> None:
         """Stop containers, by default all that are not as the release says."""
-        going = [one for one in (self.before if containers is None else containers) if not self.wanted.fits(one)]
-        await run_concurrently(self.stack.stop(one.id) for one in going)
+        going = [
+            container
+            for container in (self.before if containers is None else containers)
+            if not self.wanted.fits(container)
+        ]
+        await run_concurrently(self.stack.stop(container.id) for container in going)
 
     async def put_back(self) -> None:
         """Let what was well before run again in place of what was made; where nothing was, that stays as it is."""
         well = self._well
         if not well:
             return
-        service, before = self.wanted.definition.name, {one.id for one in self.before}
+        service, before = self.wanted.definition.name, {container.id for container in self.before}
         try:
-            there = [one for one in await self.stack.containers() if one.service == service]
-            ids = {one.id for one in there}
-            if ids.issuperset(one.id for one in well):
-                fitting = [one for one in there if self.wanted.fits(one)]
-                made = [one.id for one in fitting if one.id not in before or not _serves(one)]
-                await run_concurrently(self.stack.remove(one, grace_seconds=2.0) for one in made)
-                again = [one.id for one in well]
+            there = [container for container in await self.stack.containers() if container.service == service]
+            ids = {container.id for container in there}
+            if ids.issuperset(container.id for container in well):
+                fitting = [container for container in there if self.wanted.fits(container)]
+                made = [container.id for container in fitting if container.id not in before or not _serves(container)]
+                await run_concurrently(self.stack.remove(name, grace_seconds=2.0) for name in made)
+                again = [container.id for container in well]
             elif self.model_before:
                 again = [*await self.stack.create_service(self.model_before, service)]
             for container_id in again:

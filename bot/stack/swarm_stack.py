@@ -274,5 +274,5 @@ class SwarmStack(Stack):
 
 def _read_specs(project: str, model: Mapping[str, Any]) -> Mapping[str, tuple[str, bool]]:
     """Return the hash of each spec, which says the names of its networks, and whether it is one on every node."""
-    specs = {name: service_spec(project, model, one) for name, one in read_definitions(model).items()}
+    specs = {name: service_spec(project, model, definition) for name, definition in read_definitions(model).items()}
     return {name: (spec_hash(spec, {}), "Global" in spec["Mode"]) for name, spec in specs.items()}

@@ -142,8 +142,8 @@ class GroupCommit:
                 for write in (*batch, *self._waiting):
                     write.done.cancel()
                 raise
-            for one, outcome in zip(batch, outcomes, strict=True):
-                _settle(one.done, outcome)
+            for queued_write, outcome in zip(batch, outcomes, strict=True):
+                _settle(queued_write.done, outcome)
 
 
 def _settle(done: asyncio.Future[Any], outcome: Any) -> None:

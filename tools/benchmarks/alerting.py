@@ -168,7 +168,7 @@ class HealthyMoments:
         """Return the first time after a moment at which a container was healthy. Raises TimeoutError."""
 
         def first() -> int | None:
-            return next((at for one, at in self._seen if one == container_id and at > moment), None)
+            return next((at for name, at in self._seen if name == container_id and at > moment), None)
 
         with self._news:
             if not self._news.wait_for(lambda: first() is not None, POSTED_SECONDS):

@@ -94,7 +94,7 @@ def _text(name: str, field: FieldInfo, from_example: Mapping[str, Explained]) ->
 
 
 def _value(field: FieldInfo) -> str:
-    kind = next(one for one in _kinds(field.annotation) if one is not types.NoneType)
+    kind = next(kind_type for kind_type in _kinds(field.annotation) if kind_type is not types.NoneType)
     bounds = [f"{word} {value:g}" for name, word in BOUNDS.items() if (value := _limit(field, name)) is not None]
     pattern = next((m.pattern for m in field.metadata if getattr(m, "pattern", None)), "")
     return ", ".join([TYPES.get(kind, kind.__name__), *bounds, *([f"must match {code(pattern)}"] if pattern else [])])

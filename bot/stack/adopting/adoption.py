@@ -55,7 +55,7 @@ async def adopt_project(engine: Engine, written: Mapping[str, Any] = MappingProx
 
     def adopt(client: EngineClient) -> AdoptedStack | None:
         ids = list_ids(client, engine.project)
-        inspected = [found for one in ids if (found := inspect_or_none(client, one)) is not None]
+        inspected = [found for container_id in ids if (found := inspect_or_none(client, container_id)) is not None]
         if not any(snapshot(found).state in ALIVE for found in inspected):
             return None
         return _Reader(client, engine.environment, inspected, written, client.info()).read()
@@ -136,8 +136,8 @@ class _Reader:
         written = self._files.get(name) or {}
         if "networks" in fields:
             asked = requested_addresses(template, written, self._written)
-            ends = {one: _with_address(end, asked.get(one)) for one, end in fields["networks"].items()}
-            fields["networks"] = {self._network(one, end): end for one, end in ends.items()}
+            ends = {value: _with_address(end, asked.get(value)) for value, end in fields["networks"].items()}
+            fields["networks"] = {self._network(value, end): end for value, end in ends.items()}
             if str(fields.get("mac_address")).lower() in asked.values():
                 del fields["mac_address"]  # the container shows that of its first network once more
         fields |= self._place(name, group)

@@ -49,16 +49,18 @@ async def find_container_differences(engine: Engine, model: Mapping[str, Any]) -
     """Return, by id, the containers of which a key differs from a pinned model; what never ran is left out."""
     ids = await engine.call(lambda client: list_ids(client, engine.project))
     inspected = await inspect_each(engine, ids)
-    shown = [one for one in inspected if snapshot(one).state in COMPARED]
+    shown = [entry for entry in inspected if snapshot(entry).state in COMPARED]
     if not shown:
         return {}
-    image_ids = list({str(one["Image"]) for one in shown})
+    image_ids = list({str(entry["Image"]) for entry in shown})
     images = dict(zip(image_ids, await engine.each(find_image, image_ids), strict=True))
     says_of_itself = await engine.call(lambda client: client.info())
-    siblings = {one["Id"]: one for one in inspected}
+    siblings = {entry["Id"]: entry for entry in inspected}
     comparison = _Comparison(model, engine.project, says_of_itself, images, siblings, services_of(model))
-    found = {one["Id"]: comparison.of(one) for one in shown}
-    return {container_id: one for container_id, one in found.items() if one != ContainerDifference()}
+    found = {entry["Id"]: comparison.of(entry) for entry in shown}
+    return {
+        container_id: difference for container_id, difference in found.items() if difference != ContainerDifference()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,11 @@ class _Comparison:
         renamed = ["container_name"] if self._is_renamed(name, wanted, inspected["Name"].lstrip("/")) else []
         return ContainerDifference(
             keys=tuple(_written(keys, found)),
-            changed=(*_written(changed, found), *(f"networks: {_printable(one)}" for one in networks), *renamed),
+            changed=(
+                *_written(changed, found),
+                *(f"networks: {_printable(network)}" for network in networks),
+                *renamed,
+            ),
         )
 
     def _is_renamed(self, service: str, wanted: Mapping[str, Any], name: str) -> bool:
@@ -118,7 +124,9 @@ def _networks_changed(wanted: frozenset[str], inspected: Mapping[str, Any], serv
     if not wanted:
         return []  # it has another's network, or the host's
     there: Mapping[str, Any] = inspected["NetworkSettings"].get("Networks") or {}
-    named = {one for one, end in there.items() if one in PREDEFINED or service in ((end or {}).get("Aliases") or ())}
+    named = {
+        value for value, end in there.items() if value in PREDEFINED or service in ((end or {}).get("Aliases") or ())
+    }
     return sorted((wanted - named) | (there.keys() - wanted))
 
 

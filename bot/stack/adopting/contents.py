@@ -28,7 +28,7 @@ EXTENSION = "x-deploy"
 
 def read_copied(client: EngineClient, inspected: dict[str, Any], targets: Collection[str]) -> dict[str, str]:
     """Return the texts of the files at some places in a container; what is mounted, or is no text, is left out."""
-    mounted = {PurePosixPath(one["Destination"]) for one in inspected.get("Mounts") or ()}
+    mounted = {PurePosixPath(mount["Destination"]) for mount in inspected.get("Mounts") or ()}
     found: dict[str, str] = {}
     for target in targets:
         if mounted.isdisjoint({PurePosixPath(target), *PurePosixPath(target).parents}):
@@ -70,11 +70,14 @@ def bind_adopted(
     """
     services = services_of(model)
     live = {name: _live(fields, folder) for name, fields in services.items()}
-    aside = {name: [one for one in _volumes(fields) if _is_aside(one, live[name])] for name, fields in services.items()}
+    aside = {
+        name: [volume for volume in _volumes(fields) if _is_aside(volume, live[name])]
+        for name, fields in services.items()
+    }
     others = {
         name: {
             **{key: value for key, value in fields.items() if key != EXTENSION},
-            "volumes": [one for one in _volumes(fields) if one not in aside[name]],
+            "volumes": [volume for volume in _volumes(fields) if volume not in aside[name]],
         }
         for name, fields in services.items()
     }
@@ -85,7 +88,7 @@ def bind_adopted(
     except ComposeFileError as error:
         log.warning("files of an adopted stack cannot be kept", error=error.message)
     for name, fields in bound["services"].items():
-        volumes = [*_volumes(fields), *(_kept(one, store, live[name], write=write) for one in aside[name])]
+        volumes = [*_volumes(fields), *(_kept(entry, store, live[name], write=write) for entry in aside[name])]
         volumes += [
             bound_secret(store.place_text(text, write=write), target) for target, text in copied.get(name, {}).items()
         ]

@@ -35,7 +35,7 @@ def without_defaults(form: Mapping[str, Any], image: Mapping[str, Any], engine: 
     kept = {key: value for key, value in form.items() if key not in defaults or value != defaults[key]}
     _leave_out_discarded(kept, engine)
     if form.get("pid") == "host" or form.get("ipc") == "host" or form.get("privileged"):
-        options = [one for one in form.get("security_opt") or () if one != OF_HOST]
+        options = [option for option in form.get("security_opt") or () if option != OF_HOST]
         kept |= {"security_opt": options}
     return {key: value for key, value in kept.items() if value not in (None, [])}
 

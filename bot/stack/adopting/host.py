@@ -57,7 +57,9 @@ def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str,
         "restart": _restart(host.get("RestartPolicy") or {}),
         "cpus": host["NanoCpus"] / NANO if host.get("NanoCpus") else None,
         "shm_size": str(host["ShmSize"]) if host.get("ShmSize") not in (None, 0, DEFAULT_SHM_BYTES) else None,
-        "ulimits": {one["Name"]: {"soft": one["Soft"], "hard": one["Hard"]} for one in host.get("Ulimits") or ()},
+        "ulimits": {
+            ulimit["Name"]: {"soft": ulimit["Soft"], "hard": ulimit["Hard"]} for ulimit in host.get("Ulimits") or ()
+        },
         "devices": [_device(device) for device in host.get("Devices") or ()],
         "logging": _logging(host.get("LogConfig") or {}, engine),
         "runtime": host["Runtime"] if host.get("Runtime") not in (None, "", engine.get("DefaultRuntime")) else None,
@@ -98,7 +100,7 @@ def _blocks(host: Mapping[str, Any]) -> dict[str, Any] | None:
     found: dict[str, Any] = {"weight": host["BlkioWeight"]} if host.get("BlkioWeight") else {}
     for key, (name, says) in BLOCKS.items():
         if devices := host.get(key):
-            found[name] = [{"path": one["Path"], says: one[says.capitalize()]} for one in devices]
+            found[name] = [{"path": device["Path"], says: device[says.capitalize()]} for device in devices]
     return found or None
 
 

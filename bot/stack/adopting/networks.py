@@ -119,7 +119,7 @@ def _links(endpoints: Mapping[str, Any], siblings: Mapping[str, Mapping[str, Any
 
 def _ipam(ipam: Mapping[str, Any]) -> dict[str, Any]:
     keys = {"Subnet": "subnet", "Gateway": "gateway", "IPRange": "ip_range"}
-    ranges = [{name: one[key] for key, name in keys.items() if one.get(key)} for one in ipam.get("Config") or ()]
+    ranges = [{name: entry[key] for key, name in keys.items() if entry.get(key)} for entry in ipam.get("Config") or ()]
     return {"config": ranges}
 
 

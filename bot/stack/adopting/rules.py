@@ -44,13 +44,15 @@ def _needs(own: Mapping[str, Any], given: object, services: Collection[str]) -> 
     Of what only the files name, an order alone is taken over: more might close a cycle with what runs.
     """
     added = given if isinstance(given, Mapping) else {}
-    entries = {str(on): one for on, one in added.items() if isinstance(one, Mapping)}
-    soft = {on: one for on, one in entries.items() if one.get("kind") == DependencyKind.SOFT and on in services}
-    return soft | {on: {**one, **entries.get(on, {})} for on, one in own.items()}
+    entries = {str(on): value for on, value in added.items() if isinstance(value, Mapping)}
+    soft = {on: entry for on, entry in entries.items() if entry.get("kind") == DependencyKind.SOFT and on in services}
+    return soft | {on: {**value, **entries.get(on, {})} for on, value in own.items()}
 
 
 def _live_binds(named: object, adopted: Mapping[str, Any], folder: Path) -> list[str]:
     """Return those of the places that the host renews that the containers bind, too."""
-    bound = {resolve(Path(str(one["source"]))) for one in adopted.get("volumes") or () if one.get("type") == "bind"}
+    bound = {
+        resolve(Path(str(volume["source"]))) for volume in adopted.get("volumes") or () if volume.get("type") == "bind"
+    }
     paths = named if isinstance(named, list) else []
     return [path for path in paths if isinstance(path, str) and resolve(folder / path) in bound]

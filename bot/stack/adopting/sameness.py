@@ -34,24 +34,24 @@ def read_number(value: object) -> int | None:
 
 def _ulimits(ulimits: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     return {
-        name: (int(one["soft"]), int(one["hard"])) if isinstance(one, Mapping) else (int(one), int(one))
-        for name, one in ulimits.items()
+        name: (int(value["soft"]), int(value["hard"])) if isinstance(value, Mapping) else (int(value), int(value))
+        for name, value in ulimits.items()
     }
 
 
 def _devices(devices: Iterable[Any]) -> list[str]:
     return sorted(
-        f"{one['source']}:{one.get('target') or one['source']}:{one.get('permissions') or 'rwm'}"
-        if isinstance(one, Mapping)
-        else str(one)
-        for one in devices
+        f"{device['source']}:{device.get('target') or device['source']}:{device.get('permissions') or 'rwm'}"
+        if isinstance(device, Mapping)
+        else str(device)
+        for device in devices
     )
 
 
 def _blocks(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may be done with devices of blocks; Compose writes rates as texts."""
     lists = {
-        name: sorted((str(one["path"]), int(one.get("rate") or one.get("weight") or 0)) for one in devices)
+        name: sorted((str(device["path"]), int(device.get("rate") or device.get("weight") or 0)) for device in devices)
         for name, devices in config.items()
         if name != "weight" and devices
     }
@@ -73,7 +73,7 @@ def _capabilities(values: Iterable[str]) -> list[str]:
 
 
 def _hosts(values: Any) -> list[str]:
-    entries = [f"{name}:{one}" for name, one in values.items()] if isinstance(values, Mapping) else values or ()
+    entries = [f"{name}:{value}" for name, value in values.items()] if isinstance(values, Mapping) else values or ()
     return sorted(str(entry).replace("=", ":", 1) for entry in entries)
 
 
@@ -86,15 +86,15 @@ READERS: Mapping[str, Callable[[Any], object]] = {
     "shm_size": read_number,
     "mem_swappiness": lambda value: None if value is None else int(value),
     "blkio_config": lambda value: _blocks(value or {}),
-    "sysctls": lambda value: {name: str(one) for name, one in (value or {}).items()},
+    "sysctls": lambda value: {name: str(item) for name, item in (value or {}).items()},
     "group_add": _texts,
     "security_opt": _texts,
     "dns": list,
     "dns_search": list,
     "dns_opt": _texts,
     "tmpfs": _texts,
-    "links": lambda value: sorted(_link(str(one)) for one in value or ()),
-    "external_links": lambda value: sorted(one if ":" in one else f"{one}:{one}" for one in value or ()),
+    "links": lambda value: sorted(_link(str(item)) for item in value or ()),
+    "external_links": lambda value: sorted(item if ":" in item else f"{item}:{item}" for item in value or ()),
     "cpu_shares": read_number,
 }
 
@@ -132,8 +132,8 @@ def _forgive(left: dict[str, Any], right: Mapping[str, Any], borrowed: Collectio
     """
     if "mac_address" not in right:
         left.pop("mac_address", None)
-    if not any(one[-1] for one in right.get(RESERVED) or ()) and RESERVED in left:
-        left[RESERVED] = [(*one[:-1], []) for one in left[RESERVED]]
+    if not any(item[-1] for item in right.get(RESERVED) or ()) and RESERVED in left:
+        left[RESERVED] = [(*item[:-1], []) for item in left[RESERVED]]
     wanted, there = left.get("volumes") or {}, right.get("volumes") or {}
     for target in wanted.keys() & there.keys() & set(borrowed):
         wanted[target] = (*wanted[target][:2], there[target][2], *wanted[target][3:])
@@ -191,7 +191,7 @@ def _process(given: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]
     return {
         "environment": own | variables,
         "labels": {**(config.get("Labels") or {}), **(given.pop("labels", None) or {})},
-        "entrypoint": [one for one in entrypoint or () if one],
+        "entrypoint": [item for item in entrypoint or () if item],
         "command": list(command or ()),
         "healthcheck": _health_check(given.pop("healthcheck", None) or {}, config.get("Healthcheck") or {}),
         "user": given.pop("user", None) or config.get("User"),
@@ -260,7 +260,7 @@ def _networks(given: dict[str, Any], model: Mapping[str, Any], service: str) -> 
     for key, endpoint in (given.pop("networks", None) or {}).items():
         name = str((definitions.get(key) or {}).get("name") or f"{model.get('name')}_{key}")
         # The order in which networks are joined is none of what a container has.
-        fields = {one: value for one, value in (endpoint or {}).items() if value and one != "priority"}
+        fields = {item: value for item, value in (endpoint or {}).items() if value and item != "priority"}
         if mac_address := fields.get("mac_address"):
             fields["mac_address"] = str(mac_address).lower()
         found[name] = {**fields, "aliases": sorted(set(fields.get("aliases") or ()) - {service})}
@@ -303,14 +303,14 @@ def _restart(restart: object, deploy: Mapping[str, Any]) -> str | None:
 
 def _reserved(devices: Iterable[Mapping[str, Any]], gpus: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     """Return the devices that a driver gives; `gpus` is another way to write some of them."""
-    every = [*devices, *({**one, "capabilities": [*(one.get("capabilities") or ()), "gpu"]} for one in gpus)]
+    every = [*devices, *({**device, "capabilities": [*(device.get("capabilities") or ()), "gpu"]} for device in gpus)]
     return sorted(
         (
-            str(one.get("driver") or ""),
-            -1 if one.get("count") == "all" else int(one.get("count") or 0),
-            sorted(one.get("device_ids") or ()),
-            sorted(set(one.get("capabilities") or ())),
-            sorted((one.get("options") or {}).items()),
+            str(entry.get("driver") or ""),
+            -1 if entry.get("count") == "all" else int(entry.get("count") or 0),
+            sorted(entry.get("device_ids") or ()),
+            sorted(set(entry.get("capabilities") or ())),
+            sorted((entry.get("options") or {}).items()),
         )
-        for one in every
+        for entry in every
     )

@@ -197,6 +197,6 @@ def _remove(client: EngineClient, container_id: str) -> None:
 
 def _remove_left(client: EngineClient) -> None:
     """Remove what a bot that was killed left behind."""
-    for one in client.containers(all=True, filters={"label": LABEL}):
-        if time.time() - one["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
-            _remove(client, one["Id"])
+    for container in client.containers(all=True, filters={"label": LABEL}):
+        if time.time() - container["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
+            _remove(client, container["Id"])

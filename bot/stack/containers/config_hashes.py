@@ -163,15 +163,15 @@ class ConfigHashes:
         for name, ways in variants.items():
             # The release before hashed the container in the place of its name.
             joined = shared_with(services[name]) - made.get(name, frozenset())
-            firsts = {one: _first(containers, one, services[one], hashes, as_it_is=True) for one in joined}
-            ids = {one: first for one, first in firsts.items() if first}
+            firsts = {text: _first(containers, text, services[text], hashes, as_it_is=True) for text in joined}
+            ids = {value: first for value, first in firsts.items() if first}
             if joined and ids.keys() == joined:
                 mode = {NETWORK_MODE: services[name][NETWORK_MODE]}
                 ways += [_resolved({**way, **mode}, ids) for way in [*ways]]
-        every = {f"{name}.{number}": one for name, ways in variants.items() for number, one in enumerate(ways)}
+        every = {f"{name}.{number}": entry for name, ways in variants.items() for number, entry in enumerate(ways)}
         asked = {**services_of(self._made(model)), **every}
-        files = {one["source"] for fields in asked.values() for one in fields.get("secrets") or ()}
-        configs = {one["source"] for fields in asked.values() for one in fields.get("configs") or ()}
+        files = {secret["source"] for fields in asked.values() for secret in fields.get("secrets") or ()}
+        configs = {config["source"] for fields in asked.values() for config in fields.get("configs") or ()}
         found = await self._ask(
             {
                 **model,
@@ -238,7 +238,7 @@ def _variants(fields: Mapping[str, Any], as_named: Mapping[str, Any]) -> list[Ma
         found.append(as_written(fields, with_binds=True))
     # By the name of ours, as `roas compose` makes it where the other one is another project's. The release before
     # also left out what it depends on; Compose 2.26, but for what follows from its links and namespaces.
-    pinned = {key: one for key, one in fields.items() if key != "x-deploy"}
+    pinned = {key: value for key, value in fields.items() if key != "x-deploy"}
     found += [{**written, "image": fields["image"]}, pinned]
     if needs := _implied(as_named):
         found.append({**pinned, "depends_on": needs})
@@ -255,7 +255,11 @@ def _untouched(
     What was made anew of an adopted model has the adopted hash again: who shared with the one before shares with none.
     """
     adopted = {name: one for name, fields in services.items() if (one := adopted_hash(fields))}
-    joined = tuple(one for one in containers if _is_joined(one, sharing.get(one.service, frozenset()), containers))
+    joined = tuple(
+        container
+        for container in containers
+        if _is_joined(container, sharing.get(container.service, frozenset()), containers)
+    )
     found = _had(adopted, adopted, services, joined)
     while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:
         for name in lost:
@@ -267,7 +271,7 @@ def _otherwise(
     names: Iterable[str], hashes: Mapping[str, str], containers: tuple[ContainerSnapshot, ...]
 ) -> frozenset[str]:
     """Return the services with containers of other hashes: only those may be as the release before hashed them."""
-    found = {(one.service, one.config_hash) for one in containers}
+    found = {(container.service, container.config_hash) for container in containers}
     wanted = frozenset(names)
     return frozenset(service for service, had in found if service in wanted and had != hashes[service])
 
@@ -276,7 +280,7 @@ def _is_joined(
     container: ContainerSnapshot, sharing: frozenset[str], containers: tuple[ContainerSnapshot, ...]
 ) -> bool:
     """Return whether a container shares with one that is there of each service, as far as it tells."""
-    joined = {one.service for one in containers if one.id in container.shares_with}
+    joined = {snapshot.service for snapshot in containers if snapshot.id in container.shares_with}
     return not container.shares_with or sharing <= joined
 
 
@@ -297,8 +301,8 @@ def _had(
 def _count(name: str, fields: Mapping[str, Any], config_hash: str, containers: tuple[ContainerSnapshot, ...]) -> int:
     """Count the containers of a service: after a tag was moved, Compose gives another image the same hash."""
     image_id = pinned_image_id(fields)
-    own = (one for one in containers if one.service == name and one.config_hash == config_hash)
-    return sum(image_id in {"", one.image_id} for one in own)
+    own = (container for container in containers if container.service == name and container.config_hash == config_hash)
+    return sum(image_id in {"", container.image_id} for container in own)
 
 
 def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
@@ -333,6 +337,6 @@ def _first(
     def fits(one: ContainerSnapshot) -> bool:
         return one.config_hash == hashes[service] and image_id in {"", one.image_id}
 
-    own = rank(fits, (one for one in containers if one.service == service))
+    own = rank(fits, (container for container in containers if container.service == service))
     first = min(own[: max(1, replicas_of(fields))], key=lambda one: one.name, default=None)
     return first.id if first is not None and (as_it_is or first.config_hash == hashes[service]) else None

@@ -40,7 +40,7 @@ class JointCreator:
         lacking = await self._lacking(model, chosen)
         taken = lacking.taken
         for names in lacking.calls:
-            await unpause(self._engine, [one for one in taken if one.service in names])
+            await unpause(self._engine, [container for container in taken if container.service in names])
             wanted = await self._creation.pinned.wanted(model, as_it_is=True)
             try:
                 await self._creation.create(
@@ -56,8 +56,8 @@ class JointCreator:
                 if len(names) == 1:
                     raise
                 log.warning("not created together", environment=self._engine.environment.name, error=error.message)
-        before = {one.id for one in taken}
-        return tuple(one for one in await take_outlines(self._engine) if one.id not in before)
+        before = {container.id for container in taken}
+        return tuple(container for container in await take_outlines(self._engine) if container.id not in before)
 
     async def _lacking(self, model: Mapping[str, Any], chosen: frozenset[str] | None) -> "_Lacking":
         async with begun(missing_networks(self._engine, model)) as looking:
@@ -115,6 +115,6 @@ def created_service(
     difference = compare_service(wanted, containers)
     if difference.unlike or difference.surplus or difference.missing or not containers:
         return None
-    if needs_repair(containers) or not all(one.never_ran and one.id in new for one in containers):
+    if needs_repair(containers) or not all(container.never_ran and container.id in new for container in containers):
         return None
-    return CreatedService(wanted, tuple(one.id for one in containers))
+    return CreatedService(wanted, tuple(container.id for container in containers))

@@ -27,7 +27,7 @@ def rejoin(client: EngineClient, inspected: Mapping[str, Any]) -> bool:
 
     Returns whether there were any: the engine would look for the old ones by id.
     """
-    networks = {one["Name"]: one["Id"] for one in client.networks()}
+    networks = {network["Name"]: network["Id"] for network in client.networks()}
     ends = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
     moved = {name: end for name, end in ends.items() if networks.get(name, end["NetworkID"]) != end["NetworkID"]}
     for name, end in moved.items():
@@ -40,7 +40,7 @@ def rejoin(client: EngineClient, inspected: Mapping[str, Any]) -> bool:
             ipv6_address=own.get("IPv6Address"),
             link_local_ips=own.get("LinkLocalIPs"),
             aliases=end.get("Aliases"),
-            links=[(on, alias) for on, _, alias in (one.partition(":") for one in end.get("Links") or ())],
+            links=[(on, alias) for on, _, alias in (link.partition(":") for link in end.get("Links") or ())],
             driver_opt=end.get("DriverOpts"),
         )
     return bool(moved)

@@ -104,11 +104,11 @@ class PinnedServices:
             )
         # What it shares with may be other than the model says, and is not this call's affair: Compose joins that.
         there = await take_snapshots(self._engine)
-        counting = tuple(one for one in there if not (anew and one.service == service))
+        counting = tuple(container for container in there if not (anew and container.service == service))
         return PinnedService((await self.wanted(model, counting, as_it_is=True))[service], fields)
 
 
 def _pins(model: Mapping[str, Any]) -> Mapping[str, tuple[ServiceDefinition, str]]:
     """Return the definition and the image ID of each service."""
     services = services_of(model)
-    return {name: (one, pinned_image_id(services[name])) for name, one in read_definitions(model).items()}
+    return {name: (definition, pinned_image_id(services[name])) for name, definition in read_definitions(model).items()}

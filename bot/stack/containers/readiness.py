@@ -61,7 +61,7 @@ def judge_readiness(
     that are `excused`, by id, a failing health check is waited for. What somebody left that never ran is no matter,
     where there are enough without it.
     """
-    ran = tuple(one for one in containers if not one.never_ran)
+    ran = tuple(container for container in containers if not container.never_ran)
     containers = ran if len(ran) >= max(1, definition.replicas) else containers
     if len(containers) < definition.replicas:
         return ServiceReadiness(

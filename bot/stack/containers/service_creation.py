@@ -64,8 +64,8 @@ class ServiceCreator:
         if not beside:
             existing = await self._remove_extra(wanted, existing, anew=anew)
         if anew or not _is_complete(wanted, existing, spared, beside=beside):
-            stay = (one for one in existing if beside or (wanted.fits(one) and not anew))
-            await unpause(self._engine, [one for one in stay if one.id not in spared])
+            stay = (container for container in existing if beside or (wanted.fits(container) and not anew))
+            await unpause(self._engine, [container for container in stay if container.id not in spared])
             await self._compose_create(model_hash, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most)
             existing = await self._existing(service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
@@ -85,7 +85,7 @@ class ServiceCreator:
     ) -> tuple[str, ...]:
         """Return what is to be started, with the networks of what had stopped: a prune takes those, too."""
         name = pinned.wanted.definition.name
-        if {one.id for one in before} & {*idle}:
+        if {container.id for container in before} & {*idle}:
             model = await self._pinned.model_to_apply(model_hash)
             if await missing_networks(self._engine, model) & set(pinned.fields.get("networks") or ()):
                 await self._creation.create(
@@ -99,7 +99,7 @@ class ServiceCreator:
     async def _refuse_to_replace_own(self, wanted: WantedService, existing: list[ContainerSnapshot]) -> None:
         """Raise OwnContainerError where Compose would replace the container that this process runs in."""
         own_id = await self._engine.local(own_container_id)
-        own = next((one for one in existing if one.id == own_id), None)
+        own = next((container for container in existing if container.id == own_id), None)
         if own is not None:
             name = wanted.definition.name
             raise OwnContainerError(
@@ -122,8 +122,10 @@ class ServiceCreator:
         """Return a service's containers once what somebody else creates is started: who takes it away breaks that."""
         deadline = time.monotonic() + OTHERS_SECONDS
         existing = await self._existing(service)
-        while (unstarted := [one for one in existing if is_of_others(one)]) and time.monotonic() < deadline:
-            latest = max(one.created_at for one in unstarted if one.created_at)
+        while (
+            unstarted := [container for container in existing if is_of_others(container)]
+        ) and time.monotonic() < deadline:
+            latest = max(container.created_at for container in unstarted if container.created_at)
             if await engine_time(self._engine) - latest > timedelta(seconds=OTHERS_SECONDS):
                 break
             await pause(OTHERS_LOOK_SECONDS)
@@ -139,8 +141,10 @@ class ServiceCreator:
         """
         ranked = rank(wanted.fits, existing)
         kept = ranked[: max(wanted.definition.replicas, 0)]
-        first = {one.number: one for one in reversed(kept)}
-        kept = [one for one in kept if first[one.number] is one or (wanted.fits(one) and not anew)]
+        first = {snapshot.number: snapshot for snapshot in reversed(kept)}
+        kept = [
+            snapshot for snapshot in kept if first[snapshot.number] is snapshot or (wanted.fits(snapshot) and not anew)
+        ]
         for container in ranked:
             if container not in kept:
                 await remove_container(self._engine, container.id, None)
@@ -181,9 +185,11 @@ class ServiceCreator:
         """Remove what was created from another image than the release's: somebody moved its name meanwhile."""
         name = wanted.definition.name
         other = [
-            one
-            for one in await self._existing(name)
-            if one.config_hash == wanted.config_hash and not wanted.fits(one) and one.state is ContainerState.CREATED
+            snapshot
+            for snapshot in await self._existing(name)
+            if snapshot.config_hash == wanted.config_hash
+            and not wanted.fits(snapshot)
+            and snapshot.state is ContainerState.CREATED
         ]
         for container in other:
             await remove_container(self._engine, container.id, None)
@@ -196,7 +202,7 @@ class ServiceCreator:
 
 
 def _fitting(wanted: WantedService, existing: list[ContainerSnapshot], spared: frozenset[str]) -> int:
-    return sum(wanted.fits(one) and one.id not in spared for one in existing)
+    return sum(wanted.fits(container) and container.id not in spared for container in existing)
 
 
 def _is_complete(
@@ -209,8 +215,8 @@ def _is_complete(
 def _to_be_started(
     wanted: WantedService, existing: Iterable[ContainerSnapshot], spared: frozenset[str]
 ) -> tuple[str, ...]:
-    fitting = [one for one in existing if wanted.fits(one) and one.id not in spared]
-    return tuple(one.id for one in fitting if _is_to_be_started(wanted.definition, one))
+    fitting = [container for container in existing if wanted.fits(container) and container.id not in spared]
+    return tuple(container.id for container in fitting if _is_to_be_started(wanted.definition, container))
 
 
 def _is_to_be_started(definition: ServiceDefinition, container: ContainerSnapshot) -> bool:

@@ -45,9 +45,15 @@ async def take_named_outlines(engine: Engine) -> tuple[ContainerSnapshot, ...]:
     The engine lists a container by the image's ID once the name means another image: those alone are asked about.
     """
     listed = await take_outlines(engine)
-    unnamed = [one.id for one in listed if one.image_id.startswith(_unlabelled(one.image_reference))]
-    asked = {one["Id"]: snapshot(one) for one in await inspect_each(engine, unnamed)}
-    return in_order(asked.get(one.id, one) for one in listed if one.id not in unnamed or one.id in asked)
+    unnamed = [
+        container.id for container in listed if container.image_id.startswith(_unlabelled(container.image_reference))
+    ]
+    asked = {entry["Id"]: snapshot(entry) for entry in await inspect_each(engine, unnamed)}
+    return in_order(
+        asked.get(container.id, container)
+        for container in listed
+        if container.id not in unnamed or container.id in asked
+    )
 
 
 async def engine_time(engine: Engine) -> datetime:
@@ -64,7 +70,7 @@ async def take_snapshots_of(engine: Engine, container_ids: Collection[str]) -> t
 
 async def inspect_each(engine: Engine, container_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Return what inspecting each of these containers tells; one that is gone meanwhile is left out."""
-    return [one for one in await engine.each(inspect_or_none, container_ids) if one is not None]
+    return [entry for entry in await engine.each(inspect_or_none, container_ids) if entry is not None]
 
 
 def in_order(snapshots: Iterable[ContainerSnapshot]) -> tuple[ContainerSnapshot, ...]:
@@ -175,8 +181,8 @@ def _is_of_release(labels: Mapping[str, str]) -> bool:
 
 def _has_unnamed_volumes(found: dict[str, Any]) -> bool:
     """Return whether a container has volumes to which the engine gave a name."""
-    volumes = (one for one in found.get("Mounts") or () if one.get("Type") == "volume")
-    return any(UNNAMED.fullmatch(str(one.get("Name") or "")) for one in volumes)
+    volumes = (mount for mount in found.get("Mounts") or () if mount.get("Type") == "volume")
+    return any(UNNAMED.fullmatch(str(volume.get("Name") or "")) for volume in volumes)
 
 
 def _endpoints(listed: dict[str, Any]) -> Iterator[str]:

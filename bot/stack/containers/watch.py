@@ -121,12 +121,12 @@ class ContainerWatch:
 
     async def _look(self, ids: Collection[str]) -> None:
         found = await self._stack.containers_by_id(frozenset(ids))
-        self._settle(in_order((*(one for one in self._containers if one.id not in ids), *found)))
+        self._settle(in_order((*(container for container in self._containers if container.id not in ids), *found)))
 
     def add(self, containers: Iterable[ContainerSnapshot]) -> None:
         """Take what was seen elsewhere of containers that were just made, and that were never looked at."""
-        known = {one.id for one in self._containers}
-        new = {one.id: one for one in containers if one.id not in known}
+        known = {container.id for container in self._containers}
+        new = {container.id: container for container in containers if container.id not in known}
         if self._touched is not None:
             self._touched -= new.keys()
         if new:
@@ -177,7 +177,9 @@ class ContainerWatch:
             await self.changed_within(self._poll_seconds)
 
     def _remember_stop(self, event: ContainerEvent) -> None:
-        seen = next((one for one in self.of_service(event.service) if one.id == event.container_id), None)
+        seen = next(
+            (container for container in self.of_service(event.service) if container.id == event.container_id), None
+        )
         if asks_to_end(event, seen.stop_signal if seen is not None else None):
             self._stopped.add(event.container_id)
         elif event.action == "start":  # one that is removed may still be looked at
@@ -229,9 +231,12 @@ class ContainerWatch:
 
     def _settle(self, containers: tuple[ContainerSnapshot, ...]) -> None:
         if self._stopped:
-            containers = tuple(replace(one, was_stopped=one.id in self._stopped) for one in containers)
+            containers = tuple(replace(snapshot, was_stopped=snapshot.id in self._stopped) for snapshot in containers)
         if self._starved:
-            containers = tuple(replace(one, oom_killed=one.oom_killed or one.id in self._starved) for one in containers)
+            containers = tuple(
+                replace(snapshot, oom_killed=snapshot.oom_killed or snapshot.id in self._starved)
+                for snapshot in containers
+            )
         found: dict[str, list[ContainerSnapshot]] = {}
         for container in containers:
             found.setdefault(container.service, []).append(container)

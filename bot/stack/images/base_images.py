@@ -75,9 +75,9 @@ def _instructions(text: str) -> Iterator[str]:
         if not line or line.startswith("#"):
             continue
         while line.endswith(escape):
-            line = line[:-1] + " " + next((one for one in map(str.strip, lines) if not one.startswith("#")), "")
+            line = line[:-1] + " " + next((item for item in map(str.strip, lines) if not item.startswith("#")), "")
         for end in HEREDOC.findall(line) if line[:4].upper() in {"RUN ", "COPY", "ADD "} else ():
-            next((one for one in lines if one.strip() == end), None)
+            next((item for item in lines if item.strip() == end), None)
         yield line
 
 
@@ -86,7 +86,7 @@ def _taken_from(line: str) -> Iterator[str]:
         yield found[1]
     if line[:4].upper() == "RUN ":
         for mount in MOUNTS.findall(line):
-            yield from (value for key, _, value in (one.partition("=") for one in mount.split(",")) if key == "from")
+            yield from (value for key, _, value in (part.partition("=") for part in mount.split(",")) if key == "from")
 
 
 def _platform_args() -> dict[str, str]:

@@ -29,7 +29,7 @@ async def find_local_versions(engine: Engine, stack: ResolvedStack) -> tuple[str
 def image_patterns(references: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     """Convert references with the placeholder to patterns that find the version in a tag."""
     versioned = sorted({reference for reference in references if PLACEHOLDER in reference})
-    return tuple(re.compile(re.escape(one).replace(re.escape(PLACEHOLDER), "(?P<v>.+)", 1)) for one in versioned)
+    return tuple(re.compile(re.escape(name).replace(re.escape(PLACEHOLDER), "(?P<v>.+)", 1)) for name in versioned)
 
 
 def versions_of(images: Iterable[Mapping[str, Any]], patterns: Iterable[re.Pattern[str]]) -> tuple[str, ...]:

@@ -114,8 +114,8 @@ def _may_set(client: EngineClient, name: str, image_id: str, project: str, repos
         return False
     # An engine lists a container with the name of its image for as long as that means it.
     listed = client.containers(all=True, filters={"ancestor": found["Id"]})
-    others = (one for one in listed if project_of(one.get("Labels")) != project)
-    return not any(_same_name(str(one.get("Image") or ""), name) for one in others)
+    others = (item for item in listed if project_of(item.get("Labels")) != project)
+    return not any(_same_name(str(other.get("Image") or ""), name) for other in others)
 
 
 def _same_name(one: str, other: str) -> bool:

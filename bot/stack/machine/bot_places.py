@@ -19,8 +19,8 @@ async def find_bot_places(engine: Engine, container_ids: Iterable[str]) -> Mappi
     """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
 
     def look(client: EngineClient) -> dict[str, BotPlace]:
-        found = {one: inspect_or_none(client, one) for one in container_ids}
-        return {one: place_of_container(inspected) for one, inspected in found.items() if inspected is not None}
+        found = {container_id: inspect_or_none(client, container_id) for container_id in container_ids}
+        return {value: place_of_container(inspected) for value, inspected in found.items() if inspected is not None}
 
     return await engine.call(look)
 
@@ -28,7 +28,7 @@ async def find_bot_places(engine: Engine, container_ids: Iterable[str]) -> Mappi
 def place_of_container(inspected: Mapping[str, Any]) -> BotPlace:
     """Read a place from what inspecting a container returned."""
     config = inspected["Config"]
-    variables = dict(one.partition("=")[::2] for one in config.get("Env") or ())
+    variables = dict(variable.partition("=")[::2] for variable in config.get("Env") or ())
     mounts = tuple(
         Mount(
             str((mount.get("Name") if mount["Type"] == "volume" else None) or mount.get("Source", "")),
@@ -39,7 +39,9 @@ def place_of_container(inspected: Mapping[str, Any]) -> BotPlace:
         for mount in inspected.get("Mounts") or ()
     )
     networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
-    addresses = tuple((str(name), str(one["IPAddress"])) for name, one in networks.items() if one.get("IPAddress"))
+    addresses = tuple(
+        (str(name), str(value["IPAddress"])) for name, value in networks.items() if value.get("IPAddress")
+    )
     folder = _state_dir(variables, config.get("WorkingDir") or "/")
     return BotPlace(folder, mounts, _port(variables), addresses, frozenset(variables))
 
@@ -53,7 +55,7 @@ def has_variables_of_bot(variables: Iterable[str]) -> bool:
 def keeps_state_in(place: BotPlace, folder: str) -> bool:
     """Return whether a container has that folder of the machine as its state, or mounted for itself to write."""
     named = STATE_VARIABLE in place.variables and place.state_source == folder
-    return named or any(one.source == folder and one.writable for one in place.mounts)
+    return named or any(mount.source == folder and mount.writable for mount in place.mounts)
 
 
 def variables_of_service(model: Mapping[str, Any], service: str) -> Mapping[str, str] | None:
@@ -69,8 +71,8 @@ def mounts_of_service(model: Mapping[str, Any], service: str) -> tuple[Mount, ..
     volumes = model.get("volumes") or {}
     mounted = model["services"][service].get("volumes") or ()
     return tuple(
-        Mount(_source(one, volumes), str(one["target"]), not one.get("read_only"), str(one.get("type", "bind")))
-        for one in mounted
+        Mount(_source(item, volumes), str(item["target"]), not item.get("read_only"), str(item.get("type", "bind")))
+        for item in mounted
     )
 
 

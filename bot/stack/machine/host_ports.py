@@ -32,7 +32,14 @@ class WantedPort:
 
     def holder(self, held: Iterable[PublishedPort], project: str) -> PublishedPort | None:
         """Return who holds it and is not of the project."""
-        return next((one for one in held if self.collides_with(one) and one.project != project), None)
+        return next(
+            (
+                published_port
+                for published_port in held
+                if self.collides_with(published_port) and published_port.project != project
+            ),
+            None,
+        )
 
 
 def wanted_ports(services: Mapping[str, Any]) -> list[WantedPort]:

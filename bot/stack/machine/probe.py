@@ -36,7 +36,7 @@ def find_holders(client: EngineClient, value: str) -> tuple[tuple[str, str], ...
         except ApiNotFoundError:
             continue
         variables = inspected["Config"].get("Env") or []
-        if any(one.partition("=")[2] == value for one in variables):
+        if any(variable.partition("=")[2] == value for variable in variables):
             project = (inspected["Config"].get("Labels") or {}).get(PROJECT, "")
             name = str(inspected["Name"]).removeprefix("/")
             found.append((str(inspected["Id"]), _named(name, project)))

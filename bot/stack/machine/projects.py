@@ -24,13 +24,15 @@ def find_projects(client: EngineClient) -> tuple[FoundProject, ...]:
     return tuple(
         FoundProject(
             name=name,
-            folders=frozenset(folder for one in containers[name] if (folder := one["Labels"].get(WORKING_DIR))),
+            folders=frozenset(folder for entry in containers[name] if (folder := entry["Labels"].get(WORKING_DIR))),
             files=_listed(containers[name], CONFIG_FILES),
             env_files=_listed(containers[name], ENV_FILES),
-            containers=tuple(sorted(_name(one) for one in containers[name])),
+            containers=tuple(sorted(_name(entry) for entry in containers[name])),
             volumes=tuple(sorted(volumes[name])),
             services=frozenset(
-                str(one["Labels"].get(SERVICE, "")) for one in containers[name] if one["Labels"].get(ONE_OFF) != "True"
+                str(entry["Labels"].get(SERVICE, ""))
+                for entry in containers[name]
+                if entry["Labels"].get(ONE_OFF) != "True"
             ),
         )
         for name in sorted({*containers, *volumes})
@@ -40,7 +42,7 @@ def find_projects(client: EngineClient) -> tuple[FoundProject, ...]:
 def networks_and_volumes(client: EngineClient, model: Mapping[str, Any], project: str) -> dict[str, str]:
     """Return the networks and volumes of a model that are there, with what tells each from another of its name."""
     networks, volumes = (
-        {str((one or {}).get("name") or f"{project}_{key}") for key, one in (model.get(kind) or {}).items()}
+        {str((value or {}).get("name") or f"{project}_{key}") for key, value in (model.get(kind) or {}).items()}
         for kind in ("networks", "volumes")
     )
     found = {
@@ -58,15 +60,15 @@ def networks_and_volumes(client: EngineClient, model: Mapping[str, Any], project
 def ended_services(client: EngineClient, project: str) -> tuple[str, ...]:
     """Return the services of a project that ended with code 0 and that nothing starts again."""
     own = {"label": f"{PROJECT}={project}", "status": "exited"}
-    found = (client.inspect_container(one["Id"]) for one in client.containers(all=True, filters=own))
+    found = (client.inspect_container(container["Id"]) for container in client.containers(all=True, filters=own))
     return tuple(
         sorted(
             {
-                str(one["Config"]["Labels"].get(SERVICE, ""))
-                for one in found
-                if one["State"]["ExitCode"] == 0
-                and one["HostConfig"]["RestartPolicy"]["Name"] in {"", "no", "on-failure"}
-                and one["Config"]["Labels"].get(ONE_OFF) != "True"
+                str(item["Config"]["Labels"].get(SERVICE, ""))
+                for item in found
+                if item["State"]["ExitCode"] == 0
+                and item["HostConfig"]["RestartPolicy"]["Name"] in {"", "no", "on-failure"}
+                and item["Config"]["Labels"].get(ONE_OFF) != "True"
             }
         )
     )

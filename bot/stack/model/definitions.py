@@ -68,7 +68,9 @@ def _inverted(others: Mapping[str, frozenset[str]]) -> dict[str, tuple[str, ...]
 
 def impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:
     """Return what to say where a second container beside the first is asked for and cannot be."""
-    return tuple(_why_stop_first(name, one) for name, one in definitions.items() if one.denies_start_first)
+    return tuple(
+        _why_stop_first(name, definition) for name, definition in definitions.items() if definition.denies_start_first
+    )
 
 
 def _why_stop_first(name: str, one: ServiceDefinition) -> str:

@@ -59,7 +59,7 @@ def refuse_wrong_rollouts(model: Mapping[str, Any]) -> None:
 
 def _wrong(config: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
     """Return the keys of a section with wrong values, and what is allowed there."""
-    actions = [one.value for one in FailureAction]
+    actions = [failure_action.value for failure_action in FailureAction]
     if (action := config.get("failure_action")) is not None and action not in actions:
         yield "failure_action", action, said("one of {values}", values=joined(", ", actions))
     if (ratio := config.get("max_failure_ratio")) is not None and not 0 <= float(ratio) <= 1:

@@ -143,11 +143,11 @@ def _of_entries(found: RawMapping) -> Iterator[str]:
             continue
         seen.add(id(value))
         if isinstance(value, RawMapping):
-            yield from of_variables({name: one for name, one in value.entries if isinstance(one, str)})
-            pending += [one for _, one in value.entries if not isinstance(one, str)]
+            yield from of_variables({name: entry for name, entry in value.entries if isinstance(entry, str)})
+            pending += [entry for _, entry in value.entries if not isinstance(entry, str)]
         elif isinstance(value, list):
             pairs = (entry.partition("=") for entry in value if isinstance(entry, str))
-            yield from of_variables({name: one for name, _, one in pairs})
+            yield from of_variables({name: pair for name, _, pair in pairs})
             pending += [entry for entry in value if not isinstance(entry, str)]
 
 
@@ -155,4 +155,4 @@ def _mapping(value: object) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     pairs = (str(entry).partition("=") for entry in value) if isinstance(value, list) else ()
-    return {name: one for name, _, one in pairs}
+    return {name: pair for name, _, pair in pairs}

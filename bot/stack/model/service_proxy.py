@@ -78,7 +78,7 @@ def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> N
 
 def proxies_of(definitions: Mapping[str, ServiceDefinition]) -> tuple[tuple[ServiceProxy, ServiceDefinition], ...]:
     """Return every proxy, with the service behind it."""
-    return tuple((one.proxy, one) for one in definitions.values() if one.proxy is not None)
+    return tuple((definition.proxy, definition) for definition in definitions.values() if definition.proxy is not None)
 
 
 def servers_for(definition: ServiceDefinition) -> int:
@@ -105,14 +105,16 @@ def lossy_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ..
             "fewer of them answer.",
             name=name,
         )
-        if 0 < one.update.parallelism < one.replicas
+        if 0 < definition.update.parallelism < definition.replicas
         else said(
             "{name} has `x-deploy.proxy`, but its file says `order: stop-first`, and all its containers are replaced "
             "at once: nothing answers until the new ones are healthy.",
             name=name,
         )
-        for name, one in definitions.items()
-        if one.proxy is not None and one.replicas and not (one.start_first or one.denies_start_first)
+        for name, definition in definitions.items()
+        if definition.proxy is not None
+        and definition.replicas
+        and not (definition.start_first or definition.denies_start_first)
     )
 
 
@@ -125,7 +127,7 @@ def _socket(name: str, written: object) -> str:
 
 def _names(name: str, key: str, written: object) -> tuple[str, ...]:
     names = [written] if isinstance(written, str) else written
-    if not isinstance(names, list) or not all(isinstance(one, str) and BACKEND.fullmatch(one) for one in names):
+    if not isinstance(names, list) or not all(isinstance(item, str) and BACKEND.fullmatch(item) for item in names):
         raise _wrong(name, said("`{key}` are no names of backends", key=key))
     return tuple(names)
 

@@ -46,8 +46,8 @@ def services_of(model: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 def bind_sources(model: Mapping[str, Any]) -> set[str]:
     """Return the paths of the host that services of a model bind."""
-    mounts = (one for service in services_of(model).values() for one in service.get("volumes") or ())
-    return {str(one["source"]) for one in mounts if one.get("type") == "bind"}
+    mounts = (volume for service in services_of(model).values() for volume in service.get("volumes") or ())
+    return {str(mount["source"]) for mount in mounts if mount.get("type") == "bind"}
 
 
 def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
@@ -58,7 +58,7 @@ def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
 
 def linked_to(fields: Mapping[str, Any]) -> frozenset[str]:
     """Return the services that a service links to."""
-    return frozenset(str(one).partition(":")[0] for one in fields.get("links") or ())
+    return frozenset(str(link).partition(":")[0] for link in fields.get("links") or ())
 
 
 def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
@@ -73,7 +73,7 @@ def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[s
             found.add(name)
             borrowed = known[name].get("volumes_from") or ()
             left += [*shared_with(known[name]), *linked_to(known[name])]
-            left += [str(one).partition(":")[0] for one in borrowed]
+            left += [str(item).partition(":")[0] for item in borrowed]
     return frozenset(found)
 
 
@@ -175,8 +175,8 @@ def as_written(service: Mapping[str, Any], *, with_binds: bool = False) -> dict[
     What is bound by content stays that, unless the binds of the files are asked for, too: then its containers are
     those that somebody's Compose makes of them.
     """
-    written = {key: one for key, one in written_fields(service).items() if with_binds or key not in BOUND}
-    fields = {key: one for key, one in {**service, **written}.items() if one is not None and key != "x-deploy"}
+    written = {key: value for key, value in written_fields(service).items() if with_binds or key not in BOUND}
+    fields = {key: value for key, value in {**service, **written}.items() if value is not None and key != "x-deploy"}
     # Compose wants one of the two, and hashes this one in no version. Nothing can be built of it.
     return fields if fields.get("image") else {**fields, "build": {"context": NOTHING}}
 

@@ -91,9 +91,9 @@ def _exact(value: object, exact: object) -> object:
     if isinstance(value, str) and isinstance(exact, str):
         return exact
     if isinstance(value, dict) and isinstance(exact, dict):
-        return {key: _exact(one, exact.get(key)) for key, one in value.items()}
+        return {key: _exact(item, exact.get(key)) for key, item in value.items()}
     if isinstance(value, list) and isinstance(exact, list) and len(value) == len(exact):
-        return [_exact(one, other) for one, other in zip(value, exact, strict=True)]
+        return [_exact(item, other) for item, other in zip(value, exact, strict=True)]
     return value
 
 

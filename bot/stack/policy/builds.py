@@ -29,7 +29,7 @@ def judge_build(name: str, build: Mapping[str, Any] | None, places: Places) -> I
             )
     path = Path(context) / str(build.get("dockerfile") or "Dockerfile")
     # BuildKit and the kernel may differ in where this leads.
-    if not all(resolve(one).is_relative_to(places.folder) for one in (path, as_written(path))):
+    if not all(resolve(item).is_relative_to(places.folder) for item in (path, as_written(path))):
         yield Power(
             said("{name} is built by {path}, outside the stack's folder", name=name, path=path), f"build:{name}"
         )

@@ -126,7 +126,7 @@ class ComposePolicy:
     def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Power]:
         """Return which of these paths a service may not bind today, as they lead now."""
         places = Places.of({}, environment, self.withheld(environment))
-        found = [one for source in sources for one in places.judge_bind(service, source, "binds")]
+        found = [power for source in sources for power in places.judge_bind(service, source, "binds")]
         return self.without_allowed(found, environment)
 
     def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
@@ -155,7 +155,7 @@ class ComposePolicy:
 
     def without_allowed(self, violations: Iterable[Power], environment: Environment) -> list[Power]:
         """Leave out what the settings allow in an environment; an allowed path allows what is below it."""
-        return [one for one in self._unnamed(violations, environment) if not _is_trusted(one, environment)]
+        return [power for power in self._unnamed(violations, environment) if not _is_trusted(power, environment)]
 
     def withheld(self, environment: Environment) -> Withheld:
         """Return what an environment's stack is never given."""
@@ -179,7 +179,7 @@ class ComposePolicy:
     ) -> tuple[Power, ...]:
         """Raise ComposePolicyError for what is never given or refused, and return what no entry allows by name."""
         unnamed = self._unnamed(violations, environment)
-        if refused := [one for one in unnamed if not _may_be_given(one, environment)]:
+        if refused := [power for power in unnamed if not _may_be_given(power, environment)]:
             raise refusal(refused, environment, of_release=of_release)
         return unnamed
 
@@ -190,9 +190,9 @@ class ComposePolicy:
             entries = tuple(entry for entry in entries if entry.partition(":")[0] not in ONLY_AT_HOME)
         # Who has the bot's state is the bot.
         entries += tuple(
-            f"bot_token:{name}" for kind, _, name in (one.partition(":") for one in entries) if kind == "state_dir"
+            f"bot_token:{name}" for kind, _, name in (entry.partition(":") for entry in entries) if kind == "state_dir"
         )
-        return tuple(one for one in dict.fromkeys(violations) if not _is_allowed(one.entry, entries))
+        return tuple(power for power in dict.fromkeys(violations) if not _is_allowed(power.entry, entries))
 
     def _judge_live(self, model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
         """Find what services read from where it lies in the stack's folder: a yes counts for what it becomes, too.

@@ -181,7 +181,7 @@ def _keys(value: object, place: str, names: tuple[str, ...]) -> Iterator[FoundKe
             if path in _PLACES:
                 yield from _keys(item, path, (*names, str(key)))
             elif isinstance(item, list) and KEYS.get(path) is Judgement.ON_REQUEST:
-                yield from (FoundKey(path, (*names, str(key)), bool(one), one) for one in item)
+                yield from (FoundKey(path, (*names, str(key)), bool(entry), entry) for entry in item)
             else:
                 yield FoundKey(path, (*names, str(key)), bool(item), item)
 

@@ -44,7 +44,7 @@ class MisledBinds:
         for name, service in services_of(model).items():
             sources = bind_sources({"services": {name: service}})
             if violations := self._judge(name, sources):
-                found[name] = joined("; ", (one.text for one in violations))
+                found[name] = joined("; ", (violation.text for violation in violations))
         return found
 
     async def refuse(self, container_id: str) -> None:
@@ -54,7 +54,7 @@ class MisledBinds:
             return inspect_or_none(client, container_id) or {}
 
         inspected = await self._engine.call(look)
-        sources = [str(one["Source"]) for one in inspected.get("Mounts") or () if one.get("Type") == "bind"]
+        sources = [str(mount["Source"]) for mount in inspected.get("Mounts") or () if mount.get("Type") == "bind"]
         service = str(((inspected.get("Config") or {}).get("Labels") or {}).get(SERVICE, ""))
         violations = await self._engine.local(lambda: self._judge(service, sources))
         if violations:
@@ -83,8 +83,8 @@ def _policy(service: Mapping[str, Any]) -> Policy:
 
 
 def _set_restarts(client: EngineClient, project: str, wanted: Mapping[str, Policy]) -> None:
-    for one in client.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
-        service = one["Labels"].get(SERVICE, "")
+    for container in client.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
+        service = container["Labels"].get(SERVICE, "")
         if service in wanted:
             with suppress(ApiError):  # it is being removed, or ends by itself (`--rm`)
-                client.update_container(one["Id"], restart_policy=wanted[service])
+                client.update_container(container["Id"], restart_policy=wanted[service])

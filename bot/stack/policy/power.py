@@ -107,7 +107,7 @@ def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> frozenset[s
 
 def recorded(powers: Iterable[Power], model: Mapping[str, Any]) -> list[str]:
     """Return what is known of powers that the model of a release does not show any more."""
-    gone = (one for one in powers if one.kind in GONE_FROM_RELEASES or one.service.startswith("the "))
+    gone = (power for power in powers if power.kind in GONE_FROM_RELEASES or power.service.startswith("the "))
     return sorted(identities(gone, model))
 
 
@@ -120,8 +120,12 @@ def _program(service: Mapping[str, Any]) -> str:
     """Return a hash of what a service's containers run, as whom, and where they can write."""
     image = str(written_fields(service).get("image", service.get("image")) or "")
     mounts = sorted(
-        (str(one.get("type")), str(one.get("target")), "" if one.get("read_only") else str(one.get("source")))
-        for one in service.get("volumes") or ()
+        (
+            str(volume.get("type")),
+            str(volume.get("target")),
+            "" if volume.get("read_only") else str(volume.get("source")),
+        )
+        for volume in service.get("volumes") or ()
     )
     covered = [service.get(key) for key in ("command", "entrypoint", "user", "post_start", "pre_stop")]
     text = json.dumps([repository_of(image), mounts, covered], sort_keys=True, default=str)

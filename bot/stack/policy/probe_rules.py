@@ -19,7 +19,7 @@ def judge_probes(model: Mapping[str, Any]) -> Iterator[Power]:
     """Find the probes of a model that ask neither a service of it by name, nor a port that one publishes."""
     services = services_of(model)
     names = {str(name).lower() for key, service in services.items() for name in _names(key, service)}
-    published = {str(port.get("published")) for one in services.values() for port in one.get("ports") or ()}
+    published = {str(port.get("published")) for service in services.values() for port in service.get("ports") or ()}
     for who, url in _probes(services):
         target = target_of(url)
         if target is None or target[0] in names:

@@ -36,7 +36,7 @@ class Place:
         """Return whether an address is one of the environment's; the gateway of a network is the host."""
         if address in self.addresses:
             return True
-        if any(address.version == one.version and address in one for one in self.networks):
+        if any(address.version == network.version and address in network for network in self.networks):
             return address not in self.gateways
         return any(port == open_ and _answers_for(bound, address) for bound, open_ in self.published)
 
@@ -57,7 +57,7 @@ class ProbeTargets:
         if self._policy.allows(f"probe:{host}:{port}", environment):
             return found
         place = await self._place(environment)
-        return tuple(one for one in found if place.holds(_plain(one), port))
+        return tuple(name for name in found if place.holds(_plain(name), port))
 
     async def _place(self, environment: Environment) -> Place:
         def look(client: EngineClient) -> Place:
@@ -77,8 +77,8 @@ def _read(client: EngineClient, project: str, *, sees_host: bool) -> Place:
         for network in joined.values():
             addresses |= {_plain(one) for key in ("IPAddress", "GlobalIPv6Address") if (one := network.get(key))}
         if sees_host:
-            ports = [one for one in container.get("Ports") or () if one.get("PublicPort")]
-            published |= {(_plain(one.get("IP") or ANYWHERE), one["PublicPort"]) for one in ports}
+            ports = [port for port in container.get("Ports") or () if port.get("PublicPort")]
+            published |= {(_plain(port.get("IP") or ANYWHERE), port["PublicPort"]) for port in ports}
     networks: set[Network] = set()
     gateways: set[Address] = set()
     for found in client.networks(filters=own):

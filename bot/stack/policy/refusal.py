@@ -31,7 +31,7 @@ def refusal(violations: Iterable[Power], environment: Environment, *, of_release
                 "\n",
                 (
                     said("The release asks for something that is not allowed here today:"),
-                    *(_line(one, given) for one in unique),
+                    *(_line(power, given) for power in unique),
                 ),
             ),
             hint=said("Deploy a version that does without, or add to roas.toml:\n{lines}", lines=lines)
@@ -44,7 +44,7 @@ def refusal(violations: Iterable[Power], environment: Environment, *, of_release
             "\n",
             (
                 said("The compose file asks for something that is not allowed here:"),
-                *(_line(one, given) for one in unique),
+                *(_line(power, given) for power in unique),
             ),
         ),
         hint=said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if given else said("Remove it."),

@@ -18,9 +18,9 @@ def judge_token(model: Mapping[str, Any], token: str) -> Iterator[Power]:
     """Find services that are given the bot's token: by value, wherever it stands."""
     if len(token) < SHORTEST_TOKEN:
         return
-    configs = {name for name, one in (model.get("configs") or {}).items() if _contains(one, token)}
+    configs = {name for name, value in (model.get("configs") or {}).items() if _contains(value, token)}
     for name, service in services_of(model).items():
-        if _contains(service, token) or any(one.get("source") in configs for one in service.get("configs") or ()):
+        if _contains(service, token) or any(config.get("source") in configs for config in service.get("configs") or ()):
             yield Power(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")
 
 
@@ -30,7 +30,9 @@ def judge_bound_token(model: Mapping[str, Any], environment: Environment, token:
         return
     holding = [resolve(path) for path in environment.env_files if _has(path, token)]
     for name, service in services_of(model).items():
-        sources = (str(one.get("source") or "") for one in service.get("volumes") or () if one.get("type") == "bind")
+        sources = (
+            str(volume.get("source") or "") for volume in service.get("volumes") or () if volume.get("type") == "bind"
+        )
         for place in (resolve(Path(source)) for source in sources if source.startswith("/")):
             found = next((path for path in holding if path.is_relative_to(place)), None)
             if found is None and _has(place, token):

@@ -25,8 +25,8 @@ async def find_endpoints(engine: Engine, service: str) -> tuple[Endpoint, ...]:
 
     def look(client: EngineClient) -> tuple[Endpoint, ...]:
         ids = list_ids(client, engine.project, service)
-        found = (inspect_or_none(client, one) for one in ids)
-        return tuple(Endpoint(snapshot(one), _addresses(one)) for one in found if one is not None)
+        found = (inspect_or_none(client, container_id) for container_id in ids)
+        return tuple(Endpoint(snapshot(entry), _addresses(entry)) for entry in found if entry is not None)
 
     return await engine.call(look)
 
@@ -47,8 +47,8 @@ async def find_socket(engine: Engine, service: str, path: PurePosixPath) -> Sock
     """
 
     def look(client: EngineClient) -> SocketPlace | None:
-        found = (inspect_or_none(client, one) for one in list_ids(client, engine.project, service))
-        running = next((one for one in found if one is not None and one["State"]["Running"]), None)
+        found = (inspect_or_none(client, container_id) for container_id in list_ids(client, engine.project, service))
+        running = next((entry for entry in found if entry is not None and entry["State"]["Running"]), None)
         if running is None:
             return None
         mount = _mount_of(running, path)
@@ -64,7 +64,7 @@ async def find_socket(engine: Engine, service: str, path: PurePosixPath) -> Sock
 
 def _mount_of(inspected: Mapping[str, Any], path: PurePosixPath) -> Mapping[str, Any] | None:
     """Return the innermost mount of a container in which a path lies."""
-    mounts = [one for one in inspected.get("Mounts") or () if path.is_relative_to(one["Destination"])]
+    mounts = [mount for mount in inspected.get("Mounts") or () if path.is_relative_to(mount["Destination"])]
     found = max(mounts, key=lambda one: len(PurePosixPath(one["Destination"]).parts), default=None)
     return found if found is not None and found["Type"] in {"volume", "bind"} and found.get("Source") else None
 
@@ -80,5 +80,5 @@ def _seen_in(own: Mapping[str, Any], source: Path) -> Path | None:
 
 def _addresses(inspected: Mapping[str, Any]) -> frozenset[str]:
     networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
-    found = (one.get(key) for one in networks.values() if one for key in ("IPAddress", "GlobalIPv6Address"))
+    found = (network.get(key) for network in networks.values() if network for key in ("IPAddress", "GlobalIPv6Address"))
     return frozenset(str(address) for address in found if address)

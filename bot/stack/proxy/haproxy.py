@@ -152,7 +152,7 @@ def _read(backend: str, states: str, figures: str) -> Iterator[Server]:
             passing=int(fields["srv_op_state"]) == RUNNING and (status == NO_CHECK or check.startswith(PASSED)),
             down=int(fields["srv_op_state"]) == DOWN,
             failing=bool(check) and not check.startswith(PASSED + NOT_CHECKED),
-            status=" ".join(one for one in (status, check) if one),
+            status=" ".join(item for item in (status, check) if item),
             connections=int(row.get("scur") or 0) + int(row.get("qcur") or 0),
             by_hand=bool(int(fields["srv_admin_state"]) & BY_HAND),
         )

@@ -51,14 +51,14 @@ async def find_problems(runtime: HAProxyRuntime, proxy: ServiceProxy, servers: i
         )
     seen = await runtime.servers(proxy.all_backends)
     # Without a resolver each server has the address that its name had at the start.
-    if all(one.address for one in seen) and not await runtime.resolvers() - {BUILT_IN}:
+    if all(server.address for server in seen) and not await runtime.resolvers() - {BUILT_IN}:
         found.append(
             said(
                 "{proxy} has no `resolvers` section: without Docker's resolver it never learns of new containers.",
                 proxy=proxy.service,
             )
         )
-    there = Counter(one.backend for one in seen)
+    there = Counter(server.backend for server in seen)
     found += [
         said(
             "The backend {backend} of {proxy} has {there} {there|server|servers}, and a deployment needs {servers}: "
@@ -107,7 +107,9 @@ class HAProxyService(ProxiedService):
             if time.monotonic() >= deadline or not await self._is_forgetting(servers):
                 raise lacks
             await pause(LOOK_SECONDS)
-        await runtime.put([one for one in servers if not one.address and not one.draining], ServerState.DRAIN)
+        await runtime.put(
+            [server for server in servers if not server.address and not server.draining], ServerState.DRAIN
+        )
 
     async def _begun(self) -> HAProxyRuntime | None:
         """Return a proxy that answers, or None where none runs. Raises ProxyAwayError where it goes on to be silent."""
@@ -126,7 +128,7 @@ class HAProxyService(ProxiedService):
     def _find_full(self, servers: Collection[Server], new: int) -> ProxyError | None:
         """Return what is wrong where a backend has no server without an address for each new container."""
         for backend in self._proxy.all_backends:
-            free = [one for one in servers if one.backend == backend and not one.address]
+            free = [server for server in servers if server.backend == backend and not server.address]
             if len(free) < new:
                 return ProxyError(
                     said(
@@ -145,8 +147,8 @@ class HAProxyService(ProxiedService):
 
     async def _is_forgetting(self, servers: Collection[Server]) -> bool:
         """Return whether a server still has the address of a container that is gone."""
-        known = {address for one in await self._look() for address in one.addresses}
-        return any(_is_gone(one, known) for one in servers)
+        known = {address for endpoint in await self._look() for address in endpoint.addresses}
+        return any(_is_gone(server, known) for server in servers)
 
     async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
         """Let the proxy send requests to containers, and wait until it does; nothing where no container of it runs."""
@@ -187,14 +189,14 @@ class HAProxyService(ProxiedService):
 
     async def _admit(self, runtime: HAProxyRuntime, containers: Collection[str]) -> str:
         """Make ready what passes the proxy's check; returns why it does not send requests to all of them yet."""
-        wanted = [one for one in await self._look() if one.container.id in containers]
+        wanted = [endpoint for endpoint in await self._look() if endpoint.container.id in containers]
         servers = await runtime.servers(self._proxy.all_backends)
-        ours = [one for one in servers if any(one.address in end.addresses for end in wanted)]
-        await runtime.put([one for one in ours if one.draining and one.passing], ServerState.READY)
+        ours = [server for server in servers if any(server.address in end.addresses for end in wanted)]
+        await runtime.put([server for server in ours if server.draining and server.passing], ServerState.READY)
         for end in wanted:
             for backend in self._proxy.all_backends:
-                its = [one for one in ours if one.backend == backend and one.address in end.addresses]
-                if not any(one.receives or one.by_hand for one in its):
+                its = [server for server in ours if server.backend == backend and server.address in end.addresses]
+                if not any(it.receives or it.by_hand for it in its):
                     state = its[0].status if its else said("no server has its address")
                     name = end.container.name
                     return said("{name} in {backend}: {state}", name=name, backend=backend, state=state)
@@ -262,20 +264,22 @@ class HAProxyService(ProxiedService):
             return None
         self._was_there = True
         servers = await self._known_servers(runtime)
-        going = [one for one in servers if one.address in addresses]
-        if failing := [one for one in servers if one.address in served and one.failing and not one.by_hand]:
+        going = [server for server in servers if server.address in addresses]
+        if failing := [
+            server for server in servers if server.address in served and server.failing and not server.by_hand
+        ]:
             # Once they are down, who comes next would be refused: until then, HAProxy tries again.
-            await runtime.put([one for one in going if one.draining], ServerState.READY)
-            if down := [one for one in failing if one.down or is_over]:
+            await runtime.put([server for server in going if server.draining], ServerState.READY)
+            if down := [server for server in failing if server.down or is_over]:
                 raise self._checks_fail(down[0])
             return None
-        if not even_last and not any(one.receives and one not in going for one in servers):
+        if not even_last and not any(server.receives and server not in going for server in servers):
             return 0
         # Also what was drained before: HAProxy may have been started again meanwhile.
         # `drain` ends a `maint`: whoever took a container out that stays (which is not `even_last`) wants it out.
-        fresh = [one for one in going if not one.draining and (even_last or not one.by_hand)]
+        fresh = [server for server in going if not server.draining and (even_last or not server.by_hand)]
         await runtime.put(fresh, ServerState.DRAIN)
-        left = sum(one.connections for one in going if one.backend in self._proxy.backends)
+        left = sum(server.connections for server in going if server.backend in self._proxy.backends)
         return left or (None if fresh else 0)
 
     def _checks_fail(self, server: Server) -> ChecksFailError:
@@ -297,10 +301,10 @@ class HAProxyService(ProxiedService):
                 return
             servers = await self._known_servers(runtime)
             addresses = self._drained or _addresses(await self._look(), containers)
-            back = [one for one in servers if one.address in addresses]
-            await runtime.put([one for one in back if one.draining], ServerState.READY)
+            back = [server for server in servers if server.address in addresses]
+            await runtime.put([server for server in back if server.draining], ServerState.READY)
             bad = _addresses(await self._look(), failed) if back else ()
-            put = [one for one in servers if one.address in bad and not (one.draining or one.by_hand)]
+            put = [server for server in servers if server.address in bad and not (server.draining or server.by_hand)]
             await runtime.put(put, ServerState.DRAIN)
         except ProxyError as error:  # one that was started again has forgotten it all
             log.warning("requests could not be given back", service=self._service, error=error.message)
@@ -330,27 +334,33 @@ class HAProxyService(ProxiedService):
         runtime = await self._connect()
         if runtime is None:
             return False
-        held = [one for one in await runtime.servers(self._proxy.all_backends) if one.draining]
+        held = [server for server in await runtime.servers(self._proxy.all_backends) if server.draining]
         if not held:
             return False
         there = await self._look()
-        well = {address for one in there if _is_well(one) for address in one.addresses}
-        known = {address for one in there for address in one.addresses}
+        well = {address for container in there if _is_well(container) for address in container.addresses}
+        known = {address for container in there for address in container.addresses}
         # HAProxy may know the address of what is gone for long (`hold nx`); once it is down, nothing is sent there.
-        free = [one for one in held if not one.address or one.address in well or (_is_gone(one, known) and one.down)]
+        free = [
+            server
+            for server in held
+            if not server.address or server.address in well or (_is_gone(server, known) and server.down)
+        ]
         await runtime.put(free, ServerState.READY)
-        return any(_is_gone(one, known) and not one.down for one in held)
+        return any(_is_gone(server, known) and not server.down for server in held)
 
     async def _hold_failing(self) -> None:
         """Make ready what is well. Drain what is not, and what is free: who gets an address there counts as up."""
         runtime = await self._connect()
         there = await self._look()
-        well = {address for one in there if _is_well(one) for address in one.addresses}
+        well = {address for container in there if _is_well(container) for address in container.addresses}
         if runtime is None or not well:
             return
-        servers = [one for one in await runtime.servers(self._proxy.all_backends) if not one.by_hand]
-        await runtime.put([one for one in servers if one.draining and one.address in well], ServerState.READY)
-        others = [one for one in servers if not one.draining and one.address not in well]
+        servers = [server for server in await runtime.servers(self._proxy.all_backends) if not server.by_hand]
+        await runtime.put(
+            [server for server in servers if server.draining and server.address in well], ServerState.READY
+        )
+        others = [server for server in servers if not server.draining and server.address not in well]
         await runtime.put(others, ServerState.DRAIN)
 
     async def examine(self, servers: int) -> tuple[str, ...]:
@@ -363,7 +373,9 @@ class HAProxyService(ProxiedService):
 
 
 def _addresses(there: Collection[Endpoint], containers: Collection[str]) -> frozenset[str]:
-    return frozenset(address for one in there if one.container.id in containers for address in one.addresses)
+    return frozenset(
+        address for container in there if container.container.id in containers for address in container.addresses
+    )
 
 
 def _is_gone(server: Server, known: Collection[str]) -> bool:

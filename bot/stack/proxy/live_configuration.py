@@ -100,7 +100,7 @@ class LiveConfiguration:
         if not await self._engine.call(lambda client: _binds_all(client, self._engine.project, name, places)):
             return False  # somebody's Compose has made it since
         behind = [proxy for proxy, _ in proxies_of(read_definitions(model)) if proxy.service == name]
-        if any(one.kind is ProxyKind.HAPROXY for one in behind):
+        if any(proxy.kind is ProxyKind.HAPROXY for proxy in behind):
             done = await self._reload_haproxy(service, name, behind)
         else:
             done = program_of(service) == "caddy" and await self._reload_caddy(service, name)
@@ -174,15 +174,15 @@ async def _put_aside(runtime: HAProxyRuntime, before: list[Server], after: list[
 
     Returns whether it knows all of them already: it asks DNS first.
     """
-    drained = {(one.backend, one.address) for one in before if one.draining}
-    by_hand = {(one.backend, one.address) for one in before if one.by_hand and one.address}
-    there = Counter((one.backend, one.address) for one in after)
-    await runtime.put([one for one in after if (one.backend, one.address) in drained], ServerState.DRAIN)
+    drained = {(server.backend, server.address) for server in before if server.draining}
+    by_hand = {(server.backend, server.address) for server in before if server.by_hand and server.address}
+    there = Counter((server.backend, server.address) for server in after)
+    await runtime.put([server for server in after if (server.backend, server.address) in drained], ServerState.DRAIN)
     # At first, several servers may have one address.
-    certain = {one for one in by_hand if there[one] == 1}
-    await runtime.put([one for one in after if (one.backend, one.address) in certain], ServerState.MAINT)
+    certain = {item for item in by_hand if there[item] == 1}
+    await runtime.put([server for server in after if (server.backend, server.address) in certain], ServerState.MAINT)
     backends = {backend for backend, _ in there}
-    return all(there[one] == 1 for one in drained | by_hand if one[1] and one[0] in backends)
+    return all(there[item] == 1 for item in drained | by_hand if item[1] and item[0] in backends)
 
 
 def _not_taken_up(name: str, why: str) -> ProxyError:
@@ -193,13 +193,13 @@ def _not_taken_up(name: str, why: str) -> ProxyError:
 
 
 def _running(client: EngineClient, project: str, name: str) -> Mapping[str, Any] | None:
-    found = (inspect_or_none(client, one) for one in list_ids(client, project, name))
-    return next((one for one in found if one is not None and one["State"]["Running"]), None)
+    found = (inspect_or_none(client, container_id) for container_id in list_ids(client, project, name))
+    return next((entry for entry in found if entry is not None and entry["State"]["Running"]), None)
 
 
 def _binds_all(client: EngineClient, project: str, name: str, places: set[str]) -> bool:
     running = _running(client, project, name)
-    return running is not None and places <= {str(one.get("Source")) for one in running.get("Mounts") or ()}
+    return running is not None and places <= {str(mount.get("Source")) for mount in running.get("Mounts") or ()}
 
 
 def _has_master(client: EngineClient, project: str, name: str) -> bool:

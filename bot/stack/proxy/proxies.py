@@ -42,7 +42,7 @@ def proxied_service(engine: Engine, service: str, proxy: ServiceProxy) -> Proxie
 
         async def runs() -> bool:
             ends = await find_endpoints(engine, proxy.service)
-            return any(one.addresses for one in ends)
+            return any(endpoint.addresses for endpoint in ends)
 
         return DnsService(proxy, runs)
     connect = connector(engine, proxy)

@@ -40,7 +40,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], contents: Path, red
     before, after = services_of(old), services_of(new)
     for name in sorted({*before, *after}):
         own, other = before.get(name) or {}, after.get(name) or {}
-        plain, changed = ({key: one[key] for key in one.keys() - BESIDE} for one in (own, other))
+        plain, changed = ({key: item[key] for key in item.keys() - BESIDE} for item in (own, other))
         yield from _keys(name, plain, changed, redact)
         yield from _mounts(name, own, other, contents, redact)
     for kind in SHARED:
@@ -72,17 +72,19 @@ def _text(value: Any) -> str:
 def _mounts(
     service: str, old: Mapping[str, Any], new: Mapping[str, Any], contents: Path, redact: Redact
 ) -> Iterator[str]:
-    before, after = ({str(one.get("target")): one for one in fields.get("volumes") or ()} for fields in (old, new))
+    before, after = (
+        {str(volume.get("target")): volume for volume in fields.get("volumes") or ()} for fields in (old, new)
+    )
     for target in sorted({*before, *after}):
         own, other = before.get(target), after.get(target)
         if own == other:
             continue
-        sources = [Path(str((one or {}).get("source") or "")) for one in (own, other)]
+        sources = [Path(str((item or {}).get("source") or "")) for item in (own, other)]
         place = f"{service}:{target}"
         if any(source.name.startswith(SECRET_PREFIX) for source in sources):
             yield said("{place} changed: it is a secret, and cannot be read here.", place=visible(place))
             continue
-        rest = [{key: one[key] for key in one if key != "source"} if one else None for one in (own, other)]
+        rest = [{key: item[key] for key in item if key != "source"} if item else None for item in (own, other)]
         if rest[0] != rest[1] or not all(source.parent == contents for source in sources):
             yield from _keys(place, own, other, redact)
         files = [_files(source) if source.parent == contents else {} for source in sources]
@@ -93,9 +95,11 @@ def _mounts(
 def _files(source: Path) -> dict[str, bytes]:
     """Return what a kept file or folder holds, by its place below it."""
     found = (
-        islice((one for one in sorted(source.rglob("*")) if one.is_file()), MOST_FILES) if source.is_dir() else [source]
+        islice((path for path in sorted(source.rglob("*")) if path.is_file()), MOST_FILES)
+        if source.is_dir()
+        else [source]
     )
-    return {f"/{one.relative_to(source)}" if one != source else "": _read(one) for one in found}
+    return {f"/{item.relative_to(source)}" if item != source else "": _read(item) for item in found}
 
 
 def _read(path: Path) -> bytes:

@@ -102,7 +102,7 @@ def _unchanged(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> dict[st
         extension[ADOPTED_HASH] = adopted
     name, names = written_fields(new).get("image"), [*had.get(WRITTEN_BEFORE, ())]
     names += [written_fields(old)["image"]] if WRITTEN in had else []
-    if before := [one for one in dict.fromkeys(names) if one != name]:
+    if before := [item for item in dict.fromkeys(names) if item != name]:
         extension[WRITTEN_BEFORE] = before[-MOST_BEFORE:]
     return {**new, "image": old["image"], "x-deploy": extension}
 
@@ -111,7 +111,7 @@ def _changed(new: dict[str, Any], old: Mapping[str, Any] | None) -> dict[str, An
     """Return a service that is made anew where what it binds by content has changed, whoever made its containers."""
     if old is None or all(old.get(key) == new.get(key) for key in BOUND):
         return new
-    written = {key: one for key, one in written_fields(new).items() if key not in BOUND}
+    written = {key: value for key, value in written_fields(new).items() if key not in BOUND}
     return {**new, "x-deploy": {**new["x-deploy"], WRITTEN: written}}
 
 

@@ -57,14 +57,19 @@ class StackReleases:
         model = await self.preview(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
         kept = {name: kept_from.service(name) for name in kept_services} if kept_from else {}
         new = {name: stack.definitions[name] for name in sorted(model["services"]) if not kept.get(name)}
-        asked = {(one.image, image_ids[name], one.built): name for name, one in new.items()}
+        asked = {(definition.image, image_ids[name], definition.built): name for name, definition in new.items()}
         answers = await run_concurrently(
             self._image(reference, image_id, built=built) for reference, image_id, built in asked
         )
         images = dict(zip(asked, answers, strict=True))
         made = {
-            name: ReleaseService(name, images[one.image, image_ids[name], one.built], one.definition_hash, one.replicas)
-            for name, one in new.items()
+            name: ReleaseService(
+                name,
+                images[definition.image, image_ids[name], definition.built],
+                definition.definition_hash,
+                definition.replicas,
+            )
+            for name, definition in new.items()
         }
         pinned = [kept.get(name) or made[name] for name in sorted(model["services"])]
         model_hash = await self.save_model(model)
@@ -322,6 +327,6 @@ def _running_as(fields: Mapping[str, Any], adopted: Mapping[str, Any]) -> dict[s
     """Return a service of the files with what its containers say: how many, if they end, and what they wait for."""
     extension = adopted.get("x-deploy") or {}
     own = {key: extension[key] for key in OF_CONTAINERS if key in extension}
-    said_by_files = {key: one for key, one in fields["x-deploy"].items() if key not in OF_CONTAINERS}
+    said_by_files = {key: value for key, value in fields["x-deploy"].items() if key not in OF_CONTAINERS}
     number = {"scale": replicas_of(adopted)} if replicas_of(adopted) != replicas_of(fields) else {}
     return {**fields, **number, "x-deploy": {**said_by_files, **own}}

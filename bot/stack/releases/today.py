@@ -50,7 +50,9 @@ class ReleasePolicy:
 
 def hash_inputs(model: Mapping[str, Any], environment: Environment, allowed: tuple[str, ...], key: bytes) -> str:
     """Hash them; secrets with a key, so that nobody can guess them from the hash. Raises ComposeFileError."""
-    settings = {one.name: getattr(environment, one.name) for one in fields(environment) if one.name not in NOT_COVERED}
+    settings = {
+        field.name: getattr(environment, field.name) for field in fields(environment) if field.name not in NOT_COVERED
+    }
     covered = {
         "secrets": dict(_secrets(model, resolve(environment.folder), key)),
         "settings": settings,

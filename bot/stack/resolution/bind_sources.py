@@ -40,17 +40,23 @@ class MissingSource:
 def missing_sources(model: Mapping[str, Any], folder: Path, *, sees_host: bool) -> tuple[MissingSource, ...]:
     """Return every missing source. In a container, what lies outside of the stack's folder cannot be seen."""
     inside = resolve(folder)
-    found = dict.fromkeys(one for one in _sources(model) if sees_host or resolve(one.source).is_relative_to(inside))
-    return tuple(one for one in found if not is_there(one.source))
+    found = dict.fromkeys(
+        missing_source
+        for missing_source in _sources(model)
+        if sees_host or resolve(missing_source.source).is_relative_to(inside)
+    )
+    return tuple(missing_source for missing_source in found if not is_there(missing_source.source))
 
 
 def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...]:
     """Return warnings of what would be created as an empty folder. Raises ComposeFileError that lists the rest."""
-    fatal = [one for one in missing if not one.is_created]
+    fatal = [missing_source for missing_source in missing if not missing_source.is_created]
     if fatal:
         many = len(fatal) > FEW
-        missing_text = joined("\n- " if many else "; ", (one.text for one in fatal))
-        bound = " ".join(dict.fromkeys(str(one.source) for one in fatal if one.compose_makes_it))
+        missing_text = joined("\n- " if many else "; ", (missing_source.text for missing_source in fatal))
+        bound = " ".join(
+            dict.fromkeys(str(missing_source.source) for missing_source in fatal if missing_source.compose_makes_it)
+        )
         raise ComposeFileError(
             said("{missing}, which does not exist.", missing=missing_text)
             if len(fatal) == 1
@@ -64,10 +70,11 @@ def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...
             )
             if bound
             else said("Create what is missing, or correct the compose file."),
-            service=fatal[0].service if len({one.service for one in fatal}) == 1 else None,
+            service=fatal[0].service if len({missing_source.service for missing_source in fatal}) == 1 else None,
         )
     return tuple(
-        said("{one}, which does not exist: an empty folder is created there.", one=one.text) for one in missing
+        said("{one}, which does not exist: an empty folder is created there.", one=missing_source.text)
+        for missing_source in missing
     )
 
 
@@ -91,9 +98,9 @@ def _sources(model: Mapping[str, Any]) -> Iterator[MissingSource]:
 
 def marked_sources(model: Mapping[str, Any]) -> Iterator[str]:
     """Yield what takes something from a path that has the mark in it, which stands for a variable without a value."""
-    for one in _sources(model):
-        if MARK in str(one.source):
-            yield one.service
+    for missing_source in _sources(model):
+        if MARK in str(missing_source.source):
+            yield missing_source.service
     for name, volume in (model.get("volumes") or {}).items():
         if MARK in str(((volume or {}).get("driver_opts") or {}).get("device")):
             yield str(name)

@@ -189,9 +189,9 @@ def live_binds(name: str, service: Mapping[str, Any], model: Mapping[str, Any], 
             hint=said("Write each path in a line of its own."),
             service=name,
         )
-    bound = {resolve(Path(one["source"])) for one in service.get("volumes") or () if one.get("type") == "bind"}
-    secrets = ((model.get("secrets") or {}).get(one.get("source")) or {} for one in service.get("secrets") or ())
-    bound |= {resolve(Path(str(one["file"]))) for one in secrets if one.get("file")}
+    bound = {resolve(Path(volume["source"])) for volume in service.get("volumes") or () if volume.get("type") == "bind"}
+    secrets = ((model.get("secrets") or {}).get(secret.get("source")) or {} for secret in service.get("secrets") or ())
+    bound |= {resolve(Path(str(secret["file"]))) for secret in secrets if secret.get("file")}
     live = frozenset(resolve(folder / path) for path in named)
     if unknown := sorted(str(path) for path in live - bound):
         raise ComposeFileError(

@@ -35,8 +35,8 @@ def with_environment_values(
     has no value. `files` are those that the model was made of.
     """
     configs, secrets = model.get("configs") or {}, model.get("secrets") or {}
-    named = {key: one["environment"] for key, one in configs.items() if (one or {}).get("environment")}
-    secret = {key: one["environment"] for key, one in secrets.items() if (one or {}).get("environment")}
+    named = {key: value["environment"] for key, value in configs.items() if (value or {}).get("environment")}
+    secret = {key: value["environment"] for key, value in secrets.items() if (value or {}).get("environment")}
     changed: dict[str, Any] = copy.deepcopy(dict(model))
     if not named and not secret:
         return changed, ()
@@ -47,7 +47,7 @@ def with_environment_values(
     if texts:
         for name, service in services_of(changed).items():
             changed["services"][name] = _bound(service, texts, lambda text: store.place_text(text, write=write))
-        changed["secrets"] = {key: one for key, one in secrets.items() if key not in texts}
+        changed["secrets"] = {key: value for key, value in secrets.items() if key not in texts}
     return changed, tuple(texts.values())
 
 

@@ -37,7 +37,7 @@ def _without_written(service: Mapping[str, Any]) -> Mapping[str, Any]:
     extension = service.get("x-deploy")
     if not isinstance(extension, Mapping) or WRITTEN not in extension:
         return service
-    return {**service, "x-deploy": {key: one for key, one in extension.items() if key != WRITTEN}}
+    return {**service, "x-deploy": {key: value for key, value in extension.items() if key != WRITTEN}}
 
 
 def _renamed(name: str, service: Mapping[str, Any], owners: Mapping[str, str]) -> Mapping[str, Any]:

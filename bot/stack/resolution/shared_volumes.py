@@ -40,9 +40,9 @@ def _written_out(
     volumes = _volumes(name, services, done)
     fields |= {"volumes": volumes} if volumes else {}
     fields |= {"depends_on": depends} if depends else {}
-    own = {one.get("target") for one in service.get("volumes") or ()}
+    own = {volume.get("target") for volume in service.get("volumes") or ()}
     modes = [(str(entry).partition(":")[0], str(entry).endswith(":ro")) for entry in service.get("volumes_from") or ()]
-    lent = {str(one["target"]) for source, is_read_only in modes if is_read_only for one in done.get(source) or ()}
+    lent = {str(item["target"]) for source, is_read_only in modes if is_read_only for item in done.get(source) or ()}
     return with_targets(fields, BORROWED, lent - own)
 
 
@@ -73,6 +73,6 @@ def _volumes(
                     hint=said("Give it a name, and name it under `volumes` of both."),
                     service=name,
                 )
-            if volume.get("target") not in {one.get("target") for one in found}:
+            if volume.get("target") not in {fields.get("target") for fields in found}:
                 found.append({**volume, "read_only": True} if mode == "ro" else volume)
     return found

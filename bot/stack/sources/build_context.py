@@ -118,7 +118,7 @@ def _reached(steps: tuple[_Step, ...], places: set[int]) -> set[int]:
             continue
         step = steps[place]
         onward = (place + 1, place + 2) if step.is_entry else () if step.takes else (place + 1,)
-        pending += [one for one in onward if one not in found]
+        pending += [number for number in onward if number not in found]
         found |= set(onward)
     return found
 
@@ -142,7 +142,11 @@ class IgnoreRules:
                 said("A `.dockerignore` has more than {most_rules} patterns.", most_rules=MOST_RULES),
             )
         # The library's own comparison takes capitals for small letters; BuildKit does not.
-        self._rules = [(IgnorePattern(one.cleaned_pattern), one.exclusion) for one in patterns if one.cleaned_pattern]
+        self._rules = [
+            (IgnorePattern(pattern.cleaned_pattern), pattern.exclusion)
+            for pattern in patterns
+            if pattern.cleaned_pattern
+        ]
         self._kept = kept
         self._until = time.monotonic() + MOST_SECONDS
         self._includes_again = any(includes for _, includes in self._rules)

@@ -39,7 +39,9 @@ def container_fields(spec: Mapping[str, Any], project: str) -> Json:
     found["labels"] = own_labels(spec.get("Labels"))
     found["volumes"] = [_volume(mount, project) for mount in spec.get("Mounts") or ()]
     found["extra_hosts"] = [_host(entry) for entry in spec.get("Hosts") or ()]
-    found["ulimits"] = {one["Name"]: {"soft": one["Soft"], "hard": one["Hard"]} for one in spec.get("Ulimits") or ()}
+    found["ulimits"] = {
+        ulimit["Name"]: {"soft": ulimit["Soft"], "hard": ulimit["Hard"]} for ulimit in spec.get("Ulimits") or ()
+    }
     if "StopGracePeriod" in spec:
         found["stop_grace_period"] = _duration(spec["StopGracePeriod"])
     if check := spec.get("Healthcheck"):
@@ -68,10 +70,10 @@ def service_fields(spec: Mapping[str, Any], names: Mapping[str, str]) -> Json:
         {
             "deploy": {key: value for key, value in deploy.items() if value not in (None, "", {}, [])},
             "networks": {
-                names[one["Target"]]: {"aliases": list(one.get("Aliases") or ())}
-                for one in template.get("Networks") or spec.get("Networks") or ()
+                names[network["Target"]]: {"aliases": list(network.get("Aliases") or ())}
+                for network in template.get("Networks") or spec.get("Networks") or ()
             },
-            "ports": [_port(one) for one in endpoint.get("Ports") or ()],
+            "ports": [_port(port) for port in endpoint.get("Ports") or ()],
             "logging": without_nothing({"driver": log.get("Name"), "options": log.get("Options")}),
         }
     )
@@ -138,7 +140,9 @@ def _placement(found: Mapping[str, Any]) -> Json:
     return without_nothing(
         {
             "constraints": list(found.get("Constraints") or ()),
-            "preferences": [{"spread": one["Spread"]["SpreadDescriptor"]} for one in found.get("Preferences") or ()],
+            "preferences": [
+                {"spread": preference["Spread"]["SpreadDescriptor"]} for preference in found.get("Preferences") or ()
+            ],
             "max_replicas_per_node": found.get("MaxReplicas"),
         }
     )
@@ -150,7 +154,9 @@ def _resources(found: Mapping[str, Any]) -> Json:
 
 def _amounts(found: Mapping[str, Any]) -> Json:
     generic = [
-        one["DiscreteResourceSpec"] for one in found.get("GenericResources") or () if "DiscreteResourceSpec" in one
+        resource["DiscreteResourceSpec"]
+        for resource in found.get("GenericResources") or ()
+        if "DiscreteResourceSpec" in resource
     ]
     return without_nothing(
         {
@@ -158,7 +164,7 @@ def _amounts(found: Mapping[str, Any]) -> Json:
             "memory": str(found["MemoryBytes"]) if found.get("MemoryBytes") else None,
             "pids": found.get("Pids"),
             "generic_resources": [
-                {"discrete_resource_spec": {"kind": one["Kind"], "value": one["Value"]}} for one in generic
+                {"discrete_resource_spec": {"kind": item["Kind"], "value": item["Value"]}} for item in generic
             ],
         }
     )
@@ -197,7 +203,7 @@ def _port(found: Mapping[str, Any]) -> Json:
 
 def is_ours(services: Iterable[Mapping[str, Any]]) -> bool:
     """Return whether every service of a stack was written by this bot, or there is none."""
-    return all(SERVICE in (one["Spec"].get("Labels") or {}) for one in services)
+    return all(SERVICE in (service["Spec"].get("Labels") or {}) for service in services)
 
 
 def adopt_stack(
@@ -230,12 +236,12 @@ def adopt_stack(
                 project=environment.project,
             ),
         )
-    references = {service_name(one["Spec"]): _image(one).partition("@")[0] for one in look.services}
+    references = {service_name(service["Spec"]): _image(service).partition("@")[0] for service in look.services}
     return AdoptedStack(ADOPTED_VERSION, model, references)
 
 
 def _model(environment: Environment, look: StackLook, files: Mapping[str, Mapping[str, Any]]) -> Json:
-    specs = {service_name(one["Spec"]): one["Spec"] for one in look.services}
+    specs = {service_name(service["Spec"]): service["Spec"] for service in look.services}
     names = {key: name.removeprefix(f"{environment.project}_") for key, name in look.networks.items()}
     services: Json = {}
     networks: Json = {}
@@ -250,9 +256,9 @@ def _model(environment: Environment, look: StackLook, files: Mapping[str, Mappin
         fields["x-deploy"] = extension
         ruled = with_rules(fields, files.get(name) or {}, specs.keys(), environment.folder)
         services[name] = {**ruled, "deploy": fields["deploy"]}  # how it is updated, Swarm knows itself
-        for one in fields.get("networks") or {}:
-            called = next(value for key, value in look.networks.items() if names[key] == one)
-            networks[one] = {"name": called} if called != one else {"name": called, "external": True}
+        for network in fields.get("networks") or {}:
+            called = next(value for key, value in look.networks.items() if names[key] == network)
+            networks[network] = {"name": called} if called != network else {"name": called, "external": True}
     model: Json = {"name": environment.project, "services": services}
     model |= {"networks": networks} if networks else {}
     volumes = volume_definitions(specs.values(), environment.project)

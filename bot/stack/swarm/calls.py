@@ -65,7 +65,7 @@ class SwarmCalls:
 
     def tasks(self, **filters: str) -> list[Json]:
         """Return tasks, those that have ended among them, as far as Swarm keeps them."""
-        return self._list("/tasks", {key: [one] for key, one in filters.items()})
+        return self._list("/tasks", {key: [value] for key, value in filters.items()})
 
     def tasks_of_stack(self, stack: str) -> list[Json]:
         """Return the tasks of a stack's services."""
@@ -103,7 +103,9 @@ class SwarmCalls:
         """
         found, names = self._network_names(), set(names)
         ids = {
-            str(one["Target"]) for service in services for one in service["Spec"]["TaskTemplate"].get("Networks") or ()
+            str(network["Target"])
+            for service in services
+            for network in service["Spec"]["TaskTemplate"].get("Networks") or ()
         }
         if ids <= found.keys() and names <= set(found.values()):
             return found
@@ -112,12 +114,12 @@ class SwarmCalls:
 
     def _network_names(self) -> dict[str, str]:
         found = self._list("/networks", {"scope": ["swarm"]})
-        return {str(one["Id"]): str(one["Name"]) for one in found}
+        return {str(entry["Id"]): str(entry["Name"]) for entry in found}
 
     def named(self, kind: str, stack: str | None = None) -> dict[str, Json]:
         """Return configs or secrets by name; with `stack`, only that one's."""
         found = self._list(f"/{kind}", {"label": [f"{STACK}={stack}"]} if stack else {})
-        return {str(one["Spec"]["Name"]): one for one in found}
+        return {str(entry["Spec"]["Name"]): entry for entry in found}
 
     def create(self, kind: str, spec: Mapping[str, Any], *, image: str | None = None) -> str:
         """Create a service, network, config or secret and return its id. Raises OutOfSequenceError for a taken name.

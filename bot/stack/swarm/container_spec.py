@@ -135,14 +135,14 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return _texts(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [str(one) for one in value]
+        return [str(item) for item in value]
     return value if value is None or isinstance(value, bool) else str(value)
 
 
 def _as_arguments(value: object) -> list[str]:
     if value is None:
         return []
-    return [value] if isinstance(value, str) else [str(one) for one in value] if isinstance(value, Sequence) else []
+    return [value] if isinstance(value, str) else [str(item) for item in value] if isinstance(value, Sequence) else []
 
 
 def _pairs(value: object) -> list[tuple[str, Any]]:
@@ -150,4 +150,4 @@ def _pairs(value: object) -> list[tuple[str, Any]]:
 
 
 def _texts(value: object) -> dict[str, str]:
-    return {str(key): "" if one is None else str(one) for key, one in _pairs(value)}
+    return {str(key): "" if pair is None else str(pair) for key, pair in _pairs(value)}

@@ -103,12 +103,12 @@ class _Followed:
                 raise
             return None
         now = time.monotonic()
-        service = next((one for one in look.services if one["ID"] == self._written.service_id), None)
+        service = next((entry for entry in look.services if entry["ID"] == self._written.service_id), None)
         lost = self._lost_nodes.seen(look, now) if _is_job(service) else {}
         if self._away_since is not None:
             self._began += now - self._away_since
             self._away_since = None
-        tasks = tuple(one for one in look.tasks if one["ServiceID"] == self._written.service_id)
+        tasks = tuple(task for task in look.tasks if task["ServiceID"] == self._written.service_id)
         waited, seconds = self._waits.seen(tasks, now), now - self._began
         judged = judge_update(
             self._written,
@@ -138,10 +138,12 @@ class _Followed:
         if service is None or _is_job(service) or _tolerates_failures(service):
             return judged
         own = [
-            one for one in read_tasks(service, look.tasks, look.networks) if one.id not in self._written.tasks_before
+            task for task in read_tasks(service, look.tasks, look.networks) if task.id not in self._written.tasks_before
         ]
-        self._ran.update(one.id for one in own if one.state == "running" and one.spec_hash == self._written.spec_hash)
-        died = next((one for one in own if one.id in self._ran and one.ended_badly and not one.is_orphaned), None)
+        self._ran.update(
+            task.id for task in own if task.state == "running" and task.spec_hash == self._written.spec_hash
+        )
+        died = next((task for task in own if task.id in self._ran and task.ended_badly and not task.is_orphaned), None)
         if judged.verdict is not UpdateVerdict.DONE or died is None:
             return judged
         return Judgement(UpdateVerdict.FAILED, died.reason, died.id)

@@ -89,17 +89,17 @@ def judge_update(
     status = service.get("UpdateStatus") or {}
     state, message = str(status.get("State") or ""), str(status.get("Message") or "")
     own = read_tasks(service, tasks, networks)
-    waited = {one.id: seconds if waits is None else waits.get(one.id, 0.0) for one in own}
-    new = tuple(one for one in own if one.id not in written.tasks_before)
+    waited = {task.id: seconds if waits is None else waits.get(task.id, 0.0) for task in own}
+    new = tuple(task for task in own if task.id not in written.tasks_before)
     if not _is_ours(written, service, networks):
-        restored = tuple(one for one in own if one.spec_hash == spec_hash(service["Spec"], networks))
+        restored = tuple(task for task in own if task.spec_hash == spec_hash(service["Spec"], networks))
         going = "updating" if state == "rollback_started" else ""
         how = _judge_running(service, going, own, restored, seconds, new, waited)
         return _judge_other_spec(written, service, state, message, new, how)
     state = BACK_TO_OURS.get(state, state)
     if state == "paused":
         return Judgement(UpdateVerdict.PAUSED, _with_failure(message, new), _last_failed(new))
-    current = tuple(one for one in own if one.spec_hash == written.spec_hash)
+    current = tuple(task for task in own if task.spec_hash == written.spec_hash)
     if "ReplicatedJob" in service["Spec"]["Mode"]:
         return _judge_job(service, current, waited, lost_nodes or {})
     return _judge_running(service, state, own, current, seconds, new, waited)
@@ -176,8 +176,8 @@ def _judge_running(
     waited: Mapping[str, float],
 ) -> Judgement:
     """Judge by the tasks of one spec, the `current` ones; of failures, those of `new` tasks count."""
-    meant = tuple(one for one in current if one.counts)
-    old = [one for one in own if one.counts and one not in meant]
+    meant = tuple(task for task in current if task.counts)
+    old = [task for task in own if task.counts and task not in meant]
     if state in {"", "completed"} and not old and _all_run(service, meant):
         return Judgement(UpdateVerdict.DONE, said("its tasks run"), meant[0].id if meant else None)
     if lost := _judge_unplaced(meant, waited):
@@ -185,11 +185,13 @@ def _judge_running(
     if state == "updating":  # Swarm itself judges what fails meanwhile
         stalled = _stalled(own, meant, is_whole=not old and _all_run(service, meant))
         return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm updates it"), stalled=stalled)
-    recent = tuple(one for one in current if one in new)
-    looping = [one for one in meant if one in new and failures_before(one, recent) > TOLERATED_FAILURES]
+    recent = tuple(task for task in current if task in new)
+    looping = [task for task in meant if task in new and failures_before(task, recent) > TOLERATED_FAILURES]
     given_up = [] if meant or not recent else [recent[-1]]
-    for one in (*looping, *given_up):
-        failed = next((task for task in reversed(recent) if task.ended_badly and task.place == one.place), one)
+    for swarm_task in (*looping, *given_up):
+        failed = next(
+            (task for task in reversed(recent) if task.ended_badly and task.place == swarm_task.place), swarm_task
+        )
         return Judgement(UpdateVerdict.FAILED, failed.reason, failed.id)
     if not meant and not old and seconds > PLACING_SECONDS:
         return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it"))
@@ -198,7 +200,7 @@ def _judge_running(
 
 def _all_run(service: Mapping[str, Any], meant: tuple[SwarmTask, ...]) -> bool:
     """Return whether as many tasks run as are wanted; of a service on every node, all that there are."""
-    running = sum(one.state == "running" for one in meant)
+    running = sum(task.state == "running" for task in meant)
     wanted = (service["Spec"]["Mode"].get("Replicated") or {}).get("Replicas")
     return running >= wanted if wanted is not None else 0 < running == len(meant)
 
@@ -212,22 +214,22 @@ def _stalled(own: tuple[SwarmTask, ...], meant: tuple[SwarmTask, ...], *, is_who
     if is_whole:
         text = said("its tasks run, and Swarm does not end its update")
         return Judgement(UpdateVerdict.DONE, text, meant[0].id if meant else None)
-    if any(one.counts and one.state != "running" for one in own):
+    if any(task.counts and task.state != "running" for task in own):
         return None
-    given_up = next((one.id for one in reversed(own) if not one.counts and not one.has_ended), None)
+    given_up = next((task.id for task in reversed(own) if not task.counts and not task.has_ended), None)
     text = said("Swarm does not go on with its update: a task was given to a node that is lost")
     return Judgement(UpdateVerdict.NEVER_STARTED, text, given_up)
 
 
 def _judge_unplaced(meant: tuple[SwarmTask, ...], waited: Mapping[str, float]) -> Judgement | None:
-    for one in meant:
-        seconds = waited[one.id]
-        if one.state in UNPLACED and seconds > PLACING_SECONDS:
-            return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it: {why}", why=one.reason), one.id)
-        if one.state == "assigned" and seconds > TAKING_SECONDS:
-            return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not take it"), one.id)
-        if one.state == "preparing" and seconds > PREPARING_SECONDS:
-            return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not get its image"), one.id)
+    for task in meant:
+        seconds = waited[task.id]
+        if task.state in UNPLACED and seconds > PLACING_SECONDS:
+            return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it: {why}", why=task.reason), task.id)
+        if task.state == "assigned" and seconds > TAKING_SECONDS:
+            return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not take it"), task.id)
+        if task.state == "preparing" and seconds > PREPARING_SECONDS:
+            return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not get its image"), task.id)
     return None
 
 
@@ -238,12 +240,12 @@ def _judge_job(
     lost_nodes: Mapping[str, str],
 ) -> Judgement:
     iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
-    of_run = tuple(one for one in current if one.iteration == iteration)
+    of_run = tuple(task for task in current if task.iteration == iteration)
     total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
-    if sum(one.state == "complete" for one in of_run) >= total:
+    if sum(task.state == "complete" for task in of_run) >= total:
         return Judgement(UpdateVerdict.DONE, said("it ended with code 0"), of_run[-1].id if of_run else None)
-    open_ones = [one for one in of_run if not one.failed and one.state != "complete" and one.desired != "shutdown"]
-    if (stuck := next((one for one in open_ones if one.node_id in lost_nodes), None)) is not None:
+    open_ones = [task for task in of_run if not task.failed and task.state != "complete" and task.desired != "shutdown"]
+    if (stuck := next((task for task in open_ones if task.node_id in lost_nodes), None)) is not None:
         node = lost_nodes[stuck.node_id]
         return Judgement(
             UpdateVerdict.LOST, said("its node {node} is down, and Swarm moves no job to another", node=node), stuck.id
@@ -251,14 +253,14 @@ def _judge_job(
     if lost := _judge_unplaced(tuple(open_ones), waited):
         return lost
     is_given_up = not open_ones and bool(of_run) and waited[of_run[-1].id] > PLACING_SECONDS
-    failed = [one for one in of_run if one.failed and (is_given_up or not one.is_too_early)]
+    failed = [task for task in of_run if task.failed and (is_given_up or not task.is_too_early)]
     if failed and (not open_ones or len(failed) > TOLERATED_FAILURES):
         return Judgement(UpdateVerdict.FAILED, failed[-1].reason, failed[-1].id)
     return Judgement(UpdateVerdict.UNDER_WAY, open_ones[0].reason if open_ones else "")
 
 
 def _last_failed(own: tuple[SwarmTask, ...]) -> str | None:
-    return next((one.id for one in reversed(own) if one.ended_badly), None)
+    return next((task.id for task in reversed(own) if task.ended_badly), None)
 
 
 def _with_failure(message: str, own: tuple[SwarmTask, ...]) -> str:
@@ -266,7 +268,7 @@ def _with_failure(message: str, own: tuple[SwarmTask, ...]) -> str:
 
 
 def _why(own: tuple[SwarmTask, ...]) -> str:
-    failed = next((one for one in reversed(own) if one.ended_badly), None)
+    failed = next((task for task in reversed(own) if task.ended_badly), None)
     return "" if failed is None else said(" ({reason})", reason=failed.reason)
 
 

@@ -17,5 +17,5 @@ def stack_name(project: str, name: str) -> str:
 def content_name(project: str, name: str, content: str) -> str:
     """Return what a config or secret is called: it cannot be changed, so that other content has another name."""
     suffix = f"-{content[:DIGITS]}"
-    plain = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in name)
+    plain = "".join(text if text.isascii() and (text.isalnum() or text in "._-") else "-" for text in name)
     return f"{project}_{plain}"[: LONGEST_NAME - len(suffix)].rstrip("._-") + suffix

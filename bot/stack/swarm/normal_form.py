@@ -55,19 +55,19 @@ def _differing(one: Json, other: Json, place: str) -> set[str]:
 def _normal(value: Any, networks: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         found = {
-            key: networks.get(str(one), one) if key == "Target" else _in_order(key, _normal(one, networks))
-            for key, one in value.items()
-            if key not in OF_A_WRITE | UNASKED | IDS and not (isinstance(one, str) and (key, one) in ADDED)
+            key: networks.get(str(item), item) if key == "Target" else _in_order(key, _normal(item, networks))
+            for key, item in value.items()
+            if key not in OF_A_WRITE | UNASKED | IDS and not (isinstance(item, str) and (key, item) in ADDED)
         }
-        return {key: one for key, one in found.items() if _says_something(key, one)}
+        return {key: item for key, item in found.items() if _says_something(key, item)}
     if isinstance(value, list):
-        return [_normal(one, networks) for one in value]
+        return [_normal(item, networks) for item in value]
     return value
 
 
 def _in_order(key: str, value: Any) -> Any:
     """Return a list of words sorted where two orders of them mean the same; anything else as it is."""
-    if isinstance(value, list) and key not in IN_ORDER and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and key not in IN_ORDER and all(isinstance(item, str) for item in value):
         return sorted(value)
     return value
 

@@ -76,8 +76,8 @@ def find_unplaced(model: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> Itera
     """Yield what keeps each service from every node: constraints, or nodes that take no tasks."""
     for name, fields in sorted(services_of(model).items()):
         placement = (fields.get("deploy") or {}).get("placement") or {}
-        constraints = [str(one) for one in placement.get("constraints") or ()]
-        allowed = [node for node in nodes if all(satisfies(node, one) for one in constraints)]
+        constraints = [str(constraint) for constraint in placement.get("constraints") or ()]
+        allowed = [node for node in nodes if all(satisfies(node, constraint) for constraint in constraints)]
         if not allowed:
             yield Obstacle(ObstacleKind.PLACEMENT, *_unmet(name, constraints, nodes))
         elif not any(node.takes_tasks for node in allowed):
@@ -88,10 +88,12 @@ def find_unplaced(model: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> Itera
 
 
 def _unmet(name: str, constraints: Sequence[str], nodes: Sequence[SwarmNode]) -> tuple[str, str]:
-    unmet = [one for one in constraints if not any(satisfies(node, one) for node in nodes)] or constraints
-    shown = joined(", ", [said("{one} ({there})", one=one, there=_there(one, nodes)) for one in unmet])
+    unmet = [
+        constraint for constraint in constraints if not any(satisfies(node, constraint) for node in nodes)
+    ] or constraints
+    shown = joined(", ", [said("{one} ({there})", one=key, there=_there(key, nodes)) for key in unmet])
     text = said("No node satisfies what {service} asks for: {unmet}.", service=name, unmet=shown)
-    if labels := [label for one in unmet if (label := label_to_set(one))]:
+    if labels := [label for key in unmet if (label := label_to_set(key))]:
         return text, said("Set it on a node: `docker node update --label-add {label} NODE`.", label=labels[0])
     return text, said("Change `deploy.placement.constraints`, or add a node that satisfies them.")
 
@@ -112,12 +114,12 @@ def find_held_ports(model: Mapping[str, Any], project: str, services: Iterable[J
 
     A port by ingress is one of the whole Swarm. One in `mode: host` is of a node: Swarm looks for one that has it free.
     """
-    others = [one for one in services if (one["Spec"].get("Labels") or {}).get(STACK) != project]
+    others = [service for service in services if (service["Spec"].get("Labels") or {}).get(STACK) != project]
     for name, fields in sorted(services_of(model).items()):
         by_ingress = _wanted(fields, INGRESS)
         for port in sorted(by_ingress | _wanted(fields, HOST)):
             modes = (INGRESS, HOST) if port in by_ingress else (INGRESS,)
-            if holder := next((one for one in others if port in _published(one, *modes)), None):
+            if holder := next((other for other in others if port in _published(other, *modes)), None):
                 yield _held(name, port, str(holder["Spec"]["Name"]))
 
 
@@ -143,15 +145,15 @@ def _published(service: Mapping[str, Any], *modes: str) -> set[Port]:
     there = (service["Spec"].get("EndpointSpec") or {}).get("Ports") or ()
     given = (service.get("Endpoint") or {}).get("Ports") or ()
     return {
-        (int(one.get("PublishedPort") or 0), str(one.get("Protocol") or "tcp"))
-        for one in (*there, *given)
-        if str(one.get("PublishMode") or INGRESS) in modes and one.get("PublishedPort")
+        (int(container.get("PublishedPort") or 0), str(container.get("Protocol") or "tcp"))
+        for container in (*there, *given)
+        if str(container.get("PublishMode") or INGRESS) in modes and container.get("PublishedPort")
     }
 
 
 def find_on_swarm(calls: SwarmCalls, project: str, model: Mapping[str, Any]) -> tuple[Obstacle, ...]:
     """Ask a manager, and return every obstacle."""
-    nodes, services = [swarm_node(one) for one in calls.nodes()], calls.all_services()
+    nodes, services = [swarm_node(node) for node in calls.nodes()], calls.all_services()
     return (
         *find_unplaced(model, nodes),
         *find_held_names(model, project, services),

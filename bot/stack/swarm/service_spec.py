@@ -99,7 +99,7 @@ def service_spec(
         del container["StopGracePeriod"]
     files = kept_files(project, service)
     for kind, key in ((CONFIGS, "Configs"), (SECRETS, "Secrets")):
-        if found := [one.reference(getattr(ids, kind)) for one in files if one.kind == kind]:
+        if found := [file.reference(getattr(ids, kind)) for file in files if file.kind == kind]:
             container[key] = found
     deploy = service.get("deploy") or {}
     spec: Json = {
@@ -148,8 +148,8 @@ def network_spec(project: str, key: str, model: Mapping[str, Any]) -> Json:
     definition = (model.get("networks") or {}).get(key) or {}
     ipam = definition.get("ipam") or {}
     ranges = [
-        without_nothing({"Subnet": one.get("subnet"), "Gateway": one.get("gateway"), "IPRange": one.get("ip_range")})
-        for one in ipam.get("config") or ()
+        without_nothing({"Subnet": item.get("subnet"), "Gateway": item.get("gateway"), "IPRange": item.get("ip_range")})
+        for item in ipam.get("config") or ()
     ]
     return without_nothing(
         {
@@ -206,10 +206,10 @@ def _restarts(service: Mapping[str, Any], definition: ServiceDefinition) -> Json
 
 
 def _placement(written: Mapping[str, Any]) -> Json:
-    spread = [{"Spread": {"SpreadDescriptor": one["spread"]}} for one in written.get("preferences") or ()]
+    spread = [{"Spread": {"SpreadDescriptor": preference["spread"]}} for preference in written.get("preferences") or ()]
     return without_nothing(
         {
-            "Constraints": [str(one) for one in written.get("constraints") or ()],
+            "Constraints": [str(constraint) for constraint in written.get("constraints") or ()],
             "Preferences": spread,
             "MaxReplicas": written.get("max_replicas_per_node"),
         }
@@ -226,8 +226,8 @@ def resources_of(service: Mapping[str, Any]) -> Json:
         **without_nothing(written.get("limits") or {}),
     }
     reserved = {"memory": service.get("mem_reservation"), **without_nothing(written.get("reservations") or {})}
-    discrete = [one["discrete_resource_spec"] for one in reserved.get("generic_resources") or ()]
-    generic = [{"DiscreteResourceSpec": {"Kind": one["kind"], "Value": int(one["value"])}} for one in discrete]
+    discrete = [resource["discrete_resource_spec"] for resource in reserved.get("generic_resources") or ()]
+    generic = [{"DiscreteResourceSpec": {"Kind": item["kind"], "Value": int(item["value"])}} for item in discrete]
     return without_nothing(
         {
             "Limits": _amounts(limits),

@@ -39,7 +39,7 @@ async def end_earlier_run(writer: SwarmWriter, spec: Mapping[str, Any], seen: Se
     was removed before. Swarm updates no job, so that this takes no way back: that is the stored release. Raises
     EngineError where a run does not end in time.
     """
-    if not any("ReplicatedJob" in one["Mode"] for one in (spec, (seen.service or {}).get("Spec") or spec)):
+    if not any("ReplicatedJob" in item["Mode"] for item in (spec, (seen.service or {}).get("Spec") or spec)):
         return seen
     project = writer.engine.project
     service = seen.service if _is_ours(seen.service, project) else None
@@ -69,11 +69,11 @@ def _running(
     """Return the tasks of a job that have not ended, also of one of that name that was removed."""
     name = str(spec["Labels"].get(SERVICE) or "")
     return tuple(
-        one
-        for one in calls.tasks_of_stack(project)
-        if one.get("JobIteration") is not None
-        and (one.get("Status") or {}).get("State") not in ENDED
-        and (_service_of(one) == name or (service is not None and one.get("ServiceID") == service["ID"]))
+        entry
+        for entry in calls.tasks_of_stack(project)
+        if entry.get("JobIteration") is not None
+        and (entry.get("Status") or {}).get("State") not in ENDED
+        and (_service_of(entry) == name or (service is not None and entry.get("ServiceID") == service["ID"]))
     )
 
 
@@ -82,15 +82,15 @@ def _service_of(task: Mapping[str, Any]) -> str:
 
 
 def _grace_seconds(tasks: Iterable[Mapping[str, Any]]) -> float:
-    specs = ((one.get("Spec") or {}).get("ContainerSpec") or {} for one in tasks)
-    return max(float(one.get("StopGracePeriod") or GRACE_NANOSECONDS) for one in specs) / NANOSECONDS
+    specs = ((task.get("Spec") or {}).get("ContainerSpec") or {} for task in tasks)
+    return max(float(spec.get("StopGracePeriod") or GRACE_NANOSECONDS) for spec in specs) / NANOSECONDS
 
 
 async def _still_running(
     writer: SwarmWriter, spec: Mapping[str, Any], running: Iterable[Json], limit: float
 ) -> EngineError:
-    nodes = {str(one["ID"]): hostname(one) for one in await writer.ask(lambda calls: calls.nodes())}
-    there = sorted({nodes.get(str(one.get("NodeID")), "-") for one in running})
+    nodes = {str(entry["ID"]): hostname(entry) for entry in await writer.ask(lambda calls: calls.nodes())}
+    there = sorted({nodes.get(str(entry.get("NodeID")), "-") for entry in running})
     return EngineError(
         said(
             "{service} does not run anew: its earlier run was stopped, and {nodes} has not said for {seconds} s that "
@@ -136,7 +136,7 @@ def earlier_write(
         spec_hash(of, networks),
         int((of.get("TaskTemplate") or {}).get("ForceUpdate") or 0),
         before,
-        frozenset(one.id for one in own if one.created < since),
+        frozenset(task.id for task in own if task.created < since),
     )
 
 
@@ -150,10 +150,10 @@ def _since(service: Mapping[str, Any]) -> str:
 def _has_failed(service: Mapping[str, Any], own: tuple[SwarmTask, ...]) -> bool:
     """Return whether the last run of a job ended badly: another deployment runs it again, and none that ended well."""
     iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
-    of_run = [one for one in own if one.iteration == iteration]
+    of_run = [task for task in own if task.iteration == iteration]
     total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
-    is_done = sum(one.state == "complete" for one in of_run) >= total
-    return not is_done and any(one.failed for one in of_run)
+    is_done = sum(task.state == "complete" for task in of_run) >= total
+    return not is_done and any(task.failed for task in of_run)
 
 
 async def write_service(

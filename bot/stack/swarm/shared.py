@@ -34,7 +34,7 @@ def make_shared(calls: SwarmCalls, project: str, model: Mapping[str, Any], servi
     networks = {name: network_id for network_id, name in calls.network_names(names=names).items()}
     for key in keys:
         _make_network(calls, project, key, model, networks)
-    files = [one for name in services for one in kept_files(project, model["services"][name])]
+    files = [file for name in services for file in kept_files(project, model["services"][name])]
     return SwarmIds(networks, *(_make_files(calls, project, kind, files) for kind in (CONFIGS, SECRETS)))
 
 
@@ -65,7 +65,7 @@ def _make_network(
 
 
 def _make_files(calls: SwarmCalls, project: str, kind: str, files: Iterable[KeptFile]) -> dict[str, str]:
-    wanted = {one.name: one for one in files if one.kind == kind}
+    wanted = {kept.name: kept for kept in files if kept.kind == kind}
     there = calls.named(kind) if wanted else {}
     for name, file in wanted.items():
         if name not in there:

@@ -17,19 +17,21 @@ DIGITS_OF_SECONDS = 26  # datetime takes microseconds, Swarm writes nanoseconds
 
 def task_snapshots(look: StackLook) -> tuple[ContainerSnapshot, ...]:
     """Return a snapshot of each task that counts, and of the last one where none does."""
-    raw = {str(one["ID"]): one for one in look.tasks}
+    raw = {str(task["ID"]): task for task in look.tasks}
     return tuple(
-        replace(one, left_on=left_on) if left_on else one
+        replace(container, left_on=left_on) if left_on else container
         for service in look.services
         for left_on in (_left_on(service, look),)
-        for one in _of_service(service, raw, look)
+        for container in _of_service(service, raw, look)
     )
 
 
 def _left_on(service: Mapping[str, Any], look: StackLook) -> tuple[str, ...]:
     """Return the nodes that are down, and on which Swarm gave up a task: nobody has stopped its container there."""
-    given_up = (one for one in read_tasks(service, look.tasks, look.networks) if not one.counts and not one.has_ended)
-    return tuple(sorted({look.hostnames.get(one.node_id, "-") for one in given_up if one.node_id in look.lost}))
+    given_up = (
+        task for task in read_tasks(service, look.tasks, look.networks) if not task.counts and not task.has_ended
+    )
+    return tuple(sorted({look.hostnames.get(task.node_id, "-") for task in given_up if task.node_id in look.lost}))
 
 
 def service_name(spec: Mapping[str, Any]) -> str:

@@ -176,7 +176,7 @@ def _round_of(model: Mapping[str, Any]) -> str:
     services = {
         name: {
             **fields,
-            "x-deploy": {key: one for key, one in (fields.get("x-deploy") or {}).items() if key not in OF_BEFORE},
+            "x-deploy": {key: value for key, value in (fields.get("x-deploy") or {}).items() if key not in OF_BEFORE},
         }
         for name, fields in services_of(model).items()
     }
@@ -186,7 +186,9 @@ def _round_of(model: Mapping[str, Any]) -> str:
 
 def _with_round(model: dict[str, Any], services: Collection[str], round_id: str) -> dict[str, Any]:
     """Return a model in which one-shot services have the round: they run again with another one."""
-    one_shots = {name for name, one in read_definitions(model).items() if one.one_shot and name in services}
+    one_shots = {
+        name for name, definition in read_definitions(model).items() if definition.one_shot and name in services
+    }
     for name in one_shots:
         fields = model["services"][name]
         model["services"][name] = {**fields, "x-deploy": {**fields["x-deploy"], ROUND: round_id}}

@@ -23,13 +23,13 @@ def read_task_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) ->
 def read_place_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -> str:
     """Return the last lines of a task, after those of the tasks that it is there instead of."""
     own = read_task_log(calls, task_id, lines=lines, since=since).rstrip("\n")
-    nodes = {str(one["ID"]): hostname(one) for one in calls.nodes()}
+    nodes = {str(node["ID"]): hostname(node) for node in calls.nodes()}
     task = next(iter(calls.tasks(id=task_id)), None)
     texts = []
-    for one in [] if task is None else _before(calls, task)[-EARLIER:]:
-        text = read_task_log(calls, str(one["ID"]), lines=lines, since=since).rstrip("\n")
+    for entry in [] if task is None else _before(calls, task)[-EARLIER:]:
+        text = read_task_log(calls, str(entry["ID"]), lines=lines, since=since).rstrip("\n")
         if text:
-            texts += [text, f"--- {nodes.get(str(one.get('NodeID')), '-')}: {_ending(one) or _state(one)}"]
+            texts += [text, f"--- {nodes.get(str(entry.get('NodeID')), '-')}: {_ending(entry) or _state(entry)}"]
     return "\n".join([*texts, own])
 
 
@@ -43,13 +43,13 @@ def read_ending(calls: SwarmCalls, task_id: str, *, lines: int) -> tuple[str, st
     if task is None:
         return said("The task {task} is not known any more.", task=task_id), ""
     if _state(task) not in ENDED:
-        dead = [one for one in _before(calls, task) if _state(one) in ENDED and one["Spec"] == task["Spec"]]
+        dead = [entry for entry in _before(calls, task) if _state(entry) in ENDED and entry["Spec"] == task["Spec"]]
         task = dead[-1] if dead else task
     if not task.get("NodeID"):  # and no log: a manager would wait for a node
         return said(
             "Task {task} has no node: {state}, {text}", task=task["ID"], state=_state(task), text=_ending(task)
         ), ""
-    nodes = {str(one["ID"]): hostname(one) for one in calls.nodes()}
+    nodes = {str(node["ID"]): hostname(node) for node in calls.nodes()}
     ending = said(
         "Task {task} on {node}: {state}, {text}",
         task=task["ID"],
@@ -63,9 +63,9 @@ def read_ending(calls: SwarmCalls, task_id: str, *, lines: int) -> tuple[str, st
 def _before(calls: SwarmCalls, task: Json) -> list[Json]:
     """Return the tasks that were in the place of this one, the oldest first."""
     found = [
-        one
-        for one in calls.tasks(service=str(task["ServiceID"]))
-        if _place(one) == _place(task) and str(one.get("CreatedAt")) < str(task.get("CreatedAt"))
+        entry
+        for entry in calls.tasks(service=str(task["ServiceID"]))
+        if _place(entry) == _place(task) and str(entry.get("CreatedAt")) < str(task.get("CreatedAt"))
     ]
     return sorted(found, key=lambda one: str(one.get("CreatedAt")))
 

@@ -30,7 +30,7 @@ def new_endings(before: StackLook, now: StackLook, project: str, time_ns: int) -
 
     A node that is down says nothing any more of its tasks: those that Swarm gave up there count.
     """
-    knew = {str(one["ID"]): one for one in before.tasks}
+    knew = {str(entry["ID"]): entry for entry in before.tasks}
     for service in now.services:
         name = service_name(service["Spec"])
         for task in read_tasks(service, now.tasks, now.networks):
@@ -60,11 +60,11 @@ def _code(task: SwarmTask) -> str:
 def replacements(look: StackLook, service: str, since: datetime) -> tuple[str, ...]:
     """Say which tasks of a service Swarm has started since then, where, and for which that ended; the latest ones."""
     found: list[str] = []
-    for one in look.services:
-        if service_name(one["Spec"]) != service:
+    for entry in look.services:
+        if service_name(entry["Spec"]) != service:
             continue
         latest: dict[str, SwarmTask] = {}
-        for task in read_tasks(one, look.tasks, look.networks):
+        for task in read_tasks(entry, look.tasks, look.networks):
             before = latest.get(task.place)
             latest[task.place] = task
             created = read_moment(task.created)
@@ -146,8 +146,8 @@ def changes(before: StackLook, now: StackLook, project: str, time_ns: int) -> It
     A task that Swarm replaced is gone without a word: that its service goes on is what counts.
     """
     yield from new_endings(before, now, project, time_ns)
-    old, new = ({one.id: one for one in task_snapshots(look)} for look in (before, now))
-    left = {one.service for one in new.values()}
+    old, new = ({container.id: container for container in task_snapshots(look)} for look in (before, now))
+    left = {container.service for container in new.values()}
     for task_id in {**old, **new}:
         if old.get(task_id) != new.get(task_id):
             known = new.get(task_id) or old[task_id]

@@ -43,8 +43,8 @@ def look_at_stack(calls: SwarmCalls, project: str) -> StackLook:
         tuple(services),
         tuple(tasks),
         calls.network_names(services),
-        {str(one["ID"]): hostname(one) for one in nodes},
-        frozenset(str(one["ID"]) for one in nodes if (one.get("Status") or {}).get("State") in DOWN),
+        {str(node["ID"]): hostname(node) for node in nodes},
+        frozenset(str(node["ID"]) for node in nodes if (node.get("Status") or {}).get("State") in DOWN),
     )
 
 
@@ -122,8 +122,8 @@ def read_tasks(
     service: Mapping[str, Any], tasks: Iterable[Mapping[str, Any]], networks: Mapping[str, str]
 ) -> tuple[SwarmTask, ...]:
     """Return the tasks of a service, the oldest first."""
-    own = (one for one in tasks if one.get("ServiceID") == service["ID"])
-    return tuple(sorted((_task(service, one, networks) for one in own), key=lambda one: (one.created, one.id)))
+    own = (task for task in tasks if task.get("ServiceID") == service["ID"])
+    return tuple(sorted((_task(service, entry, networks) for entry in own), key=lambda one: (one.created, one.id)))
 
 
 def _task(service: Mapping[str, Any], task: Mapping[str, Any], networks: Mapping[str, str]) -> SwarmTask:
@@ -156,10 +156,10 @@ def failures_before(task: SwarmTask, tasks: Iterable[SwarmTask]) -> int:
     `tasks` are in the order in which they were created.
     """
     found = 0
-    for one in tasks:
-        if one.id == task.id:
+    for swarm_task in tasks:
+        if swarm_task.id == task.id:
             break
-        if one.place == task.place:
-            is_failure = one.ended_badly and not one.is_too_early
-            found = found + is_failure if one.spec_hash == task.spec_hash else 0
+        if swarm_task.place == task.place:
+            is_failure = swarm_task.ended_badly and not swarm_task.is_too_early
+            found = found + is_failure if swarm_task.spec_hash == task.spec_hash else 0
     return found

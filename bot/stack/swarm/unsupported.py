@@ -60,7 +60,7 @@ def refuse_unsupported(
     """Raise ComposeFileError that lists all that a Swarm cannot do of a model; `contents` has kept files."""
     found = [
         *_too_long_names(model, environment),
-        *(one for name, fields in services_of(model).items() for one in _of_service(name, fields, contents)),
+        *(item for name, fields in services_of(model).items() for item in _of_service(name, fields, contents)),
         *_of_definitions(model),
         *_of_networks(model),
         *_unpinned_volumes(model, allows),
@@ -71,13 +71,13 @@ def refuse_unsupported(
 
 def refuse_unbound(model: Mapping[str, Any], environment: Environment, allows: Callable[[str], bool]) -> None:
     """Raise as `refuse_unsupported` does, of a model whose files are not bound to their kept contents yet."""
-    found = [one for name, fields in services_of(model).items() for one in _of_fields(name, fields)]
+    found = [field for name, fields in services_of(model).items() for field in _of_fields(name, fields)]
     for name, fields in services_of(model).items():
         found += [
-            one
+            item
             for volume in fields.get("volumes") or ()
             if not becomes_a_config(volume)
-            for one in _of_volume(name, volume, NO_CONTENTS)
+            for item in _of_volume(name, volume, NO_CONTENTS)
         ]
     found += [*_of_definitions(model), *_of_networks(model), *_unpinned_volumes(model, allows)]
     if found:
@@ -245,6 +245,8 @@ def _is_local(volume: Mapping[str, Any]) -> bool:
 
 def _is_pinned(fields: Mapping[str, Any]) -> bool:
     deploy = fields.get("deploy") or {}
-    constraints = (str(one).replace(" ", "") for one in (deploy.get("placement") or {}).get("constraints") or ())
-    pinned = any(one.startswith(PINNING) and "==" in one for one in constraints)
+    constraints = (
+        str(constraint).replace(" ", "") for constraint in (deploy.get("placement") or {}).get("constraints") or ()
+    )
+    pinned = any(constraint.startswith(PINNING) and "==" in constraint for constraint in constraints)
     return pinned or deploy.get("mode") == "global"

@@ -107,7 +107,7 @@ class Seen:
     @property
     def task_ids(self) -> frozenset[str]:
         """Return the ids of the tasks."""
-        return frozenset(str(one["ID"]) for one in self.tasks)
+        return frozenset(str(task["ID"]) for task in self.tasks)
 
 
 class SwarmWriter:
@@ -263,8 +263,8 @@ def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:
     A leader that has lost them takes a write into its own log all the same, answers nothing, and may have it committed
     when they are back.
     """
-    managers = [one["ManagerStatus"] for one in nodes if one.get("ManagerStatus")]
-    reached = sum(one.get("Reachability") == "reachable" for one in managers)
+    managers = [node["ManagerStatus"] for node in nodes if node.get("ManagerStatus")]
+    reached = sum(manager.get("Reachability") == "reachable" for manager in managers)
     if 2 * reached <= len(managers):
         raise NoQuorumError(
             said(

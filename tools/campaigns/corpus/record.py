@@ -22,27 +22,27 @@ def add(results: Path, played: Played) -> None:
 
 def share(played: Sequence[Played]) -> float:
     """Return how many of the stacks that Compose takes can be planned by what `roas init` wrote."""
-    taken = [one for one in played if one.verdict not in NOT_COUNTED]
+    taken = [item for item in played if item.verdict not in NOT_COUNTED]
     return sum(service.verdict is Verdict.PLANS for service in taken) / max(1, len(taken))
 
 
 def is_good(played: Sequence[Played]) -> bool:
     """Return whether enough stacks plan, none crashed, and no plan was untrue."""
-    crashed = any(one.verdict is Verdict.CRASHED for one in played)
-    untrue = any(one.adoption is Adoption.UNTRUE for one in played)
+    crashed = any(item.verdict is Verdict.CRASHED for item in played)
+    untrue = any(item.adoption is Adoption.UNTRUE for item in played)
     return share(played) >= WANTED and not crashed and not untrue
 
 
 def summary(played: Sequence[Played]) -> str:
     """Return the table."""
     lines = ["| Stack | Repository | Services | Plan | First deployment |", "|---|---|---:|---|---|"]
-    for one in played:
-        said = f": {one.said}" if one.said else ""
-        adopted = "; ".join((str(one.adoption), *one.notes))
-        lines.append(f"| {one.name} | {one.repository} | {one.services} | {one.verdict}{said} | {adopted} |")
+    for item in played:
+        said = f": {item.said}" if item.said else ""
+        adopted = "; ".join((str(item.adoption), *item.notes))
+        lines.append(f"| {item.name} | {item.repository} | {item.services} | {item.verdict}{said} | {adopted} |")
     lines += ["", *_beside(played)]
-    verdicts = Counter(str(one.verdict) for one in played)
-    adoptions = Counter(str(one.adoption) for one in played)
+    verdicts = Counter(str(item.verdict) for item in played)
+    adoptions = Counter(str(item.adoption) for item in played)
     lines.append("")
     lines.append(", ".join(f"{count} {what}" for what, count in verdicts.most_common()))
     lines.append(", ".join(f"{count} {what}" for what, count in adoptions.most_common()))
@@ -52,10 +52,10 @@ def summary(played: Sequence[Played]) -> str:
 
 def _beside(played: Sequence[Played]) -> list[str]:
     """Return the table of what somebody's Compose did beside the bot: containers, and in how many stacks."""
-    steps = list(dict.fromkeys(step for one in played for step in one.beside))
+    steps = list(dict.fromkeys(step for item in played for step in item.beside))
     lines = ["| Typed | Stacks | Made anew | Started | Jobs run |", "|---|---:|---:|---:|---:|"]
     for step in steps:
-        seen = [one.beside[step] for one in played if step in one.beside]
+        seen = [item.beside[step] for item in played if step in item.beside]
         counts = [
             f"{sum(len(item.get(what, ())) for item in seen)} (in {sum(what in item for item in seen)})"
             for what in ("made anew", "started", "jobs")

@@ -105,7 +105,7 @@ class Campaign:
         for played in self._played:
             coverage.count(played)
         wrong_notifications = [text for lane in lanes for text in await lane.wrong_notifications()]
-        self._reporter.summary(self._played, coverage, wrong_notifications, {one for one, _ in self._waiting})
+        self._reporter.summary(self._played, coverage, wrong_notifications, {turn for turn, _ in self._waiting})
         if self._options.keep:
             for lane in lanes:
                 lane.keep_evidence(self._options.results / lane.name)

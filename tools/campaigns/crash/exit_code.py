@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
 
 def exit_code(plant: str, played: Sequence[Played], wrong_notifications: Sequence[str], missing: int) -> ExitCode:
     """Judge a campaign: any breach is red, and so is what was left out, unless a defect was to be seen."""
-    verdicts = {one.verdict for one in played}
+    verdicts = {item.verdict for item in played}
     if Verdict.BROKEN in verdicts or wrong_notifications:
         return ExitCode.RED
     if plant:

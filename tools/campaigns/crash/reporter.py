@@ -42,12 +42,12 @@ class Reporter:
         self, played: Sequence[Played], coverage: Coverage, wrong_notifications: Sequence[str], left: Collection[Round]
     ) -> None:
         """Report how all of it went, and keep that as a table; `left` is what there was no time for."""
-        done = [one for one in played if one.verdict in {Verdict.GOOD, Verdict.BROKEN}]
+        done = [entry for entry in played if entry.verdict in {Verdict.GOOD, Verdict.BROKEN}]
         rows = [_row(kind, done, coverage) for kind in Kind if coverage.wanted(kind)]
         self._table.write_text(TABLE + "\n".join(rows) + "\n")
         for line in (str(coverage), *rows):
             self.say(line)
-        outcomes = Counter(", ".join(one.outcomes) or "no deployment" for one in done)
+        outcomes = Counter(", ".join(entry.outcomes) or "no deployment" for entry in done)
         self.say("outcomes: " + ", ".join(f"{text} {number}" for text, number in outcomes.most_common()))
         for item in sorted(done, key=lambda one: one.seconds, reverse=True)[:SLOWEST]:
             self.say(f"  slow: {item.seconds:.1f} s  {item.round}")
@@ -56,9 +56,9 @@ class Reporter:
                 self.say(f"  never hit: {missing}")
         if left:
             self.say(f"  not played: {len(left)} rounds")
-        for one in played:
-            if one.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
-                self.say(f"  {one.verdict}: {one.round}: {'; '.join(one.wrong)}")
+        for entry in played:
+            if entry.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
+                self.say(f"  {entry.verdict}: {entry.round}: {'; '.join(entry.wrong)}")
         for text in wrong_notifications:
             self.say(f"  {Verdict.BROKEN}: {text}")
 

@@ -167,11 +167,15 @@ class Ground:
         if said is None:
             return None, ()
         status, listed = said
-        ended = {one["id"]: one["outcome"] for one in listed["deployments"] if one["outcome"] is not None}
+        ended = {
+            deployment["id"]: deployment["outcome"]
+            for deployment in listed["deployments"]
+            if deployment["outcome"] is not None
+        }
         self.outcomes |= ended
         for item in ended:
             self.seen.setdefault(item, self.begun)
-        recent = tuple(one for one in ended if self.seen[one] > self.begun - ROUNDS_READ)
+        recent = tuple(entry for entry in ended if self.seen[entry] > self.begun - ROUNDS_READ)
         return status["environments"][0], recent
 
     async def _messages(self, *, everything: bool = False) -> list[Message]:

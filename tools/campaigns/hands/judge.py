@@ -50,7 +50,7 @@ def docker_breaches(view: View) -> tuple[str, ...]:
 def _one_of_each(view: View) -> Iterator[str]:
     """Every service has one container that runs, is healthy where that is checked, and has its own name."""
     for service in SERVICES:
-        found = [one for one in view.containers if one.labels.get(SERVICE_LABEL) == service]
+        found = [facts for facts in view.containers if facts.labels.get(SERVICE_LABEL) == service]
         if len(found) != 1:
             yield f"{len(found)} containers of {service}"
         for container in found:
@@ -122,8 +122,8 @@ def _told_once(view: View) -> Iterator[str]:
     for item in view.ended:
         if told.get(item, 0) != 1:
             yield f"the outcome of {item} is in the channel {told.get(item, 0)} times"
-    for one in view.unfinished:
-        yield f"the live message of {one} is not that of its end"
+    for name in view.unfinished:
+        yield f"the live message of {name} is not that of its end"
     if view.asked and view.asked not in view.ended:
         yield f"history does not say that {view.asked} has ended"
 

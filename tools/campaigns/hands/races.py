@@ -173,7 +173,7 @@ class RaceLane:
     def _breaches(self, view: list[dict[str, Any]]) -> Iterator[str]:
         """Say what is not one whole release under its own names."""
         for service in SERVICES:
-            there = [one for one in view if one["Labels"]["com.docker.compose.service"] == service]
+            there = [entry for entry in view if entry["Labels"]["com.docker.compose.service"] == service]
             if len(there) != 1:
                 yield f"there are {len(there)} containers of {service}"
             for item in there:
@@ -182,7 +182,7 @@ class RaceLane:
                     yield f"{name} is {item['Status'] or item['State']}"
                 if not name.startswith(f"{self._name}-dev-{service}-"):
                     yield f"{name} has not its own name"
-        if len({one["ImageID"] for one in view}) > 1:
+        if len({entry["ImageID"] for entry in view}) > 1:
             yield "several versions run"
 
     def write(self) -> None:

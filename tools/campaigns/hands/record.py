@@ -91,7 +91,7 @@ def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
     """Return a table: each hand, its rounds, how many went well, the slowest; and what is missing."""
     rounds = list(rounds)
     found = {item: last[repr(item)] for item in rounds if repr(item) in last}
-    hit = {one: line for one, line in found.items() if line.verdict in {Verdict.GOOD, Verdict.BROKEN}}
+    hit = {turn: line for turn, line in found.items() if line.verdict in {Verdict.GOOD, Verdict.BROKEN}}
     rows = [_row(hand, [item for item in rounds if item.hand is hand], hit) for hand in Hand]
     good = sum(line.verdict is Verdict.GOOD for line in hit.values())
     reached = {(item.hand, item.moment) for item in hit}
@@ -108,7 +108,7 @@ def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
             *([] if most is None else [_left(most, hit.values())]),
             f"Commits: {', '.join(commits)}.",
             *(f"never hit: {item}" for item in missing),
-            *(f"{line.verdict}: {one}: {'; '.join(line.wrong)}" for one, line in found.items() if line.wrong),
+            *(f"{line.verdict}: {turn}: {'; '.join(line.wrong)}" for turn, line in found.items() if line.wrong),
             "",
         ]
     )

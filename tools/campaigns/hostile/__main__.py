@@ -49,8 +49,8 @@ def _every_key(seed: int, spelled: int | None, key: str) -> Iterator[Judged]:
 def report(judged: Iterable[Judged]) -> str:
     """Return a table: per key, how many cases Compose took, and how many of these were refused and passed."""
     counted: dict[tuple[Kind, str], Counter[Verdict]] = {}
-    for one in judged:
-        counted.setdefault((one.case.kind, one.case.subject), Counter())[one.verdict] += 1
+    for entry in judged:
+        counted.setdefault((entry.case.kind, entry.case.subject), Counter())[entry.verdict] += 1
     total: dict[Kind, Counter[Verdict]] = {kind: Counter() for kind in Kind}
     lines = ["| key | cases | not taken | refused | by another rule | passed |", "|---|---:|---:|---:|---:|---:|"]
     order = list(Kind)

@@ -59,8 +59,8 @@ def main() -> int:
         else:
             seeds = range(arguments.first, arguments.first + arguments.cases)
             results = asyncio.run(play_cases(seeds, Path(folder)))
-            for one in results:
-                report(one)
+            for result in results:
+                report(result)
     untrue = [result for result in results if result.lies]
     changed = sum(result.changed for result in results)
     print(f"{len(results)} cases, {changed} services changed, {len(untrue)} with a difference")

@@ -142,11 +142,11 @@ class Compose:
         expected = self.scale.get(name, self.services[name].replicas)
         for item in there[expected:]:
             self.machine.remove(item.id)
-        for one in there[:expected]:
-            if not self.no_recreate and (anew or self._differs(one)):
-                self._replace(one)
-            elif one.state == PAUSED:  # what neither runs nor stands still is started, and that is refused
-                self.machine.start(one.id)
+        for container in there[:expected]:
+            if not self.no_recreate and (anew or self._differs(container)):
+                self._replace(container)
+            elif container.state == PAUSED:  # what neither runs nor stands still is started, and that is refused
+                self.machine.start(container.id)
         highest = max((release.number for release in self.machine.of(self.project, name)), default=0)
         for number in range(highest + 1, highest + 1 + max(0, expected - len(there))):
             self.machine.create(self._new(name, number))

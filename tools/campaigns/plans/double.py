@@ -362,10 +362,10 @@ class EngineDouble:
             self._make_room(machine.of(project, service), set() if anew else fit, fit, replicas)
         there = machine.of(project, service)
         if anew or sum(item.id in fit for item in there) < replicas:
-            for one in there:
+            for container in there:
                 # Compose would start what is paused, and Docker refuses that.
-                if one.state == PAUSED and (beside or (one.id in fit and not anew)):
-                    machine.unpause(one.id)
+                if container.state == PAUSED and (beside or (container.id in fit and not anew)):
+                    machine.unpause(container.id)
             missing = replicas - len(fit)
             scale = {service: len(there) + min(missing, at_most or missing)} if beside else {}
             self._give_names(services)

@@ -26,7 +26,7 @@ def find_lies(plan: Plan, before: Look, after: Look) -> list[str]:
 
 
 def _lies(plan: Plan, before: Look, after: Look) -> Iterator[str]:
-    planned = {one.service: one for one in plan.services}
+    planned = {service_plan.service: service_plan for service_plan in plan.services}
     for name in sorted(before.keys() | after.keys() | planned.keys()):
         service = planned.get(name)
         was, is_now = before.get(name, {}), after.get(name, {})
@@ -51,7 +51,7 @@ def _without_leftovers(
         return before
     said = sum(LEFTOVER in reason for reason in service.reasons)
     gone = before.keys() - after.keys()
-    return {one: how for one, how in before.items() if one not in gone} if len(gone) <= said else before
+    return {value: how for value, how in before.items() if value not in gone} if len(gone) <= said else before
 
 
 def effect_on(before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]) -> ServiceAction:

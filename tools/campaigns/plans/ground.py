@@ -70,9 +70,9 @@ class Ground:
     def containers(self) -> list[dict[str, Any]]:
         """Inspect every container of the engine, in order of project, service and name."""
         found = []
-        for one in self.client.api.containers(all=True):
+        for container in self.client.api.containers(all=True):
             try:
-                found.append(self.client.api.inspect_container(one["Id"]))
+                found.append(self.client.api.inspect_container(container["Id"]))
             except docker.errors.NotFound:
                 continue
         return sorted(found, key=lambda one: (*(label(one, name) for name in (PROJECT, SERVICE)), one["Name"]))

@@ -66,7 +66,7 @@ class Machine:
             for container in self.containers.values()
             if container.project == project and not container.one_off
         )
-        chosen = (one for one in found if service in {None, one.service})
+        chosen = (container for container in found if service in {None, container.service})
         return sorted(chosen, key=lambda one: (one.service, one.number, one.name))
 
     def look(self, project: str) -> Look:

@@ -163,7 +163,7 @@ class Hands:
 
 def replace_something(hands: Hands) -> None:
     """Replace a service that runs, as long as Docker lets us."""
-    running = [one for one in hands.machine.of(hands.project) if one.state == "running"]
+    running = [container for container in hands.machine.of(hands.project) if container.state == "running"]
     for item in running[:1]:
         with suppress(DockerError):
             hands.replace_service(item)

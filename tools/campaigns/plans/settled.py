@@ -10,7 +10,7 @@ def find_unsettled(machine: Machine, project: str, services: Mapping[str, Servic
     """Say in words where a stack is not as the release that was deployed to it."""
     for name, service in sorted(services.items()):
         there = machine.of(project, name)
-        if service.one_shot and all(_does_its_part(one, service) for one in there):
+        if service.one_shot and all(_does_its_part(container, service) for container in there):
             continue  # the job of a release is done, whatever became of its containers
         if len(there) != service.replicas:
             yield f"{name}: has {len(there)} containers, {service.replicas} were to be"

@@ -14,7 +14,7 @@ PASSING_NAME = re.compile(r"[0-9a-f]{12}_(.+)")
 def sweep(machine: Machine, project: str, service: str | None = None, spared: Collection[str] = ()) -> tuple[str, ...]:
     """Leave one container a name, and none that never ran beside one that does; say what was done."""
     done: list[str] = []
-    for name in sorted({one.service for one in machine.of(project, service)}):
+    for name in sorted({container.service for container in machine.of(project, service)}):
         done += _settle_names(machine, project, name, spared)
         there = machine.of(project, name)
         if any(item.state in ALIVE for item in there):
@@ -32,8 +32,8 @@ def _settle_names(machine: Machine, project: str, service: str, spared: Collecti
     done: list[str] = []
     claims: dict[str, list[Container]] = {}
     ours = [item for item in machine.of(project, service) if item.id not in spared]
-    for one in ours:
-        claims.setdefault(own_name(one), []).append(one)
+    for container in ours:
+        claims.setdefault(own_name(container), []).append(container)
     for name, claimants in sorted(claims.items()):
         if all(claimant.name == name for claimant in claimants):
             continue

@@ -199,8 +199,8 @@ def _slow_requests(found: Scene) -> Iterator[None]:
         yield
     finally:
         ended = True
-        for one in threads:
-            one.join(4 * SLOW_SECONDS)
+        for item in threads:
+            item.join(4 * SLOW_SECONDS)
 
 
 def _ask(port: int) -> None:

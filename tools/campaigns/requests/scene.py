@@ -192,14 +192,14 @@ def roll_out(found: Scene, version: str) -> None:
     """Replace the service as docker-rollout does by default: twice as many, wait for their health, stop the old."""
     old = found.containers()
     found.compose(version, "up", "-d", "--no-recreate", "--scale", f"{SERVICE}={2 * len(old)}", SERVICE)
-    ids = {one.id for one in old}
+    ids = {container.id for container in old}
     new = [container for container in found.containers() if container.id not in ids]
     if not wait_until(lambda: all(_is_healthy(item) for item in new), ENDED, poll=1.0):
         raise TimeoutError("the new containers are not healthy")
     for item in old:
         item.stop()
-    for one in old:
-        one.remove()
+    for container in old:
+        container.remove()
 
 
 def _is_healthy(container: Container) -> bool:

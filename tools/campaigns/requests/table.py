@@ -224,8 +224,8 @@ def main() -> int:
             else:
                 row, its = play_configuration(found, case, given.rate)
             print(row, flush=True)
-            for one in its:
-                print(f"WRONG: {case}: {one}", flush=True)
+            for it in its:
+                print(f"WRONG: {case}: {it}", flush=True)
             wrong += its
     print(f"{len(chosen)} cases, {len(wrong)} wrong")
     return int(bool(wrong))

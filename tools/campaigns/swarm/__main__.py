@@ -38,8 +38,8 @@ def main() -> int:
             if given.limit:
                 rounds = random.Random(given.seed).sample(rounds, min(given.limit, len(rounds)))  # noqa: S311
             played += [_told(play(found, item), number, len(rounds)) for number, item in enumerate(rounds, 1)]
-    broken = [one for one in played if one.wrong]
-    print(f"{len(played)} rounds, {len(broken)} broken; ends: {dict(Counter(one.ended.outcome for one in played))}")
+    broken = [item for item in played if item.wrong]
+    print(f"{len(played)} rounds, {len(broken)} broken; ends: {dict(Counter(item.ended.outcome for item in played))}")
     return int(bool(broken))
 
 

@@ -44,8 +44,8 @@ def deployments(ground: Ground) -> list[Ended]:
     found = [(json.loads(text), outcome) for outcome, text in rows]
     found.sort(key=lambda row: str(row[0]["created_at"]))
     return [
-        Ended(str(outcome), (one["problem"] or {}).get("message", ""), tuple(one.get("warnings") or ()))
-        for one, outcome in found
+        Ended(str(outcome), (item["problem"] or {}).get("message", ""), tuple(item.get("warnings") or ()))
+        for item, outcome in found
     ]
 
 
