@@ -54,7 +54,7 @@ class GitServer:
 
 
 @asynccontextmanager
-async def git_server(folder: Path) -> AsyncIterator[GitServer]:
+async def git_server(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[GitServer]:
     """Serve a new repository on a port of its own."""
     server = await asyncio.to_thread(GitServer, folder)
 
@@ -68,8 +68,8 @@ async def git_server(folder: Path) -> AsyncIterator[GitServer]:
     runner = web.AppRunner(application)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/{server.bare.name}"
+        await web.TCPSite(runner, host, 0).start()
+        server.url = f"http://{host}:{runner.addresses[0][1]}/{server.bare.name}"
         yield server
     finally:
         await runner.cleanup()

@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+# A server without TLS: on this machine, on a private network, or a name of Docker's own.
+NEAR = re.compile(
+    r"http://(localhost|127\.\d+\.\d+\.\d+|10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(1[6-9]|2\d|3[01])\.\d+\.\d+"
+    r"|[A-Za-z0-9_-]*[A-Za-z_][A-Za-z0-9_-]*)(:\d+)?/\S*"
+)
+
 
 class PolicyLevel(StrEnum):
     """Say who is asked about what a stack may have; see `roas.stack.policy.compose_policy`.
@@ -41,9 +47,9 @@ class Repository:
     signers_file: Path | None = None
 
     @property
-    def is_local(self) -> bool:
-        """Return whether its server is on this machine, where no TLS is needed."""
-        return re.match(r"http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])[:/]", self.url) is not None
+    def is_near(self) -> bool:
+        """Return whether its server is on this machine or its networks, where it may do without TLS."""
+        return NEAR.match(self.url) is not None
 
     @property
     def shown(self) -> str:

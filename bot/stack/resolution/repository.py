@@ -200,7 +200,7 @@ class Mirror:
     def _variables(self, home: Path) -> dict[str, str]:
         """Return git's environment: nothing of the user's and the machine's configuration is read."""
         repository = self._repository
-        configuration = HARDENED | {"protocol.http.allow": "always" if repository.is_local else "never"}
+        configuration = HARDENED | {"protocol.http.allow": "always" if repository.is_near else "never"}
         if repository.token_file is not None:
             token = _read(repository.token_file)
             login = base64.b64encode(f"x-access-token:{token}".encode()).decode()

@@ -211,6 +211,8 @@ BAD_URLS = [
     "-oProxyCommand=x@host:y",
     "git://example.org/x",
     "http://example.org/x",
+    "http://8.8.8.8/x",
+    "http://172.32.0.1/x",
     "https://example.org/x y",
 ]
 
@@ -222,6 +224,11 @@ async def test_other_transports_are_refused_twice(scene, url):
     scene.repository = Repository(url)
     with pytest.raises(RepositoryError):
         await scene.mirror.fetch()
+
+
+def test_password_in_the_address_is_refused():
+    with pytest.raises(ValidationError):
+        GitSettings(url="https://ada:password@example.org/a.git")
 
 
 @pytest.mark.parametrize("ref", ["--upload-pack=x", "-x", "a..b", "main@{1}", "a b", "", "+main"])
@@ -236,8 +243,15 @@ def test_path_stays_inside(path):
         GitSettings(url="https://example.org/x", path=path)
 
 
-@pytest.mark.parametrize(
-    "url", ["https://example.org/a/b.git", "ssh://git@example.org:22/a", "git@example.org:a/b.git"]
-)
+GOOD_URLS = [
+    "https://example.org/a/b.git",
+    "ssh://git@example.org:22/a",
+    "git@example.org:a/b.git",
+    "http://gitea:3000/a",
+    "http://172.17.0.1/a",
+]
+
+
+@pytest.mark.parametrize("url", GOOD_URLS)
 def test_usual_addresses_are_taken(url):
     assert GitSettings(url=url, path="deploy/prod", ref="refs/tags/v1").url == url
