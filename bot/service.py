@@ -126,7 +126,7 @@ async def _until_to_begin_again(application: Application) -> int:
                 hint="The engine was started again. `restart: unless-stopped` brings this bot back.",
             )
             return EXIT_RESTART
-        if application.state.lost is not None and await application.state.is_chosen_anew():
+        if application.state.lost is not None and await application.state.is_chosen_again():
             log.info("a person brought the journal back; beginning again")
             return EXIT_BEGIN_AGAIN
         await pause_in_step(LOOK_SECONDS)

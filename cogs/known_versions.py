@@ -49,7 +49,7 @@ class TtlCache(Generic[Value]):
         self._entries: dict[Hashable, _Entry[Value]] = {}
 
     async def ask(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """Return what was loaded; raises what the load raises, after which the next call loads anew."""
+        """Return what was loaded; raises what the load raises, after which the next call loads again."""
         entry = self._entries.get(key)
         if entry is None or (entry.task.done() and (entry.has_failed or self._age(entry) >= self._fresh_seconds)):
             entry = self._begin(key, load, entry)

@@ -107,7 +107,7 @@ class Gateway:
                 session.dispatch("GUILD_CREATE", payload)
 
     def resume(self, data: dict[str, Any], outgoing: asyncio.Queue[Outgoing]) -> Session | Close | None:
-        """Continue a session; None makes the client identify anew."""
+        """Continue a session; None makes the client identify again."""
         if not self.valid_token(data.get("token")):
             return Close(4004, "Authentication failed.")
         sequence = data.get("seq")

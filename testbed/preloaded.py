@@ -38,7 +38,7 @@ class PreloadedPopen(subprocess.Popen[Any]):
     """Run `python -m MODULE …`; `args` begins with the module."""
 
     def _execute_child(self, args: Sequence[str], *rest: Any) -> None:
-        """Let the loaded process fork, where Popen would fork and begin anew."""
+        """Let the loaded process fork, where Popen would fork and begin again."""
         cwd, env = rest[4], rest[5]
         p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite = rest[9:15]
         files = [p2cread if p2cread != -1 else 0, c2pwrite if c2pwrite != -1 else 1, errwrite if errwrite != -1 else 2]

@@ -207,7 +207,7 @@ class SwappedBinds:
             log.warning("binds cannot be looked at", environment=environment.name, error=error.message)
         return sources
 
-    async def look_closely(self, _ended: DeploymentEnded) -> None:
+    async def compare_closely(self, _ended: DeploymentEnded) -> None:
         """Let the next look be one at all of it: a deployment may have brought other binds."""
         self._until = 0.0
 

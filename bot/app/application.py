@@ -88,19 +88,19 @@ async def open_application(
     instance_prefix: str = BOT,
     redactor: Redactor | None = None,
     metrics: Metrics | None = None,
-    only_looks: bool = False,
+    read_only: bool = False,
 ) -> AsyncIterator[Application]:
     """Open the journal, build every part, and close them in reverse order. Raises StateError.
 
     `metrics` count for a Prometheus: only the bot by itself serves them. Nothing is resumed by itself: call
-    `orchestrator.resume()` for what a dead process left. Who `only_looks` makes no journal where there is none.
+    `orchestrator.resume()` for what a dead process left. Who `read_only` makes no journal where there is none.
     """
     opened = open_foundation(
         settings,
         instance_prefix=instance_prefix,
         redactor=redactor,
         metrics=metrics,
-        only_looks=only_looks,
+        read_only=read_only,
     )
     async with opened as base, AsyncExitStack() as stack:
         application = _build(base)

@@ -156,7 +156,7 @@ def build_maintenance(
     """Build the leader's rounds."""
     state, alert_service, known = base.state, monitoring.alert_service, base.environments
     swapped = SwappedBinds(base.stacks, state, alert_service, known)
-    base.bus.subscribe(DeploymentEnded, swapped.look_closely, name="swapped binds")
+    base.bus.subscribe(DeploymentEnded, swapped.compare_closely, name="swapped binds")
     drift_alerts = DriftAlerts(monitoring.drift, alert_service, known)
     parts = MaintenanceParts(
         collector=monitoring.collector,

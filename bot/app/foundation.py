@@ -43,17 +43,17 @@ async def open_foundation(
     instance_prefix: str = BOT,
     redactor: Redactor | None = None,
     metrics: Metrics | None = None,
-    only_looks: bool = False,
+    read_only: bool = False,
 ) -> AsyncIterator[Foundation]:
     """Open what the rooms stand on, and close it in reverse order; what the settings hold is hidden meanwhile.
 
-    Who `only_looks` makes no journal where there is none. Raises StateError, EngineError where there is no place.
+    Who `read_only` makes no journal where there is none. Raises StateError, EngineError where there is no place.
     """
     redactor, known = redactor or Redactor(), environments(settings)
     _seed(redactor, settings, known)
     async with AsyncExitStack() as stack:
         stack.callback(hide_everywhere(redactor))
-        folder = stack.enter_context(folder_of_journal(settings.state_dir, only_looks=only_looks))
+        folder = stack.enter_context(folder_of_journal(settings.state_dir, read_only=read_only))
         state_dir = folder.expanduser().resolve()
         instance = Instance(state_dir / INSTANCES, instance_prefix)
         stacks = Stacks(

@@ -129,8 +129,8 @@ class Connection:
 
 
 @asynccontextmanager
-async def open_connection(session: Session, *, only_looks: bool = False) -> AsyncIterator[Connection]:
-    """Connect to the running bot, or to this process, which makes no journal where it `only_looks` and there is none.
+async def open_connection(session: Session, *, read_only: bool = False) -> AsyncIterator[Connection]:
+    """Connect to the running bot, or to this process, which makes no journal where it `read_only` and there is none.
 
     Raises ControlUnavailableError, StateError.
     """
@@ -140,7 +140,7 @@ async def open_connection(session: Session, *, only_looks: bool = False) -> Asyn
             yield Connection(client, session.state_dir)
             return
         application = await stack.enter_async_context(
-            open_application(session.settings, instance_prefix="CLI", only_looks=only_looks)
+            open_application(session.settings, instance_prefix="CLI", read_only=read_only)
         )
         await stack.enter_async_context(send_heartbeats(application.state))
         folder = stack.enter_context(temporary_folder("api"))

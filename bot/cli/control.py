@@ -124,7 +124,7 @@ async def _lock(session: Session, name: str, reason: str) -> int:
 async def _unlock(session: Session, name: str) -> int:
     environment = find_environment(session.settings, name)
     warn_of_first_use(session)
-    async with open_foundation(session.settings, instance_prefix="CLI", only_looks=True) as base:
+    async with open_foundation(session.settings, instance_prefix="CLI", read_only=True) as base:
         state = base.state
         freeze = await state.freezes.lift(environment.name, session.user)
     session.terminal.say(

@@ -289,7 +289,7 @@ async def execute(session: Session, request: DeploymentRequest, options: Executi
     environment = find_environment(session.settings, request.environment)
     if not options.dry_run:
         check_approval(environment, request, confirmed=options.confirmed)
-    async with open_connection(session, only_looks=options.dry_run) as connection:
+    async with open_connection(session, read_only=options.dry_run) as connection:
         if options.dry_run:
             return await _show_only(session, connection, request)
         return await _execute(session, connection, request, options)

@@ -242,7 +242,7 @@ def events(
 async def _events(session: Session, environment: str | None, follow: bool, limit: int, correlation: str | None) -> int:
     if environment is not None:
         find_environment(session.settings, environment)
-    async with open_journal(session, only_looks=not follow) as state:
+    async with open_journal(session, read_only=not follow) as state:
         end = await state.last_sequence()
         past = await state.changes(environment, limit=limit) if limit else ()
         _show_changes(session, past, environment, correlation)

@@ -329,7 +329,7 @@ def _replace(target: Path, text: str) -> None:
 
 async def _show_plan(session: Session, target: Path, found: FoundStack) -> None:
     settings = load_settings(needs_discord=False, environ=os.environ | {"ROAS_CONFIG": str(target)})
-    async with open_application(settings, instance_prefix="CLI", only_looks=True) as application:
+    async with open_application(settings, instance_prefix="CLI", read_only=True) as application:
         plan = await application.orchestrator.plan_unchanged(found.name, session.user)
     show_plan(session.terminal, plan)
     session.terminal.say(f"Next: `roas doctor {found.name}`, then `roas deploy {found.name} VERSION --dry-run`.")

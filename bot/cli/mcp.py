@@ -50,7 +50,7 @@ class Tools:
 
     async def logs(self, environment: str, service: str, lines: int = 100) -> str:
         """Return the last lines that each container of a service has logged."""
-        async with open_foundation(self._session.settings, instance_prefix="CLI", only_looks=True) as base:
+        async with open_foundation(self._session.settings, instance_prefix="CLI", read_only=True) as base:
             stack = base.stacks.of(find_environment(self._session.settings, environment))
             found = [container for container in await stack.containers() if container.service == service]
             if not found:
@@ -64,7 +64,7 @@ class Tools:
         request = DeploymentRequest(
             environment, DeploymentKind.DEPLOY, self._session.user, version=version, services=services
         )
-        async with open_connection(self._session, only_looks=True) as connection:
+        async with open_connection(self._session, read_only=True) as connection:
             return hidden_json(await connection.client.plan(request))
 
     async def propose(self, environment: str, version: str, reason: str, services: tuple[str, ...] = ()) -> str:
@@ -72,7 +72,7 @@ class Tools:
         request = DeploymentRequest(
             environment, DeploymentKind.DEPLOY, self._session.user, version=version, services=services, reason=reason
         )
-        async with open_connection(self._session, only_looks=True) as connection:
+        async with open_connection(self._session, read_only=True) as connection:
             return hidden_json(await connection.client.propose(request))
 
 

@@ -81,13 +81,13 @@ def wanted_environments(settings: Settings, name: str | None) -> tuple[Environme
 
 
 @asynccontextmanager
-async def open_journal(session: Session, *, only_looks: bool = True) -> AsyncIterator[StateManager]:
-    """Open the journal, beside a bot that writes it; who `only_looks` makes none where there is none.
+async def open_journal(session: Session, *, read_only: bool = True) -> AsyncIterator[StateManager]:
+    """Open the journal, beside a bot that writes it; who `read_only` makes none where there is none.
 
     Raises StateError.
     """
     warn_of_first_use(session)
-    with folder_of_journal(session.state_dir, only_looks=only_looks) as folder:
+    with folder_of_journal(session.state_dir, read_only=read_only) as folder:
         async with StateManager(folder, instance_prefix="CLI") as state:
             yield state
 

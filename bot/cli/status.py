@@ -170,7 +170,7 @@ async def find_status(session: Session, name: str | None) -> StatusReport:
             client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
             return await client.status(name) if client is not None else await _look(session, wanted)
     except ControlUnavailableError as error:
-        return await _look_instead(session, wanted, error)
+        return await _read_instead(session, wanted, error)
 
 
 def _show(session: Session, report: StatusReport) -> int:
@@ -182,7 +182,7 @@ def _show(session: Session, report: StatusReport) -> int:
     return ExitCode.UNAVAILABLE if nothing_known or report.fault else ExitCode.SUCCEEDED
 
 
-async def _look_instead(
+async def _read_instead(
     session: Session, wanted: Sequence[Environment], fault: ControlUnavailableError
 ) -> StatusReport:
     """Look beside a bot that does not answer, and say so. Raises its fault where that shows nothing either."""
@@ -200,7 +200,7 @@ async def _look(session: Session, wanted: Sequence[Environment]) -> StatusReport
     warn_of_first_use(session)
     async with AsyncExitStack() as stack:
         application = await stack.enter_async_context(
-            open_application(session.settings, instance_prefix="CLI", only_looks=True)
+            open_application(session.settings, instance_prefix="CLI", read_only=True)
         )
         parts = (application.state, application.collector)
         return StatusReport(tuple(await asyncio.gather(*(read_status(environment, *parts) for environment in wanted))))
@@ -221,7 +221,7 @@ def doctor(
 async def _doctor(session: Session, name: str | None, version: str | None, *, show_all: bool) -> int:
     wanted = wanted_environments(session.settings, name)
     warn_of_first_use(session)
-    async with open_application(session.settings, instance_prefix="CLI", only_looks=True) as application:
+    async with open_application(session.settings, instance_prefix="CLI", read_only=True) as application:
         reports = tuple(
             await asyncio.gather(*(_validate(application, environment.name, version) for environment in wanted))
         )

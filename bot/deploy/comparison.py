@@ -25,7 +25,7 @@ class Comparison:
 
     `certain` are the changes where every image that is not here yet turns out to be the one that runs, `most` where
     none does. `as_released` is what the model that runs wants of its services. `in_place` is what hands changed of
-    a container without making it anew, by its id. `by_service` are the containers that are left, by service. What
+    a container without making it again, by its id. `by_service` are the containers that are left, by service. What
     deployments of ours changed, and no hand, `by_us` says in words. What is `on_swarm` has tasks.
     """
 

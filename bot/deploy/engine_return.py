@@ -163,7 +163,7 @@ def _waited_in_vain(context: DeploymentContext, seconds: str) -> EngineError:
 
 
 @asynccontextmanager
-async def telling_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
+async def reporting_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
     """Say during a phase that it waits for the managers of a Swarm, until when, and what to do; empty once it does not.
 
     Whoever waits: for a minute and more, that is who writes a service, or follows a write.
@@ -171,11 +171,11 @@ async def telling_absence(context: DeploymentContext, tell: Callable[[str], Awai
     if not context.environment.on_swarm:
         yield
         return
-    async with begun(_tell_absence(context, tell)):
+    async with begun(_report_absence(context, tell)):
         yield
 
 
-async def _tell_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> None:
+async def _report_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> None:
     told: Callable[[str], str] | None = None
     while True:
         losses = quorum_losses(context)

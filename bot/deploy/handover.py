@@ -315,7 +315,7 @@ class Handover:
             return earlier[0]
         await context.report(service, ServiceStep.CREATING, said("beside the old one"))
         created = await stack.create_service(
-            self._model_hash, service, beside=True, anew=self._is_restarted, spared=spared
+            self._model_hash, service, beside=True, recreate=self._is_restarted, spared=spared
         )
         await context.update(successors=(*context.deployment.successors, *created))
         await context.report(service, ServiceStep.STARTING)

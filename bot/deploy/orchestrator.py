@@ -226,7 +226,7 @@ class DeploymentOrchestrator:
             self._sweep_error = error.message
             return False
 
-    async def look_for_foreign_bots(self) -> None:
+    async def check_foreign_bots(self) -> None:
         """Report containers of this bot's service that are not on its journal. Raises RoasError."""
         looks = map(self._foreign_bots.look, self._environments.values())
         for found in await asyncio.gather(*looks, return_exceptions=True):

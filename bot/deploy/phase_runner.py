@@ -19,7 +19,7 @@ from roas.deploy.engine_return import (
     find_passing_fault,
     has_lost_quorum,
     quorum_losses,
-    telling_absence,
+    reporting_absence,
     wait_for_engine,
     wait_for_quorum,
     warn_of_absence,
@@ -51,7 +51,7 @@ MOVING = frozenset(
 )
 # Phases that wait, once, for an engine that went away: the first ones are tried again anyway, and nothing is held up.
 AWAITING_ENGINE = frozenset({PhaseName.PREPARATION, PhaseName.EXECUTION, PhaseName.VERIFICATION, PhaseName.ROLLBACK})
-# How often a phase is done anew since a Swarm had no quorum meanwhile; within its time, but for the waits.
+# How often a phase is done again since a Swarm had no quorum meanwhile; within its time, but for the waits.
 MOST_QUORUM_LOSSES = 10
 
 
@@ -62,7 +62,7 @@ class PhaseRunner:
         self._context = context
         context.absence_told = quorum_losses(context)
         self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
-        self._tell: Callable[[str], Awaitable[None]] = _tell_nobody
+        self._tell: Callable[[str], Awaitable[None]] = _report_to_nobody
         # What passes by itself, and the phase that runs waited for last.
         self._awaited: EngineUnavailableError | None = None
         self._awaited_since = 0.0
@@ -83,7 +83,7 @@ class PhaseRunner:
 
         try:
             self._tell, self._awaited = told, None
-            async with telling_absence(context, told):
+            async with reporting_absence(context, told):
                 if policy.name is PhaseName.COMPLETION:
                     summary = await self._tidy_up(policy, attempted)
                 else:
@@ -142,7 +142,7 @@ class PhaseRunner:
                         waits = policy.name in AWAITING_ENGINE and attempt.num == 1
                         return await self._run_once(phase, waits=waits)
         except TimeoutError as error:
-            if await has_lost_quorum(self._context, error, losses):  # it was waited for a leader: the time begins anew
+            if await has_lost_quorum(self._context, error, losses):  # it was waited for a leader: the time begins again
                 self._context.was_away, self._context.limit = True, None
                 await wait_for_quorum(self._context)
                 self._context.checkpoint()
@@ -162,8 +162,8 @@ class PhaseRunner:
     async def _run_once(self, phase: Phase, *, waits: bool) -> str:
         """Run a phase; one that `waits` does so, not for long, until an engine that went away is back.
 
-        What failed while a Swarm had no quorum says nothing of the release: it is done anew once there is one, and that
-        is none of the phase's retries.
+        What failed while a Swarm had no quorum says nothing of the release: it is done again once there is one, and
+        that is none of the phase's retries.
         """
         context = self._context
         for _ in range(MOST_QUORUM_LOSSES):
@@ -222,7 +222,7 @@ class PhaseRunner:
         return said(" Still under way: {waiting}.", waiting=joined(", ", waiting)) if waiting else ""
 
 
-async def _tell_nobody(summary: str) -> None:
+async def _report_to_nobody(summary: str) -> None:
     """Say nothing: no phase runs."""
 
 

@@ -154,14 +154,14 @@ def _changed_in_place(comparison: Comparison) -> Iterator[str]:
         if keys:
             keys_shown = ", ".join([*keys[:KEYS_SHOWN], "…"] if len(keys) > KEYS_SHOWN else keys)
             yield said(
-                "{name} was changed while it ran, and stays so, until its container is made anew: {keys_shown}.",
+                "{name} was changed while it ran, and stays so, until its container is recreated: {keys_shown}.",
                 name=name,
                 keys_shown=keys_shown,
             )
             stay.append(name)
     if stay and comparison.current is not None:
         yield said(
-            "To make anew what stays so: `roas compose {environment} -- up -d --force-recreate {names}`.",
+            "To recreate what stays so: `roas compose {environment} -- up -d --force-recreate {names}`.",
             environment=comparison.current.environment,
             names=" ".join(stay),
         )

@@ -445,7 +445,7 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
     )
     if copied := sorted(name for name in made if any(key in BOUND for key in written_fields(services.get(name, {})))):
         yield said(
-            "`docker compose up -d` makes {services} anew: it binds the stack's files, a release has copies of them.",
+            "`docker compose up -d` recreates {services}: it binds the stack's files, a release has copies of them.",
             services=", ".join(copied),
         )
     if plan.changed and stack.beside_files:

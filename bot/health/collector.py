@@ -353,7 +353,7 @@ class MonitoringCollector:
 
         async def on_event(event: ContainerEvent) -> None:
             if event.action in CHANGING and self._drift is not None:
-                self._drift.look_closely(environment.name)
+                self._drift.compare_closely(environment.name)
             if self._observer is not None:
                 # When a large stack moves these are many; what is wanted of a service only counts at its end.
                 known = await self._sampler.definitions(environment) if event.action == "die" else {}

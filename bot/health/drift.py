@@ -134,7 +134,7 @@ class DriftFinder:
         is_same = now is not None and now.number == release.number
         return is_same and await self._releases.applied_model(environment) == model_hash
 
-    def look_closely(self, environment: str) -> None:
+    def compare_closely(self, environment: str) -> None:
         """Let the next look compare all containers: one was made, named or changed."""
         if (known := self._known.get(environment)) is not None:
             self._known[environment] = replace(known, until=0.0)

@@ -220,7 +220,7 @@ async def _resume_orphans(application: Application) -> None:
                 log.info("resumed a deployment", deployment_id=deployment.id)
             if not swept:
                 swept = await application.orchestrator.sweep()
-            await application.orchestrator.look_for_foreign_bots()
+            await application.orchestrator.check_foreign_bots()
             trouble.is_over(ORPHANS)
         except RoasError as error:
             if trouble.is_new(ORPHANS, error.message):

@@ -86,7 +86,7 @@ class ComposeStack(Stack):
         service: str,
         *,
         beside: bool = False,
-        anew: bool = False,
+        recreate: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
@@ -95,7 +95,7 @@ class ComposeStack(Stack):
         """Create a service's containers as the model says and return the ids that are to be started."""
         await self.releases.check(model_hash)
         made = await self._creator.create(
-            model_hash, service, beside=beside, anew=anew, spared=spared, seen=seen, at_most=at_most
+            model_hash, service, beside=beside, recreate=recreate, spared=spared, seen=seen, at_most=at_most
         )
         self._just_judged |= set(made)
         return made

@@ -16,7 +16,7 @@ new ones for. Start-first all replicas must serve, stop-first all but those that
 | rolling | too many failures, `pause` | rolling | no slot begins any more |
 | rolling | … and those that had begun are ready or failed | paused | a person is asked |
 | rolling | no slot is left, and none is under way | done | what is left of the old ones goes |
-| paused | a person lets it go on | rolling | failures are counted anew, for the slots that are left |
+| paused | a person lets it go on | rolling | failures are counted again, for the slots that are left |
 | paused | a person takes it back | – | the release is rolled back |
 """
 
@@ -219,7 +219,7 @@ def is_exceeded(policy: RolloutPolicy, record: RolloutRecord) -> bool:
 
 
 def gone_on(record: RolloutRecord) -> RolloutRecord:
-    """Return the record of a rollout that somebody let go on: what failed is accepted, failures are counted anew."""
+    """Return the record of a rollout that somebody let go on: what failed is accepted, failures are counted again."""
     if record.state is not RolloutState.PAUSED:
         return record
     return RolloutRecord(accepted=(*record.accepted, *record.failed), back=record.back)

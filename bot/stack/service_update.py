@@ -32,7 +32,7 @@ READY_STEPS = {
 }
 
 
-async def _tell_nobody() -> None:
+async def _report_to_nobody() -> None:
     """Do not report the start."""
 
 
@@ -51,7 +51,7 @@ class ServiceUpdate:
     model_hash: str
     definition: ServiceDefinition
     report: ServiceReport
-    started: Callable[[], Awaitable[None]] = _tell_nobody
+    started: Callable[[], Awaitable[None]] = _report_to_nobody
     restart: bool = False
     recreate: bool = False
     restoring: bool = False
@@ -217,7 +217,7 @@ class ServiceUpdater:
             update.model_hash,
             name,
             beside=beside,
-            anew=update.recreate,
+            recreate=update.recreate,
             seen=self._there,
             deployment=update.deployment,
         )

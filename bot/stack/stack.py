@@ -170,7 +170,7 @@ class Stack(ABC):
         service: str,
         *,
         beside: bool = False,
-        anew: bool = False,
+        recreate: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
@@ -179,7 +179,7 @@ class Stack(ABC):
         """Create a service's containers as the model says, not yet started, and return the ids that are to be started.
 
         What runs already as the model says is left alone (its id is not returned). A container that differs is
-        stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `anew`, every
+        stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `recreate`, every
         container is replaced. A replaced container passes its anonymous volumes on. Those that are `spared`, by id, are
         neither removed nor renamed, nor returned. `seen` are the service's containers as a watch has them at this
         moment: where all of them are as they should be, the engine is not asked again. With `beside`, no more than

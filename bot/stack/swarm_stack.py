@@ -210,7 +210,7 @@ class SwarmStack(Stack):
         service: str,
         *,
         beside: bool = False,
-        anew: bool = False,
+        recreate: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
@@ -224,7 +224,7 @@ class SwarmStack(Stack):
         await self.releases.check(model_hash)
         model = await self.load_model(model_hash)
         definition = read_definitions(model)[service]
-        written = await write_service(self._writer, model, definition, anew=anew, deployment=deployment)
+        written = await write_service(self._writer, model, definition, recreate=recreate, deployment=deployment)
         judged = await follow_update(partial(self._shared_look, FOLLOW_SECONDS), written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(service, judged)

@@ -43,7 +43,7 @@ def document_of(deployment: Deployment) -> str:
 
 
 def write_deployment(transaction: Transaction, deployment: Deployment) -> None:
-    """Write a deployment's own row anew."""
+    """Write a deployment's own row again."""
     transaction.execute(
         "UPDATE deployments SET outcome = ?, document = ? WHERE id = ?",
         (AWAITING if deployment.awaits_approval else deployment.outcome, document_of(deployment), deployment.id),

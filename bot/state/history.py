@@ -93,7 +93,7 @@ def _is_beyond(transaction: Transaction) -> bool:
 
 
 def _drop_rest(transaction: Transaction) -> None:
-    """Drop old heartbeats (a living process makes its row anew every few beats, so that these are of the dead)."""
+    """Drop old heartbeats (a living process makes its row again every few beats, so that these are of the dead)."""
     transaction.execute(
         "DELETE FROM heartbeats WHERE rowid NOT IN (SELECT rowid FROM heartbeats ORDER BY rowid DESC LIMIT ?)",
         (HEARTBEATS_KEPT,),

@@ -2,7 +2,7 @@
 
 An open file outlives its name. A bot that went on with it would lead beside one that opens what lies at the path by
 then. What is compared: the three files of the journal, by number, before each transaction; and at each beat the
-source of the mount that they lie in, and what is read of them anew.
+source of the mount that they lie in, and what is read of them again.
 """
 
 import os
@@ -78,7 +78,7 @@ class JournalPlace:
     def check_content(
         self, connection: sqlite3.Connection, journal_id: str, instance_id: str, last_beat: str | None
     ) -> None:
-        """Raise JournalLostError where what is read anew is another journal, or not the last beat of this process.
+        """Raise JournalLostError where what is read again is another journal, or not the last beat of this process.
 
         `last_beat` is its row as it was written last; None where none was.
         """
@@ -186,9 +186,9 @@ def has_journal(folder: Path) -> bool:
 
 
 @contextmanager
-def folder_of_journal(folder: Path, *, only_looks: bool) -> Iterator[Path]:
-    """Yield a state folder; to who `only_looks` where it has no journal, another one that is gone afterwards."""
-    if not only_looks or has_journal(folder.expanduser()):
+def folder_of_journal(folder: Path, *, read_only: bool) -> Iterator[Path]:
+    """Yield a state folder; to who `read_only` where it has no journal, another one that is gone afterwards."""
+    if not read_only or has_journal(folder.expanduser()):
         yield folder
         return
     with temporary_folder("look") as empty:

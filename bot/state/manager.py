@@ -235,7 +235,7 @@ class StateManager:
         backup = await self._journal.copy_what_is_held(copy)
         return None if backup is None else self.backups.folder / backup.path.name
 
-    async def is_chosen_anew(self) -> bool:
+    async def is_chosen_again(self) -> bool:
         """Return whether a person has put another journal in the place of this one, by `roas restore`."""
         chosen = await in_thread(choice_at, self.folder / JOURNAL_NAME)
         return chosen not in {None, self._journal.choice}

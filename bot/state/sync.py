@@ -108,12 +108,14 @@ class RedisProjection:
             values, entries = await pipe.execute()
         return Position(_cursor(values), entries[0][0].decode() if entries else "")
 
-    async def append(self, expected: Cursor | None, batch: Sequence[Numbered], cursor: Cursor, *, anew: bool) -> bool:
+    async def append(
+        self, expected: Cursor | None, batch: Sequence[Numbered], cursor: Cursor, *, recreate: bool
+    ) -> bool:
         """Write changes and their position, or nothing; returns False where another process was faster.
 
-        `anew` drops what was there. Raises ProjectionDamagedError where that is necessary.
+        `recreate` drops what was there. Raises ProjectionDamagedError where that is necessary.
         """
-        old = await self._old_keys() if anew else []
+        old = await self._old_keys() if recreate else []
         async with _faults(), self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(self._keys.cursor)
             if _cursor(await pipe.hmget(self._keys.cursor, CURSOR_FIELDS)) != expected:
@@ -319,9 +321,9 @@ class DataSyncManager:
         """Project everything that Redis lacks. Raises RedisUnavailableError, StateError."""
         self._identity = self._source.identity
         position = await self._target.position()
-        anew = await self._cannot_continue(position)
+        recreate = await self._cannot_continue(position)
         expected = position.cursor
-        sequence = 0 if anew or expected is None else expected.sequence
+        sequence = 0 if recreate or expected is None else expected.sequence
         while not self._closing.is_set():
             known = tuple(self._pending)
             batch = await self._source.after(sequence, BATCH)
@@ -329,13 +331,13 @@ class DataSyncManager:
                 self._settle(known)
                 return
             cursor = Cursor(self._identity, batch[-1].sequence, batch[-1].change.id)
-            if not await self._target.append(expected, batch, cursor, anew=anew):
+            if not await self._target.append(expected, batch, cursor, recreate=recreate):
                 self._wake.set()  # another process of this journal was faster: look again from where it is
                 return
-            self.statistics.rebuilt += anew
+            self.statistics.rebuilt += recreate
             self.statistics.projected += len(batch)
             self._settle(numbered.change.id for numbered in batch)
-            expected, sequence, anew = cursor, cursor.sequence, False
+            expected, sequence, recreate = cursor, cursor.sequence, False
 
     async def _cannot_continue(self, position: Position) -> bool:
         """Return whether the contents of Redis cannot be continued from this journal."""

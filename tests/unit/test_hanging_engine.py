@@ -91,7 +91,7 @@ def sweep(hung: Hung) -> Callable[[], Awaitable[object]]:
 
 def foreign(hung: Hung) -> Callable[[], Awaitable[object]]:
     played: Any = SimpleNamespace(_environments=KNOWN, _foreign_bots=SimpleNamespace(look=hung.ask))
-    return lambda: DeploymentOrchestrator.look_for_foreign_bots(played)
+    return lambda: DeploymentOrchestrator.check_foreign_bots(played)
 
 
 def binds(hung: Hung) -> Callable[[], Awaitable[object]]:

@@ -50,7 +50,7 @@ async def rounds(application: Application) -> None:
 
 async def orphans(application: Application) -> None:
     await application.orchestrator.resume()
-    await application.orchestrator.look_for_foreign_bots()
+    await application.orchestrator.check_foreign_bots()
 
 
 async def frequent(application: Application) -> None:

@@ -1,4 +1,4 @@
-"""Name the keys in which containers are other than a model wants them: hands make them anew, or change them."""
+"""Name the keys in which containers are other than a model wants them: hands make them again, or change them."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping

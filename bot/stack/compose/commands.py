@@ -74,15 +74,15 @@ def create(
     services: Sequence[str],
     *,
     keep_existing: bool = False,
-    anew: bool = False,
+    recreate: bool = False,
     scale: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Create the services' containers without starting them; `keep_existing` replaces none, `anew` replaces all.
+    """Create the services' containers without starting them; `keep_existing` replaces none, `recreate` replaces all.
 
     Nothing else is touched: `create` of Compose would also replace what a service shares with or links to.
     """
     options = ["--no-start", "--no-deps", "--no-build", "--pull", "never"]
-    options += [flag for flag, wanted in (("--no-recreate", keep_existing), ("--force-recreate", anew)) if wanted]
+    options += [flag for flag, wanted in (("--no-recreate", keep_existing), ("--force-recreate", recreate)) if wanted]
     for service, number in sorted((scale or {}).items()):
         options += ["--scale", f"{_checked(service)}={number}"]
     return [*project.arguments(), "up", *options, "--", *map(_checked, services)]

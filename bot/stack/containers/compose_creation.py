@@ -34,7 +34,7 @@ class ComposeCreation:
         *,
         keep_existing: bool,
         scale: Mapping[str, int],
-        anew: bool = False,
+        recreate: bool = False,
         more_seconds: float = 0.0,
     ) -> None:
         """Name the images of services, given with their hashes, and create what is lacking. Raises RoasError.
@@ -43,7 +43,7 @@ class ComposeCreation:
         """
         names = list(hashes)
         project = ComposeProject.of_model(self.engine.environment, self._models.existing(model_hash))
-        arguments = commands.create(project, names, keep_existing=keep_existing, anew=anew, scale=scale)
+        arguments = commands.create(project, names, keep_existing=keep_existing, recreate=recreate, scale=scale)
         model = await self.engine.local(lambda: self._models.load(model_hash))
         services = [services_of(model)[name] for name in names]
         await self.engine.local(lambda: self.pinned.live.put_all(services))

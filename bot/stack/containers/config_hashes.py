@@ -252,7 +252,7 @@ def _untouched(
 ) -> dict[str, str]:
     """Return the hashes of the services whose adopted containers are all there, with what they share.
 
-    What was made anew of an adopted model has the adopted hash again: who shared with the one before shares with none.
+    What was recreated of an adopted model has the adopted hash again: who shared with the one before shares with none.
     """
     adopted = {name: one for name, fields in services.items() if (one := adopted_hash(fields))}
     joined = tuple(

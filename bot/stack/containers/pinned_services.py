@@ -90,10 +90,10 @@ class PinnedServices:
             )
         return model
 
-    async def pinned(self, model_hash: str, service: str, *, anew: bool = False) -> PinnedService:
+    async def pinned(self, model_hash: str, service: str, *, recreate: bool = False) -> PinnedService:
         """Return one service of a model whose containers are to be made. Raises InvalidRequestError.
 
-        What its containers are hashed with, made by whom they were, counts for nothing where they are made `anew`.
+        What its containers are hashed with, made by whom they were, counts for nothing where they are made `recreate`.
         """
         model = await self.model_to_apply(model_hash)
         fields = services_of(model).get(service)
@@ -104,7 +104,7 @@ class PinnedServices:
             )
         # What it shares with may be other than the model says, and is not this call's affair: Compose joins that.
         there = await take_snapshots(self._engine)
-        counting = tuple(container for container in there if not (anew and container.service == service))
+        counting = tuple(container for container in there if not (recreate and container.service == service))
         return PinnedService((await self.wanted(model, counting, as_it_is=True))[service], fields)
 
 

@@ -45,15 +45,15 @@ class ServiceCreator:
         service: str,
         *,
         beside: bool,
-        anew: bool,
+        recreate: bool,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
     ) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
-        pinned = await self._pinned.pinned(model_hash, service, anew=anew)
+        pinned = await self._pinned.pinned(model_hash, service, recreate=recreate)
         wanted = pinned.wanted
-        if seen and not anew and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
+        if seen and not recreate and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
             return await self._with_networks(model_hash, pinned, _to_be_started(wanted, seen, spared), seen)
         before = existing = await self._started_by_others(service)
         ours = [container for container in existing if container.id not in spared]
@@ -62,11 +62,13 @@ class ServiceCreator:
             await repair_containers(self._engine, plan_repairs(ours, never_started=False, own=own))
             existing = await self._existing(service)
         if not beside:
-            existing = await self._remove_extra(wanted, existing, anew=anew)
-        if anew or not _is_complete(wanted, existing, spared, beside=beside):
-            stay = (container for container in existing if beside or (wanted.fits(container) and not anew))
+            existing = await self._remove_extra(wanted, existing, recreate=recreate)
+        if recreate or not _is_complete(wanted, existing, spared, beside=beside):
+            stay = (container for container in existing if beside or (wanted.fits(container) and not recreate))
             await unpause(self._engine, [container for container in stay if container.id not in spared])
-            await self._compose_create(model_hash, pinned, existing, spared, beside=beside, anew=anew, at_most=at_most)
+            await self._compose_create(
+                model_hash, pinned, existing, spared, beside=beside, recreate=recreate, at_most=at_most
+            )
             existing = await self._existing(service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
             raise ContainerConflictError(  # somebody else has just replaced it: the next try finds what is left
@@ -133,7 +135,7 @@ class ServiceCreator:
         return existing
 
     async def _remove_extra(
-        self, wanted: WantedService, existing: list[ContainerSnapshot], *, anew: bool
+        self, wanted: WantedService, existing: list[ContainerSnapshot], *, recreate: bool
     ) -> list[ContainerSnapshot]:
         """Remove by id what is too many, the least useful first: left to Compose, it may remove the healthy one.
 
@@ -143,7 +145,9 @@ class ServiceCreator:
         kept = ranked[: max(wanted.definition.replicas, 0)]
         first = {snapshot.number: snapshot for snapshot in reversed(kept)}
         kept = [
-            snapshot for snapshot in kept if first[snapshot.number] is snapshot or (wanted.fits(snapshot) and not anew)
+            snapshot
+            for snapshot in kept
+            if first[snapshot.number] is snapshot or (wanted.fits(snapshot) and not recreate)
         ]
         for container in ranked:
             if container not in kept:
@@ -158,7 +162,7 @@ class ServiceCreator:
         spared: frozenset[str],
         *,
         beside: bool,
-        anew: bool,
+        recreate: bool,
         at_most: int | None,
     ) -> None:
         wanted, name = pinned.wanted, pinned.wanted.definition.name
@@ -166,7 +170,7 @@ class ServiceCreator:
         missing = missing if at_most is None else min(missing, at_most)
         scale = {name: len(existing) + missing} if beside else {}
         # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says.
-        keep = beside or (not anew and all(map(wanted.fits, existing)))
+        keep = beside or (not recreate and all(map(wanted.fits, existing)))
         if not keep:
             await self._refuse_to_replace_own(wanted, existing)
         # Compose stops what it replaces, one after the other at worst.
@@ -175,7 +179,7 @@ class ServiceCreator:
             model_hash,
             {name: wanted.config_hash},
             keep_existing=keep,
-            anew=anew,
+            recreate=recreate,
             scale=scale,
             more_seconds=grace,
         )

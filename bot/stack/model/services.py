@@ -19,7 +19,7 @@ WRITTEN, WRITTEN_BEFORE = "written", "written_before"
 LEFT_OUT = ("depends_on", "develop", "profiles")
 BOUND = ("volumes", "configs", "secrets")
 NOTHING = "/dev/null"
-# In `x-deploy` of a service that was adopted and is made anew: the fields in which it is another.
+# In `x-deploy` of a service that was adopted and is recreated: the fields in which it is another.
 UNLIKE = "unlike"
 # In `x-deploy` of a service: the places in its containers to which Compose copies what a release binds, and those of
 # volumes that it borrows read-only, which Compose lets it write to.

@@ -108,7 +108,7 @@ def _unchanged(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> dict[st
 
 
 def _changed(new: dict[str, Any], old: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a service that is made anew where what it binds by content has changed, whoever made its containers."""
+    """Return a service that is recreated where what it binds by content has changed, whoever made its containers."""
     if old is None or all(old.get(key) == new.get(key) for key in BOUND):
         return new
     written = {key: value for key, value in written_fields(new).items() if key not in BOUND}

@@ -16,7 +16,7 @@ DEPENDENCY = {"condition": "service_started", "required": True, "restart": True}
 def with_own_namespaces(model: Mapping[str, Any]) -> Mapping[str, Any]:
     """Name the service where a namespace is that of a container which has its name from this model.
 
-    Docker looks the name up once, when the container is created: it must be made anew with the one that it joined.
+    Docker looks the name up once, when the container is created: it must be recreated with the one that it joined.
     """
     owners = _owners(model)
     plain = {name: _without_written(service) for name, service in services_of(model).items()}

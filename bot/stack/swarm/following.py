@@ -72,7 +72,7 @@ def _tolerates_failures(service: Json) -> bool:
 class _Followed:
     """Judge one write look by look, and know how long what could be seen of it took.
 
-    How long something takes is counted anew when a leader is back: without one, nothing could go on.
+    How long something takes is counted again when a leader is back: without one, nothing could go on.
     """
 
     def __init__(self, next_look: NextLook, written: Written) -> None:
@@ -81,9 +81,9 @@ class _Followed:
         self._began = time.monotonic()
         self._away_since: float | None = None
         self._asked_why = False
-        self._begin_anew()
+        self._begin_again()
 
-    def _begin_anew(self) -> None:
+    def _begin_again(self) -> None:
         self._waits = Waits()
         self._ran: set[str] = set()
         self._stalled_since: float | None = None
@@ -97,7 +97,7 @@ class _Followed:
         try:
             look = await self._next_look()
         except EngineUnavailableError:
-            self._begin_anew()  # what could not be seen to go on, or could not, has not taken too long
+            self._begin_again()  # what could not be seen to go on, or could not, has not taken too long
             self._away_since = self._away_since or time.monotonic()
             if time.monotonic() - self._away_since > LEADER_SECONDS:
                 raise

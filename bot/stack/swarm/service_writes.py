@@ -93,7 +93,7 @@ async def _still_running(
     there = sorted({nodes.get(str(entry.get("NodeID")), "-") for entry in running})
     return EngineError(
         said(
-            "{service} does not run anew: its earlier run was stopped, and {nodes} has not said for {seconds} s that "
+            "{service} does not run again: its earlier run was stopped, and {nodes} has not said for {seconds} s that "
             "it ended.",
             service=str(spec["Name"]),
             nodes=", ".join(there),
@@ -103,7 +103,7 @@ async def _still_running(
     )
 
 
-def earlier_write(
+def previous_write(
     service: Mapping[str, Any],
     tasks: Iterable[Mapping[str, Any]],
     wanted: Mapping[str, Any],
@@ -161,7 +161,7 @@ async def write_service(
     model: Mapping[str, Any],
     definition: ServiceDefinition,
     *,
-    anew: bool,
+    recreate: bool,
     deployment: str,
 ) -> Written:
     """Write a service with what it shares, or return the earlier write that it is what it is by. Raises EngineError.
@@ -180,10 +180,10 @@ async def write_service(
     while True:
         try:
             spec, seen = await writer.ask(begin)
-            if not anew and (written := _earlier(seen, spec, deployment)) is not None:
+            if not recreate and (written := _earlier(seen, spec, deployment)) is not None:
                 return written
             seen = await end_earlier_run(writer, spec, seen)
-            return await writer.write(spec, anew=anew, deployment=deployment, seen=seen)
+            return await writer.write(spec, recreate=recreate, deployment=deployment, seen=seen)
         except SharedGoneError:
             if time.monotonic() - began > SHARED_SECONDS:
                 raise
@@ -195,4 +195,4 @@ def _earlier(seen: Seen, spec: Mapping[str, Any], deployment: str) -> Written | 
     """Return the write of ours that a service has this spec by, where there is one to follow."""
     if seen.service is None:
         return None
-    return earlier_write(seen.service, seen.tasks, spec, seen.networks, deployment)
+    return previous_write(seen.service, seen.tasks, spec, seen.networks, deployment)

@@ -102,7 +102,7 @@ class SwarmTask:
 
     @property
     def is_too_early(self) -> bool:
-        """Return whether its node still had the network of that name that was removed, and made anew since.
+        """Return whether its node still had the network of that name that was removed, and recreated since.
 
         That says nothing of the task: Swarm tries again, and the node forgets the old network within seconds.
         """

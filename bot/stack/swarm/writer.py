@@ -149,7 +149,7 @@ class SwarmWriter:
         self,
         spec: Mapping[str, Any],
         *,
-        anew: bool = False,
+        recreate: bool = False,
         deployment: str = "",
         seen: Seen | None = None,
     ) -> Written:
@@ -168,7 +168,7 @@ class SwarmWriter:
                 if seen is None:
                     seen = await self.ask(lambda calls: see_service(calls, str(spec["Name"])))
                 there = seen.task_ids if there is None else there
-                written = await self._write_once(spec, nonce, seen, anew=anew)
+                written = await self._write_once(spec, nonce, seen, recreate=recreate)
                 return replace(written, tasks_before=there)
             except OutOfSequenceError:
                 seen = None
@@ -207,13 +207,13 @@ class SwarmWriter:
             return ""  # somebody else writes: the next look sees what became of it
         return str(spec["Name"])
 
-    async def _write_once(self, spec: Mapping[str, Any], nonce: str, seen: Seen, *, anew: bool) -> Written:
+    async def _write_once(self, spec: Mapping[str, Any], nonce: str, seen: Seen, *, recreate: bool) -> Written:
         networks, before = seen.networks, await self._quiet(seen.service, nonce)
         if before is not None and nonce in {nonce_of(before["Spec"]), nonce_of(before.get("PreviousSpec"))}:
             return _written(before, spec, nonce, _before(before, nonce), networks)  # an answer was lost, not the write
         if before is not None:
             _require_own(before, spec)
-        sent = _with_write(spec, before, nonce, anew=anew)
+        sent = _with_write(spec, before, nonce, recreate=recreate)
         image = str(sent["TaskTemplate"]["ContainerSpec"]["Image"])
 
         def send(calls: SwarmCalls) -> Json | None:
@@ -304,9 +304,9 @@ def _before(service: Mapping[str, Any], nonce: str) -> str:
     return nonce_of(service.get("PreviousSpec")) if own == nonce else own
 
 
-def _with_write(spec: Mapping[str, Any], before: Mapping[str, Any] | None, nonce: str, *, anew: bool) -> Json:
+def _with_write(spec: Mapping[str, Any], before: Mapping[str, Any] | None, nonce: str, *, recreate: bool) -> Json:
     """Return a spec with the mark of this write, and the counter of forced updates as it is, or one more."""
-    template = {**spec["TaskTemplate"], "ForceUpdate": _force((before or {}).get("Spec")) + int(anew)}
+    template = {**spec["TaskTemplate"], "ForceUpdate": _force((before or {}).get("Spec")) + int(recreate)}
     return {**spec, "TaskTemplate": template, "Labels": {**spec["Labels"], NONCE: nonce}}
 
 

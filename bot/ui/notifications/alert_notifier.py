@@ -67,7 +67,7 @@ class RolePings:
             called = bool(drawing.pings)
             await self._mark_pinged(alerts, called=called)  # intent before action
         elif not any(alert.is_audible for alert in alerts):
-            drawing = replace(drawing, pings=())  # a message that a person deleted is posted anew
+            drawing = replace(drawing, pings=())  # a message that a person deleted is posted again
         post = await self._deliver(PostRequest(subject, kind, drawing, alerts[0].started_at))
         is_new = post.message_id is not None and (before is None or before.message_id != post.message_id)
         if is_new and drawing.pings and not called:

@@ -137,7 +137,7 @@ async def test_what_was_held_before_a_pause_stays_held_in_it(world, binds, tmp_p
     await binds.look()
     assert world.held == [("web",)]
     world.holding = None
-    await binds.look_closely(None)  # type: ignore[arg-type]
+    await binds.compare_closely(None)  # type: ignore[arg-type]
     await binds.look()
     assert world.held == [("web",), ()]
 
@@ -151,6 +151,6 @@ async def test_all_is_looked_at_now_and_then(world, binds, monkeypatch):
 
 async def test_all_is_looked_at_after_deployment(world, binds):
     await binds.look()
-    await binds.look_closely(None)  # type: ignore[arg-type]
+    await binds.compare_closely(None)  # type: ignore[arg-type]
     await binds.look()
     assert world.looks == 2

@@ -274,7 +274,7 @@ class FakeEngine(OneStack):
         service: str,
         *,
         beside: bool = False,
-        anew: bool = False,
+        recreate: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
@@ -283,7 +283,7 @@ class FakeEngine(OneStack):
         self._called("create", service)
         image = self.models[model_hash]["services"][service]["image"]
         own = [c for c in self.running.values() if c.service == service]
-        if not anew and any(c.config_hash == image and c.state in AT_WORK for c in own):
+        if not recreate and any(c.config_hash == image and c.state in AT_WORK for c in own):
             return ()
         if not beside:
             for container in own:

@@ -73,7 +73,7 @@ class HomeEngine(FakeEngine):
         service: str,
         *,
         beside: bool = False,
-        anew: bool = False,
+        recreate: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
@@ -91,7 +91,7 @@ class HomeEngine(FakeEngine):
             others = [item for item in self.of_service(service) if item.config_hash != image]
             if not fitting and (beside or not others):
                 self._add(service, self._free_name(service), image)
-        if (others and not beside) or anew:
+        if (others and not beside) or recreate:
             await self._recreate((others or fitting)[0].id, image)
         fitting = [item for item in self.of_service(service) if item.config_hash == image and item.id not in spared]
         if not fitting:

@@ -141,7 +141,7 @@ async def test_settled_comparison_holds_until_an_event(world: Any) -> None:
     assert await looks((2, False), (1, True), (20, False)) == [1, 2, 2]
     world.there = [container("web"), container("db", config_hash="h2")]
     assert await finder.find(DEV) == ()
-    finder.look_closely(DEV.name)
+    finder.compare_closely(DEV.name)
     assert [service.service for service in await finder.find(DEV) or ()] == ["db"]
     assert await looks((0, False), (0, False)) == [1, 1], "seen twice again"
 
@@ -217,7 +217,7 @@ async def test_drift_alert_fires_once_and_resolves(world: Any, tmp_path: Any) ->
         alerts = DriftAlerts(finder, AlertService(state.alerts, _Bus()), {"dev": DEV})  # type: ignore[arg-type]
 
         async def rounds(number: int) -> list[tuple[AlertState, int]]:
-            finder.look_closely(DEV.name)
+            finder.compare_closely(DEV.name)
             for _ in range(number):
                 await alerts.look()
             return [(alert.state, alert.count) for alert in await state.alerts.all()]

@@ -63,7 +63,7 @@ class Played:
     planned: Mapping[str, str] = field(default_factory=dict)
     adoption: Adoption = Adoption.NOT_PLAYED
     notes: list[str] = field(default_factory=list)
-    # By what was typed: the services of which containers were made anew, started, or run as jobs.
+    # By what was typed: the services of which containers were recreated, started, or run as jobs.
     beside: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -272,7 +272,7 @@ class Play:
         return self._deploy(name, version if self._movable else self._version)
 
     def _up(self, name: str, project: str, when: str, variables: dict[str, str]) -> None:
-        """Type `docker compose up -d` twice: what it made anew or started the first time, and the second."""
+        """Type `docker compose up -d` twice: what it recreated or started the first time, and the second."""
         for step in (when, f"{when}, again"):
             before = self.ground.looks(project)
             self._note(name, project, step, before, self._compose("up", "--detach", **variables))
@@ -280,7 +280,7 @@ class Play:
     def _note(self, name: str, project: str, when: str, before: Mapping[str, Look], typed: Typed) -> None:
         after = self.ground.looks(project)
         done = {
-            "made anew": sorted(look.service for one, look in after.items() if one not in before),
+            "recreated": sorted(look.service for one, look in after.items() if one not in before),
             "started": sorted(
                 look.service
                 for one, look in after.items()
@@ -295,7 +295,7 @@ class Play:
         self.played.beside[when] = {what: services for what, services in done.items() if services}
         if typed.code:
             self.played.notes.append(f"{when}: {typed.last}")
-        elif done["made anew"]:
+        elif done["recreated"]:
             self._expect_told(name, before, after)
 
     def _variables_of(self, version: str) -> dict[str, str]:

@@ -53,12 +53,12 @@ def summary(played: Sequence[Played]) -> str:
 def _beside(played: Sequence[Played]) -> list[str]:
     """Return the table of what somebody's Compose did beside the bot: containers, and in how many stacks."""
     steps = list(dict.fromkeys(step for item in played for step in item.beside))
-    lines = ["| Typed | Stacks | Made anew | Started | Jobs run |", "|---|---:|---:|---:|---:|"]
+    lines = ["| Typed | Stacks | Made again | Started | Jobs run |", "|---|---:|---:|---:|---:|"]
     for step in steps:
         seen = [item.beside[step] for item in played if step in item.beside]
         counts = [
             f"{sum(len(item.get(what, ())) for item in seen)} (in {sum(what in item for item in seen)})"
-            for what in ("made anew", "started", "jobs")
+            for what in ("recreated", "started", "jobs")
         ]
         lines.append(f"| {step} | {len(seen)} | {' | '.join(counts)} |")
     return lines

@@ -1,4 +1,4 @@
-"""Run a campaign: lanes side by side, rounds off one list, each lane begun anew after a breach."""
+"""Run a campaign: lanes side by side, rounds off one list, each lane begun again after a breach."""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ class HandsCampaign:
         return all(repr(item) in last and last[repr(item)].verdict is Verdict.GOOD for item in self._rounds)
 
     async def _lane(self, name: str) -> None:
-        """Lay a stack out and play on it; a stack that cannot be begun anew is laid out again."""
+        """Lay a stack out and play on it; a stack that cannot be begun again is laid out again."""
         for _ in range(LAYOUTS):
             folder = Path(tempfile.mkdtemp(prefix=f"roas-hands-{name}-"))
             try:
@@ -80,7 +80,7 @@ class HandsCampaign:
                 shutil.rmtree(folder, ignore_errors=True)
 
     async def _play(self, name: str, ground: Ground) -> bool:
-        """Play rounds off the list; returns False where the stack cannot be begun anew."""
+        """Play rounds off the list; returns False where the stack cannot be begun again."""
         try:
             await ground.lane.start()
         except BROKEN_GROUND:

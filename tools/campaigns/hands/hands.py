@@ -218,7 +218,7 @@ async def _slow_disk(ground: Ground) -> None:
 
 
 async def _fail_web(ground: Ground) -> None:
-    """Let web's health check fail, and wait until Docker shows that, or somebody has made web anew meanwhile."""
+    """Let web's health check fail, and wait until Docker shows that, or somebody has made web again meanwhile."""
     before = await asyncio.to_thread(_web, ground)
     await _docker(("exec", "{web}", "busybox", "rm", "-f", "/www/health"))(ground)
     deadline = time.monotonic() + SHOWN_SECONDS

@@ -90,20 +90,22 @@ class Compose:
     no_recreate: bool = False
     scale: Mapping[str, int] = field(default_factory=dict)
 
-    def create(self, chosen: Iterable[str], *, deps: bool = True, anew: bool = False) -> None:
+    def create(self, chosen: Iterable[str], *, deps: bool = True, recreate: bool = False) -> None:
         """Create what lacks and replace what differs, of some services and what these share with."""
         named = frozenset(chosen)
         for name in self._in_order(named, deps=deps):
-            self._converge(name, anew=anew and name in named)
+            self._converge(name, recreate=recreate and name in named)
 
-    def up(self, chosen: Iterable[str] = (), *, deps: bool = True, anew: bool = False, orphans: bool = False) -> None:
+    def up(
+        self, chosen: Iterable[str] = (), *, deps: bool = True, recreate: bool = False, orphans: bool = False
+    ) -> None:
         """Create, then start; with `orphans`, remove what the compose file does not know."""
         if orphans:
             for service in self.machine.of(self.project):
                 if service.service not in self.services:
                     self.machine.remove(service.id)
         named = frozenset(chosen) or frozenset(self.services)
-        self.create(named, deps=deps, anew=anew)
+        self.create(named, deps=deps, recreate=recreate)
         for name in self._in_order(named, deps=deps):
             for item in self.machine.of(self.project, name):
                 self.machine.start(item.id)
@@ -137,13 +139,13 @@ class Compose:
                 visit(name)
         return found
 
-    def _converge(self, name: str, *, anew: bool) -> None:
+    def _converge(self, name: str, *, recreate: bool) -> None:
         there = sorted(self.machine.of(self.project, name), key=lambda one: (self._differs(one), one.number))
         expected = self.scale.get(name, self.services[name].replicas)
         for item in there[expected:]:
             self.machine.remove(item.id)
         for container in there[:expected]:
-            if not self.no_recreate and (anew or self._differs(container)):
+            if not self.no_recreate and (recreate or self._differs(container)):
                 self._replace(container)
             elif container.state == PAUSED:  # what neither runs nor stands still is started, and that is refused
                 self.machine.start(container.id)

@@ -342,7 +342,7 @@ class EngineDouble:
         service: str,
         *,
         beside: bool = False,
-        anew: bool = False,
+        recreate: bool = False,
         spared: frozenset[str] = frozenset(),
         seen: tuple[ContainerSnapshot, ...] | None = None,
         at_most: int | None = None,
@@ -359,19 +359,19 @@ class EngineDouble:
 
         fit = {item.id for item in await fitting()}
         if not beside:
-            self._make_room(machine.of(project, service), set() if anew else fit, fit, replicas)
+            self._make_room(machine.of(project, service), set() if recreate else fit, fit, replicas)
         there = machine.of(project, service)
-        if anew or sum(item.id in fit for item in there) < replicas:
+        if recreate or sum(item.id in fit for item in there) < replicas:
             for container in there:
                 # Compose would start what is paused, and Docker refuses that.
-                if container.state == PAUSED and (beside or (container.id in fit and not anew)):
+                if container.state == PAUSED and (beside or (container.id in fit and not recreate)):
                     machine.unpause(container.id)
             missing = replicas - len(fit)
             scale = {service: len(there) + min(missing, at_most or missing)} if beside else {}
             self._give_names(services)
             with _told(service):
                 compose = Compose(machine, project, _stored(services), no_recreate=beside, scale=scale)
-                compose.create([service], deps=False, anew=anew)
+                compose.create([service], deps=False, recreate=recreate)
         wanted, made = (await self.wanted_services(model))[service], await fitting()
         if replicas and not made:
             raise EngineError(f"no container of {service} is as the model says", service=service)

@@ -57,7 +57,7 @@ class Hands:
 
     def replace_service(self, one: Container) -> None:
         """Make a service again, all of its containers, whatever is there."""
-        self._compose().create([one.service], deps=False, anew=True)
+        self._compose().create([one.service], deps=False, recreate=True)
         for new in self.machine.of(self.project, one.service):
             self.machine.start(new.id)
 
@@ -116,7 +116,7 @@ class Hands:
         self.machine.create(replace(one, name=self._passing_name(one), config_hash=changed, image=OTHER))
 
     def _up_service(self, one: Container) -> None:
-        flags = {flag: self.rng.random() < 0.5 for flag in ("deps", "anew")}
+        flags = {flag: self.rng.random() < 0.5 for flag in ("deps", "recreate")}
         self._compose().up([self._known(one)], **flags)
 
     def _up_all(self, one: Container) -> None:

@@ -94,7 +94,7 @@ def _differences(ground: Ground, known: Before, outcome: str) -> Iterator[str]:
         yield f"{len(running)} tasks of web are to run"
     most = {SUCCEEDED: (1, 1), "": (0, 0)}.get(outcome, (0, 1))  # no way back runs one
     job = str((look.service("migrate") or {}).get("ID", ""))
-    earlier = known.runs_of_job if job == known.job_id else 0  # it was removed and made anew, and is counted anew
+    earlier = known.runs_of_job if job == known.job_id else 0  # it was removed and recreated, and is counted again
     if not most[0] <= (runs := look.runs_of_job("migrate") - earlier) <= most[1]:
         yield f"the job ran {runs} times"
     service = look.service("web") or {}

@@ -184,7 +184,7 @@ async def web_is_made(engine: Stacks, environment: Environment, model_hash: str,
     (vpn,), (web,) = [await of_service(engine, environment, name) for name in ("vpn", "web")]
     if lost:
         await engine.of(environment).remove(web.id)
-    for container_id in await engine.of(environment).create_service(model_hash, "web", anew=not lost):
+    for container_id in await engine.of(environment).create_service(model_hash, "web", recreate=not lost):
         await engine.of(environment).start(container_id)
     after = {container.service: container for container in await engine.of(environment).containers()}
     assert after["web"].state is ContainerState.RUNNING

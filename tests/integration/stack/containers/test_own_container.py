@@ -62,8 +62,8 @@ async def test_nothing_touches_the_own_container(
 ) -> None:
     """Neither who would stop, remove or replace it, nor who makes what shares with it, nor a sweep."""
     await the_own_container_is_not_stopped_or_removed(own)
-    for version, anew in (("v1", True), ("v2", False)):
-        await the_own_container_is_not_replaced(own, version, anew=anew)
+    for version, recreate in (("v1", True), ("v2", False)):
+        await the_own_container_is_not_replaced(own, version, recreate=recreate)
     await a_sweep_leaves_the_own_container(own, docker_client)
     await what_shares_with_the_bot_is_made_without_it(own, stack)
     stack(STACK)
@@ -79,10 +79,10 @@ async def the_own_container_is_not_stopped_or_removed(own: Own) -> None:
         assert own.untouched()
 
 
-async def the_own_container_is_not_replaced(own: Own, version: str, *, anew: bool) -> None:
+async def the_own_container_is_not_replaced(own: Own, version: str, *, recreate: bool) -> None:
     drafted = await draft(own.engine, own.environment, version)
     with pytest.raises(OwnContainerError, match="Compose would replace"):
-        await own.engine.of(own.environment).create_service(drafted.model_hash, "bot", anew=anew)
+        await own.engine.of(own.environment).create_service(drafted.model_hash, "bot", recreate=recreate)
     assert own.of("bot") == [own.id]
     assert own.untouched()
 

@@ -6,7 +6,7 @@ import pytest
 
 from roas.stack.swarm.names import NONCE
 from roas.stack.swarm.normal_form import spec_hash
-from roas.stack.swarm.service_writes import earlier_write
+from roas.stack.swarm.service_writes import previous_write
 from tests.unit.stack.swarm.test_judgement import GONE, OLD, service, spec, task
 
 UPDATED = "2026-01-01T00:00:05Z"
@@ -34,7 +34,7 @@ def updated(state: str, **more: Any) -> dict[str, Any]:
 )
 def test_update_that_goes_on_is_followed(there: dict[str, Any], followed: str | None) -> None:
     """A paused one goes on by another write only; tasks that were there before the write say nothing of it."""
-    found = earlier_write(there, [GONE, task(6, "starting")], spec("wanted"), {})
+    found = previous_write(there, [GONE, task(6, "starting")], spec("wanted"), {})
     assert (found and found.nonce) == followed
     if found is not None and there.get("UpdateStatus"):
         assert (found.nonce_before, found.tasks_before) == ("old", {"t1"})
@@ -43,7 +43,7 @@ def test_update_that_goes_on_is_followed(there: dict[str, Any], followed: str | 
 def test_rollback_that_goes_on_is_followed() -> None:
     """The spec that Swarm takes back is ours; what it brings back is what was before."""
     there = updated("rollback_started", nonce="old", image="web:1") | {"PreviousSpec": spec("d1-new")}
-    found = earlier_write(there, [OLD], spec("wanted"), {}, "d1")
+    found = previous_write(there, [OLD], spec("wanted"), {}, "d1")
     assert found is not None
     assert (found.nonce, found.nonce_before, found.spec_hash) == ("d1-new", "old", spec_hash(spec("new"), {}))
 
@@ -51,7 +51,7 @@ def test_rollback_that_goes_on_is_followed() -> None:
 def test_rollback_by_hand_of_what_another_deployment_wrote_is_not_followed() -> None:
     """Nothing was written yet: it would fail by what somebody did before it began."""
     there = updated("rollback_started", nonce="old", image="web:1") | {"PreviousSpec": spec("d1-new")}
-    assert earlier_write(there, [OLD], spec("wanted"), {}, "d2") is None
+    assert previous_write(there, [OLD], spec("wanted"), {}, "d2") is None
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,6 @@ def test_job_is_run_once(state: str, mark: str, followed: bool) -> None:
     }
     run = task(2, state, "complete") | {"JobIteration": {"Index": 3}}
     earlier = task(1, "failed", "complete") | {"JobIteration": {"Index": 2}}
-    assert (earlier_write(there, [earlier, run], wanted, {}, "d1") is not None) is followed
+    assert (previous_write(there, [earlier, run], wanted, {}, "d1") is not None) is followed
     once_more = task(3, "complete", "complete") | {"JobIteration": {"Index": 3}}
-    assert earlier_write(there, [earlier, run, once_more], wanted, {}, "d1") is not None, "it has ended well"
+    assert previous_write(there, [earlier, run, once_more], wanted, {}, "d1") is not None, "it has ended well"

@@ -67,7 +67,7 @@ class ToManager(SwarmWriter):
 
 async def write(manager: Manager) -> None:
     definition = read_definitions(MODEL)["web"]
-    await write_service(ToManager(manager), MODEL, definition, anew=False, deployment="D-1")
+    await write_service(ToManager(manager), MODEL, definition, recreate=False, deployment="D-1")
 
 
 @pytest.fixture(autouse=True)
