@@ -66,8 +66,10 @@ async def drift(application) -> dict[str, str]:
     return {one.service: one.reason for one in seen.drift}
 
 
-async def alert_of(application, alerts):
-    """Look as often as it takes, and return the alert about drift."""
+async def alert_of(application, finder):
+    """Look as often as it takes, as after the events of what was made anew, and return the alert about drift."""
+    alerts = DriftAlerts(finder, application.alert_service, {"dev": application.environments["dev"]})
+    finder.look_closely("dev")
     await alerts.look()
     await alerts.look()
     return [(alert.state, alert.summary) for alert in await application.state.alerts.all()]
@@ -86,9 +88,7 @@ async def test_plan_after_hands_is_what_happens(people, stack, images):
 async def changes_by_hand_are_drift_and_in_the_plan(people, stack):
     """Stopped, another image, a profile's service, one too many, and one that is in no file."""
     application = people.application
-    environments = {"dev": application.environments["dev"]}
     finder = DriftFinder(application.stacks, application.state.releases, application.state.deployments)
-    alerts = DriftAlerts(finder, application.alert_service, environments)
     assert await drift(application) == {}
     stack.container("torrent").update(mem_limit="96m", memswap_limit="96m")
     assert await drift(application) == {"torrent": "it was changed while it ran: mem_limit"}
@@ -100,11 +100,11 @@ async def changes_by_hand_are_drift_and_in_the_plan(people, stack):
     assert {"torrent", "vpn"} <= found.keys()
     assert not {"api", "db", "tools"} & found.keys()
     assert found["vpn"] == f"it runs the image {REPOSITORY}:v2 instead of {REPOSITORY}:v1"
-    ((state, summary),) = await alert_of(application, alerts)
+    ((state, summary),) = await alert_of(application, finder)
     assert (state, "vpn was changed by hand: it runs the image" in summary) == (AlertState.FIRING, True)
     await plan_names_all_of_it(people, stack)
     assert await drift(application) == {}
-    assert [state for state, _ in await alert_of(application, alerts)] == [AlertState.RESOLVED]
+    assert [state for state, _ in await alert_of(application, finder)] == [AlertState.RESOLVED]
 
 
 async def plan_names_all_of_it(people, stack):
