@@ -24,6 +24,7 @@ from roas.concurrency import end_tasks
 from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
 from testbed.engine import Engine, NoEngineError, find_or_start_engine
+from testbed.git_server import git_server
 from testbed.images import ImageError
 from testbed.interruption import end_as_by_ctrl_c
 from testbed.network import NoSlotError
@@ -88,6 +89,8 @@ async def _show(narrator: Narrator, stage: Stage, plant: Plant | None, *, keep: 
         await asyncio.to_thread(stage.build, plant)
         sandbox, address = await start_sandbox(stage.engine.host_address(), stage.folder)
         stack.push_async_callback(sandbox.stop)
+        host = stage.engine.host_address()
+        stage.follow(await stack.enter_async_context(git_server(stage.folder / "git", host)))
         await asyncio.to_thread(start_bot, stage, address)
         narrator.note(f"A sandbox runs in Discord's place, and the bot in a container, as project {stage.name}.")
         people = await stack.enter_async_context(SandboxClient(address["control_url"], address["control_token"]))

@@ -7,7 +7,7 @@ from typing import Any
 import docker.errors
 
 from demo.processes import ProcessError
-from demo.stage import ENVIRONMENT, HOME, PROJECT_LABEL, Stage
+from demo.stage import ENVIRONMENT, HOME, PREVIEW, PROJECT_LABEL, Stage
 from sandbox.bot_settings import bot_settings
 from testbed.inherited import inherited
 
@@ -19,6 +19,8 @@ UNIX = "unix://"
 def start_bot(stage: Stage, sandbox: Mapping[str, Any], *environments: str) -> None:
     """Start the bot, which deploys itself and the sample stack to these. Raises ProcessError with Compose's output."""
     settings = _settings(stage, sandbox, environments or (ENVIRONMENT,))
+    stage.followed.mkdir(exist_ok=True)
+    stage.followed.chmod(0o777)  # for the user of the bot's container
     lines = (f"{name}={value}" for name, value in settings.items())
     (stage.home / ".env").write_text("\n".join(lines) + "\n")
     done = subprocess.run(
@@ -43,8 +45,9 @@ def _settings(stage: Stage, sandbox: Mapping[str, Any], environments: Sequence[s
         "DOCKER_SOCKET": stage.engine.docker_host.removeprefix(UNIX),
         "STACK_DIR": stage.home,
         "STATE_DIR": stage.state,
+        "FOLLOWED_DIR": stage.followed,
         "COMPOSE_PROJECT_NAME": stage.name,
-        "ENVIRONMENT_NAMES": ",".join((*environments, HOME)),
+        "ENVIRONMENT_NAMES": ",".join((*environments, *([PREVIEW] if stage.repository else []), HOME)),
         "HOME_ENVIRONMENT": HOME,
         **{f"ENVIRONMENTS__{name.upper()}__FOLDER": stage.stack for name in environments},
         **{f"ENVIRONMENTS__{name.upper()}__OBSERVATION_SECONDS": OBSERVATION_SECONDS for name in (*environments, HOME)},

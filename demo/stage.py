@@ -1,5 +1,7 @@
 """The stage: two stacks under a unique name, their images, and the cleanup."""
 
+import hmac
+import json
 import secrets
 import shutil
 from contextlib import suppress
@@ -13,13 +15,41 @@ import docker.errors
 from demo.unresponsive import unresponsive_image
 from testbed.bot_image import bot_image
 from testbed.engine import Engine
+from testbed.git_server import GitServer
 from testbed.sample import Behaviour, sample_image
 
 HERE = Path(__file__).parent
 # What is deployed: the sample stack, and the bot itself.
 ENVIRONMENT = "staging"
 HOME = "bot"
+# What follows a repository; only a proposal is made for it.
+PREVIEW = "preview"
+API_PORT = 8081
+SETTINGS = """
+[api]
+host = "0.0.0.0"
+port = {port}
+
+[environments.{preview}]
+folder = "{folder}"
+
+[environments.{preview}.git]
+url = "{url}"
+
+[sources.code]
+kind = "gitea"
+repository = "acme/shop"
+secret_file = "{secret_file}"
+environments = {{ {preview} = "propose" }}
+version = "{{short_sha}}"
+"""
 PROJECT_LABEL = "com.docker.compose.project"
+WEBHOOK = f"""
+import sys, urllib.request
+headers = {{"X-Gitea-Event": "push", "X-Gitea-Signature": sys.argv[2]}}
+address = "http://127.0.0.1:{API_PORT}/v1/hooks/code"
+print(urllib.request.urlopen(urllib.request.Request(address, sys.argv[1].encode(), headers)).read().decode())
+"""
 Plant = Literal["v3-healthy", "v2-broken", "bot-v2-deaf"]
 
 
@@ -31,6 +61,8 @@ class Stage:
     folder: Path
     name: str = field(default_factory=lambda: f"roas-demo-{secrets.token_hex(3)}")
     image_ids: dict[str, str] = field(default_factory=dict)
+    repository: GitServer | None = None
+    secret: str = field(default_factory=secrets.token_hex)
 
     @property
     def project(self) -> str:
@@ -46,6 +78,11 @@ class Stage:
     def state(self) -> Path:
         """Return the folder in which the bot keeps what it knows."""
         return self.folder / "state"
+
+    @property
+    def followed(self) -> Path:
+        """Return the folder that the bot writes from the repository."""
+        return self.folder / "followed"
 
     @property
     def stack(self) -> Path:
@@ -89,6 +126,42 @@ class Stage:
     def _build_version(self, tag: str) -> str:
         # The tag makes an image of its own, which can be removed without harm to an equal one of somebody else.
         return bot_image(self.engine, tag, version=tag)
+
+    def follow(self, repository: GitServer) -> None:
+        """Let an environment follow a repository, which a forge announces pushes to."""
+        self.repository = repository
+        self.state.mkdir(exist_ok=True)
+        (self.state / "webhook-secret").write_text(self.secret)
+        settings = SETTINGS.format(
+            port=API_PORT,
+            preview=PREVIEW,
+            folder=self.followed,
+            url=repository.url,
+            secret_file=self.state / "webhook-secret",
+        )
+        (self.state / "roas.toml").write_text(settings)
+
+    def push(self, greeting: str) -> str:
+        """Commit and push the sample stack with another greeting, as a developer would; returns the commit."""
+        if self.repository is None:
+            raise ValueError("nothing follows a repository")
+        compose = (HERE / "stack" / "docker-compose.yml").read_text()
+        compose = compose.replace("${REPOSITORY:?}", self.name).replace("${VERSION:?}", "v2")
+        files = {"docker-compose.yml": compose, "config/greeting.txt": f"{greeting}\n"}
+        return self.repository.commit(files, greeting)
+
+    def announce(self, commit: str) -> str:
+        """Tell the bot of a push as a forge does, from within its network, and return its answer."""
+        push = {"ref": "refs/heads/main", "after": commit, "repository": {"full_name": "acme/shop"}}
+        body = json.dumps(push)
+        signature = hmac.digest(self.secret.encode(), body.encode(), "sha256").hex()
+        client = self.engine.client()
+        try:
+            (bot,) = client.containers.list(filters={"label": f"{PROJECT_LABEL}={self.name}"})
+            output = bot.exec_run(["python3", "-c", WEBHOOK, body, signature]).output
+            return (output if isinstance(output, bytes) else b"".join(output)).decode().strip()
+        finally:
+            client.close()
 
     def write_greeting(self, text: str) -> None:
         """Change the configuration in the working copy, as a person would before the next version."""

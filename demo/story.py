@@ -1,21 +1,25 @@
 """The story: a sample stack is deployed, then the bot deploys itself; each time Docker is asked what runs then."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from demo.narrator import Narrator
-from demo.proof import Expected, NotProvedError, Running, prove, prove_bot
+from demo.proof import Expected, NotProvedError, Running, look, prove, prove_bot
 from demo.scene import Scene, StoryError
-from demo.stage import ENVIRONMENT, HOME, Stage
+from demo.stage import ENVIRONMENT, HOME, PREVIEW, Stage
 from sandbox.client import SandboxClient
 from sandbox.poller import PollResults, polling
+from sandbox.views import Message
 
 CONNECT_SECONDS = 60.0
 COMMANDS = ("deploy", "hotfix", "rollback", "status")
 # What is asked all the while that the bot is replaced. A status would take 50 ms of a core each time.
 ASKED = "history"
 EVERY_SECONDS = 0.2
+PROPOSAL_SECONDS = 30.0
+SHORT_SHA = 7
 SHORT_ID = 19  # sha256: and twelve digits
 
 
@@ -37,6 +41,8 @@ class Story:
         if not self.only_bot:
             await self._sample_stack()
         await self._bot_itself()
+        if not self.only_bot:
+            await self._push()
 
     async def _sample_stack(self) -> None:
         first = Expected("v1", self.stage.image_ids["v1"], "Hello from v1.")
@@ -70,6 +76,26 @@ class Story:
     async def _bot_itself(self) -> None:
         await self._replace_bot("The bot replaces itself by a new version", "v2", "succeeded", left="v2")
         await self._replace_bot("Its v3 does not even start: the old bot stays", "v3", "was rolled back", left="v2")
+
+    async def _push(self) -> None:
+        """Push a commit, tell the bot as a forge does, and see it proposed in the channel; nothing is deployed."""
+        self.narrator.chapter("A push becomes a proposal")
+        greeting = "Greet from git"
+        commit = await asyncio.to_thread(self.stage.push, greeting)
+        began = time.monotonic()
+        answered = await asyncio.to_thread(self.stage.announce, commit)
+        self.narrator.note(f"Ada pushes {commit[:SHORT_SHA]}, and the forge's webhook is answered: {answered}")
+
+        def is_proposal(message: Message) -> bool:
+            can_deploy = any(":take:" in (button.custom_id or "") for button in message.buttons)
+            return can_deploy and f"New version for {PREVIEW}" in message.text and greeting in message.text
+
+        shown = await self.people.wait_for_message(is_proposal, deadline_seconds=PROPOSAL_SECONDS)
+        self.narrator.posted(shown.text)
+        if await asyncio.to_thread(look, self.stage, f"{self.stage.name}-{PREVIEW}"):
+            raise StoryError(f"{PREVIEW} was deployed, and nobody has said yes")
+        shown_by_docker = f"nothing of {PREVIEW}: somebody has to press Deploy"
+        self.narrator.proved("", (shown_by_docker,), time.monotonic() - began)
 
     async def _chapter(self, title: str, command: str, expected: Expected, ending: str, **options: Any) -> None:
         self.narrator.chapter(title)
