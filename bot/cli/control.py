@@ -26,7 +26,7 @@ from roas.models.rollout import Choice
 from roas.state.documents import to_json
 from roas.state.manager import StateManager
 
-DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]{26}")
+DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK|RESTART|STOP|START)-[0-9A-Z]{26}")
 Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|DEPLOYMENT_ID", help="What to stop.")]
 
 

@@ -314,9 +314,8 @@ class Handover:
         if earlier := self._find_working(wanted, spared):
             return earlier[0]
         await context.report(service, ServiceStep.CREATING, said("beside the old one"))
-        created = await stack.create_service(
-            self._model_hash, service, beside=True, recreate=self._is_restarted, spared=spared
-        )
+        made_beside = spared | {self._own.id} if self._is_restarted else spared
+        created = await stack.create_service(self._model_hash, service, beside=True, spared=made_beside)
         await context.update(successors=(*context.deployment.successors, *created))
         await context.report(service, ServiceStep.STARTING)
         for container_id in created:

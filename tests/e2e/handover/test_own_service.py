@@ -8,7 +8,7 @@ import yaml
 
 from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
 from tests.e2e.handover.conftest import rows
-from tests.integration.sandbox.channel import ANSWER_SECONDS, ask, outcome, start
+from tests.integration.sandbox.channel import ANSWER_SECONDS, ask
 
 
 @contextmanager
@@ -80,18 +80,3 @@ async def test_nobody_joins_the_processes_of_the_bot(home, people, spelled):
     assert "(allowed by `pid:store`)" in told
     assert answer.message.buttons == []
     await assert_untouched(home, people, before)
-
-
-async def test_restart_of_the_bot_is_a_handover_and_its_stop_is_refused(home, people):
-    """A new container of the same release takes over; nobody is without a bot."""
-    (before,) = home.bots()
-    refused = await people.answer(
-        await people.slash("dora", "stop", services=BOT_SERVICE, environment="dev"), deadline_seconds=ANSWER_SECONDS
-    )
-    assert "nobody would be left to start it" in refused.message.text
-    deployment_id = await start(people, "dora", "restart", services=BOT_SERVICE, environment="dev")
-    assert "succeeded" in (await outcome(people, deployment_id)).text
-    (after,) = home.bots(stopped=True)
-    assert after.id != before.id
-    assert after.attrs["Image"] == before.attrs["Image"]
-    assert "healthy" in await ask(people, "dora", "status", environment="dev")

@@ -3,6 +3,7 @@
 import pytest
 
 from sandbox.poller import polling
+from testbed.home_stack import BOT_SERVICE
 from tests.integration.sandbox.channel import ask, live, outcome, start
 
 EVERY_SECONDS = 0.2
@@ -32,6 +33,21 @@ async def test_bot_is_replaced_there_and_back_and_always_answers(home, people, i
     assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] == [first.attrs["Image"]]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
     assert "hotfix" in await offered(people)
+    await restart_is_a_handover_and_stop_refused(home, people)
+
+
+async def restart_is_a_handover_and_stop_refused(home, people) -> None:
+    """A new container of the same release takes over; nobody is without a bot."""
+    (before,) = home.bots()
+    assert "nobody would be left to start it" in await ask(
+        people, "dora", "stop", services=BOT_SERVICE, environment="dev"
+    )
+    deployment_id = await start(people, "dora", "restart", services=BOT_SERVICE, environment="dev")
+    assert "succeeded" in (await outcome(people, deployment_id)).text
+    (after,) = home.bots(stopped=True)
+    assert after.id != before.id
+    assert after.attrs["Image"] == before.attrs["Image"]
+    assert "healthy" in await ask(people, "dora", "status", environment="dev")
 
 
 async def offered(people) -> set[str]:
