@@ -92,38 +92,35 @@ class HAProxyService(ProxiedService):
         self._drained = frozenset[str]()
 
     async def hold(self, new: int) -> None:
-        """Let the proxy send nothing to containers that come from now on."""
-        deadline = time.monotonic() + FORGOTTEN_SECONDS
-        while True:
-            runtime = await self._begun()
-            if runtime is None:
-                log.info("no proxy runs, so nobody comes through it", service=self._service, proxy=self._proxy.service)
-                return
-            self._was_there = True
-            servers = await runtime.servers(self._proxy.all_backends)
-            if (lacks := self._find_full(servers, new)) is None:
-                break
-            # A few at a time, the next ones come at once into the servers of those that have just gone.
-            if time.monotonic() >= deadline or not await self._is_forgetting(servers):
-                raise lacks
-            await pause(LOOK_SECONDS)
-        await runtime.put(
-            [server for server in servers if not server.address and not server.draining], ServerState.DRAIN
-        )
-
-    async def _begun(self) -> HAProxyRuntime | None:
-        """Return a proxy that answers, or None where none runs. Raises ProxyAwayError where it goes on to be silent."""
-        deadline = time.monotonic() + STARTING_SECONDS
+        """Let the proxy send nothing to containers that come from now on; one that starts again has a moment for it."""
+        away_until, deadline = time.monotonic() + STARTING_SECONDS, time.monotonic() + FORGOTTEN_SECONDS
         while True:
             try:
-                if (runtime := await self._connect()) is not None:
-                    await runtime.level()
+                lacks = await self._hold(new)
             except ProxyAwayError:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= away_until:
                     raise
-                await pause(LOOK_SECONDS)
             else:
-                return runtime
+                if lacks is None:
+                    return
+                if time.monotonic() >= deadline:
+                    raise lacks
+            await pause(LOOK_SECONDS)
+
+    async def _hold(self, new: int) -> ProxyError | None:
+        """Drain the servers without an address; returns why not, where a few more are about to be free."""
+        runtime = await self._connect()
+        if runtime is None:
+            log.info("no proxy runs, so nobody comes through it", service=self._service, proxy=self._proxy.service)
+            return None
+        self._was_there = True
+        servers = await runtime.servers(self._proxy.all_backends)
+        if (lacks := self._find_full(servers, new)) is None:
+            await runtime.put([one for one in servers if not one.address and not one.draining], ServerState.DRAIN)
+        # A few at a time, the next ones come at once into the servers of those that have just gone.
+        elif not await self._is_forgetting(servers):
+            raise lacks
+        return lacks
 
     def _find_full(self, servers: Collection[Server], new: int) -> ProxyError | None:
         """Return what is wrong where a backend has no server without an address for each new container."""

@@ -102,7 +102,10 @@ class Scene:
 
     def is_whole(self) -> bool:
         """Return whether HAProxy sends requests to exactly the containers that run, and has nothing set aside."""
-        return self._up() == _addresses(self.containers()) and not self.admin().set_aside()
+        try:
+            return self._up() == _addresses(self.containers()) and not self.admin().set_aside()
+        except OSError:  # it is being started again
+            return False
 
     def serves_what_is_well(self) -> bool:
         """Return whether HAProxy sends requests to exactly what is healthy, and sets aside nothing but the rest."""

@@ -1,7 +1,7 @@
 """Servers are held, admitted, drained and made ready again, by what HAProxy and the engine show."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceProxy
 from roas.stack.proxy import haproxy_service
 from roas.stack.proxy.addresses import Endpoint
-from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError
+from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState
 from roas.stack.proxy.haproxy_service import HAProxyService
 from tests.unit.stack.proxy.fake_haproxy import FakeHAProxy, FakeServer
 
@@ -251,6 +251,20 @@ async def test_proxy_that_was_just_started_is_waited_for(scene: Scene) -> None:
     (scene.folder / "later.sock").rename(scene.folder / "admin.sock")
     await holding
     assert scene.proxy.drained()
+
+
+async def test_proxy_killed_while_it_is_told_is_told_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, told = HAProxyRuntime.put, list[str]()
+
+    async def killed_once(self: HAProxyRuntime, servers: Iterable[Server], state: ServerState) -> None:
+        told.append(state)
+        if len(told) == 1:
+            raise ProxyAwayError("Connection reset by peer")
+        await put(self, servers, state)
+
+    monkeypatch.setattr(HAProxyRuntime, "put", killed_once)
+    await scene.service.hold(2)
+    assert scene.proxy.drained() == {"web3", "web4", "ws3", "ws4"}
 
 
 async def test_proxy_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
