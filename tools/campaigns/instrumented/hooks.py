@@ -7,6 +7,7 @@ from typing import Any
 from roas.errors import RoasError
 from roas.models.change import ChangeType, StateChange
 from roas.stack.compose_stack import ComposeStack
+from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.stack import Stack
 from roas.stack.swarm.calls import SwarmCalls
 from roas.state import journal
@@ -15,7 +16,8 @@ from roas.state.transaction import Transaction
 from tools.campaigns.instrumented.gate import Gate
 
 ACTS_ON_A_SERVICE = ("create_service", "start", "stop", "remove")
-ACTS = (*ACTS_ON_A_SERVICE, "create_missing", "protect", "unprotect", "sweep")
+ACTS = (*ACTS_ON_A_SERVICE, "create_missing", "sweep")
+ACTS_ON_RELEASES = ("protect", "unprotect")
 WRITING = "IMMEDIATE"
 
 
@@ -31,8 +33,9 @@ class Hooks:
     def install(self, stack: type[Stack] = ComposeStack) -> None:
         """Replace the journal's transaction and the engine's acts by held ones."""
         self._hold_commits()
-        for act in ACTS:
-            setattr(stack, act, self._held(act, getattr(stack, act)))
+        for kind, acts in held_acts(stack):
+            for act in acts:
+                setattr(kind, act, self._held(act, getattr(kind, act)))
 
     def hold_writes(self) -> None:
         """Hold what is written to a Swarm, too: before the request, and when it has been answered."""
@@ -114,6 +117,11 @@ class Hooks:
                 self._service = change.subject
             elif change.type is ChangeType.DEPLOYMENT_STARTED:
                 self._phase = ""
+
+
+def held_acts(stack: type[Stack]) -> tuple[tuple[type, tuple[str, ...]], ...]:
+    """Return the acts on the engine, with the class that does them."""
+    return (stack, ACTS), (StackReleases, ACTS_ON_RELEASES)
 
 
 def _without_digits(name: str) -> str:
