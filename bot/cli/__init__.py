@@ -20,6 +20,7 @@ from roas.cli.restore import restore
 from roas.cli.running import run
 from roas.cli.services import restart, start, stop
 from roas.cli.status import doctor, status
+from roas.configuration.sources import ENV_FILE
 from roas.configuration.wrong_values import wrong_values
 from roas.terminals import outlive_terminals
 from roas.version import __version__
@@ -105,8 +106,13 @@ def application() -> typer.Typer:
     @commands.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
     def _no_command(
         context: typer.Context,
+        env_file: str | None = typer.Option(
+            None, "--env-file", metavar="FILE", help="Read settings from this file, too."
+        ),
         version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
     ) -> None:
+        if env_file is not None:
+            os.environ[ENV_FILE] = env_file
         if version:
             typer.echo(f"roas {__version__}")
             raise typer.Exit

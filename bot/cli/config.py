@@ -1,7 +1,7 @@
 """`config`: check the settings, show what is in force, and describe `roas.toml` to editors."""
 
 import json
-from pathlib import Path
+import os
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from roas.cli.running import ExitCode, Json, become_owner, run_before_settings
 from roas.configuration.overview import misspelt, overview, schema_of
 from roas.configuration.reading import Reading
 from roas.configuration.settings import Settings, load_settings, read_settings
-from roas.configuration.sources import Fault
+from roas.configuration.sources import ENV_FILE, Fault
 
 WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."
 WithoutDiscord = Annotated[bool, typer.Option("--without-discord", help=WITHOUT_DISCORD)]
@@ -97,7 +97,7 @@ def _schema(terminal: Terminal) -> int:
 
 
 def _sources(reading: Reading[Any]) -> str:
-    dotenv = [".env"] if Path(".env").is_file() else []
+    dotenv = [named] if (named := os.environ.get(ENV_FILE, "")) else []
     files = [str(path) for path in reading.files] or ["no roas.toml"]
     return ", ".join(["the environment", *dotenv, *files])
 

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 
 from roas.configuration.file import FILE_SUFFIX, TABLES, Key, keys_of, named_tables
 from roas.configuration.reading import Reading
-from roas.configuration.sources import PREFIX, Fault, Place, SettingPath, variable
+from roas.configuration.sources import ENV_FILE, PREFIX, Fault, Place, SettingPath, variable
 from roas.redaction import HIDDEN, Redactor, is_credential
 
 DEFAULT = "default"
@@ -94,7 +94,7 @@ def misspelt(settings_class: type[BaseSettings], said: Iterable[Place]) -> Itera
     known = {name.upper() for name in settings_class.model_fields}
     for place in said:
         name = place.name.removeprefix(PREFIX).partition("__")[0]
-        if name in known or name.removesuffix(FILE_SUFFIX.upper()) in known:
+        if place.name == ENV_FILE or name in known or name.removesuffix(FILE_SUFFIX.upper()) in known:
             continue
         if close := get_close_matches(name, known, n=1, cutoff=ALIKE):
             yield Fault(place, f"is no setting; did you mean {close[0]}?")

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from roas.configuration.file import FileSource, named_tables
 from roas.configuration.sources import (
+    ENV_FILE,
     PREFIX,
     Fault,
     Place,
@@ -20,6 +21,7 @@ from roas.configuration.sources import (
     gather,
     origin,
     says,
+    unnamed_file,
     variable,
     variables,
 )
@@ -85,16 +87,18 @@ def read(
     *,
     prefixed_only: frozenset[str] = frozenset(),
 ) -> Reading[Model]:
-    """Read secrets in files, the environment, `.env` and `roas.toml`; what comes first here wins.
+    """Read secrets in files, the environment, the file that it names and `roas.toml`; what comes first here wins.
 
     Names with the prefix come before plain ones; of `prefixed_only` the plain ones are not read.
     """
-    prefixed, plain = variables(settings_class, PREFIX), variables(settings_class, left_out=prefixed_only)
+    named = environ.get(ENV_FILE, "")
+    prefixed = variables(settings_class, named, PREFIX)
+    plain = variables(settings_class, named, left_out=prefixed_only)
     said = (*prefixed, *plain)
     plain_secrets = [name for name in secrets if name not in prefixed_only]
     sources: list[Source] = [SecretFiles(secrets, environ, PREFIX), *prefixed]
     sources += [SecretFiles(plain_secrets, environ), *plain]
-    faults: list[Fault] = []
+    faults: list[Fault] = [fault for fault in (unnamed_file(settings_class, environ),) if fault is not None]
     path = _find(said, settings_class, faults)
     file = FileSource(settings_class, path) if path is not None else None
     if file is not None:

@@ -216,7 +216,6 @@ class Settings(BaseSettings):
 
     # Read with the prefix only. What validates is built for the first that is made: of one class, not of each.
     model_config = SettingsConfigDict(
-        env_file=".env",
         extra="ignore",
         env_nested_delimiter="__",
         hide_input_in_errors=True,

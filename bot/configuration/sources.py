@@ -60,6 +60,12 @@ def dotted(path: SettingPath) -> str:
 ENVIRONMENTS = "environments"
 JSON_WANTED = "is not JSON"
 PREFIX = "ROAS_"
+# Names the file of variables to read; `--env-file` sets it. An empty one says that there is none.
+ENV_FILE, USUAL_FILE = "ROAS_ENV_FILE", ".env"
+NOT_NAMED = (
+    "has settings of the bot, and is no longer read unless it is named: use `--env-file .env` or ROAS_ENV_FILE=.env, "
+    "or ROAS_ENV_FILE= where they are not meant"
+)
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
 # What a stack may ask for. It is not read from a file that lies in a stack's folder.
 POLICY = frozenset({"compose_policy", "compose_policy_allow"})
@@ -128,6 +134,7 @@ class VariableSource:
 
     def __init__(self, source: _Environment, file: str = "", left_out: Collection[str] = ()) -> None:
         self.ignored: tuple[str, ...] = ()
+        self._own = frozenset(source.settings_cls.model_fields) - OF_MANY
         self._prefix = source.env_prefix
         self._names = [name.upper() for name in source.env_vars]
         self._file = file
@@ -141,7 +148,7 @@ class VariableSource:
     @property
     def own_file(self) -> Path | None:
         """Return the file that this was read from, where it says what is a setting of ours and of nobody else."""
-        return Path(self._file) if self._file and self.values.keys() - OF_MANY else None
+        return Path(self._file) if self._file and self._own & self.values.keys() else None
 
     def place(self, path: SettingPath) -> Place:
         """Return the variable that says a setting, or all of those around it at once."""
@@ -215,16 +222,35 @@ def _moved(values: Mapping[str, Any], file: Path) -> list[SettingPath]:
 
 
 def variables(
-    settings_class: type[BaseSettings], prefix: str = "", left_out: Collection[str] = ()
+    settings_class: type[BaseSettings], file: str, prefix: str = "", left_out: Collection[str] = ()
 ) -> tuple[VariableSource, VariableSource]:
-    """Return the environment and the file of variables that the settings name, the stronger first."""
-    file = str(settings_class.model_config.get("env_file") or os.devnull)
+    """Return the environment and the named file of variables, the stronger first."""
+    is_absent = bool(file) and not Path(file).exists()
+    file = file or os.devnull
     environment = VariableSource(_Environment(settings_class, env_prefix=prefix), left_out=left_out)
-    why_not = _why_unreadable(Path(file))
+    why_not = "does not exist" if is_absent else _why_unreadable(Path(file))
     readable = os.devnull if why_not else file
     own = VariableSource(_Dotenv(settings_class, env_file=readable, env_prefix=prefix), file, left_out)
     own.faults += [Fault(Place("", file), why_not)] if why_not else []
     return environment, own
+
+
+def unnamed_file(settings_class: type[BaseSettings], environ: Mapping[str, str]) -> Fault | None:
+    """Say that settings of the bot lie in the working folder, of which nobody said that they are to be read.
+
+    Whoever can write there, a stack's author for one, would say where the bot sends its token. The release before read
+    them: a command stops, for once, instead of going on without what the environment does not say as well.
+    """
+    found = Path(USUAL_FILE)
+    if ENV_FILE in environ or _why_unreadable(found) or not found.is_file():
+        return None
+    own, said = settings_class.model_fields.keys() - OF_MANY, {name.upper() for name in environ}
+    lost = (
+        name
+        for name in _Dotenv(settings_class, env_file=found).env_vars
+        if name.lower().removeprefix(PREFIX.lower()).partition("__")[0] in own and name.upper() not in said
+    )
+    return Fault(Place("", USUAL_FILE), NOT_NAMED) if any(lost) else None
 
 
 def gather(sources: Sequence[Source]) -> dict[str, Any]:

@@ -51,7 +51,10 @@ def test_show_says_where_each_value_comes_from(dry_line: CommandLine) -> None:
     write(dry_line, TOML)
     (dry_line.folder / ".env").write_text("# mine\nWEBHOOK_TOKEN=another-long-token\n")
     environ = {"PROMETHEUS_URL": "http://me:my-password@prometheus", "ENVIRONMENTS__DEV__VARIABLES": '{"A_KEY": "kkk"}'}
-    ended = dry_line.run("config", "show", **environ)
+    stopped = dry_line.run("config", "check", "--without-discord", **environ)
+    assert stopped.returncode == 78
+    assert "--env-file .env" in stopped.stdout
+    ended = dry_line.run("--env-file", ".env", "config", "show", **environ)
     assert ended.returncode == 0, ended.stderr
     rows = [row.split() for row in ended.stdout.splitlines()]
     assert ["WEBHOOK_TOKEN", "[redacted]", ".env"] in rows

@@ -98,6 +98,7 @@ def start(environment: CleanEnvironment, sandbox: Sandbox, tmp_path: Path) -> St
         variables = {
             **chosen_programs(),
             "EXTENSION": EXTENSION,
+            "ROAS_ENV_FILE": ".env",
             "LOGS_MODULE": layout.logs_module,
             "HOST_TOKEN": sandbox.bot_token,
             "HOST_SERVER": str(sandbox.guild_id),

@@ -58,6 +58,7 @@ def test_the_example_says_all_that_it_shows(state):
 
 def test_the_environment_and_dotenv_win(state, monkeypatch):
     write(state, '[http]\nport = 1\nhost = "h"\n[log]\nlevel = "ERROR"\n[environments.dev]\nproject_name = "file"\n')
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     Path(".env").write_text("HTTP_PORT=2\nLOG_LEVEL=DEBUG\nENVIRONMENTS__DEV__OBSERVATION_SECONDS=4\n")
     monkeypatch.setenv("HTTP_PORT", "3")
     reading = read_settings(needs_discord=False)
@@ -96,6 +97,7 @@ observation_seconds = -1
 needs_approval = true
 """,
     )
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     Path(".env").write_text("\n# port\nHTTP_PORT=eighty\n")
     monkeypatch.setenv("LOG_LEVEL", "INFO")
     monkeypatch.setenv("ENVIRONMENTS", "{")
@@ -189,6 +191,7 @@ def test_the_named_file_is_read_before_all_others(state, tmp_path, monkeypatch):
     write(tmp_path, "[http]\nport = 2\n")
     assert load_settings(needs_discord=False).http_port == 2
     named = write(tmp_path, "[http]\nport = 3\n", "mine.toml")
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     Path(".env").write_text(f"ROAS_CONFIG={named}\n")
     assert load_settings(needs_discord=False).http_port == 3
     monkeypatch.setenv("ROAS_CONFIG", str(tmp_path / "none.toml"))
@@ -238,8 +241,9 @@ def test_without_a_file_all_is_as_before(state):
     assert reading.settings.model_dump() == dumped
 
 
-def test_a_stack_does_not_choose_its_policy(state, caplog):
+def test_a_stack_does_not_choose_its_policy(state, caplog, monkeypatch):
     """Whoever changes a stack may leave an `.env` beside its compose file; policy is not read from there."""
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     Path(".env").write_text(
         "COMPOSE_POLICY=trusted\nROAS_COMPOSE_POLICY_ALLOW=docker_socket:web\nHTTP_PORT=2\n"
         'ENVIRONMENTS__DEV__POLICY=trusted\nENVIRONMENTS__DEV__ALLOW=["bind:/"]\nENVIRONMENTS__DEV__PROJECT_NAME=p\n'
@@ -260,3 +264,33 @@ def test_each_environment_has_its_policy(state):
     assert (known["dev"].policy, known["dev"].allowed) == (PolicyLevel.TRUSTED, ("bind:/srv",))
     assert (known["prod"].policy, known["prod"].allowed) == (PolicyLevel.STRICT, ())
     assert known["dev"].siblings == {known["staging"].project, known["prod"].project}
+
+
+@pytest.mark.parametrize(
+    "text", ["DISCORD_API_URL=https://evil.example", "ROAS_STATE_DIR=/x", "ENVIRONMENTS__PROD__NEEDS_APPROVAL=0"]
+)
+def test_settings_that_nobody_named_are_not_read(state, text):
+    """Whoever can write in the working folder would say where the token is sent: a command stops, and says the way."""
+    Path(".env").write_text(f"{text}\n")
+    (found,) = faults()
+    assert "--env-file .env" in found
+    reading = read_settings(needs_discord=False)
+    assert reading.partial.discord_api_url is None
+    assert reading.partial.state_dir == Path("state")
+
+
+@pytest.mark.parametrize("text", ["COMPOSE_FILE=a.yml\nLOG_LEVEL=DEBUG", "DB_PASSWORD=x", "STATE_DIR=s", ""])
+def test_variables_that_nobody_misses_stop_nothing(state, text, monkeypatch):
+    """Those of a stack; and those that somebody has put into the environment, as Compose or a host does."""
+    monkeypatch.setenv("STATE_DIR", "s")
+    Path(".env").write_text(f"{text}\n")
+    assert faults() == []
+    assert load_settings(needs_discord=False).log_level == "INFO"
+
+
+def test_named_file_has_to_be_there(state, monkeypatch):
+    monkeypatch.setenv("ROAS_ENV_FILE", "gone.env")
+    assert any("gone.env" in text and "does not exist" in text for text in faults())
+    monkeypatch.setenv("ROAS_ENV_FILE", "")
+    Path(".env").write_text("HTTP_PORT=eighty\n")
+    assert faults() == [], "not meant"

@@ -32,12 +32,21 @@ def test_what_is_explained_to_people_is_not_misspelt() -> None:
     """Of all that `.env.example` has, some is for Compose alone."""
     names = VARIABLE.findall((ROOT / ".env.example").read_text())
     assert len(names) > 40
-    secrets = ("DISCORD_TOKEN_FILE", "WEBHOOK_TOKEN_FILE", "REDIS_URL_FILE", "ROAS_LOG_LEVEL", "ROAS_CONFIG", "PATH")
+    secrets = (
+        "DISCORD_TOKEN_FILE",
+        "WEBHOOK_TOKEN_FILE",
+        "REDIS_URL_FILE",
+        "ROAS_LOG_LEVEL",
+        "ROAS_CONFIG",
+        "ROAS_ENV_FILE",
+        "PATH",
+    )
     assert not list(misspelt(Settings, map(Place, (*names, *secrets))))
 
 
 def test_file_and_environment_are_both_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     (tmp_path / ".env").write_text("LOG_LEVEL=INFO\n\nSTACK_DIRS=/srv/shop\n")
     monkeypatch.setenv("HTTP_PORTS", "8000")
     found = {str(item) for item in misspelt(Settings, read_settings(needs_discord=False).variables())}
