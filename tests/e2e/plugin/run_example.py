@@ -1,6 +1,7 @@
 """Run the example of docs/plugin.md as it stands there, against the Discord that the settings name."""
 
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -18,5 +19,6 @@ def example() -> str:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)  # a host's own doing
-    redirect(load_settings(needs_discord=False))
+    named = {**os.environ, "ROAS_ENV_FILE": ".env"}  # the example puts them into the environment itself
+    redirect(load_settings(needs_discord=False, environ=named))
     exec(compile(example(), str(PAGE), "exec"), {"__name__": "__main__"})  # noqa: S102 - our own page
