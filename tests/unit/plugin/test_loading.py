@@ -15,7 +15,20 @@ from tests.unit.log_lines import captured_logs
 from tests.unit.plugin.host.host_state import host_state, settled
 
 EXTENSION = "roas"
-NAMES = ("deploy", "hotfix", "rollback", "cancel", "status", "history", "logs", "lock", "unlock")
+NAMES = (
+    "deploy",
+    "hotfix",
+    "rollback",
+    "cancel",
+    "status",
+    "history",
+    "logs",
+    "lock",
+    "unlock",
+    "start",
+    "stop",
+    "restart",
+)
 GUILD = discord.Object(1)
 
 SETTINGS = {"DISCORD_GUILD_ID": "1", "DISCORD_OPS_CHANNEL_ID": "2", "DOCKER_HOST": "unix:///nowhere/docker.sock"}
