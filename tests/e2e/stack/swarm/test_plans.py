@@ -42,7 +42,7 @@ def test_what_stands_in_the_way_is_in_the_plan(line: SwarmLine, registry: Privat
     assert "web has `privileged`" in refused.stderr, refused.stderr
     assert "privileged:web" not in refused.stderr, "no entry would help"
     line.write(f"services: {{web: {{{service}, sysctls: {{vm.swappiness: 1}}}}}}")
-    refused = line.run("deploy", "dev", "v1", "--dry-run")
+    refused = line.run("deploy", "dev", "v1", "--dry-run", ENVIRONMENTS__DEV__POLICY="default")
     assert "sysctls:web" in refused.stderr, refused.stderr
     start_first = "update_config: {order: start-first}"
     nowhere = "deploy: {placement: {constraints: [node.hostname == nowhere]}}"
