@@ -1,13 +1,14 @@
 """Serve git repositories over HTTP by the real `git http-backend`, and push to them as a person or a job would."""
 
 import asyncio
-import os
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
+
+from testbed.inherited import inherited
 
 PERSON = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org"}
 PLAIN = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
@@ -28,7 +29,7 @@ class GitServer:
     def git(self, *arguments: str, cwd: Path | None = None, stdin: bytes | None = None) -> str:
         """Run git in the working copy, and return what it prints."""
         who = PERSON | {name.replace("AUTHOR", "COMMITTER"): value for name, value in PERSON.items()}
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.work), **who, **PLAIN}
+        environment = inherited() | {"HOME": str(self.work), **who, **PLAIN}
         done = subprocess.run(
             ("git", *arguments), cwd=cwd or self.work, env=environment, input=stdin, check=True, capture_output=True
         )
@@ -78,8 +79,8 @@ async def git_server(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Git
 async def _run_backend(root: Path, request: web.Request) -> web.Response:
     """Answer one request by the CGI program of git."""
     environment = {
+        **inherited(),
         **PLAIN,
-        "PATH": os.environ["PATH"],
         "GIT_PROJECT_ROOT": str(root),
         "GIT_HTTP_EXPORT_ALL": "1",
         "REQUEST_METHOD": request.method,

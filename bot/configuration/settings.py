@@ -22,7 +22,7 @@ from roas.configuration.sources import OF_THE_HOST, PREFIX, Fault, Place, Variab
 from roas.errors import SettingsError
 from roas.log import get_logger
 from roas.models.candidate import SourceAction, SourceKind, SourceMode
-from roas.models.environment import NEAR, EngineKind, PolicyLevel
+from roas.models.environment import REPOSITORY_ADDRESS, EngineKind, PolicyLevel
 
 log = get_logger(__name__)
 
@@ -83,9 +83,7 @@ def _at(
 class GitSettings(BaseModel, extra="forbid"):
     """Say which repository an environment's files come from; a password is in `token_file`, not in the address."""
 
-    url: str = Field(
-        pattern=rf"^(https://[^\s@]+|ssh://[^\s-][^\s]*|{NEAR.pattern}|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s]+)$"
-    )
+    url: str = Field(pattern=REPOSITORY_ADDRESS)
     ref: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
     path: str = Field(default="", pattern=r"^[\w./-]{0,200}$")
     key_file: Path | None = None

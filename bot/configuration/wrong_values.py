@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from roas.messages.message import counted
+from roas.models.environment import REPOSITORY_ADDRESS
 
 ValuePath = tuple[int | str, ...]
 Limits = Mapping[str, Any]
@@ -58,12 +59,10 @@ PATTERNS: Mapping[str, str] = {
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of a variable: letters, digits and _, no digit first",
     r"(?i)^(DEBUG|INFO|WARNING|ERROR)$": "must be DEBUG, INFO, WARNING or ERROR",
     r"^(auto|json|console)$": "must be auto, json or console",
-    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$": "must be a tag",
     r"^sha256:[0-9a-f]{64}$": "must be what `roas remote token` prints: sha256: and 64 digits",
     r"^[\w.-]+(/[\w.-]+)+$": "must be a repository, such as acme/shop",
     r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$": "must begin with https://",
-    r"^(https://[^\s]+|ssh://[^\s-][^\s]*|http://(127\.0\.0\.1|localhost)(:\d+)?/[^\s]*"
-    r"|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s]+)$": "must be the address of a repository, by https or ssh",
+    REPOSITORY_ADDRESS: "must be the address of a repository, by https or ssh, without a password",
     r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$": "must be the name of a branch or tag",
     r"^[\w./-]{0,200}$": "must be a path in the repository: letters, digits, _, -, . and /",
 }

@@ -10,6 +10,8 @@ NEAR = re.compile(
     r"http://(localhost|127\.\d+\.\d+\.\d+|10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(1[6-9]|2\d|3[01])\.\d+\.\d+"
     r"|[A-Za-z0-9_-]*[A-Za-z_][A-Za-z0-9_-]*)(:\d+)?/\S*"
 )
+ON_SSH = r"ssh://[^\s-][^\s]*|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s]+"
+REPOSITORY_ADDRESS = rf"^(https://[^\s@]+|{ON_SSH}|{NEAR.pattern})$"
 
 
 class PolicyLevel(StrEnum):

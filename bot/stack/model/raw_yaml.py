@@ -86,7 +86,10 @@ def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:
 
 
 def _too_large(path: Path) -> ComposeFileError:
-    return ComposeFileError(said("{path} is too large for a compose file.", path=path))
+    return ComposeFileError(
+        said("{path} is too large for a compose file.", path=path),
+        hint=said("Split it, or have no more than it needs."),
+    )
 
 
 class _Reader:

@@ -53,7 +53,9 @@ class SourceDiscovery:
             files = list(dict.fromkeys(file for file in pending if file not in seen))
             seen.update(files)
             if len(seen) > MOST_FILES:
-                raise ComposeFileError(said("The compose file includes too many files."))
+                raise ComposeFileError(
+                    said("The compose file includes too many files."), hint=said("Include fewer files.")
+                )
             references = await self._clients.local(partial(self._read, files))
             plain = await self._interpolated(references, environment, variables)
             named.update(dict.fromkeys(plain))
@@ -115,5 +117,6 @@ def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) 
     if len(kept) > MOST_REFERENCES:
         raise ComposeFileError(
             said("The compose files name more than {most_references} files.", most_references=MOST_REFERENCES),
+            hint=said("Name fewer files, or whole folders."),
         )
     return kept

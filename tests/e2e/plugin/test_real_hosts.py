@@ -26,7 +26,9 @@ pytestmark = pytest.mark.wire
 
 ORDER_SECONDS = 30.0
 MANY_RELOADS = 5
-OURS = {"deploy", "hotfix", "rollback", "cancel", "status", "history", "logs", "lock", "unlock"}
+OURS = {"deploy", "hotfix", "rollback", "cancel", "restart", "stop", "start"} | {
+    *("status", "history", "logs", "lock", "unlock")
+}
 # What a host has for itself, under the names of settings of ours.
 HOSTS_OWN = {"LOG_LEVEL": "TRACE", "LOG_FORMAT": "pretty", "HTTP_PORT": "many", "REDIS_URL": "redis://127.0.0.1:1/7"}
 

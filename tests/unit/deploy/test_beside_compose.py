@@ -24,7 +24,7 @@ def said_of(
 
 @pytest.mark.parametrize("action", [ServiceAction.CREATE, ServiceAction.RECREATE])
 def test_copies_are_said_of_what_is_made(action: ServiceAction) -> None:
-    assert [item for item in said_of(action, COPIED) if "makes web anew" in item]
+    assert [item for item in said_of(action, COPIED) if "recreates web" in item]
     assert said_of(action, PLAIN) == []
     assert said_of(action, COPIED, on_swarm=True) == []
 
