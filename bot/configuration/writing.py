@@ -1,122 +1,70 @@
 """Add an environment to `roas.toml` without touching anything else that stands in it."""
 
-import json
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Item
+
 from roas.errors import SettingsError
 
 Value = str | Sequence[str] | Mapping[str, str]
-Values = Mapping[str, Value]
 HEAD = "# Written by `roas init`. The documentation of the settings explains each key.\n"
-NAMES, ALLOW = ("stack", "environment_names"), ("policy", "allow")
+LONGEST_LINE = 80
 
 
 def with_environment(
-    text: str, name: str, values: Values, *, names: Sequence[str], allow: Sequence[str], path: Path
+    text: str, name: str, values: Mapping[str, Value], *, names: Sequence[str], allow: Sequence[str], path: Path
 ) -> str:
     """Return the text of the file with an environment added; the same text where it says all of that already.
 
     `names` are all environments that there are then, `allow` what the policy allows. Raises SettingsError where the
     file says something else of the environment, or is not understood.
     """
-    document = _parsed(text, path)
-    known = (document.get("environments") or {}).get(name)
-    plain = {key: value if isinstance(value, str | Mapping) else list(value) for key, value in values.items()}
-    if known is not None and (wrong := sorted(key for key in plain if known.get(key, plain[key]) != plain[key])):
+    try:
+        document = tomlkit.parse(text or HEAD)
+    except TOMLKitError as error:
+        raise SettingsError(f"{path} is no TOML: {error}.", hint="Correct it first.") from error
+    for table, key, wanted in (("stack", "environment_names", names), ("policy", "allow", allow)):
+        if wanted and (section := _table(document, table, path)).get(key) != list(wanted):
+            section[key] = _item(wanted)
+    known = _table(_table(document, "environments", path), name, path)
+    is_new = not known
+    items = {key: _item(value) for key, value in values.items()}
+    if wrong := sorted(key for key, item in items.items() if key in known and known[key] != item):
+        expected = tomlkit.dumps({"environments": {name: {key: items[key] for key in wrong}}})
         raise SettingsError(
             f"{path} says something else of the environment {name}: {', '.join(wrong)}.",
-            hint="Nothing was changed. Correct it, or take the table away and run the command again:\n"
-            + _table(name, {key: values[key] for key in wrong}),
+            hint=f"Nothing was changed. Correct it, or take the table away and run the command again:\n{expected}",
         )
-    missing = {key: value for key, value in values.items() if known is None or key not in known}
-    changed = text or HEAD
-    for place, wanted in ((NAMES, names), (ALLOW, allow)):
-        if list(wanted) != _value(document, place) and wanted:
-            changed = _with_list(changed, place, wanted)
-    if known is None:
-        changed = f"{changed.rstrip()}\n\n{_table(name, missing)}"
-    elif missing:
-        changed = _below_header(changed, f"environments.{name}", _lines(missing))
-    _check(changed, document, name, plain, {NAMES: list(names), ALLOW: list(allow)}, path)
-    return changed
+    for key, item in items.items():
+        if key not in known:
+            known[key] = item
+    if not is_new:
+        return tomlkit.dumps(document)
+    known.add(tomlkit.nl())  # before a table that comes after it
+    return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
-def _check(
-    changed: str,
-    before: Mapping[str, Any],
-    name: str,
-    values: Mapping[str, Any],
-    lists: Mapping[tuple[str, str], list[str]],
-    path: Path,
-) -> None:
-    """Raise SettingsError where the new text says anything but the old one and what is added."""
-    expected: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in before.items()}
-    for (table, key), wanted in lists.items():
-        if wanted:
-            expected.setdefault(table, {})[key] = wanted
-    environments = dict(expected.get("environments") or {})
-    expected["environments"] = environments | {name: {**values, **environments.get(name, {})}}
-    try:
-        is_expected = tomllib.loads(changed) == expected
-    except tomllib.TOMLDecodeError:
-        is_expected = False
-    if not is_expected:
-        raise SettingsError(
-            f"{path} is written in a way that this command does not change.",
-            hint=f"Nothing was changed. Add this yourself:\n{_table(name, values)}"
-            + "".join(f"[{table}]\n{_lines({key: wanted})}" for (table, key), wanted in lists.items() if wanted),
-        )
+def _table(parent: Any, name: str, path: Path) -> Any:
+    """Return a table of the file, made where there is none."""
+    if name not in parent:
+        parent[name] = tomlkit.table(is_super_table=name == "environments")
+    if not isinstance(parent[name], Mapping):
+        raise SettingsError(f"{path}: {name} is no table.", hint="Correct it first.")
+    return parent[name]
 
 
-def _parsed(text: str, path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is no TOML: {error}.", hint="Correct it first.") from error
-
-
-def _value(document: Mapping[str, Any], place: tuple[str, str]) -> Any:
-    table = document.get(place[0])
-    return table.get(place[1]) if isinstance(table, Mapping) else None
-
-
-def _with_list(text: str, place: tuple[str, str], wanted: Sequence[str]) -> str:
-    """Replace a list of texts in its table, or add it."""
-    table, key = place
-    header = re.search(rf"^\[{table}\][^\n]*\n", text, re.MULTILINE)
-    if header is None:
-        return f"{text.rstrip()}\n\n[{table}]\n{_lines({key: wanted})}"
-    following = re.search(r"^\[", text[header.end() :], re.MULTILINE)
-    end = header.end() + following.start() if following else len(text)
-    written = re.compile(rf"^{key}\s*=\s*\[(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|#[^\n]*|[^\]\"'#])*\]", re.MULTILINE)
-    found = written.search(text, header.end(), end)
-    if found is None:
-        return _below_header(text, table, _lines({key: wanted}))
-    return text[: found.start()] + _lines({key: wanted}).rstrip("\n") + text[found.end() :]
-
-
-def _below_header(text: str, table: str, lines: str) -> str:
-    header = re.compile(rf"^(\[{re.escape(table)}\][^\n]*\n)", re.MULTILINE)
-    return header.sub(lambda found: found.group() + lines, text, count=1)
-
-
-def _table(name: str, values: Values) -> str:
-    return f"[environments.{name}]\n{_lines(values)}"
-
-
-def _lines(values: Values) -> str:
-    return "".join(f"{key} = {_written(value)}\n" for key, value in values.items())
-
-
-def _written(value: Value) -> str:
-    """Write a text, or a list or a table of them; what JSON escapes TOML reads alike."""
+def _item(value: Value) -> Item:
+    """Write a text, or a list or a table of them."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return tomlkit.item(value)
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {_written(item)}' for key, item in value.items())} }}"
-    short = ", ".join(map(_written, value))
-    return f"[{short}]" if len(short) < 80 else "[\n" + "".join(f"  {_written(item)},\n" for item in value) + "]"
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table
+    array = tomlkit.array()
+    array.extend(value)
+    return array.multiline(len(array.as_string()) > LONGEST_LINE)

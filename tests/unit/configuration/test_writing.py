@@ -32,7 +32,17 @@ def add(text: str, **more: object) -> str:
     return with_environment(text, "app", VALUES, path=PLACE, **options)
 
 
-@pytest.mark.parametrize("text", ["", COMMENTED, '[stack]\nfolder = "/x"', "[policy]\nallow = []\n[http]\nport = 1\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        COMMENTED,
+        '[stack]\nfolder = "/x"',
+        'stack = {folder = "/x"}\n',
+        "[policy]\nallow = []\n[http]\nport = 1\n",
+        "[environments.dev]\n[http]\nport = 1\n",
+    ],
+)
 def test_environment_added_and_nothing_else(text):
     changed = add(text)
     before, after = tomllib.loads(text), tomllib.loads(changed)
@@ -57,7 +67,7 @@ def test_missing_key_added_to_known_environment():
     ("text", "said"),
     [
         ('[environments.app]\nfolder = "/other"\n', "says something else of the environment app: folder"),
-        ('stack = {folder = "/x"}\n', "written in a way that this command does not change"),
+        ("policy = 3\n", "policy is no table"),
         ("[stack\n", "is no TOML"),
     ],
 )
