@@ -51,7 +51,8 @@ def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
             yield Power(said("{name} has `security_opt: {option}`", name=name, option=option), f"security_opt:{name}")
     for source in service.get("volumes_from") or ():
         if str(source).startswith("container:"):
-            yield Power(said("{name} takes the volumes of {source}", name=name, source=source), f"volumes_from:{name}")
+            text = said("{name} takes the volumes of {source}", name=name, source=source)
+            yield Power(text, f"volumes_from:{name}", is_asked_for=False)  # perhaps the bot's, as with processes
 
 
 def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
@@ -61,7 +62,10 @@ def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
         if field == "network_mode":
             is_refused = value not in NETWORK_MODES and not value.startswith("service:")
         if is_refused:
-            yield Power(said("{name} has `{field}: {value}`", name=name, field=field, value=value), f"{field}:{name}")
+            # Whose processes these are, a name or an id does not say: perhaps the bot's, and nobody is given those.
+            is_asked_for = field != "pid" or value == "host"
+            text = said("{name} has `{field}: {value}`", name=name, field=field, value=value)
+            yield Power(text, f"{field}:{name}", is_asked_for=is_asked_for)
 
 
 def _ports(name: str, service: Mapping[str, Any]) -> Iterator[Power]:

@@ -86,7 +86,7 @@ def read_until(process, pattern):
 def test_demo_passes_and_keep_leaves_it_running(environment, leftovers):
     with playing(environment, "--keep") as process:
         answer_text = read_until(process, "The channel:")
-        assert "All 7 steps went as promised" in answer_text
+        assert "All 8 steps went as promised" in answer_text
         assert answer_text.count("Docker shows:") == 7
         assert "one bot runs v2" in answer_text
         assert "How long nobody was listening while the bot was replaced: never." in answer_text
