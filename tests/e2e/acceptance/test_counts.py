@@ -28,8 +28,8 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert new["POST start"] == SERVICES
     assert new["GET info"] == 1, "for all checks"
     assert new["GET stats"] == 0, "nobody asks what is used"
-    # Without a health check, a look when each was started, those of the collector, and a slow poll.
-    assert new["GET json"] <= 5 * SERVICES + polls
+    # A look at the one that an event names, those of the collector, and a slow poll.
+    assert new["GET json"] <= 7 * SERVICES + polls
     assert new["commits"] <= 30 + 3 * SERVICES + counts.seconds
     with counts.of_one() as same:
         await people.succeed("v1")

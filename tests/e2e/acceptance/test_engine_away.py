@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 
 import pytest
@@ -47,7 +48,7 @@ def stack_on(daemon, tmp_path):
     for version in ("v1", "v2"):
         sample_image(client, f"{REPOSITORY}:{version}", version=version)
     (tmp_path / "stack").mkdir()
-    stack = Stack(tmp_path / "stack", "frail", client, daemon.docker_host)
+    stack = Stack(tmp_path / "stack", f"frail{secrets.token_hex(2)}", client, daemon.docker_host)
     yield stack
     stack.clear()
     client.close()

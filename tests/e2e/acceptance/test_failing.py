@@ -93,3 +93,5 @@ async def test_image_of_the_same_name_goes_back_at_once(people, stack, images, o
         )
     finally:
         stack.client.images.remove(f"{REPOSITORY}:fixed", force=True)
+        stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone()})
+        await people.succeed("v1")

@@ -7,6 +7,7 @@ import pytest
 from roas.app.application import open_application
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Outcome, ServiceStep
+from roas.models.environment import PolicyLevel
 from roas.models.events import ServiceProgressed
 from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded, told
 from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
@@ -65,6 +66,7 @@ async def test_cancelling_midway_keeps_old_release(people, stack, settings, imag
 
 async def test_abandoned_deployment_resumed(settings, stack, images):
     """What fails then is rolled back, and so is what was allowed when it began, and is not today."""
+    settings = settings.model_copy(update={"compose_policy": PolicyLevel.STRICT})
     trusting = settings.model_copy(update={"compose_policy_allow": ("cap_add:web",)})
     async with open_application(trusting) as application:
         store = UNCHECKED | {"image": f"{REPOSITORY}:v1"}
