@@ -113,6 +113,7 @@ def test_environment_name_restricted(monkeypatch, name):
 
 def test_prefixed_name_wins_everywhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     (tmp_path / ".env").write_text("ROAS_HTTP_HOST=127.0.0.2\nROAS_ENVIRONMENTS__DEV__PROJECT_NAME=shop\n")
     (tmp_path / "url").write_text("redis://file\n")
     for name, value in {
@@ -136,6 +137,7 @@ def test_prefixed_name_wins_everywhere(monkeypatch, tmp_path):
 
 def test_guest_leaves_plain_names_to_its_host(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     (tmp_path / ".env").write_text("HTTP_HOST=nowhere\nSTATE_DIR=mine\n")
     hosts = {"LOG_LEVEL": "TRACE", "LOG_FORMAT": "pretty", "HTTP_PORT": "many", "REDIS_URL": "redis://host"}
     for name, value in {**hosts, "REDIS_URL_FILE": "/nowhere"}.items():
@@ -165,9 +167,10 @@ def test_strange_version_variable_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("line", ["STACK_DIR=/", "STACK_DIR=..", "ENVIRONMENTS__DEV__FOLDER=/etc", "ROAS_STACK_DIR=~"])
-def test_stack_file_moves_no_stack(tmp_path, line):
+def test_stack_file_moves_no_stack(monkeypatch, tmp_path, line):
     """What is outside of its folder is decided by that folder: a file in there may not say that it is elsewhere."""
     (tmp_path / "compose.yml").touch()
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     (tmp_path / ".env").write_text(f"{line}\n")
     with pytest.raises(SettingsError, match=r"\.env.*leads out of the folder of the stack"):
         load_settings(needs_discord=False)
@@ -181,6 +184,7 @@ def test_stack_file_moves_no_stack(tmp_path, line):
 def test_stack_file_names_no_settings_of_its_own(monkeypatch, tmp_path):
     """`roas.toml` of the state folder is the bot's own, but not where a stack says which folder that is."""
     (tmp_path / "compose.yml").touch()
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     (tmp_path / ".env").write_text("STATE_DIR=committed\n")
     (tmp_path / "committed").mkdir()
     (tmp_path / "committed" / "roas.toml").write_text('[policy]\nlevel = "trusted"\n')
@@ -193,6 +197,7 @@ def test_stack_file_names_no_settings_of_its_own(monkeypatch, tmp_path):
 @pytest.mark.parametrize("refused", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
 def test_file_that_cannot_be_read_named(monkeypatch, tmp_path, refused):
     """The one who may not read `.env`, which is closed to others, hears that, and whose it is."""
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     (tmp_path / ".env").write_text("LOG_LEVEL=DEBUG\n")
     real = open
 
@@ -208,7 +213,8 @@ def test_file_that_cannot_be_read_named(monkeypatch, tmp_path, refused):
     assert ("as root or as the owner" in error.value.message) is isinstance(refused, PermissionError)
 
 
-def test_file_that_is_no_text_named(tmp_path):
+def test_file_that_is_no_text_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("ROAS_ENV_FILE", ".env")
     (tmp_path / ".env").write_bytes("LOG_LEVEL=DEBUG\nSTACK_DIR=/srv/caf\u00e9\n".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"\.env: is not UTF-8 text \(line 2\)"):
         load_settings(needs_discord=False)

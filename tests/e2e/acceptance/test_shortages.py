@@ -33,7 +33,7 @@ from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request
 from tests.e2e.acceptance.stack import alone
 
-PRODUCT = str(Path(application_.__file__).parent)
+PRODUCT = str(Path(application_.__file__).parents[1])
 # What is done for everybody is counted where it is asked for.
 HELPERS = ("concurrency.py", "temporary.py", "stack/compose/processes.py", "stack/client.py")
 REFUSALS = 3

@@ -36,7 +36,7 @@ services:
     image: example.org/vpn:latest
     container_name: tunnel-vpn
     cap_add: [NET_ADMIN]
-    volumes: ["/mnt/media/:/media/", "/:/host:ro", "/var/run/docker.sock:/var/run/docker.sock:ro"]
+    volumes: ["/mnt/media/:/media/", "/etc:/host:ro", "/var/run/docker.sock:/var/run/docker.sock:ro"]
     networks: [default, proxy]
     ports: ["80:80"]
   behind:
@@ -57,9 +57,6 @@ services:
   database: {image: "postgres:16"}
 networks: {proxy: {external: true}}
 """ % ("" if os.environ.get(IMAGE_STORE_VARIABLE) else DIGEST)  # containerd's store has no other image for a digest
-
-# The job of a version that failed leaves no container.
-ANEW = {"`up -d` after a rollback": ["migrate"]}
 
 PROD = """
 services:
@@ -89,8 +86,7 @@ def test_sample_of_stacks_is_taken_over(tmp_path: Path) -> None:
     assert found["house"]["adoption"] == "kept"
     assert found["house"]["notes"][-1] == "another version, a failure, and back"
     beside = found["house"]["beside"]
-    assert {step: done["made anew"] for step, done in beside.items() if "made anew" in done} == ANEW
-    assert not any("started" in done for done in beside.values()), beside
+    assert not any(done.keys() & {"made again", "started"} for done in beside.values()), beside
     assert len(beside) == 9
     assert "100.0%" in (results / "summary.md").read_text()
     assert not Path("/mnt/media").exists()

@@ -62,7 +62,7 @@ def test_show_says_where_each_value_comes_from(dry_line: CommandLine) -> None:
     assert ["COMPOSE_PROJECT_NAME", "nothing", "environment"] in rows
     assert ["HTTP_PORT", "8001"] in [row[:2] for row in rows]
     assert ["DISCORD_TOKEN", "[redacted]"] in [row[:2] for row in rows]
-    document = dry_line.document("config", "show", **environ)
+    document = dry_line.document("--env-file", ".env", "config", "show", **environ)
     found = {item["name"]: item for item in document["settings"]}
     assert found["HTTP_PORT"] == {
         "name": "HTTP_PORT",

@@ -49,7 +49,7 @@ def test_doctor_lists_failures_with_hints(line: CommandLine) -> None:
 
 def test_doctor_lists_several_failures(line: CommandLine, tmp_path: Path) -> None:
     line.write(BROKEN.replace("${WANTED:?is needed to greet}", "given") + '    ports: ["127.0.0.1:1:8080"]\n')
-    report = line.document("doctor", "dev", code=1, REDIS_URL="redis://127.0.0.1:1/0")
+    report = line.document("doctor", "dev", code=1, REDIS_URL="redis://127.0.0.1:1/0", COMPOSE_POLICY="strict")
     failed = {item["check"] for item in report["reports"][0]["results"] if not item["passed"]}
     assert len(failed) >= 2, failed
 

@@ -118,6 +118,7 @@ async def test_command_beside_bot_finds_chosen_compose() -> None:
 
 
 def test_demo_starts_its_bot_by_chosen_compose(tmp_path: Path, chosen: Path) -> None:
-    stage = SimpleNamespace(engine=Engine(NOWHERE), home=tmp_path, state=tmp_path, stack=tmp_path, name="demo")
+    folders = dict.fromkeys(("home", "state", "stack", "followed"), tmp_path)
+    stage = SimpleNamespace(engine=Engine(NOWHERE), name="demo", repository=None, **folders)
     demo.home.start_bot(cast("Any", stage), DISCORD)
     assert (chosen / "cli-plugins" / "calls").read_text() == "compose up --detach\n"

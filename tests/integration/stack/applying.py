@@ -43,5 +43,5 @@ async def deploy(
 
 async def hashes_of(stack: Stack, model_hash: str) -> dict[str, str]:
     """Return the configuration hash that each service's containers should have under a model."""
-    wanted = await stack.wanted_services(await stack.load_model(model_hash))
+    wanted = await stack.wanted_services(await stack.load_model(model_hash), as_it_is=True)
     return {name: service.config_hash for name, service in wanted.items()}

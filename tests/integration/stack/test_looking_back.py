@@ -17,7 +17,7 @@ services:
 
 async def test_local_versions_found_by_compose_file(engine, stack) -> None:
     assert set(await engine.of(stack(STACK)).releases.local_versions()) >= {"v1", "v2"}
-    assert await engine.of(stack(STACK.replace("${VERSION:?}", "v1"))).local_versions() == ()
+    assert await engine.of(stack(STACK.replace("${VERSION:?}", "v1"))).releases.local_versions() == ()
 
 
 async def test_log_read_by_lines_and_time_without_secrets(engine, stack, docker_client) -> None:
