@@ -121,3 +121,15 @@ async def test_same_lock_and_freeze_as_a_deployment(people, deployed, applicatio
     for operation in Operation:
         with pytest.raises(FrozenError):
             await application.orchestrator.start(ask(operation, "mail"))
+
+
+async def test_stop_waits_for_the_second_person(people, deployed, application):
+    """Nothing is held meanwhile, and exactly that is carried out once it is approved."""
+    waiting = await operate(people, Operation.STOP, "mail", needs_approval=True)
+    assert waiting.awaits_approval
+    assert await application.state.locks.get("dev") is None
+    assert runs_since(deployed)["mail"]
+    approved = await application.orchestrator.approve(waiting.id, ANNA)
+    succeeded(await application.orchestrator.wait(approved.id))
+    assert runs_since(deployed)["mail"] == ""
+    assert (await application.state.stops.of("dev"))["mail"].stopped_by.name == "dora"
