@@ -87,7 +87,7 @@ def test_demo_passes_and_keep_leaves_it_running(environment, leftovers):
     with playing(environment, "--keep") as process:
         answer_text = read_until(process, "The channel:")
         assert "All 8 steps went as promised" in answer_text
-        assert answer_text.count("Docker shows:") == 7
+        assert answer_text.count("Docker shows:") == 8
         assert "one bot runs v2" in answer_text
         assert "How long nobody was listening while the bot was replaced: never." in answer_text
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
