@@ -41,7 +41,7 @@ async def deploy(
     return drafted
 
 
-async def hashes_of(stack: Stack, model_hash: str) -> dict[str, str]:
+async def hashes_of(stack: Stack, model_hash: str, *, as_it_is: bool = False) -> dict[str, str]:
     """Return the configuration hash that each service's containers should have under a model."""
-    wanted = await stack.wanted_services(await stack.load_model(model_hash), as_it_is=True)
+    wanted = await stack.wanted_services(await stack.load_model(model_hash), as_it_is=as_it_is)
     return {name: service.config_hash for name, service in wanted.items()}
