@@ -62,7 +62,8 @@ class Verification:
                 await watch.refresh()  # no event tells of its tasks: what runs in the end counts
                 await run_concurrently(_observe(context, watch, definition, own) for definition in watched)
                 await _require_as_written(context, definitions, changed, context.model_hash or release.model_hash)
-            for service in sorted(set(definitions) - changed):
+            stopped = await context.components.state.stops.of(context.environment.name)
+            for service in sorted(set(definitions) - changed - stopped.keys()):
                 await _check_untouched(context, watch, definitions[service])
             rollouts = (progress.rollout for progress in context.deployment.services if progress.rollout is not None)
             tolerated = frozenset[str]().union(*(rollout.tolerated for rollout in rollouts))

@@ -133,3 +133,15 @@ async def test_stop_waits_for_the_second_person(people, deployed, application):
     succeeded(await application.orchestrator.wait(approved.id))
     assert runs_since(deployed)["mail"] == ""
     assert (await application.state.stops.of("dev"))["mail"].stopped_by.name == "dora"
+
+
+async def test_what_was_stopped_fails_no_work_on_others(people, stack):
+    """Not even where it is critical: nobody is surprised that it does not run."""
+    stack.write({"store": alone(**{"x-deploy": {"critical": True}}), "mail": alone()})
+    succeeded(await people.deploy("v1"))
+    succeeded(await operate(people, Operation.STOP, "store"))
+    succeeded(await operate(people, Operation.RESTART, "mail"))
+    stack.write({"store": alone(**{"x-deploy": {"critical": True}}), "mail": alone(labels={"a": "b"})})
+    ended = succeeded(await people.deploy("v1", services=("mail",)))
+    assert not [warning for warning in ended.warnings if "unhealthy" in warning]
+    assert runs_since(stack)["store"] == ""
