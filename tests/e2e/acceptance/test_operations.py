@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from roas.app.application import open_application
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Freeze, Operation, Outcome
 from roas.models.health import Verdict
 from roas.state.locks import FrozenError, LockHeldError
-from tests.e2e.acceptance.people import ANNA, request, succeeded
+from tests.e2e.acceptance.people import ANNA, People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone
 from tests.e2e.acceptance.trouble import until
 
@@ -145,3 +146,35 @@ async def test_what_was_stopped_fails_no_work_on_others(people, stack):
     ended = succeeded(await people.deploy("v1", services=("mail",)))
     assert not [warning for warning in ended.warnings if "unhealthy" in warning]
     assert runs_since(stack)["store"] == ""
+
+
+@pytest.mark.parametrize("operation", Operation)
+async def test_one_whose_bot_died_is_ended_by_the_next(settings, stack, operation):
+    """It is resumed as the same deployment, and does what was asked for."""
+    patient = {"test": ["CMD-SHELL", "sleep 2"], "interval": "5s", "timeout": "5s", "start_period": "20s"}
+    stack.write(
+        {
+            "mail": alone(
+                healthcheck=patient, init=None, command=["sh", "-c", "trap 'sleep 2; exit' TERM; sleep 99 & wait"]
+            )
+        }
+    )
+    async with open_application(settings) as application:
+        succeeded(await People(application).deploy("v1"))
+        if operation is Operation.START:
+            succeeded(await operate(People(application), Operation.STOP, "mail"))
+        before = runs_since(stack)["mail"]
+        started = await application.orchestrator.start(ask(operation, "mail"))
+
+        async def is_under_way() -> bool:
+            known = await application.state.deployments.get(started.id)
+            return known is not None and known.touched
+
+        await until(is_under_way)
+    async with open_application(settings) as application:
+        (taken,) = await application.orchestrator.resume()
+        assert taken.id == started.id
+        succeeded(await application.orchestrator.wait(taken.id))
+    after = runs_since(stack)["mail"]
+    assert bool(after) is (operation is not Operation.STOP)
+    assert after != before
