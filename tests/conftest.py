@@ -127,9 +127,10 @@ def _modules_stay(_modules_of_package: Callable[[], dict[str, ModuleType]]) -> I
         for name in [name for name in sys.modules if name.partition(".")[0] == "roas"]:
             del sys.modules[name]
         sys.modules.update(before)
-        for name, module in before.items():  # a package names the modules that it holds, too
+        # A package names the modules that it holds, too, unless something else of it has that name.
+        for name, module in before.items():
             package, _, last = name.rpartition(".")
-            if package in before:
+            if package in before and isinstance(getattr(before[package], last, module), ModuleType):
                 setattr(before[package], last, module)
 
 
