@@ -24,8 +24,10 @@ def project(tmp_path):
     return make_project(tmp_path / "project")
 
 
-def run(project, names, passes, workers=1):
-    (project / "tests" / "test_it.py").write_text(FAILS_FIRST.format(names=names, passes=passes))
+def run(project, names, passes, workers=1, files=1):
+    for n in range(files):
+        name = "test_it.py" if n == 0 else f"test_it_{n}.py"
+        (project / "tests" / name).write_text(FAILS_FIRST.format(names=names, passes=passes))
     return run_fast_lane(project, project.parent / "cache", workers)
 
 
@@ -44,8 +46,14 @@ def test_what_fails_again_fails(project):
     assert "Failed: pytest" in faults
 
 
-def test_more_than_a_few_are_not_asked_again(project):
-    code, said, _ = run(project, list("abcdefghi"), "not first", workers=0)
+def test_fixture_that_failed_for_many_is_one_fault(project):
+    code, said, _ = run(project, list("abcdefghij"), "not first", workers=0)
+    assert code == 0, said
+    assert said.count("failed beside other tests and passed alone") == 10
+
+
+def test_more_than_a_few_files_are_not_asked_again(project):
+    code, said, _ = run(project, ["a"], "'test_it' not in __file__", workers=0, files=9)
     assert code == 1
     assert "once more" not in said
 
