@@ -229,12 +229,13 @@ async def _report_to_nobody(summary: str) -> None:
 def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
     """Return since when a phase runs, on the monotonic clock, and its record; another process may have begun it.
 
-    All processes of a machine share the clock of its boot. After another boot there is the wall clock only.
+    All processes of a machine share the clock of its boot. After another boot no more is sure than how long ago that
+    was: the wall clock may have been set since.
     """
     now, begun_at = time.monotonic(), datetime.now(UTC)
     if known is not None and known.status is PhaseStatus.IN_PROGRESS and known.started_at is not None:
-        by_wall = (begun_at - known.started_at).total_seconds()
-        now -= max(0.0, boot_seconds() - known.boot_seconds if known.boot_id == boot_id() else by_wall)
+        since_boot = min(boot_seconds(), (begun_at - known.started_at).total_seconds())
+        now -= max(0.0, boot_seconds() - known.boot_seconds if known.boot_id == boot_id() else since_boot)
         started = (known.started_at, known.boot_id, known.boot_seconds)
     else:
         started = (begun_at, boot_id(), boot_seconds())

@@ -97,6 +97,12 @@ def said(template: str, /, **fields: Sayable) -> Message:
     return Message(template, {name: _field(value) for name, value in fields.items()})
 
 
+def number(value: float, decimals: int = 6) -> str:
+    """Write a number with as many decimals as it needs, and never with an exponent."""
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def joined(separator: str, parts: Iterable[str]) -> Message:
     """Say several things after each other."""
     found = dict(enumerate(parts, 1))

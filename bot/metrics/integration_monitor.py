@@ -12,7 +12,7 @@ from typing import Protocol
 from roas.concurrency import wait_for
 from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
 from roas.log import get_logger
-from roas.messages.message import said
+from roas.messages.message import number, said
 from roas.models.actor import RECOVERY
 from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
@@ -288,6 +288,10 @@ class _Publication:
     event: IntegrationEvent
 
 
+# What is less is not told from nothing.
+SMALLEST = 0.1
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """Set when a figure is bad, in the unit that people read; `low` where too little is bad."""
@@ -302,9 +306,15 @@ class Limit:
         """Return whether a value is beyond the limit."""
         return value < self.threshold if self.low else value > self.threshold
 
+    def write(self, value: float) -> str:
+        """Return a value with its unit, for people."""
+        if 0 < value < SMALLEST:
+            return said("under {smallest} {unit}", smallest=SMALLEST, unit=self.unit)
+        return f"{number(value, 0 if value >= 100 else 1)} {self.unit}"
+
     def describe(self, value: float, suspect: str) -> str:
         """Return the value, the limit and who is behind it, for people."""
-        shown, allowed = f"{value:.4g} {self.unit}", f"{self.threshold:g} {self.unit}"
+        shown, allowed = self.write(value), self.write(self.threshold)
         if self.low:
             return said("It is {shown}; it should be at least {allowed}.", shown=shown, allowed=allowed)
         if suspect:
@@ -348,7 +358,7 @@ class IntegrationMonitor:
         self._closing.clear()
         self._firing.clear()
         self._published.clear()
-        for limit, value, _ in _values(self.figures()):
+        for limit, value, _ in values_of(self.figures()):
             if value is None or not limit.is_broken(value):
                 self._publish(limit, None, "", firing=False)
         self._task = asyncio.create_task(self._run(), name="integration_monitor")
@@ -383,7 +393,7 @@ class IntegrationMonitor:
     def check(self) -> None:
         """Compare every figure with its limit, and notify the bus what changed."""
         figures = self.figures()
-        for limit, value, suspect in _values(figures):
+        for limit, value, suspect in values_of(figures):
             broken = value is not None and limit.is_broken(value)
             if broken == (limit.name in self._firing):
                 continue
@@ -423,7 +433,7 @@ class IntegrationMonitor:
             log.info("integration recovered", **facts)
 
 
-def _values(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str], ...]:
+def values_of(figures: IntegrationFigures) -> tuple[tuple[Limit, float | None, str], ...]:
     """Return each limit with its figure, in the limit's unit, and who is behind it."""
     return (
         (EVENT_LATENCY, _times(1000, figures.event_latency_seconds), figures.slowest_subscriber),

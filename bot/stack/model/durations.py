@@ -2,7 +2,7 @@
 
 import re
 
-from roas.messages.message import said
+from roas.messages.message import number, said
 
 UNITS = {
     "ns": 1e-9,
@@ -33,4 +33,4 @@ def read_duration(value: object) -> float:
 
 def write_duration(seconds: float) -> str:
     """Return a duration as text, such as `1.5s`."""
-    return f"{seconds:g}s" if seconds == 0 or seconds >= 1 else f"{round(seconds * 1000, 6):g}ms"
+    return f"{number(seconds)}s" if seconds == 0 or seconds >= 1 else f"{number(seconds * 1000)}ms"

@@ -1,6 +1,7 @@
 """How a phase ended is written before anything else happens."""
 
 import asyncio
+import re
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from roas.deploy import decisions
+from roas.deploy import decisions, phase_runner
 from roas.deploy.phase_runner import _begun
 from roas.deploy.phases.execution import Execution
 from roas.errors import RolloutPausedError
@@ -16,8 +17,9 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
 from roas.models.events import DeploymentStoodStill
 from roas.models.rollout import Choice
-from roas.state.instance import boot_id, boot_seconds
+from roas.state.instance import boot_id
 from roas.ui.embeds.live import draw_live
+from roas.ui.embeds.outcome import draw_outcome
 from tests.unit.deploy.fake_engine import FakeEngine
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import DORA, deploy, reached
@@ -76,15 +78,27 @@ async def test_phase_that_a_person_took_back_from_its_pause_has_ended(orchestrat
     assert "interrupted" not in draw_live(deployment).embeds[0].description
 
 
-@pytest.mark.parametrize(("boot", "seconds"), [(boot_id(), 5.0), ("another boot", 720 * 3600.0)])
-def test_duration_of_a_resumed_phase_is_by_the_boots_clock(boot: str, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("boot", "ago", "seconds"),
+    [
+        (boot_id(), timedelta(days=30), 5.0),
+        (boot_id(), timedelta(days=-30), 5.0),
+        ("another boot", timedelta(days=30), 90.0),  # of which this one is so old
+        ("another boot", timedelta(seconds=70), 70.0),
+        ("another boot", timedelta(days=-30), 0.0),
+    ],
+)
+def test_duration_of_a_resumed_phase_is_by_the_boots_clock(
+    monkeypatch, boot: str, ago: timedelta, seconds: float
+) -> None:
     """The wall clock may have been set by a month since another process began it."""
+    monkeypatch.setattr(phase_runner, "boot_seconds", lambda: 90.0)
     known = PhaseResult(
         PhaseName.EXECUTION,
         PhaseStatus.IN_PROGRESS,
-        started_at=datetime.now(UTC) - timedelta(days=30),
+        started_at=datetime.now(UTC) - ago,
         boot_id=boot,
-        boot_seconds=boot_seconds() - 5.0,
+        boot_seconds=85.0,
     )
     since, resumed = _begun(known, PhaseName.EXECUTION)
     assert time.monotonic() - since == pytest.approx(seconds, abs=1.0)
@@ -128,6 +142,8 @@ async def test_step_of_the_clock_lengthens_no_phase(orchestrator, engine, monkey
         monkeypatch.setattr(engine, "start", stepped)
         deployment = await orchestrator.run(deploy("v1"))
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert re.search(r"It took \d+\.\d s\.", str(draw_outcome(deployment).embeds[0].to_dict()))
+    assert " h " not in str(draw_live(deployment).embeds[0].to_dict())
     assert deployment.ended_at - deployment.created_at > timedelta(days=29)
     assert max(phase.duration_seconds for phase in deployment.phases) < 60
     assert deployment.duration_seconds < 60

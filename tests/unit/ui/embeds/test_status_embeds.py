@@ -1,13 +1,16 @@
 """The status shows every service, the worst first, and cuts nothing in silence."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import discord
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from roas.api.documents import EnvironmentStatus
-from roas.metrics.integration_monitor import IntegrationFigures
+from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ServiceHealth, StackHealth, Verdict
@@ -128,6 +131,17 @@ def test_integration_shows_five_figures_with_limits() -> None:
         "🟢 Deployment success rate: 100 % (at least 95 %)",
     ]
     assert embed.colour == GOOD
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e3))
+@example(0.0, 3.33e-6)
+def test_figures_have_few_digits(seconds: float, ratio: float) -> None:
+    """Neither tiny shares nor long waits fill the line, or have an exponent."""
+    figures = IntegrationFigures(seconds, "", seconds, seconds, ratio, "dev/web", ratio, "", min(ratio, 1.0))
+    text = str(draw_integration(figures, frozenset()).description)
+    told = [LIMITS[0].describe(seconds * 1000, ""), LIMITS[-1].describe(ratio, "")]
+    for line in (text, *told):
+        assert not re.search(r"\de[+-]|\.\d\d", line), line
 
 
 def test_figure_red_while_alert_fires() -> None:
