@@ -1,33 +1,102 @@
-"""Define the command line."""
+"""Define the command line. Each command has a module, which is loaded when the command is asked for."""
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
+from typer.main import get_command
 
-from roas.cli.config import configuration
-from roas.cli.control import cancel, lock, resume, unlock
-from roas.cli.deploy import deploy, hotfix, rollback
-from roas.cli.docker import compose, login
-from roas.cli.history import events, history, releases
-from roas.cli.init import init
-from roas.cli.remote import remote
-from roas.cli.restore import restore
-from roas.cli.running import run
-from roas.cli.services import restart, start, stop
-from roas.cli.status import doctor, status
 from roas.configuration.sources import ENV_FILE
 from roas.configuration.wrong_values import wrong_values
 from roas.terminals import outlive_terminals
 from roas.version import __version__
 
+HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
+
+A running bot executes what is requested here. Without one, this command does it itself, with the same deployment lock
+and journal.
+"""
+EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong usage or invalid request, 3 rolled back,
+4 cancelled, 5 the environment is held or locked, 6 validation failed or refused by policy,
+69 engine, registry, state or bot unavailable, 78 wrong settings, 130 interrupted."""
+
+# Each command with its module and function, and its help, in the order in which they are listed.
+COMMANDS = {
+    "run": ("bot:run", "Run the bot."),
+    "deploy": ("deploy:deploy", "Deploy a version."),
+    "hotfix": ("deploy:hotfix", "Deploy a fix at once, without a second approval."),
+    "rollback": ("deploy:rollback", "Go back to an earlier release."),
+    "restart": ("services:restart", "Restart services."),
+    "stop": ("services:stop", "Stop services until they are started again."),
+    "start": ("services:start", "Start services."),
+    "status": ("status:status", "Show the status of environments."),
+    "history": ("history:history", "List the last deployments."),
+    "events": ("history:events", "Show events, and follow them as they happen."),
+    "releases": ("history:releases", "List the releases that are kept."),
+    "login": ("docker:login", "Log in to an image registry."),
+    "restore": ("restore:restore", "Bring the journal back from one of its copies."),
+    "cancel": ("control:cancel", "Ask a deployment to stop."),
+    "resume": ("control:resume", "Resume a paused deployment, or roll it back."),
+    "lock": ("freezing:lock", "Lock an environment: nobody can deploy to it."),
+    "unlock": ("freezing:unlock", "Unlock an environment: deployments are allowed again."),
+    "init": ("init:init", "Describe a stack that runs in roas.toml."),
+    "doctor": ("doctor:doctor", "Check the environments: what is wrong, and how to fix it."),
+    "mcp": ("mcp:mcp", "Serve an agent: it looks, plans and proposes."),
+    "compose": ("docker:compose", "Run Docker Compose on what an environment runs."),
+    "remote": ("remote:remote", "Offer versions to a bot elsewhere, from a CI job."),
+    "config": ("config:configuration", "Check and show the settings."),
+}
+GROUPS = frozenset({"remote", "config"})
+# What the release before called them; not listed.
+FORMER_NAMES = {"go-on": "resume"}
+
+
+def load(name: str) -> typer.Typer:
+    """Load a command, or a group of commands."""
+    place, short_help = COMMANDS[name]
+    module, _, function = place.partition(":")
+    found = getattr(import_module(f"{__name__}.{module}"), function)
+    if name in GROUPS:
+        group: typer.Typer = found()
+        return group
+    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    command.command(name, short_help=short_help)(found)
+    return command
+
+
+class LazyCommands(Mapping[str, Any]):
+    """Hold the commands by name, each of which is loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return get_command(load(FORMER_NAMES.get(name, name)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
 
 class Commands(TyperGroup):
     """Run the command that is named."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = LazyCommands()
+
+    def list_commands(self, _: Any) -> list[str]:
+        """Return their names, in order."""
+        return list(COMMANDS)
+
+    def format_commands(self, _: Any, formatter: Any) -> None:
+        """List them without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
 
     def invoke(self, ctx: Any) -> Any:
         """Run it. Raises typer.BadParameter."""
@@ -44,54 +113,9 @@ def _plain(error: typer.BadParameter) -> str:
     return "; ".join(text for _, text in wrong_values(error.__cause__))
 
 
-HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
-
-A running bot executes what is requested here. Without one, this command does it itself, with the same deployment lock
-and journal.
-"""
-EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong usage or invalid request, 3 rolled back,
-4 cancelled, 5 the environment is held or locked, 6 validation failed or refused by policy,
-69 engine, registry, state or bot unavailable, 78 wrong settings, 130 interrupted."""
-
-SETTINGS, REMOTE = "config", "remote"
-# The release before called it so.
-FORMER_RESUME = "go-on"
-
-
-def mcp() -> None:
-    """Serve an agent over stdin and stdout: status, history, logs, plan, propose. No tool says yes to anything."""
-    os.execv(sys.executable, (sys.executable, "-m", "roas.cli.mcp"))  # noqa: S606 - this very program
-
-
-# Each command with what it does and its help, in the order in which they are listed.
-COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
-    "run": (run, "Run the bot."),
-    "deploy": (deploy, "Deploy a version."),
-    "hotfix": (hotfix, "Deploy a fix at once, without a second approval."),
-    "rollback": (rollback, "Go back to an earlier release."),
-    "restart": (restart, "Restart services."),
-    "stop": (stop, "Stop services until they are started again."),
-    "start": (start, "Start services."),
-    "status": (status, "Show the status of environments."),
-    "history": (history, "List the last deployments."),
-    "events": (events, "Show events, and follow them as they happen."),
-    "releases": (releases, "List the releases that are kept."),
-    "login": (login, "Log in to an image registry."),
-    "restore": (restore, "Bring the journal back from one of its copies."),
-    "cancel": (cancel, "Ask a deployment to stop."),
-    "resume": (resume, "Resume a paused deployment, or roll it back."),
-    "lock": (lock, "Lock an environment: nobody can deploy to it."),
-    "unlock": (unlock, "Unlock an environment: deployments are allowed again."),
-    "init": (init, "Describe a stack that runs in roas.toml."),
-    "doctor": (doctor, "Check the environments: what is wrong, and how to fix it."),
-    "mcp": (mcp, "Serve an agent: it looks, plans and proposes."),
-    "compose": (compose, "Run Docker Compose on what an environment runs."),
-}
-
-
 def application() -> typer.Typer:
-    """Gather the commands."""
-    commands = typer.Typer(
+    """Return the program."""
+    program = typer.Typer(
         name="roas",
         cls=Commands,
         help=HELP,
@@ -103,7 +127,7 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    @commands.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
+    @program.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
     def _no_command(
         context: typer.Context,
         env_file: str | None = typer.Option(
@@ -117,14 +141,9 @@ def application() -> typer.Typer:
             typer.echo(f"roas {__version__}")
             raise typer.Exit
         if context.invoked_subcommand is None:
-            run()
+            import_module(f"{__name__}.bot").run()
 
-    for name, (function, short) in COMMANDS.items():
-        commands.command(name, short_help=short)(function)
-    commands.command(FORMER_RESUME, hidden=True)(resume)
-    commands.add_typer(remote(), name=REMOTE, short_help="Offer versions to a bot elsewhere, from a CI job.")
-    commands.add_typer(configuration(), name=SETTINGS, short_help="Check and show the settings.")
-    return commands
+    return program
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:

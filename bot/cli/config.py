@@ -24,6 +24,7 @@ def configuration() -> typer.Typer:
         name="config",
         help="Check and show the settings: of the environment, of .env, and of roas.toml.",
         no_args_is_help=True,
+        add_completion=False,
         rich_markup_mode=None,
     )
     commands.command(short_help="Name everything that is wrong, with its place.")(check)

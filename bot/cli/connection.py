@@ -1,34 +1,27 @@
-"""Send heartbeats of a command line while it may run a deployment: another process takes over from a hung one."""
+"""Connect a command to the running bot; where none lives, to the same application in the command's own process."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from roas.api.application import follow_journal
 from roas.api.client import ControlClient
-from roas.api.control_socket import SOCKET_NAME, serve
-from roas.api.documents import ControlUnavailableError
-from roas.app.application import Application, open_application
+from roas.api.control_socket import SOCKET_NAME
+from roas.api.documents import ControlUnavailableError, StatusReport
 from roas.cli.running import Session
 from roas.concurrency import end_tasks, pause
-from roas.errors import InvalidRequestError, StateError
-from roas.leadership.leader_tasks import control_api
-from roas.log import get_logger
+from roas.errors import StateError
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment
-from roas.models.ownership import Heartbeat
+from roas.models.environment import Environment
 from roas.models.rollout import Choice
 from roas.stack.containers.own_container import own_container_id
-from roas.state.instance import INSTANCES, Instance, boot_id, boot_seconds, this_process
+from roas.state.instance import INSTANCES, Instance
 from roas.state.manager import StateManager
-from roas.temporary import temporary_folder
-from roas.version import __version__
 
-log = get_logger(__name__)
-
-BEAT_SECONDS = 1.0
+Resume = Callable[[str], Awaitable[tuple[Deployment, ...]]]
 # A bot that has just been started is given this long until it listens.
 STARTING_SECONDS = 10.0
 # Who only asks can do so without it.
@@ -39,59 +32,30 @@ ORPHANED_SECONDS = 60.0
 LOOK_FOR_BOT_SECONDS = 5.0
 
 
-@asynccontextmanager
-async def send_heartbeats(state: StateManager) -> AsyncIterator[None]:
-    """Write a heartbeat now and every second until the block ends. Raises StateError where the first fails."""
-    await _beat(state)
-    task = asyncio.create_task(_keep_beating(state), name="heartbeat")
-    try:
-        yield
-    finally:
-        await end_tasks(task)
-
-
-async def _keep_beating(state: StateManager) -> None:
-    while True:
-        await pause(BEAT_SECONDS)
-        try:
-            await _beat(state)
-        except StateError as error:
-            log.warning("the heartbeat cannot be written", error=error.message)
-
-
-async def _beat(state: StateManager) -> None:
-    await state.ownership.beat(
-        Heartbeat(state.instance_id, boot_id(), boot_seconds(), version=__version__, process=this_process())
-    )
-
-
 class Connection:
-    """Act through the API of the running bot or, with an `application`, of this process.
+    """Act through the API of the running bot or, where it can `resume`, of this process.
 
     Where the bot goes away, the journal, in which the next one carries on, says the rest. `client` asks all else.
     """
 
-    def __init__(self, client: ControlClient, folder: Path, application: Application | None = None) -> None:
+    def __init__(self, client: ControlClient, folder: Path, resume: Resume | None = None) -> None:
         self.client = client
         self._folder = folder
-        self._application = application
+        self._resume = resume
         # Whether the bot that was asked has passed the deployment on, and its container, which goes, may be this one.
         self.may_end_with_container = False
 
     @property
     def is_bot(self) -> bool:
         """Return whether what was asked for goes on when this process ends."""
-        return self._application is None
+        return self._resume is None
 
     async def resume(self, environment: str) -> tuple[Deployment, ...]:
         """Take up what a dead process left, and return it; a bot has done so at its start.
 
         Raises InvalidRequestError in a container that a deployment of the environment may replace.
         """
-        if self._application is None:
-            return ()
-        await _refuse_own_container(self._application, environment)
-        return await self._application.orchestrator.resume()
+        return await self._resume(environment) if self._resume is not None else ()
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask a deployment to stop; where the bot is unavailable, through the journal."""
@@ -139,14 +103,18 @@ async def open_connection(session: Session, *, read_only: bool = False) -> Async
         if client is not None:
             yield Connection(client, session.state_dir)
             return
-        application = await stack.enter_async_context(
-            open_application(session.settings, instance_prefix="CLI", read_only=read_only)
-        )
-        await stack.enter_async_context(send_heartbeats(application.state))
-        folder = stack.enter_context(temporary_folder("api"))
-        await stack.enter_async_context(serve(control_api(application), folder))
-        client = await stack.enter_async_context(ControlClient(folder))
-        yield Connection(client, session.state_dir, application)
+        # All of the bot, which takes a second to load.
+        from roas.cli.own_process import serve_itself
+
+        served, resume = await stack.enter_async_context(serve_itself(session, read_only=read_only))
+        yield Connection(served, session.state_dir, resume)
+
+
+async def read_status_itself(session: Session, wanted: Sequence[Environment]) -> StatusReport:
+    """Read the journal and ask the engine in this process, beside a bot that does not answer. Raises RoasError."""
+    from roas.cli.own_process import read_environments
+
+    return await read_environments(session, wanted)
 
 
 async def find_running_bot(
@@ -245,17 +213,3 @@ async def _greeted(folder: Path, stack: AsyncExitStack, silent_seconds: float) -
             stack.push_async_exit(trial.pop_all().__aexit__)
             return client
     return None
-
-
-async def _refuse_own_container(application: Application, name: str) -> None:
-    environment = application.orchestrator.environment(name)
-    probe = application.stacks.of(environment).probe()
-    if not probe.in_container():
-        return
-    own = await probe.own_container()
-    if own is not None and own.project == environment.project:
-        raise InvalidRequestError(
-            f"This command runs in {own.name}, a container of {name} that the deployment may replace:"
-            " it would end itself in the middle.",
-            hint="Start the bot and type the same again, or run the command on the host.",
-        )

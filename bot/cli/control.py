@@ -1,27 +1,23 @@
-"""`cancel`, `resume`, `lock`, `unlock`: stop a deployment or let it continue, and let nobody begin one."""
+"""`cancel`, `resume`: stop a deployment, or let it continue."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from roas.app.foundation import open_foundation
 from roas.cli.connection import open_connection
-from roas.cli.deploy import finish_orphans, one_line_reason
+from roas.cli.deploy import finish_orphans
 from roas.cli.running import (
-    EnvironmentName,
     ExitCode,
     Json,
     Session,
     find_environment,
     open_journal,
     run_command,
-    warn_of_first_use,
 )
 from roas.configuration.environments import environments
 from roas.errors import InvalidRequestError
-from roas.models.deployment import Deployment, Freeze
+from roas.models.deployment import Deployment
 from roas.models.rollout import Choice
 from roas.state.documents import to_json
 from roas.state.manager import StateManager
@@ -86,51 +82,4 @@ async def _resume(session: Session, target: str, *, roll_back: bool) -> int:
         await finish_orphans(session, connection, found.environment)
     if session.terminal.as_json:
         session.terminal.document(to_json(decided))
-    return ExitCode.SUCCEEDED
-
-
-WhyLocked = Annotated[str, typer.Option("--reason", help="Why; shown to anybody who tries to deploy. Required.")]
-
-
-def lock(environment: EnvironmentName, reason: WhyLocked = "", as_json: Json = False) -> None:
-    """Let nobody deploy to an environment, here or in Discord, until it is unlocked; what runs goes on."""
-    run_command(lambda session: _lock(session, environment, reason), as_json=as_json)
-
-
-def unlock(environment: EnvironmentName, as_json: Json = False) -> None:
-    """Let people deploy to a locked environment again."""
-    run_command(lambda session: _unlock(session, environment), as_json=as_json)
-
-
-async def _lock(session: Session, name: str, reason: str) -> int:
-    environment = find_environment(session.settings, name)
-    text = one_line_reason(reason)
-    if not text:
-        raise InvalidRequestError("A lock needs a reason.", hint=f"Type: roas lock {name} --reason '…'")
-    freeze = Freeze(environment.name, session.user, text, datetime.now(UTC))
-    warn_of_first_use(session)
-    async with open_foundation(session.settings, instance_prefix="CLI") as base:
-        state = base.state
-        await state.freezes.put(freeze)
-        active = await state.deployments.active(environment.name)
-    session.terminal.say(f"{environment.name} is locked: nobody can deploy to it.")
-    if active is not None:
-        session.terminal.say(f"{active.id} is under way and continues; `cancel {environment.name}` stops it.")
-    if session.terminal.as_json:
-        session.terminal.document(to_json(freeze))
-    return ExitCode.SUCCEEDED
-
-
-async def _unlock(session: Session, name: str) -> int:
-    environment = find_environment(session.settings, name)
-    warn_of_first_use(session)
-    async with open_foundation(session.settings, instance_prefix="CLI", read_only=True) as base:
-        state = base.state
-        freeze = await state.freezes.lift(environment.name, session.user)
-    session.terminal.say(
-        f"{environment.name} is unlocked. {freeze.frozen_by.name} had locked it since "
-        f"{freeze.since:%Y-%m-%d %H:%M:%S} UTC: {freeze.reason}"
-    )
-    if session.terminal.as_json:
-        session.terminal.document(to_json(freeze))
     return ExitCode.SUCCEEDED

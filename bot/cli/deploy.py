@@ -44,7 +44,7 @@ from roas.models.deployment import (
 )
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.state.documents import to_json
-from roas.ui.formatting import duration
+from roas.ui.units import duration
 
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500

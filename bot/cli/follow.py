@@ -21,7 +21,7 @@ from roas.cli.running import Session
 from roas.concurrency import end_tasks
 from roas.errors import InternalFaultError, RoasError
 from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
-from roas.ui.formatting import duration
+from roas.ui.units import duration
 
 UNSAID_STEPS = frozenset({ServiceStep.PENDING})
 REDRAWS_PER_SECOND = 8

@@ -30,7 +30,7 @@ from roas.models.deployment import Deployment, Outcome
 from roas.models.release import Release
 from roas.state.documents import hidden_json, to_json
 from roas.state.manager import StateManager
-from roas.ui.formatting import duration
+from roas.ui.units import duration
 
 STDOUT = Path("-")
 OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -1,7 +1,4 @@
-"""`mcp`: serve agents over stdio by the Model Context Protocol: they look, plan and propose; people say yes.
-
-It is a program of its own: no other command waits until the protocol's packages are loaded.
-"""
+"""`mcp`: serve agents over stdio by the Model Context Protocol: they look, plan and propose; people say yes."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -101,5 +98,6 @@ async def _serve(session: Session) -> int:
     return ExitCode.SUCCEEDED
 
 
-if __name__ == "__main__":
+def mcp() -> None:
+    """Serve an agent over stdin and stdout: status, history, logs, plan, propose. No tool says yes to anything."""
     run_command(_serve)

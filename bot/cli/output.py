@@ -22,7 +22,7 @@ from roas.models.deployment import Problem
 from roas.redaction import hide
 from roas.state.documents import hide_in_document
 from roas.terminals import can_draw
-from roas.ui.formatting import known_name
+from roas.ui.units import known_name
 
 WIDTH_WITHOUT_TERMINAL = 200
 LEGIBLE = 12

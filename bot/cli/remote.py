@@ -25,7 +25,7 @@ from roas.concurrency import pause
 from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
 from roas.models.deployment import Problem
-from roas.ui.formatting import duration
+from roas.ui.units import duration
 
 POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0
@@ -88,7 +88,12 @@ Key = Annotated[
 
 def remote() -> typer.Typer:
     """Gather the commands."""
-    commands = typer.Typer(help="Offer versions to a bot elsewhere, from a CI job.", no_args_is_help=True)
+    commands = typer.Typer(
+        help="Offer versions to a bot elsewhere, from a CI job.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+    )
     commands.command("deploy", short_help="Deploy a version; where a person has to decide, propose it.")(deploy)
     commands.command("propose", short_help="Propose a version to the people in the channel.")(propose)
     commands.command("status", short_help="Say what has become of an offer.")(status)

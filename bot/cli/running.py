@@ -1,7 +1,6 @@
 """Run a command between settings and exit code, as the owner of the state, with every error printed once."""
 
 import asyncio
-import gc
 import io
 import os
 import pwd
@@ -27,8 +26,6 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, Outcome, PhaseStatus
 from roas.models.environment import Environment
 from roas.redaction import Redactor, hide_everywhere
-from roas.service import serve
-from roas.signals import ignore_stop_signals
 from roas.state.journal_place import folder_of_journal, has_journal
 from roas.state.manager import StateManager
 
@@ -341,22 +338,3 @@ def _to_internal_error(error: Exception) -> RoasError:
         f"Unexpected internal error ({type(error).__name__}).",
         hint="Try again with LOG_LEVEL=DEBUG to see where, and report it.",
     )
-
-
-# A deployment leaves some 2,000 objects in circles, which only a look for them frees: until then they are megabytes. A
-# look at so many new ones takes half a millisecond; what outlives one is looked at again with every fifth.
-OBJECTS_BETWEEN_COLLECTIONS, LOOKS_BETWEEN_OLDER = 5_000, 5
-
-
-def run() -> None:
-    """Run the bot, as `roas` without a command does."""
-    run_command(_serve, is_bot=True)
-
-
-async def _serve(session: Session) -> int:
-    # What was imported stays for good: no look for cycles need go through it again.
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, LOOKS_BETWEEN_OLDER)
-    code = await serve(session.settings)
-    ignore_stop_signals()
-    return code

@@ -1,20 +1,14 @@
-"""`status` and `doctor`: how environments are, what is wrong with them, and how to fix it."""
+"""`status`: how environments are."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated
 
-import typer
 from rich.text import Text
 
-from roas.api.application import read_status
 from roas.api.documents import ControlUnavailableError, EnvironmentStatus, StatusReport
-from roas.app.application import Application, open_application
-from roas.cli.connection import ASKING_SECONDS, find_running_bot
-from roas.cli.history import ValidationReports
+from roas.cli.connection import ASKING_SECONDS, find_running_bot, read_status_itself
 from roas.cli.output import Terminal, add_row, at, image, make_table, person, printable
 from roas.cli.running import (
     AnyEnvironment,
@@ -23,17 +17,14 @@ from roas.cli.running import (
     Session,
     run_command,
     wanted_environments,
-    warn_of_first_use,
 )
 from roas.errors import RoasError
-from roas.messages.message import counted
-from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.models.deployment import PhaseStatus
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ServiceHealth, Verdict
 from roas.models.release import Release
 from roas.state.documents import to_json
-from roas.ui.formatting import size
+from roas.ui.units import size
 
 STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
 
@@ -168,7 +159,7 @@ async def find_status(session: Session, name: str | None) -> StatusReport:
     try:
         async with AsyncExitStack() as stack:
             client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
-            return await client.status(name) if client is not None else await _look(session, wanted)
+            return await client.status(name) if client is not None else await read_status_itself(session, wanted)
     except ControlUnavailableError as error:
         return await _read_instead(session, wanted, error)
 
@@ -187,79 +178,10 @@ async def _read_instead(
 ) -> StatusReport:
     """Look beside a bot that does not answer, and say so. Raises its fault where that shows nothing either."""
     try:
-        report = await _look(session, wanted)
+        report = await read_status_itself(session, wanted)
     except RoasError as error:
         raise fault from error
     text = f"{fault.message} This is what the journal and the engine show."
     session.terminal.say(f"warning: {text}", on_err=True)
     session.terminal.say(f"→ {fault.hint}", on_err=True)
     return replace(report, fault=text)
-
-
-async def _look(session: Session, wanted: Sequence[Environment]) -> StatusReport:
-    warn_of_first_use(session)
-    async with AsyncExitStack() as stack:
-        application = await stack.enter_async_context(
-            open_application(session.settings, instance_prefix="CLI", read_only=True)
-        )
-        parts = (application.state, application.collector)
-        return StatusReport(tuple(await asyncio.gather(*(read_status(environment, *parts) for environment in wanted))))
-
-
-VERSION_HELP = "Look as a deployment of this version would; by default, of the one that the environment is on."
-VersionOption = Annotated[str | None, typer.Option("--version", help=VERSION_HELP)]
-All = Annotated[bool, typer.Option("--all", help="List the checks that passed, too.")]
-
-
-def doctor(
-    environment: AnyEnvironment = None, version: VersionOption = None, show_all: All = False, as_json: Json = False
-) -> None:
-    """Check environments without touching them: exit code 0 when a deployment could begin, else 1."""
-    run_command(lambda session: _doctor(session, environment, version, show_all=show_all), as_json=as_json)
-
-
-async def _doctor(session: Session, name: str | None, version: str | None, *, show_all: bool) -> int:
-    wanted = wanted_environments(session.settings, name)
-    warn_of_first_use(session)
-    async with open_application(session.settings, instance_prefix="CLI", read_only=True) as application:
-        reports = tuple(
-            await asyncio.gather(*(_validate(application, environment.name, version) for environment in wanted))
-        )
-    passed = all(report.passed for report in reports)
-    if session.terminal.as_json:
-        session.terminal.document(to_json(ValidationReports(passed, reports)))
-    else:
-        for report in reports:
-            _show_report(session, report, show_all=show_all)
-    return ExitCode.SUCCEEDED if passed else ExitCode.FAILED
-
-
-async def _validate(application: Application, name: str, version: str | None) -> ValidationReport:
-    """Validate an environment for a version; unless one is named, for the one that it is on."""
-    current = None if version else await application.state.releases.current(name)
-    if current is not None and current.deployment_id is not None:  # what was adopted has no version of its own
-        version = current.version
-    return await application.validator.validate(application.environments[name], version)
-
-
-def _show_report(session: Session, report: ValidationReport, *, show_all: bool) -> None:
-    good = sum(result.passed for result in report.results)
-    session.terminal.say(
-        f"{report.environment}: {counted(len(report.failures), 'failure')}, "
-        f"{counted(len(report.warnings), 'warning')}, {good} passed"
-    )
-    shown = [result for result in report.results if show_all or not result.passed]
-    if not shown:
-        return
-    table = make_table("", "check", "what was found", "what to do")
-    for result in shown:
-        label, style = _label(result)
-        add_row(table, (label, result.check, result.message, result.remedy), (style,))
-    session.terminal.out.print(table)
-
-
-def _label(result: CheckResult) -> tuple[str, str]:
-    if result.passed:
-        return "ok", "green"
-    labels = {Severity.CRITICAL: ("FAILED", "bold red"), Severity.WARNING: ("warning", "yellow")}
-    return labels.get(result.severity, ("note", "dim"))

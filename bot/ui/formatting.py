@@ -1,6 +1,5 @@
 """Write times, images and people as a person on a phone wants to read them."""
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -8,16 +7,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, Outcome
 from roas.ui.drawing import one_line
 from roas.ui.translation import _
-
-# As `engine/images/readable_names.py` writes it: without the registry, with the first digits of the image's id.
-OWN_NAME = re.compile(r"roas/(?P<known>.+:.+)-[0-9a-f]{12}")
-
-
-def known_name(reference: str) -> str:
-    """Return the name that people know; that of the registry is missing where it was one of the bot's own."""
-    own = OWN_NAME.fullmatch(reference)
-    return own["known"] if own is not None else reference
-
+from roas.ui.units import known_name
 
 SHORT_ID = 12
 
@@ -137,29 +127,3 @@ def outcome_text(outcome: Outcome) -> str:
         Outcome.CANCELLED: _("was cancelled"),
         Outcome.FAILED: _("failed and needs an operator"),
     }[outcome]
-
-
-def duration(seconds: float | None) -> str:
-    """Write a length of time: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return _("{seconds} s", seconds=f"{max(seconds, 0.0):.1f}")
-    whole = round(seconds)
-    if whole < 60:
-        return _("{seconds} s", seconds=whole)
-    if whole < 3600:
-        return _("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
-    return _("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
-
-
-def size(count: int | None) -> str:
-    """Write a number of bytes."""
-    if count is None:
-        return ""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"

@@ -79,8 +79,9 @@ def test_tracebacks_hide_local_variables():
     assert "local-value" not in done.stderr
 
 
-# discord.py opens one by the `setup` of the package; the other is the program, which Ctrl-C ends while it loads.
-FRONT_DOORS = {Path("bot/__init__.py"), Path("bot/__main__.py")}
+# discord.py opens one by the `setup` of the package; the next is the program, which Ctrl-C ends while it loads. The
+# command line loads what a command needs, and all of the bot only where none runs.
+FRONT_DOORS = {Path("bot") / name for name in ("__init__.py", "__main__.py", "cli/__init__.py", "cli/connection.py")}
 
 
 def _dotted(node: ast.AST) -> str:

@@ -2,14 +2,13 @@
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from roas.cli import application
+from roas.cli import COMMANDS, GROUPS, load
 from tools.reference.markdown import code, plain, table
 
 PROGRAM = "roas"
@@ -24,30 +23,16 @@ Declared = tuple[str, type, ArgumentInfo | OptionInfo, Any]
 
 def page() -> str:
     """Return the page."""
-    return "\n".join([HEAD, *_sections((PROGRAM,), application())])
+    return "\n".join([HEAD, *(_section((PROGRAM, *words), callback) for words, callback in commands())])
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], Callable[..., Any]]]:
-    """Yield the words of each command, without the program's name, and what it calls."""
-    yield from _commands((), application())
-
-
-def _commands(path: tuple[str, ...], group: typer.Typer) -> Iterator[tuple[tuple[str, ...], Callable[..., Any]]]:
-    for registered_command in group.registered_commands:
-        if registered_command.callback is not None and not registered_command.hidden:
-            yield (
-                (*path, registered_command.name or registered_command.callback.__name__.replace("_", "-")),
-                registered_command.callback,
-            )
-    for inner in group.registered_groups:
-        if inner.typer_instance is not None:
-            name = inner.name or inner.typer_instance.info.name
-            yield from _commands((*path, str(name)), inner.typer_instance)
-
-
-def _sections(path: Sequence[str], group: typer.Typer) -> Iterable[str]:
-    for words, callback in _commands((), group):
-        yield _section((*path, *words), callback)
+    """Yield the words of each command, without the program's name, and what it calls; groups come last."""
+    for name in sorted(COMMANDS, key=GROUPS.__contains__):
+        for command in load(name).registered_commands:
+            if command.callback is not None:
+                inner = command.name or command.callback.__name__
+                yield (name, inner) if name in GROUPS else (name,), command.callback
 
 
 def _section(path: Sequence[str], callback: Callable[..., Any]) -> str:

@@ -29,8 +29,9 @@ from roas.ui.drawing import (
     mark,
     one_line,
 )
-from roas.ui.formatting import clock, duration, headline, image_change, person, since
+from roas.ui.formatting import clock, headline, image_change, person, since
 from roas.ui.translation import _, translate, word
+from roas.ui.units import duration
 
 CANCEL_PREFIX = "roas:cancel:"
 SUMMARY_LENGTH = 80

@@ -29,9 +29,10 @@ from roas.ui.drawing import (
     plain,
 )
 from roas.ui.embeds.live import service_line
-from roas.ui.formatting import at, duration, ending, headline, outcome_text, person, release
+from roas.ui.formatting import at, ending, headline, outcome_text, person, release
 from roas.ui.secrets import Redact, without_secrets
 from roas.ui.translation import _, translate
+from roas.ui.units import duration
 
 REPORT_PREVIEW = 600
 ROLLBACK_PREFIX = "roas:rollback:"

@@ -24,8 +24,9 @@ from roas.ui.drawing import (
     lines,
     one_line,
 )
-from roas.ui.formatting import duration, image, image_change, mentions, operation_headline, person, release, since
+from roas.ui.formatting import image, image_change, mentions, operation_headline, person, release, since
 from roas.ui.translation import _, translate
+from roas.ui.units import duration
 
 PLAN_FILE = "plan.txt"
 KEYS_SHOWN = 5

@@ -45,8 +45,9 @@ from roas.ui.drawing import (
     one_line,
     plain,
 )
-from roas.ui.formatting import at, headline, image, person, since, size
+from roas.ui.formatting import at, headline, image, person, since
 from roas.ui.translation import _, translate, word
+from roas.ui.units import size
 
 TABLE = "services.txt"
 MINUTE, HOUR, DAY = 60, 3600, 86_400

@@ -8,9 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from roas.api.client import ControlClient
 from roas.app.application import Application
-from roas.cli.connection import Connection
+from roas.cli.own_process import resume
 from roas.cli.running import check_readable
 from roas.errors import InvalidRequestError, StateError
 from roas.models.environment import Environment
@@ -58,20 +57,19 @@ class PlayedOrchestrator:
         return ()
 
 
-def connection_in(project: str, orchestrator: PlayedOrchestrator) -> Connection:
+def application_in(project: str, orchestrator: PlayedOrchestrator) -> Application:
     engine = stacks_that(probe=lambda _environment: PlayedProbe(project))
-    application = cast("Application", SimpleNamespace(orchestrator=orchestrator, stacks=engine))
-    return Connection(ControlClient(Path()), Path(), application)
+    return cast("Application", SimpleNamespace(orchestrator=orchestrator, stacks=engine))
 
 
 async def test_own_container_not_replaced() -> None:
     orchestrator = PlayedOrchestrator()
     with pytest.raises(InvalidRequestError, match="a container of prod that the deployment may replace"):
-        await connection_in("shop-prod", orchestrator).resume("prod")
+        await resume(application_in("shop-prod", orchestrator), "prod")
     assert orchestrator.resumed == 0
 
 
 async def test_other_project_deployable_from_container() -> None:
     orchestrator = PlayedOrchestrator()
-    assert await connection_in("shop-prod", orchestrator).resume("dev") == ()
+    assert await resume(application_in("shop-prod", orchestrator), "dev") == ()
     assert orchestrator.resumed == 1

@@ -6,7 +6,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
-from roas.cli.connection import send_heartbeats
+from roas.cli.own_process import send_heartbeats
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
 from roas.deploy.orchestrator import DeploymentOrchestrator
