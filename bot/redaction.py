@@ -11,6 +11,8 @@ from roas.messages.message import Message
 from roas.secret_shapes import View, decoded, encoded_forms, find_shapes, joined, views_of, whole, without_control
 
 Span = tuple[int, int]
+# Hears of secrets that somebody has read.
+Learn = Callable[[Iterable[str]], None]
 HIDDEN = "[redacted]"
 # A shorter value would match parts of ordinary words.
 SHORTEST_SECRET = 6

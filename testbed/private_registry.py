@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import docker
 
-from testbed.cache import cached
+from testbed.debian_packages import unpacked
 from testbed.images import ImageError
 from testbed.inherited import link_plugins
 from testbed.sample import Behaviour, sample_image
@@ -24,7 +23,6 @@ PACKAGE = "docker-registry"
 USER, PASSWORD = "dora", "a password of the registry's"
 # Any salt will do: it hides nothing here.
 SALT = "$2b$05$" + "a" * 21 + "e"
-DOWNLOAD_SECONDS = 120
 START_SECONDS = 20.0
 CONFIGURATION = """
 version: 0.1
@@ -86,10 +84,10 @@ def private_registry(
 ) -> Iterator[PrivateRegistry]:
     """Run a registry at an address of this machine for the time of the block.
 
-    It tells `notify` of each push: an address, and what it sends there as Authorization. Raises ImageError where there
-    is none to be had.
+    It tells `notify` of each push: an address, and what it sends there as Authorization. Raises PackageError where
+    there is none to be had, ImageError where it does not start.
     """
-    program = shutil.which(PACKAGE) or str(cached(PACKAGE, _fetch))
+    program = shutil.which(PACKAGE) or str(unpacked(PACKAGE, (PACKAGE,)) / "usr/bin" / PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port(host)
     found = PrivateRegistry(f"{host}:{port}", folder / "passwords")
@@ -117,20 +115,6 @@ def _bcrypt(password: str) -> str:
     library = ctypes.CDLL("libcrypt.so.1")
     library.crypt.restype = ctypes.c_char_p
     return str(library.crypt(password.encode(), SALT.encode()).decode())
-
-
-def _fetch(out: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["apt-get", "download", PACKAGE]
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, timeout=DOWNLOAD_SECONDS
-        )
-        for package in Path(folder).glob("*.deb"):
-            subprocess.run(["dpkg-deb", "-x", str(package), folder], check=True, timeout=DOWNLOAD_SECONDS)
-            shutil.copyfile(Path(folder) / "usr/bin/docker-registry", out)
-            out.chmod(0o755)
-            return
-    raise ImageError(f"Debian's package {PACKAGE} is needed, and cannot be downloaded: {done.stderr[-300:]}")
 
 
 def _free_port(host: str) -> int:

@@ -23,6 +23,7 @@ from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, Sou
 from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
+from roas.redaction import Learn
 from roas.state.manager import StateManager
 from roas.web_client import Answer, WebClient
 
@@ -97,16 +98,23 @@ def _clipped(state: str, text: str) -> CommitStatus:
     return CommitStatus(state, text if len(text) <= DESCRIPTION_LENGTH else f"{text[: DESCRIPTION_LENGTH - 1]}…")
 
 
-def forges_of(sources: Mapping[str, SourceSettings], client: WebClient) -> dict[str, "Forge"]:
-    """Return the forge of each source that has a token for it, or is an App there. Raises SettingsError."""
+def forges_of(sources: Mapping[str, SourceSettings], client: WebClient, learn: Learn) -> dict[str, "Forge"]:
+    """Return the forge of each source that has a token for it, or is an App there. Raises SettingsError.
+
+    `learn` hears of every secret of every source, and of each token that an App gets.
+    """
+    secrets = {name: SourceSecrets(name, source) for name, source in sources.items()}
+    learn(text for found in secrets.values() for text in found.texts)
     return {
-        name: Forge(source, SourceSecrets(name, source).forge_token, client, _app_of(name, source, client))
+        name: Forge(source, secrets[name].forge_token, client, _app_of(name, source, secrets[name], client, learn))
         for name, source in sources.items()
         if source.kind in FORGES and (source.forge_token_file is not None or source.app is not None)
     }
 
 
-def _app_of(name: str, source: SourceSettings, client: WebClient) -> "GitHubApp | None":
+def _app_of(
+    name: str, source: SourceSettings, secrets: SourceSecrets, client: WebClient, learn: Learn
+) -> "GitHubApp | None":
     if source.app is None:
         return None
     if jwt is None:
@@ -115,9 +123,10 @@ def _app_of(name: str, source: SourceSettings, client: WebClient) -> "GitHubApp 
             hint="Install them: pip install 'roas-bot[ci]'.",
         )
     try:
-        key = source.app.key_file.expanduser().read_text(encoding="utf-8")
-        return GitHubApp(source.app.id, key, source.forge_url or ADDRESSES[SourceKind.GITHUB], client)
-    except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
+        return GitHubApp(
+            source.app.id, secrets.app_key, source.forge_url or ADDRESSES[SourceKind.GITHUB], client, learn
+        )
+    except (ValueError, TypeError, jwt.PyJWTError) as error:
         raise SettingsError(
             f"The key of the App of [sources.{name}] cannot be used: {error}",
             hint="Let `key_file` name the private key that GitHub made for the App.",
@@ -127,8 +136,9 @@ def _app_of(name: str, source: SourceSettings, client: WebClient) -> "GitHubApp 
 class GitHubApp:
     """Get tokens of a GitHub App: for an hour each, for one repository, and renewed before they end."""
 
-    def __init__(self, app_id: int, key: str, address: str, client: WebClient) -> None:
+    def __init__(self, app_id: int, key: str, address: str, client: WebClient, learn: Learn) -> None:
         """Take the App's private key. Raises ValueError, TypeError or PyJWTError where it is none."""
+        self._learn = learn
         self._app_id = app_id
         self._key = key
         self._base = address.rstrip("/")
@@ -144,8 +154,10 @@ class GitHubApp:
         found = await self._ask("GET", f"/repos/{repository}/installation")
         asked = {"repositories": [repository.rpartition("/")[2]]}
         made = await self._ask("POST", f"/app/installations/{int(found['id'])}/access_tokens", asked)
-        self._tokens[repository] = str(made["token"]), time.monotonic() + TOKEN_SECONDS
-        return str(made["token"])
+        token = str(made["token"])
+        self._learn([token])
+        self._tokens[repository] = token, time.monotonic() + TOKEN_SECONDS
+        return token
 
     async def _ask(self, method: str, path: str, document: Any = None) -> Any:
         headers = {"Accept": GITHUB_TYPE, "Authorization": f"Bearer {self._sign()}"}

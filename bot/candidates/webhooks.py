@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
@@ -55,12 +56,19 @@ class UselessError(Exception):
 
 
 class SourceSecrets:
-    """Hold what the files of a source's settings hold. Raises SettingsError where one cannot be read."""
+    """Hold what the files of a source's settings hold. Raises SettingsError where one cannot be read.
+
+    `texts` is all of it, which must never be shown.
+    """
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
-        self.secret = _read(name, "secret_file", settings)
-        self.forge_token = _read(name, "forge_token_file", settings)
-        key = _read(name, "signing_key_file", settings)
+        files = {"secret_file": settings.secret_file, "forge_token_file": settings.forge_token_file}
+        files["signing_key_file"] = settings.signing_key_file
+        files["key_file"] = settings.app.key_file if settings.app is not None else None
+        found = {key: _read(name, key, path) for key, path in files.items()}
+        self.texts = tuple(filter(None, found.values()))
+        self.secret, self.forge_token = found["secret_file"], found["forge_token_file"]
+        self.app_key, key = found["key_file"], found["signing_key_file"]
         self.signing_key = b""
         if key:
             try:
@@ -70,14 +78,8 @@ class SourceSecrets:
                     f"The signing key of [sources.{name}] is not what GitLab shows.", hint="It begins with whsec_."
                 ) from error
 
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """Return what must never be shown."""
-        return (self.secret,) if self.secret else ()
 
-
-def _read(name: str, key: str, settings: SourceSettings) -> str:
-    path = getattr(settings, key)
+def _read(name: str, key: str, path: Path | None) -> str:
     if path is None:
         return ""
     try:
@@ -147,11 +149,6 @@ class Webhooks:
         self._secrets = {name: SourceSecrets(name, source) for name, source in self._sources.items()}
         self._store = store
         self._notify = notify
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Return what must never be shown."""
-        return tuple(text for secrets in self._secrets.values() for text in secrets.texts)
 
     async def take(self, name: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, str]:
         """Return the status, the id of the delivery, and what becomes of it. Raises StateError if it is not kept."""

@@ -1,6 +1,7 @@
 """`doctor`: what is wrong with environments, and how to fix it."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from roas.cli.running import (
     wanted_environments,
     warn_of_first_use,
 )
+from roas.errors import RoasError
 from roas.messages.message import counted
 from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.state.documents import to_json
@@ -50,11 +52,21 @@ async def _doctor(session: Session, name: str | None, version: str | None, *, sh
 
 
 async def _validate(application: Application, name: str, version: str | None) -> ValidationReport:
-    """Validate an environment for a version; unless one is named, for the one that it is on."""
+    """Validate an environment for a version; unless one is named, for the one that it is on.
+
+    Files that come from a repository are those of its ref now, as a plan would find them.
+    """
     current = None if version else await application.state.releases.current(name)
     if current is not None and current.deployment_id is not None:  # what was adopted has no version of its own
         version = current.version
-    return await application.validator.validate(application.environments[name], version)
+    environments, validator = application.environments, application.validator
+    try:
+        async with application.stacks.repositories.hold(environments[name]):
+            return await validator.validate(environments[name], version)
+    except RoasError as error:
+        fault = CheckResult("repository", Severity.CRITICAL, False, error.message, error.hint)
+        report = await validator.validate(environments[name], version)
+        return replace(report, results=(fault, *report.results))
 
 
 def _show_report(session: Session, report: ValidationReport, *, show_all: bool) -> None:

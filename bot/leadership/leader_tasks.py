@@ -69,8 +69,7 @@ async def run_leader_election(
             await notify_of_loss(JournalLoss(error.message, error.hint, container, interrupted, rescued))
 
     client = WebClient()
-    forges = forges_of(application.settings.sources, client)
-    application.redactor.add(forge.token for forge in forges.values())
+    forges = forges_of(application.settings.sources, client, application.redactor.add)
     reporter = StatusReporter(forges, application.state, application.bus, partial(_link, application))
     tasks.also_run(reporter.start, reporter.stop)
     remote = asyncio.create_task(_answer_sources(application, remote_api(application, client, forges)), name="API")
@@ -197,7 +196,6 @@ def remote_api(application: Application, client: WebClient, forges: Mapping[str,
     """Return the API for sources of an application, to be served. Raises SettingsError."""
     sources, candidates = application.settings.sources, application.candidates
     webhooks = Webhooks(sources, application.state.deliveries.add, candidates.notify)
-    application.redactor.add(webhooks.secrets)
     registry = application.stacks.registry
     sweep = RegistrySweep(sources, registry, candidates, application.state, partial(_definitions, application.stacks))
     look = SourceLook(sources, registry, candidates, forges, application.environments, application.stacks.repositories)

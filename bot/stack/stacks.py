@@ -32,7 +32,7 @@ class Stacks:
         parts = self._parts = StackParts(
             state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
         )
-        self.repositories = Repositories(state_dir)
+        self.repositories = Repositories(state_dir, redactor.add)
         self._stacks: dict[str, Stack] = {}
         self.registry = parts.registry
         self.probe_targets = ProbeTargets(parts.clients, parts.policy)

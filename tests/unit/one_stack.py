@@ -23,7 +23,7 @@ class OneStack:
 
     environment: Any = None
     replaces_by_itself = False
-    repositories = Repositories(Path("/nowhere"))
+    repositories = Repositories(Path("/nowhere"), lambda _secrets: None)
     binds: Any = PlainBinds()
 
     def of(self, environment: Any) -> Self:

@@ -21,6 +21,7 @@ from yarl import URL
 from roas.errors import RegistryUnavailableError
 from roas.log import get_logger
 from roas.messages.message import said
+from roas.redaction import Learn
 from roas.web_client import Answer, WebClient
 
 log = get_logger(__name__)
@@ -84,11 +85,15 @@ class Usage:
 
 
 class RegistryClient:
-    """Ask registries by the logins of Docker's configuration. Every method raises RegistryUnavailableError."""
+    """Ask registries by the logins of Docker's configuration. Every method raises RegistryUnavailableError.
 
-    def __init__(self, client: WebClient, configuration: Callable[[], Path]) -> None:
+    `learn` hears of each login that is used.
+    """
+
+    def __init__(self, client: WebClient, configuration: Callable[[], Path], learn: Learn) -> None:
         self._client = client
         self._configuration = configuration
+        self._learn = learn
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self.usage = Usage()
 
@@ -213,7 +218,8 @@ class RegistryClient:
             logins = document.get("auths") or {}
             names = (HUB_LOGIN, HUB) if host == HUB else (host, f"https://{host}", f"http://{host}")
             login = next((str(logins[name].get("auth", "")) for name in names if name in logins), "")
-            base64.b64decode(login, validate=True)
+            _user, _colon, password = base64.b64decode(login, validate=True).decode(errors="replace").partition(":")
+            self._learn(filter(None, (login, password)))
         except (OSError, ValueError, AttributeError):
             return ""
         return login

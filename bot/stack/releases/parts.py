@@ -34,7 +34,7 @@ class StackParts:
         self.redactor = redactor
         self.clients = EngineClients(redactor.redact)
         self.web = WebClient()
-        self.registry = RegistryClient(self.web, configuration_file)
+        self.registry = RegistryClient(self.web, configuration_file, redactor.add)
         self.runner = ComposeRunner(instance_id, redactor.redact, self.clients)
         self.models = ModelStore(state_dir / MODELS, self.learn)
         self.definitions = PerModel(read_definitions)

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from roas.concurrency import in_thread
 from roas.errors import ComposeFileError, RefMovedError, RepositoryError, RepositoryUnavailableError
@@ -24,6 +25,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.candidate import Commit
 from roas.models.environment import Environment, Repository
+from roas.redaction import Learn
 from roas.stack.compose.processes import end_process, start_process
 from roas.temporary import temporary_folder
 
@@ -34,6 +36,9 @@ MOST_PACK_BYTES = 1 << 30
 MOST_FILES, MOST_FILE_BYTES, MOST_BYTES = 20_000, 64 << 20, 512 << 20
 MOST_COMMITS = 100
 LONGEST_LINK = 4095
+OPENPGP_KEYS = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+GPG_OPTIONS = ("--batch", "--quiet", "--no-autostart", "--no-options")
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 LONGEST_ERROR = 300
 GIT_FOLDER = ".git"
 REGULAR, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
@@ -71,7 +76,8 @@ class Entry:
 class Mirror:
     """Hold a bare copy of one repository below the state folder. Every method raises RepositoryError."""
 
-    def __init__(self, folder: Path, repository: Repository) -> None:
+    def __init__(self, folder: Path, repository: Repository, learn: Learn) -> None:
+        self._learn = learn
         name = hashlib.sha256(repository.url.encode()).hexdigest()[:16]
         self._place = folder / f"{name}.git"
         self._repository = repository
@@ -100,7 +106,7 @@ class Mirror:
         )
         commit = (await self._git("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}")).decode().strip()
         if self._repository.signers_file is not None:
-            await self._verify(commit)
+            await self._verify(commit, self._repository.signers_file)
         return commit
 
     async def commits(self, before: str, commit: str) -> tuple[Commit, ...]:
@@ -165,25 +171,47 @@ class Mirror:
             return True
         return False
 
-    async def _verify(self, commit: str) -> None:
-        options = ("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={self._repository.signers_file}")
+    async def _verify(self, commit: str, signers: Path) -> None:
+        """Check the signature of a commit by keys of SSH or OpenPGP, whichever the file holds."""
+        is_openpgp = OPENPGP_KEYS in _read(signers)
+        if is_openpgp and shutil.which("gpg") is None:
+            raise RepositoryError(
+                said("There is no gpg."), hint=said("Install gpg beside the bot, or sign by SSH keys.")
+            )
+        options = ("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={signers}")
         try:
-            await self._git(*options, "verify-commit", commit)
+            with temporary_folder("gpg") as keys:
+                known = {"GNUPGHOME": str(keys)}
+                if is_openpgp:
+                    options = ("-c", "gpg.format=openpgp", "-c", "gpg.minTrustLevel=undefined")
+                    await self._run(("gpg", *GPG_OPTIONS, "--import", str(signers)), known, READ_SECONDS)
+                await self._git(*options, "verify-commit", commit, more=known)
         except RepositoryError as error:
             raise RepositoryError(
                 said("{commit} is not signed by somebody whom the settings name.", commit=commit[:12]),
                 hint=said("Sign the commit with a key of `signers_file`, or add the key there."),
             ) from error
 
-    async def _git(self, *arguments: str, seconds: float = READ_SECONDS, wanted: Sequence[str] = ()) -> bytes:
-        """Run git in the mirror, bounded in time and in what it may write."""
-        place = self._place if self._place.is_dir() else Path("/")
+    async def _git(
+        self,
+        *arguments: str,
+        seconds: float = READ_SECONDS,
+        wanted: Sequence[str] = (),
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> bytes:
         git = shutil.which("git")
         if git is None:
             raise RepositoryError(said("There is no git."), hint=said("Install git beside the bot."))
-        bounded = ("prlimit", f"--fsize={MOST_PACK_BYTES}", "--core=0", git)
+        return await self._run((git, *arguments), more, seconds, wanted)
+
+    async def _run(
+        self, command: Sequence[str], more: Mapping[str, str], seconds: float, wanted: Sequence[str] = ()
+    ) -> bytes:
+        """Run a program in the mirror, bounded in time and in what it may write."""
+        place = self._place if self._place.is_dir() else Path("/")
+        bounded = ("prlimit", f"--fsize={MOST_PACK_BYTES}", "--core=0", *command)
         with temporary_folder("git") as home:
-            process = await start_process((*bounded, *arguments), self._variables(home), place, stdin=PIPE)
+            process = await start_process(bounded, {**self._variables(home), **more}, place, stdin=PIPE)
             try:
                 async with asyncio.timeout(seconds):
                     output, errors = await process.communicate("".join(f"{name}\n" for name in wanted).encode())
@@ -204,12 +232,15 @@ class Mirror:
         if repository.token_file is not None:
             token = _read(repository.token_file)
             login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+            self._learn((token, login))
             configuration["http.extraHeader"] = f"Authorization: Basic {login}"
         ssh = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=15"]
         known = repository.known_hosts_file or Path("/dev/null")
         ssh += ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}"]
         ssh += ["-o", "GlobalKnownHostsFile=/dev/null"]
-        ssh += ["-i", str(repository.key_file)] if repository.key_file is not None else []
+        if repository.key_file is not None:
+            self._learn([_read(repository.key_file)])
+            ssh += ["-i", str(repository.key_file)]
         pairs = enumerate(configuration.items())
         numbered = [(f"GIT_CONFIG_KEY_{at}", key, f"GIT_CONFIG_VALUE_{at}", value) for at, (key, value) in pairs]
         return {
@@ -239,6 +270,16 @@ class Mirror:
         )
         if "couldn't find remote ref" in errors:
             return self._no_ref()
+        if "Host key verification failed" in errors or "host key is known for" in errors:
+            return RepositoryError(
+                said("The server of {url} shows another host key than the settings name.", url=self._repository.shown),
+                hint=said("Correct `known_hosts_file` if the server was given a new key; else somebody is in between."),
+            )
+        if "Permission denied (" in errors:
+            return RepositoryError(
+                said("The server of {url} does not take the deploy key.", url=self._repository.shown),
+                hint=said("Add the public key of `key_file` to the repository's deploy keys."),
+            )
         if any(word in errors for word in ("fsck", "object", "not allowed", "signature")):
             return RepositoryError(
                 said("git refuses {url}: {error}", url=self._repository.shown, error=text),
@@ -256,13 +297,15 @@ class Mirror:
 class Repositories:
     """Keep the folders of environments at the commits of their repositories, one plan after the other."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, learn: Learn) -> None:
+        """Keep mirrors below a folder; `learn` hears of each token and key that is used."""
         self._folder = state_dir / "git"
+        self._learn = learn
         self._locks: dict[str, asyncio.Lock] = {}
 
     def mirror(self, repository: Repository) -> Mirror:
         """Return the mirror of a repository."""
-        return Mirror(self._folder, repository)
+        return Mirror(self._folder, repository, self._learn)
 
     @asynccontextmanager
     async def hold(self, environment: Environment, expected: str = "") -> AsyncIterator[str]:
@@ -289,7 +332,7 @@ class Repositories:
                 )
             entries = await mirror.entries(commit)
             blobs = await mirror.blobs(entries)
-            refuse_links_out(entries, blobs)
+            refuse_misleading(entries, blobs)
             await in_thread(lambda: self._write(environment, entries, blobs))
             log.info("files brought", environment=environment.name, commit=commit)
             yield commit
@@ -401,13 +444,16 @@ def _remove(root: int, path: PurePosixPath) -> None:
 
 
 def _entries(listed: bytes) -> Iterator[Entry]:
-    """Read `ls-tree -r -z -l`; submodules are left out. Raises ComposeFileError where a path must not be written."""
+    """Read `ls-tree -r -z -l`. Raises ComposeFileError where a path must not be written, or is a submodule."""
     for line in filter(None, listed.split(b"\0")):
         head, _tab, name = line.partition(b"\t")
         mode, _kind, blob, size = head.decode().split()
-        if mode == SUBMODULE:
-            continue
         path = PurePosixPath(os.fsdecode(name))
+        if mode == SUBMODULE:
+            raise ComposeFileError(
+                said("{path} is a submodule, which the bot does not fetch.", path=path),
+                hint=said("Name a folder without it (`path`), or put its files into the repository."),
+            )
         if path.is_absolute() or {"..", "."} & set(path.parts) or any(_is_git(part) for part in path.parts):
             raise ComposeFileError(
                 said("The repository has a file that must not be written: {path}.", path=repr(str(path))[:200]),
@@ -419,10 +465,15 @@ def _is_git(part: str) -> bool:
     return part.lower().rstrip(". ") == GIT_FOLDER
 
 
-def refuse_links_out(entries: Sequence[Entry], blobs: Mapping[str, bytes]) -> None:
-    """Raise ComposeFileError where a link of a commit leads out of the stack's folder."""
+def refuse_misleading(entries: Sequence[Entry], blobs: Mapping[str, bytes]) -> None:
+    """Raise ComposeFileError where a link leads out of the stack's folder, or a file only stands for one in LFS."""
     for entry in entries:
         if entry.mode != LINK:
+            if blobs[entry.blob].startswith(LFS_POINTER):
+                raise ComposeFileError(
+                    said("{path} is kept in Git LFS, which the bot does not fetch.", path=entry.path),
+                    hint=said("Name a folder without it (`path`), or keep the file in the repository itself."),
+                )
             continue
         target = os.fsdecode(blobs[entry.blob])
         leads_to = os.path.normpath(entry.path.parent / target)

@@ -3,12 +3,18 @@
 import asyncio
 import json
 import re
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from roas.models.change import ChangeType, StateChange
 from roas.state.backups import Backups
 from roas.state.manager import StateManager
 from roas.state.transaction import Transaction
+from testbed.debian_packages import PackageError
+from testbed.inherited import inherited
+from testbed.ssh_server import ssh_server
 from tests.e2e.cli.conftest import REPOSITORY, STACK, CommandLine
 
 BROKEN = """
@@ -52,6 +58,36 @@ def test_doctor_lists_several_failures(line: CommandLine, tmp_path: Path) -> Non
     report = line.document("doctor", "dev", code=1, REDIS_URL="redis://127.0.0.1:1/0", COMPOSE_POLICY="strict")
     failed = {item["check"] for item in report["reports"][0]["results"] if not item["passed"]}
     assert len(failed) >= 2, failed
+
+
+def test_doctor_fetches_the_files_of_a_repository(dry_line: CommandLine, tmp_path: Path) -> None:
+    """Before the first plan they are nowhere else; a server that refuses is a failure beside the others."""
+    bare, work = tmp_path / "shop.git", tmp_path / "work"
+    plain = inherited() | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    work.mkdir()
+    (work / "compose.yaml").write_text(STACK)
+    subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True, env=plain)
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "Begin"], ["push", "-q", bare, "HEAD:main"]):
+        subprocess.run(["git", *command], cwd=work, check=True, env=plain)
+    try:
+        with ssh_server(tmp_path / "ssh", bare) as ssh:
+            known = tmp_path / "known_hosts"
+            git = {"url": ssh.url, "key_file": str(ssh.key), "known_hosts_file": str(known)}
+            settings = {f"ENVIRONMENTS__DEV__GIT__{name.upper()}": value for name, value in git.items()}
+            settings["ENVIRONMENTS__DEV__FOLDER"] = str(tmp_path / "folder")
+            known.write_text("")
+            (report,) = dry_line.document("doctor", "dev", code=1, **settings)["reports"]
+            (refused,) = [item for item in report["results"] if item["check"] == "repository"]
+            assert "another host key" in refused["message"]
+            assert refused["remedy"]
+            assert len(report["results"]) > 5
+            known.write_text(ssh.known_hosts)
+            (report,) = dry_line.document("doctor", "dev", code=1, **settings)["reports"]
+            assert "repository" not in {item["check"] for item in report["results"]}
+            assert (tmp_path / "folder" / "compose.yaml").read_text() == STACK
+    except PackageError as error:
+        pytest.skip(str(error))
 
 
 def test_doctor_passes_good_stack(on_v1: CommandLine) -> None:

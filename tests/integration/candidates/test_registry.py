@@ -28,7 +28,7 @@ from roas.stack.images.registry import ImageName, RegistryClient
 from roas.stack.model.service_track import track_of
 from roas.state.manager import StateManager
 from roas.web_client import WebClient
-from testbed.private_registry import USER, PrivateRegistry, private_registry
+from testbed.private_registry import PASSWORD, USER, PrivateRegistry, private_registry
 from testbed.redis_server import free_port
 from tests.unit.candidates.conftest import PlayedOrchestrator
 
@@ -45,7 +45,7 @@ def registry(tmp_path: Path) -> Iterator[PrivateRegistry]:
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[RegistryClient]:
     web_client = WebClient()
-    yield RegistryClient(web_client, lambda: tmp_path / "login" / "config.json")
+    yield RegistryClient(web_client, lambda: tmp_path / "login" / "config.json", [].extend)
     await web_client.close()
 
 
@@ -85,9 +85,10 @@ async def test_digest_by_head_with_the_login(registry, client):
     made = await client.created(image, "1.0")
     assert timedelta(days=9) < datetime.now(UTC) - made < timedelta(days=11)
     registry.change_password("another")
-    again = RegistryClient(client._client, client._configuration)
+    again = RegistryClient(client._client, client._configuration, (learned := []).extend)
     with pytest.raises(RegistryUnavailableError, match="login"):
         await again.digest(image, "1.0")
+    assert PASSWORD in learned
 
 
 @pytest.fixture

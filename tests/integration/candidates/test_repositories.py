@@ -43,13 +43,13 @@ class Scene:
 
     def __init__(self, state: StateManager, client: WebClient, server: GitServer, folder: Path, **source) -> None:
         self.state, bus, self.server = state, EventBus(), server
-        self.repositories = Repositories(folder / "state")
+        self.repositories = Repositories(folder / "state", [].extend)
         environment = Environment("dev", "shop-dev", folder / "stack", (), repository=Repository(server.url))
         known = {"dev": environment}
         self.orchestrator = GitOrchestrator(state, bus, self.repositories, environment)
         self.coordinator = CandidateCoordinator(state, self.orchestrator, bus, known)
         settings = {"kind": "git", "environments": {"dev": SourceMode.PROPOSE}} | source
-        registry = RegistryClient(client, lambda: folder / "none")
+        registry = RegistryClient(client, lambda: folder / "none", [].extend)
         self.source = SourceSettings(**settings)
         self.look = SourceLook({"code": self.source}, registry, self.coordinator, {}, known, self.repositories)
 

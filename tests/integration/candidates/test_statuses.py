@@ -35,6 +35,7 @@ class Scene:
 
     def __init__(self, state: StateManager, folder: Path, forge: FakeForge, kind: SourceKind) -> None:
         self.state, self.bus, self.client = state, EventBus(), WebClient()
+        self.secrets: list[str] = []
         (folder / "token").write_text(TOKEN)
         self.orchestrator = PlayedOrchestrator(state, self.bus)
         known = {name: Environment(name, f"shop-{name}", folder, ()) for name in ("dev", "prod")}
@@ -49,7 +50,9 @@ class Scene:
         async def link(_candidate: Candidate) -> str:
             return "https://discord.com/channels/1/2/3"
 
-        return StatusReporter(forges_of({"shop": self.source}, self.client), self.state, self.bus, link)
+        return StatusReporter(
+            forges_of({"shop": self.source}, self.client, self.secrets.extend), self.state, self.bus, link
+        )
 
     async def offer(self, version: str = "v1", environment: str = "dev", commit: str = SHA) -> Candidate:
         origin = Origin(repository="acme/shop", commit=commit)
@@ -149,7 +152,7 @@ async def test_replaced_version_becomes_inactive(make_scene, forge):
 async def test_commits_since_what_runs_are_asked_of_the_forge(make_scene, forge):
     scene = make_scene(SourceKind.GITHUB)
     forge.history = {"b" * 40: "First", "c" * 40: "Fix the cart", SHA: "Add a button"}
-    speaks = forges_of({"shop": scene.source}, scene.client)["shop"]
+    speaks = forges_of({"shop": scene.source}, scene.client, scene.secrets.extend)["shop"]
     address, commits = await speaks.commits("acme/shop", "b" * 40, SHA)
     assert address == "https://forge.example.org/compare"
     assert [(one.title, one.author) for one in commits] == [("Add a button", "Ada"), ("Fix the cart", "Ada")]
@@ -174,6 +177,7 @@ async def test_app_tells_by_tokens_of_its_own(make_scene, forge, tmp_path):
     await scene.offer(environment="prod")
     await reporter.tell()
     assert (len(forge.told), forge.tokens_made) == (4, 1)
+    assert {text.decode().strip(), TOKEN} <= set(scene.secrets)
     (tmp_path / "app.pem").write_text("no key")
     with pytest.raises(SettingsError, match="cannot be used"):
         scene.reporter()

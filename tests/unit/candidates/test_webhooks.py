@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from roas.candidates.webhooks import Webhooks
-from roas.configuration.settings import SourceSettings
+from roas.candidates.webhooks import SourceSecrets, Webhooks
+from roas.configuration.settings import AppSettings, SourceSettings
 from roas.errors import SettingsError
 from roas.models.candidate import SourceKind
 
@@ -256,6 +256,22 @@ def test_secret_that_cannot_be_read_stops_the_bot(tmp_path):
     for wrong in ({"secret_file": tmp_path / "none"}, {"secret_file": tmp_path / "empty"}):
         with pytest.raises(SettingsError):
             Webhooks({"x": SourceSettings(kind=SourceKind.GITHUB, **wrong)}, lambda _one: True, lambda: None)
+
+
+def test_every_file_of_a_source_is_learned_as_a_secret(tmp_path):
+    """Whatever names a file in the settings of a source is never shown: one that is added counts without a word."""
+    files = {}
+    for name in ("secret_file", "signing_key_file", "forge_token_file", "key_file"):
+        files[name] = tmp_path / name
+        files[name].write_text(f"whsec_{base64.b64encode(name.encode()).decode()}")
+    kinds = {SourceKind.GITLAB: ("signing_key_file", "secret_file", "forge_token_file"), SourceKind.GITHUB: ()}
+    for kind, names in kinds.items():
+        app = AppSettings(id=1, key_file=files["key_file"]) if not names else None
+        settings = SourceSettings(kind=kind, app=app, **{name: files[name] for name in names})
+        expected = {files[name].read_text() for name in (*names, *(["key_file"] if app else []))}
+        assert set(SourceSecrets("x", settings).texts) == expected
+    declared = {*SourceSettings.model_fields, *AppSettings.model_fields}
+    assert {name for name in declared if name.endswith("_file")} == files.keys()
 
 
 DEEP = b'{"a":' * 300 + b"1" + b"}" * 300

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.unstable_engine import FOLDER_VARIABLE, UnstableEngineError, unstable_engine
+from testbed.debian_packages import PackageError
+from testbed.unstable_engine import FOLDER_VARIABLE, unstable_engine
 from tests.integration.stack.containers import test_same_as_compose as same
 from tests.integration.stack.containers.test_same_as_compose import STACK, as_adopted, stack_folder
 
@@ -20,7 +21,7 @@ def other_compose() -> dict[str, str]:
         return plain
     try:
         folder = unstable_engine()
-    except UnstableEngineError as error:
+    except PackageError as error:
         pytest.skip(str(error))
     return plain | {"PATH": f"{folder / 'bin'}:{os.defpath}", "DOCKER_CONFIG": str(folder / "config")}
 

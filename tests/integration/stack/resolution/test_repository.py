@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from roas.configuration.settings import GitSettings
 from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError, RoasError
 from roas.models.environment import Environment, Repository
 from roas.stack.resolution.repository import Mirror, Repositories
+from testbed.debian_packages import PackageError
 from testbed.git_server import GitServer, git_server
+from testbed.ssh_server import make_key, ssh_server
 
 COMPOSE = "services: {web: {image: nginx}}\n"
 
@@ -28,7 +31,8 @@ class Scene:
 
     def __init__(self, folder: Path, server: GitServer) -> None:
         self.server, self.state, self.folder = server, folder / "state", folder / "stack"
-        self.repositories = Repositories(self.state)
+        self.secrets: list[str] = []
+        self.repositories = Repositories(self.state, self.secrets.extend)
         self.repository = Repository(server.url)
 
     @property
@@ -103,15 +107,11 @@ async def test_forced_push_is_known(scene, server):
 
 
 async def test_nothing_of_the_repository_runs_or_rewrites(scene, server, tmp_path):
-    """Filters, export-subst, end of lines, submodules and hooks are what a checkout or an archive would obey."""
+    """Filters, export-subst, end of lines and hooks are what a checkout or an archive would obey."""
     ran = tmp_path / "ran"
     attributes = "*.conf export-subst filter=evil text eol=crlf ident\nhidden export-ignore\n"
-    submodule = '[submodule "x"]\n\tpath = x\n\turl = ext::sh -c touch% ' + str(ran) + "\n"
-    files = {"a.conf": "$Format:%H$ $Id$\n", "hidden": "shown", ".gitattributes": attributes, ".gitmodules": submodule}
+    files = {"a.conf": "$Format:%H$ $Id$\n", "hidden": "shown", ".gitattributes": attributes}
     server.commit(files)
-    commit = server.git("rev-parse", "HEAD")
-    server.git("update-index", "--add", "--cacheinfo", f"160000,{commit},x")
-    server.git("commit", "-q", "-m", "Add a submodule")
     server.git("config", "filter.evil.smudge", f"touch {ran}")
     server.push()
     await scene.bring()
@@ -199,6 +199,82 @@ async def test_commit_must_be_signed_where_the_setting_asks(scene, server, tmp_p
     signers.write_text("")
     with pytest.raises(RepositoryError, match="not signed"):
         await scene.bring()
+
+
+async def test_commit_signed_by_openpgp(scene, server, tmp_path, monkeypatch):
+    """The file decides which signatures count; one of a key that it has not, or none, is refused."""
+    people = {name: tmp_path / name for name in ("ada", "eve")}
+    for name, home in people.items():
+        home.mkdir(mode=0o700)
+        program = tmp_path / f"gpg-{name}"
+        program.write_text(f'#!/bin/sh\nexec gpg --homedir {home} --batch --quiet "$@"\n')
+        program.chmod(0o755)
+        make = ("--passphrase", "", "--quick-generate-key", f"{name}@example.org", "ed25519", "sign")
+        subprocess.run((program, *make), check=True)
+    exported = subprocess.run((tmp_path / "gpg-ada", "--armor", "--export"), check=True, capture_output=True)
+    signers = tmp_path / "signers.asc"
+    signers.write_bytes(exported.stdout)
+    scene.repository = Repository(server.url, signers_file=signers)
+    signed = {}
+    for name in people:
+        options = ("-c", f"gpg.program={tmp_path}/gpg-{name}", "-c", f"user.signingKey={name}@example.org")
+        signed[name] = server.commit({"name": name}, "Sign it", *options, "-c", "commit.gpgSign=true")
+        if name == "ada":
+            assert await scene.bring() == signed[name]
+    for home in people.values():
+        subprocess.run(("gpgconf", "--homedir", str(home), "--kill", "all"), check=True)
+    with pytest.raises(RepositoryError, match="not signed"):
+        await scene.bring()
+    server.commit({"name": "nobody"})
+    with pytest.raises(RepositoryError, match="not signed"):
+        await scene.bring()
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "gpg" else f"/usr/bin/{name}")
+    with pytest.raises(RepositoryError, match="There is no gpg"):
+        await scene.bring()
+
+
+async def test_deploy_key_and_host_key_by_a_real_ssh_server(scene, server, tmp_path):
+    """It fetches by the deploy key from the server whose key is pinned, and from no other."""
+    commit = server.commit({"compose.yaml": COMPOSE})
+    known_hosts = tmp_path / "known_hosts"
+    try:
+        with ssh_server(tmp_path / "ssh", server.bare) as ssh:
+            known_hosts.write_text(ssh.known_hosts)
+            scene.repository = right = Repository(ssh.url, key_file=ssh.key, known_hosts_file=known_hosts)
+            assert await scene.mirror.head() == await scene.bring() == commit
+            assert ssh.key.read_text().strip() in scene.secrets
+            scene.repository = replace(right, key_file=make_key(tmp_path / "another"))
+            with pytest.raises(RepositoryError, match="does not take the deploy key") as caught:
+                await scene.bring()
+            assert not caught.value.transient
+            host, kind, _key, *_comment = ssh.known_hosts.split()
+            another = (tmp_path / "another.pub").read_text().split()[1]
+            for wrong in (f"{host} {kind} {another}\n", ""):
+                known_hosts.write_text(wrong)
+                scene.repository = right
+                with pytest.raises(RepositoryError, match="another host key") as caught:
+                    await scene.bring()
+                assert not caught.value.transient
+    except PackageError as error:
+        pytest.skip(str(error))
+
+
+async def test_submodule_and_lfs_are_refused_in_the_stacks_folder_only(scene, server):
+    """A folder that would be empty, or a file that only stands for another, is no stack's."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 12\n"
+    commit = server.commit({"deploy/compose.yaml": COMPOSE, "logo.png": pointer})
+    server.git("update-index", "--add", "--cacheinfo", f"160000,{commit},library")
+    server.git("commit", "-q", "-m", "Add a submodule")
+    server.push()
+    with pytest.raises(ComposeFileError, match="library is a submodule"):
+        await scene.bring()
+    server.git("rm", "-q", "--cached", "library")
+    server.commit({})
+    with pytest.raises(ComposeFileError, match=r"logo\.png is kept in Git LFS"):
+        await scene.bring()
+    scene.repository = Repository(server.url, path="deploy")
+    await scene.bring()
+    assert scene.files == {"compose.yaml": COMPOSE}
 
 
 BAD_URLS = [

@@ -1,0 +1,74 @@
+"""Serve a git repository by a real OpenSSH server, which lets one deploy key read it and do nothing else."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.debian_packages import unpacked
+from testbed.redis_server import free_port
+from testbed.waiting import wait_until
+
+PACKAGES = ("openssh-server", "libwrap0", "libwtmpdb0")
+PROGRAMS = "usr/lib/openssh"
+START_SECONDS = 20.0
+CONFIGURATION = """
+ListenAddress 127.0.0.1:{port}
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/authorized_keys
+PidFile none
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin yes
+"""
+# The server wants a user of its own and an empty folder: it gets both where nobody else sees them.
+START = """
+cp /etc/passwd {folder}/passwd
+grep -q ^sshd: {folder}/passwd || echo sshd:x:74:65534::/run/sshd:/usr/sbin/nologin >>{folder}/passwd
+mount --bind {folder}/passwd /etc/passwd
+mount --bind {root}/{programs} /{programs}
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/sshd
+exec env LD_LIBRARY_PATH="$(echo {root}/usr/lib/*-linux-gnu)" {root}/usr/sbin/sshd -D -e -f {folder}/sshd_config
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SshServer:
+    """Say where a repository is, which key reads it, and which line of `known_hosts` is its server's."""
+
+    url: str
+    key: Path
+    known_hosts: str
+
+
+def make_key(path: Path) -> Path:
+    """Make a key pair, and return the private key's file."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+@contextmanager
+def ssh_server(folder: Path, repository: Path) -> Iterator[SshServer]:
+    """Run a server for the time of a block. Raises PackageError where it cannot be had."""
+    root = unpacked("openssh-server", PACKAGES)
+    folder.mkdir()
+    host_key, key, port = make_key(folder / "host_key"), make_key(folder / "deploy_key"), free_port()
+    public = key.with_suffix(".pub").read_text()
+    (folder / "authorized_keys").write_text(f'restrict,command="git-upload-pack {repository}" {public}')
+    (folder / "sshd_config").write_text(CONFIGURATION.format(port=port, folder=folder))
+    script = START.format(folder=folder, root=root, programs=PROGRAMS)
+    log = folder / "log"
+    with log.open("wb") as output:
+        child = subprocess.Popen(["unshare", "--mount", "sh", "-e", "-c", script], stdout=output, stderr=output)
+    try:
+        wait_until(lambda: "listening" in log.read_text() or child.poll() is not None, START_SECONDS)
+        if child.poll() is not None:
+            raise RuntimeError(f"The SSH server does not start: {log.read_text()[-500:]}")
+        known = f"[127.0.0.1]:{port} {host_key.with_suffix('.pub').read_text()}"
+        yield SshServer(f"ssh://root@127.0.0.1:{port}{repository}", key, known)
+    finally:
+        child.terminate()
+        child.wait(START_SECONDS)
