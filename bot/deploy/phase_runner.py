@@ -109,7 +109,7 @@ class PhaseRunner:
             ended = _ended(known, PhaseStatus.CANCELLED, _begun(known, name)[0], problem=error.problem())
             await self._context.save_phases(ended)
 
-    async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
+    async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], Awaitable[None]]") -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""
         try:
             return await self._run_with_retries(policy, attempted)
@@ -122,97 +122,98 @@ class PhaseRunner:
             self._context.warn(not_tidied_up(_to_internal_error(error).message))
         return "not all was tidied up"
 
-    async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], object]") -> str:
-        """Try the phase; only transient faults are tried again, and all tries share the phase's time."""
-        phase, losses = self._phases[policy.name], quorum_losses(self._context)
-        began, limit = asyncio.get_running_loop().time(), asyncio.timeout(policy.timeout_seconds)
-        try:
-            async with limit:
-                self._context.limit = limit
-                async for attempt in stamina.retry_context(
-                    on=_is_transient,
-                    attempts=policy.retries + 1,
-                    timeout=None,
-                    wait_initial=SOON.first_seconds,
-                    wait_max=SOON.longest_seconds,
-                    wait_jitter=SOON.first_seconds,
-                ):
-                    with attempt:
-                        await attempted(attempt.num)  # type: ignore[misc]
-                        waits = policy.name in AWAITING_ENGINE and attempt.num == 1
-                        return await self._run_once(phase, waits=waits)
-        except TimeoutError as error:
-            if await has_lost_quorum(self._context, error, losses):  # it was waited for a leader: the time begins again
-                self._context.was_away, self._context.limit = True, None
-                await wait_for_quorum(self._context)
-                self._context.checkpoint()
-                return await self._run_with_retries(policy, attempted)
-            raise PhaseTimeoutError(
-                said(
-                    "{policy} did not end within {timeout_seconds} s.{describe_waiting}",
-                    policy=policy.name,
-                    timeout_seconds=f"{round((limit.when() or began) - began, 2):g}",
-                    describe_waiting=self._describe_waiting(),
-                ),
-            ) from error
-        raise PhaseTimeoutError(
-            said("{policy} was not tried.", policy=policy.name)
-        )  # unreachable: the loop returns or raises
-
-    async def _run_once(self, phase: Phase, *, waits: bool) -> str:
-        """Run a phase; one that `waits` does so, not for long, until an engine that went away is back.
-
-        What failed while a Swarm had no quorum says nothing of the release: it is done again once there is one, and
-        that is none of the phase's retries.
-        """
+    async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], Awaitable[None]]") -> str:
+        """Try the phase; all tries share its time, which begins again where it went by without a quorum."""
         context = self._context
-        for _ in range(MOST_QUORUM_LOSSES):
-            losses, warned = quorum_losses(context), len(context.warnings)
+        while True:
+            losses, limit = quorum_losses(context), asyncio.timeout(policy.timeout_seconds)
+            began = asyncio.get_running_loop().time()
             try:
-                return await self._run_beyond_passing_faults(phase)
-            except RoasError as error:
-                is_away = isinstance(error, EngineUnavailableError)
-                context.was_away = context.was_away or is_away
+                async with limit:
+                    context.limit = limit
+                    return await self._try(policy, attempted)
+            except TimeoutError as error:
                 if not await has_lost_quorum(context, error, losses):
-                    # Who follows its events has waited for it by himself; who acts, or begins to follow, has not.
-                    awaited = isinstance(error, EngineUnavailableError) and error.was_awaited
-                    if is_away and waits and not awaited and not context.environment.on_swarm:
-                        await wait_for_engine(context)
-                    raise
-                log.warning("a phase failed without a quorum", phase=phase.name, key=error.key, error=error.message)
-            context.was_away = True
-            del context.warnings[warned:]
+                    raise self._timed_out(policy, (limit.when() or began) - began) from error
+            context.was_away, context.limit = True, None
             await wait_for_quorum(context)
             context.checkpoint()
-        return await self._run_beyond_passing_faults(phase)
 
-    async def _run_beyond_passing_faults(self, phase: Phase) -> str:
-        """Run a phase; what passes by itself is told and waited for, and the phase is done again, whatever failed.
+    def _timed_out(self, policy: PhasePolicy, seconds: float) -> PhaseTimeoutError:
+        return PhaseTimeoutError(
+            said(
+                "{policy} did not end within {timeout_seconds} s.{describe_waiting}",
+                policy=policy.name,
+                timeout_seconds=f"{round(seconds, 2):g}",
+                describe_waiting=self._describe_waiting(),
+            ),
+        )
 
-        That is none of its retries. Raises that very fault, which blames no service, where it takes too long.
+    async def _try(self, policy: PhasePolicy, attempted: "Callable[[int], Awaitable[None]]") -> str:
+        """Run the phase, and after a transient fault again, as often as its policy says."""
+        async for attempt in stamina.retry_context(
+            on=_is_transient,
+            attempts=policy.retries + 1,
+            timeout=None,
+            wait_initial=SOON.first_seconds,
+            wait_max=SOON.longest_seconds,
+            wait_jitter=SOON.first_seconds,
+        ):
+            with attempt:
+                await attempted(attempt.num)
+                waits = policy.name in AWAITING_ENGINE and attempt.num == 1
+                return await self._run_and_wait(self._phases[policy.name], waits=waits)
+        raise AssertionError("the loop returns or raises")
+
+    async def _run_and_wait(self, phase: Phase, *, waits: bool) -> str:
+        """Run a phase; what passes by itself is waited for, and the phase is run again. That is none of its retries.
+
+        What failed while a Swarm had no quorum says nothing of the release. One that `waits` does so, not for long,
+        until an engine that went away is back, and ends all the same.
         """
         context, backoff = self._context, Backoff(SOON)
+        losses, warned, times = quorum_losses(context), len(context.warnings), 0
         while True:
-            warned = len(context.warnings)
             try:
                 return await phase.run(context)
             except Exception as error:
                 passing = await find_passing_fault(context, error)
-                if passing is None:
-                    raise
-                if self._awaited is None:
-                    self._awaited_since = time.monotonic()
-                waited = time.monotonic() - self._awaited_since
-                if phase.name is PhaseName.COMPLETION or (waited > PASSING_SECONDS and not context.restoring):
-                    passing.was_awaited = True
-                    raise passing from error
-                self._awaited, context.was_away = passing, True
-            log.warning("a phase waits for what passes by itself", phase=phase.name, error=passing.message)
+                awaited = passing if passing is not None and self._has_time_for(passing, phase) else None
+                fault = error if passing is None else passing
+                if isinstance(fault, EngineUnavailableError):
+                    context.was_away = True
+                if awaited is None and not (
+                    times < MOST_QUORUM_LOSSES
+                    and isinstance(fault, RoasError)
+                    and await has_lost_quorum(context, fault, losses)
+                ):
+                    if waits and not context.environment.on_swarm and _is_to_be_awaited(fault):
+                        await wait_for_engine(context)
+                    raise fault from (error.__cause__ if fault is error else error)
+                log.warning("a phase waits for what passes by itself", phase=phase.name, error=str(fault))
+            context.was_away = True
             del context.warnings[warned:]
-            await self._tell(said("goes on by itself once this has passed: {reason}", reason=passing.message))
-            await wait_for(context.cancel, backoff.failed())
+            if awaited is not None:
+                await self._tell(said("goes on by itself once this has passed: {reason}", reason=awaited.message))
+                await wait_for(context.cancel, backoff.failed())
+                context.checkpoint()
+                await self._tell("")
+                continue
+            times += 1
+            await wait_for_quorum(context)
+            losses = quorum_losses(context)
             context.checkpoint()
-            await self._tell("")
+
+    def _has_time_for(self, passing: EngineUnavailableError, phase: Phase) -> bool:
+        """Return whether what passes by itself is waited for; once it took too long it blames no service."""
+        if self._awaited is None:
+            self._awaited_since = time.monotonic()
+        waited = time.monotonic() - self._awaited_since
+        if phase.name is PhaseName.COMPLETION or (waited > PASSING_SECONDS and not self._context.restoring):
+            passing.was_awaited = True
+            return False
+        self._awaited = passing
+        return True
 
     def _describe_waiting(self) -> str:
         if self._awaited is not None:
@@ -249,6 +250,11 @@ def _to_internal_error(error: Exception) -> InternalFaultError:
         said("Unexpected internal error ({name}).", name=type(error).__name__),
         hint=said("See the bot's log, and report it."),
     )
+
+
+def _is_to_be_awaited(fault: Exception) -> bool:
+    """Return whether nobody has waited for an engine yet: who follows its events has, who acts has not."""
+    return isinstance(fault, EngineUnavailableError) and not fault.was_awaited
 
 
 def _is_transient(error: Exception) -> bool:
