@@ -1,4 +1,4 @@
-"""Let people acknowledge and silence alerts, read the logs of their services, and roll back."""
+"""Let people acknowledge and silence alerts, read the logs of their services, restart them, and roll back."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import Alert
-from roas.models.deployment import DeploymentKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
 from roas.models.health import ContainerSnapshot
 from roas.ui.drawing import Attachment, Drawing, code
 from roas.ui.embeds.alert import PREFIX
@@ -32,7 +32,8 @@ LOGS_OF_CONTAINERS = 5
 
 class AlertButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=re.escape(PREFIX) + r"(?P<action>ack|silence|logs|rollback):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})",
+    template=re.escape(PREFIX)
+    + r"(?P<action>ack|silence|logs|restart|rollback):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})",
 ):
     """Do something about an alert; the button knows its id only, everything else is read again on the click."""
 
@@ -86,6 +87,8 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
                 await answer(interaction, await self._silence(alerts, asker))
             case "logs":
                 await self._logs(interaction, alerts[0])
+            case "restart":
+                await self._restart(interaction, alerts[0])
             case "rollback":
                 await self._roll_back(interaction, alerts[0])
 
@@ -134,15 +137,25 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
             content = f"({translate(error.message)})"
         return f"== {container.name}\n{content}"
 
+    async def _restart(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
+        """Restart the service that broke, as `/restart` does. Raises NotPermittedError."""
+        cog, request = self._asked(interaction, alert, DeploymentKind.DEPLOY)
+        await cog.start_at_once(interaction, replace(request, operation=Operation.RESTART))
+
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Show the plan of going back, of the service that broke alone. Raises NotPermittedError."""
+        cog, request = self._asked(interaction, alert, DeploymentKind.ROLLBACK)
+        await cog.show_plan(interaction, request)
+
+    def _asked(
+        self, interaction: discord.Interaction[Any], alert: Alert, kind: DeploymentKind
+    ) -> tuple[PlanningCog, DeploymentRequest]:
         cog: PlanningCog | None = leading_cog(self.bot, CogName.DEPLOYMENT)
         if cog is None:
             raise InvalidRequestError(_("This bot does not deploy."))
-        request = cog.request(interaction, self.environment(alert.environment), DeploymentKind.ROLLBACK)
+        request = cog.request(interaction, self.environment(alert.environment), kind)
         services = (alert.service,) if alert.service else ()
-        request = replace(request, services=services, reason=alert.id, correlation_id=alert.correlation_id)
-        await cog.show_plan(interaction, request)
+        return cog, replace(request, services=services, reason=alert.id, correlation_id=alert.correlation_id)
 
 
 def alert_refusal(asker: Asker, cog: OpsCog) -> str | None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "stop": ("services:stop", "Stop services until they are started again."),
     "start": ("services:start", "Start services."),
     "status": ("status:status", "Show the status of environments."),
+    "logs": ("logs:logs", "Show what a service writes."),
     "history": ("history:history", "List the last deployments."),
     "events": ("history:events", "Show events, and follow them as they happen."),
     "releases": ("history:releases", "List the releases that are kept."),

@@ -7,6 +7,7 @@ from typing import Any
 from roas.app.foundation import open_foundation
 from roas.cli.connection import open_connection
 from roas.cli.history import DeploymentList
+from roas.cli.logs import service_containers
 from roas.cli.running import ExitCode, Session, find_environment, open_journal, run_command
 from roas.cli.status import find_status
 from roas.errors import InvalidRequestError, RoasError
@@ -48,10 +49,9 @@ class Tools:
     async def logs(self, environment: str, service: str, lines: int = 100) -> str:
         """Return the last lines that each container of a service has logged."""
         async with open_foundation(self._session.settings, instance_prefix="CLI", read_only=True) as base:
-            stack = base.stacks.of(find_environment(self._session.settings, environment))
-            found = [container for container in await stack.containers() if container.service == service]
-            if not found:
-                raise InvalidRequestError(f"{environment} runs no service {service!r}.", hint="See its status.")
+            target = find_environment(self._session.settings, environment)
+            stack = base.stacks.of(target)
+            found = await service_containers(stack, target, service)
             count = max(1, min(lines, MOST_LINES))
             texts = [f"=== {item.name}\n{await stack.read_log(item.id, lines=count, since=None)}" for item in found]
             return base.redactor.redact("\n".join(texts))

@@ -114,7 +114,7 @@ async def find_changes(
     running = {
         name: definition
         for name, definition in definitions.items()
-        if name not in all_differing and _runs(there.get(name, ()))
+        if name not in all_differing and runs(there.get(name, ()))
     }
     chosen = frozenset(all_differing)
     if scope.named:
@@ -220,7 +220,8 @@ def _chosen(
         chosen |= more
 
 
-def _runs(containers: Iterable[ContainerSnapshot]) -> bool:
+def runs(containers: Iterable[ContainerSnapshot]) -> bool:
+    """Return whether one of some containers runs."""
     return any(container.state is ContainerState.RUNNING for container in containers)
 
 

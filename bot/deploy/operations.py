@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from roas.deploy.changes import Scope, find_changes
+from roas.deploy.changes import Scope, StackChanges, by_service, find_changes, runs
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
@@ -20,6 +21,7 @@ from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
 from roas.stack.comparison import ServiceDifference
+from roas.state.locks import describe_stop
 
 
 def coordination_of(operation: Operation) -> Coordination:
@@ -73,7 +75,9 @@ async def plan_operation(
         restarted = frozenset(affected) if operation is Operation.RESTART else frozenset[str]()
         scope = Scope(named=frozenset(affected), restarted=restarted)
         bot = await find_running_bot(components, environment)
-        changes = await find_changes(stack, model, await stack.containers(), bot=bot, scope=scope)
+        containers = await stack.containers()
+        changes = await find_changes(stack, model, containers, bot=bot, scope=scope)
+        await _refuse_without_needed(components, environment, changes, by_service(containers))
         differing = dict(changes.differing)
         affected = {*differing, *changes.restarts, *restarted}
     order = DependencyCoordinator(definitions).order(affected)
@@ -92,6 +96,31 @@ async def plan_operation(
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
     )
     return PlannedDeployment(plan, await components.state.releases.current(environment.name), inputs)
+
+
+async def _refuse_without_needed(
+    components: Components, environment: Environment, changes: StackChanges, there: Mapping[str, Collection[Any]]
+) -> None:
+    """Raise InvalidRequestError where what is restarted would wait for a service that does not run."""
+    stops = await components.state.stops.of(environment.name)
+    for service in sorted(changes.restarts):
+        for edge in changes.definitions[service].dependencies:
+            if edge.kind is DependencyKind.SOFT or edge.on not in changes.skipped or runs(there.get(edge.on, ())):
+                continue
+            stop = stops.get(edge.on)
+            raise InvalidRequestError(
+                said(
+                    "{service} needs {needed}, which {why}.",
+                    service=service,
+                    needed=edge.on,
+                    why=said("does not run") if stop is None else describe_stop(stop),
+                ),
+                hint=said(
+                    "Start it first: `/start {needed}`, or `roas start {environment} {needed}`.",
+                    needed=edge.on,
+                    environment=environment.name,
+                ),
+            )
 
 
 def _action(operation: Operation | None, difference: ServiceDifference | None) -> ServiceAction:

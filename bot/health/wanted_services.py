@@ -6,12 +6,12 @@ from typing import Protocol
 
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.messages.message import joined, said
 from roas.models.deployment import Stop
 from roas.models.environment import EngineKind, Environment
 from roas.models.release import Holding, Release
 from roas.models.stack import ServiceDefinition
 from roas.stack.stacks import Stacks
+from roas.state.locks import describe_stop
 
 log = get_logger(__name__)
 
@@ -96,14 +96,10 @@ class WantedServices:
 
 def _with_stops(definitions: Definitions, stops: Mapping[str, Stop]) -> Definitions:
     return {**definitions} | {
-        name: replace(definitions[name], stopped=_stopped(stop)) for name, stop in stops.items() if name in definitions
+        name: replace(definitions[name], stopped=describe_stop(stop))
+        for name, stop in stops.items()
+        if name in definitions
     }
-
-
-def _stopped(stop: Stop) -> str:
-    when = f"{stop.since:%Y-%m-%d %H:%M} UTC"
-    said_by = said("was stopped by {person}, {when}", person=stop.stopped_by.name, when=when)
-    return joined(": ", filter(None, (said_by, stop.reason)))
 
 
 def _in_pause(current: Definitions, arriving: Definitions, holding: Holding) -> Definitions:

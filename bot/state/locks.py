@@ -1,7 +1,7 @@
 """Keep others from an environment: the lock of a running deployment, and the freeze that a person sets."""
 
 from roas.errors import InvalidRequestError, RoasError
-from roas.messages.message import said
+from roas.messages.message import Message, joined, said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Freeze, Lock, Stop
@@ -206,6 +206,13 @@ class Freezes:
             return freeze
 
         return await self._journal.write(work)
+
+
+def describe_stop(stop: Stop) -> Message:
+    """Say who stopped a service, when and why."""
+    when = f"{stop.since:%Y-%m-%d %H:%M} UTC"
+    said_by = said("was stopped by {person}, {when}", person=stop.stopped_by.name, when=when)
+    return joined(": ", filter(None, (said_by, stop.reason)))
 
 
 class Stops:

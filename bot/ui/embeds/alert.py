@@ -234,6 +234,8 @@ def _buttons(alert: Alert) -> tuple[Button, ...]:
         buttons.append(_button(_("Silence 1 h"), "silence", alert.id, "🔕"))
     if alert.environment and alert.service:
         buttons.append(_button(_("Logs"), "logs", alert.id, "📄"))
+    if alert.environment and alert.service and not alert.is_of_engine:
+        buttons.append(_button(_("Restart"), "restart", alert.id, "🔄"))
     if alert.environment and not alert.is_of_engine:
         buttons.append(_button(_("Roll back"), "rollback", alert.id, "↩️"))
     return tuple(buttons)

@@ -12,9 +12,20 @@ def test_stop_status_start_and_restart(on_v1: CommandLine) -> None:
     assert "web needs database, and goes on without." in stopped.stdout
     assert on_v1.running().keys() == {"web"}
     assert "moving house" in on_v1.run("status", "dev").stdout
-    document = on_v1.document("restart", "dev", "web", code=1)
-    assert document["outcome"] == "failed", "what web needs does not run, and nobody asked for that"
-    assert "needs database" in document["problem"]["message"]
+    refused = on_v1.run("restart", "dev", "web")
+    assert refused.returncode == 2, "what web needs does not run, and nobody asked for that"
+    assert "web needs database, which was stopped by " in refused.stderr
+    assert "moving house" in refused.stderr
+    assert "`roas start dev database`" in refused.stderr
     assert on_v1.run("start", "dev", "database").returncode == 0
     assert on_v1.running() == {"database": "v1", "web": "v1"}
     assert "moving house" not in on_v1.run("status", "dev").stdout
+
+
+def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
+    unknown = on_v1.run("logs", "dev", "nobody")
+    assert unknown.returncode == 2
+    assert "There are: database, web." in unknown.stderr
+    read = on_v1.run("logs", "dev", "web", "--lines", "3")
+    assert read.returncode == 0, read.stderr
+    assert all(" | 20" in line for line in read.stdout.splitlines())

@@ -6,6 +6,7 @@ import discord
 
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType
+from roas.models.deployment import Operation
 from roas.ui.embeds.alert import draw_alert
 from tests.unit.cogs.conftest import Scene, shown
 from tests.unit.ui.story import until
@@ -50,7 +51,7 @@ async def test_deployers_may_acknowledge_and_silence(scene: Scene) -> None:
 
 async def test_user_without_role_changes_nothing(scene: Scene) -> None:
     message = await raised(scene)
-    for action in ("ack", "silence", "logs", "rollback"):
+    for action in ("ack", "silence", "logs", "restart", "rollback"):
         answered = await scene.bob.click(message, custom_id=button(message, action))
         assert "You may not do this" in scene.answer(answered)
     (alert,) = await scene.application.state.alerts.open()
@@ -62,6 +63,14 @@ async def test_rollback_button_only_shows_plan(scene: Scene) -> None:
     answered = await scene.dora.click(message, custom_id=button(message, "rollback"))
     assert answered.response is not None
     assert not scene.application.orchestrator.requests
+
+
+async def test_restart_button_restarts_the_service(scene: Scene) -> None:
+    message = await raised(scene)
+    assert "Started" in scene.answer(await scene.dora.click(message, custom_id=button(message, "restart")))
+    (request,) = scene.application.orchestrator.requests
+    assert (request.operation, request.services, request.environment) == (Operation.RESTART, ("web",), "dev")
+    assert request.reason.startswith("ALERT-")
 
 
 async def test_stale_alert_button_reports_resolved(scene: Scene) -> None:

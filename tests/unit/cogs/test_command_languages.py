@@ -5,7 +5,7 @@ from typing import Any
 from discord import app_commands
 
 from roas.models.deployment import Outcome
-from roas.ui.command_names import CommandTranslator
+from roas.ui.command_names import CommandTranslator, found_as, grouped
 
 
 async def payloads(scene: Any) -> list[dict[str, Any]]:
@@ -21,6 +21,12 @@ async def test_commands_and_options_have_chinese_texts(scene):
     assert len(told) >= 4
     assert [part["name"] for part in parts if "zh-TW" not in part["name_localizations"]] == []
     assert [part["name"] for part in parts if "zh-TW" not in part["description_localizations"]] == []
+
+
+async def test_texts_name_every_command_in_its_group(scene):
+    with grouped("roas"):
+        for command in await payloads(scene):
+            assert found_as(f"Use /{command['name']}.") == f"Use /roas {command['name']}."
 
 
 async def test_choices_have_chinese_names(scene):

@@ -43,9 +43,14 @@ def test_urgent_alert_pings_only_role() -> None:
 
 
 def test_buttons_match_possible_actions() -> None:
-    assert labels(draw_alert(ALERT)) == ["Acknowledge", "Silence 1 h", "Logs", "Roll back"]
+    assert labels(draw_alert(ALERT)) == ["Acknowledge", "Silence 1 h", "Logs", "Restart", "Roll back"]
     assert labels(draw_alert(replace(ALERT, environment="", service=""))) == ["Acknowledge", "Silence 1 h"]
-    assert labels(draw_alert(replace(ALERT, state=AlertState.ACKNOWLEDGED))) == ["Silence 1 h", "Logs", "Roll back"]
+    assert labels(draw_alert(replace(ALERT, state=AlertState.ACKNOWLEDGED))) == [
+        "Silence 1 h",
+        "Logs",
+        "Restart",
+        "Roll back",
+    ]
     assert labels(draw_alert(replace(ALERT, state=AlertState.RESOLVED, resolved_at=NOW))) == []
 
 
