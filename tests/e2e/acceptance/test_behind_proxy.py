@@ -6,6 +6,8 @@ import signal
 import subprocess
 from dataclasses import replace
 
+import pytest
+
 from roas.concurrency import pause
 from roas.deploy import orchestrator
 from roas.models.coordination import STANDARD, PhaseName
@@ -74,6 +76,7 @@ async def test_haproxy_recipe_loses_no_request(people, stack, write, orders):
     assert not warnings, warnings
 
 
+@pytest.mark.long
 async def test_what_is_open_is_answered_closed_or_counted(people, stack, write, monkeypatch):
     """A stack on which one replacement after the other of its one container meets open connections."""
     # A service that is told to stop answers what it has: with its usual grace, nobody would see who waited.
@@ -168,6 +171,7 @@ async def dropped_proxy_is_told_once_more(people, stack, port):
     assert not admin(stack).set_aside()
 
 
+@pytest.mark.long
 async def test_few_servers_are_enough_one_at_a_time(application, people, stack, write):
     """Too few stop a deployment first; rounds free what nobody uses; one at a time, one more than containers will do.
 
@@ -228,6 +232,7 @@ async def left_drain_and_dead_container_are_mended_in_a_round(application, stack
         await application.maintenance.stop()
 
 
+@pytest.mark.long
 async def test_caddy_recipe_serves_throughout(people, stack, write, orders):
     port = write("Caddy", **QUICK)
     await people.succeed("v1")

@@ -129,7 +129,13 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+# One that replaces what runs, and one that takes it down.
+USUAL = ("recreate", "down")
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=() if name in USUAL else pytest.mark.long) for name in COMMANDS]
+)
 async def test_what_runs_is_read_before_success_is_said(people, stack, images, command):
     """Whatever somebody types while the new release is watched: it is the release that runs when it has succeeded."""
     stack.write({"store": alone(), "web": alone()})

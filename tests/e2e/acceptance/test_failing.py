@@ -45,6 +45,7 @@ async def test_immediate_exit_rolled_back_with_code_and_log(people, stack, image
     assert back_on_v1(stack, images, on_v1)
 
 
+@pytest.mark.long
 async def test_server_exit_with_code_0_fails(people, stack, images, on_v1):
     deployment = await people.deploy("ends")
     assert deployment.outcome is Outcome.ROLLED_BACK
@@ -54,6 +55,7 @@ async def test_server_exit_with_code_0_fails(people, stack, images, on_v1):
     assert back_on_v1(stack, images, on_v1)
 
 
+@pytest.mark.long
 async def test_restart_loop_rolled_back(people, stack, images, on_v1):
     stack.write({"store": alone(image=f"{REPOSITORY}:v1"), "web": alone(restart="always")})
     deployment = await people.deploy("exits")

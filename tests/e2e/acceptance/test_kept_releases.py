@@ -141,6 +141,7 @@ async def failed_rollback_needs_operator(people, stack, image_id):
     stack.client.images.remove(f"{OWN_REPOSITORY}:broken", force=True)
 
 
+@pytest.mark.long
 async def test_release_whose_tags_went_while_it_ran_is_protected_again(people, stack, make):
     """`docker system prune -af` leaves containerd's store the one tag that an adopted container is called by."""
     stack.write({"web": alone(image=f"{OWN_REPOSITORY}:stable")})
@@ -160,6 +161,7 @@ async def test_release_whose_tags_went_while_it_ran_is_protected_again(people, s
     assert stack.images() == {"web-1": first}
 
 
+@pytest.mark.long
 async def test_older_releases_lose_tags(settings, stack, make, tmp_path, monkeypatch):
     """What a stalled completion has forgotten and could not let go of, the next one does; what is another's stays."""
     stack.write({"web": alone(image=f"{OWN_REPOSITORY}:${{VERSION}}")})

@@ -184,6 +184,7 @@ def began(case: Case, order: list[str]) -> list[str]:
     return [text for text in order if ends_count or not text.startswith("-")]
 
 
+@pytest.mark.long
 async def test_swarm_and_bot_do_the_same_in_a_row(swarm_runs, application, people, stack, same_images) -> None:
     of_bot = []
     for case in IN_A_ROW.values():

@@ -96,6 +96,7 @@ async def test_lost_docker_socket_is_one_alert(stack, socket, tmp_path, images):
         assert stack.images() == {"web-1": images["v1"]}
 
 
+@pytest.mark.long
 async def test_wall_clock_jump_changes_no_recovery(application, people, stack, images):
     """A jump of the wall clock changes nothing in what is seen and recovered."""
     stack.write({"web": alone()})

@@ -88,6 +88,7 @@ def is_as_it_was(stack, images, manually) -> None:
     assert [difference for difference in differences(stack.looks(), manually) if "/Mounts" not in difference] == []
 
 
+@pytest.mark.long
 async def test_second_copy_of_running_stack_refused(people, stack, images):
     """What runs from the folder under another name is not created again with empty volumes: both are named."""
     write(stack, "v1")

@@ -148,7 +148,10 @@ async def test_what_was_stopped_fails_no_work_on_others(people, stack):
     assert runs_since(stack)["store"] == ""
 
 
-@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize(
+    "operation",
+    [pytest.param(item, marks=() if item is Operation.RESTART else pytest.mark.long) for item in Operation],
+)
 async def test_one_whose_bot_died_is_ended_by_the_next(settings, stack, operation):
     """It is resumed as the same deployment, and does what was asked for."""
     patient = {"test": ["CMD-SHELL", "sleep 2"], "interval": "5s", "timeout": "5s", "start_period": "20s"}

@@ -73,6 +73,7 @@ async def test_haproxy_reads_its_configuration_again(people, stack, write, order
     writer.close()
 
 
+@pytest.mark.long
 async def test_caddy_reads_its_configuration_again(people, stack, write, orders):
     port = write("Caddy", **QUICK)
     configuration = stack.folder / "Caddyfile"

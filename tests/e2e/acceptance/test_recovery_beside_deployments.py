@@ -103,6 +103,7 @@ async def manual_stop_during_recovery_is_kept(maintained, stack, images):
     assert (web.status, web.attrs["Image"]) == ("exited", images["v2"])
 
 
+@pytest.mark.long
 async def test_failure_next_to_deployment_ends_well(maintained, people, stack, images):
     """A service that breaks just before or just after a deployment ends on the new release.
 

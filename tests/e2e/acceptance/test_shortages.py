@@ -119,7 +119,12 @@ async def carried_out(people: People, version: str) -> Deployment:
                 await pause(0.05)
 
 
-async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch):
+# Each place costs a deployment: of a few it is seen that the class is dealt with, of all by `--long`.
+STRIDES = [8, pytest.param(1, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch, stride):
     for module, name in ((phase_runner, "SOON"), (running_deployments, "PATIENTLY")):
         monkeypatch.setattr(module, name, Retries(0.01, 0.05))
 
@@ -134,8 +139,8 @@ async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, 
         with watched_system(monkeypatch) as system:
             change(1)
             await people.succeed("v2")
-            sites = sorted(system.seen)
-            assert len(sites) > 10
+            sites = sorted(system.seen)[::stride]
+            assert len(sites) > 30 / stride
             not_reached = []
             for index, site in enumerate(sites):
                 number = ERRORS[index % len(ERRORS)]
@@ -148,4 +153,4 @@ async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, 
                 assert deployment.outcome is Outcome.SUCCEEDED, told
                 assert await application.state.locks.get("dev") is None
                 not_reached += [site] * (system.left == REFUSALS)
-            assert len(not_reached) < len(sites) / 4, not_reached
+            assert len(not_reached) <= max(1, len(sites) // 4), not_reached

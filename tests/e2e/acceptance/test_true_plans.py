@@ -213,6 +213,7 @@ async def missing_and_disconnected_are_mended_and_kept(people, stack):
     assert [item.partition(" ")[0] for item in await changed_in_place(people)] == ["db", "two", "vpn"]
 
 
+@pytest.mark.long
 async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack, images):
     """The containers are in networks that are gone; those that come in their place have the same names."""
     stack.write(

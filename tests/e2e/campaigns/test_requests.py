@@ -1,7 +1,8 @@
 """A sample of `requests`: what serves goes on serving, whatever replaces it, and a kill leaves all whole."""
 
-import random
 from pathlib import Path
+
+import pytest
 
 from testbed.daemon import PrivateDaemon
 from tools.campaigns.requests.crash import crash
@@ -9,8 +10,8 @@ from tools.campaigns.requests.scene import scene
 from tools.campaigns.requests.table import Case, play
 
 RATE = 20
-# The bot and the proxy at once, while the old containers drain or while a person is asked: chance decides which.
-KINDS = (0, 1)
+# The bot and the proxy at once, while the old containers drain, or while a person is asked.
+KINDS = [0, pytest.param(1, marks=pytest.mark.long)]
 # One at a time one serves; what crashes or fails soon after its start gives the requests back.
 CASES = (
     Case("stop-first", 1, 2, "good", streams=False),
@@ -19,12 +20,15 @@ CASES = (
 )
 
 
-def test_kill_in_a_replacement_leaves_all_whole(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_kill_in_a_replacement_leaves_all_whole(private_daemon: PrivateDaemon, tmp_path: Path, kind: int) -> None:
     with scene(tmp_path, proxy="HAProxy", replicas=2, engine=private_daemon) as found:
-        assert crash(found, 1, RATE, first=random.choice(KINDS)) == []
+        assert crash(found, 1, RATE, first=kind) == []
 
 
-def test_what_serves_goes_on_serving(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES)
+def test_what_serves_goes_on_serving(private_daemon: PrivateDaemon, tmp_path: Path, case: Case) -> None:
     with scene(tmp_path, proxy="HAProxy", replicas=2, engine=private_daemon, observation_seconds=5.0) as found:
-        row, wrong = play(found, random.choice(CASES), RATE)
+        row, wrong = play(found, case, RATE)
         assert not wrong, row

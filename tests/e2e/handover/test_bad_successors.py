@@ -55,7 +55,11 @@ async def assert_whole(home, people, old) -> None:
         pytest.param("exits", ended_with(3), "bad bot: cannot go on", id="ends"),
         pytest.param("deaf", "not connected to Discord", "gateway unreachable", id="hangs before READY"),
         pytest.param(
-            "blind", "health check|had not opened the journal", "file is not a database", id="cannot read the journal"
+            "blind",
+            "health check|had not opened the journal",
+            "file is not a database",
+            id="cannot read the journal",
+            marks=pytest.mark.long,
         ),
     ],
 )

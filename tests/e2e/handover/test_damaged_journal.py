@@ -1,5 +1,7 @@
 """A bot whose journal is damaged says so and is not healthy; a person brings the journal back from its own copy."""
 
+import pytest
+
 from testbed.container_processes import until
 from testbed.home_stack import BOT_SERVICE, Home
 from tests.e2e.handover.conftest import rows
@@ -14,6 +16,7 @@ def health(home: Home) -> str:
     return str((bot.attrs["State"].get("Health") or {}).get("Status"))
 
 
+@pytest.mark.long
 async def test_journal_without_half_its_pages_restored(home, people):
     """As shipped: the bot's own user, no capability, a read-only root."""
     backups = home.folder / "state" / "backups"

@@ -80,11 +80,20 @@ def leaves_in_order(home: Home, way: Callable[[Home, Any], None]) -> None:
 @pytest.mark.parametrize(
     ("keys", "way"),
     [
-        ({"init": False, "read_only": False, "security_opt": []}, by_docker_kill("SIGINT")),
-        ({"user": str(BOT_USER), "init": False}, by_docker_stop),
-        ({"environment": {"BOT_UID": "0"}, "tty": True}, by_docker_kill("SIGQUIT")),
+        pytest.param(
+            {"init": False, "read_only": False, "security_opt": []},
+            by_docker_kill("SIGINT"),
+            id="INT, no init, writable root",
+            marks=pytest.mark.long,
+        ),
+        pytest.param({"user": str(BOT_USER), "init": False}, by_docker_stop, id="own user, no init"),
+        pytest.param(
+            {"environment": {"BOT_UID": "0"}, "tty": True},
+            by_docker_kill("SIGQUIT"),
+            id="QUIT, root, terminal",
+            marks=pytest.mark.long,
+        ),
     ],
-    ids=["INT, no init, writable root", "own user, no init", "QUIT, root, terminal"],
 )
 def test_stop_in_peoples_own_files_is_orderly(as_people_have_it, standing, keys, way):
     if "user" in keys:

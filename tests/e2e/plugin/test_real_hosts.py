@@ -164,7 +164,7 @@ async def said(people: SandboxClient, command: str, **options: Any) -> str:
 
 
 # How a host is laid out and what its commands are called have nothing to do with each other.
-USUAL_GROUPS = {PLAIN: ("",), OWN_BOT: ("roas",), COGS_PACKAGE: ("roas",), COGS_FOLDER: ("",)}
+USUAL_GROUPS = {PLAIN: ("",), OWN_BOT: ("roas",), COGS_PACKAGE: (), COGS_FOLDER: ()}
 HOSTS = [
     pytest.param(layout, group, id=f"{group}-{layout.name}", marks=() if group in usual else pytest.mark.long)
     for layout, usual in USUAL_GROUPS.items()

@@ -24,7 +24,7 @@ __all__ = ["doomed"]
 PAUSING = {"replicas": 3, "update_config": {"parallelism": 1, "failure_action": "pause", "delay": "300ms"}}
 NO_MORE_STEPS = 90
 # A sample, another one each time; and at each one, until a bot survives it.
-STRIDES = [(15, 3), pytest.param(1, NO_MORE_STEPS, marks=pytest.mark.long)]
+STRIDES = [pytest.param(15, 3, marks=pytest.mark.long), pytest.param(1, NO_MORE_STEPS, marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize(("stride", "most"), STRIDES)

@@ -48,7 +48,7 @@ async def works_again(people, wanted: str) -> None:
     raise AssertionError(f"the bot does not act again: {said}")
 
 
-@pytest.mark.parametrize("way_back", ["--new", "mounted"])
+@pytest.mark.parametrize("way_back", ["--new", pytest.param("mounted", marks=pytest.mark.long)])
 async def test_empty_folder_in_place_of_the_state_is_a_fault(
     start_bot, bot_settings, people, shop, image_ids, tmp_path: Path, way_back: str
 ):
@@ -123,7 +123,7 @@ def remove_folder(state: Path) -> None:
     subprocess.run(["rm", "-rf", state], check=True)
 
 
-@pytest.mark.parametrize("mishap", [remove_wal, remove_folder])
+@pytest.mark.parametrize("mishap", [pytest.param(remove_wal, marks=pytest.mark.long), remove_folder])
 async def test_journal_removed_under_a_living_bot_is_rescued(
     bot, bot_settings, people, shop, tmp_path: Path, mishap: Callable[[Path], None]
 ):

@@ -74,7 +74,7 @@ def is_waiting_store(container: Any) -> bool:
     return bool(is_store and state["Running"] and state["Health"]["Status"] == "starting")
 
 
-@pytest.mark.parametrize("command", ["deploy", "rollback"])
+@pytest.mark.parametrize("command", [pytest.param("deploy", marks=pytest.mark.long), "rollback"])
 async def test_deployment_goes_on_once_there_are_processes_again(
     shop: Shop, bot: Any, people: SandboxClient, image_ids: dict[str, str], limit: Limit, command: str
 ) -> None:

@@ -32,6 +32,7 @@ async def test_bot_outlives_its_terminal(bot_settings, people, tmp_path):
         assert await asyncio.to_thread(opened.process.wait, STOP_SECONDS) == 0
 
 
+@pytest.mark.long
 async def test_held_terminal_holds_no_bot(bot_settings, people, tmp_path):
     """Somebody pressed Ctrl-S, or the connection hangs: the kernel lets nobody write there until it goes on."""
     with bot_in_terminal(bot_settings, tmp_path) as opened:
