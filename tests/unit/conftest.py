@@ -1,7 +1,8 @@
 """A unit test that starts another program than this Python fails: it is an integration test, or one of the whole."""
 
+import asyncio
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -24,3 +25,12 @@ def _no_other_program() -> Iterator[None]:
         patch.setattr(subprocess.Popen, "__init__", note)
         yield
     assert started == [], "a unit test starts no other program: see CONTRIBUTING.md"
+
+
+@pytest.fixture
+async def hurried_time() -> AsyncIterator[None]:
+    """Let what only time would end be over at once, for a test that waits for the bot's clocks."""
+    from tests.unit.hurried_time import hurried
+
+    with hurried(asyncio.get_running_loop()):
+        yield

@@ -133,6 +133,7 @@ async def raise_it(run, error):
     raise error
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_failure_returns_to_release_without_bot(scene, old):
     """The bot joined a stack whose release does not know it, and the next release fails."""
     await without_bot_in_history(scene, old)

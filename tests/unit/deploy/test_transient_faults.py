@@ -314,6 +314,7 @@ async def test_cancellation_ends_the_wait_for_what_passes(orchestrator, engine):
         assert (await orchestrator.wait(started.id)).outcome is Outcome.CANCELLED
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_health_check_that_cannot_be_run_blames_nobody(orchestrator, engine, monkeypatch):
     """A part of the engine went away while the release was observed: it is observed again."""
     monkeypatch.setattr(phase_runner, "SOON", Retries(0.01, 0.01))
