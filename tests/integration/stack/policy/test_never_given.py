@@ -23,7 +23,9 @@ from testbed.rootfs import Rootfs
 from tests.integration.stack.applying import deploy, make
 
 Stack = Callable[..., Environment]
-LEVELS = tuple(PolicyLevel)
+# The level that is there unless another is set, and the one that gives most; what those do not give, the others do not.
+USUAL = (PolicyLevel.ASK, PolicyLevel.TRUSTED)
+LEVELS = [pytest.param(level, marks=() if level in USUAL else pytest.mark.long) for level in PolicyLevel]
 TOKEN = "t0ken." * 10
 
 
