@@ -70,7 +70,13 @@ async def test_what_failed_keeps_no_name(people, stack, built):
     assert before
 
 
-@pytest.mark.parametrize("again", ["build", "image"], ids=["each says how", "one says how"])
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param("build", id="each says how"),
+        pytest.param("image", id="one says how", marks=pytest.mark.long),
+    ],
+)
 async def test_what_one_service_builds_is_built_once_for_all(people, stack, built, again):
     """A worker and a job have the image that the web builds; also one that is not on this machine yet."""
     name, quick = built.removesuffix(":latest"), {"network_mode": "none", "init": True, "stop_grace_period": "1s"}

@@ -146,9 +146,10 @@ async def test_containerd_away_is_waited_for_and_blames_nobody(on_parted, parted
         assert on_parted.ids()["other-1"] == before
 
 
-STALLS = [3, pytest.param(75, marks=pytest.mark.long)]
+STALLS = [3, 75]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", STALLS)
 async def test_containerd_stalled_midway_is_waited_for(on_parted, parted, tmp_path, seconds):
     """It takes what it is asked, and does not answer; whoever waits for it blames no service."""

@@ -79,6 +79,7 @@ async def test_late_unhealthy_service_rolled_back(people, stack, images, on_v1):
     assert back_on_v1(stack, images, on_v1)
 
 
+@pytest.mark.long
 async def test_image_of_the_same_name_goes_back_at_once(people, stack, images, on_v1):
     """What is replaced and what replaces it have one hash: the one that was stopped is not waited for."""
     late = alone(depends_on={"fixed": {"condition": "service_healthy"}})

@@ -134,6 +134,7 @@ async def test_slow_redis_raises_sync_lag(application, monitor, clock, redis_ser
     await is_over(application, alert)
 
 
+@pytest.mark.long
 async def test_deployments_raise_what_is_wrong_with_them(application, monitor, clock, stack, sample_image):
     """A dependency that is slow, a journal that refuses writes and a failed deployment: three alerts, each of its own.
 

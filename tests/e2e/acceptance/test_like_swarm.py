@@ -21,7 +21,7 @@ from tests.e2e.acceptance.beside_swarm import NONE_FAILS, OFTEN, Run, SwarmStack
 from tests.e2e.acceptance.people import ANNA, request
 from tests.e2e.acceptance.stack import PROJECT
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600), pytest.mark.long]
 
 AT_A_TIME = 6
 
@@ -184,7 +184,6 @@ def began(case: Case, order: list[str]) -> list[str]:
     return [text for text in order if ends_count or not text.startswith("-")]
 
 
-@pytest.mark.long
 async def test_swarm_and_bot_do_the_same_in_a_row(swarm_runs, application, people, stack, same_images) -> None:
     of_bot = []
     for case in IN_A_ROW.values():
@@ -194,7 +193,6 @@ async def test_swarm_and_bot_do_the_same_in_a_row(swarm_runs, application, peopl
         are_the_same(IN_A_ROW[name], one_of_bot, one_of_swarm)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 async def test_swarm_and_bot_do_the_same(name: str, swarm_runs, application, people, stack, same_images) -> None:
     of_bot = await by_bot(CASES[name], application, people, stack)

@@ -18,6 +18,8 @@ from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import ANNA, People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, REPOSITORY, Stack, alone
 
+pytestmark = pytest.mark.long
+
 DIES_LATE = ["sh", "-c", "sleep 8; exit 3"]
 
 
@@ -53,7 +55,6 @@ async def newer_request_ends_the_watch(people, stack):
     assert any("anna asked for something newer: the watch of web ended" in warning for warning in ended.warnings)
 
 
-@pytest.mark.long
 async def test_window_of_the_settings_is_watched(stack, settings, images):
     """Not only up to Swarm's five seconds."""
     long = {"dev": EnvironmentSettings(observation_seconds=8)}
@@ -65,7 +66,6 @@ async def test_window_of_the_settings_is_watched(stack, settings, images):
         assert 8 <= (deployment.ended_at - ready).total_seconds() < 12
 
 
-@pytest.mark.long
 async def test_task_that_dies_after_the_monitor_of_a_swarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Swarm takes the update for done after two seconds; the task dies after six, and the next one runs as well."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))

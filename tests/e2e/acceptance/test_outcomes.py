@@ -46,6 +46,7 @@ def is_unhealthy(stack, service):
     return stack.container(service).attrs["State"]["Health"]["Status"] == "unhealthy"
 
 
+@pytest.mark.long
 async def test_critical_service_is_named_with_its_setting(stack, settings):
     """The shipped stack's Redis is critical: what fails by it says so, and by which setting it does not."""
     redis = alone(image=f"{REPOSITORY}:v1", healthcheck=CHECK | {"interval": "200ms", "retries": 1})

@@ -64,6 +64,7 @@ async def test_cancelling_midway_keeps_old_release(people, stack, settings, imag
     assert "/rollback" in refused.value.hint
 
 
+@pytest.mark.long
 async def test_abandoned_deployment_resumed(settings, stack, images):
     """What fails then is rolled back, and so is what was allowed when it began, and is not today."""
     settings = settings.model_copy(update={"compose_policy": PolicyLevel.STRICT})

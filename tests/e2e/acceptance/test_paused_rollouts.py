@@ -19,7 +19,7 @@ from tests.e2e.acceptance.people import ANNA, DORA, request
 from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, alone
 from tests.e2e.acceptance.trouble import alert_that, is_over, kill_process, of_services, until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 PAUSES = {"failure_action": "pause"}
 
@@ -70,7 +70,6 @@ def of_web(stack) -> list[str]:
     return [container.attrs["Image"] for container in stack.containers() if "-web-" in container.name]
 
 
-@pytest.mark.long
 async def test_paused_rollout_waits_for_a_decision(application, people, stack, images, monkeypatch):
     """A stack that is looked after, on which one rollout after the other pauses, and another decision is made."""
     data = stack.folder / "data"
@@ -196,7 +195,6 @@ async def is_restarted(stack, when: str) -> bool:
     return stack.container("store").attrs["HostConfig"]["RestartPolicy"]["Name"] == when
 
 
-@pytest.mark.long
 async def test_no_failure_passes_by_the_pause(application, people, stack, images):
     """Neither that of the last service, nor one of a service that others wait for, long after its own rollout."""
     pauses = {"replicas": 2, "update_config": {"failure_action": "pause", "order": "start-first"}}

@@ -22,6 +22,8 @@ from tests.e2e.acceptance.behind_proxy import (
 from tests.e2e.acceptance.people import request, succeeded
 from tools.campaigns.requests.users import users
 
+pytestmark = pytest.mark.long
+
 __all__ = ["orders", "proxy_images", "write"]
 
 MORE = "\nbackend more\n    server one 127.0.0.1:1\n"
@@ -73,7 +75,6 @@ async def test_haproxy_reads_its_configuration_again(people, stack, write, order
     writer.close()
 
 
-@pytest.mark.long
 async def test_caddy_reads_its_configuration_again(people, stack, write, orders):
     port = write("Caddy", **QUICK)
     configuration = stack.folder / "Caddyfile"

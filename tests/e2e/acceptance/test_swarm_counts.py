@@ -17,6 +17,8 @@ from tests.e2e.acceptance.counts import Counts, counted
 from tests.e2e.acceptance.people import People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, Stack
 
+pytestmark = pytest.mark.long
+
 SERVICES = 2
 NAME = "counted"
 

@@ -13,7 +13,7 @@ from tests.e2e.acceptance.people import request, succeeded
 from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, SERVICE, service
 from tools.campaigns.plans.effects import find_lies
 
-pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 __all__ = ["application", "stack"]
 
 KEEP = ServiceAction.KEEP
@@ -213,7 +213,6 @@ async def missing_and_disconnected_are_mended_and_kept(people, stack):
     assert [item.partition(" ")[0] for item in await changed_in_place(people)] == ["db", "two", "vpn"]
 
 
-@pytest.mark.long
 async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack, images):
     """The containers are in networks that are gone; those that come in their place have the same names."""
     stack.write(

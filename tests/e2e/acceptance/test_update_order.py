@@ -13,6 +13,8 @@ from roas.models.deployment import DeploymentKind, Outcome
 from tests.e2e.acceptance.people import request, succeeded
 from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, SERVICE, alone, free_port, service
 
+pytestmark = pytest.mark.long
+
 START_FIRST = {"update_config": {"order": "start-first"}, "rollback_config": {"order": "start-first"}}
 
 
@@ -79,7 +81,6 @@ async def test_start_first_keeps_service_healthy(people, stack, images):
         assert max(seen.counts) == 3
 
 
-@pytest.mark.long
 async def test_each_is_replaced_as_it_can_be(people, stack, images):
     """Where only one container can be, it is replaced the other way, and said so."""
     port = free_port()
@@ -114,7 +115,6 @@ async def test_each_is_replaced_as_it_can_be(people, stack, images):
         assert sum(said in text for text in deployment.warnings) == 1, deployment.warnings
 
 
-@pytest.mark.long
 async def test_sequential_deploy_starts_in_order(settings, stack, images):
     from roas.app.application import open_application
     from tests.e2e.acceptance.people import People

@@ -113,6 +113,7 @@ async def failed_probe_restarts_healthy_service(maintained, stack, port):
     await until(is_healthy)
 
 
+@pytest.mark.long
 async def test_former_leader_stops_watching(maintained, people, stack, settings):
     """A bot that is no longer the leader leaves the watch to the other."""
 

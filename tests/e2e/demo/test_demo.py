@@ -99,6 +99,7 @@ def test_demo_passes_and_keep_leaves_it_running(environment, leftovers):
     assert leftovers() == []
 
 
+@pytest.mark.long
 def test_healthy_v3_fails_demo(environment, leftovers):
     code, answer_text = play(environment, "--plant", "v3-healthy")
     assert code == 1, answer_text

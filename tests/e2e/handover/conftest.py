@@ -18,8 +18,8 @@ from testbed.waiting import wait_until
 from tests.e2e.handover.versions import STARTS, make_versions
 
 CONNECT_SECONDS = 120.0
-# Shorter than usual, so that failures show soon; a bot that has to share two cores with many takes a while to be ready.
-HANDOVER_SECONDS = 20.0
+# Shorter than usual, so that failures show; a bot that has to share two cores with many takes a while to be ready.
+HANDOVER_SECONDS = 40.0
 OBSERVATION_SECONDS = 5.0
 REST_SECONDS = 30.0
 # Each probe takes 60 ms of a core. Where one has to fail soon, the test says so; the store never is unhealthy.

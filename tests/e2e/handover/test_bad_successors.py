@@ -53,7 +53,13 @@ async def assert_whole(home, people, old) -> None:
     ("version", "why", "failure_output"),
     [
         pytest.param("exits", ended_with(3), "bad bot: cannot go on", id="ends"),
-        pytest.param("deaf", "not connected to Discord", "gateway unreachable", id="hangs before READY"),
+        pytest.param(
+            "deaf",
+            "not connected to Discord",
+            "gateway unreachable",
+            id="hangs before READY",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             "blind",
             "health check|had not opened the journal",

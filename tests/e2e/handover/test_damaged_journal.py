@@ -7,6 +7,8 @@ from testbed.home_stack import BOT_SERVICE, Home
 from tests.e2e.handover.conftest import rows
 from tests.unit.state.test_backups import lose_half
 
+pytestmark = pytest.mark.long
+
 SECONDS = 60.0
 
 
@@ -16,7 +18,6 @@ def health(home: Home) -> str:
     return str((bot.attrs["State"].get("Health") or {}).get("Status"))
 
 
-@pytest.mark.long
 async def test_journal_without_half_its_pages_restored(home, people):
     """As shipped: the bot's own user, no capability, a read-only root."""
     backups = home.folder / "state" / "backups"

@@ -18,6 +18,8 @@ from tests.e2e.handover.conftest import clear_away, started
 from tests.e2e.handover.versions import make_versions
 from tests.integration.sandbox.channel import ask, outcome, start
 
+pytestmark = pytest.mark.long
+
 SECONDS = 60.0
 END_SECONDS = 150.0
 # Each costs two calls of the engine, which is to get on with the successor meanwhile.

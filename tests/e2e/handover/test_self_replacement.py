@@ -24,6 +24,7 @@ async def test_bot_is_replaced_there_and_back_and_always_answers(home, people, i
     bots = home.bots(stopped=True)
     assert [bot.attrs["Image"] for bot in bots] == [images["earlier"]]
     assert bots[0].id != first.id
+    assert home.compose("ps", "-q", BOT_SERVICE).split() == [bots[0].id], "to Compose it is the service's own"
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
     assert "hotfix" not in await offered(people), "the one that runs now has no such command"
     deployment_id = await start(people, "dora", "rollback", environment="dev")

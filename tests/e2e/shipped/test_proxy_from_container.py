@@ -15,6 +15,8 @@ from testbed.waiting import wait_until
 from tools.campaigns.requests.recipe import AdminSocket, write_recipe
 from tools.campaigns.requests.users import users
 
+pytestmark = pytest.mark.long
+
 PROJECT, VOLUME = "shop-dev", "shop-dev_haproxy"
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 RATE = 20

@@ -184,6 +184,7 @@ async def everything_is_described(url):
     assert not [path for path, _method in routes if re.search("approv|confirm|decision|cancel|grant", path)]
 
 
+@pytest.mark.long
 async def test_commands_of_the_guide_work(bot, shop, image_ids, url, issuer):
     """Each workflow's own commands, with what its CI sets."""
     shop.write(alone=True)

@@ -10,7 +10,7 @@ from tests.e2e.wire.shop import REPOSITORY
 from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import outcome, start
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.long]
 
 
 @pytest.fixture
@@ -42,7 +42,6 @@ def good(docker_client, image_ids) -> dict[str, str]:
     return image_ids | {"v4": sample_image(docker_client, f"{REPOSITORY}:v4", version="v4")}
 
 
-@pytest.mark.long
 async def test_images_that_cannot_be_removed_are_a_warning(bot, bot_settings, people, shop, good, refusing):
     shop.write(alone=True)
     for version in ("v1", "v2"):

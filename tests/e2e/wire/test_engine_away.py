@@ -17,7 +17,7 @@ from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import outcome, start
 from tests.unit.ui.story import until
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.long]
 
 WORDS = {
     "en-US": ("not known", "does not answer", "Start Docker", "Nothing is known of its services", "cannot be reached"),

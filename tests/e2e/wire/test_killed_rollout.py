@@ -18,13 +18,13 @@ from tests.e2e.wire.test_killed_bot import last_deployment
 from tests.e2e.wire.test_paused_rollout import doomed
 from tests.integration.sandbox.channel import button, outcome, press, start
 
-pytestmark = [pytest.mark.wire, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.wire, pytest.mark.timeout(900), pytest.mark.long]
 __all__ = ["doomed"]
 
 PAUSING = {"replicas": 3, "update_config": {"parallelism": 1, "failure_action": "pause", "delay": "300ms"}}
 NO_MORE_STEPS = 90
 # A sample, another one each time; and at each one, until a bot survives it.
-STRIDES = [pytest.param(15, 3, marks=pytest.mark.long), pytest.param(1, NO_MORE_STEPS, marks=pytest.mark.long)]
+STRIDES = [(15, 3), (1, NO_MORE_STEPS)]
 
 
 @pytest.mark.parametrize(("stride", "most"), STRIDES)

@@ -117,6 +117,7 @@ async def told_until(lines: asyncio.StreamReader, last: set[str]) -> list[dict[s
     return told
 
 
+@pytest.mark.long
 async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, shop, image_ids):
     """The next bot ends it once."""
     shop.write(alone=True, web={"healthcheck": SICKLY})

@@ -14,7 +14,7 @@ from testbed.terminal import CTRL_S, Terminal, terminal
 from tests.e2e.wire.bot_process import ROOT
 from tests.integration.sandbox.channel import ask
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.long]
 
 CONNECT_SECONDS = 120.0
 STOP_SECONDS = 20.0
@@ -32,7 +32,6 @@ async def test_bot_outlives_its_terminal(bot_settings, people, tmp_path):
         assert await asyncio.to_thread(opened.process.wait, STOP_SECONDS) == 0
 
 
-@pytest.mark.long
 async def test_held_terminal_holds_no_bot(bot_settings, people, tmp_path):
     """Somebody pressed Ctrl-S, or the connection hangs: the kernel lets nobody write there until it goes on."""
     with bot_in_terminal(bot_settings, tmp_path) as opened:
