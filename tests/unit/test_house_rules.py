@@ -129,6 +129,35 @@ def test_package_has_one_name(name):
     assert "`import roas`" in done.stderr or "the extension is `roas`" in done.stderr
 
 
+# What passes the time of a test's own clock, or of one that is put forward.
+OWN_CLOCKS = ("hurried_time", "VirtualLoop", "virtual_time")
+LOOPS = (ast.While, ast.For, ast.AsyncFor)
+
+
+def _sleeps(tree: ast.AST) -> Iterator[ast.Call]:
+    """Yield each wait for the clock that is not the pause of a loop which looks again."""
+    left: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while left:
+        node, within = left.pop()
+        match node:
+            case ast.Call(args=[ast.Constant(value=0)]):
+                pass
+            case ast.Call() if _dotted(node.func) in {"asyncio.sleep", "time.sleep"} and not within:
+                yield node
+        left += [(child, within or isinstance(node, LOOPS)) for child in children(node)]
+
+
+def test_unit_tests_wait_for_no_wall_clock():
+    """What takes half a second here takes five on a loaded machine, and is late then."""
+    waiting = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / "tests" / "unit").rglob("*.py"))
+        if "sleep(" in (text := path.read_text()) and not any(clock in text for clock in OWN_CLOCKS)
+        for node in _sleeps(ast.parse(text))
+    }
+    assert waiting == set()
+
+
 # Where a text is read all the same: what a person typed, and what others say in words only.
 READ_TEXTS = {
     "bot/api/application.py": "a hotfix needs a reason from the one who asks",

@@ -77,6 +77,7 @@ async def test_images_of_one_build_are_one_proposal(coordinator, state, reaches)
     assert (moved.id == web.id, moved.proposal) == (False, web.proposal), "a tag that has moved is another candidate"
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_waits_for_the_deployment_under_way_and_only_the_newest_follows(coordinator, orchestrator, reaches):
     first = await reaches(await offer(coordinator, "v1"), State.STARTED)
     second = await reaches(await offer(coordinator, "v2"), State.WAITING)
@@ -181,6 +182,7 @@ async def test_death_between_intent_and_start(coordinator, make_coordinator, orc
     await last.stop()
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_refused_and_transient_faults(coordinator, orchestrator, reaches):
     orchestrator.fault = ComposePolicyError("web is privileged", hint="leave it out")
     refused = await reaches(await offer(coordinator), State.REFUSED)

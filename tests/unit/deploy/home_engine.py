@@ -1,7 +1,8 @@
 """The engine of dictionaries, with a bot in every container of the bot's service, and restart policies that work.
 
-An act takes a moment, and takes place between two points at which a fault can strike (`point`). Compose replaces a
-container in steps, as the real one does: who dies in between leaves one under a wrong name.
+An act takes a moment of the time of `virtual_time.py`, and takes place between two points at which a fault can strike
+(`point`). Compose replaces a container in steps, as the real one does: who dies in between leaves one under a wrong
+name.
 """
 
 import asyncio

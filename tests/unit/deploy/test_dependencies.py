@@ -171,6 +171,7 @@ async def test_probe_runs_after_dependency_ready():
 
 
 @pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.usefixtures("hurried_time")
 async def test_dependency_wait_time_reported(fails: bool) -> None:
     allowed = 0.15 if fails else 300
     coordinator = DependencyCoordinator(stack(web=[Dependency("web", "db", timeout_seconds=allowed)], db=[]))

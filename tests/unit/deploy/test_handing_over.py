@@ -402,6 +402,7 @@ async def test_suspended_bot_takes_its_moment(scene, old):
     assert ended.outcome is Outcome.SUCCEEDED, ended.problem
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_paused_successor_awaited(scene, old):
     """Its health check fails for a moment after it was paused: that says nothing of its version."""
     scene.home.behaviour["v1", BOT] = STARTING

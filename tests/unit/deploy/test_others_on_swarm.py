@@ -65,6 +65,7 @@ async def test_hand_while_it_is_observed(orchestrator, engine, components, act: 
     assert deployment.problem.hint.startswith(hint), deployment.problem
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_node_that_was_lost_is_in_the_outcome(orchestrator, engine, components) -> None:
     """What ran there before answers again when it is back."""
 

@@ -46,6 +46,7 @@ async def test_orphaned_deployment_resumed(orchestrator, components, environment
     assert whole.duration_seconds >= (interrupted_at - whole.started_at).total_seconds()
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_reboot_not_blamed_on_new_version(orchestrator, components, environment, engine):
     """After a reboot the next bot finds the services starting: they get ready, and are observed from then on."""
     await orchestrator.run(deploy("v1"))

@@ -182,6 +182,7 @@ async def test_cancel_midway_restores_old_release(orchestrator, engine):
         await orchestrator.cancel(deployment.id, DORA)
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_automatic_rollback_not_cancellable(orchestrator, engine, state, monkeypatch):
     await orchestrator.run(deploy("v1"))
     engine.behaviour |= {("v2", "web"): UNHEALTHY, ("v1", "store"): STARTING}

@@ -241,6 +241,7 @@ async def test_unreadable_journal_delays_taking_back(bot, other, leadership, mon
     assert await bot.is_active_within(SOON_SECONDS)
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_unexpected_fault_keeps_leadership(bot, other):
     """An unforeseen fault ends neither the leadership nor its renewal."""
     bot.faults = [ZeroDivisionError() for _ in range(3)]

@@ -137,6 +137,7 @@ async def test_subscriber_failures_read_from_bus(scene: Scene) -> None:
     assert scene.sample("roas_event_latency_seconds", subscriber="clumsy") is not None
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_event_durations_accumulate(scene: Scene) -> None:
     async def slow(_: Event) -> None:
         await asyncio.sleep(0.06)

@@ -79,6 +79,7 @@ async def test_leader_steps_down_before_successor_leads(old, new):
 
 
 @pytest.mark.parametrize("is_given_up", [False, True], ids=["and is passed on", "and is not"])
+@pytest.mark.usefixtures("hurried_time")
 async def test_cancelled_handover_awaits_decision(old, new, is_given_up):
     """A caller that is cancelled while the journal is held waits until the leader is decided."""
     record = await old.ownership.acquire()

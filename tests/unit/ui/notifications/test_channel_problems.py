@@ -28,6 +28,7 @@ async def all_told(state: StateManager) -> bool:
     return not await state.alerts.pending_notification()
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_only_leader_posts_alerts(state: StateManager, bus: EventBus, channel: FakeChannel) -> None:
     """However often leadership passes."""
     other_channel = FakeChannel()
@@ -54,6 +55,7 @@ async def test_only_leader_posts_alerts(state: StateManager, bus: EventBus, chan
         await bot.started[0].close()
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_pending_post_dropped_and_sent_by_leader(
     state: StateManager, messages: Messages, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
