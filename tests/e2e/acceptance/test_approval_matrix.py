@@ -182,6 +182,7 @@ async def test_changed_world_voids_the_draft(people, stack, images, sample_image
         await people.succeed("v1")
 
 
+@pytest.mark.long
 async def test_settings_void_the_confirmation(people, planned, images, monkeypatch):
     """What is not copied is compared when the plan is confirmed: the settings, the policy, the release."""
     orchestrator = people.application.orchestrator
@@ -198,6 +199,7 @@ async def test_settings_void_the_confirmation(people, planned, images, monkeypat
         await orchestrator.start(replace(asked, plan_digest=plan.digest))
 
 
+@pytest.mark.long
 async def test_rollback_has_the_credentials_of_its_plan(people, stack, images):
     """A rollback takes today's credentials: those that were there when it was planned."""
     files = {"password": "first", ".env": "DB_PASSWORD=first-1\n", "settings.ini": "a=1"}

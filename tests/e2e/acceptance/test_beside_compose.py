@@ -43,7 +43,7 @@ def create_beside(stack, name):
     return made["Id"]
 
 
-@pytest.mark.parametrize("name", ["second", "successor"])
+@pytest.mark.parametrize("name", [pytest.param("second", marks=pytest.mark.long), "successor"])
 async def test_what_somebody_is_about_to_start_stays(people, stack, images, name):
     """A container that never ran looks left over; who made it is alive, and would fail without it."""
     write(stack)

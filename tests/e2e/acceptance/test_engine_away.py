@@ -93,6 +93,7 @@ async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, t
         assert set(frail.images().values()) == {frail.client.images.get(f"{REPOSITORY}:v2").id}
 
 
+@pytest.mark.long
 async def test_engine_restart_delays_deployment(frail, fresh_daemon, tmp_path):
     slow = {"test": patiently("test -e /tmp/ready"), "interval": "1s", "start_period": "60s"}
     frail.write({"web": alone(restart="always", healthcheck=slow | {"start_interval": "100ms"})})

@@ -75,6 +75,7 @@ def registry(with_redis: Home, client: docker.DockerClient, tmp_path: Path) -> I
         yield registry
 
 
+@pytest.mark.long
 async def test_redis_and_private_image_replaced_with_the_bot(with_redis, registry, discord, images):
     home = with_redis
     async with SandboxClient(discord["control_url"], discord["control_token"]) as people:

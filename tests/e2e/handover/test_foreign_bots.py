@@ -20,11 +20,11 @@ from tests.integration.sandbox.channel import ask
 
 pytestmark = pytest.mark.timeout(480)
 
-START_SECONDS = 60.0
+START_SECONDS = 150.0
 LEADS = ACTIVE.encode()
 STOPPED = "This bot has stopped acting"
 # A beat is a second; Docker, the sandbox and a loaded machine take theirs.
-NOTICE_SECONDS = 10.0
+NOTICE_SECONDS = 30.0
 
 
 def seen(home: Home) -> dict[str, tuple[str, int, str]]:
@@ -75,6 +75,7 @@ async def test_plan_that_moves_state_dir_is_refused(home, people, images):
     assert not moved.exists()
 
 
+@pytest.mark.long
 async def test_bot_with_another_state_dir_is_left_alone(home, people):
     """It is started by hand, of another configuration: each of the two would have removed the other."""
     own, old = home.bots()[0], await posted(people)

@@ -214,7 +214,7 @@ def bare(commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-@pytest.mark.parametrize("where", ["GUILD_STATUS", "GLOBAL_STATUS"])
+@pytest.mark.parametrize("where", [pytest.param("GUILD_STATUS", marks=pytest.mark.long), "GLOBAL_STATUS"])
 async def test_clash_is_refused_and_named(start: Start, sandbox: Sandbox, tmp_path: Path, where: str) -> None:
     """One in the server, and one everywhere, which ours would hide there."""
     async with (

@@ -41,6 +41,7 @@ async def killed(bot: BotProcess, people, meanwhile: Callable[[], Awaitable[None
     assert (await people.state())["identified"] >= before
 
 
+@pytest.mark.long
 async def test_clicks_meet_the_bot_that_lives(bot, people, shop, bot_settings, image_ids):
     """From plans to a rollback and an alert, nobody notices that the bot was killed meanwhile."""
     shop.write(alone=True)

@@ -83,6 +83,7 @@ async def test_empty_folder_in_place_of_the_state_is_a_fault(
     assert await bot.stop() == 0
 
 
+@pytest.mark.long
 async def test_earlier_journal_in_place_of_the_newest_is_a_fault(
     start_bot, bot_settings, people, shop, image_ids, tmp_path: Path
 ):
@@ -123,7 +124,8 @@ def remove_folder(state: Path) -> None:
     subprocess.run(["rm", "-rf", state], check=True)
 
 
-@pytest.mark.parametrize("mishap", [pytest.param(remove_wal, marks=pytest.mark.long), remove_folder])
+@pytest.mark.long
+@pytest.mark.parametrize("mishap", [remove_wal, remove_folder])
 async def test_journal_removed_under_a_living_bot_is_rescued(
     bot, bot_settings, people, shop, tmp_path: Path, mishap: Callable[[Path], None]
 ):
