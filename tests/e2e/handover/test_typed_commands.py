@@ -1,11 +1,14 @@
 """Each command that people are told to type for the bot is typed, where today's files would change another service."""
 
-from contextlib import suppress
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 import yaml
 
+from testbed.engine import manual_environment
 from testbed.home_stack import BOT_SERVICE, Home, HomeStackError
 from tests.e2e.handover.conftest import comes_to_rest
 from tests.unit.advised_commands import OURS, advised_commands
@@ -20,22 +23,53 @@ NOT_IN_THE_BOT = ("rollback", "deploy", "events --follow", "login", "init", "…
 FIELDS = {"{environment}": "dev", "{name}": "dev", "{names}": BOT_SERVICE, "ENVIRONMENT": "dev", "ENV": "dev"}
 # The entrypoint of these images is how they start as a bot; the shipped image's takes a command.
 WITHOUT_TERMINAL = {"exec": ("-T",), "run": ("-T", "--entrypoint", "entrypoint")}
+# To load the bot takes a command a second of a core: it is loaded once for all, and each runs in a process of its own.
+LOADED_ONCE = """
+import os, sys
+from roas.cli import run_command_line
+for line in sys.stdin:
+    if (child := os.fork()) == 0:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(nothing, stream)
+        sys.exit(run_command_line(line.split()))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 
 
-def typed() -> list[list[str]]:
+def typed_by_hand() -> list[list[str]]:
     """Return the commands that name the bot's service, for this stack, each once."""
     found = {command.replace("{service}", BOT_SERVICE).replace(" prod", " dev") for command in advised_commands()}
     named = sorted(item for item in found if f" {BOT_SERVICE}" in item and not any(word in item for word in NOT_TYPED))
-    return [item.removeprefix("docker compose ").split() for item in named] + in_the_bot()
+    return [item.removeprefix("docker compose ").split() for item in named]
 
 
-def in_the_bot() -> list[list[str]]:
+def typed_in_the_bot() -> list[str]:
     """Return our own commands, as they are typed beside a living bot."""
     found = {command.partition(" #")[0] for command in advised_commands(OURS)}
     for field, text in FIELDS.items():
         found = {command.replace(field, text) for command in found}
-    wanted = sorted(item for item in found if not any(word in item for word in NOT_IN_THE_BOT))
-    return [["exec", BOT_SERVICE, "python", "-m", *command.split()] for command in wanted]
+    wanted = (item.removeprefix(f"{OURS} ") for item in found if not any(word in item for word in NOT_IN_THE_BOT))
+    return sorted(wanted)
+
+
+@contextmanager
+def typing_in_the_bot(home: Home) -> Iterator[Callable[[str], int]]:
+    """Give what types a command of ours in the bot's container, and returns its exit code."""
+    (bot,) = home.bots()
+    command = ["docker", "exec", "-i", bot.id, "python", "-c", LOADED_ONCE]
+    environ = manual_environment(home.engine.docker_host)
+    with subprocess.Popen(command, env=environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        said, asked = shell.stdout, shell.stdin
+
+        def type_in(command: str) -> int:
+            print(command, file=asked, flush=True)
+            return int(said.readline())
+
+        yield type_in
+        asked.close()
 
 
 def others(home: Home) -> dict[str, Any]:
@@ -49,15 +83,23 @@ def test_typed_commands_leave_other_services_alone(home: Home):
     before, written = others(home), file.read_text()
     stack = yaml.safe_load(written)
     stack["services"]["store"]["environment"] = {"CHANGED": "since it was deployed"}
-    commands = typed()
-    assert len(commands) >= 7 + 15, commands
+    by_hand, ours = typed_by_hand(), typed_in_the_bot()
+    assert len(by_hand) >= 7, by_hand
+    assert len(ours) >= 15, ours
     try:
         file.write_text(yaml.safe_dump(stack, sort_keys=False))
-        for command in commands:
+        for command in by_hand:
             arguments = [command[0], *WITHOUT_TERMINAL.get(command[0], ()), *command[1:]]
             with suppress(HomeStackError):  # it may be refused as things are; it changes nothing else all the same
                 home.compose(*arguments)
             assert others(home) == before, " ".join(command)
+        codes = {}
+        with typing_in_the_bot(home) as type_in:
+            for command in ours:
+                codes[command] = type_in(command)
+                assert others(home) == before, command
+        assert [command for command, code in codes.items() if code < 0] == [], "a signal ended it"
+        assert codes["status"] == 0, codes
     finally:
         file.write_text(written)
         home.compose("up", "-d", "--no-deps", BOT_SERVICE)
