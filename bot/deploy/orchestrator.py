@@ -14,7 +14,8 @@ from roas.deploy.decisions import CANCEL_POLL_SECONDS
 from roas.deploy.draft import announce_end
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
 from roas.deploy.operations import coordination_of, plan_operation, release_to_operate
-from roas.deploy.planning import find_rollback_target, plan_deployment, plan_rollback
+from roas.deploy.planning import Planner
+from roas.deploy.rollback_target import find_rollback_target
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.stale_instances import ForeignBots, OwnServiceSweep
 from roas.deploy.state_folder import refuse_missing_journal
@@ -80,9 +81,9 @@ class DeploymentOrchestrator:
             # Until the plan has copied them, the files stay at one commit; which there are may be new.
             async with self._components.stacks.repositories.hold(environment, request.stack_commit):
                 environment = self.environment(environment.name)
-                return await plan_deployment(self._components, environment, request, keep=keep)
+                return await Planner(self._components, environment).deployment(request, keep=keep)
         try:
-            return await plan_rollback(self._components, environment, request, keep=keep)
+            return await Planner(self._components, environment).rollback(request, keep=keep)
         except InvalidRequestError:
             if (lock := await self._components.state.locks.get(environment.name)) is not None:
                 raise LockHeldError(lock) from None
@@ -125,7 +126,8 @@ class DeploymentOrchestrator:
         is_rollback = request.kind is DeploymentKind.ROLLBACK
         if is_rollback and request.services and request.plan_digest is None:  # what recovery asks for, without a plan
             current = await self._components.state.releases.current(environment.name)
-            target, _model = await find_rollback_target(self._components, environment, request, current)
+            stack = self._components.stacks.of(environment)
+            target, _model = await find_rollback_target(self._components, stack, request, current)
             return request, target.number
         if request.plan_digest is None and (is_rollback or environment.repository is not None):
             request = replace(request, plan_digest=(await self.plan(request)).digest)

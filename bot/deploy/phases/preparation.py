@@ -8,7 +8,7 @@ from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, make_draft
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
-from roas.deploy.planning import has_approvers, plan_deployment, plan_draft, refuse_ungranted
+from roas.deploy.planning import Planner, has_approvers, refuse_ungranted
 from roas.deploy.proxy_changes import refuse_broken_proxies, with_proxies
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
@@ -58,15 +58,14 @@ async def _prepare_release(context: DeploymentContext) -> Release:
     deployment = context.deployment
     if deployment.to_release is not None and not deployment.asks:
         return await load_release(context)
-    of_plan = await planned(context) or await plan_deployment(
-        context.components, context.environment, deployment.request, keep=True
-    )
+    planner = Planner(context.components, context.environment)
+    of_plan = await planned(context) or await planner.deployment(deployment.request, keep=True)
     if deployment.to_release is None:
         refuse_ungranted(deployment.request, of_plan.plan, has_approvers=has_approvers(context.components))
         await _draft_release(context, of_plan)
     release = await load_release(context)
     if context.deployment.asks:
-        plan = await plan_draft(context.components, context.environment, deployment.request, of_plan, release)
+        plan = await planner.draft(deployment.request, of_plan, release)
         draft = context.deployment.draft
         if draft is not None and draft.replaces is not None:  # what the approver sees
             await context.update(draft=replace(draft, replaces=plan.replaced))

@@ -124,7 +124,7 @@ class World:
             "roas.leadership.leader_tasks.serve_control_socket": ClosedDoor,
             "roas.leadership.leader_tasks.remote_api": ClosedDoor,
             "roas.leadership.elector.this_process": lambda: LIFE.get().mark,
-            "roas.cli.connection.this_process": lambda: LIFE.get().mark,
+            "roas.cli.own_process.this_process": lambda: LIFE.get().mark,
         }.items():
             self._patches.enter_context(mock.patch(name, stand_in))
         self._patches.enter_context(clocks_of(self.loop))

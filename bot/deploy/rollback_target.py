@@ -1,0 +1,150 @@
+"""Find the release that a rollback leads to: the last that succeeded and differs, or the one that is named."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from roas.deploy.changes import by_service
+from roas.deploy.components import Components
+from roas.errors import InvalidRequestError, ReleaseNotRestorableError
+from roas.messages.message import said
+from roas.models.deployment import DeploymentRequest
+from roas.models.release import Release, ReleaseState
+from roas.stack.comparison import WantedService, compare_service
+from roas.stack.release_keeper import not_restorable
+from roas.stack.stack import Stack
+
+
+async def find_rollback_target(
+    components: Components, stack: Stack, request: DeploymentRequest, current: Release | None
+) -> tuple[Release, Mapping[str, Any]]:
+    """Return the release to go back to, which can be restored, and its model; it differs in what the request names.
+
+    Raises InvalidRequestError where there is none, ReleaseNotRestorableError where it is not kept or lost its images.
+    """
+    releases = components.state.releases
+    named = frozenset(request.services)
+    half_way = current is not None and await _is_partially_applied(components, stack, current, named)
+    if request.target_release is None:
+        target = current if half_way else await _last_that_differs(components, stack, current, named)
+        missing = said(
+            "{environment} has no release before the current one, none that differs from it.",
+            environment=stack.environment.name,
+        )
+        if named:
+            services = ", ".join(sorted(named))
+            missing = said("No earlier release has {services} otherwise than the current one.", services=services)
+    else:
+        target = await releases.get(stack.environment.name, request.target_release)
+        missing = said(
+            "{environment} has no release r{target_release}.",
+            environment=stack.environment.name,
+            target_release=request.target_release,
+        )
+    if target is None:
+        hint = said(
+            "`roas releases {environment}` lists those that there are; in Discord, `/rollback` suggests them.",
+            environment=stack.environment.name,
+        )
+        raise InvalidRequestError(missing, hint=hint)
+    model = await _model_of(components, target)
+    gone = await stack.releases.missing_images(target)
+    if gone := tuple(name for name in gone if name in (request.services or gone)):
+        raise not_restorable(target, gone, [service.image for service in target.services if service.name in gone])
+    if is_same(target, current) and not half_way:
+        raise InvalidRequestError(
+            said("{environment} is on {target} already.", environment=stack.environment.name, target=target.label),
+            hint=said("Name another release, or deploy that version again: what is missing is made again."),
+        )
+    return target, model
+
+
+def is_same(target: Release, current: Release | None) -> bool:
+    """Return whether a release is the one that the environment is on."""
+    return current is not None and target.number == current.number
+
+
+async def _is_partially_applied(components: Components, stack: Stack, current: Release, named: frozenset[str]) -> bool:
+    """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since.
+
+    One that was put back, all of it, has left nothing of another release.
+    """
+    _, left = await components.state.deployments.left_by_failure(stack.environment.name)
+    left = left & named if named else left
+    if not left:
+        return False
+    wanted = await stack.wanted_services(await _model_of(components, current))
+    there = by_service(await stack.containers())
+    written = await stack.written_services()
+    if left & ((there.keys() | written) - wanted.keys()):
+        return True
+    lasting = {
+        name: wanted_service
+        for name, wanted_service in wanted.items()
+        if name in left and not wanted_service.definition.one_shot
+    }
+    return any(compare_service(wanted_service, there.get(name, ())) for name, wanted_service in lasting.items())
+
+
+async def _last_that_differs(
+    components: Components, stack: Stack, current: Release | None, named: frozenset[str]
+) -> Release | None:
+    """Return the last release before the current one that succeeded, is kept, and is not the same once more.
+
+    Where services are named, these count alone, and have to be in it.
+    """
+    if current is None:
+        return None
+    now = await _wanted(stack, current)
+    for release in await components.state.releases.before(stack.environment.name, current.number):
+        try:
+            before = await _wanted(stack, release)
+        except ReleaseNotRestorableError:
+            return release  # which says why
+        closely = ReleaseState.ADOPTED not in {release.state, current.state}  # that one says less of its services
+        if named:
+            both = named & before.keys() & now.keys()
+            if any(_differs(before[name], now[name], closely) for name in both):
+                return release
+        elif before.keys() != now.keys() or any(
+            _differs(wanted, now[name], closely) for name, wanted in before.items()
+        ):
+            return release
+    return None
+
+
+async def _wanted(stack: Stack, release: Release) -> Mapping[str, WantedService]:
+    """Return what a release wants of its services, with today's credentials."""
+    model, _ = await stack.releases.renewed(release)
+    return await stack.wanted_services(model)
+
+
+def _differs(one: WantedService, other: WantedService, closely: bool) -> bool:
+    """Return whether services are made, counted or, looked at `closely`, updated and judged otherwise.
+
+    Of two configurations of a proxy, at most one is what it has read.
+    """
+    if not one.is_like(other) or one.definition.replicas != other.definition.replicas or one.unread != other.unread:
+        return True
+    return closely and replace(one.definition, image="", definition_hash="") != replace(
+        other.definition, image="", definition_hash=""
+    )
+
+
+async def _model_of(components: Components, release: Release) -> Mapping[str, Any]:
+    try:
+        return await components.stacks.load_model(release.model_hash)
+    except ReleaseNotRestorableError as error:
+        kept = components.settings.releases_kept
+        raise ReleaseNotRestorableError(
+            said(
+                "{release} cannot be restored: it is not kept any more (the last {kept} are).",
+                release=release.label,
+                kept=kept,
+            ),
+            hint=said(
+                "`roas releases {environment}` lists those that are, and `/rollback` suggests them. Or deploy that "
+                "version again.",
+                environment=release.environment,
+            ),
+        ) from error
