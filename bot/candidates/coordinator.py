@@ -260,6 +260,7 @@ class CandidateCoordinator:
             plan = await self._orchestrator.plan(request_for(candidate, source_actor(candidate.source)))
         except RoasError as error:
             if error.transient:
+                await self._move(candidate, CandidateState.NEW, note=error.message)
                 raise
             if isinstance(error, RefMovedError):
                 self._due.set()
@@ -300,7 +301,9 @@ class CandidateCoordinator:
             await self._move(candidate, CandidateState.HELD, note=hold.reason)
         elif in_the_way:
             await self._move(candidate, CandidateState.WAITING, plan=candidate.plan, note=in_the_way)
-        elif (starting := await self._move(candidate, CandidateState.STARTING, plan=candidate.plan)) is not None:
+        elif (
+            starting := await self._move(candidate, CandidateState.STARTING, plan=candidate.plan, note="")
+        ) is not None:
             await self._start(starting, candidate.plan.digest)
 
     async def _in_the_way(self, environment: str) -> str:

@@ -11,6 +11,7 @@ from roas.errors import ComposePolicyError, EngineUnavailableError, InvalidReque
 from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import Candidate, CandidateState, Delivery, Hold, Origin, SourceMode
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome
+from roas.models.events import CandidateChanged
 from roas.state.candidates import KeyReusedError
 
 PERSON = Actor(ActorKind.DISCORD, "7", "Ada")
@@ -183,15 +184,26 @@ async def test_death_between_intent_and_start(coordinator, make_coordinator, orc
 
 
 @pytest.mark.usefixtures("hurried_time")
-async def test_refused_and_transient_faults(coordinator, orchestrator, reaches):
+async def test_refused_and_transient_faults(coordinator, orchestrator, bus, state, reaches):
+    """The message says why a version is not there yet, until it is."""
     orchestrator.fault = ComposePolicyError("web is privileged", hint="leave it out")
     refused = await reaches(await offer(coordinator), State.REFUSED)
     assert "privileged" in refused.note
     orchestrator.fault = EngineUnavailableError("the engine is away")
+    noted = asyncio.Event()
+
+    async def note(event):
+        if (known := await state.candidates.get(event.candidate_id)) is not None and known.note:
+            noted.set()
+
+    bus.subscribe(CandidateChanged, note, name="test")
     later = await offer(coordinator, "v2")
-    await asyncio.sleep(0.2)
+    await asyncio.wait_for(noted.wait(), 8)
+    waiting = await state.candidates.get(later.id)
+    assert (waiting.state, waiting.note) == (State.NEW, "the engine is away")
     orchestrator.fault = None
-    assert (await reaches(later, State.STARTED)).proposal == refused.proposal
+    started = await reaches(later, State.STARTED)
+    assert (started.proposal, started.note) == (refused.proposal, "")
 
 
 async def test_nothing_to_change_is_no_deployment(coordinator, orchestrator, reaches):
