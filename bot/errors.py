@@ -252,6 +252,19 @@ class RegistryUnavailableError(EngineError):
     transient = True
 
 
+class ImageNotVerifiedError(EngineError):
+    """An image is not signed, or not built, as its environment asks."""
+
+    key = "image_not_verified"
+
+
+class NotVerifiableNowError(EngineError):
+    """Whether an image is signed cannot be found out: its registry is away, or cosign."""
+
+    key = "not_verifiable_now"
+    transient = True
+
+
 class ImageNotFoundError(EngineError):
     """An image exists neither here nor in its registry."""
 

@@ -1,6 +1,8 @@
 """Check the machine: room on the disk, memory, ports, the bot's own place on it, and Redis."""
 
 import contextlib
+import os
+import shutil
 from pathlib import Path, PurePosixPath
 
 from roas.checks.check import Finding, check, existing, failed, in_bytes, obstacles, passed, stack_check
@@ -10,6 +12,7 @@ from roas.messages.message import Message, said
 from roas.models.check import Severity
 from roas.models.facts import Mount, OwnContainer, PublishedPort
 from roas.models.stack import ObstacleKind
+from roas.stack.images.provenance import COSIGN
 from roas.stack.interface import ResolvedStack
 from roas.stack.machine.host_ports import WantedPort, wanted_ports
 from roas.stack.resolution.obstacles import another_port
@@ -50,6 +53,22 @@ async def _measure_disk(subject: Subject, text: str, path: Path) -> Finding:
     if free < RECOMMENDED_DISK_BYTES:
         return failed(message, remedy, Severity.WARNING)
     return passed(message)
+
+
+@check("signatures", Severity.CRITICAL)
+async def signatures(subject: Subject) -> list[Finding]:
+    """Look for what verifies signatures, where the environment asks for them."""
+    policy = subject.environment.signatures
+    if policy is None:
+        return []
+    if shutil.which(COSIGN) is None:
+        return [failed(said("There is no cosign."), said("Install cosign 3 or newer beside the bot."))]
+    files = (*policy.key_files, *filter(None, [policy.trusted_root_file]))
+    unreadable = [path for path in files if not os.access(path, os.R_OK)]
+    remedy = said("Let `verify` name a file that the bot may read.")
+    return [failed(said("{path} cannot be read.", path=path), remedy) for path in unreadable] or [
+        passed(said("Signatures of images can be verified."))
+    ]
 
 
 @check("memory", Severity.CRITICAL)

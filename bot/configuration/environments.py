@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import EnvironmentSettings, Settings, VerifySettings
 from roas.configuration.stack_files import (
     NAMES,
     OVERRIDES,
@@ -22,7 +22,7 @@ from roas.configuration.stack_files import (
     split_files,
     usual_project,
 )
-from roas.models.environment import Environment, Repository
+from roas.models.environment import Environment, Repository, SignaturePolicy
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
 DEV_OBSERVATION_SECONDS = 2.0
@@ -161,8 +161,18 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         siblings=_siblings(settings, name, folder, base),
         engine=own.engine,
         repository=None if own.git is None else Repository(**dict(own.git)),
+        signatures=None if own.verify is None else _signatures(own.verify),
         withheld=_withheld(settings, name, (*files.used, *env_files)),
     )
+
+
+def _signatures(verify: VerifySettings) -> SignaturePolicy:
+    fields = dict(verify)
+    fields["key_files"] = tuple(path.expanduser().absolute() for path in verify.key_files)
+    fields["identities"] = tuple((identity.issuer, identity.subject) for identity in verify.identities)
+    if verify.trusted_root_file is not None:
+        fields["trusted_root_file"] = verify.trusted_root_file.expanduser().absolute()
+    return SignaturePolicy(**fields)
 
 
 def _withheld(settings: Settings, name: str, own: tuple[Path, ...]) -> frozenset[Path]:

@@ -104,6 +104,40 @@ class GitSettings(BaseModel, extra="forbid"):
         return None if value is None else value.expanduser().absolute()
 
 
+class IdentitySettings(BaseModel, extra="forbid"):
+    """Name who signs without a key: the issuer of the token, and whom it is of; `*` stands for anything."""
+
+    issuer: str = Field(pattern=r"^https://[^\s?#]+$")
+    subject: str = Field(min_length=1, max_length=500)
+
+
+class VerifySettings(BaseModel, extra="forbid"):
+    """Say which images of an environment have to be signed, by which keys or identities, and what has to build them."""
+
+    images: tuple[str, ...] = ("*",)
+    key_files: tuple[Path, ...] = ()
+    identities: tuple[IdentitySettings, ...] = ()
+    builder: str | None = None
+    source: str | None = None
+    trusted_root_file: Path | None = None
+    transparency_log: bool = True
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that say who is trusted."""
+        return (*self.key_files, *filter(None, [self.trusted_root_file]))
+
+    @model_validator(mode="after")
+    def _trusts_somebody(self) -> Self:
+        if not self.key_files and not self.identities:
+            raise ValueError("needs `key_files` or `identities`")
+        if not self.images:
+            raise ValueError("needs `images`; `*` stands for all")
+        if self.source is not None and self.builder is None:
+            raise ValueError("`source` needs a `builder`")
+        return self
+
+
 class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     """Adjust one environment; whatever is left out follows the convention."""
 
@@ -129,6 +163,10 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     git: GitSettings | None = _about(
         "The repository that its files come from: `url`, `ref`, `path`, `key_file`, `known_hosts_file`, `token_file`, "
         "`signers_file`; its `folder` is written by the bot."
+    )
+    verify: VerifySettings | None = _about(
+        "Who has to have signed its images: `images`, `key_files`, `identities`, `builder`, `source`, "
+        "`trusted_root_file`, `transparency_log`."
     )
     policy: PolicyLevel | None = _about("How much its stack may ask for without a permission by name.")
     allow: tuple[str, ...] = _about(
@@ -387,6 +425,9 @@ def read_settings(
     secrets = [Path(path) for path in named if path]
     repositories = (own.git for own in reading.partial.environments.values() if own.git is not None)
     held = [getattr(git, name) for git in repositories for name in ("key_file", "token_file")]
+    held += [
+        path for own in reading.partial.environments.values() if own.verify is not None for path in own.verify.files
+    ]
     files = ("secret_file", "signing_key_file", "forge_token_file")
     held += [getattr(source, name) for source in reading.partial.sources.values() for name in files]
     held += [source.app.key_file for source in reading.partial.sources.values() if source.app is not None]

@@ -121,7 +121,7 @@ class Planner:
         """Resolve what a deployment asks for and compare it with what is; with `keep`, copy all its files by content.
 
         Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
-        SecondCopyError, StateMovedError.
+        SecondCopyError, StateMovedError, ImageNotVerifiedError, NotVerifiableNowError.
         """
         stack = self._stack
         resolved = await stack.resolve(request.version, write_contents=keep)
@@ -131,6 +131,8 @@ class Planner:
         left = _left_as_they_are(self._environment, current, changed) if named else {}
         await self._refuse_lost_bot(resolved, changed, left, request.version or self._environment.name)
         wanted = await stack.images.look_up(resolved, changed)
+        if self._environment.signatures is not None:
+            await self._components.stacks.verify_images(self._environment, wanted)
         old_model = await stack.load_model(current.model_hash) if current else None
         await self._refuse_second_copy(current, old_model)
         comparison = await compare_candidate(

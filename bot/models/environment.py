@@ -60,6 +60,23 @@ class Repository:
 
 
 @dataclass(frozen=True, slots=True)
+class SignaturePolicy:
+    """Say which images of an environment have to be signed, and by whom: one of the keys or identities is enough.
+
+    An identity is an issuer and a pattern of its subject. With a `builder`, SLSA provenance by it is asked for, of the
+    repository `source` where that is given.
+    """
+
+    images: tuple[str, ...] = ("*",)
+    key_files: tuple[Path, ...] = ()
+    identities: tuple[tuple[str, str], ...] = ()
+    builder: str | None = None
+    source: str | None = None
+    trusted_root_file: Path | None = None
+    transparency_log: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Define where an environment's stack is and how it is deployed.
 
@@ -70,6 +87,7 @@ class Environment:
     after it was changed; None leaves that to its kind.
     `siblings` are the projects of other environments in the same folder: who changes one of them changes all.
     `repository` is where its files come from, if they do not just lie in its folder.
+    `signatures` is who has to have signed its images.
     `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
     """
 
@@ -95,6 +113,7 @@ class Environment:
     withheld: frozenset[Path] = frozenset()
     engine: EngineKind = EngineKind.COMPOSE
     repository: Repository | None = None
+    signatures: SignaturePolicy | None = None
 
     @property
     def on_swarm(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from roas.concurrency import run_concurrently
 from roas.models.environment import EngineKind, Environment
 from roas.models.ownership import ProcessMark
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
 from roas.stack.compose_stack import ComposeStack
 from roas.stack.containers.statistics import StatisticsReader
@@ -59,6 +59,14 @@ class Stacks:
     def definitions(self, model: Mapping[str, Any]) -> Mapping[str, ServiceDefinition]:
         """Read from a model how each service is to be updated and judged."""
         return self._parts.definitions(model)
+
+    async def verify_images(self, environment: Environment, images: Mapping[str, WantedImage]) -> None:
+        """Require that images are signed where the environment asks for that.
+
+        Raises ImageNotVerifiedError, NotVerifiableNowError.
+        """
+        if environment.signatures is not None:
+            await self._parts.verifier.verify(environment.signatures, images)
 
     async def clear_unused(self, needed: frozenset[str]) -> None:
         """Remove old models that no release holds and that are not `needed`, then old contents in no model."""

@@ -87,6 +87,8 @@ async def _draft_release(context: DeploymentContext, of_plan: PlannedDeployment)
         for plan in of_plan.plan.services
     )
     await context.plan_services(progress)
+    if context.environment.signatures is not None:  # the settings may ask for more than when it was planned
+        await context.components.stacks.verify_images(context.environment, of_plan.wanted)
     async with begun(_prepare_monitoring(context)) as monitoring:
         images = await context.run_unless_cancelled(_obtain(context, of_plan))
         await _check_obtained(context, of_plan, images)

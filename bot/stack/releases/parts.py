@@ -10,6 +10,7 @@ from roas.redaction import Redactor
 from roas.stack.client import Answer, EngineClients
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import configuration_file
+from roas.stack.images.provenance import ImageVerifier
 from roas.stack.images.registry import RegistryClient
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles
@@ -35,6 +36,7 @@ class StackParts:
         self.clients = EngineClients(redactor.redact)
         self.web = WebClient()
         self.registry = RegistryClient(self.web, configuration_file, redactor.add)
+        self.verifier = ImageVerifier(state_dir, configuration_file, redactor.redact)
         self.runner = ComposeRunner(instance_id, redactor.redact, self.clients)
         self.models = ModelStore(state_dir / MODELS, self.learn)
         self.definitions = PerModel(read_definitions)

@@ -6,15 +6,29 @@ from typing import Any
 
 import pytest
 
-from roas.checks.machine import own_container
+from roas.checks.machine import own_container, signatures
 from roas.checks.secrets import state_folder
 from roas.checks.subject import Subject
 from roas.models.check import CheckResult, Severity
+from roas.models.environment import SignaturePolicy
 from roas.models.facts import Mount, OwnContainer
 
 
 def failed(results: list[CheckResult]) -> list[tuple[Severity, str]]:
     return [(result.severity, result.message) for result in results if not result.passed]
+
+
+async def test_signatures_need_cosign_and_keys_that_can_be_read(subject: Subject, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    assert await signatures.run(subject) == []
+    key = tmp_path / "cosign.pub"
+    environment = replace(subject.environment, signatures=SignaturePolicy(key_files=(key,)))
+    asked = replace(subject, environment=environment)
+    assert [text for _severity, text in failed(await signatures.run(asked))] == ["There is no cosign."]
+    monkeypatch.setattr("shutil.which", lambda _name: "/usr/bin/cosign")
+    assert [text for _severity, text in failed(await signatures.run(asked))] == [f"{key} cannot be read."]
+    key.write_text("a key")
+    assert failed(await signatures.run(asked)) == []
 
 
 async def test_private_state_folder_passes(subject: Subject) -> None:

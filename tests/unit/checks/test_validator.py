@@ -35,6 +35,7 @@ NAMES = [
     "redis",
     "second_bot",
     "selinux",
+    "signatures",
     "start_first",
     "state_folder",
     "stop_signals",

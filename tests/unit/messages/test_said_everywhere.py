@@ -42,6 +42,7 @@ NOT_SAID = {
     "bot/stack/containers/removal.py": "what Docker says",
     "bot/stack/images/building.py": "what BuildKit says",
     "bot/stack/images/pull.py": "what Docker says",
+    "bot/stack/images/provenance.py": "what cosign says",
     "bot/stack/images/registry.py": "what registries say",
     "bot/stack/machine/projects.py": "names, in Docker's words",
     "bot/stack/client.py": "what Docker's SDK says",
