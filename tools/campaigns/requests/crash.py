@@ -30,7 +30,9 @@ from tools.campaigns.requests.scene import ENVIRONMENT, Scene, application, depl
 from tools.campaigns.requests.users import Users, users
 
 ROOT = Path(__file__).resolve().parents[3]
-SLOW_SECONDS = 3
+# How long each of the slow requests takes that are always under way. Of several lengths, they never end all at once:
+# old containers drain for long enough to be met doing it.
+SLOW_SECONDS = (2, 3, 4, 5)
 MOST_SECONDS = 120
 # What the leader's rounds may take to look at the proxies.
 WHOLE_SECONDS = 20
@@ -97,7 +99,7 @@ def crash(found: Scene, kills: int, rate: float, *, first: int = 0) -> list[str]
 def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
     with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen, _slow_requests(found):
         bot = kill.begin(found, version)
-        if not wait_until(lambda: _is_at(found, kill.moment), MOST_SECONDS, poll=0.02):
+        if not _meet(found, kill.moment, bot):
             yield f"the moment never came (the bot ended with {bot.poll()})"
         _strike(found, kill, bot)
         code = bot.wait(MOST_SECONDS)
@@ -160,6 +162,19 @@ def _judge(found: Scene, kill: Kill, seen: Users, version: str) -> Iterator[str]
         yield f"these run: {running}"
 
 
+def _meet(found: Scene, moment: str, bot: "subprocess.Popen[bytes]") -> bool:
+    """Wait for a moment; returns False where the bot ends before."""
+    met = False
+
+    def looked() -> bool:
+        nonlocal met
+        met = _is_at(found, moment)
+        return met or bot.poll() is not None
+
+    wait_until(looked, MOST_SECONDS, poll=0.02)
+    return met
+
+
 def _is_at(found: Scene, moment: str) -> bool:
     """Return whether free servers are held, or old containers drain with the new ones in service."""
     try:
@@ -188,11 +203,11 @@ def _slow_requests(found: Scene) -> Iterator[None]:
     """Keep a slow request under way, so that draining takes a while."""
     ended = False
 
-    def ask() -> None:
+    def ask(seconds: int) -> None:
         while not ended:
-            _ask(found.port)
+            _ask(found.port, seconds)
 
-    threads = [Thread(target=ask, daemon=True) for _ in range(4)]
+    threads = [Thread(target=ask, args=(seconds,), daemon=True) for seconds in SLOW_SECONDS]
     for thread in threads:
         thread.start()
     try:
@@ -200,14 +215,14 @@ def _slow_requests(found: Scene) -> Iterator[None]:
     finally:
         ended = True
         for item in threads:
-            item.join(4 * SLOW_SECONDS)
+            item.join(4 * max(SLOW_SECONDS))
 
 
-def _ask(port: int) -> None:
+def _ask(port: int, seconds: int) -> None:
     """Send one slow request; what becomes of it is not counted, since it ends with a proxy that is killed."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=3 * SLOW_SECONDS)
+    connection = HTTPConnection("127.0.0.1", port, timeout=3 * seconds)
     with suppress(OSError, HTTPException):
-        connection.request("GET", f"/slow?{SLOW_SECONDS}")
+        connection.request("GET", f"/slow?{seconds}")
         connection.getresponse().read()
     connection.close()
 
