@@ -164,18 +164,18 @@ class CommandSync:
     def watch_host(self) -> None:
         """Look at our commands whenever the host syncs the tree: discord.py sends no event for what it did to them."""
         self._sync_tree = self._bot.tree.sync
-        self._bot.tree.sync = self._sync_and_look  # type: ignore[method-assign]
+        self._bot.tree.sync = self._sync_and_check  # type: ignore[method-assign]
 
     def leave_host(self) -> None:
         """Leave the tree as it was found."""
         tree = self._bot.tree
-        if tree.sync == self._sync_and_look:
+        if tree.sync == self._sync_and_check:
             if getattr(self._sync_tree, "__func__", None) is type(tree).sync:
                 del tree.sync  # the class's own shows again
             else:
                 tree.sync = self._sync_tree  # type: ignore[method-assign]
 
-    async def _sync_and_look(self, *, guild: discord.abc.Snowflake | None = None) -> list[app_commands.AppCommand]:
+    async def _sync_and_check(self, *, guild: discord.abc.Snowflake | None = None) -> list[app_commands.AppCommand]:
         self.report_changes()
         return await self._sync_tree(guild=guild)
 

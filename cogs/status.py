@@ -41,11 +41,11 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         self._painter = Painter()
 
         # Simultaneous requests share one look: a bot with too many requests would answer none.
-        self._looks: SingleFlight[Drawing] = SingleFlight()
+        self._drawings: SingleFlight[Drawing] = SingleFlight()
 
     async def cog_unload(self) -> None:
         """End what is under way."""
-        await self._looks.close()
+        await self._drawings.close()
         self._painter.close()
 
     @app_commands.command(description="Show the status of one environment or of all")
@@ -62,11 +62,11 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         names = {environment.name for environment in wanted} | ({""} if everything else set())
         alerts_of = None if everything and not environment else frozenset(names)
 
-        async def look() -> Drawing:
+        async def draw() -> Drawing:
             return await self._draw(alerts_of, wanted)
 
         key = (tuple(environment.name for environment in wanted), alerts_of, language())
-        await answer(interaction, drawing=await self._looks.ask(key, look))
+        await answer(interaction, drawing=await self._drawings.ask(key, draw))
 
     status.autocomplete("environment")(OpsCog.suggest_environments)
 

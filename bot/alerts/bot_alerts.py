@@ -31,7 +31,7 @@ class JournalBackup:
         self._not_before = 0.0
         self._is_failing: bool | None = None  # what a bot before this one said of it is not known
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Make a copy where one is due. Raises JournalLostError where the journal turns out to be damaged."""
         if time.monotonic() < self._not_before:
             return
@@ -79,7 +79,7 @@ class PrometheusWatch:
         self._failures = 0
         self._reported_healthy = False
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Raise an alert after failures in a row, and end it with the first answer. Raises StateError."""
         if self._url is None:
             return
@@ -116,7 +116,7 @@ class SharedStateFolder:
         self._alert_service = alert_service
         self._reported: tuple[str, ...] | None = None  # what a bot before this one said of it is not known
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Raise the alert, or end it. Raises StateError."""
         others = await self._state.ownership.other_projects()
         if others == self._reported:
@@ -174,7 +174,7 @@ class DuplicateToken:
         if leading_seconds >= SETTLED_SECONDS and all(known != interaction_id for _, known in self._met):
             self._met.append((time.monotonic(), interaction_id))
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Raise the alert, or end it where nothing was met for a while. Raises StateError."""
         since = time.monotonic() - WINDOW_SECONDS
         while self._met and self._met[0][0] < since:

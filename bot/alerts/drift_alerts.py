@@ -81,12 +81,12 @@ class DriftAlerts:
         self._seen: dict[str, tuple[tuple[str, ...], int]] = {}
         self._firing: dict[str, tuple[str, ...]] = {}
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Look at every environment that is on a release. Raises StateError."""
         released = sorted(await self._finder.released() & self._environments.keys())
-        await run_concurrently(self._look_at(self._environments[name]) for name in released)
+        await run_concurrently(self._check(self._environments[name]) for name in released)
 
-    async def _look_at(self, environment: Environment) -> None:
+    async def _check(self, environment: Environment) -> None:
         found = await self._finder.find(environment)
         if found is not None:
             await self._decide(environment, tuple(_sentences(found)))
@@ -172,7 +172,7 @@ class SwappedBinds:
         self._led: Mapping[str, str] = {}
         self._until = 0.0
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Look where the paths lead; where one leads elsewhere, and now and then, look at all of it. Raises StateError.
 
         An environment that a deployment changes now is left alone; where that waits for a person, only what it is in
@@ -184,13 +184,13 @@ class SwappedBinds:
         self._until = time.monotonic() + WHOLE_SECONDS
         names = sorted(await self._state.releases.released() & self._environments.keys())
         sources = frozenset[str]().union(
-            *await run_concurrently(self._look_into(self._environments[name]) for name in names)
+            *await run_concurrently(self._check_binds(self._environments[name]) for name in names)
         )
         if sources == self._sources:
             self._led = leads  # of the time before the look: what changed since is seen by the next one
         self._sources = sources
 
-    async def _look_into(self, environment: Environment) -> set[str]:
+    async def _check_binds(self, environment: Environment) -> set[str]:
         """Look at one environment, whose engine may hang, and return the paths that it binds. Raises StateError."""
         sources: set[str] = set()
         models = await find_applied_models(self._state, environment.name)
@@ -199,7 +199,7 @@ class SwappedBinds:
         try:
             for model_hash in models.all:
                 sources |= bind_sources(await self._stacks.load_model(model_hash))
-            await self._look_at(environment, models)
+            await self._check(environment, models)
         except StateError:
             raise
         except RoasError as error:
@@ -211,7 +211,7 @@ class SwappedBinds:
         """Let the next look be one at all of it: a deployment may have brought other binds."""
         self._until = 0.0
 
-    async def _look_at(self, environment: Environment, models: AppliedModels) -> None:
+    async def _check(self, environment: Environment, models: AppliedModels) -> None:
         before, stack = self._held.get(environment.name), self._stacks.of(environment)
         found = {name: why for name, why in (before or {}).items() if models.is_held(name)}
         for model_hash in models.all:

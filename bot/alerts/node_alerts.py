@@ -47,7 +47,7 @@ class NodeAlerts:
         self._known: dict[str, Mapping[str, AlertReport]] = {}
         self._swarm_of: dict[str | None, str] = {}
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Look at every Swarm once, however many environments are on it; who hangs holds up no other.
 
         Raises StateError.

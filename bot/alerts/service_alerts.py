@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from roas.alerts.alert_service import AlertService
 from roas.errors import RoasError
-from roas.health.collector import Look
+from roas.health.collector import Observation
 from roas.health.judgement import Clock, how_it_ended, judge_service, reason_of
 from roas.health.wanted_services import Definitions
 from roas.messages.message import joined, said
@@ -93,12 +93,12 @@ class ManualStops:
                 self._failed.discard(place)
         return False
 
-    def looks_manual(self, environment: str, health: ServiceHealth) -> bool:
+    def seems_manual(self, environment: str, health: ServiceHealth) -> bool:
         """Return whether the state of a service is intended; what happened before this process began is guessed."""
         place = (environment, health.service)
         if place in self._stopped:
             return True
-        return place not in self._failed and looks_stopped(health)
+        return place not in self._failed and seems_stopped(health)
 
     def is_known_stop(self, environment: str, service: str) -> bool:
         """Return whether a manual stop of a service was seen."""
@@ -136,7 +136,7 @@ class ManualStops:
         return True
 
 
-def looks_stopped(health: ServiceHealth) -> bool:
+def seems_stopped(health: ServiceHealth) -> bool:
     """Guess from its containers alone whether a service was stopped manually: if it may be, it is left alone."""
     if not health.containers:
         return True
@@ -291,7 +291,7 @@ class ServiceAlerts:
         await self._state.record(change)
 
     async def observed(
-        self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
+        self, environment: Environment, stack: StackHealth, definitions: Definitions, observation: Observation
     ) -> None:
         """Raise alerts for what is unhealthy and resolve those of what is healthy again."""
         await self._write(environment)
@@ -301,14 +301,16 @@ class ServiceAlerts:
         reports = engine_reports(environment, stack, alerts)
         failed = await self._failed_replicas(environment)
         await self._learn_what_we_left(
-            environment, [service for service in stack.services if service.service not in look.owned]
+            environment, [service for service in stack.services if service.service not in observation.owned]
         )
-        await self._lift_stops(environment, stack, definitions, look)
+        await self._lift_stops(environment, stack, definitions, observation)
         for seen in stack.services:
             self._manual_stops.learn_stop_signals(seen.containers)
             health = without_failed(seen, definitions.get(seen.service), failed)
-            if health.service not in look.owned:
-                reports += self._service_reports(environment, health, alerts.get(health.service), definitions, look)
+            if health.service not in observation.owned:
+                reports += self._service_reports(
+                    environment, health, alerts.get(health.service), definitions, observation
+                )
         if stack.verdict is not Verdict.UNKNOWN:
             present = {health.service for health in stack.services}
             reports += [over(a) for name, a in alerts.items() if name and name not in present and _may_resolve(a)]
@@ -316,13 +318,13 @@ class ServiceAlerts:
             await self._alert_service.take(reports)
 
     async def _lift_stops(
-        self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
+        self, environment: Environment, stack: StackHealth, definitions: Definitions, observation: Observation
     ) -> None:
         """Forget that services were stopped through the bot that somebody has started since."""
         for seen in stack.services:
             definition = definitions.get(seen.service)
             has_run = any(map(_runs, seen.containers))
-            if definition is not None and definition.stopped and has_run and seen.service not in look.owned:
+            if definition is not None and definition.stopped and has_run and seen.service not in observation.owned:
                 await self._state.stops.lift(environment.name, seen.service)
 
     async def owned(self, environment: Environment) -> frozenset[str]:
@@ -336,7 +338,7 @@ class ServiceAlerts:
 
     async def _learn_what_we_left(self, environment: Environment, services: Iterable[ServiceHealth]) -> None:
         """Remember that what a failed deployment of ours left stopped was stopped by nobody's hands."""
-        unhealthy = [health for health in services if health.verdict is Verdict.UNHEALTHY and looks_stopped(health)]
+        unhealthy = [health for health in services if health.verdict is Verdict.UNHEALTHY and seems_stopped(health)]
         guessed = [
             health.service
             for health in unhealthy
@@ -410,7 +412,7 @@ class ServiceAlerts:
         health: ServiceHealth,
         alert: Alert | None,
         definitions: Definitions,
-        look: Look,
+        observation: Observation,
     ) -> list[AlertReport]:
         place = (environment.name, health.service)
         if health.verdict is Verdict.UNHEALTHY:
@@ -425,7 +427,9 @@ class ServiceAlerts:
         if definition is not None and definition.stopped and not any(map(_runs, health.containers)):
             return [over(alert)] if alert is not None and _may_resolve(alert) else []
         # A look that began before an event shows nothing of what came after it.
-        if look.begun < self._trouble.get(place, float("-inf")) or not _serves(health, definitions.get(health.service)):
+        if observation.begun < self._trouble.get(place, float("-inf")) or not _serves(
+            health, definitions.get(health.service)
+        ):
             return []
         self._manual_stops.mark_serving(*place)
         if alert is None or not _may_resolve(alert):
@@ -437,7 +441,7 @@ class ServiceAlerts:
         self, environment: Environment, health: ServiceHealth, definitions: Definitions
     ) -> AlertReport:
         name, service = environment.name, health.service
-        if self._manual_stops.looks_manual(name, health):
+        if self._manual_stops.seems_manual(name, health):
             return stopped(environment, health, was_seen=self._manual_stops.is_known_stop(name, service))
         return down(environment, service, reason_of(service, health.reason), definitions)
 

@@ -167,15 +167,15 @@ def build_maintenance(
         prometheus=PrometheusWatch(base.settings.prometheus_url, alert_service),
         catch_up=partial(_catch_up, state, monitoring.metrics, figures),
         history=HistoryBounds(base.settings.history_days, base.settings.history_rows),
-        looks=(
-            duplicate_token.look,
-            SharedStateFolder(state, alert_service).look,
-            drift_alerts.look,
-            NodeAlerts(base.stacks, alert_service, state.alerts, known).look,
-            RenewedLogins(base.stacks, state, known).look,
-            LeftDrains(base.stacks, state, behind, known).look,
+        checks=(
+            duplicate_token.check,
+            SharedStateFolder(state, alert_service).check,
+            drift_alerts.check,
+            NodeAlerts(base.stacks, alert_service, state.alerts, known).check,
+            RenewedLogins(base.stacks, state, known).check,
+            LeftDrains(base.stacks, state, behind, known).check,
         ),
-        frequent_look=swapped.look,
+        frequent_check=swapped.check,
     )
     return Maintenance(parts)
 

@@ -68,7 +68,7 @@ async def open_foundation(
         bus = EventBus()
         stack.push_async_callback(bus.close)
         base = Foundation(settings, known, redactor, state, bus, stacks, metrics)
-        redactor.add(await in_thread(_look_around, known))
+        redactor.add(await in_thread(_clear_and_read_secrets, known))
         await refuse_missing_journal(state, stacks, known.values(), settings.state_dir.expanduser().resolve())
         await _learn_releases(base)
         if instance_prefix == BOT:  # a command that is typed need not wait for this
@@ -91,7 +91,7 @@ async def _learn_releases(base: Foundation) -> None:
             await base.stacks.load_model(model_hash)
 
 
-def _look_around(known: Mapping[str, Environment]) -> tuple[str, ...]:
+def _clear_and_read_secrets(known: Mapping[str, Environment]) -> tuple[str, ...]:
     """Remove what killed processes left in TMPDIR, and return the secrets of every environment's files.
 
     Those of one can turn up in a report of another.

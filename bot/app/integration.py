@@ -125,7 +125,7 @@ class IntegrationCoordinator:
         facts = {"outcome": event.outcome, "kind": event.kind, "duration_seconds": event.duration_seconds}
         await self._audit(event, "deployment ended", **facts)
         await self._alert_service.take([_abandoned(event), _standstill(event, "", firing=False)])
-        self._request_look(event, event.environment)
+        self._request_check(event, event.environment)
 
     async def _alert_triggered(self, event: events.AlertTriggered) -> None:
         """Start recovery for urgent alerts at once; the alerts are in the journal already."""
@@ -145,7 +145,7 @@ class IntegrationCoordinator:
         )
         if event.succeeded:
             await self._record_step(event, events.HealthCheckRequested.type, outcome=event.outcome)
-            self._request_look(event, event.environment, event.service)
+            self._request_check(event, event.environment, event.service)
 
     async def _health_checked(self, event: events.HealthChecked) -> None:
         """Write what a look after a recovery saw."""
@@ -167,7 +167,7 @@ class IntegrationCoordinator:
         )
         await self._alert_service.take([report])
 
-    def _request_look(self, event: events.Event, environment: str, service: str = "") -> None:
+    def _request_check(self, event: events.Event, environment: str, service: str = "") -> None:
         self._bus.publish(
             events.HealthCheckRequested(
                 environment=environment, service=service, source=SOURCE, correlation_id=event.correlation_id

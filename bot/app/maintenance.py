@@ -40,7 +40,7 @@ REFUSED = said("the bot's journal could not be written")
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceParts:
-    """Hold what the rounds work with; `looks` are made in each round, the `frequent_look` once a second."""
+    """Hold what the rounds work with; `checks` are made in each round, the `frequent_check` once a second."""
 
     collector: MonitoringCollector
     alerts: ServiceAlerts
@@ -50,8 +50,8 @@ class MaintenanceParts:
     prometheus: PrometheusWatch
     catch_up: Callable[[], Awaitable[None]]
     history: HistoryBounds
-    looks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-    frequent_look: Callable[[], Awaitable[None]] | None = None
+    checks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    frequent_check: Callable[[], Awaitable[None]] | None = None
 
 
 class Maintenance:
@@ -62,7 +62,7 @@ class Maintenance:
         self._next_prune = 0.0
         self._backup = JournalBackup(parts.state, parts.alert_service)
         self._rounds: asyncio.Task[None] | None = None
-        self._frequent_looks: asyncio.Task[None] | None = None
+        self._frequent_checks: asyncio.Task[None] | None = None
         self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
 
     @property
@@ -80,15 +80,15 @@ class Maintenance:
             log.error("changes of other processes could not be read", error=error.message, hint=error.hint)
         self._parts.collector.observe_with(self._parts.alerts)
         self._rounds = asyncio.create_task(self._run(), name="maintenance")
-        if self._parts.frequent_look is not None:
-            self._frequent_looks = asyncio.create_task(
-                self._look_frequently(self._parts.frequent_look), name="frequent looks"
+        if self._parts.frequent_check is not None:
+            self._frequent_checks = asyncio.create_task(
+                self._check_frequently(self._parts.frequent_check), name="frequent checks"
             )
 
     async def stop(self) -> None:
         """Stop the rounds and all watches; the next leader continues from the journal."""
         rounds, self._rounds = self._rounds, None
-        frequent, self._frequent_looks = self._frequent_looks, None
+        frequent, self._frequent_checks = self._frequent_checks, None
         if rounds is None:
             return
         await end_tasks(*(task for task in (rounds, frequent) if task is not None))
@@ -106,15 +106,15 @@ class Maintenance:
                 log.exception("maintenance round broke")
             await pause_in_step(ROUND_SECONDS)
 
-    async def _look_frequently(self, frequent_look: Callable[[], Awaitable[None]]) -> None:
+    async def _check_frequently(self, frequent_check: Callable[[], Awaitable[None]]) -> None:
         """Look often at what may be started by the engine at any moment."""
         while True:
             try:
-                await frequent_look()
+                await frequent_check()
             except RoasError as error:
-                log.error("a look at the binds failed", error=error.message, hint=error.hint)
-            except Exception:  # the looks must continue
-                log.exception("a look at the binds broke")
+                log.error("a check of the binds failed", error=error.message, hint=error.hint)
+            except Exception:  # the checks must continue
+                log.exception("a check of the binds broke")
             await pause_in_step(FREQUENT_LOOK_SECONDS)
 
     async def _run_round(self) -> None:
@@ -123,10 +123,10 @@ class Maintenance:
         await self._parts.collector.watch_released()
         await self._tidy()
         await self._prune_history()
-        await self._backup.look()
-        await self._parts.prometheus.look()
+        await self._backup.check()
+        await self._parts.prometheus.check()
         # At the same time: where an engine hangs, each of them waits for it.
-        await run_concurrently(look() for look in self._parts.looks)
+        await run_concurrently(check() for check in self._parts.checks)
 
     async def _tidy(self) -> None:
         """End silences that are over, and drop alerts that are too many."""

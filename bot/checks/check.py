@@ -31,11 +31,11 @@ class Check:
 
     name: str
     severity: Severity
-    look: Callable[[Subject], Findings]
+    function: Callable[[Subject], Findings]
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         """Return what was found; an exception counts as a failed check."""
-        found = await self.look(subject)
+        found = await self.function(subject)
         return [
             CheckResult(self.name, finding.severity or self.severity, finding.passed, finding.message, finding.remedy)
             for finding in (found if isinstance(found, list) else [found])
@@ -44,17 +44,17 @@ class Check:
 
 def check(name: str, severity: Severity) -> Callable[[Callable[[Subject], Findings]], Check]:
     """Make a check of a function."""
-    return lambda look: Check(name, severity, look)
+    return lambda function: Check(name, severity, function)
 
 
 def stack_check(name: str, severity: Severity) -> Callable[[Callable[[Subject, ResolvedStack], Findings]], Check]:
     """Make a check of a stack that resolved; where it did not, `compose_file` or `compose_policy` says why."""
 
     def make(judge: Callable[[Subject, ResolvedStack], Findings]) -> Check:
-        async def look(subject: Subject) -> Finding | list[Finding]:
+        async def function(subject: Subject) -> Finding | list[Finding]:
             return [] if subject.stack is None else await judge(subject, subject.stack)
 
-        return Check(name, severity, look)
+        return Check(name, severity, function)
 
     return make
 
@@ -63,11 +63,11 @@ def swarm_check(name: str, severity: Severity) -> Callable[[Callable[[Subject, S
     """Make a check of a Swarm; a stack on one machine has nothing to check."""
 
     def make(judge: Callable[[Subject, SwarmFacts], Findings]) -> Check:
-        async def look(subject: Subject) -> Finding | list[Finding]:
+        async def function(subject: Subject) -> Finding | list[Finding]:
             facts = await subject.swarm() if subject.swarm is not None else None
             return [] if facts is None else await judge(subject, facts)
 
-        return Check(name, severity, look)
+        return Check(name, severity, function)
 
     return make
 

@@ -230,8 +230,8 @@ class DeploymentOrchestrator:
 
     async def check_foreign_bots(self) -> None:
         """Report containers of this bot's service that are not on its journal. Raises RoasError."""
-        looks = map(self._foreign_bots.look, self._environments.values())
-        for found in await asyncio.gather(*looks, return_exceptions=True):
+        checks = map(self._foreign_bots.check, self._environments.values())
+        for found in await asyncio.gather(*checks, return_exceptions=True):
             if found is not None:
                 raise found
 

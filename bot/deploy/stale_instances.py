@@ -135,7 +135,7 @@ class ForeignBots:
         self._reported: dict[str, tuple[str, ...]] = {}
         self._unproven_since: dict[str, float] = {}
 
-    async def look(self, environment: Environment) -> None:
+    async def check(self, environment: Environment) -> None:
         """Look once; not while a deployment is under way, whose successor has proved nothing yet. Raises RoasError."""
         components = self._components
         own = await components.own_container(environment)

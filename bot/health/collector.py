@@ -88,7 +88,7 @@ class LastHour:
             self._steps.move_to_end(key)
         self._drop_old(number)
 
-    def look(self, stack: StackHealth) -> None:
+    def add(self, stack: StackHealth) -> None:
         """Make the present what was just shown to a person, in addition to what is recorded anyway."""
         number = int(self._clock() // STEP_SECONDS)
         seen = {(stack.environment, health.service): health for health in stack.services}
@@ -187,7 +187,7 @@ class LastKnown:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """Record when a look at a stack began (monotonic seconds), and which services a deployment was changing then."""
 
     begun: float
@@ -206,7 +206,7 @@ class StackObserver(Protocol):
         ...
 
     async def observed(
-        self, environment: Environment, stack: StackHealth, definitions: Definitions, look: Look
+        self, environment: Environment, stack: StackHealth, definitions: Definitions, observation: Observation
     ) -> None:
         """Process a stack with its stable verdicts."""
         ...
@@ -324,7 +324,7 @@ class MonitoringCollector:
         quorum nothing can be read: then it is what was seen before, with the fault.
         """
         sample = await self._sampler.sample(environment)
-        self._last_hour.look(sample.stack)
+        self._last_hour.add(sample.stack)
         if sample.stack.fault:
             known = await self._last_known.recall(environment)
             return sample.stack if known is None else replace(known, fault=sample.stack.fault, remembered=True)
@@ -375,11 +375,11 @@ class MonitoringCollector:
                 self._prober,
                 self._probes,
                 lambda: self._sampler.definitions(environment),
-                watch.look_again,
+                watch.check_again,
                 every_seconds=self._probe_seconds,
             )
             tasks.append(asyncio.create_task(probe_loop.run(), name=f"probes {environment.name}"))
-        self._watches[environment.name], self._wakes[environment.name] = tuple(tasks), watch.look_again
+        self._watches[environment.name], self._wakes[environment.name] = tuple(tasks), watch.check_again
 
     async def _service_started(self, event: MonitoringRequested) -> None:
         if event.environment in self.watched:
@@ -418,7 +418,7 @@ class MonitoringCollector:
         owned = await observer.owned(environment) if observer is not None else frozenset()
         # Without an observer nobody asks what containers use: a command line that carries out a deployment is such.
         sample = await self._sampler.sample(
-            environment, reads_usage=observer is not None, moving=owned, looks_again=True
+            environment, reads_usage=observer is not None, moving=owned, checks_again=True
         )
         owned |= await observer.owned(environment) if observer is not None else frozenset()
         self._moving[environment.name] = owned
@@ -432,5 +432,5 @@ class MonitoringCollector:
         if self._metrics is not None:
             self._metrics.observe_stack(steady)
         if observer is not None:
-            look = Look(begun, owned)
-            await observer.observed(environment, steady, await self._sampler.definitions(environment), look)
+            observation = Observation(begun, owned)
+            await observer.observed(environment, steady, await self._sampler.definitions(environment), observation)

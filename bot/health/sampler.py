@@ -125,18 +125,18 @@ class StackSampler:
         *,
         reads_usage: bool = True,
         moving: Collection[str] = (),
-        looks_again: bool = False,
+        checks_again: bool = False,
     ) -> Sample:
         """Look at a stack now; where the engine is unavailable, all that is known to be part of it is unknown.
 
         What containers use is not read of services that are `moving`: those are busy with their start. Of a large
-        stack, what was read a moment ago is not read again by who `looks_again` and again.
+        stack, what was read a moment ago is not read again by who `checks_again` and again.
         """
         definitions = await self.definitions(environment)
         try:
             containers = await self._stacks.of(environment).containers()
             settled = [container for container in containers if container.service not in moving] if reads_usage else []
-            counts_for = COUNTS_FOR_LOOKS_SECONDS if looks_again else COUNTS_FOR_PEOPLE_SECONDS
+            counts_for = COUNTS_FOR_LOOKS_SECONDS if checks_again else COUNTS_FOR_PEOPLE_SECONDS
             usage = await self._read_usage(environment, settled, counts_for)
         except EngineUnavailableError as error:
             services = tuple(ServiceHealth(name, Verdict.UNKNOWN, error.message) for name in sorted(definitions))

@@ -63,7 +63,7 @@ class StackWatch:
         self._is_failing = False
         self._trouble = PersistentFault()
 
-    def look_again(self) -> None:
+    def check_again(self) -> None:
         """Observe soon: something other than an event may have changed the stack."""
         self._dirty.set()
 
@@ -90,7 +90,7 @@ class StackWatch:
                 while not reader.done():
                     self._dirty.clear()
                     began = time.monotonic()
-                    rest = await self._look()
+                    rest = await self._check()
                     # Looking at a large stack takes long, and each of its containers has events when all of it moves.
                     await pause(min(rest, (time.monotonic() - began) * RESTS_PER_LOOK))
                     await self._rest(rest)
@@ -98,7 +98,7 @@ class StackWatch:
             finally:
                 await end_tasks(reader)
 
-    async def _look(self) -> float:
+    async def _check(self) -> float:
         """Observe, and return after how many seconds to do so again at the latest. Raises EngineUnavailableError.
 
         A failed look, even for a full journal, does not stop the watch from receiving events.
@@ -170,7 +170,7 @@ class StackWatch:
         """Publish that nothing is known, and give the engine a moment."""
         self._dirty.clear()
         with suppress(EngineUnavailableError):  # that is reported already
-            await self._look()
+            await self._check()
         await self._rest(min(WATCH_RETRY_SECONDS, self._reconcile_seconds))
 
     async def _rest(self, seconds: float) -> None:

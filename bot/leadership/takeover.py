@@ -32,7 +32,7 @@ class OwnPlace:
         self._application = application
         self._is_known = False
         self._trouble = PersistentFault()
-        self._looking: asyncio.Task[None] | None = None
+        self._observing: asyncio.Task[None] | None = None
         self.container: OwnContainer | None = None
         self.home: Environment | None = None
 
@@ -53,35 +53,35 @@ class OwnPlace:
         """
         if self._is_known:
             return
-        before = self._looking
+        before = self._observing
         if before is not None and not before.done():
             return
-        self._looking = asyncio.create_task(self._look(), name="own container")
+        self._observing = asyncio.create_task(self._observe(), name="own container")
         if before is None:
-            await self._looking
+            await self._observing
         elif not before.cancelled():
             before.result()  # what it raised that is no engine's fault
 
     async def close(self) -> None:
         """Look no more."""
-        if self._looking is not None:
-            await end_tasks(self._looking)
+        if self._observing is not None:
+            await end_tasks(self._observing)
 
-    async def _look(self) -> None:
+    async def _observe(self) -> None:
         """Ask all engines at the same time: whichever has it, the others need not answer."""
         known = self._application.environments.values()
-        looks = [asyncio.ensure_future(self._look_in(environment)) for environment in known]
+        observations = [asyncio.ensure_future(self._observe_in(environment)) for environment in known]
         try:
             is_certain = True
-            for look in asyncio.as_completed(looks):
-                is_certain &= await look
+            for observation in asyncio.as_completed(observations):
+                is_certain &= await observation
                 if self.home is not None:
                     break
             self._is_known = is_certain or self.home is not None
         finally:
-            await end_tasks(*looks)
+            await end_tasks(*observations)
 
-    async def _look_in(self, environment: Environment) -> bool:
+    async def _observe_in(self, environment: Environment) -> bool:
         """Return whether an environment is known to be its own, or not to be."""
         try:
             own = await self._application.own_container(environment)

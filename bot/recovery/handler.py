@@ -115,7 +115,7 @@ class ErrorHandler:
                 continue
             if tried:
                 await pause(RUNG_SECONDS)
-                if (report := await self._look_between(fault, environment)) is not None:
+                if (report := await self._check_between(fault, environment)) is not None:
                     return report
             if action is RecoveryAction.ROLL_BACK and not await self._has_sound_release(fault):
                 tried.append(ASKS_A_PERSON)
@@ -141,7 +141,7 @@ class ErrorHandler:
             return False  # a deployment is paused: which release it is to be is what a person is asked
         return await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action)
 
-    async def _look_between(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
+    async def _check_between(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
         """Return why nothing more is to be tried, a moment after an attempt that did not help; None where it is."""
         if (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
             return refusal

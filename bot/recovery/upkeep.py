@@ -28,13 +28,13 @@ class LeftDrains:
         self._environments = environments
         self._known: dict[str, tuple[str, tuple[ServiceDefinition, ...]]] = {}
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Leave no server of a service held or drained that nobody replaces. Raises StateError."""
         applied = await self._state.releases.applied_by_environment()
         known = sorted(applied.keys() & self._environments.keys())
-        await run_concurrently(self._look_at(name, applied[name]) for name in known)
+        await run_concurrently(self._check(name, applied[name]) for name in known)
 
-    async def _look_at(self, name: str, model_hash: str) -> None:
+    async def _check(self, name: str, model_hash: str) -> None:
         try:
             if proxied := await self._proxied(name, model_hash):
                 await self._settle(self._environments[name], proxied)
@@ -73,7 +73,7 @@ class RenewedLogins:
         self._environments = environments
         self._due = 0.0
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Write the services again whose login is another by now; a deployment does so by itself. Raises StateError."""
         if time.monotonic() < self._due:
             return

@@ -63,7 +63,7 @@ class DeploymentManager:
             front = Front(stack, definition, waiting_steps(report, definition))
             await front.drain(containers)
             await run_concurrently(stack.stop(container.id) for container in containers)
-            await watch.look_at([container.id for container in containers])
+            await watch.inspect([container.id for container in containers])
             await front.settle()
         await report(definition.name, ServiceStep.STOPPED, "", None)
 
@@ -72,7 +72,7 @@ class DeploymentManager:
     ) -> None:
         ids = [container.id for container in containers]
         await stack.remove_service(service, ids)
-        await watch.look_at(ids)
+        await watch.inspect(ids)
 
     async def require_served(
         self, stack: Stack, definition: ServiceDefinition, watch: ContainerWatch, report: ServiceReport

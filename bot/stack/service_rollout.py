@@ -194,7 +194,7 @@ class ServiceRollout:
         for container in self._there:
             if self.wanted.fits(container) and container.state in NOT_RUNNING:
                 await self._start(container.id)
-        await self.watch.look_at(container.id for container in self._there)
+        await self.watch.inspect(container.id for container in self._there)
 
     async def _begin(self, count: int, *, in_place: bool) -> None:
         """Begin new replicas: nothing of that is left half done by a request to cancel."""
@@ -214,7 +214,7 @@ class ServiceRollout:
         await self.log.step(ServiceStep.STARTING, self._progress())
         for container_id in new:
             await self._start(container_id)
-        await self.watch.look_at({*new, *known})
+        await self.watch.inspect({*new, *known})
         await self.log.started()
         await self.log.step(ServiceStep.WAITING, self._progress())
 

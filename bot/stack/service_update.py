@@ -165,7 +165,7 @@ class ServiceUpdater:
         starting = self._start_created(update.created) if update.created else self._create_and_start(beside=beside)
         await run_uninterrupted(starting)
         await update.started()
-        await self._watch.look_at(container.id for container in self._there)
+        await self._watch.inspect(container.id for container in self._there)
         await self._report(ServiceStep.WAITING)
         limit = log.seconds_left if update.restoring and log is not None else None
         readiness = await wait_until_ready(
@@ -245,7 +245,7 @@ class ServiceUpdater:
         for container in self._there:
             await self._front.drain((container,), even_last=False)
             await self._restart(container.id)
-            await self._watch.look_at({container.id})
+            await self._watch.inspect({container.id})
             await wait_until_ready(stack, replace(definition, replicas=1), self._watch, only=container.id)
             await self._front.admit(
                 (snapshot for snapshot in self._there if snapshot.id == container.id), best_effort=True
@@ -261,7 +261,7 @@ class ServiceUpdater:
             await run_uninterrupted(self._remove(containers))
             return
         await run_uninterrupted(self._replaced.set_aside(containers))
-        await self._watch.look_at(container.id for container in containers)
+        await self._watch.inspect(container.id for container in containers)
 
     async def _remove_others(self) -> None:
         """After a start-first update the new containers serve; the old ones go, and those that are too many.
@@ -278,7 +278,7 @@ class ServiceUpdater:
     async def _remove(self, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Remove containers, and see to it that nobody judges a service by what the watch saw of their end."""
         await run_concurrently(self._stack.remove(container.id) for container in containers)
-        await self._watch.look_at(container.id for container in containers)
+        await self._watch.inspect(container.id for container in containers)
 
     async def _report(self, step: ServiceStep, text: str = "") -> None:
         await self._update.report(self._definition.name, step, text, None)

@@ -37,12 +37,12 @@ from roas.stack.swarm.snapshots import service_name, task_snapshots
 from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
 from roas.stack.swarm.task_logs import read_ending, read_place_log
 from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
-from roas.stack.swarm.tasks import StackLook, read_tasks
+from roas.stack.swarm.tasks import StackReading, read_tasks
 from roas.stack.swarm.unsupported import refuse_unbound, refuse_unsupported
 from roas.stack.swarm.writer import SwarmWriter
 
 Json = dict[str, Any]
-# Events come in bursts, since tasks move together: a look begins so long after the first one.
+# Events come in bursts, since tasks move together: a reading begins so long after the first one.
 GATHER_SECONDS = 0.05
 # Who follows a write looks again and again.
 FOLLOW_SECONDS = 0.25
@@ -85,12 +85,12 @@ class SwarmStack(Stack):
         super().__init__(
             engine, parts, SwarmReleases(engine, parts, self._writer), SwarmImages(engine, parts, self._writer)
         )
-        self._looks: SingleFlight[StackLook] = SingleFlight()  # who asks for the same shares it
+        self._readings: SingleFlight[StackReading] = SingleFlight()  # who asks for the same shares it
         self._specs: PerModel[Mapping[str, tuple[str, bool]]] = PerModel(partial(_read_specs, engine.project))
 
     async def close(self) -> None:
         """End the looks that are under way."""
-        await self._looks.close()
+        await self._readings.close()
 
     async def resolve(self, version: str | None, *, write_contents: bool = True) -> ResolvedStack:
         """Merge, interpolate and check the environment's compose files, and ask the manager what is in the way."""
@@ -118,16 +118,16 @@ class SwarmStack(Stack):
             raise no_manager(state, self.environment.name, self.engine.address)
         has_release = await self._parts.stored(lambda: self._parts.models.held_by(self.environment.project))
         if not has_release and not is_ours(await self._services()):
-            adopt_stack(self.environment, await self._look())
+            adopt_stack(self.environment, await self._read())
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return the tasks of the stack."""
-        return task_snapshots(await self._look())
+        return task_snapshots(await self._read())
 
     def events(self, *, since_ns: int | None = None) -> TaskEvents:
         """Tell of changes of the stack's tasks, which Swarm itself does not; what was before is not remembered."""
         subscription = SwarmSubscription(self.engine)
-        return TaskEvents(subscription, self._look, self.environment.project, next_look=self._shared_look)
+        return TaskEvents(subscription, self._read, self.environment.project, next_reading=self._shared_reading)
 
     async def written_services(self) -> frozenset[str]:
         """Return the services that the Swarm has of the stack."""
@@ -145,8 +145,10 @@ class SwarmStack(Stack):
         definitions = read_definitions(model)
         written: Mapping[str, str] = {}
         if not all(definition.replicas for definition in definitions.values()):
-            look = await self._look()
-            written = {service_name(found["Spec"]): spec_hash(found["Spec"], look.networks) for found in look.services}
+            reading = await self._read()
+            written = {
+                service_name(found["Spec"]): spec_hash(found["Spec"], reading.networks) for found in reading.services
+            }
         wanted = {}
         for name, (hashed, is_global) in self._specs(model).items():
             definition = definitions[name]
@@ -158,16 +160,16 @@ class SwarmStack(Stack):
 
     async def _differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         """Return, by task, the parts in which services differ from a pinned model; never a value."""
-        look, definitions = await self._look(), read_definitions(model)
+        reading, definitions = await self._read(), read_definitions(model)
         found: dict[str, ContainerDifference] = {}
-        for service in look.services:
+        for service in reading.services:
             name = service_name(service["Spec"])
             if name in definitions:
                 spec = service_spec(self.engine.project, model, definitions[name])
-                keys = differing_keys(spec, service["Spec"], look.networks)
+                keys = differing_keys(spec, service["Spec"], reading.networks)
                 found |= {
                     task.id: ContainerDifference(keys=keys)
-                    for task in read_tasks(service, look.tasks, look.networks)
+                    for task in read_tasks(service, reading.tasks, reading.networks)
                     if keys and task.counts
                 }
         return found
@@ -188,7 +190,7 @@ class SwarmStack(Stack):
 
     async def replacements(self, service: str, since: datetime) -> tuple[str, ...]:
         """Say which tasks of a service Swarm started since then for some that ended; redacted."""
-        return tuple(map(self._parts.redactor.clean, replacements(await self._look(), service, since)))
+        return tuple(map(self._parts.redactor.clean, replacements(await self._read(), service, since)))
 
     async def swarm(self) -> SwarmFacts | None:
         """Return what the manager says of its Swarm.
@@ -225,7 +227,7 @@ class SwarmStack(Stack):
         model = await self.load_model(model_hash)
         definition = read_definitions(model)[service]
         written = await write_service(self._writer, model, definition, recreate=recreate, deployment=deployment)
-        judged = await follow_update(partial(self._shared_look, FOLLOW_SECONDS), written)
+        judged = await follow_update(partial(self._shared_reading, FOLLOW_SECONDS), written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(service, judged)
         return tuple(task.id for task in await self.containers() if task.service == service)
@@ -261,12 +263,12 @@ class SwarmStack(Stack):
     async def _services(self) -> list[Json]:
         return await self._ask(lambda calls: calls.services(self.environment.project))
 
-    async def _look(self) -> StackLook:
-        return await self._writer.look()
+    async def _read(self) -> StackReading:
+        return await self._writer.read_stack()
 
-    async def _shared_look(self, gather_seconds: float = GATHER_SECONDS) -> StackLook:
+    async def _shared_reading(self, gather_seconds: float = GATHER_SECONDS) -> StackReading:
         """Look at a stack in a moment, for all who follow it: the same event wakes them."""
-        return await self._looks.ask("stack", self._look, gather_seconds=gather_seconds)
+        return await self._readings.ask("stack", self._read, gather_seconds=gather_seconds)
 
     async def _ask(self, question: Callable[[SwarmCalls], Answer]) -> Answer:
         return await self._writer.ask(question)

@@ -195,7 +195,7 @@ class Journal:
         """
         is_place_checked = False
 
-        def look_and_write() -> Result:
+        def read_and_write() -> Result:
             nonlocal is_place_checked
             self._check_place()
             is_place_checked = True
@@ -204,7 +204,7 @@ class Journal:
             return result
 
         try:
-            result = await self._in_thread(look_and_write)
+            result = await self._in_thread(read_and_write)
         except JournalUnusableError as error:
             self._refusals.note(error)
             if not is_place_checked:

@@ -208,7 +208,7 @@ class StateManager:
     async def newest(self, environment: str) -> Newest:
         """Return how far an environment has come by this journal. Raises StateError."""
 
-        def look(transaction: Transaction) -> Newest:
+        def newest(transaction: Transaction) -> Newest:
             release = transaction.execute(
                 "SELECT coalesce(max(number), -1) FROM releases WHERE environment = ?", (environment,)
             ).fetchone()
@@ -218,7 +218,7 @@ class StateManager:
             ).fetchone()
             return Newest(int(release[0]), str(deployment[0]), moment_of(self._journal.choice))
 
-        return await self._journal.read(look)
+        return await self._journal.read(newest)
 
     async def rescue(self) -> Path | None:
         """Copy what this process still holds of its lost journal, and tell others that it acts no more.

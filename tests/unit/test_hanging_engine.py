@@ -56,7 +56,7 @@ def drift(hung: Hung) -> Callable[[], Awaitable[object]]:
 
     finder: Any = SimpleNamespace(find=find, released=released)
     nobody: Any = None
-    return DriftAlerts(finder, nobody, KNOWN).look
+    return DriftAlerts(finder, nobody, KNOWN).check
 
 
 def drains(hung: Hung) -> Callable[[], Awaitable[object]]:
@@ -72,13 +72,13 @@ def drains(hung: Hung) -> Callable[[], Awaitable[object]]:
         of=lambda environment: environment,
     )
     behind: Any = SimpleNamespace(settle_idle=hung.ask)
-    return LeftDrains(stacks, state, behind, KNOWN).look
+    return LeftDrains(stacks, state, behind, KNOWN).check
 
 
 def logins(hung: Hung) -> Callable[[], Awaitable[object]]:
     known: Any = {name: SimpleNamespace(name=name, on_swarm=True) for name in KNOWN}
     state: Any = SimpleNamespace(locks=SimpleNamespace(get=hung.nothing))
-    return RenewedLogins(stacks_that(renew_logins=hung.ask), state, known).look
+    return RenewedLogins(stacks_that(renew_logins=hung.ask), state, known).check
 
 
 def sweep(hung: Hung) -> Callable[[], Awaitable[object]]:
@@ -90,7 +90,7 @@ def sweep(hung: Hung) -> Callable[[], Awaitable[object]]:
 
 
 def foreign(hung: Hung) -> Callable[[], Awaitable[object]]:
-    played: Any = SimpleNamespace(_environments=KNOWN, _foreign_bots=SimpleNamespace(look=hung.ask))
+    played: Any = SimpleNamespace(_environments=KNOWN, _foreign_bots=SimpleNamespace(check=hung.ask))
     return lambda: DeploymentOrchestrator.check_foreign_bots(played)
 
 
@@ -113,7 +113,7 @@ def binds(hung: Hung) -> Callable[[], Awaitable[object]]:
     stacks = stacks_that(find=misled, load_model=lambda _environment, model_hash: load(model_hash))
     stacks.load_model = load
     nobody: Any = None
-    return SwappedBinds(stacks, state, nobody, KNOWN).look
+    return SwappedBinds(stacks, state, nobody, KNOWN).check
 
 
 def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
@@ -123,7 +123,7 @@ def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
     async def swarm(environment: Environment) -> None:
         await hung.ask(environment)
 
-    return NodeAlerts(stacks_that(swarm=swarm), nobody, nobody, known).look  # type: ignore[arg-type]
+    return NodeAlerts(stacks_that(swarm=swarm), nobody, nobody, known).check  # type: ignore[arg-type]
 
 
 def tokens(hung: Hung) -> Callable[[], Awaitable[object]]:

@@ -130,18 +130,18 @@ async def test_lost_prometheus_is_one_alert(scene: Scene) -> None:
     port = there.port
     address = str(there.make_url("")).rstrip("/")
     watch = PrometheusWatch(address, scene.alert_service)
-    await watch.look()
+    await watch.check()
     await there.close()
-    await watch.look()
+    await watch.check()
     assert await scene.state.alerts.open() == (), "one question may be lost on the way"
     for _ in range(3):
-        await watch.look()
+        await watch.check()
     (alert,) = await scene.state.alerts.open()
     assert (alert.severity, alert.count) == (Severity.WARNING, 1)
     assert f"Prometheus at {address} does not answer. Look at the prometheus service" in alert.summary
     back = server(port)
     await back.start_server()
-    await PrometheusWatch(address, scene.alert_service).look()  # by another bot, too
+    await PrometheusWatch(address, scene.alert_service).check()  # by another bot, too
     await back.close()
     assert await scene.state.alerts.open() == ()
 

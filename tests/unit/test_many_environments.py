@@ -18,30 +18,30 @@ from roas.state.manager import StateManager
 
 NOBODY: Any = None
 Known = Mapping[str, Environment]
-Look = Callable[[], Awaitable[None]]
+Check = Callable[[], Awaitable[None]]
 
 
-def drift(state: StateManager, known: Known) -> Look:
-    return DriftAlerts(DriftFinder(NOBODY, state.releases, state.deployments), NOBODY, known).look
+def drift(state: StateManager, known: Known) -> Check:
+    return DriftAlerts(DriftFinder(NOBODY, state.releases, state.deployments), NOBODY, known).check
 
 
-def watches(state: StateManager, known: Known) -> Look:
+def watches(state: StateManager, known: Known) -> Check:
     bus = EventBus()
     sources = StackSources(NOBODY, NOBODY, state.releases, state.deployments)
     return MonitoringCollector(sources, bus, HealthCoordinator(bus), known).watch_released
 
 
-def drains(state: StateManager, known: Known) -> Look:
-    return LeftDrains(NOBODY, state, NOBODY, known).look
+def drains(state: StateManager, known: Known) -> Check:
+    return LeftDrains(NOBODY, state, NOBODY, known).check
 
 
-def binds(state: StateManager, known: Known) -> Look:
-    return SwappedBinds(NOBODY, state, NOBODY, known).look
+def binds(state: StateManager, known: Known) -> Check:
+    return SwappedBinds(NOBODY, state, NOBODY, known).check
 
 
 @pytest.mark.parametrize("kind", [drift, watches, drains, binds])
 async def test_one_read_for_all_that_were_never_deployed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Callable[[StateManager, Known], Look]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Callable[[StateManager, Known], Check]
 ) -> None:
     reads: list[object] = []
     read = Journal.read

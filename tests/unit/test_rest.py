@@ -54,7 +54,7 @@ async def orphans(application: Application) -> None:
 
 
 async def frequent(application: Application) -> None:
-    await application.maintenance._parts.frequent_look()
+    await application.maintenance._parts.frequent_check()
 
 
 async def pending(application: Application) -> None:

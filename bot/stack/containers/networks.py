@@ -15,11 +15,11 @@ async def missing_networks(engine: Engine, model: Mapping[str, Any]) -> frozense
         if not (definition or {}).get("external")
     }
 
-    def look(client: EngineClient) -> frozenset[str]:
+    def ask(client: EngineClient) -> frozenset[str]:
         there = {network["Name"] for network in client.networks()}
         return frozenset(key for key, name in names.items() if name not in there)
 
-    return await engine.call(look) if names else frozenset()
+    return await engine.call(ask) if names else frozenset()
 
 
 def rejoin(client: EngineClient, inspected: Mapping[str, Any]) -> bool:

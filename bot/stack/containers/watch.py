@@ -37,12 +37,12 @@ class ContainerWatch:
         self._dirty = asyncio.Event()
         # What the events named since the last look; None: all of it has to be looked at.
         self._touched: set[str] | None = None
-        self._looking = asyncio.Lock()
+        self._reading = asyncio.Lock()
         # Containers that the engine was asked to end, and did not start again since.
         self._stopped: set[str] = set()
         # Containers of which the kernel ended a process for want of memory: one that runs again does not tell.
         self._starved: set[str] = set()
-        self._look_seconds = 0.0
+        self._read_seconds = 0.0
         # When all of it was looked at last, or tried to be.
         self._whole_at = float("-inf")
         self._fault: EngineUnavailableError | None = None
@@ -99,7 +99,7 @@ class ContainerWatch:
 
     async def refresh(self) -> None:
         """Look at all containers now. Raises EngineUnavailableError."""
-        async with self._looking:
+        async with self._reading:
             self._whole_at = began = time.monotonic()
             touched, self._touched = self._touched, set()  # this look sees what was done to them
             try:
@@ -107,19 +107,19 @@ class ContainerWatch:
             except BaseException:
                 self._touched = None if touched is None or self._touched is None else touched | self._touched
                 raise
-            self._look_seconds = time.monotonic() - began
+            self._read_seconds = time.monotonic() - began
             self._settle(containers)
 
-    async def look_at(self, container_ids: Iterable[str]) -> None:
+    async def inspect(self, container_ids: Iterable[str]) -> None:
         """Look at some containers now; the others stay as they were seen last. Raises EngineUnavailableError."""
         ids = frozenset(container_ids)
         if not ids:
             return
         # One look after the other: an earlier answer must not take the place of a later one.
-        async with self._looking:
-            await self._look(ids)
+        async with self._reading:
+            await self._inspect(ids)
 
-    async def _look(self, ids: Collection[str]) -> None:
+    async def _inspect(self, ids: Collection[str]) -> None:
         found = await self._stack.containers_by_id(frozenset(ids))
         self._settle(in_order((*(container for container in self._containers if container.id not in ids), *found)))
 
@@ -215,17 +215,17 @@ class ContainerWatch:
         That events come takes the place of polls for a while. It is counted from the last look at all of it, or none
         would ever be due while they come.
         """
-        rest = max(self._poll_seconds, self._look_seconds / POLL_SHARE)
+        rest = max(self._poll_seconds, self._read_seconds / POLL_SHARE)
         latest = self._whole_at + rest * MOST_POLLS_LEFT_OUT
         named = await wait_for(self._dirty, min(rest, latest - time.monotonic()))
         return named and time.monotonic() < latest
 
     async def _catch_up(self, *, told: bool) -> None:
         """Look at what events named until it is this look's turn; at all of it where none did."""
-        async with self._looking:
+        async with self._reading:
             touched, self._touched = self._touched if told else None, set()
             if touched:
-                await self._look(touched)
+                await self._inspect(touched)
         if touched is None:
             await self.refresh()
 

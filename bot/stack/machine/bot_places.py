@@ -18,11 +18,11 @@ TOKEN_VARIABLES = frozenset({"DISCORD_TOKEN", "DISCORD_TOKEN_FILE"})
 async def find_bot_places(engine: Engine, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
     """Return where a bot in each container keeps its state and answers; missing containers are skipped."""
 
-    def look(client: EngineClient) -> dict[str, BotPlace]:
+    def ask(client: EngineClient) -> dict[str, BotPlace]:
         found = {container_id: inspect_or_none(client, container_id) for container_id in container_ids}
         return {value: place_of_container(inspected) for value, inspected in found.items() if inspected is not None}
 
-    return await engine.call(look)
+    return await engine.call(ask)
 
 
 def place_of_container(inspected: Mapping[str, Any]) -> BotPlace:

@@ -17,7 +17,7 @@ from roas.stack.swarm.names import ROUND_LABEL, SERVICE, STACK_IMAGE
 from roas.stack.swarm.normal_form import differing_keys
 from roas.stack.swarm.service_spec import service_spec
 from roas.stack.swarm.snapshots import digest_of_image, service_name
-from roas.stack.swarm.tasks import StackLook
+from roas.stack.swarm.tasks import StackReading
 
 Json = dict[str, Any]
 OURS = frozenset({STACK, STACK_IMAGE, SERVICE, ROUND_LABEL})
@@ -208,17 +208,17 @@ def is_ours(services: Iterable[Mapping[str, Any]]) -> bool:
 
 def adopt_stack(
     environment: Environment,
-    look: StackLook,
+    reading: StackReading,
     written: Mapping[str, Any] = MappingProxyType({}),
 ) -> AdoptedStack | None:
     """Read back the model of a stack; None where there is none. `written` is what today's files resolve to.
 
     Raises InvalidRequestError that names all that could not be brought back; nothing is touched.
     """
-    if not look.services:
+    if not reading.services:
         return None
-    model = _model(environment, look, services_of(written))
-    if problems := [*_problems(environment, look, model)]:
+    model = _model(environment, reading, services_of(written))
+    if problems := [*_problems(environment, reading, model)]:
         raise InvalidRequestError(
             joined(
                 "\n",
@@ -236,13 +236,13 @@ def adopt_stack(
                 project=environment.project,
             ),
         )
-    references = {service_name(service["Spec"]): _image(service).partition("@")[0] for service in look.services}
+    references = {service_name(service["Spec"]): _image(service).partition("@")[0] for service in reading.services}
     return AdoptedStack(ADOPTED_VERSION, model, references)
 
 
-def _model(environment: Environment, look: StackLook, files: Mapping[str, Mapping[str, Any]]) -> Json:
-    specs = {service_name(service["Spec"]): service["Spec"] for service in look.services}
-    names = {key: name.removeprefix(f"{environment.project}_") for key, name in look.networks.items()}
+def _model(environment: Environment, reading: StackReading, files: Mapping[str, Mapping[str, Any]]) -> Json:
+    specs = {service_name(service["Spec"]): service["Spec"] for service in reading.services}
+    names = {key: name.removeprefix(f"{environment.project}_") for key, name in reading.networks.items()}
     services: Json = {}
     networks: Json = {}
     for name, spec in sorted(specs.items()):
@@ -257,7 +257,7 @@ def _model(environment: Environment, look: StackLook, files: Mapping[str, Mappin
         ruled = with_rules(fields, files.get(name) or {}, specs.keys(), environment.folder)
         services[name] = {**ruled, "deploy": fields["deploy"]}  # how it is updated, Swarm knows itself
         for network in fields.get("networks") or {}:
-            called = next(value for key, value in look.networks.items() if names[key] == network)
+            called = next(value for key, value in reading.networks.items() if names[key] == network)
             networks[network] = {"name": called} if called != network else {"name": called, "external": True}
     model: Json = {"name": environment.project, "services": services}
     model |= {"networks": networks} if networks else {}
@@ -265,20 +265,20 @@ def _model(environment: Environment, look: StackLook, files: Mapping[str, Mappin
     return {**model, "volumes": volumes} if volumes else model
 
 
-def _problems(environment: Environment, look: StackLook, model: Mapping[str, Any]) -> Iterator[str]:
+def _problems(environment: Environment, reading: StackReading, model: Mapping[str, Any]) -> Iterator[str]:
     try:
         definitions = read_definitions(model)
     except RoasError as error:
         yield error.message
         return
-    for service in look.services:
+    for service in reading.services:
         name, spec = service_name(service["Spec"]), service["Spec"]
         if "@sha256:" not in _image(service):
             yield said("  - {service} runs {image} without a digest", service=name, image=_image(service))
         if (service.get("UpdateStatus") or {}).get("State") in UPDATING:
             yield said("  - an update of {service} is not over", service=name)
         made = service_spec(environment.project, model, definitions[name])
-        if keys := differing_keys(made, spec, look.networks):
+        if keys := differing_keys(made, spec, reading.networks):
             yield said("  - {service} has what a compose file cannot say: {keys}", service=name, keys=", ".join(keys))
 
 

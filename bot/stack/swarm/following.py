@@ -7,7 +7,7 @@ from typing import Any
 from roas.concurrency import leave_if_interrupted
 from roas.errors import EngineUnavailableError
 from roas.stack.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
-from roas.stack.swarm.tasks import UNPLACED, StackLook, read_tasks
+from roas.stack.swarm.tasks import UNPLACED, StackReading, read_tasks
 
 Json = dict[str, Any]
 # How long a node is down before it counts as lost: an engine that is restarted is back sooner.
@@ -27,15 +27,15 @@ class LostNodes:
     def __init__(self) -> None:
         self._down_since: dict[str, float] = {}
 
-    def seen(self, look: StackLook, now: float) -> Mapping[str, str]:
+    def seen(self, reading: StackReading, now: float) -> Mapping[str, str]:
         """Return the names of the lost nodes by id."""
-        self._down_since = {node: self._down_since.get(node, now) for node in look.lost}
+        self._down_since = {node: self._down_since.get(node, now) for node in reading.lost}
         lost = (node for node, since in self._down_since.items() if now - since > LOST_SECONDS)
-        return {node: look.hostnames.get(node, node) for node in lost}
+        return {node: reading.hostnames.get(node, node) for node in lost}
 
 
 # Look at the stack in a moment, together with all others who follow a write in it. Raises EngineUnavailableError.
-NextLook = Callable[[], Awaitable[StackLook]]
+NextReading = Callable[[], Awaitable[StackReading]]
 
 
 class Waits:
@@ -70,13 +70,13 @@ def _tolerates_failures(service: Json) -> bool:
 
 
 class _Followed:
-    """Judge one write look by look, and know how long what could be seen of it took.
+    """Judge one write reading by reading, and know how long what could be seen of it took.
 
     How long something takes is counted again when a leader is back: without one, nothing could go on.
     """
 
-    def __init__(self, next_look: NextLook, written: Written) -> None:
-        self._next_look = next_look
+    def __init__(self, next_reading: NextReading, written: Written) -> None:
+        self._next_reading = next_reading
         self._written = written
         self._began = time.monotonic()
         self._away_since: float | None = None
@@ -95,7 +95,7 @@ class _Followed:
         Raises EngineUnavailableError in the end.
         """
         try:
-            look = await self._next_look()
+            reading = await self._next_reading()
         except EngineUnavailableError:
             self._begin_again()  # what could not be seen to go on, or could not, has not taken too long
             self._away_since = self._away_since or time.monotonic()
@@ -103,18 +103,18 @@ class _Followed:
                 raise
             return None
         now = time.monotonic()
-        service = next((entry for entry in look.services if entry["ID"] == self._written.service_id), None)
-        lost = self._lost_nodes.seen(look, now) if _is_job(service) else {}
+        service = next((entry for entry in reading.services if entry["ID"] == self._written.service_id), None)
+        lost = self._lost_nodes.seen(reading, now) if _is_job(service) else {}
         if self._away_since is not None:
             self._began += now - self._away_since
             self._away_since = None
-        tasks = tuple(task for task in look.tasks if task["ServiceID"] == self._written.service_id)
+        tasks = tuple(task for task in reading.tasks if task["ServiceID"] == self._written.service_id)
         waited, seconds = self._waits.seen(tasks, now), now - self._began
         judged = judge_update(
             self._written,
             service,
             tasks,
-            look.networks,
+            reading.networks,
             seconds=seconds,
             waits=waited,
             lost_nodes=lost,
@@ -122,14 +122,14 @@ class _Followed:
         if judged.verdict in FOR_A_FAILURE and judged.task_id is None and not self._asked_why:
             self._asked_why = True  # a look's tasks are older than its services: the next one has the task that failed
             return None
-        judged = self._unless_it_died(judged, service, look)
+        judged = self._unless_it_died(judged, service, reading)
         if judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
         if _is_job(service):
             leave_if_interrupted()  # Swarm updates nothing here, and a job may hang for ever
         return self._unless_stalled(judged, service, now)
 
-    def _unless_it_died(self, judged: Judgement, service: Json | None, look: StackLook) -> Judgement:
+    def _unless_it_died(self, judged: Judgement, service: Json | None, reading: StackReading) -> Judgement:
         """Return the failure of a task that ran, and ended before all were done: Swarm looks for its monitor only.
 
         What never ran is Swarm's to try again, and so is what was lost with its node or with the managers; and a
@@ -138,7 +138,9 @@ class _Followed:
         if service is None or _is_job(service) or _tolerates_failures(service):
             return judged
         own = [
-            task for task in read_tasks(service, look.tasks, look.networks) if task.id not in self._written.tasks_before
+            task
+            for task in read_tasks(service, reading.tasks, reading.networks)
+            if task.id not in self._written.tasks_before
         ]
         self._ran.update(
             task.id for task in own if task.state == "running" and task.spec_hash == self._written.spec_hash
@@ -157,13 +159,13 @@ class _Followed:
         return judged.stalled if now - self._stalled_since > limit else judged
 
 
-async def follow_update(next_look: NextLook, written: Written) -> Judgement:
+async def follow_update(next_reading: NextReading, written: Written) -> Judgement:
     """Return what became of a write once that is certain.
 
     Whoever cancels need not wait for the end of a job. Raises EngineUnavailableError where there is no leader for too
     long.
     """
-    followed = _Followed(next_look, written)
+    followed = _Followed(next_reading, written)
     while True:
         judged = await followed.judge_next()
         if judged is not None and judged.verdict is not UpdateVerdict.UNDER_WAY:

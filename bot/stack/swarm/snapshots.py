@@ -8,30 +8,32 @@ from typing import Any
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.stack.labels import STACK
 from roas.stack.swarm.names import SERVICE
-from roas.stack.swarm.tasks import FAILED, WAITING, StackLook, SwarmTask, failures_before, read_tasks
+from roas.stack.swarm.tasks import FAILED, WAITING, StackReading, SwarmTask, failures_before, read_tasks
 
 Json = dict[str, Any]
 POLICIES = {"any": "always", "on-failure": "on-failure", "none": "no"}
 DIGITS_OF_SECONDS = 26  # datetime takes microseconds, Swarm writes nanoseconds
 
 
-def task_snapshots(look: StackLook) -> tuple[ContainerSnapshot, ...]:
+def task_snapshots(reading: StackReading) -> tuple[ContainerSnapshot, ...]:
     """Return a snapshot of each task that counts, and of the last one where none does."""
-    raw = {str(task["ID"]): task for task in look.tasks}
+    raw = {str(task["ID"]): task for task in reading.tasks}
     return tuple(
         replace(container, left_on=left_on) if left_on else container
-        for service in look.services
-        for left_on in (_left_on(service, look),)
-        for container in _of_service(service, raw, look)
+        for service in reading.services
+        for left_on in (_left_on(service, reading),)
+        for container in _of_service(service, raw, reading)
     )
 
 
-def _left_on(service: Mapping[str, Any], look: StackLook) -> tuple[str, ...]:
+def _left_on(service: Mapping[str, Any], reading: StackReading) -> tuple[str, ...]:
     """Return the nodes that are down, and on which Swarm gave up a task: nobody has stopped its container there."""
     given_up = (
-        task for task in read_tasks(service, look.tasks, look.networks) if not task.counts and not task.has_ended
+        task for task in read_tasks(service, reading.tasks, reading.networks) if not task.counts and not task.has_ended
     )
-    return tuple(sorted({look.hostnames.get(task.node_id, "-") for task in given_up if task.node_id in look.lost}))
+    return tuple(
+        sorted({reading.hostnames.get(task.node_id, "-") for task in given_up if task.node_id in reading.lost})
+    )
 
 
 def service_name(spec: Mapping[str, Any]) -> str:
@@ -50,9 +52,9 @@ def digest_of_image(image: str) -> str:
 
 
 def _of_service(
-    service: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]], look: StackLook
+    service: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]], reading: StackReading
 ) -> Iterator[ContainerSnapshot]:
-    tasks = read_tasks(service, raw.values(), look.networks)
+    tasks = read_tasks(service, raw.values(), reading.networks)
     places: dict[str, SwarmTask] = {}
     for task in tasks:
         before = places.get(task.place)
@@ -66,7 +68,7 @@ def _of_service(
     ran_well = [task for task in tasks if task.iteration == iteration and task.state == "complete"]
     if total is not None and len(ran_well) >= total:  # the job is done, whatever else Swarm began of it, or begins yet
         for task in ran_well[:total]:
-            found = _snapshot(service, task, raw[task.id], tasks, look.hostnames.get(task.node_id, ""))
+            found = _snapshot(service, task, raw[task.id], tasks, reading.hostnames.get(task.node_id, ""))
             yield replace(found, surplus_runs=len(ran_well) - total)
         return
     for place, task in places.items():
@@ -74,7 +76,7 @@ def _of_service(
         scaled_away = (is_whole or beyond) and not task.counts
         on_lost_node = not task.counts and not place.isdigit() and not iteration
         if not scaled_away and not on_lost_node and task.iteration == iteration:
-            yield _snapshot(service, task, raw[task.id], tasks, look.hostnames.get(task.node_id, ""))
+            yield _snapshot(service, task, raw[task.id], tasks, reading.hostnames.get(task.node_id, ""))
 
 
 def _snapshot(

@@ -89,15 +89,15 @@ class SwarmReleases(StackReleases):
 
     async def _with_differences(self, model: dict[str, Any], services: Collection[str]) -> dict[str, Any]:
         """Return a model that says of each service that somebody else made in which parts its spec is another."""
-        look = await self._writer.look()
-        others = [service for service in look.services if not is_ours([service])]
+        reading = await self._writer.read_stack()
+        others = [service for service in reading.services if not is_ours([service])]
         definitions = read_definitions(model) if others else {}
         for there in others:
             name = service_name(there["Spec"])
             if name not in services:
                 continue
             spec = service_spec(self._engine.project, model, definitions[name])
-            if unlike := differing_keys(spec, there["Spec"], look.networks):
+            if unlike := differing_keys(spec, there["Spec"], reading.networks):
                 fields = model["services"][name]
                 model["services"][name] = {**fields, "x-deploy": {**fields["x-deploy"], UNLIKE: list(unlike)}}
         return model
@@ -107,10 +107,10 @@ class SwarmReleases(StackReleases):
 
         What the files say is asked for where there is a stack.
         """
-        environment, look = self._engine.environment, await self._writer.look()
-        if not look.services:
+        environment, reading = self._engine.environment, await self._writer.read_stack()
+        if not reading.services:
             return None
-        found = adopt_stack(environment, look, await self._parts.resolver.written(environment, version))
+        found = adopt_stack(environment, reading, await self._parts.resolver.written(environment, version))
         if found is None:
             return None
         self._parts.learn(found.model)

@@ -17,7 +17,7 @@ from roas.stack.interface import ContainerEvent
 from roas.stack.labels import STACK
 from roas.stack.swarm.names import stack_name
 from roas.stack.swarm.snapshots import read_moment, service_name, task_snapshots
-from roas.stack.swarm.tasks import ENDED, StackLook, SwarmTask, read_tasks
+from roas.stack.swarm.tasks import ENDED, StackReading, SwarmTask, read_tasks
 
 WHY, NODE = "why", "node"
 SHOWN = 3  # of what Swarm did, the latest
@@ -25,7 +25,7 @@ SHOWN = 3  # of what Swarm did, the latest
 POLL_SECONDS = 2.0
 
 
-def new_endings(before: StackLook, now: StackLook, project: str, time_ns: int) -> Iterator[ContainerEvent]:
+def new_endings(before: StackReading, now: StackReading, project: str, time_ns: int) -> Iterator[ContainerEvent]:
     """Yield an event for each task that has failed since; one that Swarm was told to stop has not.
 
     A node that is down says nothing any more of its tasks: those that Swarm gave up there count.
@@ -47,7 +47,7 @@ def new_endings(before: StackLook, now: StackLook, project: str, time_ns: int) -
                 yield ContainerEvent("die", task.id, name, project, facts, time_ns)
 
 
-def _is_given_up(task: SwarmTask, now: StackLook) -> bool:
+def _is_given_up(task: SwarmTask, now: StackReading) -> bool:
     return not task.counts and task.state not in ENDED and task.node_id in now.lost
 
 
@@ -57,51 +57,57 @@ def _code(task: SwarmTask) -> str:
     return "" if task.exit_code is None else str(task.exit_code)
 
 
-def replacements(look: StackLook, service: str, since: datetime) -> tuple[str, ...]:
+def replacements(reading: StackReading, service: str, since: datetime) -> tuple[str, ...]:
     """Say which tasks of a service Swarm has started since then, where, and for which that ended; the latest ones."""
     found: list[str] = []
-    for entry in look.services:
+    for entry in reading.services:
         if service_name(entry["Spec"]) != service:
             continue
         latest: dict[str, SwarmTask] = {}
-        for task in read_tasks(entry, look.tasks, look.networks):
+        for task in read_tasks(entry, reading.tasks, reading.networks):
             before = latest.get(task.place)
             latest[task.place] = task
             created = read_moment(task.created)
             if before is not None and created is not None and created >= since:
-                found.append(_replacement(service, before, task, look))
+                found.append(_replacement(service, before, task, reading))
     return tuple(found[-SHOWN:])
 
 
-def _replacement(service: str, before: SwarmTask, task: SwarmTask, look: StackLook) -> str:
+def _replacement(service: str, before: SwarmTask, task: SwarmTask, reading: StackReading) -> str:
     name = f"{service}.{task.place}" if task.place.isdigit() else service
-    why = said("its node is down") if _is_given_up(before, look) else before.reason
+    why = said("its node is down") if _is_given_up(before, reading) else before.reason
     return said(
         "{task} ended on {old} ({why}); Swarm started another on {node}: {state}",
         task=name,
-        old=look.hostnames.get(before.node_id, "-"),
+        old=reading.hostnames.get(before.node_id, "-"),
         why=why,
-        node=look.hostnames.get(task.node_id, "-"),
+        node=reading.hostnames.get(task.node_id, "-"),
         state=task.state,
     )
 
 
-Look = Callable[[], Awaitable[StackLook]]
+ReadStack = Callable[[], Awaitable[StackReading]]
 Wakes = AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]
 
 
 class TaskEvents:
-    """Compare one look with the next; entering it subscribes, and looks for the first time.
+    """Compare one reading with the next; entering it subscribes, and reads for the first time.
 
-    Each `next_look` may begin a moment later, to be shared with others that the same event wakes.
+    Each `next_reading` may begin a moment later, to be shared with others that the same event wakes.
     """
 
     def __init__(
-        self, wakes: Wakes, look: Look, project: str, *, next_look: Look, poll_seconds: float = POLL_SECONDS
+        self,
+        wakes: Wakes,
+        read: ReadStack,
+        project: str,
+        *,
+        next_reading: ReadStack,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._wakes = wakes
-        self._look = look
-        self._next_look = next_look
+        self._read = read
+        self._next_reading = next_reading
         self._project = project
         self._poll_seconds = poll_seconds
         self._moved = asyncio.Event()
@@ -112,7 +118,7 @@ class TaskEvents:
             wakes = await opening.enter_async_context(self._wakes)
             reader = asyncio.create_task(self._listen(wakes), name=f"events of the Swarm for {self._project}")
             opening.push_async_callback(end_tasks, reader)
-            before = await self._look()
+            before = await self._read()
             self._open = opening.pop_all()
         return self._iterate(before, reader)
 
@@ -128,25 +134,25 @@ class TaskEvents:
         finally:
             self._moved.set()
 
-    async def _iterate(self, before: StackLook, reader: "asyncio.Task[None]") -> AsyncIterator[ContainerEvent]:
+    async def _iterate(self, before: StackReading, reader: "asyncio.Task[None]") -> AsyncIterator[ContainerEvent]:
         while True:
             await wait_for(self._moved, self._poll_seconds)
             self._moved.clear()
             if reader.done():
                 await reader  # raises what ended it
-            now = await self._next_look()
+            now = await self._next_reading()
             for event in changes(before, now, self._project, time.time_ns()):
                 yield event
             before = now
 
 
-def changes(before: StackLook, now: StackLook, project: str, time_ns: int) -> Iterator[ContainerEvent]:
+def changes(before: StackReading, now: StackReading, project: str, time_ns: int) -> Iterator[ContainerEvent]:
     """Yield what happened between two looks: what ended first, then what is there instead.
 
     A task that Swarm replaced is gone without a word: that its service goes on is what counts.
     """
     yield from new_endings(before, now, project, time_ns)
-    old, new = ({container.id: container for container in task_snapshots(look)} for look in (before, now))
+    old, new = ({container.id: container for container in task_snapshots(reading)} for reading in (before, now))
     left = {container.service for container in new.values()}
     for task_id in {**old, **new}:
         if old.get(task_id) != new.get(task_id):

@@ -23,7 +23,7 @@ DOOMED = frozenset({"shutdown", "remove", "complete"})
 
 
 @dataclass(frozen=True, slots=True)
-class StackLook:
+class StackReading:
     """Hold what a manager showed; `networks` and `hostnames` are names by id, `lost` the ids of nodes that are down."""
 
     services: tuple[Json, ...] = ()
@@ -33,13 +33,13 @@ class StackLook:
     lost: frozenset[str] = frozenset()
 
 
-def look_at_stack(calls: SwarmCalls, project: str) -> StackLook:
+def read_stack(calls: SwarmCalls, project: str) -> StackReading:
     """Ask a manager about a stack; where it has no service, nothing else is said of it."""
     tasks, services = calls.tasks_of_stack(project), calls.services(project)
     if not services:
-        return StackLook(tasks=tuple(tasks))
+        return StackReading(tasks=tuple(tasks))
     nodes = calls.nodes()
-    return StackLook(
+    return StackReading(
         tuple(services),
         tuple(tasks),
         calls.network_names(services),

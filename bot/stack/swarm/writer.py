@@ -20,7 +20,7 @@ from roas.stack.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError,
 from roas.stack.swarm.judgement import Written, new_nonce, nonce_of
 from roas.stack.swarm.names import DIGITS, LOGIN, NONCE
 from roas.stack.swarm.normal_form import spec_hash
-from roas.stack.swarm.tasks import StackLook, look_at_stack
+from roas.stack.swarm.tasks import StackReading, read_stack
 
 # Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it
 # some milliseconds.
@@ -137,9 +137,9 @@ class SwarmWriter:
         watch.answered(began)
         return answer
 
-    async def look(self) -> StackLook:
+    async def read_stack(self) -> StackReading:
         """Read all that a manager shows of the stack."""
-        return await self.ask(lambda calls: look_at_stack(calls, self.engine.project))
+        return await self.ask(lambda calls: read_stack(calls, self.engine.project))
 
     def quorum_losses(self) -> QuorumLosses:
         """Return how often, and for how long, there was no quorum by what was answered; it only grows."""
@@ -204,7 +204,7 @@ class SwarmWriter:
         try:
             calls.update(str(service["ID"]), int(service["Version"]["Index"]), renewed, image=image)
         except OutOfSequenceError:
-            return ""  # somebody else writes: the next look sees what became of it
+            return ""  # somebody else writes: the next reading sees what became of it
         return str(spec["Name"])
 
     async def _write_once(self, spec: Mapping[str, Any], nonce: str, seen: Seen, *, recreate: bool) -> Written:

@@ -132,7 +132,7 @@ async def success_rate_measured(scene: Scene) -> bool:
 
 async def new_binds_looked_at(scene: Scene) -> bool:
     """Let a release that binds a folder take the place of none, and that folder become a link right after it."""
-    look = scene.application.maintenance._parts.frequent_look
+    look = scene.application.maintenance._parts.frequent_check
     assert look is not None
     people = await scene.prepare()
     await look()  # all of it: nothing is bound yet

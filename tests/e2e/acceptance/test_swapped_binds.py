@@ -50,13 +50,13 @@ async def test_swapped_folder_is_not_started_with(application, people, stack, gu
     web = alone(restart="always", volumes=["./data:/data"])
     stack.write({"web": web, "other": alone(restart="always")})
     await people.succeed("v1")
-    await guard.look()
+    await guard.check()
     assert policies(stack) == {"web": "always", "other": "always"}
     assert await open_alerts(application) == []
 
     folder.rename(gone)
     folder.symlink_to(tmp_path / "host")
-    await guard.look()
+    await guard.check()
     assert policies(stack) == {"web": "no", "other": "always"}
     seen = await application.collector.collect_all_metrics(application.environments["dev"])
     assert seen.drift == (), "no hand did this"
@@ -74,7 +74,7 @@ async def test_swapped_folder_is_not_started_with(application, people, stack, gu
 
     folder.unlink()
     gone.rename(folder)
-    await guard_of(application).look()  # another bot, that knows of it by the alert alone
+    await guard_of(application).check()  # another bot, that knows of it by the alert alone
     assert policies(stack) == {"web": "always", "other": "always"}
     assert await open_alerts(application) == []
     await application.stacks.of(environment).start(stack.container("web").id)

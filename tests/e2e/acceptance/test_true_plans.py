@@ -70,8 +70,8 @@ async def alert_of(application, finder):
     """Look as often as it takes, as after the events of what was made anew, and return the alert about drift."""
     alerts = DriftAlerts(finder, application.alert_service, {"dev": application.environments["dev"]})
     finder.compare_closely("dev")
-    await alerts.look()
-    await alerts.look()
+    await alerts.check()
+    await alerts.check()
     return [(alert.state, alert.summary) for alert in await application.state.alerts.all()]
 
 

@@ -43,7 +43,7 @@ def ended(code: int, policy: str = "no", *, oom: bool = False) -> ContainerSnaps
 def test_own_exit_is_failure() -> None:
     stops = ManualStops()
     assert stops.handle_event("dev", event("die", exitCode="137"), by_us=False)
-    assert not stops.looks_manual("dev", health(ended(137)))
+    assert not stops.seems_manual("dev", health(ended(137)))
 
 
 def test_docker_stop_kill_and_rm_are_manual_stops() -> None:
@@ -97,17 +97,17 @@ def test_custom_stop_signal_is_manual_stop() -> None:
 def test_earlier_exit_counts_as_manual_if_possible() -> None:
     """What ended before the bot came is left alone where somebody may have wanted it."""
     stops = ManualStops()
-    assert stops.looks_manual("dev", health())
-    assert stops.looks_manual("dev", health(ended(143)))
-    assert stops.looks_manual("dev", health(ended(1, "unless-stopped")))
-    assert not stops.looks_manual("dev", health(ended(1)))
-    assert not stops.looks_manual("dev", health(ended(137, oom=True)))
+    assert stops.seems_manual("dev", health())
+    assert stops.seems_manual("dev", health(ended(143)))
+    assert stops.seems_manual("dev", health(ended(1, "unless-stopped")))
+    assert not stops.seems_manual("dev", health(ended(1)))
+    assert not stops.seems_manual("dev", health(ended(137, oom=True)))
 
 
 def test_journalled_failure_is_no_manual_stop() -> None:
     stops = ManualStops()
     stops.mark_failed("dev", "web")
-    assert not stops.looks_manual("dev", health(ended(137)))
+    assert not stops.seems_manual("dev", health(ended(137)))
 
 
 @pytest.mark.parametrize(("seconds", "by_hand"), [(59.0, True), (61.0, False)])

@@ -56,7 +56,7 @@ class Scene(OneStack):
         self.facts = replace(self.facts, nodes=tuple(nodes))
 
     async def open(self) -> list[str]:
-        await self.watch.look()
+        await self.watch.check()
         return sorted(alert.title for alert in await self.state.alerts.open())
 
 
@@ -104,7 +104,7 @@ async def test_swarm_that_answers_is_told_while_another_one_hangs(
     assert await scene.open() == []
     scene.hung = {"unix:///b"}
     scene.change(2, state="down", reachability="unreachable")
-    looking = asyncio.ensure_future(scene.watch.look())
+    looking = asyncio.ensure_future(scene.watch.check())
     try:
         while not (found := await scene.state.alerts.open()):
             assert not looking.done()

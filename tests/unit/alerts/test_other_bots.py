@@ -41,16 +41,16 @@ async def test_duplicate_named_after_two_meetings(state, alerts, monkeypatch) ->
     duplicate.met(1, leading_seconds=3.0)
     for _ in range(2):
         duplicate.met(2, leading_seconds=60.0)
-        await duplicate.look()
+        await duplicate.check()
     assert await shown(state) == []
     duplicate.met(3, leading_seconds=61.0)
     for _ in range(2):
-        await duplicate.look()
+        await duplicate.check()
     (alert,) = await state.alerts.open()
     assert alert.title == "another bot uses this bot's token"
     assert "used by container old-bot-1 of project old" in alert.summary
     monkeypatch.setattr(bot_alerts, "WINDOW_SECONDS", -1.0)
-    await duplicate.look()
+    await duplicate.check()
     assert await shown(state) == [(alert.title, AlertState.RESOLVED)]
 
 
@@ -59,13 +59,13 @@ async def test_two_stacks_on_one_folder_named(state, alerts, tmp_path) -> None:
     sharing = SharedStateFolder(state, alerts)
     await state.ownership.beat(Heartbeat(state.instance_id, "boot", 1.0, project="shop"))
     await state.ownership.beat(Heartbeat("BOT-dead", "boot", 1.0, project="dead"))
-    await sharing.look()
+    await sharing.check()
     assert await shown(state) == []
     async with StateManager(tmp_path / "state") as other:
         for project in ("shop", "office"):
             await other.ownership.beat(Heartbeat(other.instance_id, "boot", 1.0, project=project))
-            await sharing.look()
+            await sharing.check()
         (alert,) = await state.alerts.open()
         assert "Bots of office use" in alert.summary
-    await sharing.look()
+    await sharing.check()
     assert await state.alerts.open() == ()

@@ -12,7 +12,7 @@ from roas.alerts.alert_service import AlertService
 from roas.alerts.service_alerts import ServiceAlerts
 from roas.errors import TakenBackError
 from roas.events import EventBus
-from roas.health.collector import Look
+from roas.health.collector import Observation
 from roas.health.sampler import StackSampler
 from roas.health.wanted_services import WantedServices
 from roas.models.deployment import Deployment, Outcome, Problem, ServiceProgress, ServiceStep
@@ -85,8 +85,8 @@ class Scene(OneStack):
             for name, health in healths.items()
         ]
         sample = await self.sampler.sample(DEV)
-        look = Look(1.0, await self.alerts.owned(DEV))
-        await self.alerts.observed(DEV, sample.stack, await self.sampler.definitions(DEV), look)
+        observation = Observation(1.0, await self.alerts.owned(DEV))
+        await self.alerts.observed(DEV, sample.stack, await self.sampler.definitions(DEV), observation)
         return [alert.summary for alert in await self.state.alerts.open()]
 
 

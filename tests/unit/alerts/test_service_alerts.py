@@ -12,7 +12,7 @@ from roas.alerts.alert_service import AlertService
 from roas.alerts.service_alerts import ServiceAlerts
 from roas.errors import StateError
 from roas.events import EventBus
-from roas.health.collector import Look
+from roas.health.collector import Observation
 from roas.health.judgement import judge_service
 from roas.models.alert import AlertState, RecoveryStatus, Severity
 from roas.models.deployment import Outcome, ServiceProgress, ServiceStep
@@ -57,7 +57,7 @@ class Scene:
         own = ContainerSnapshot("c1", service, service, state, well, "i", "i", "h", exit_code=exit_code)
         health = ServiceHealth(service, verdict, "fails its health check", (own,))
         stack = StackHealth("dev", verdict, (health,), datetime.now(UTC))
-        await self.alerts.observed(DEV, stack, DEFINITIONS, Look(self.now if begun is None else begun, owned))
+        await self.alerts.observed(DEV, stack, DEFINITIONS, Observation(self.now if begun is None else begun, owned))
 
     def triggered(self) -> int:
         return sum(isinstance(event, AlertTriggered) for event in self.bus.history())
@@ -98,7 +98,7 @@ async def test_look_says_what_an_event_says(scene: Scene, code: int, starved: bo
     )
     health = judge_service(WEB, [ended])
     stack = StackHealth("dev", health.verdict, (health,), datetime.now(UTC))
-    await scene.alerts.observed(DEV, stack, DEFINITIONS, Look(scene.now, frozenset()))
+    await scene.alerts.observed(DEV, stack, DEFINITIONS, Observation(scene.now, frozenset()))
     (looked,) = await scene.state.alerts.open()
     if starved:
         await scene.event("oom")
@@ -284,7 +284,7 @@ async def test_paused_service_alerts_for_what_was_not_asked_about(
     ]
     definitions = {"web": replace(WEB, replicas=2)}
     stack = StackHealth("dev", Verdict.UNHEALTHY, (judge_service(definitions["web"], there),), datetime.now(UTC))
-    await scene.alerts.observed(DEV, stack, definitions, Look(1.0, await scene.alerts.owned(DEV)))
+    await scene.alerts.observed(DEV, stack, definitions, Observation(1.0, await scene.alerts.owned(DEV)))
     assert len(await scene.state.alerts.open()) == alerts
 
 

@@ -74,24 +74,24 @@ def binds(world: World, tmp_path: Path) -> SwappedBinds:
 
 async def test_nothing_is_asked_while_no_path_moves(world, binds):
     for _ in range(5):
-        await binds.look()
+        await binds.check()
     assert world.looks == 1
 
 
 async def test_swapped_path_is_seen_at_next_look(world, binds, tmp_path):
-    await binds.look()
-    await binds.look()
+    await binds.check()
+    await binds.check()
     world.folder.rename(tmp_path / "gone")
     world.folder.symlink_to("/")
-    await binds.look()
+    await binds.check()
     assert (world.held, world.reports) == ([("web",)], [False, True])
     world.folder.unlink()
     (tmp_path / "gone").rename(world.folder)
-    await binds.look()
+    await binds.check()
     assert (world.held, world.reports) == ([("web",), ()], [False, True, False])
     looks = world.looks
-    await binds.look()
-    await binds.look()
+    await binds.check()
+    await binds.check()
     assert world.looks <= looks + 1, "settled again"
 
 
@@ -112,7 +112,7 @@ async def test_deployment_is_left_what_it_holds(world, binds, tmp_path, holding,
     world.holding = holding
     world.folder.rename(tmp_path / "gone")
     world.folder.symlink_to("/")
-    await binds.look()
+    await binds.check()
     assert world.held == held
 
 
@@ -120,37 +120,37 @@ async def test_nothing_is_done_by_what_was_a_moment_ago(world, binds, tmp_path):
     world.ended, world.holding = paused(ServiceStep.PENDING), Holding("DEP-1", False, None, {})
     world.folder.rename(tmp_path / "gone")
     world.folder.symlink_to("/")
-    await binds.look()
+    await binds.check()
     assert (world.held, world.reports) == ([], []), "by now it is at work"
     world.ended = world.holding = None
-    await binds.look()
+    await binds.check()
     assert world.held == [("web",)], "it is looked at again at once"
 
 
 async def test_what_was_held_before_a_pause_stays_held_in_it(world, binds, tmp_path):
     world.folder.rename(tmp_path / "gone")
     world.folder.symlink_to("/")
-    await binds.look()
+    await binds.check()
     world.holding = paused(ServiceStep.PAUSED)
     world.folder.unlink()
     (tmp_path / "gone").rename(world.folder)
-    await binds.look()
+    await binds.check()
     assert world.held == [("web",)]
     world.holding = None
     await binds.compare_closely(None)  # type: ignore[arg-type]
-    await binds.look()
+    await binds.check()
     assert world.held == [("web",), ()]
 
 
 async def test_all_is_looked_at_now_and_then(world, binds, monkeypatch):
     monkeypatch.setattr(drift_alerts, "WHOLE_SECONDS", 0.0)
-    await binds.look()
-    await binds.look()
+    await binds.check()
+    await binds.check()
     assert world.looks == 2
 
 
 async def test_all_is_looked_at_after_deployment(world, binds):
-    await binds.look()
+    await binds.check()
     await binds.compare_closely(None)  # type: ignore[arg-type]
-    await binds.look()
+    await binds.check()
     assert world.looks == 2

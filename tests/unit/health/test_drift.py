@@ -219,7 +219,7 @@ async def test_drift_alert_fires_once_and_resolves(world: Any, tmp_path: Any) ->
         async def rounds(number: int) -> list[tuple[AlertState, int]]:
             finder.compare_closely(DEV.name)
             for _ in range(number):
-                await alerts.look()
+                await alerts.check()
             return [(alert.state, alert.count) for alert in await state.alerts.all()]
 
         assert await rounds(3) == []

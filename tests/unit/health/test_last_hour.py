@@ -54,7 +54,7 @@ def test_current_step_shows_present_then_worst() -> None:
     clock.now += 5
     hour.take(stack(web(cpu=2.0, memory=100)))
     assert seen(hour) == [(Verdict.HEALTHY, 2.0, 100)]
-    hour.look(stack(web(Verdict.DEGRADED, 3.0, 101), ServiceHealth("never watched", Verdict.HEALTHY, "")))
+    hour.add(stack(web(Verdict.DEGRADED, 3.0, 101), ServiceHealth("never watched", Verdict.HEALTHY, "")))
     assert seen(hour) == [(Verdict.DEGRADED, 3.0, 101)]
     clock.now += 30
     assert seen(hour) == [(Verdict.UNHEALTHY, 80.0, 200)]
@@ -139,7 +139,7 @@ def test_chart_ends_unknown_when_engine_is_away() -> None:
     clock = Clock()
     hour = LastHour(clock)
     hour.take(stack(web()))
-    hour.look(StackHealth("dev", Verdict.UNKNOWN, (), datetime.now(UTC), "The engine does not answer."))
+    hour.add(StackHealth("dev", Verdict.UNKNOWN, (), datetime.now(UTC), "The engine does not answer."))
     (series,) = hour.of("dev")
     assert series.points[-1].verdict is Verdict.UNKNOWN
     assert series.points[-1].cpu_percent is None

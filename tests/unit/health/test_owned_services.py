@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roas.events import EventBus
-from roas.health.collector import Look, MonitoringCollector, StackSources
+from roas.health.collector import MonitoringCollector, Observation, StackSources
 from roas.health.coordinator import HealthCoordinator
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, StackHealth, Verdict
@@ -50,8 +50,10 @@ class Scene:
     async def owned(self, environment: Environment) -> frozenset[str]:
         return self.owners.pop(0)
 
-    async def observed(self, environment: Environment, stack: StackHealth, definitions: Any, look: Look) -> None:
-        self.told.append((stack.services[0].verdict, look.owned))
+    async def observed(
+        self, environment: Environment, stack: StackHealth, definitions: Any, observation: Observation
+    ) -> None:
+        self.told.append((stack.services[0].verdict, observation.owned))
 
     async def container_event(self, *_: object) -> None:
         return

@@ -156,11 +156,11 @@ async def test_readings_of_a_large_stack_count_for_a_while(world: World) -> None
     now = [1000.0]
     sampler = StackSampler(world, world, WantedServices(world, world, world), clock=lambda: now[0])  # type: ignore[arg-type]
 
-    async def read(*, looks_again: bool = False, seconds: float = 0.0) -> list[str]:
+    async def read(*, checks_again: bool = False, seconds: float = 0.0) -> list[str]:
         now[0] += seconds
         world.asked_of = []
         world.readings = {snapshot.id: ContainerReading(now[0], int(now[0]), now[0]) for snapshot in world.snapshots}
-        sample = await sampler.sample(DEV, looks_again=looks_again)
+        sample = await sampler.sample(DEV, checks_again=checks_again)
         assert all(service.memory_bytes for service in sample.stack.services)
         return world.asked_of
 
@@ -168,9 +168,9 @@ async def test_readings_of_a_large_stack_count_for_a_while(world: World) -> None
     assert len(await read()) == len(await read()) == MANY_CONTAINERS, "not large yet: read each time"
     world.snapshots.append(replace(WEB, id="late", number=99))
     assert await read() == ["late"]
-    assert await read(seconds=30, looks_again=True) == []
+    assert await read(seconds=30, checks_again=True) == []
     assert await read(seconds=29) == []
-    assert len(await read(seconds=1, looks_again=True)) == len(world.snapshots), "every other slow look reads all"
+    assert len(await read(seconds=1, checks_again=True)) == len(world.snapshots), "every other slow look reads all"
     assert await read(seconds=59) == []
     assert len(await read(seconds=1)) == len(world.snapshots)
     world.snapshots[0] = replace(world.snapshots[0], id="new")

@@ -57,12 +57,12 @@ class Scene:
 )
 async def test_only_what_changes_at_this_moment_is_left_alone(lock: object, looked: tuple[str, ...]) -> None:
     scene = Scene(lock, proxy="proxy")
-    await scene.drains.look()
+    await scene.drains.check()
     assert scene.settled == sorted(looked)
 
 
 async def test_without_a_proxy_one_read_is_for_all() -> None:
     scene = Scene()
     for _ in range(3):
-        await scene.drains.look()
+        await scene.drains.check()
     assert (scene.reads, scene.settled) == (["applied"] * 3, [])

@@ -27,7 +27,7 @@ def _blind_to_hands() -> None:
     async def nothing(_alerts: DriftAlerts) -> None:
         return
 
-    DriftAlerts.look = nothing  # type: ignore[method-assign,assignment]
+    DriftAlerts.check = nothing  # type: ignore[method-assign,assignment]
 
 
 def _keeps_old_socket() -> None:

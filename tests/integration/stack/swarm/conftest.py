@@ -17,7 +17,7 @@ from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm.following import follow_update
 from roas.stack.swarm.judgement import Judgement, Written
 from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.tasks import StackLook, look_at_stack
+from roas.stack.swarm.tasks import StackReading, read_stack
 from roas.stack.swarm.writer import SwarmWriter
 from testbed.sample import CHECK, sample_image
 from testbed.swarm import Swarm, client_of
@@ -100,9 +100,9 @@ class Shop:
         """Wait for what becomes of a write; it is shown where a test fails."""
         began = time.monotonic()
 
-        async def look() -> StackLook:
+        async def look() -> StackReading:
             await pause(0.25)
-            return await self.writer.ask(lambda calls: look_at_stack(calls, self.environment.project))
+            return await self.writer.ask(lambda calls: read_stack(calls, self.environment.project))
 
         judged = await follow_update(look, written)
         print(f"after {time.monotonic() - began:.1f} s: {judged.verdict} ({judged.reason})")

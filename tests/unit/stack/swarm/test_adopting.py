@@ -12,7 +12,7 @@ from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm.adopting import adopt_stack
 from roas.stack.swarm.normal_form import normal_form
 from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.tasks import StackLook
+from roas.stack.swarm.tasks import StackReading
 
 DEV = Environment("dev", "shop", Path("/stack"), ())
 OWN = {STACK: "shop"}
@@ -62,8 +62,8 @@ def deployed(**changes: Any) -> dict[str, Any]:
     return {"ID": "s1", "Spec": spec, **changes}
 
 
-def look(**changes: Any) -> StackLook:
-    return StackLook((deployed(**changes),), (), {"net1": "shop_default"})
+def look(**changes: Any) -> StackReading:
+    return StackReading((deployed(**changes),), (), {"net1": "shop_default"})
 
 
 def test_model_read_back_gives_the_same_spec() -> None:
@@ -89,7 +89,7 @@ def test_updates_of_the_files_are_not_those_of_what_runs() -> None:
 
 
 def test_nothing_is_adopted_of_no_stack() -> None:
-    assert adopt_stack(DEV, StackLook()) is None
+    assert adopt_stack(DEV, StackReading()) is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from roas.stack.labels import STACK
 from roas.stack.swarm.task_watch import changes, replacements
-from roas.stack.swarm.tasks import StackLook
+from roas.stack.swarm.tasks import StackReading
 from tests.unit.stack.swarm.test_judgement import service, task
 
 MADE = service()
@@ -16,14 +16,14 @@ SERVICE = {**MADE, "Spec": {**MADE["Spec"], "Labels": {**MADE["Spec"]["Labels"],
 BEFORE = datetime(2025, 12, 31, tzinfo=UTC)
 
 
-def look(*tasks: dict[str, Any], lost: str = "") -> StackLook:
+def look(*tasks: dict[str, Any], lost: str = "") -> StackReading:
     """Return a look at one service; each task is on the node of its number."""
     placed = tuple({**one, "NodeID": f"n{one['ID'][1:]}"} for one in tasks)
     names = {f"n{number}": f"node{number}" for number in range(1, 9)}
-    return StackLook((SERVICE,), placed, {}, names, frozenset({lost} - {""}))
+    return StackReading((SERVICE,), placed, {}, names, frozenset({lost} - {""}))
 
 
-def events(before: StackLook, now: StackLook) -> list[tuple[str, str, str]]:
+def events(before: StackReading, now: StackReading) -> list[tuple[str, str, str]]:
     found = changes(before, now, "s", 1)
     return [(item.action, item.container_id, item.attributes.get("why", "")) for item in found]
 
@@ -58,7 +58,7 @@ RUNS = look(task(1, "running"))
         (replace(RUNS, services=()), [("destroy", "t1", "")]),
     ],
 )
-def test_events_between_two_looks(now: StackLook, expected: list[tuple[str, str, str]]) -> None:
+def test_events_between_two_looks(now: StackReading, expected: list[tuple[str, str, str]]) -> None:
     assert events(RUNS, now) == expected
 
 

@@ -14,22 +14,22 @@ from roas.stack.swarm import following
 from roas.stack.swarm.following import LOST_SECONDS, STALLED_SECONDS, follow_update
 from roas.stack.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written, failure_hint
 from roas.stack.swarm.normal_form import spec_hash
-from roas.stack.swarm.tasks import StackLook
+from roas.stack.swarm.tasks import StackReading
 from tests.unit.stack.swarm.test_judgement import CRASHED, GONE, service, spec, task
 
-PENDING = StackLook((service(state="updating"),), (GONE, task(2, "pending")), {})
+PENDING = StackReading((service(state="updating"),), (GONE, task(2, "pending")), {})
 # The new task is given up, and what Swarm started in its place is not what it waits for.
-WAITING = StackLook(
+WAITING = StackReading(
     (service(state="updating"),), (task(2, "accepted", "shutdown"), task(3, "running", image="web:1")), {}
 )
-DONE = StackLook((service(state="completed"),), (GONE, task(2, "running")), {})
-PAUSED = StackLook((service(state="paused"),), (GONE, task(2, "failed", "shutdown", **CRASHED)), {})
-PAUSED_SOON = StackLook(PAUSED.services, (GONE, task(2, "running")), {})
+DONE = StackReading((service(state="completed"),), (GONE, task(2, "running")), {})
+PAUSED = StackReading((service(state="paused"),), (GONE, task(2, "failed", "shutdown", **CRASHED)), {})
+PAUSED_SOON = StackReading(PAUSED.services, (GONE, task(2, "running")), {})
 AWAY = None
 JOB_SPEC = {**spec("new"), "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}}
 ON_NODE = {**task(2, "assigned", "complete"), "JobIteration": {"Index": 0}, "NodeID": "n2"}
-JOB = StackLook(({"ID": "s1", "Spec": JOB_SPEC},), (ON_NODE,), {})
-ENDED = StackLook(JOB.services, ({**ON_NODE, "Status": {"State": "complete"}},), {})
+JOB = StackReading(({"ID": "s1", "Spec": JOB_SPEC},), (ON_NODE,), {})
+ENDED = StackReading(JOB.services, ({**ON_NODE, "Status": {"State": "complete"}},), {})
 DOWN, BACK = "down", "back"  # so its node is from now on
 STEP = PLACING_SECONDS - 1
 WAIT = STALLED_SECONDS - 1
@@ -43,7 +43,7 @@ class Looks:
         self.clock = clock
         self.lost: frozenset[str] = frozenset()
 
-    async def next(self) -> StackLook:
+    async def next(self) -> StackReading:
         seconds, look = next(self.shown)
         self.clock.now += seconds
         if look is DOWN or look is BACK:
@@ -80,7 +80,7 @@ async def test_time_without_a_leader_counts_for_nothing(
         ([PAUSED_SOON, PAUSED_SOON], "paused"),  # Swarm keeps few tasks: what failed may be gone
     ],
 )
-async def test_task_that_failed_is_named_though_a_look_came_between(shown: list[StackLook], reason: str) -> None:
+async def test_task_that_failed_is_named_though_a_look_came_between(shown: list[StackReading], reason: str) -> None:
     """The tasks are read first: the service may be paused by one that still ran then."""
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
     looks = Looks([(1, look) for look in shown], SimpleNamespace(now=100.0))
@@ -115,14 +115,14 @@ async def test_job_on_a_node_that_is_lost_is_not_waited_for(
 async def test_only_a_job_is_left_by_whoever_cancels(job: bool) -> None:
     """A migration that hangs would hold the deployment for ever, beyond a cancellation and its phase's limit."""
     mode: dict[str, Any] = {"ReplicatedJob": {"TotalCompletions": 1}} if job else {"Replicated": {"Replicas": 1}}
-    going = StackLook(({**service(state="updating"), "Spec": spec("new") | {"Mode": mode}},), (), {})
+    going = StackReading(({**service(state="updating"), "Spec": spec("new") | {"Mode": mode}},), (), {})
     written = Written("s1", "new", spec_hash(going.services[0]["Spec"], {}), nonce_before="old")
     looked, may_end, looks = asyncio.Event(), asyncio.Event(), SimpleNamespace()
 
-    async def look() -> StackLook:
+    async def look() -> StackReading:
         await asyncio.sleep(0)
         looked.set()
-        return StackLook((), (), {}) if may_end.is_set() else going
+        return StackReading((), (), {}) if may_end.is_set() else going
 
     looks.next = look
     following_it = asyncio.create_task(run_uninterrupted(follow_update(looks.next, written)))
@@ -151,12 +151,12 @@ async def test_task_that_ran_and_ended_is_a_failure(died: Any, update: dict[str,
     shown = service(state="completed")
     shown["Spec"]["UpdateConfig"] = update
     looks = [
-        StackLook((service(state="updating"),), (GONE, task(2, "running")), {}),
-        StackLook((shown,), (GONE, died, task(3, "running")), {}),
+        StackReading((service(state="updating"),), (GONE, task(2, "running")), {}),
+        StackReading((shown,), (GONE, died, task(3, "running")), {}),
     ]
     written = Written("s1", "new", spec_hash(shown["Spec"], {}), nonce_before="old", tasks_before=frozenset({"t1"}))
     shown_first = {**looks[0].services[0], "Spec": shown["Spec"]}
-    looks[0] = StackLook((shown_first,), looks[0].tasks, {})
+    looks[0] = StackReading((shown_first,), looks[0].tasks, {})
     followed = Looks([(1, look) for look in looks], SimpleNamespace(now=100.0))
     judged = await follow_update(followed.next, written)
     assert judged.verdict is verdict, judged

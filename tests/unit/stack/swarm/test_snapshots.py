@@ -4,7 +4,7 @@ from typing import Any
 
 from roas.stack.labels import STACK
 from roas.stack.swarm.snapshots import task_snapshots
-from roas.stack.swarm.tasks import StackLook
+from roas.stack.swarm.tasks import StackReading
 
 SPEC: dict[str, Any] = {"ContainerSpec": {"Image": "web:1"}}
 
@@ -27,7 +27,7 @@ def shown(replicas: int, *tasks: dict[str, Any]) -> set[str]:
 
 def shown_of(mode: dict[str, Any], *tasks: dict[str, Any]) -> set[str]:
     service = {"ID": "s1", "Spec": {"Name": "s_web", "Labels": {STACK: "s"}, "TaskTemplate": SPEC, "Mode": mode}}
-    return {task_snapshot.id for task_snapshot in task_snapshots(StackLook((service,), tasks, {}, {}, frozenset()))}
+    return {task_snapshot.id for task_snapshot in task_snapshots(StackReading((service,), tasks, {}, {}, frozenset()))}
 
 
 def test_place_that_swarm_gave_up_is_no_container() -> None:
@@ -62,7 +62,7 @@ def test_job_that_swarm_runs_again_and_again_is_done() -> None:
         task(0, number, state, "complete") | {"JobIteration": {"Index": 2}, "NodeID": f"n{node}"}
         for number, (state, node) in enumerate(runs, 1)
     )
-    (found,) = task_snapshots(StackLook((service,), tasks, {}, {}, frozenset()))
+    (found,) = task_snapshots(StackReading((service,), tasks, {}, {}, frozenset()))
     assert (found.id, found.exit_code, found.surplus_runs) == ("t1", 0, 2)
 
 
@@ -72,5 +72,5 @@ def test_node_that_is_down_keeps_what_it_had() -> None:
     given_up = task(1, 1, "running", "shutdown") | {"NodeID": "n2"}
     tasks = (given_up, task(1, 2) | {"NodeID": "n1"})
     for lost, left_on in ((frozenset({"n2"}), ("node2",)), (frozenset(), ())):
-        [shown] = task_snapshots(StackLook((service,), tasks, {}, {"n1": "node1", "n2": "node2"}, lost))
+        [shown] = task_snapshots(StackReading((service,), tasks, {}, {"n1": "node1", "n2": "node2"}, lost))
         assert (shown.id, shown.left_on) == ("t2", left_on)
