@@ -24,6 +24,8 @@ from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.test_command_line import roas
 from tools.benchmarks import swarm
 
+pytestmark = pytest.mark.long
+
 SHOWN = "tests.e2e.testbed.shown_compose"
 CHOSEN = "99.1.2"
 NOWHERE = "unix:///nowhere/docker.sock"

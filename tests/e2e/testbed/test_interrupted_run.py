@@ -12,7 +12,7 @@ from testbed.network import lock_slot, run
 from testbed.waiting import wait_until
 from tests.integration.testbed.script_project import make_project
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 # One that ends in order when it is interrupted, and one that is deaf to that and has to be killed.
 ORDERLY = """

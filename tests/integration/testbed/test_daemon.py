@@ -11,6 +11,8 @@ from testbed.leftovers import is_running
 from testbed.network import run
 from testbed.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def running(private_daemon, docker_client, sample_image):

@@ -5,6 +5,8 @@ import pytest
 from testbed import engine
 from tests.unit.testbed.test_engine import no_engine
 
+pytestmark = pytest.mark.long
+
 __all__ = ["no_engine"]
 
 

@@ -39,6 +39,7 @@ def test_what_passes_alone_passes_and_is_named(project):
     assert said.count("= FAILURES =") == 1  # the first failure is there to be read
 
 
+@pytest.mark.long
 def test_what_fails_again_fails(project):
     code, said, faults = run(project, ["a"], "False", workers=0)
     assert code == 1
@@ -52,12 +53,14 @@ def test_fixture_that_failed_for_many_is_one_fault(project):
     assert said.count("failed beside other tests and passed alone") == 10
 
 
+@pytest.mark.long
 def test_more_than_a_few_files_are_not_asked_again(project):
     code, said, _ = run(project, ["a"], "'test_it' not in __file__", workers=0, files=9)
     assert code == 1
     assert "once more" not in said
 
 
+@pytest.mark.long
 def test_nothing_is_asked_again_where_all_passed(project):
     code, said, _ = run(project, ["a"], "True", workers=0)
     assert code == 0

@@ -8,6 +8,8 @@ from testbed.busybox import busybox
 from testbed.rootfs import is_static
 from testbed.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 def test_busybox_is_static(docker_client):
     assert is_static(busybox(docker_client))

@@ -6,6 +6,8 @@ import pytest
 
 from tests.integration.testbed.script_project import executable, make_project, run_fast_lane
 
+pytestmark = pytest.mark.long
+
 # As mypy does, in short: find all out where nothing is known, and remember it.
 COUNTS = "mkdir -p .mypy_cache && echo known >> .mypy_cache/files && wc -l < .mypy_cache/files && exit {code}"
 
