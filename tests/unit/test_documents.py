@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from roas.deploy.dependencies import DependencyCoordinator
 from roas.models import events
+from roas.stack.model.definitions import read_definitions
 
 ROOT = Path(__file__).resolve().parents[2]
-TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+TOP = ("README.md", "README.zh-TW.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 DOCUMENTS = [ROOT / name for name in TOP] + sorted((ROOT / "docs").rglob("*.md"))
 PROJECT = "https://github.com/roas-bot/roas-bot"
 LINK = re.compile(r"\]\(([^)\s]+)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
@@ -111,3 +114,20 @@ def test_table_of_events_is_whole():
     listed = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
     kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
     assert sorted(listed) == sorted(kind.type for kind in kinds if "type" in vars(kind) and kind is not events.Event)
+
+
+def test_jobs_of_the_guide_are_read_as_such():
+    """What the guide on jobs shows is a stack in which three services end, in the order that it says."""
+    text = (ROOT / "docs/how-to/jobs.md").read_text()
+    example = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
+    definitions = read_definitions(example)
+    assert [name for name, definition in definitions.items() if definition.one_shot] == [
+        "migrate",
+        "warm-up",
+        "smoke-test",
+    ]
+    assert [name for name, definition in definitions.items() if definition.runs_on_rollback] == [
+        "warm-up",
+        "smoke-test",
+    ]
+    assert DependencyCoordinator(definitions).order() == ("database", "migrate", "web", "warm-up", "smoke-test")
