@@ -82,6 +82,7 @@ def test_image_says_its_version_and_no_trace(built: str):
     assert f"{__version__}', not 1.2.3" in found
 
 
+@pytest.mark.long
 def test_docker_command_line_comes_by_apt(of_a_person: dict[str, Any]):
     assert of_a_person["base"] == "none\n"
     assert of_a_person["docker"].count("Docker version") == 1
@@ -100,6 +101,7 @@ def test_faults_of_an_image_are_named(built: str):
     assert any("org.opencontainers.image.title" in fault for fault in found)
 
 
+@pytest.mark.long
 def test_cached_packages_make_the_same_image(built: str, building_engine: Engine, of_a_person: dict[str, Any]):
     """What most tests and the demo run is what a person builds."""
     client = building_engine.client()
