@@ -53,7 +53,7 @@ class Scope:
     `named` services only (empty: all of them); of those that the model does not have, not what `inactive` profiles
     have, unless it was one of the services `moved` from. `begun` and `replaced` are what an earlier attempt did. Of the
     jobs, those do not run that are as the model `released` last has them, and none on a way that `goes_back`, unless
-    it `runs_on_rollback`. Services that are `restarted` start again, though they run as they should.
+    it `runs_on_rollback`. Services that are `restarted` start again, though they run as they should, or have ended.
     """
 
     named: frozenset[str] = frozenset()
@@ -121,7 +121,8 @@ async def find_changes(
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
     differing = {name: all_differing[name] for name in all_differing if name in chosen}
     moved = {name for name, difference in differing.items() if not difference.is_only_unread} | scope.replaced
-    restarts = to_restart(running, moved | scope.restarted) | (scope.restarted & running.keys())
+    jobs = {name for name, definition in definitions.items() if definition.one_shot} - all_differing.keys()
+    restarts = to_restart(running, moved | scope.restarted) | (scope.restarted & (running.keys() | jobs))
     extra = (there.keys() | await stack.written_services()) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
     own_service = frozenset() if bot is None else frozenset({bot.service})

@@ -73,7 +73,7 @@ async def plan_operation(
     affected, differing = set(request.services), dict[str, ServiceDifference]()
     if operation is not Operation.STOP:
         restarted = frozenset(affected) if operation is Operation.RESTART else frozenset[str]()
-        scope = Scope(named=frozenset(affected), restarted=restarted)
+        scope = Scope(named=frozenset(affected), restarted=restarted, released=model)
         bot = await find_running_bot(components, environment)
         containers = await stack.containers()
         changes = await find_changes(stack, model, containers, bot=bot, scope=scope)
@@ -82,7 +82,9 @@ async def plan_operation(
         affected = {*differing, *changes.restarts, *restarted}
     order = DependencyCoordinator(definitions).order(affected)
     inputs = await stack.releases.hash_inputs({})
-    services = tuple(_service_plan(release, name, _action(operation, differing.get(name))) for name in order)
+    services = tuple(
+        _service_plan(release, definitions[name], _action(operation, differing.get(name))) for name in order
+    )
     acts = [f"{service.service} {service.action}" for service in services]
     bound = [environment.name, str(release.number), release.model_hash, inputs, *acts, request.reason]
     plan = Plan(
@@ -132,10 +134,12 @@ def _action(operation: Operation | None, difference: ServiceDifference | None) -
     return ServiceAction.RECREATE if difference.unlike else ServiceAction.START
 
 
-def _service_plan(release: Release, name: str, action: ServiceAction) -> ServicePlan:
-    pinned = release.service(name)
+def _service_plan(release: Release, definition: ServiceDefinition, action: ServiceAction) -> ServicePlan:
+    pinned = release.service(definition.name)
     image = None if pinned is None else pinned.image.reference
-    return ServicePlan(name, action, old_image=image, new_image=image)
+    runs = definition.one_shot and action is not ServiceAction.STOP
+    reasons = (said("it is a job, and runs"),) if runs else ()
+    return ServicePlan(definition.name, action, old_image=image, new_image=image, reasons=reasons)
 
 
 def _left_without(definitions: Mapping[str, ServiceDefinition], stopped: Collection[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from roas.models.deployment import DeploymentKind, Freeze, Operation, Outcome
 from roas.models.health import Verdict
 from roas.state.locks import FrozenError, LockHeldError
 from tests.e2e.acceptance.people import ANNA, People, request, succeeded
-from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone
+from tests.e2e.acceptance.stack import CHECK, PROJECT, WATCHED_CHECK, alone
 from tests.e2e.acceptance.trouble import until
 
 
@@ -95,6 +95,26 @@ async def test_start_brings_what_is_needed(people, deployed):
     succeeded(await operate(people, Operation.STOP, "web", "store"))
     succeeded(await operate(people, Operation.START, "web"))
     assert all(runs_since(deployed).values())
+
+
+async def test_start_runs_no_job_that_is_done(people, stack):
+    """Nothing of it is left, as after `docker container prune`; whoever names it wants it."""
+    job = alone(command=["sh", "-c", "echo ran >>/data/runs"], volumes=["data:/data"], healthcheck={"disable": True})
+    needs = {"migrate": {"condition": "service_completed_successfully"}}
+    web = alone(depends_on=needs, volumes=["data:/data"])
+    stack.write({"migrate": job, "web": web, "mail": alone()}, volumes={"data": {}})
+    succeeded(await people.deploy("v1"))
+    succeeded(await operate(people, Operation.STOP, "web"))
+    stack.client.containers.prune({"label": [f"{PROJECT}={stack.project()}"]})
+    plan = await people.application.orchestrator.plan(ask(Operation.START, "web"))
+    assert [service.service for service in plan.services] == ["web"]
+    succeeded(await operate(people, Operation.START, "web", plan_digest=plan.digest))
+    assert stack.read("web", "/data/runs").split() == ["ran"]
+    for runs in (2, 3):  # nothing of it is there, and then what has ended
+        plan = await people.application.orchestrator.plan(ask(Operation.RESTART, "migrate"))
+        assert "it is a job, and runs" in plan.services[0].reasons, plan.services
+        succeeded(await operate(people, Operation.RESTART, "migrate", plan_digest=plan.digest))
+        assert stack.read("web", "/data/runs").split() == ["ran"] * runs
 
 
 async def test_service_that_does_not_come_back_fails_the_restart(people, deployed):
