@@ -183,7 +183,7 @@ class Applier:
                         deployment=context.deployment.id,
                         model_before=self.model_before,
                         keeps=self.keeps,
-                        was_well=known is not None and known.was_well is True,
+                        well_before=frozenset(known.well_containers if known is not None else ()),
                     ),
                 )
             )

@@ -197,7 +197,7 @@ class ServiceProgress:
 
     `rollout` is how far the replacing of its replicas has come, where that is done a few at a time. `watched_until` is
     when the deployment stops watching it, from when it was ready on. `was_well` is said on a way back: what was
-    well before is kept, and runs again if that fails.
+    well before is kept, and runs again if that fails. `well_containers` are those of its containers that were, by id.
     """
 
     service: str
@@ -211,6 +211,7 @@ class ServiceProgress:
     rollout: RolloutRecord | None = None
     watched_until: datetime | None = None
     was_well: bool | None = None
+    well_containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ class ServiceUpdate:
     all are replaced. With a `rollout`, replicas are replaced as the definition's policy says. A container that was
     there before, of a release that is restored (`restoring`), or suspended, has a moment to be well again. What was
     `created` for it, together with others, is only started. Where a release that is restored fails, what was well
-    before runs again: made by the `model_before`, or, where it `keeps` what it can, only stopped so far. Where the
-    service `was_well`, a process that died may have stopped it. A Swarm is told the id of the `deployment`.
+    before runs again: made by the `model_before`, or, where it `keeps` what it can, only stopped so far. Those that
+    were `well_before`, by id, may have been stopped by a process that died. A Swarm is told the id of the `deployment`.
     """
 
     model_hash: str
@@ -60,7 +60,7 @@ class ServiceUpdate:
     deployment: str = ""
     model_before: str = ""
     keeps: bool = False
-    was_well: bool = False
+    well_before: frozenset[str] = frozenset()
 
 
 async def wanted_service(stack: Stack, watch: ContainerWatch, update: ServiceUpdate) -> WantedService:
@@ -101,7 +101,7 @@ class ServiceUpdater:
         self._wanted = wanted
         self._definition = update.definition
         self._before = self._there
-        self._replaced = Replaced(stack, wanted, self._before, update.model_before, update.was_well)
+        self._replaced = Replaced(stack, wanted, self._before, update.model_before, update.well_before)
         self._sets_aside = update.keeps and self._replaced.can_be_kept
 
     @property
@@ -297,7 +297,7 @@ class Replaced:
     wanted: WantedService
     before: tuple[ContainerSnapshot, ...]
     model_before: str
-    was_well: bool
+    well_before: frozenset[str]
 
     @property
     def can_be_kept(self) -> bool:
@@ -315,7 +315,7 @@ class Replaced:
         return [
             container
             for container in replaced
-            if runs_well(container) or (self.was_well and container.state is ContainerState.EXITED)
+            if runs_well(container) or (container.id in self.well_before and container.state is ContainerState.EXITED)
         ]
 
     async def set_aside(self, containers: Iterable[ContainerSnapshot] | None = None) -> None:

@@ -199,7 +199,7 @@ class Rollback:
 
 
 async def _plan_services(context: DeploymentContext, watch: ContainerWatch, services: frozenset[str]) -> None:
-    """Record what is restored, so that it is verified, and which of it was well before.
+    """Record what is restored, so that it is verified, and which of it was well before, as are its containers.
 
     After a failure, what runs and may still become well counts, too, but for what failed.
     """
@@ -215,7 +215,11 @@ async def _plan_services(context: DeploymentContext, watch: ContainerWatch, serv
             readiness = judge_readiness(there[service], containers, tolerated_restarts=2**31).state
             may_become_well = readiness is Readiness.WAITING and all(map(runs_well, containers))
             is_well = readiness in WELL or (problem is not None and may_become_well)
-            progress = replace(progress, was_well=is_well and (problem is None or problem.service != service))
+            progress = replace(
+                progress,
+                was_well=is_well and (problem is None or problem.service != service),
+                well_containers=tuple(container.id for container in containers if runs_well(container)),
+            )
         planned.append(progress)
     await context.plan_services(planned)
 

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL
 from tests.e2e.cli.conftest import HEALTH_CHECK, REPOSITORY, CommandLine, wait_for_line
 
@@ -83,17 +85,41 @@ volumes: {{data: {{}}}}
 """
 
 
-def test_what_a_dead_rollback_set_aside_serves_again(line: CommandLine) -> None:
+# From v2 on, all but the first replica end by themselves.
+CRASHING = f"""
+services:
+  web:
+    image: {REPOSITORY}:${{VERSION:-v1}}
+    network_mode: none
+    stop_grace_period: 1s
+    deploy: {{replicas: 2}}
+    volumes: ["data:/data"]
+    environment: {{BROKEN: "/data/broken-${{VERSION:-v1}}"}}
+    command:
+      - sh
+      - -c
+      - test ${{VERSION:-v1}} = v1 || test -e /is-first || mkdir /data/first && touch /is-first || exit 3; exec /serve
+    healthcheck:
+      test: ["CMD-SHELL", "test ! -e $$BROKEN && wget -q -O /dev/null http://127.0.0.1:8080/health"]
+      interval: 300ms
+      retries: 20
+volumes: {{data: {{}}}}
+"""
+
+
+@pytest.mark.parametrize("stack", [BREAKABLE, CRASHING], ids=["service", "replica"])
+def test_what_a_dead_rollback_set_aside_serves_again(line: CommandLine, stack: str) -> None:
     """It was stopped for an earlier release, whose containers never became healthy, and nobody was left to see it."""
-    line.write(BREAKABLE)
+    line.write(stack)
     assert line.run("deploy", "dev", "v1").returncode == 0
     filters = {"label": [f"{PROJECT_LABEL}={line.project}-dev", f"{SERVICE_LABEL}=web"]}
-    (web,) = line.client.containers.list(filters=filters)
+    web = line.client.containers.list(filters=filters)[0]
     assert web.exec_run(["touch", "/data/broken-v1"]).exit_code == 0
     rolling_back = line.start("deploy", "dev", "v2")
     wait_for_line(rolling_back, "web: restoring")
     wait_for_line(rolling_back, "web: waiting")
-    (aside,) = line.client.containers.list(all=True, filters={**filters, "status": "exited"})
+    ended = line.client.containers.list(all=True, filters={**filters, "status": "exited"})
+    (aside,) = [container for container in ended if container.attrs["State"]["ExitCode"] != 3]
     assert aside.image.id == line.image_ids["v2"]
     rolling_back.send_signal(signal.SIGKILL)
     rolling_back.wait()

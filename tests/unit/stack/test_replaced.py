@@ -44,26 +44,28 @@ SET_ASIDE = container("a", state="exited", code=143)
 UNHEALTHY = container("a", health="unhealthy")
 MADE = container("b", NEW, health="starting")
 SERVING = container("b", NEW, health="healthy")
+BROKEN = container("c", state="exited", code=143)
 
 
 @pytest.mark.parametrize(
-    ("before", "was_well", "one_shot", "kept", "done"),
+    ("before", "well", "one_shot", "kept", "done"),
     [
-        ([RUNNING], False, False, True, ["remove b", "start a"]),
-        ([SET_ASIDE], True, False, True, ["remove b", "start a"]),
-        ([SET_ASIDE, MADE], True, False, True, ["remove b", "start a"]),  # both of a process that died
-        ([SET_ASIDE, SERVING], True, False, True, ["start a"]),
-        ([SET_ASIDE], False, False, False, []),  # it ended by itself
-        ([UNHEALTHY], False, False, False, []),
-        ([SET_ASIDE], True, True, False, []),  # a job that has ended
-        ([], True, False, False, []),
+        ([RUNNING], "", False, True, ["remove b", "start a"]),
+        ([SET_ASIDE], "a", False, True, ["remove b", "start a"]),
+        ([SET_ASIDE, MADE], "a", False, True, ["remove b", "start a"]),  # both of a process that died
+        ([SET_ASIDE, BROKEN], "a", False, True, ["remove b", "start a"]),  # the other ended by itself
+        ([SET_ASIDE, SERVING], "a", False, True, ["start a"]),
+        ([SET_ASIDE], "", False, False, []),  # it ended by itself
+        ([UNHEALTHY], "", False, False, []),
+        ([SET_ASIDE], "a", True, False, []),  # a job that has ended
+        ([], "a", False, False, []),
     ],
 )
-async def test_what_was_well_serves_again(before, was_well, one_shot, kept, done) -> None:
+async def test_what_was_well_serves_again(before, well, one_shot, kept, done) -> None:
     after = SERVING if SERVING in before else MADE
-    stack = Stack(there=[*(one for one in before if one.id == "a"), after], done=[])
+    stack = Stack(there=[*(one for one in before if one.id != "b"), after], done=[])
     wanted = WantedService(ServiceDefinition("web", "app:v1", "d", one_shot=one_shot), NEW)
-    replaced = Replaced(stack, wanted, tuple(before), "", was_well)
+    replaced = Replaced(stack, wanted, tuple(before), "", frozenset(well))
     assert replaced.can_be_kept is kept
     await replaced.put_back()
     assert stack.done == done
