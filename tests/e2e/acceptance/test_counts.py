@@ -28,8 +28,9 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert new["POST start"] == SERVICES
     assert new["GET info"] == 1, "for all checks"
     assert new["GET stats"] == 0, "nobody asks what is used"
-    # A look at the one that an event names, those of the collector, and a slow poll.
-    assert new["GET json"] <= 7 * SERVICES + polls
+    # Once when it was started and once for the event of that; when all are verified, and again before the outcome is
+    # said; and twice by the collector, when the first runs and when it is over.
+    assert new["GET json"] <= 6 * SERVICES + polls
     assert new["commits"] <= 30 + 3 * SERVICES + counts.seconds
     with counts.of_one() as same:
         await people.succeed("v1")
@@ -37,7 +38,8 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert not any(same[item] for item in ("jailed config", "compose config", "compose up", "compose version"))
     assert same["POST start"] == 0
     assert same["GET info"] <= 2, "for the plan, and for all checks"
-    # Twice it is seen whether somebody else is making any.
+    # Who made it is asked before leftovers are removed, and for the draft; what there is as execution begins, when all
+    # are verified, and again before the outcome is said; and by the collector how they are, and what hands changed.
     assert same["GET json"] <= 7 * SERVICES + polls
     assert same["commits"] <= 24 + counts.seconds
     # Beside what is asked once: whether the names of each service's image mean it still.
