@@ -80,6 +80,10 @@ def _at(
     )
 
 
+# Who signs tokens: by TLS, or on this machine.
+ISSUER = r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$"
+
+
 class GitSettings(BaseModel, extra="forbid"):
     """Say which repository an environment's files come from; a password is in `token_file`, not in the address."""
 
@@ -107,7 +111,7 @@ class GitSettings(BaseModel, extra="forbid"):
 class IdentitySettings(BaseModel, extra="forbid"):
     """Name who signs without a key: the issuer of the token, and whom it is of; `*` stands for anything."""
 
-    issuer: str = Field(pattern=r"^https://[^\s?#]+$")
+    issuer: str = Field(pattern=ISSUER)
     subject: str = Field(min_length=1, max_length=500)
 
 
@@ -181,7 +185,7 @@ PROJECT_CLAIMS = frozenset({"repository", "repository_id", "project_path", "proj
 class OidcSettings(BaseModel, extra="forbid"):
     """Say which signed tokens of CI jobs are a source's: whose, for whom, and with which claims."""
 
-    issuer: str = Field(pattern=r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$")
+    issuer: str = Field(pattern=ISSUER)
     audience: str = Field(min_length=1, max_length=256)
     claims: dict[str, str | tuple[str, ...]]
 
