@@ -11,7 +11,7 @@ from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import DependencyKind, ServiceDefinition
 from roas.stack.comparison import ServiceDifference, WantedService, compare_service
-from roas.stack.model.services import inactive_services, services_of, shared_with
+from roas.stack.model.services import inactive_services, lenders_of, services_of, shared_with
 from roas.stack.stack import Stack
 
 BEGUN = frozenset(
@@ -101,7 +101,7 @@ async def find_changes(
     }
     own = _own_difference(bot, wanted, containers)
     definitions = {name: wanted_service.definition for name, wanted_service in wanted.items()}
-    sharing = {name: shared_with(fields) for name, fields in services_of(model).items()}
+    sharing = {name: shared_with(fields) | lenders_of(fields) for name, fields in services_of(model).items()}
     done = await _done_jobs(stack, wanted, containers, scope)
     # One that has run needs no other run for what is left beside it.
     done = frozenset(name for name in done if not differences[name].is_only_surplus)

@@ -82,7 +82,7 @@ def find_leftovers(comparison: Comparison, name: str) -> Iterator[str]:
 
 def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: ServiceDifference) -> Iterator[str]:
     shared = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_replaced(comparison, on))
-    yield from (said("it shares a namespace with {on}, which is recreated", on=on) for on in shared)
+    yield from (said("it shares a namespace or volumes with {on}, which is recreated", on=on) for on in shared)
     current, released = comparison.current, comparison.as_released.get(plan.service)
     moved = [container for container in difference.unlike if released is None or not released.fits(container)]
     adopted = current is None or current.state is ReleaseState.ADOPTED
@@ -90,7 +90,10 @@ def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: 
         unlike = _unlike_keys(comparison, plan.service)
         short = sorted(on for on in comparison.most.sharing.get(plan.service, ()) if _is_short(comparison, on))
         if short:
-            yield from (said("it shares a namespace with {on}, of which a container is missing", on=on) for on in short)
+            yield from (
+                said("it shares a namespace or volumes with {on}, of which a container is missing", on=on)
+                for on in short
+            )
         elif plan.service in comparison.by_us:
             yield comparison.by_us[plan.service]
         elif current is not None and not adopted:

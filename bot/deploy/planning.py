@@ -44,7 +44,7 @@ from roas.models.release import Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.interface import ResolvedStack
 from roas.stack.machine.projects import runs_already_as
-from roas.stack.model.services import BOUND, services_of, written_fields
+from roas.stack.model.services import binds_copies, services_of
 from roas.stack.stack import Stack
 
 # What the power of a build is called after the name of its service.
@@ -404,7 +404,7 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
     made = (
         service.service for service in plan.services if service.action in {ServiceAction.CREATE, ServiceAction.RECREATE}
     )
-    if copied := sorted(name for name in made if any(key in BOUND for key in written_fields(services.get(name, {})))):
+    if copied := sorted(name for name in made if binds_copies(services.get(name, {}))):
         yield said(
             "`docker compose up -d` recreates {services}: it binds the stack's files, a release has copies of them.",
             services=", ".join(copied),

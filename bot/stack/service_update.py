@@ -17,7 +17,7 @@ from roas.stack.containers.readiness import Readiness, ServiceReadiness, wait_un
 from roas.stack.containers.repair import is_of_others
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.image_supply import ServiceReport
-from roas.stack.model.services import services_of, shared_with
+from roas.stack.model.services import lenders_of, services_of, shared_with
 from roas.stack.proxy.proxied_service import ProxyReport
 from roas.stack.rollout import is_rolled_out
 from roas.stack.service_rollout import RolloutLog, ServiceRollout
@@ -72,7 +72,8 @@ async def wanted_service(stack: Stack, watch: ContainerWatch, update: ServiceUpd
     if update.created:
         return replace(update.created.wanted, definition=definition)
     model = await stack.load_model(update.model_hash)
-    if shared_with(services_of(model).get(definition.name, {})):
+    fields = services_of(model).get(definition.name, {})
+    if shared_with(fields) or lenders_of(fields):
         # Compose hashes the id of that container, and who took its place may not have been seen yet.
         await watch.refresh()
     there = watch.containers

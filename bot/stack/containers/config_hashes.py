@@ -15,15 +15,17 @@ from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.snapshots import take_snapshots
 from roas.stack.model.per_model import PerModel
 from roas.stack.model.services import (
-    BOUND,
     NETWORK_MODE,
     NOTHING,
     OF_SERVICE,
     SHARED_NAMESPACES,
+    VOLUMES_FROM,
     WRITTEN,
     WRITTEN_BEFORE,
     adopted_hash,
     as_written,
+    binds_copies,
+    lenders_of,
     linked_to,
     pinned_image_id,
     replicas_of,
@@ -64,12 +66,13 @@ class ConfigHashes:
     ) -> dict[str, str]:
         """Return the hash by service, where `containers` (by default, what there is) are.
 
-        Compose hashes `network_mode: service:x` as the container of x that there is. So a service that shares with
-        another gets a hash that no container has, until the other one is as the model wants it; or that which it gets
-        beside the other one `as_it_is`. Who joins a container by its name has the hash of that (see `joined`).
+        Compose hashes `network_mode: service:x` as the container of x that there is, and `volumes_from`, too. So a
+        service that shares with another gets a hash that no container has, until the other one is as the model wants
+        it; or that which it gets beside the other one `as_it_is`. Who joins a container by its name has the hash of
+        that (see `joined`).
         """
-        hashes = await self._ask(self._made(model))
-        sharing, services = self._sharing(self._made(model)), services_of(model)
+        made, services = self._made(model), services_of(model)
+        hashes, sharing = await self._ask(made), self._sharing(made)
         if containers is None:
             containers = await take_snapshots(self._engine)
         kept = _untouched(services, sharing, containers)
@@ -220,7 +223,9 @@ def _digest(model: Mapping[str, Any]) -> str:
 
 def _sharing(model: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
     """Return the services whose hashes depend on containers: those that share, with the others that they share with."""
-    return {name: shared for name, fields in services_of(model).items() if (shared := shared_with(fields))}
+    services = services_of(model)
+    found = {name: shared_with(fields) | (lenders_of(fields) & services.keys()) for name, fields in services.items()}
+    return {name: shared for name, shared in found.items() if shared}
 
 
 def _variants(fields: Mapping[str, Any], as_named: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -234,7 +239,7 @@ def _variants(fields: Mapping[str, Any], as_named: Mapping[str, Any]) -> list[Ma
         as_written({**fields, "x-deploy": {**extension, WRITTEN: {**written_fields(fields), "image": name}}})
         for name in extension.get(WRITTEN_BEFORE) or ()
     ]
-    if any(key in BOUND for key in written_fields(fields)):
+    if binds_copies(fields):
         found.append(as_written(fields, with_binds=True))
     # By the name of ours, as `roas compose` makes it where the other one is another project's. The release before
     # also left out what it depends on; Compose 2.26, but for what follows from its links and namespaces.
@@ -255,10 +260,13 @@ def _untouched(
     What was recreated of an adopted model has the adopted hash again: who shared with the one before shares with none.
     """
     adopted = {name: one for name, fields in services.items() if (one := adopted_hash(fields))}
+    spaces = {
+        name: others - (lenders_of(services[name]) - shared_with(services[name])) for name, others in sharing.items()
+    }
     joined = tuple(
         container
         for container in containers
-        if _is_joined(container, sharing.get(container.service, frozenset()), containers)
+        if _is_joined(container, spaces.get(container.service, frozenset()), containers)
     )
     found = _had(adopted, adopted, services, joined)
     while lost := [name for name in found if not sharing.get(name, frozenset()) <= found.keys()]:
@@ -312,6 +320,9 @@ def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, An
         mode = str(fields.get(key) or "")
         if mode.startswith(OF_SERVICE):
             resolved[key] = f"container:{ids[mode.removeprefix(OF_SERVICE)]}"
+    if entries := written_fields(fields).get(VOLUMES_FROM):
+        lent = [ids.get(name := str(entry).partition(":")[0], name) for entry in entries]
+        resolved["x-deploy"] = {**fields["x-deploy"], WRITTEN: {**written_fields(fields), VOLUMES_FROM: lent}}
     return resolved
 
 

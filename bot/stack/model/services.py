@@ -8,6 +8,7 @@ from roas.stack.model.durations import read_duration
 NETWORK_MODE = "network_mode"
 SHARED_NAMESPACES = (NETWORK_MODE, "pid", "ipc")
 OF_SERVICE = "service:"
+VOLUMES_FROM = "volumes_from"
 # In `x-deploy` of an adopted service: the hash that its containers have, so that they need not be recreated.
 ADOPTED_HASH = "adopted_hash"
 # In `x-deploy` of a pinned service: the content that its `image` has to mean.
@@ -56,13 +57,19 @@ def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(mode.removeprefix(OF_SERVICE) for mode in modes if mode.startswith(OF_SERVICE))
 
 
+def lenders_of(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a service takes volumes from, also where a release has these written out."""
+    entries = written_fields(fields).get(VOLUMES_FROM) or fields.get(VOLUMES_FROM) or ()
+    return frozenset(str(entry).partition(":")[0] for entry in entries)
+
+
 def linked_to(fields: Mapping[str, Any]) -> frozenset[str]:
     """Return the services that a service links to."""
     return frozenset(str(link).partition(":")[0] for link in fields.get("links") or ())
 
 
 def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[str]:
-    """Return services with all that they share with or link to: its containers are there before theirs are made.
+    """Return services with all that they share with, link to or take volumes from: that is there before they are made.
 
     What they only depend on is not among a stored model's `depends_on`: there, it is the bot that waits for it.
     """
@@ -71,9 +78,7 @@ def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[s
         name = left.pop()
         if name not in found and name in known:
             found.add(name)
-            borrowed = known[name].get("volumes_from") or ()
-            left += [*shared_with(known[name]), *linked_to(known[name])]
-            left += [str(item).partition(":")[0] for item in borrowed]
+            left += [*shared_with(known[name]), *linked_to(known[name]), *lenders_of(known[name])]
     return frozenset(found)
 
 
@@ -159,12 +164,14 @@ def written_fields(service: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def with_written(model: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a model that says of each service how its files have what is bound by content, or joined by its name."""
+    """Return a model that says of each service how its files have what is bound by content, joined or borrowed."""
     services = {}
     for name, fields in services_of(model).items():
         there = services_of(files)[name]
         bound = {key: there.get(key) for key in BOUND if there.get(key) != fields.get(key)}
         written = {**written_fields(there), **bound}
+        if there.get(VOLUMES_FROM):
+            written |= {VOLUMES_FROM: there[VOLUMES_FROM], "volumes": there.get("volumes")}
         services[name] = {**fields, "x-deploy": {**(fields.get("x-deploy") or {}), WRITTEN: written}}
     return {**model, "services": services}
 
@@ -176,9 +183,23 @@ def as_written(service: Mapping[str, Any], *, with_binds: bool = False) -> dict[
     those that somebody's Compose makes of them.
     """
     written = {key: value for key, value in written_fields(service).items() if with_binds or key not in BOUND}
+    if VOLUMES_FROM in written and not with_binds:
+        written["volumes"] = own_volumes(service) or None
     fields = {key: value for key, value in {**service, **written}.items() if value is not None and key != "x-deploy"}
     # Compose wants one of the two, and hashes this one in no version. Nothing can be built of it.
     return fields if fields.get("image") else {**fields, "build": {"context": NOTHING}}
+
+
+def binds_copies(service: Mapping[str, Any]) -> bool:
+    """Return whether a pinned service binds by content what its files bind from where it lies."""
+    ours, theirs = as_written(service), as_written(service, with_binds=True)
+    return any(ours.get(key) != theirs.get(key) for key in BOUND)
+
+
+def own_volumes(service: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the volumes of a pinned service without those that a release writes out for `volumes_from`."""
+    targets = {volume.get("target") for volume in written_fields(service).get("volumes") or ()}
+    return [volume for volume in service.get("volumes") or () if volume.get("target") in targets]
 
 
 def written_model(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from roas.stack.model.services import (
     INACTIVE,
     LEFT_OUT,
     OF_RELEASE,
+    VOLUMES_FROM,
     WRITTEN,
     WRITTEN_BEFORE,
     inactive_services,
+    own_volumes,
     pinned_content,
     services_of,
     written_fields,
@@ -112,6 +114,8 @@ def _changed(new: dict[str, Any], old: Mapping[str, Any] | None) -> dict[str, An
     if old is None or all(old.get(key) == new.get(key) for key in BOUND):
         return new
     written = {key: value for key, value in written_fields(new).items() if key not in BOUND}
+    if VOLUMES_FROM in written:  # which of them are its own
+        written["volumes"] = own_volumes(new)
     return {**new, "x-deploy": {**new["x-deploy"], WRITTEN: written}}
 
 

@@ -1,4 +1,4 @@
-"""Write out `volumes_from`: Compose hashes it with the container, so that no release could state the hash."""
+"""Write out `volumes_from`, so that what a service is given can be judged, and a container needs no other one."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -118,7 +118,7 @@ async def plan_names_all_of_it(people, stack):
     assert (planned["vpn"].old_image, planned["vpn"].new_image) == (f"{REPOSITORY}:v2", f"{REPOSITORY}:v1")
     assert any("by hand" in reason for reason in planned["vpn"].reasons)
     assert planned["torrent"].action is ServiceAction.RECREATE
-    assert any("shares a namespace with vpn" in reason for reason in planned["torrent"].reasons)
+    assert any("shares a namespace or volumes with vpn" in reason for reason in planned["torrent"].reasons)
     assert planned["two"].action is ServiceAction.ADJUST
     assert planned["two"].reasons == ("it has 3 of 2 containers",)
     assert planned["other"].action is ServiceAction.REMOVE
@@ -201,7 +201,7 @@ async def missing_and_disconnected_are_mended_and_kept(people, stack):
     assert planned["two"].reasons == ("it has 1 of 2 containers",)
     assert second.id in {container.id for container in stack.containers()}
     assert planned["peer"].action is ServiceAction.RECREATE
-    assert planned["peer"].reasons == ("it shares a namespace with two, of which a container is missing",)
+    assert planned["peer"].reasons == ("it shares a namespace or volumes with two, of which a container is missing",)
     assert [item.partition(" ")[0] for item in await changed_in_place(people)] == ["two", "vpn"]
     for name in ("db", "vpn"):
         network.disconnect(stack.container(name))
