@@ -7,12 +7,25 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from roas.candidates.coordinator import BLAMED
-from roas.errors import ComposePolicyError, EngineUnavailableError, InvalidRequestError
+from roas.errors import (
+    ComposeFileError,
+    ComposePolicyError,
+    EngineUnavailableError,
+    ImageNotFoundError,
+    ImageNotVerifiedError,
+    InvalidRequestError,
+    NotVerifiableNowError,
+    RefMovedError,
+    RegistryUnavailableError,
+    RepositoryUnavailableError,
+)
 from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import Candidate, CandidateState, Delivery, Hold, Origin, SourceMode
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome
 from roas.models.events import CandidateChanged
 from roas.state.candidates import KeyReusedError
+from roas.ui.embeds.proposal import draw_proposal
+from roas.ui.notifications.deployment_notifier import has_message
 
 PERSON = Actor(ActorKind.DISCORD, "7", "Ada")
 AUTO, PROPOSE = SourceMode.AUTO, SourceMode.PROPOSE
@@ -204,6 +217,43 @@ async def test_refused_and_transient_faults(coordinator, orchestrator, bus, stat
     orchestrator.fault = None
     started = await reaches(later, State.STARTED)
     assert (started.proposal, started.note) == (refused.proposal, "")
+
+
+REFUSALS = (
+    ComposePolicyError("web is privileged.", hint="Leave it out."),
+    ComposeFileError("The link conf leads out of the repository."),
+    RefMovedError("main is not aaa any more: it is bbb.", hint="The new commit is offered in a moment."),
+    ImageNotVerifiedError("shop@sha256:1 is not signed as `verify` asks: it has no signature."),
+    ImageNotFoundError("There is no image shop:v1."),
+)
+AWAY = (
+    RegistryUnavailableError("The registry ghcr.io tells nothing of shop."),
+    RepositoryUnavailableError("git.example.org cannot be fetched."),
+    NotVerifiableNowError("shop@sha256:1 is not verifiable now."),
+    EngineUnavailableError("The engine does not answer."),
+)
+
+
+@pytest.mark.parametrize("mode", [AUTO, PROPOSE])
+@pytest.mark.parametrize("fault", [*REFUSALS, *AWAY], ids=lambda fault: fault.key)
+async def test_message_says_what_keeps_a_version_out(coordinator, orchestrator, bus, state, reaches, fault, mode):
+    """Nothing starts; the channel reads why, what to do, and whether it is only for now."""
+    drawn, orchestrator.fault = asyncio.Event(), fault
+
+    async def draw(event):
+        if (known := await state.candidates.get(event.candidate_id)) is not None and known.note:
+            drawn.set()
+
+    bus.subscribe(CandidateChanged, draw, name="test")
+    offered = await offer(coordinator, mode=mode)
+    await asyncio.wait_for(drawn.wait(), 8)
+    shown = await state.candidates.get(offered.id)
+    assert shown.state is (State.NEW if fault in AWAY else State.REFUSED)
+    text = draw_proposal(shown).embeds[0].description.replace("\\", "")
+    assert fault.message in text
+    assert (fault.hint or "") in text
+    assert has_message(shown) is (mode is PROPOSE or fault in REFUSALS)
+    assert orchestrator.requests == []
 
 
 async def test_nothing_to_change_is_no_deployment(coordinator, orchestrator, reaches):
