@@ -15,6 +15,7 @@ from simcord.actors import MemberActor
 from simcord.results import InteractionResult
 
 from roas.candidates.coordinator import request_for
+from roas.errors import ComposePolicyError, ImageNotVerifiedError, RefMovedError, RegistryUnavailableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.candidate import CandidateState, Hold, SourceMode
@@ -308,6 +309,55 @@ async def test_yes_to_a_proposal_in_every_state(scene: Scene, hold: str, is_froz
         for version in ("v1", ""):
             await state.holds.lift(environment, version, STRANGER, before=datetime.now(UTC))
         await tidy(scene, environment, None)
+
+
+# What happens between the message and the click: what the answer says, and what the candidate is then.
+BETWEEN = {
+    "a tag moves": ("Something changed since this was proposed", CandidateState.PROPOSED),
+    "the ref moves": ("main is bbb by now", CandidateState.PROPOSED),
+    "a newer version comes": ("A newer version has taken the place of v1", CandidateState.SUPERSEDED),
+    "somebody else says yes": ("does not wait for an answer any more", CandidateState.CONFIRMED),
+    "the policy refuses": ("web is privileged", CandidateState.PROPOSED),
+    "nobody has signed it": ("is not signed", CandidateState.PROPOSED),
+    "the registry is away": ("tells nothing", CandidateState.PROPOSED),
+}
+FAULTS = {
+    "the ref moves": RefMovedError("main is bbb by now"),
+    "the policy refuses": ComposePolicyError("web is privileged"),
+    "nobody has signed it": ImageNotVerifiedError("web is not signed"),
+    "the registry is away": RegistryUnavailableError("the registry tells nothing"),
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+async def test_yes_is_to_what_was_shown(scene: Scene, between: str) -> None:
+    """Each change before the click has its answer, and nothing else is deployed in its place."""
+    people, application = await people_of(scene), scene.application
+    candidates, orchestrator = application.state.candidates, application.orchestrator
+    offered = await application.candidates.offer("shop", "staging", "v1", mode=SourceMode.PROPOSE)
+    plan = await orchestrator.plan(request_for(offered, STRANGER))
+    moved = {"from_states": [CandidateState.NEW], "plan": plan}
+    shown = await candidates.move(offered.id, CandidateState.PROPOSED, **moved)
+    assert shown is not None
+    message = await scene.as_it_was(draw_proposal(shown))
+    orchestrator.fault = FAULTS.get(between)
+    if between == "a tag moves":
+        orchestrator.digest = "e" * 64
+    elif between == "a newer version comes":
+        await application.candidates.offer("shop", "staging", "v2", mode=SourceMode.PROPOSE)
+    elif between == "somebody else says yes":
+        await people["both"].click(message, custom_id=f"{TAKE_PREFIX}{shown.id}")
+    before = len(orchestrator.requests)
+    answer = scene.answer(await people["deployer"].click(message, custom_id=f"{TAKE_PREFIX}{shown.id}"))
+    text, state = BETWEEN[between]
+    assert text in answer
+    known = await candidates.get(shown.id)
+    assert known is not None
+    assert known.state is state
+    assert len(orchestrator.requests) == before
+    if between == "a tag moves":
+        assert known.plan is not None
+        assert known.plan.digest == orchestrator.digest, "the message shows the new plan"
 
 
 @pytest.mark.parametrize("kind", DeploymentKind)
