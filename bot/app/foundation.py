@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from roas.concurrency import in_thread
 from roas.configuration.environments import environments
 from roas.configuration.settings import Settings
-from roas.deploy.state_folder import refuse_missing_journal
+from roas.deploy.handover.state_folder import refuse_missing_journal
 from roas.errors import RoasError
 from roas.events import EventBus
 from roas.metrics.bot_metrics import Metrics

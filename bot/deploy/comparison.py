@@ -7,7 +7,7 @@ from typing import Any
 
 from roas.deploy.changes import Scope, StackChanges, brought_services, by_service, find_changes
 from roas.deploy.components import Components
-from roas.deploy.own_service import expected_containers, find_own_bot
+from roas.deploy.handover.own_service import expected_containers
 from roas.messages.message import said
 from roas.models.deployment import UNTOUCHED_STEPS
 from roas.models.environment import Environment
@@ -108,7 +108,7 @@ async def compare(
 ) -> Comparison:
     """Compare models with what there is: what is done at least, and at most if images turn out to be others."""
     stack = components.stacks.of(environment)
-    bot = await find_own_bot(components, environment)
+    bot = await components.own_bot(environment)
 
     async def changes(model: Mapping[str, Any]) -> StackChanges:
         return await find_changes(stack, model, containers.left, bot=bot, scope=scope)

@@ -1,15 +1,16 @@
 """Name the parts that deployments work with, and what they ask of those that are not theirs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from roas.configuration.settings import Settings
-from roas.deploy.peers import PeerSource
 from roas.events import EventBus
 from roas.models.check import ValidationReport
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
+from roas.models.health import AT_WORK, ContainerSnapshot
+from roas.models.ownership import Judgement
 from roas.stack.interface import FoundStack
 from roas.stack.manager import DeploymentManager
 from roas.stack.stacks import Stacks
@@ -48,6 +49,14 @@ class Prober(Protocol):
         ...
 
 
+class PeerSource(Protocol):
+    """Classify containers as peers or foreign."""
+
+    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
+        """Judge containers of the bot's service other than this process's own. Raises RoasError."""
+        ...
+
+
 # Find the container of an environment that this very process runs in, or None.
 OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
 
@@ -76,3 +85,20 @@ class Components:
     held_lease: HeldLease
     peers: PeerSource
     stop_recovery: StopRecovery = no_recovery
+
+    async def own_bot(self, environment: Environment) -> OwnContainer | None:
+        """Return the container of an environment that the bot runs in: this process's own, or the leader's."""
+        own = await self.own_container(environment)
+        if own is not None or not environment.is_home:
+            return own
+        ownership = self.state.ownership
+        lease = await ownership.lease()
+        leader = await ownership.heartbeat(instance_id=lease.instance_id) if lease is not None else None
+        working = [
+            container for container in await self.stacks.of(environment).containers() if container.state in AT_WORK
+        ]
+        # A killed one is started again, and one that was just created does not lead yet: both are bots.
+        for container in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
+            if await ownership.heartbeat(container_id=container.id) is not None:
+                return OwnContainer(container.id, container.name, environment.project, container.service)
+        return None

@@ -12,7 +12,6 @@ from roas.concurrency import end_tasks
 from roas.deploy.changes import Scope, brought_services, replaced_before
 from roas.deploy.components import Components
 from roas.deploy.kept_plans import PlannedDeployment
-from roas.deploy.own_service import find_own_bot
 from roas.deploy.proxy_changes import with_dropped_proxies, with_proxies
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
@@ -393,7 +392,7 @@ class DeploymentContext:
 
     async def bot(self) -> OwnContainer | None:
         """Return the container of this environment that the bot runs in; no phase may touch its service."""
-        return await find_own_bot(self.components, self.environment)
+        return await self.components.own_bot(self.environment)
 
     @property
     def release_label(self) -> str:

@@ -10,8 +10,8 @@ from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import load_release
+from roas.deploy.handover.own_service import find_running_bot
 from roas.deploy.kept_plans import PlannedDeployment
-from roas.deploy.own_service import find_running_bot
 from roas.errors import InvalidRequestError, OwnContainerError
 from roas.messages.message import said
 from roas.models.coordination import OPERATION, STOPPING, Coordination

@@ -12,13 +12,13 @@ from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.decisions import CANCEL_POLL_SECONDS
 from roas.deploy.draft import announce_end
+from roas.deploy.handover.stale_instances import ForeignBots, OwnServiceSweep
+from roas.deploy.handover.state_folder import refuse_missing_journal
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
 from roas.deploy.operations import coordination_of, plan_operation, release_to_operate
 from roas.deploy.planning import Planner
 from roas.deploy.rollback_target import find_rollback_target
 from roas.deploy.running_deployments import Resumption, RunningDeployments
-from roas.deploy.stale_instances import ForeignBots, OwnServiceSweep
-from roas.deploy.state_folder import refuse_missing_journal
 from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.deploy.context import DeploymentContext
-from roas.deploy.stale_instances import remove_stale_instances
+from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
 from roas.messages.message import joined, said
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem

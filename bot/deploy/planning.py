@@ -10,15 +10,15 @@ from roas.configuration.environments import projects_of
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
 from roas.deploy.components import Components
-from roas.deploy.kept_plans import PlannedDeployment, release_in_use
-from roas.deploy.own_service import (
+from roas.deploy.handover.own_service import (
     expected_containers,
-    find_own_bot,
     find_running_bot,
     refuse_moved_bot,
     refuse_without_bot,
     replicas_by_service,
 )
+from roas.deploy.handover.state_folder import refuse_moved_state
+from roas.deploy.kept_plans import PlannedDeployment, release_in_use
 from roas.deploy.plan import PlanSubject, make_plan
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
@@ -28,7 +28,6 @@ from roas.deploy.proxy_changes import (
     with_proxies,
 )
 from roas.deploy.rollback_target import find_rollback_target, is_same
-from roas.deploy.state_folder import refuse_moved_state
 from roas.errors import (
     ComposeFileError,
     InvalidRequestError,
@@ -313,7 +312,7 @@ class Planner:
             for name, definition in definitions.items()
             if name in moved and definition.fixed_place
         }
-        bot = await find_own_bot(self._components, self._environment) if fixed else None
+        bot = await self._components.own_bot(self._environment) if fixed else None
         if bot is not None and bot.service in fixed:
             raise ComposeFileError(
                 said(

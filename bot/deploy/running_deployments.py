@@ -11,10 +11,10 @@ from roas.backoff import MOST_ATTEMPTS, PATIENTLY, Backoff
 from roas.concurrency import end_tasks
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
-from roas.deploy.own_service import sweep_leftovers
-from roas.deploy.peer_processes import PeerProcesses
+from roas.deploy.handover.own_service import sweep_leftovers
+from roas.deploy.handover.peer_processes import PeerProcesses
+from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.run import DeploymentRun
-from roas.deploy.stale_instances import remove_stale_instances
 from roas.errors import (
     FencedOffError,
     JournalLostError,

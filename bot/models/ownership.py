@@ -1,6 +1,10 @@
 """Describe which bot leads for a journal, and what the bots beside it say of themselves."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+from roas.messages.message import said
+from roas.models.health import ContainerSnapshot
 
 # What a bot's /health says as `status` once it has lost its journal.
 JOURNAL_LOST = "journal lost"
@@ -78,3 +82,29 @@ class JournalLoss:
     container: str = ""
     interrupted: tuple[str, ...] = ()
     rescued: str = ""
+
+
+class Standing(StrEnum):
+    """The verdict on a container; `unproven` is one that runs and has not answered yet."""
+
+    PEER = "peer"
+    FOREIGN = "foreign"
+    UNPROVEN = "unproven"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Hold the verdict on a container, and why it is not a peer."""
+
+    container: ContainerSnapshot
+    standing: Standing
+    reason: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return the message about a container that is left alone."""
+        return said(
+            "{container} is not provably a bot on this journal and was left alone: {reason}.",
+            container=self.container.name,
+            reason=self.reason,
+        )

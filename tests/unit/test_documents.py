@@ -74,7 +74,7 @@ def test_files_that_documents_name_exist(name: str):
 ANSWERS = {
     "CONTRIBUTING.md": "bot/checks/",
     "bot/backoff.py": "SOON PATIENTLY MOST_ATTEMPTS",
-    "bot/deploy/handover.py": "_ready_successor SuccessorStoppedError",
+    "bot/deploy/handover/replacement.py": "_ready_successor SuccessorStoppedError",
     "bot/deploy/run.py": "_handle_failure rollback_on_failure",
     "bot/leadership/elector.py": "_renew",
     "bot/leadership/takeover.py": "_find_reason _revert_handover",

@@ -17,7 +17,7 @@ SUBJECTS = {
     "acceptance": "bot/app/application.py",
     "browser": "sandbox/page",
     "client": "bot/client.py",
-    "handover": "bot/deploy/handover.py",
+    "handover": "bot/deploy/handover",
     "packaging": "pyproject.toml",
     "plugin": "docs/plugin.md",
     "plugin/host": "docs/plugin.md",

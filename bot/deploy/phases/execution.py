@@ -7,9 +7,9 @@ from roas.deploy.applier import Applier
 from roas.deploy.changes import StackChanges, begun_services, find_changes, replaced_before
 from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, refuse_unplanned
-from roas.deploy.handover import replace_bot_if_needed
+from roas.deploy.handover.own_service import find_running_bot, refuse_without_bot, replicas_by_service
+from roas.deploy.handover.replacement import replace_bot_if_needed
 from roas.deploy.operations import stop_services
-from roas.deploy.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep

@@ -1,7 +1,7 @@
 """Ensure that this process holds the environment, that it is clean, and that it has a release to roll back to."""
 
 from roas.deploy.context import DeploymentContext
-from roas.deploy.own_service import sweep_leftovers
+from roas.deploy.handover.own_service import sweep_leftovers
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.events import DeploymentBegan

@@ -9,17 +9,17 @@ from roas.deploy.changes import begun_services, find_changes
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import refuse_unplanned
-from roas.deploy.handover import replace_bot_if_needed
-from roas.deploy.outcome import is_put_back
-from roas.deploy.own_service import (
+from roas.deploy.handover.own_service import (
     find_running_bot,
     keeps_bot,
     refuse_without_bot,
     replicas_by_service,
     sweep_leftovers,
 )
+from roas.deploy.handover.replacement import replace_bot_if_needed
+from roas.deploy.handover.stale_instances import remove_predecessors
+from roas.deploy.outcome import is_put_back
 from roas.deploy.phases.verification import require_undisturbed
-from roas.deploy.stale_instances import remove_predecessors
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName

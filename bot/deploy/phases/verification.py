@@ -12,7 +12,7 @@ from roas.deploy.applier import ServiceRolloutLog, no_news
 from roas.deploy.changes import find_changes
 from roas.deploy.context import DeploymentContext, is_critical, observation_seconds
 from roas.deploy.draft import load_release
-from roas.deploy.stale_instances import remove_predecessors
+from roas.deploy.handover.stale_instances import remove_predecessors
 from roas.errors import ProxyError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName

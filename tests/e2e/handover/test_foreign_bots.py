@@ -11,7 +11,7 @@ import pytest
 from docker.errors import APIError
 
 from roas.alerts.bot_alerts import DUPLICATE_TOKEN, SHARED_FOLDER
-from roas.deploy.stale_instances import PATIENCE_SECONDS
+from roas.deploy.handover.stale_instances import PATIENCE_SECONDS
 from roas.models.ownership import STATE_SHARED
 from testbed.container_processes import ACTIVE, until
 from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home, forget_releases

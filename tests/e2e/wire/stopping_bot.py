@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.cli import run_command_line
-from roas.deploy import peer_processes
+from roas.deploy.handover import peer_processes
 from roas.stack.containers.service_creation import ServiceCreator
 from roas.state import ownership
 from roas.state.journal import Journal

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from roas.deploy.context import DeploymentContext
-from roas.deploy.handover import MOST_SUCCESSORS, HandedOverError, Handover
+from roas.deploy.handover.replacement import MOST_SUCCESSORS, HandedOverError, Handover
 from roas.errors import ComposeFileError, EngineError
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.facts import OwnContainer

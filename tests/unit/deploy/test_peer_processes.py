@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from roas.deploy import peer_processes
-from roas.deploy.peer_processes import PeerProcesses
+from roas.deploy.handover import peer_processes
+from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.models.ownership import Heartbeat, ProcessMark
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from roas.deploy.peers import HealthAnswer, Peers, Standing, ask_health
+from roas.deploy.handover.peers import HealthAnswer, Peers, ask_health
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, Mount, OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.ownership import Heartbeat
+from roas.models.ownership import Heartbeat, Standing
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack

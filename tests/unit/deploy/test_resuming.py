@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from roas.backoff import MOST_ATTEMPTS, Retries
+from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.deploy.peer_processes import PeerProcesses
 from roas.deploy.run import DeploymentRun
 from roas.errors import (
     JournalUnusableError,

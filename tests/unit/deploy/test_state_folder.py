@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from roas.deploy.state_folder import _folder, refuse_moved_state, state_move
+from roas.deploy.handover.state_folder import _folder, refuse_moved_state, state_move
 from roas.errors import StateMovedError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from roas.deploy.peers import Judgement, Standing
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
+from roas.models.ownership import Judgement, Standing
 
 
 class EveryPeer:

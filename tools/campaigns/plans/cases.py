@@ -9,8 +9,8 @@ from typing import cast
 
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
+from roas.deploy.handover.peers import HealthAnswer, Peers
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.deploy.peers import HealthAnswer, Peers
 from roas.errors import InvalidRequestError
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind

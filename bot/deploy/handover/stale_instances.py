@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
-from roas.deploy.own_service import find_own_bot, sweep_leftovers
-from roas.deploy.peers import Judgement, Standing, proven_peers
+from roas.deploy.handover.own_service import sweep_leftovers
+from roas.deploy.handover.peers import proven_peers
 from roas.errors import FencedOffError, RoasError
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -15,6 +15,7 @@ from roas.models.environment import Environment
 from roas.models.events import IntegrationDegraded, IntegrationRecovered
 from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot
+from roas.models.ownership import Judgement, Standing
 from roas.stack.containers.watch import ContainerWatch
 from roas.state.transaction import Fence
 
@@ -55,7 +56,7 @@ async def remove_predecessors(context: DeploymentContext, watch: ContainerWatch)
 async def remove_stale_instances(components: Components, environment: Environment, fence: Fence) -> None:
     """Leave the leader as the only one of its service, where a deployment ends that will not do it any more."""
     try:
-        bot = await find_own_bot(components, environment)
+        bot = await components.own_bot(environment)
         if bot is None:
             return
         containers = await components.stacks.of(environment).containers()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from roas.deploy.components import Components
-from roas.deploy.peers import Authorship, left_alone_text, spared_bots
+from roas.deploy.handover.peers import Authorship, left_alone_text, spared_bots
 from roas.errors import BotRemovalError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -44,28 +44,10 @@ async def _spared(
 ) -> tuple[frozenset[str], tuple[ContainerSnapshot, ...]]:
     """Return, by id, what is not to be swept, and those of them that somebody else is making."""
     stack = components.stacks.of(environment)
-    bot = await find_own_bot(components, environment)
+    bot = await components.own_bot(environment)
     spared = await spared_bots(components.peers, stack, bot)
     others = await Authorship(components.stacks, components.state).of_others(environment, await stack.containers())
     return spared | {container.id for container in others}, others
-
-
-async def find_own_bot(components: Components, environment: Environment) -> OwnContainer | None:
-    """Return the container of an environment that the bot runs in: this process's own, or the leader's."""
-    own = await components.own_container(environment)
-    if own is not None or not environment.is_home:
-        return own
-    ownership = components.state.ownership
-    lease = await ownership.lease()
-    leader = await ownership.heartbeat(instance_id=lease.instance_id) if lease is not None else None
-    working = [
-        container for container in await components.stacks.of(environment).containers() if container.state in AT_WORK
-    ]
-    # A killed one is started again, and one that was just created does not lead yet: both are bots.
-    for container in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
-        if await ownership.heartbeat(container_id=container.id) is not None:
-            return OwnContainer(container.id, container.name, environment.project, container.service)
-    return None
 
 
 PROJECT_NAME = "COMPOSE_PROJECT_NAME"
@@ -79,7 +61,7 @@ async def find_running_bot(components: Components, environment: Environment) -> 
     The journal alone does not say which container that is: one that was lost knows no bot, nor does one that the bot
     was stopped before, and a command line may have been given another. So what Docker shows of it counts, too.
     """
-    bot = await find_own_bot(components, environment)
+    bot = await components.own_bot(environment)
     if bot is not None or not environment.is_home:
         return bot
     stack, folder = components.stacks.of(environment), str(components.state.folder)

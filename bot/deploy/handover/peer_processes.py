@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from roas.concurrency import pause
-from roas.deploy.peers import PeerSource, Standing
+from roas.deploy.components import PeerSource
 from roas.errors import OwnContainerError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
+from roas.models.ownership import Standing
 from roas.stack.stacks import Stacks
 from roas.state.instance import boot_seconds
 from roas.state.manager import StateManager

@@ -9,14 +9,13 @@ from typing import Any
 
 from roas.concurrency import in_thread, run_concurrently
 from roas.deploy.components import Components
-from roas.deploy.own_service import find_own_bot
-from roas.deploy.peers import Standing
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
 from roas.models.change import moment_of
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject, OwnContainer
 from roas.models.health import AT_WORK
+from roas.models.ownership import Standing
 from roas.stack.machine.bot_places import (
     STATE_VARIABLE,
     has_variables_of_bot,
@@ -184,7 +183,7 @@ async def refuse_moved_state(
 
     Services that are `kept` stay as they are, whatever the model says of them.
     """
-    bot = await find_own_bot(components, environment)
+    bot = await components.own_bot(environment)
     if bot is None:
         await _refuse_bot_of_another_journal(components, environment, model, kept)
     elif bot.service not in kept:

@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Protocol
 
 import aiohttp
 
+from roas.deploy.components import PeerSource
 from roas.errors import ReleaseNotRestorableError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -17,7 +16,7 @@ from roas.models.deployment import UNTOUCHED_STEPS, Deployment
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.models.ownership import JOURNAL_LOST
+from roas.models.ownership import JOURNAL_LOST, Judgement, Standing
 from roas.models.recovery import RecoveryAction
 from roas.stack.containers.repair import has_wrong_name
 from roas.stack.stack import Stack
@@ -132,32 +131,6 @@ OK = 200
 DEPLOYMENTS_READ = 20
 
 
-class Standing(StrEnum):
-    """The verdict on a container; `unproven` is one that runs and has not answered yet."""
-
-    PEER = "peer"
-    FOREIGN = "foreign"
-    UNPROVEN = "unproven"
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Hold the verdict on a container, and why it is not a peer."""
-
-    container: ContainerSnapshot
-    standing: Standing
-    reason: str = ""
-
-    @property
-    def text(self) -> str:
-        """Return the message about a container that is left alone."""
-        return said(
-            "{container} is not provably a bot on this journal and was left alone: {reason}.",
-            container=self.container.name,
-            reason=self.reason,
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
     """Hold the answer of a bot's /health: its journal, or that it lost it; the release before reports neither."""
@@ -168,14 +141,6 @@ class HealthAnswer:
 
 # Ask a bot's /health at an address; None where nothing answers there as a bot does.
 AskHealth = Callable[[str], Awaitable[HealthAnswer | None]]
-
-
-class PeerSource(Protocol):
-    """Classify containers as peers or foreign."""
-
-    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
-        """Judge containers of the bot's service other than this process's own. Raises RoasError."""
-        ...
 
 
 class Peers:

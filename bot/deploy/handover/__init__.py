@@ -1,0 +1,1 @@
+"""The bot's own container: found, replaced by a successor, and told from those of other bots."""
