@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from roas.models.stack import ProxyKind, ServiceProxy
-from roas.stack.model.services import services_of
+from roas.stack.model.services import LIVE, services_of
 from roas.stack.sources.contents import SECRET_PREFIX
 
-# In `x-deploy` of a service that is a proxy: the kept content of each of its bound files, by the file's place.
-LIVE = "live"
 PREFIX, READ = "live-", ".read"
 
 
@@ -37,7 +35,6 @@ def with_live_files(model: Mapping[str, Any], names: Collection[str], project: s
     """Return a model whose proxies bind kept files at places that stay the same; the model says what belongs there."""
     services = dict(services_of(model))
     for name, service in services.items():
-        extension = {key: value for key, value in (service.get("x-deploy") or {}).items() if key != LIVE}
         live: dict[str, str] = {}
         volumes = []
         for volume in service.get("volumes") or ():
@@ -49,9 +46,8 @@ def with_live_files(model: Mapping[str, Any], names: Collection[str], project: s
                 live[volume["source"]] = str(kept)
             volumes.append(volume)
         if live:
-            services[name] = {**service, "volumes": volumes, "x-deploy": {**extension, LIVE: live}}
-        elif LIVE in (service.get("x-deploy") or {}):
-            services[name] = {**service, "x-deploy": extension}
+            extension = {**(service.get("x-deploy") or {}), LIVE: live}
+            services[name] = {**service, "volumes": volumes, "x-deploy": extension}
     return {**model, "services": services}
 
 

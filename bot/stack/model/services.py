@@ -35,14 +35,32 @@ OF_RELEASE = frozenset(
     {"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED, ROUND, AS_FOUND, SWARM_FILES}
     | {WRITTEN, WRITTEN_BEFORE}
 )
+# In the `x-deploy` of a proxy of a release: the kept content of each of its bound files, by the file's place.
+LIVE = "live"
+OF_BOT = (OF_RELEASE - {"depends_on"}) | {LIVE}
 # In the `x-deploy` of a whole model: the services of inactive profiles.
 INACTIVE = "inactive"
+# In a model: the powers that it cannot show any more, since what asked for them is not in a release.
+RECORDED = "x-roas-powers"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
 
 
 def services_of(model: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """Return the services of a model; one without any fields is an empty mapping."""
     return {str(name): service or {} for name, service in (model.get("services") or {}).items()}
+
+
+def as_files_say(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resolved model without what only the bot says of a release: no file forges that."""
+    kept = {key: value for key, value in model.items() if key != RECORDED}
+    if isinstance(whole := model.get("x-deploy"), Mapping):
+        kept["x-deploy"] = {key: value for key, value in whole.items() if key != INACTIVE}
+    kept["services"] = {}
+    for name, service in services_of(model).items():
+        if isinstance(own := service.get("x-deploy"), Mapping):
+            service = {**service, "x-deploy": {key: value for key, value in own.items() if key not in OF_BOT}}
+        kept["services"][name] = service
+    return kept
 
 
 def bind_sources(model: Mapping[str, Any]) -> set[str]:

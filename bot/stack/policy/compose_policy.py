@@ -45,10 +45,10 @@ from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 from roas.stack.images.reference import is_own
 from roas.stack.model.raw_files import FileReference
-from roas.stack.model.services import services_of
+from roas.stack.model.services import RECORDED, services_of
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdings
 from roas.stack.policy.places import Places
-from roas.stack.policy.power import RECORDED, Power, identities
+from roas.stack.policy.power import Power, identities
 from roas.stack.policy.probe_rules import judge_probes
 from roas.stack.policy.refusal import ONLY_AT_HOME, PATH_KINDS, refusal
 from roas.stack.policy.resources import judge_resources
@@ -94,7 +94,7 @@ class ComposePolicy:
 
         `named` are the files that the compose files name, `holdings` what is on the engine already.
         """
-        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment))
+        places = self._places(model, environment, holdings)
         found = [
             *_judge_images(model),
             *self._judge(model, environment, places, holdings),
@@ -107,7 +107,7 @@ class ComposePolicy:
 
         The model is one whose read-only files and secrets are bound from our copies of them.
         """
-        places = Places.of(model, environment, self.withheld(environment))
+        places = self._places(model, environment)
         found = [
             *_judge_checkout(model, environment, places),
             *self._judge_live(model, environment, places),
@@ -118,21 +118,20 @@ class ComposePolicy:
 
     def check_secrets(self, model: Mapping[str, Any], environment: Environment) -> None:
         """Raise ComposePolicyError for secrets of today that a release may not be given."""
-        places = Places.of(model, environment, self.withheld(environment))
+        places = self._places(model, environment)
         secrets = {"secrets": model.get("secrets") or {}}
         found = [*judge_resources(secrets, environment.project, places), *judge_token(model, self._token)]
         self.refuse(found, environment)
 
     def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Power]:
         """Return which of these paths a service may not bind today, as they lead now."""
-        places = Places.of({}, environment, self.withheld(environment))
+        places = self._places({}, environment)
         found = [power for source in sources for power in places.judge_bind(service, source, "binds")]
         return self.without_allowed(found, environment)
 
     def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
-        copies = self.state_dir / CONTENTS_FOLDER
-        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment), copies)
+        places = self._places(model, environment, holdings, self.state_dir / CONTENTS_FOLDER)
         found = [
             *self._judge(model, environment, places, holdings),
             *_judge_checkout(model, environment, places),
@@ -144,8 +143,7 @@ class ComposePolicy:
         self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
     ) -> frozenset[str]:
         """Return what the powers of a stored model are known by."""
-        copies = self.state_dir / CONTENTS_FOLDER
-        places = Places.of(model, environment, self.withheld(environment), holdings.writable(environment), copies)
+        places = self._places(model, environment, holdings, self.state_dir / CONTENTS_FOLDER)
         known = frozenset(map(str, model.get(RECORDED) or ()))
         found = (
             *self._judge(model, environment, places, holdings),
@@ -193,6 +191,17 @@ class ComposePolicy:
             f"bot_token:{name}" for kind, _, name in (entry.partition(":") for entry in entries) if kind == "state_dir"
         )
         return tuple(power for power in dict.fromkeys(violations) if not _is_allowed(power.entry, entries))
+
+    def _places(
+        self,
+        model: Mapping[str, Any],
+        environment: Environment,
+        holdings: EngineHoldings = NOTHING_HELD,
+        copies: Path | None = None,
+    ) -> Places:
+        bots = frozenset(name for name in services_of(model) if self.allows_by_name(f"state_dir:{name}", environment))
+        written = holdings.writable(environment)
+        return Places.of(model, environment, self.withheld(environment), written, copies, bots)
 
     def _judge_live(self, model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
         """Find what services read from where it lies in the stack's folder: a yes counts for what it becomes, too.

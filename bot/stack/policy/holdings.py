@@ -85,7 +85,7 @@ def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
     mounted = _mounted(containers)
     return EngineHoldings(
         {str(found["Name"]): _volume(found, mounted) for found in volumes},
-        tuple(map(_container, containers)),
+        tuple(_container(found, is_bot=found["Id"] == own) for found in containers),
         frozenset(name for found in client.networks() for name in (str(found["Name"]), str(found["Id"]))),
         published_ports(containers),
         frozenset(name for found in containers if found["Id"] == own for name in _state_volumes(found, state_dir)),
@@ -190,12 +190,15 @@ def _mounted(containers: Iterable[Mapping[str, Any]]) -> Mapping[str, set[str]]:
     return mounted
 
 
-def _container(found: Mapping[str, Any]) -> HeldContainer:
+def _container(found: Mapping[str, Any], *, is_bot: bool) -> HeldContainer:
     names = [str(name).removeprefix("/") for name in found.get("Names") or ()]
     mounts = found.get("Mounts") or ()
     return HeldContainer(
         # A link gives a container a second name, which has another slash in it.
         name=next((name for name in names if "/" not in name), ""),
         project=project_of(found.get("Labels")),
-        writes=tuple(str(mount["Source"]) for mount in mounts if mount.get("Type") == "bind" and mount.get("RW")),
+        # What the bot writes, nobody else puts there.
+        writes=()
+        if is_bot
+        else tuple(str(mount["Source"]) for mount in mounts if mount.get("Type") == "bind" and mount.get("RW")),
     )

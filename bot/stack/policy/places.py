@@ -29,13 +29,14 @@ class WritablePlace:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Hold the paths that a stack may use."""
+    """Hold the paths that a stack may use; `bots` are the services which are the bot, from which nothing is kept."""
 
     folder: Path
     withheld: Withheld
     sockets: tuple[Path, ...]
     writable: tuple[WritablePlace, ...]
     copies: Path | None = None
+    bots: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -45,13 +46,15 @@ class Places:
         withheld: Withheld,
         written_by_others: tuple[WritablePlace, ...] = (),
         copies: Path | None = None,
+        bots: frozenset[str] = frozenset(),
     ) -> "Places":
         """Read from a model what its containers may write, besides what existing containers already may.
 
         `copies` is where our own copies of its files are kept, which a stored model binds read-only.
         """
-        writable = (*_writable(model), *written_by_others)
-        return cls(resolve(environment.folder), withheld, _sockets(environment), writable, copies)
+        written = (place for place in _writable(model) if place.who not in bots)
+        writable = (*written, *written_by_others)
+        return cls(resolve(environment.folder), withheld, _sockets(environment), writable, copies, bots)
 
     def judge_bind(
         self, who: str, source: str, does: str, *, name: str = "", read_only: bool = False
@@ -75,7 +78,7 @@ class Places:
                 said("{who} {does} {source}, which gives it the engine's socket", who=who, does=does, source=source),
                 f"docker_socket:{name or who}",
             )
-        if not read_only and (repository := repository_at(path)) is not None:
+        if not read_only and who not in self.bots and (repository := repository_at(path)) is not None:
             text = said(
                 "{who} {does} {source}, and may write {repository}: what it writes there runs on the host by the next "
                 "`git` command",

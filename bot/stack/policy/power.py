@@ -47,8 +47,6 @@ WITH_PATHS = frozenset({"bind", "replaceable", "external_network", "external_vol
 SUBJECTS = ("who", "name", "service")
 BESIDE = frozenset({*SUBJECTS, "does", "text"})
 READS, BINDS = "reads", "binds"
-# In a model: the powers that it cannot show any more, since what asked for them is not in a release.
-RECORDED = "x-roas-powers"
 GONE_FROM_RELEASES = frozenset({"build", "container_name", "ulimits", "isolation", "replaceable"})
 MARK = "#"
 

@@ -13,6 +13,7 @@ from roas.stack.model.services import (
     INACTIVE,
     LEFT_OUT,
     OF_RELEASE,
+    RECORDED,
     VOLUMES_FROM,
     WRITTEN,
     WRITTEN_BEFORE,
@@ -22,7 +23,6 @@ from roas.stack.model.services import (
     services_of,
     written_fields,
 )
-from roas.stack.policy.power import RECORDED as RECORDED_POWERS
 
 # Compose orders by these; we order by ourselves, so that creating one service never touches another. Its hash of them
 # is taken from the fields as they are written.
@@ -60,7 +60,7 @@ def pin(
     if inactive := sorted(inactive_services(model) - services.keys()):
         pinned["x-deploy"] = {INACTIVE: inactive}
     if powers := _recorded_powers(model, kept_model or {}, kept_services):
-        pinned[RECORDED_POWERS] = powers
+        pinned[RECORDED] = powers
     for kind in SHARED_KINDS:
         shared = {**((kept_model or {}).get(kind) or {}), **(model.get(kind) or {})}
         if used := {name: definition for name, definition in shared.items() if _is_used(services, kind, name)}:
@@ -73,9 +73,9 @@ def _recorded_powers(
 ) -> list[str]:
     """Return what the model says of powers that a release does not show, and what the kept services have of them."""
     kept = (
-        str(name) for name in kept_model.get(RECORDED_POWERS) or () if str(name).partition(": ")[0] in kept_services
+        str(name) for name in kept_model.get(RECORDED) or () if str(name).partition(": ")[0] in kept_services
     )
-    return sorted({*map(str, model.get(RECORDED_POWERS) or ()), *kept})
+    return sorted({*map(str, model.get(RECORDED) or ()), *kept})
 
 
 def _pinned(

@@ -19,8 +19,7 @@ def with_own_namespaces(model: Mapping[str, Any]) -> Mapping[str, Any]:
     Docker looks the name up once, when the container is created: it must be recreated with the one that it joined.
     """
     owners = _owners(model)
-    plain = {name: _without_written(service) for name, service in services_of(model).items()}
-    services = {name: _renamed(name, service, owners) for name, service in plain.items()}
+    services = {name: _renamed(name, service, owners) for name, service in services_of(model).items()}
     return {**model, "services": services}
 
 
@@ -30,14 +29,6 @@ def _owners(model: Mapping[str, Any]) -> dict[str, str]:
         str(service.get("container_name") or f"{model.get('name')}-{name}-1"): name
         for name, service in services_of(model).items()
     }
-
-
-def _without_written(service: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a service without what only a release may say of it."""
-    extension = service.get("x-deploy")
-    if not isinstance(extension, Mapping) or WRITTEN not in extension:
-        return service
-    return {**service, "x-deploy": {key: value for key, value in extension.items() if key != WRITTEN}}
 
 
 def _renamed(name: str, service: Mapping[str, Any], owners: Mapping[str, str]) -> Mapping[str, Any]:

@@ -25,6 +25,8 @@ from roas.stack.model.secret_sources import copied_secrets, literal_names, model
 from roas.stack.model.service_probes import refuse_impossible_probes
 from roas.stack.model.service_proxy import lossy_updates, proxies_of, refuse_impossible_proxies
 from roas.stack.model.services import (
+    RECORDED,
+    as_files_say,
     is_built,
     services_of,
     with_inactive_services,
@@ -34,7 +36,7 @@ from roas.stack.model.services import (
 )
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
-from roas.stack.policy.power import RECORDED, Power, identities, recorded
+from roas.stack.policy.power import Power, identities, recorded
 from roas.stack.policy.raw_policy import RawPolicy
 from roas.stack.resolution.bind_sources import (
     MARK,
@@ -302,7 +304,7 @@ class StackResolver:
             await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
             resolved = await self._copies.resolve(environment, snapshot, variables)
             await self._refuse_unset_sources(environment, snapshot, variables, resolved.unset)
-        model = with_own_namespaces(with_copied_targets(resolved.model))
+        model = with_own_namespaces(with_copied_targets(as_files_say(resolved.model)))
         if not services_of(model):
             raise ComposeFileError(said("The compose file has no service."))
         if resolved.inactive:

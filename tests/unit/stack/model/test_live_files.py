@@ -50,7 +50,6 @@ def test_another_content_is_bound_from_the_same_place(tmp_path: Path) -> None:
         ({}, ProxyKind.HAPROXY, True),
         ({"image": "registry.example/team/caddy:2"}, ProxyKind.DNS, True),
         ({"image": "nginx:1"}, ProxyKind.DNS, False),
-        ({"x-deploy": {LIVE: {"/etc/passwd": "/etc/shadow"}}, "image": "nginx:1"}, ProxyKind.DNS, False),
     ],
 )
 def test_only_what_reads_it_again(tmp_path: Path, fields: dict, kind: ProxyKind, is_live: bool) -> None:

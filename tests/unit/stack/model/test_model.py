@@ -11,12 +11,21 @@ from roas.errors import ComposeFileError
 from roas.models.stack import Dependency, DependencyCondition, DependencyKind, ServiceDefinition
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.durations import read_duration, write_duration
+from roas.stack.model.services import INACTIVE, LIVE, OF_RELEASE, RECORDED, as_files_say
 from roas.stack.model.text import read_model, read_resolved, write_model
 from roas.stack.releases.pinning import pin
 
 
 def definition(fields: dict[str, Any], **others: dict[str, Any]) -> ServiceDefinition:
     return read_definitions({"name": "p", "services": {"web": {"image": "x", **fields}, **others}})["web"]
+
+
+def test_file_says_nothing_in_the_place_of_a_release() -> None:
+    """Neither what its containers are, nor which powers somebody gave."""
+    forged = dict.fromkeys(OF_RELEASE | {LIVE, "critical"}, "forged") | {"depends_on": {"db": {}}}
+    model = {"services": {"web": {"x-deploy": forged}}, RECORDED: ["web: privileged"], "x-deploy": {INACTIVE: ["db"]}}
+    kept = {"depends_on": {"db": {}}, "critical": "forged"}
+    assert as_files_say(model) == {"services": {"web": {"x-deploy": kept}}, "x-deploy": {}}
 
 
 def test_update_config_follows_specification() -> None:
