@@ -192,6 +192,9 @@ class Drafts:
             known = read_deployment(transaction, deployment_id)
             if known is None or known.draft is None or not known.awaits_approval:
                 raise _not_waiting(deployment_id)
+            plan_record = _read(transaction, _plan_id(known))
+            if plan_record is not None and is_expired(plan_record):
+                raise _not_waiting(deployment_id)
             asker = known.request.requested_by
             if (asker.kind, asker.id) == (actor.kind, actor.id):
                 raise NotPermittedError(said("You asked for this plan yourself: a second person has to approve it."))

@@ -20,7 +20,8 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Outcome, PhaseStatus
 from roas.models.plan import DRAFT_LIFETIME, PlanRecord, PlanState
-from roas.state.approvals import seconds_left
+from roas.state import approvals
+from roas.state.approvals import boot_seconds, seconds_left
 from roas.state.locks import FrozenError, LockHeldError
 from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback
 
@@ -206,6 +207,24 @@ async def test_deployment_under_way_is_not_joined(orchestrator, engine, ask):
         await orchestrator.approve(waiting.id, ANNA)
     engine.hold.set()
     await orchestrator.wait(other.id)
+
+
+@pytest.mark.parametrize("seconds_before_its_end", [60, -1])
+async def test_draft_lives_for_a_day(orchestrator, engine, state, ask, monkeypatch, seconds_before_its_end):
+    """By the machine's own clock, whatever the wall's says; whoever comes later approves nothing."""
+    waiting = await ask(deploy("v1"))
+    at = boot_seconds() + DRAFT_LIFETIME.total_seconds() - seconds_before_its_end
+    monkeypatch.setattr(approvals, "boot_seconds", lambda: at)
+    if seconds_before_its_end > 0:
+        approved = await orchestrator.approve(waiting.id, ANNA)
+        assert (await orchestrator.wait(approved.id)).outcome is Outcome.SUCCEEDED
+        return
+    with pytest.raises(InvalidRequestError, match="does not wait"):
+        await orchestrator.approve(waiting.id, ANNA)
+    await state.approvals.move((await plan_of(state)).id, PlanState.EXPIRED, None, from_states=[])
+    ended = await state.deployments.get(waiting.id)
+    assert (ended.outcome, ended.problem.message) == (Outcome.CANCELLED, "Nobody approved it in time.")
+    assert not engine.versions()
 
 
 @pytest.mark.parametrize("to", [PlanState.WITHDRAWN, PlanState.EXPIRED, "cancel"])
