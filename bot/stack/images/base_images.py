@@ -4,6 +4,7 @@ What BuildKit calls a named context takes the place of a name wherever a Dockerf
 can tell what it is, since it is made of what only a build knows, is refused: it could be one of the bot's own.
 """
 
+import json
 import platform
 import re
 import secrets
@@ -18,7 +19,7 @@ from roas.stack.api_errors import ApiError, ApiNotFoundError
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import look_up_image, repository_of
-from roas.stack.images.reference import BUILT, is_own, split_reference
+from roas.stack.images.reference import BUILT, OWN, is_own, split_reference
 from roas.stack.images.registry import RegistryClient
 
 IMAGE_CONTEXT = "docker-image://"
@@ -26,7 +27,7 @@ BASES = f"{BUILT}/base"
 EMPTY = "scratch"
 IMAGE_ID = "sha256:"
 ESCAPE = re.compile(r"^#\s*escape\s*=\s*(\S)", re.IGNORECASE | re.MULTILINE)
-HEREDOC = re.compile(r"<<-?[\"']?(\w+)[\"']?")
+HEREDOC = re.compile(r"(?:^|\s)\d*<<-?([\"']?)(\w+)\1(?=\s|$)")
 FROM = re.compile(r"FROM\s+((?:--\S+\s+)*)(\S+)(?:\s+AS\s+(\S+))?\s*", re.IGNORECASE)
 ARG = re.compile(r"ARG\s+(.+)", re.IGNORECASE | re.DOTALL)
 COPIES = re.compile(r"(?:ONBUILD\s+)?(?:COPY|ADD)\s.*?--from=(\S+)", re.IGNORECASE | re.DOTALL)
@@ -76,7 +77,7 @@ def _instructions(text: str) -> Iterator[str]:
             continue
         while line.endswith(escape):
             line = line[:-1] + " " + next((item for item in map(str.strip, lines) if not item.startswith("#")), "")
-        for end in HEREDOC.findall(line) if line[:4].upper() in {"RUN ", "COPY", "ADD "} else ():
+        for _, end in HEREDOC.findall(line) if line[:4].upper() in {"RUN ", "COPY", "ADD "} else ():
             next((item for item in lines if item.strip() == end), None)
         yield line
 
@@ -179,6 +180,20 @@ def tag_bases(client: EngineClient, pinned: Mapping[str, str]) -> dict[str, str]
                 ) from error
             named[name] = f"{BASES}:{tag}"
     return named
+
+
+def source_policy() -> str:
+    """Return what BuildKit is told of the images that a build may begin with: none of the bot's own, but for bases.
+
+    It holds whatever a Dockerfile or its frontend says, and however that is written.
+    """
+    rules = [
+        {"action": "DENY", "selector": {"identifier": f"{IMAGE_CONTEXT}docker.io/{place}"}}
+        for name in sorted(OWN)
+        for place in (f"{name}/*", f"library/{name}:*", f"library/{name}@*")
+    ]
+    rules.append({"action": "ALLOW", "selector": {"identifier": f"{IMAGE_CONTEXT}docker.io/{BASES}:*"}})
+    return json.dumps({"rules": rules})
 
 
 def untag_bases(client: EngineClient, named: Mapping[str, str]) -> None:

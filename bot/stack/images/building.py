@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import EngineClient
-from roas.stack.images.base_images import tag_bases, untag_bases, with_bases
+from roas.stack.images.base_images import source_policy, tag_bases, untag_bases, with_bases
 from roas.stack.images.lookup import find_image
 from roas.stack.images.reference import BUILT, in_repository
 from roas.stack.interface import ProgressReport, ResolvedStack
@@ -45,6 +46,7 @@ LONGEST_LINE, LONGEST_SECRET = 16_384, 4096
 PRIVATE = 0o700
 # In a copy of what is built: how it is built, with the paths of the copy.
 SECTION = "section.json"
+SOURCE_POLICY = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
 CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"
 CACHE_NAME = re.compile(r"[\w./:@-]+")
 # BuildKit names the step at the beginning; what a program prints may be of any length.
@@ -130,18 +132,20 @@ async def build_image(
     name = f"{BUILT}/{in_repository(f'{stack.environment.project}-{service}')}"
     before = await engine.call(lambda client: find_image(client, reference))
     path = copy / f"build-{secrets.token_hex(8)}.yml"
+    sources = path.with_suffix(".json")
     section, given, pinned = await engine.local(lambda: _read_section(copy, service))
     named = await engine.call(lambda client: tag_bases(client, pinned))
     try:
         section = with_bases(kept_apart(section, stack.environment.project), named)
         model = _only(stack.model, service, name, section, given)
         await run_uninterrupted(engine.local(lambda: path.write_text(write_model(model), encoding="utf-8")))
+        await run_uninterrupted(engine.local(lambda: sources.write_text(source_policy(), encoding="utf-8")))
         arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
         try:
             await runner.run(
                 arguments,
                 stack.environment,
-                variables=NO_TIMES,
+                variables={**NO_TIMES, SOURCE_POLICY: str(sources)},
                 timeout_seconds=BUILD_SECONDS,
                 service=service,
                 on_line=on_line,
@@ -149,7 +153,8 @@ async def build_image(
         except EngineError as error:
             raise _fault(error, service, redactor.redact("\n".join(log))) from error
     finally:
-        await run_uninterrupted(engine.local(lambda: path.unlink(missing_ok=True)))
+        for made in (path, sources):
+            await run_uninterrupted(engine.local(partial(made.unlink, missing_ok=True)))
         with suppress(EngineError):  # an engine that is away has nothing that counts
             await run_uninterrupted(engine.call(lambda client: untag_bases(client, named)))
     section = services_of(stack.model)[service].get("build") or {}

@@ -29,6 +29,21 @@ def find_image(client: EngineClient, reference: str) -> dict[str, Any] | None:
     return found
 
 
+def find_named(client: EngineClient, reference: str) -> dict[str, Any] | None:
+    """Inspect a local image that has this name: the engine also takes the beginning of an ID for one, of any image."""
+    found = find_image(client, reference)
+    if found is None or not _begins_id(reference, str(found["Id"])):
+        return found
+    names = {repository_of(name) for key in ("RepoTags", "RepoDigests") for name in found.get(key) or ()}
+    return found if repository_of(reference) in names else None
+
+
+def _begins_id(reference: str, image_id: str) -> bool:
+    """Return whether a reference is the beginning of an ID, and not all of it, which nobody guesses."""
+    start, whole = reference.removeprefix("sha256:"), image_id.removeprefix("sha256:")
+    return start != whole and whole.startswith(start)
+
+
 def digest_of(image: Mapping[str, Any], reference: str) -> str | None:
     """Return the digest (`name@sha256:…`) under which a local image came from the reference's repository."""
     repository = repository_of(reference)
@@ -47,7 +62,7 @@ async def look_up_image(engine: Engine, registry: RegistryClient, reference: str
 
     Raises ImageNotFoundError, RegistryUnavailableError, EngineUnavailableError.
     """
-    here = await engine.call(lambda client: find_image(client, reference))
+    here = await engine.call(lambda client: find_named(client, reference))
     if here is not None and not _asks_registry(pull_policy):
         return WantedImage(reference, here["Id"], digest_of(here, reference))
     if here is None and pull_policy in NEVER:

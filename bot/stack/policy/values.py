@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from roas.messages.message import said
+from roas.stack.images.reference import is_own
 from roas.stack.labels import COMPOSE_PREFIX
 from roas.stack.policy.power import Power
 
@@ -78,7 +79,11 @@ def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for volume in service.get("volumes") or ():
         kind = str(volume.get("type") or "")
         bind = volume.get("bind") or {}
-        if kind not in MOUNT_TYPES:
+        if kind == "image" and is_own(str(volume.get("source") or "")):
+            yield Power(
+                said("{name} mounts the image {source}, which is the bot's own", name=name, source=volume["source"]), ""
+            )
+        elif kind not in MOUNT_TYPES:
             yield Power(
                 said("{name} mounts the {kind} {source}", name=name, kind=kind, source=volume.get("source")),
                 f"mount:{name}",
