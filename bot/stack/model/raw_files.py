@@ -1,18 +1,12 @@
 """Learn from compose files, as they are written, which other files they name."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roas.messages.message import said
 from roas.stack.model.raw_yaml import RawMapping
-
-# What no path of a file here looks like.
-REMOTE_SIGNS = ("://", "git@", ".git#")
-# Compose asks git or a registry for these even where a file of that name is here; by which of them differs by version.
-FETCHED = re.compile(r"^(github|gitlab|bitbucket)\.\w+/|:|\.git([#?]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +59,6 @@ class FileReference:
         """Return whether the file may name files itself."""
         return self.kind in {"include", "extends"}
 
-    @property
-    def is_remote(self) -> bool:
-        """Return whether Compose, by itself or another version of it, could fetch this from another machine."""
-        if any(sign in self.path.lower() for sign in REMOTE_SIGNS):
-            return True
-        is_fetched = self.is_compose_file or self.kind == "include_folder"
-        return is_fetched and FETCHED.search(self.path.strip()) is not None
-
     def settled(self, filled: Mapping[str, str], home: str | None) -> "FileReference":
         """Return the same with its variables interpolated, and with the path of the default env file.
 
@@ -122,9 +108,6 @@ def _included(entry: object, file: RawFile) -> Iterator[FileReference]:
         for path, project in ((path, project) for path in paths for project in projects or [""]):
             text = said("{who} includes {path}", who=who, path=path)
             yield FileReference("include", who, path, file.base, text, file.included, project, paths[0])
-    for project in projects:
-        text = said("{who} includes a project in {project}", who=who, project=project)
-        yield FileReference("include_folder", who, project, file.base, text, file.included)
     yield from _env_files_of_included(fields, projects, file)
 
 

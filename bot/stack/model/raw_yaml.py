@@ -2,7 +2,7 @@
 
 Compose reads another YAML than PyYAML does: `yes` and `12:30` are texts there, `!!set` changes nothing about a mapping,
 and a value tagged `!reset` lets the one that is merged in show through. So nothing is converted here, and where two
-values compete, both count.
+values compete, both count. Nothing is judged by it: what it misreads is a file that Compose does not get.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from roas.errors import ComposeFileError, ComposePolicyError
+from roas.errors import ComposeFileError
 from roas.messages.message import said
 
 # Keys, values, aliases and the ends of lists and mappings, in one file; the largest that was seen had 15,000.
@@ -22,10 +22,6 @@ STANDARD = "tag:yaml.org,2002:"
 MERGE = f"{STANDARD}merge"
 NULL = f"{STANDARD}null"
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# The tags that say no more than what is written anyway; Compose decodes others, such as `!!binary`, or leaves them be.
-PLAIN_TAGS = frozenset(
-    STANDARD + name for name in ("str", "map", "seq", "null", "merge", "int", "bool", "float", "timestamp", "value")
-)
 RESET = "!reset"
 REMEMBERED, REMEMBERED_BYTES = 32, 1 << 18
 
@@ -60,7 +56,7 @@ _RawLoader.yaml_implicit_resolvers = {
 def read_raw(path: Path, content: bytes) -> tuple[RawMapping, ...]:
     """Return the documents of a compose file, of which `path` is for messages only.
 
-    Raises ComposeFileError that names the file and the line, ComposePolicyError for a tag that hides what it holds.
+    Raises ComposeFileError that names the file and the line.
     """
     return _read_again(path, content) if len(content) <= REMEMBERED_BYTES else _read(path, content)
 
@@ -107,7 +103,6 @@ class _Reader:
             return self._done[id(node)]
         if id(node) in self._open:
             raise _fault(node, said("an alias leads to what it is itself part of"))
-        self._refuse_hiding(node)
         self._open.add(id(node))
         found: object = None
         if isinstance(node, yaml.MappingNode):
@@ -128,7 +123,6 @@ class _Reader:
             if key_node.tag == MERGE:
                 merged |= {(name, id(value)): (name, value) for name, value in self._merged(value_node)}
                 continue
-            self._refuse_hiding(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _fault(key_node, said("a key is not text"))
             own.append((str(key_node.value), self.value(value_node)))
@@ -151,18 +145,6 @@ class _Reader:
                 raise _fault(source, said("only mappings can be merged"))
             self._count(len(value.entries))
             yield from value.entries
-
-    def _refuse_hiding(self, node: yaml.Node) -> None:
-        if node.tag.startswith(STANDARD) and node.tag not in PLAIN_TAGS:
-            raise ComposePolicyError(
-                said(
-                    "{path}, line {line}: the tag `!!{standard}` hides what is written there.",
-                    path=self._path.name,
-                    line=node.start_mark.line + 1,
-                    standard=node.tag.removeprefix(STANDARD),
-                ),
-                hint=said("Write the plain text, without the tag."),
-            )
 
 
 def _fault(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:

@@ -1,7 +1,6 @@
-"""Judge the files that Compose would read, before they are copied: the second line, behind the jail.
+"""Judge where the files lead that compose files name: what is not judged to be the stack's is not copied for Compose.
 
-`env_file: /proc/self/environ` would put our own environment into the model, and a remote `include` would fetch what
-nobody has reviewed. So every file named must lie in the stack's folder, unless the settings allow it by name.
+The jail is what keeps Compose from all else: a file that is named in a way that nobody here understands is not there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,10 +8,10 @@ from pathlib import Path
 
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.stack.model.raw_files import FileReference, as_written
+from roas.stack.model.raw_files import FileReference
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.power import Power
-from roas.stack.sources.opening import is_there, resolve
+from roas.stack.sources.opening import resolve
 
 COMPOSE_FILE = "compose_file"
 
@@ -58,26 +57,13 @@ class RawPolicy:
         self._policy.refuse(violations, self._environment)
 
     def _violations(self, reference: FileReference, resolved: Path) -> Iterator[Power]:
-        if reference.is_remote:
-            yield Power(said("{text} from another machine", text=reference.text), "")
-            return
-        yield from _misplaced(reference, resolved, self.folder)
+        if not resolved.is_relative_to(self.folder):
+            text = said("{text}, outside the stack's folder", text=reference.text)
+            yield Power(text, f"{reference.kind}:{reference.path}")
         # What a shared file of variables says is judged by value, for the services that are left.
         is_own = reference.kind == "env_file" and resolved in map(resolve, self._environment.env_files)
-        if self._withheld.owns(resolved) and not is_own:
+        if self._withheld.hides(resolved) and not is_own:
             yield Power(
                 said("{text}, which is the bot's own or another environment's", text=reference.text),
                 f"state_dir:{reference.who}",
             )
-
-
-def _misplaced(reference: FileReference, resolved: Path, folder: Path) -> Iterator[Power]:
-    entry = f"{reference.kind}:{reference.path}"
-    if "$" in reference.path or "$" in reference.project_folder:
-        yield Power(said("{text}, whose variables cannot be known here", text=reference.text), entry)
-    elif resolve(as_written(reference.target)) != resolved:
-        yield Power(said("{text}, which is one file by its text and another by its links", text=reference.text), "")
-    elif not resolved.is_relative_to(folder):
-        yield Power(said("{text}, outside the stack's folder", text=reference.text), entry)
-    elif reference.is_compose_file and not is_there(resolved):
-        yield Power(said("{text}, which does not exist", text=reference.text), entry)

@@ -81,12 +81,13 @@ class SourceDiscovery:
         files: list[RawFile] = []
         found: list[Power] = []
         for reference in references:
-            resolved = resolve(reference.target)
+            target = as_written(reference.target)
+            resolved = resolve(target)
             violations = self._judge.judge(reference, resolved)
             found += violations
-            if violations or reference.kind == "include_folder":
+            if violations:
                 continue
-            copied = self._snapshot.copy(as_written(reference.target), resolved, in_place=reference.in_place)
+            copied = self._snapshot.copy(target, resolved, in_place=reference.in_place)
             if copied and (file := reference.file()) is not None:
                 files.append(file)
         return files, found

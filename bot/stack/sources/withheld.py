@@ -26,6 +26,7 @@ class Withheld:
 
     paths: frozenset[Path] = frozenset()
     token: bytes = field(default=b"", repr=False)
+    hides_repository: bool = True
 
     @classmethod
     def of(cls, paths: Iterable[Path], token: str) -> "Withheld":
@@ -34,7 +35,7 @@ class Withheld:
 
     def is_named(self, path: Path) -> bool:
         """Return whether an entry of a folder that is walked is withheld, with all that is below it."""
-        return path.name == REPOSITORY or path in self.paths
+        return (self.hides_repository and path.name == REPOSITORY) or path in self.paths
 
     def hides(self, path: Path) -> bool:
         """Return whether a resolved path is withheld, or lies in what is."""
@@ -73,7 +74,7 @@ class Withheld:
 
     def refuse_found(self, place: Path, found: frozenset[Path]) -> None:
         """Raise ComposePolicyError where a place itself is among what was found in it, or lies in what is withheld."""
-        if place in found or self.owns(place):
+        if place in found or self.hides(place):
             raise _refusal(place)
 
     def refuse(self, path: Path, content: bytes = b"") -> None:
@@ -82,12 +83,12 @@ class Withheld:
             raise _refusal(path)
 
 
-NOTHING_WITHHELD = Withheld()
+NOTHING_WITHHELD = Withheld(hides_repository=False)
 
 
 def _refusal(path: Path) -> ComposePolicyError:
     return ComposePolicyError(
-        said("{path} is the bot's own or another environment's: no stack is given that.", path=path),
+        said("{path} is the bot's own, another environment's or the repository's: no stack is given that.", path=path),
         hint=said("Give this environment a file of its own."),
     )
 

@@ -11,7 +11,6 @@ import pytest
 
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.models.environment import Environment
-from roas.stack.model.raw_files import FileReference
 from roas.stack.stacks import Stacks
 from testbed.inherited import chosen_programs
 from tests.integration.stack.policy.compose_answers import remembered_answers
@@ -155,54 +154,9 @@ async def test_no_spelling_hides_a_file(engine: Stacks, environment: Environment
     assert let_through == []
 
 
-@pytest.mark.parametrize("place", ["!!binary ZW52X2ZpbGU=: own.env", "labels: {a: !!binary YQ==}"])
-async def test_a_binary_tag_is_refused(engine: Stacks, environment: Environment, folder: Path, place: str) -> None:
-    environment.compose_files[0].write_text(f"services:\n  web:\n    image: x\n    {place}\n")
-    with pytest.raises(ComposePolicyError, match=r"docker-compose.yml, line 4: the tag `!!binary`"):
-        await engine.of(environment).resolve(None)
-
-
 async def test_a_value_that_is_no_text_is_refused(engine: Stacks, environment: Environment, folder: Path) -> None:
     """Compose prints it as `!!binary`, and what is judged would not be what is applied."""
     (folder / "x.env").write_bytes(b"A=\xff\n")
     environment.compose_files[0].write_text("services: {web: {image: x, network_mode: 'container:${A}'}}")
     with pytest.raises(ComposePolicyError, match="not UTF-8 text"):
         await engine.of(replace(environment, env_files=(folder / "x.env",))).resolve(None)
-
-
-USERS = ("", "git@", "a_b@")
-HOSTS = ("127.0.0.1", "github.com", "GitHub.com", "/srv")
-PATHS = (":repo.git", ":repo", "/a/b", "/a/b.git", "/a/b.git?x#main", ":a/b.git#main:sub")
-SCHEMES = ("", "ssh://", "SSH://", "git://", "git+ssh://", "https://", "HTTPS://", "http://", "oci://", "file://")
-
-
-# Asking Compose for all of them takes half a minute of a core: usually it is all without a scheme, and one of each path
-# with each scheme.
-SPELLINGS = list(product(SCHEMES, USERS, HOSTS, PATHS))
-SAMPLE = [
-    (scheme, user, host, path)
-    for (n, scheme), (k, user), (m, host), path in product(
-        enumerate(SCHEMES), enumerate(USERS), enumerate(HOSTS), PATHS
-    )
-    if not scheme or (n % len(USERS), n % len(HOSTS)) == (k, m)
-]
-
-
-@pytest.mark.parametrize("spellings", [SAMPLE, pytest.param(SPELLINGS, marks=pytest.mark.long)], ids=["sample", "each"])
-def test_what_compose_fetches_is_remote(folder: Path, spellings: list[tuple[str, ...]]) -> None:
-    """Compose says of each spelling whether it would ask git or a registry, were that not pinned off."""
-    file = folder / "docker-compose.yml"
-    pinned = {f"COMPOSE_EXPERIMENTAL_{kind}_REMOTE": "false" for kind in ("GIT", "OCI")}
-    fetched = 0
-
-    def would_fetch() -> bool:
-        return "remote resource is disabled" in compose_config(file, **pinned).stderr
-
-    with remembered_answers(Path(__file__), "fetches", afresh=spellings is SPELLINGS) as answers:
-        for spelling in spellings:
-            spelled = "".join(spelling)
-            file.write_text(f"include: ['{spelled}']\nservices: {{web: {{image: x}}}}")
-            if answers.of(spelled, would_fetch):
-                fetched += 1
-                assert FileReference("include", "web", spelled, folder, "").is_remote, spelled
-    assert fetched > len(spellings) // 8
