@@ -16,6 +16,10 @@ KNOWN = frozenset({"versions", "prereleases", "pattern", "digest_of", "min_age"}
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 NUMBERS = re.compile(r"\d+")
 LONGEST_PATTERN = 200
+# What makes an expression try again, and what tries again what does so: with few of the first and none of the second,
+# and with tags of this length, it takes a moment at most. The whole bot waits for it.
+TRIES_AGAIN, NESTED = re.compile(r"(?<!\\)[*+{|]|(?<![\\(])\?"), re.compile(r"(?<!\\)\)[*+{]")
+MOST_TRIES, LONGEST_TAG = 5, 64
 HINT = said("See `x-deploy.track` in the documentation: versions, prereleases, pattern, digest_of, min_age.")
 Order = tuple[int, ...]
 
@@ -35,7 +39,8 @@ def track_of(name: str, service: Mapping[str, Any]) -> Track | None:
         SpecifierSet(str(entry.get("versions", "")))  # raises InvalidSpecifier, a ValueError
         re.compile(pattern := str(entry.get("pattern", "")))
         tag = str(entry.get("digest_of", ""))
-        if len(pattern) > LONGEST_PATTERN or (tag and not TAG.fullmatch(tag)):
+        is_slow = len(TRIES_AGAIN.findall(pattern)) > MOST_TRIES or NESTED.search(pattern) is not None
+        if len(pattern) > LONGEST_PATTERN or is_slow or (tag and not TAG.fullmatch(tag)):
             raise _wrong(name)
         min_age = read_duration(entry.get("min_age", 0))
     except (ValueError, re.error, OverflowError) as error:
@@ -47,7 +52,7 @@ def track_of(name: str, service: Mapping[str, Any]) -> Track | None:
 def order_of(track: Track, tag: str) -> Order | None:
     """Return the place of a tag among the others: by its version, or by the numbers in it; None where it is none."""
     if track.pattern:
-        found = re.fullmatch(track.pattern, tag)
+        found = re.fullmatch(track.pattern, tag) if len(tag) <= LONGEST_TAG else None
         return tuple(int(number) for number in NUMBERS.findall("".join(found.groups("") or (tag,)))) if found else None
     try:
         version = Version(tag)
