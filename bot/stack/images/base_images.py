@@ -23,6 +23,8 @@ from roas.stack.images.reference import BUILT, OWN, is_own, split_reference
 from roas.stack.images.registry import RegistryClient
 
 IMAGE_CONTEXT = "docker-image://"
+# How what is here, or is an image, is named as a context.
+NEAR = ("/", "service:", IMAGE_CONTEXT)
 BASES = f"{BUILT}/base"
 EMPTY = "scratch"
 IMAGE_ID = "sha256:"
@@ -182,16 +184,20 @@ def tag_bases(client: EngineClient, pinned: Mapping[str, str]) -> dict[str, str]
     return named
 
 
-def source_policy() -> str:
-    """Return what BuildKit is told of the images that a build may begin with: none of the bot's own, but for bases.
+def source_policy(section: Mapping[str, Any]) -> str:
+    """Return what BuildKit is told of what a build may fetch: none of the bot's own images, but for bases.
 
-    It holds whatever a Dockerfile or its frontend says, and however that is written.
+    BuildKit fetches from addresses as the host, whose own services it reaches: only a build that has the host's network
+    or that is built from an address, which is a power, may have it do so. It holds whatever a Dockerfile or its
+    frontend says, and however that is written.
     """
-    rules = [
-        {"action": "DENY", "selector": {"identifier": f"{IMAGE_CONTEXT}docker.io/{place}"}}
-        for name in sorted(OWN)
-        for place in (f"{name}/*", f"library/{name}:*", f"library/{name}@*")
-    ]
+    contexts = map(str, (section.get("context") or "/", *(section.get("additional_contexts") or {}).values()))
+    reaches_host = section.get("network") == "host" or not all(used.startswith(NEAR) for used in contexts)
+    denied = [] if reaches_host else [f"{kind}://*" for kind in ("http", "https", "git")]
+    for name in sorted(OWN):
+        places = (f"{name}/*", f"library/{name}:*", f"library/{name}@*")
+        denied += [f"{IMAGE_CONTEXT}docker.io/{place}" for place in places]
+    rules = [{"action": "DENY", "selector": {"identifier": source}} for source in denied]
     rules.append({"action": "ALLOW", "selector": {"identifier": f"{IMAGE_CONTEXT}docker.io/{BASES}:*"}})
     return json.dumps({"rules": rules})
 

@@ -52,6 +52,7 @@ CACHE_NAME = re.compile(r"[\w./:@-]+")
 # BuildKit names the step at the beginning; what a program prints may be of any length.
 STEP_WITHIN = 200
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
+DENIED = "denied by policy"
 A_STEP_FAILED = "did not complete successfully"
 # By default BuildKit says in an image of containerd's store when it was built, by which the same files make another
 # image each time, and another container. What a model says itself of `provenance` and `sbom` is done.
@@ -139,7 +140,7 @@ async def build_image(
         section = with_bases(kept_apart(section, stack.environment.project), named)
         model = _only(stack.model, service, name, section, given)
         await run_uninterrupted(engine.local(lambda: path.write_text(write_model(model), encoding="utf-8")))
-        await run_uninterrupted(engine.local(lambda: sources.write_text(source_policy(), encoding="utf-8")))
+        await run_uninterrupted(engine.local(lambda: sources.write_text(source_policy(section), encoding="utf-8")))
         arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
         try:
             await runner.run(
@@ -242,6 +243,16 @@ def _only(
 def _fault(error: EngineError, service: str, log: str) -> EngineError:
     if isinstance(error, EngineUnavailableError | RegistryUnavailableError) and A_STEP_FAILED not in log:
         return error
+    if DENIED in log:
+        return BuildFailedError(
+            said(
+                "The build of {service} fetches from an address itself, which BuildKit does as the host.",
+                service=service,
+            ),
+            hint=said("Let a `RUN` line fetch it, or write `network: host` for the build, which is a power."),
+            service=service,
+            report=log,
+        )
     last = next((line for line in reversed(log.splitlines()) if line.strip()), error.message)
     return BuildFailedError(
         said("The image of {service} could not be built: {last}", service=service, last=last),

@@ -183,9 +183,9 @@ def written_fields(service: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def with_written(model: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
     """Return a model that says of each service how its files have what is bound by content, joined or borrowed."""
-    services = {}
+    services, written_there = {}, services_of(files)
     for name, fields in services_of(model).items():
-        there = services_of(files)[name]
+        there = written_there[name]
         bound = {key: there.get(key) for key in BOUND if there.get(key) != fields.get(key)}
         written = {**written_fields(there), **bound}
         if there.get(VOLUMES_FROM):

@@ -133,9 +133,9 @@ def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings)
         if held.name == name and held.project != project:
             yield Power(
                 said(
-                    "{service} has the `container_name` {name}, which belongs to another container",
-                    service=service,
-                    name=name,
+                    "{who} has the `container_name` {container}, which belongs to another container",
+                    who=service,
+                    container=name,
                 ),
                 entry,
             )
@@ -144,9 +144,9 @@ def _judge_name(service: str, name: str, project: str, holdings: EngineHoldings)
         if re.fullmatch(re.escape(other) + r"[-_].+[-_]\d+", name):
             yield Power(
                 said(
-                    "{service} has the `container_name` {name}, as the project {other} names its own",
-                    service=service,
-                    name=name,
+                    "{who} has the `container_name` {container}, as the project {other} names its own",
+                    who=service,
+                    container=name,
                     other=other,
                 ),
                 entry,

@@ -64,6 +64,6 @@ class RawPolicy:
         is_own = reference.kind == "env_file" and resolved in map(resolve, self._environment.env_files)
         if self._withheld.hides(resolved) and not is_own:
             yield Power(
-                said("{text}, which is the bot's own or another environment's", text=reference.text),
+                said("{text}, which is the bot's own, another environment's or the repository's", text=reference.text),
                 f"state_dir:{reference.who}",
             )

@@ -62,7 +62,7 @@ def _networks(model: Mapping[str, Any], project: str, *, private_subnets: bool) 
         fields = definition or {}
         driver = str(fields.get("driver") or "")
         if driver == "host" or fields.get("name") == "host":
-            yield Power(said("the network {name} is the host's", name=name), f"network:{name}")
+            yield Power(said("the network {name} is that of the {owner}", name=name, owner="host"), f"network:{name}")
         elif driver not in NETWORK_DRIVERS:
             yield Power(said("the network {name} has the driver {driver}", name=name, driver=driver), f"network:{name}")
         for option in (fields.get("driver_opts") or {}).keys() - HARMLESS_NETWORK_OPTIONS:

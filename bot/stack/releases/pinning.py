@@ -72,9 +72,7 @@ def _recorded_powers(
     model: Mapping[str, Any], kept_model: Mapping[str, Any], kept_services: frozenset[str]
 ) -> list[str]:
     """Return what the model says of powers that a release does not show, and what the kept services have of them."""
-    kept = (
-        str(name) for name in kept_model.get(RECORDED) or () if str(name).partition(": ")[0] in kept_services
-    )
+    kept = (str(name) for name in kept_model.get(RECORDED) or () if str(name).partition(": ")[0] in kept_services)
     return sorted({*map(str, model.get(RECORDED) or ()), *kept})
 
 

@@ -28,6 +28,7 @@ from roas.stack.model.services import (
     RECORDED,
     as_files_say,
     is_built,
+    replicas_of,
     services_of,
     with_inactive_services,
     with_one_shots,
@@ -68,6 +69,8 @@ from roas.stack.sources.opening import resolve
 from roas.stack.sources.snapshot import SourceSnapshot, new_snapshot
 
 log = get_logger(__name__)
+
+MOST_CONTAINERS = 1000
 
 
 class StackResolver:
@@ -305,8 +308,7 @@ class StackResolver:
             resolved = await self._copies.resolve(environment, snapshot, variables)
             await self._refuse_unset_sources(environment, snapshot, variables, resolved.unset)
         model = with_own_namespaces(with_copied_targets(as_files_say(resolved.model)))
-        if not services_of(model):
-            raise ComposeFileError(said("The compose file has no service."))
+        _refuse_none_and_too_many(services_of(model))
         if resolved.inactive:
             model = with_inactive_services(model, resolved.inactive)
         if not environment.is_home:
@@ -348,6 +350,17 @@ def _by_trust(trusted: Iterable[Power], environment: Environment) -> Iterator[st
     if environment.policy is not PolicyLevel.TRUSTED:
         return
     yield from (said("Allowed by trust: {text} (`{entry}`).", text=power.text, entry=power.entry) for power in trusted)
+
+
+def _refuse_none_and_too_many(services: Mapping[str, Mapping[str, Any]]) -> None:
+    if not services:
+        raise ComposeFileError(said("The compose file has no service."))
+    counts = [replicas_of(service) for service in services.values()]
+    if min(counts) < 0 or max(len(services), *counts) > MOST_CONTAINERS:
+        raise ComposeFileError(
+            said("The compose file has more than {most} services, or replicas of one.", most=MOST_CONTAINERS),
+            hint=said("Split the stack, or lower `replicas`."),
+        )
 
 
 def _refuse_missing_files(environment: Environment) -> None:

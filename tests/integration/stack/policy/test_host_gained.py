@@ -183,7 +183,7 @@ MODELS: dict[str, set[str]] = {
     "extends: {file: state/more.yml, service: web}}}": {"state_dir:web"},
     "}}\ninclude: [state/more.yml]": {"state_dir:docker-compose.yml"},
     "}}\ninclude: [{path: own.yml, env_file: state/journal}]": {"state_dir:docker-compose.yml"},
-    "}}\ninclude: [{path: own.yml, project_directory: state}]": set(),
+    "}}\ninclude: [{path: own.yml, project_directory: state}]": {"state_dir:docker-compose.yml"},
     "secrets: [s]}}\nsecrets: {s: {file: state/journal}}": {"state_dir:s"},
     "volumes: ['/var/run/docker.sock:/s']}}": {"docker_socket:web"},
     "volumes: ['/etc/localtime:/l:ro']}}": set(),

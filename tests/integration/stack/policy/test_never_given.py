@@ -1,5 +1,6 @@
 """What no stack is given, at any level: judged by what the engine and the file system have afterwards."""
 
+import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -11,7 +12,7 @@ import pytest
 
 from roas.configuration.environments import environments
 from roas.configuration.settings import Settings
-from roas.errors import ComposePolicyError, RoasError
+from roas.errors import ComposePolicyError, ImageNotFoundError, RoasError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.compose import jail_container
@@ -183,6 +184,45 @@ async def test_build_sees_no_file_of_the_bot_or_of_others(
     assert sorted(found) == ["/all/Dockerfile", "/all/Dockerfile.dockerignore", "/all/docker-compose.yml", "/all/kept"]
 
 
+FETCHES = {
+    "frontend": ("# syntax=roas-build/prod-web\nFROM tiny:v1\n", ""),
+    "frontend by an argument": ("FROM tiny:v1\n", ", args: {BUILDKIT_SYNTAX: roas-build/prod-web}"),
+    "address": ("FROM tiny:v1\nADD http://127.0.0.1:{port}/x /x\n", ""),
+    "address of parts": ("FROM tiny:v1\nARG U=http://127.0.0.1:{port}\nADD $U/x /x\n", ""),
+    "encrypted address": ("FROM tiny:v1\nADD https://127.0.0.1:{port}/x /x\n", ""),
+    "repository": ("FROM tiny:v1\nADD http://127.0.0.1:{port}/x.git /x\n", ""),
+    "a stage that looks like text": ('FROM tiny:v1\nRUN echo "<<E"\nFROM roas-build/prod-web\nRUN true\nE\n', ""),
+}
+
+
+@pytest.mark.parametrize(("dockerfile", "more"), FETCHES.values(), ids=FETCHES)
+async def test_build_fetches_nothing_as_the_host(
+    engine: Stacks, stack: Stack, docker_client: docker.DockerClient, dockerfile: str, more: str
+) -> None:
+    """BuildKit refuses it, however it is written: images of the bot's own, and what listens on the host alone."""
+    import_image(docker_client, Rootfs().tar(), "roas-build/prod-web:latest", CMD='["/nothing"]')
+    environment = replace(stack(f"services: {{web: {{build: {{context: app{more}}}}}}}"), policy=PolicyLevel.TRUSTED)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        app(environment, dockerfile.replace("{port}", str(listening.getsockname()[1])))
+        with pytest.raises(RoasError):
+            await built(engine, environment)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            listening.accept()
+    docker_client.images.remove("roas-build/prod-web:latest")
+
+
+async def test_image_is_not_named_by_the_beginning_of_its_id(
+    engine: Stacks, stack: Stack, docker_client: docker.DockerClient
+) -> None:
+    """Sixteen guesses of one digit would find any image of the engine, those of other environments too."""
+    whole = docker_client.images.get("tiny:v1").id
+    for name in (whole.removeprefix("sha256:")[:12], whole[:19]):
+        environment = stack(f"services: {{web: {{image: '{name}', pull_policy: never}}}}")
+        with pytest.raises(ImageNotFoundError):
+            await deploy(engine, environment, started=False)
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -232,6 +272,13 @@ GIVEN = {
     "config with the token": "configs: [s]}}\nconfigs: {s: {file: ./deep/token.txt}",
     "override of others": "extends: {file: compose.prod.yaml, service: web}",
     "included override": "}}\ninclude: [{path: compose.prod.yaml}]\nx-a: {a: {a: a",
+    "repository": "volumes: ['./.git:/x:ro']",
+    "file of the repository": "volumes: ['./.git/config:/x:ro']",
+    "repository by a link": "volumes: ['./to-git:/x:ro']",
+    "secret of the repository": "secrets: [s]}}\nsecrets: {s: {file: .git/config}",
+    "config of the repository": "configs: [s]}}\nconfigs: {s: {file: .git/config}",
+    "env file of the repository": "env_file: .git/config",
+    "labels of the repository": "label_file: .git/config",
     "env file of what is included": "}}\ninclude: [{path: own.yml, env_file: .env.prod}]\nx-a: {a: {a: a",
 }
 
@@ -251,6 +298,9 @@ async def test_container_has_nothing_that_is_withheld(
     (folder / "own.yml").write_text("services: {own: {image: 'tiny:v1', labels: ['a=$A']}}")
     (folder / "link").symlink_to(".env.prod")
     (folder / "kept").write_text("kept")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text(f"A={SECRET}\n")
+    (folder / "to-git").symlink_to(".git")
     for name in (".env.bak", "deep/token.txt"):
         (folder / name).write_text(f"DISCORD_TOKEN={TOKEN}\n")
     made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)

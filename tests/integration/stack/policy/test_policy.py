@@ -50,6 +50,7 @@ async def test_file_outside_folder_not_read(
         "nowhere.yml",
         "../other.yml",
         "{path: inner.yml, env_file: /proc/self/environ}",
+        "{path: inner.yml, project_directory: /etc}",
     ],
 )
 async def test_foreign_include_refused(engine: Stacks, plain: Environment, include: str) -> None:

@@ -150,3 +150,15 @@ async def test_root_power_of_another_program_is_new(
     granted = (await draft(engine, first)).model_hash
     second = replace(stack(f"services: {{web: {{image: 'tiny:v1', {after}}}}}"), policy=PolicyLevel.ASK)
     assert bool(await engine.of(second).releases.new_powers(await engine.of(second).resolve(None), [granted])) is is_new
+
+
+async def test_file_gives_itself_no_power(engine: Stacks, stack: Stack) -> None:
+    """What a release notes of powers that it had is never taken from what its author wrote."""
+    asking = "services: {web: {image: 'tiny:v1', privileged: true}}"
+    wanted = replace(stack(asking), policy=PolicyLevel.ASK)
+    powers = (await engine.of(wanted).resolve(None)).powers
+    stack(f"services: {{web: {{image: 'tiny:v1'}}}}\nx-roas-powers: {sorted(powers)}\n")
+    forged = (await draft(engine, wanted)).model_hash
+    stack(asking)
+    resolved = await engine.of(wanted).resolve(None)
+    assert await engine.of(wanted).releases.new_powers(resolved, [forged]) == ("web: privileged",)
