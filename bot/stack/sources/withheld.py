@@ -11,7 +11,7 @@ from pathlib import Path
 
 from roas.errors import ComposePolicyError
 from roas.messages.message import said
-from roas.stack.sources.opening import read_plain
+from roas.stack.sources.opening import is_there, read_plain
 
 # Who writes in there decides what the next `git status` on the host runs.
 REPOSITORY = ".git"
@@ -65,8 +65,8 @@ class Withheld:
         return self.is_named(file) or self.holds_token(read_plain(file, MOST_BYTES) if self.token else b"")
 
     def within(self, folder: Path) -> Path | None:
-        """Return what is withheld below a resolved folder, if the settings name it."""
-        return next((path for path in sorted(self.paths) if path.is_relative_to(folder)), None)
+        """Return what is withheld and there below a resolved folder, if the settings name it."""
+        return next((path for path in sorted(self.paths) if path.is_relative_to(folder) and is_there(path)), None)
 
     def holds_token(self, content: bytes) -> bool:
         """Return whether a content has the bot's token in it."""

@@ -1,7 +1,8 @@
 """`tools.campaigns.corpus.asked FOLDER`: which powers stacks ask for as they are, without any setting.
 
-Compose says which of them are stacks at all. Each other one is resolved as a plan does it, by the policy that counts
-where nobody set one. No engine is asked and nothing is started. It returns 1 where fewer than 98 of 100 are taken.
+Compose says which of them are stacks at all. Each of these is resolved as a plan does it, by the policy that counts
+where nobody set one. No engine is asked and nothing is started. A stack that binds a file which its README has people
+write counts for nothing: Compose would make a folder of it. It returns 1 where fewer than 98 of 100 others are taken.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from roas.configuration.environments import environments
 from roas.configuration.settings import Settings
-from roas.errors import RoasError
+from roas.errors import ComposePolicyError, RoasError
 from roas.redaction import Redactor
 from roas.stack.policy.power import named
 from roas.stack.stacks import Stacks
@@ -29,11 +30,12 @@ NO_ENGINE = "unix:///nowhere.sock"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Hold what one stack asks for, or why it is not taken."""
+    """Hold what one stack asks for, why it is refused, or what it lacks."""
 
     name: str
     powers: tuple[str, ...] = ()
     refused: str = ""
+    lacks: str = ""
 
 
 def main() -> int:
@@ -44,8 +46,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="roas-asked-") as state:
         found = asyncio.run(_ask(folder, Path(state)))
     print(table(found))
-    taken = sum(not item.refused for item in found)
-    return 0 if found and taken >= ENOUGH * len(found) else 1
+    whole = [item for item in found if not item.lacks]
+    taken = sum(not item.refused for item in whole)
+    return 0 if whole and taken >= ENOUGH * len(whole) else 1
 
 
 async def _ask(folder: Path, state: Path) -> list[Asked]:
@@ -54,7 +57,7 @@ async def _ask(folder: Path, state: Path) -> list[Asked]:
         if not _compose_takes(place):
             continue
         item = await _resolved(place, str(place.relative_to(folder)), state)
-        print(f"{item.name}: {item.refused or ', '.join(item.powers) or 'nothing'}", flush=True)
+        print(f"{item.name}: {item.refused or item.lacks or ', '.join(item.powers) or 'nothing'}", flush=True)
         found.append(item)
     return found
 
@@ -82,21 +85,25 @@ async def _resolved(place: Path, name: str, state: Path) -> Asked:
         environment = next(iter(environments(settings).values()))
         stack = await stacks.of(environment).resolve(None, write_contents=False)
         return Asked(name, tuple(sorted(map(named, stack.powers))))
+    except ComposePolicyError as error:
+        return Asked(name, refused=" ".join(error.message.split()))
     except RoasError as error:
-        return Asked(name, refused=" ".join(f"{error.message} {error.hint or ''}".split()))
+        return Asked(name, lacks=" ".join(error.message.split()))
     finally:
         await stacks.close()
 
 
 def table(found: list[Asked]) -> str:
     """Return how many are taken as they are, and how many of these ask for each kind of power."""
-    taken = [item for item in found if not item.refused]
+    whole = [item for item in found if not item.lacks]
+    taken = [item for item in whole if not item.refused]
     kinds = Counter(
         kind for item in taken for kind in {power.partition(": ")[2].split(" ")[0] for power in item.powers}
     )
     rows = [f"| {kind} | {count} |" for kind, count in kinds.most_common()]
     asking = sum(bool(item.powers) for item in taken)
-    first = f"{len(taken)} of {len(found)} stacks are taken as they are; {asking} of these ask for a power."
+    lacking = len(found) - len(whole)
+    first = f"{len(taken)} of {len(whole)} stacks are taken as they are, {asking} with powers; {lacking} lack a file."
     return "\n".join((first, "", "| Power | Stacks |", "|---|---|", *rows))
 
 
