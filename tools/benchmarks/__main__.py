@@ -13,6 +13,7 @@ from pathlib import Path
 from testbed.engine import find_or_start_engine
 from tools.benchmarks import (
     alerting,
+    approval,
     context,
     deploy,
     gap,
@@ -29,6 +30,7 @@ from tools.benchmarks import (
 RUNS = {
     "table": 3,
     "alerting": 50,
+    "approval": 20,
     "context": 5,
     "deploy": 10,
     "gap": 3,
@@ -43,6 +45,7 @@ RUNS = {
 
 Result = (
     alerting.Result
+    | approval.Result
     | context.Result
     | deploy.Result
     | gap.Gaps
@@ -123,6 +126,8 @@ def _measure(benchmark: str, folder: Path, runs: int, sizes: Sequence[int]) -> R
             return large.measure(engine, folder, runs, sizes or large.SIZES)
         if benchmark == "journal":
             return long_journal.measure(engine, folder, runs)
+        if benchmark == "approval":
+            return approval.measure(engine, folder, runs)
         if benchmark == "proposals":
             return proposals.measure(engine, folder, runs)
         if benchmark == "services":

@@ -56,7 +56,7 @@ class Withheld:
             found.update(here / name for name in folders if self.is_named(here / name))
             folders[:] = [name for name in folders if here / name not in found]
             found.update(here / name for name in files if self._is_found(here / name))
-            left -= len(files)
+            left -= len(files) + len(folders)
             if left < 0:  # which is too many to be kept
                 break
         return frozenset(found)
