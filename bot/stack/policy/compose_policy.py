@@ -157,7 +157,7 @@ class ComposePolicy:
 
     def withheld(self, environment: Environment) -> Withheld:
         """Return what an environment's stack is never given."""
-        return Withheld.of((self.state_dir, *map(resolve, environment.withheld)), self._token)
+        return Withheld.of(self.state_dir, map(resolve, environment.withheld), self._token)
 
     def withheld_from(self, service: str, environment: Environment) -> Withheld:
         """Return what a service is never given: nothing is kept from the bot's own."""

@@ -27,11 +27,13 @@ class Withheld:
     paths: frozenset[Path] = frozenset()
     token: bytes = field(default=b"", repr=False)
     hides_repository: bool = True
+    state: Path | None = None
 
     @classmethod
-    def of(cls, paths: Iterable[Path], token: str) -> "Withheld":
-        """Return what is withheld; a token that is too short to be one is not searched for."""
-        return cls(frozenset(paths), token.encode() if len(token) >= SHORTEST_TOKEN else b"")
+    def of(cls, state: Path, paths: Iterable[Path], token: str) -> "Withheld":
+        """Return what is withheld, the bot's state first; a token that is too short to be one is not searched for."""
+        known = token.encode() if len(token) >= SHORTEST_TOKEN else b""
+        return cls(frozenset({state, *paths}), known, state=state)
 
     def is_named(self, path: Path) -> bool:
         """Return whether an entry of a folder that is walked is withheld, with all that is below it."""
@@ -65,8 +67,9 @@ class Withheld:
         return self.is_named(file) or self.holds_token(read_plain(file, MOST_BYTES) if self.token else b"")
 
     def within(self, folder: Path) -> Path | None:
-        """Return what is withheld and there below a resolved folder, if the settings name it."""
-        return next((path for path in sorted(self.paths) if path.is_relative_to(folder) and is_there(path)), None)
+        """Return what is withheld below a resolved folder: the bot's state, or what is there of what settings name."""
+        below = (path for path in sorted(self.paths) if path.is_relative_to(folder))
+        return next((path for path in below if path == self.state or is_there(path)), None)
 
     def holds_token(self, content: bytes) -> bool:
         """Return whether a content has the bot's token in it."""
