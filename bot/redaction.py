@@ -106,15 +106,15 @@ class _Index:
             self.grams[gram] = (*self.grams.get(gram, ()), *entries)
         return self
 
-    def find(self, text: str) -> Iterator[Span]:
-        """Yield where a text has one of them."""
+    def find(self, text: str, counts: Callable[[Span], bool] = lambda _span: True) -> Iterator[Span]:
+        """Yield where a text has one of them that counts."""
         grams = self.grams
         if not grams:
             return
         for place in [at for at in range(0, len(text) - GRAM + 1, STEP) if text[at : at + GRAM] in grams]:
             for offset, form in grams[text[place : place + GRAM]]:
                 start = place - offset
-                if start >= 0 and text.startswith(form.text, start):
+                if start >= 0 and text.startswith(form.text, start) and counts((start, start + len(form.text))):
                     yield from form.span(text, start)
 
 
@@ -190,7 +190,10 @@ class Redactor:
             yield from _original(view, find_shapes(view.text))
         if index.grams and "\n" in view.text:
             unbroken = joined(view)
-            yield from _original(unbroken, index.find(unbroken.text))
+            # What is within a line was found above; what is next to it in other lines is no part of it.
+            yield from _original(
+                unbroken, index.find(unbroken.text, lambda span: "\n" in text[slice(*unbroken.original(span))])
+            )
 
 
 def _original(view: View, spans: Iterable[Span]) -> Iterator[Span]:

@@ -60,6 +60,7 @@ ACTION_STYLES = {
     ServiceAction.STOP: "red",
     ServiceAction.KEEP: "dim",
 }
+DIFF_STYLES = {"-": "red", "+": "green", "@": "cyan", " ": ""}
 OUTCOME_STYLES = {
     Outcome.SUCCEEDED: "bold green",
     Outcome.ROLLED_BACK: "bold yellow",
@@ -132,6 +133,8 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
     for service in plan.changed:
         for reason in service.reasons:
             terminal.say(f"{service.service}: {reason}")
+    for line in plan.diff:
+        terminal.say(line, style=DIFF_STYLES.get(line[:1], "bold" if line.endswith(":") else "yellow"))
     for power in plan.new_powers:
         terminal.say(f"{power} (grant it: --grant {shlex.quote(power)})", lead=("new power: ", "yellow"))
     if plan.refusals:

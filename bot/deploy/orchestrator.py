@@ -65,7 +65,7 @@ class DeploymentOrchestrator:
         With `keep`, all that the plan is made of is kept: whoever starts it by its digest deploys exactly that.
         """
         environment = self._check(request)
-        planned = await self._plan(environment, request, keep=keep)
+        planned = await self._plan(environment, request, keep=True)  # the content of changed files is shown
         if keep:
             await self._plans.keep(planned)
         return planned.plan

@@ -152,7 +152,7 @@ class Planner:
             ),
         )
         before = with_proxies(stack, old_model)
-        plan = make_plan(comparison, subject)
+        plan = await self._plan(comparison, subject, with_diff=keep)
         plan = replace(
             plan,
             refusals=tuple(obstacle.message for obstacle in resolved.obstacles),
@@ -218,7 +218,7 @@ class Planner:
             goes_back=True,
             warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
         )
-        plan = make_plan(comparison, subject)
+        plan = await self._plan(comparison, subject)
         before = with_proxies(stack, comparison.old_model)
         plan = plan.with_warnings(*warn_of_dropped(plan, definitions, before))
         plan = plan.with_warnings(*await warn_of_unready(self._components, self._environment, plan, definitions))
@@ -248,7 +248,7 @@ class Planner:
             to_release=earlier.number,
             goes_back=True,
         )
-        plan = make_plan(comparison, subject)
+        plan = await self._plan(comparison, subject)
         plan = plan.with_warnings(*await warn_of_unready(self._components, self._environment, plan, definitions))
         await self._refuse_fixed_bot(plan, definitions)
         target = replace(earlier, model_hash=draft.model_hash)
@@ -271,10 +271,15 @@ class Planner:
             to_release=release.number,
             inputs=planned.inputs,
         )
-        plan = make_plan(await self._compare(current, model, scope), subject)
-        before = planned.plan
-        plan = replace(plan, warnings=before.warnings, refusals=before.refusals, new_powers=ungranted(request, before))
-        return replace(plan, diff=await stack.describe_changes(scope.released, model)) if scope.released else plan
+        plan, before = await self._plan(await self._compare(current, model, scope), subject), planned.plan
+        return replace(plan, warnings=before.warnings, refusals=before.refusals, new_powers=ungranted(request, before))
+
+    async def _plan(self, comparison: Comparison, subject: PlanSubject, *, with_diff: bool = True) -> Plan:
+        """Make a plan, with the difference to the release that runs, line by line."""
+        plan = make_plan(comparison, subject)
+        if comparison.old_model is None or not with_diff:
+            return plan
+        return replace(plan, diff=await self._stack.describe_changes(comparison.old_model, comparison.new_model))
 
     async def _compare(self, current: Release | None, model: Mapping[str, Any], scope: Scope) -> Comparison:
         """Compare a model of which every image is known with what there is."""

@@ -110,11 +110,21 @@ def code(text: str, limit: int = 80) -> str:
     return f"`{clip(inner, limit) or NOTHING}`"
 
 
+# A phone shows hardly half of that in one line.
+DIFF_WIDTH, DIFF_FRAME = 120, len("```diff\n\n```")
+
+
 def code_block(text: str, limit: int) -> str:
     """Return the end of a longer text as a code block: of a log, the last lines matter most."""
     inner = _without_mentions(text.strip()).replace("```", "ʼʼʼ")
     room = limit - len("```\n\n```") - 1
     return f"```\n{inner if len(inner) <= room else '…' + inner[-room:]}\n```"
+
+
+def diff_block(parts: Sequence[str], limit: int) -> str:
+    """Return as many lines of a diff as fit, in Discord's colours for it."""
+    shown = [clip(_without_mentions(part).replace("```", "ʼʼʼ"), DIFF_WIDTH) for part in parts]
+    return f"```diff\n{lines(shown, limit - DIFF_FRAME)}\n```"
 
 
 def lines(parts: Sequence[str], limit: int) -> str:

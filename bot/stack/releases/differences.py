@@ -6,7 +6,7 @@ Values are shown but for secrets. Characters that nobody sees, or that turn the 
 import difflib
 import json
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,10 @@ Redact = Callable[[str], str]
 
 
 def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any], contents: Path, redact: Redact) -> tuple[str, ...]:
-    """Return a line for each change; the last one says so where there are more."""
+    """Return the lines of a diff; the last one says so where there are more.
+
+    A line that begins with `-`, `+`, a space or `@@` is of the service, or of the file, that is named above it.
+    """
     lines = list(islice(_changes(old, new, contents, redact), MOST_LINES + 1))
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [said("… cut: there are more than {most_lines} lines.", most_lines=MOST_LINES)]
@@ -41,10 +44,15 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], contents: Path, red
     for name in sorted({*before, *after}):
         own, other = before.get(name) or {}, after.get(name) or {}
         plain, changed = ({key: item[key] for key in item.keys() - BESIDE} for item in (own, other))
-        yield from _keys(name, plain, changed, redact)
+        yield from _headed(name, _keys("", plain, changed, redact))
         yield from _mounts(name, own, other, contents, redact)
     for kind in SHARED:
-        yield from _keys(kind, old.get(kind) or {}, new.get(kind) or {}, redact)
+        yield from _headed(kind, _keys("", old.get(kind) or {}, new.get(kind) or {}, redact))
+
+
+def _headed(place: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    yield from (f"{visible(place)}:", *found) if found else ()
 
 
 def _keys(place: str, old: Any, new: Any, redact: Redact) -> Iterator[str]:
@@ -53,19 +61,22 @@ def _keys(place: str, old: Any, new: Any, redact: Redact) -> Iterator[str]:
     if isinstance(old, Mapping | None) and isinstance(new, Mapping | None):
         before, after = old or {}, new or {}
         for key in sorted({*before, *after}, key=str):
-            yield from _keys(f"{place}.{key}", before.get(key), after.get(key), redact)
+            yield from _keys(f"{place}.{key}" if place else str(key), before.get(key), after.get(key), redact)
         return
     # Whoever approves it has to know that they do not see it.
     texts = [redact(f"{place.rpartition('.')[2]}={_text(value)}").partition("=")[2] for value in (old, new)]
     if texts[0] == texts[1] or any(text != _text(value) for text, value in zip(texts, (old, new), strict=True)):
         yield said("{place} changed: it looks like a secret, and cannot be read here.", place=visible(place))
-    else:
-        yield f"{visible(place)}: {visible(texts[0])} → {visible(texts[1])}"
+        return
+    if old is not None:
+        yield f"-{visible(place)}: {visible(texts[0])}"
+    if new is not None:
+        yield f"+{visible(place)}: {visible(texts[1])}"
 
 
 def _text(value: Any) -> str:
     if value is None:
-        return "–"
+        return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
@@ -86,7 +97,7 @@ def _mounts(
             continue
         rest = [{key: item[key] for key in item if key != "source"} if item else None for item in (own, other)]
         if rest[0] != rest[1] or not all(source.parent == contents for source in sources):
-            yield from _keys(place, own, other, redact)
+            yield from _headed(place, _keys("", own, other, redact))
         files = [_files(source) if source.parent == contents else {} for source in sources]
         for name in sorted({*files[0], *files[1]}):
             yield from _file(f"{place}{name}", files[0].get(name), files[1].get(name), redact)
@@ -121,11 +132,16 @@ def _file(place: str, old: bytes | None, new: bytes | None, redact: Redact) -> I
         yield said("{place} changed: it is no text, or too large to be shown.", place=visible(place))
         return
     shown = [redact(text) for text in texts]
-    yield f"{visible(place)}:"
-    lines = difflib.unified_diff(shown[0].splitlines(), shown[1].splitlines(), lineterm="", n=1)
-    yield from (f"  {visible(line)}" for line in islice(lines, 2, None))
-    if shown[0] == shown[1] or shown != texts:
-        yield said("{place} has what looks like a secret: that cannot be read here.", place=visible(place))
+    lines = difflib.unified_diff(shown[0].splitlines(), shown[1].splitlines(), lineterm="")
+    yield from _headed(place, (visible(line) for line in islice(lines, 2, None)))
+    if shown[0] == shown[1]:
+        yield said(
+            "{place} changed where it has what looks like a secret: that cannot be read here.", place=visible(place)
+        )
+    elif shown != texts:
+        yield said(
+            "{place} has what looks like a secret: whether that changed cannot be read here.", place=visible(place)
+        )
 
 
 def visible(text: str) -> str:

@@ -20,6 +20,7 @@ from roas.ui.drawing import (
     Drawing,
     add_field,
     code,
+    diff_block,
     fit,
     lines,
     one_line,
@@ -28,7 +29,7 @@ from roas.ui.formatting import image, image_change, mentions, operation_headline
 from roas.ui.translation import _, translate
 from roas.ui.units import duration
 
-PLAN_FILE = "plan.txt"
+PLAN_FILE, DIFF_FILE = "plan.txt", "plan.diff"
 KEYS_SHOWN = 5
 # So much of a list of names: a message that asks for an approval has to have room for what changes.
 NAMES = 400
@@ -37,6 +38,11 @@ NAMES = 400
 def draw_plan_text(plan: Plan) -> Attachment:
     """Write everything of a plan: each service and image in full, every changed key, never a value."""
     return Attachment(PLAN_FILE, "\n".join(_lines(plan)) + "\n")
+
+
+def draw_diff(plan: Plan) -> Attachment:
+    """Write what changes, line by line; Discord colours it."""
+    return Attachment(DIFF_FILE, "\n".join(translate(line) for line in plan.diff) + "\n")
 
 
 def plan_heading(plan: Plan) -> str:
@@ -99,7 +105,6 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield _("Order")
         yield from (f"  {number}. {name}" for number, name in enumerate(plan.order, start=1))
     yield from _listed(powers_heading(), plan.new_powers)
-    yield from _listed(_("Configuration"), plan.diff)
     yield from _listed(refused_heading(), plan.refusals)
     yield from _listed(_("Warnings"), plan.cautions)
 
@@ -154,16 +159,23 @@ def draw_plan_message(
 
 def whole_plan(plan: Plan, shown: Sequence[discord.Embed]) -> tuple[Attachment, ...]:
     """Return the plan as a file where what is shown of it was cut anywhere."""
-    text = "\n".join(part for embed in shown for part in _texts(embed))
+    text = "\n".join(part for embed in shown for part in _texts(embed) if not part.startswith("```diff"))
     hidden_keys = any(len(service.changed_keys) > KEYS_SHOWN for service in plan.changed)
     names = {field.name for embed in shown for field in embed.fields}
     missing = any(name not in names for name, _value in _fields(plan))
-    return (draw_plan_text(plan),) if "…" in text or hidden_keys or missing or plan.diff else ()
+    whole = (draw_plan_text(plan),) if "…" in text or hidden_keys or missing else ()
+    return (*whole, draw_diff(plan)) if plan.diff else whole
 
 
 def whole_plan_note(files: tuple[Attachment, ...]) -> str:
     """Say where the whole plan is, where it is in a file."""
-    return _("📎 The plan is too long to show here; all of it is in {file}.", file=code(PLAN_FILE)) if files else ""
+    names = [file.name for file in files]
+    parts = []
+    if PLAN_FILE in names:
+        parts.append(_("📎 The plan is too long to show here; all of it is in {file}.", file=code(PLAN_FILE)))
+    if DIFF_FILE in names:
+        parts.append(_("📎 What changes, line by line: {file}", file=code(DIFF_FILE)))
+    return "\n".join(parts)
 
 
 def _fields(plan: Plan) -> list[tuple[str, str]]:
@@ -176,15 +188,14 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
     if plan.new_powers:
         powers = [f"🔑 {one_line(power, 300)}" for power in plan.new_powers]
         fields.append((powers_heading(), lines(powers, FIELD_VALUE)))
-    if plan.diff:
-        changes = [code(translate(change), 150) for change in plan.diff]
-        fields.append((_("Configuration"), lines(changes, FIELD_VALUE)))
     if plan.refusals:
         refusals = [f"⛔ {one_line(translate(refusal), 300)}" for refusal in plan.refusals]
         fields.append((refused_heading(), lines(refusals, FIELD_VALUE)))
     if plan.cautions:
         warnings = [f"⚠️ {one_line(translate(warning), 300)}" for warning in plan.cautions]
         fields.append((_("Warnings"), lines(warnings, FIELD_VALUE)))
+    if plan.diff:
+        fields.append((_("Configuration"), diff_block([translate(line) for line in plan.diff], FIELD_VALUE)))
     return fields
 
 

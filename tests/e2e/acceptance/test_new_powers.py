@@ -166,11 +166,13 @@ async def test_approver_sees_what_changes(people, stack, images, monkeypatch):
         await channel.approve(record.id, asker(ANNA, APPROVER), ANNA)
         succeeded(await orchestrator.wait(record.deployment_id))
     assert lines == (
-        "web.environment.LEVEL: info → debug",
+        "web:",
+        "-environment.LEVEL: info",
+        "+environment.LEVEL: debug",
         "web:/conf:",
-        "  @@ -1 +1 @@",
-        "  -level = info",
-        "  +level = debug",
+        "@@ -1 +1 @@",
+        "-level = info",
+        "+level = debug",
     )
 
 

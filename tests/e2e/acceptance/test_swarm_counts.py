@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import docker
 import pytest
 
 from roas.app.application import open_application
 from roas.configuration.settings import EnvironmentSettings
-from roas.models.deployment import DeploymentKind
+from roas.errors import InvalidRequestError
+from roas.models.deployment import DeploymentKind, Operation
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_look import StackLook
@@ -54,6 +56,7 @@ async def test_costs_on_a_swarm(ground: Ground, tmp_path: Path, monkeypatch: pyt
         quick = {"dev": EnvironmentSettings(engine="swarm", observation_seconds=0.2)}
         async with open_application(settings_for(stack, tmp_path / "state", environments=quick)) as application:
             await deployments(People(application), counted(monkeypatch))
+            await restart(People(application), client)
         assert StackLook(ground.swarm, f"{NAME}-dev").remove()
 
 
@@ -82,3 +85,20 @@ async def deployments(people: People, counts: Counts) -> None:
         succeeded(await orchestrator.run(replace(asked, plan_digest=plan.digest)))
     assert (same["POST service"], same["GET distribution"]) == (0, 0)
     assert len(counts.order) <= 60
+
+
+async def restart(people: People, client: docker.DockerClient) -> None:
+    """Replace the tasks of what was named, by Swarm's own update, and leave the others; a stop is refused."""
+
+    def tasks() -> dict[str, set[str]]:
+        names = {service.id: service.name.partition("_")[2] for service in client.services.list()}
+        running = client.api.tasks(filters={"desired-state": "running"})
+        return {names[task["ServiceID"]]: {task["ID"]} for task in running}
+
+    before = tasks()
+    asked = request(DeploymentKind.DEPLOY, operation=Operation.RESTART, services=("service-0",))
+    ended = succeeded(await people.application.orchestrator.run(asked))
+    assert ended.from_release == ended.to_release
+    assert {name for name, found in tasks().items() if found != before[name]} == {"service-0"}
+    with pytest.raises(InvalidRequestError, match="cannot be stopped by itself"):
+        await people.application.orchestrator.run(replace(asked, operation=Operation.STOP))
