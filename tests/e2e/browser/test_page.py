@@ -133,7 +133,7 @@ async def in_chinese(visitor, shop, image_ids):
     await visitor.sees("將 v2 部署到 prod", "成功", "核准。")
     assert set(shop.running("prod").values()) == {image_ids["v2"]}
     await visitor.become("dora")
-    await visitor.run("/回復", 環境="staging")
+    await visitor.run("/回滾", 環境="staging")
     await visitor.sees("沒有成功", "沒有與它不同的發行版本")
 
     web = next(container for container in shop.containers("dev") if container.labels[SERVICE_LABEL] == "web")

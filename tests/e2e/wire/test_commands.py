@@ -55,10 +55,10 @@ async def failure_is_told_in_chinese(people):
     plan = await ask(people, "dora", "deploy", environment="dev", version="v3", dry_run=True)
     failed = await start(people, "dora", "deploy", environment="dev", version="v3")
     told = await outcome(people, failed)
-    shown = await live(people, failed, "回復")
+    shown = await live(people, failed, "回滾")
     refused = await ask(people, "dora", "rollback", environment="dev", to="r1")
     status = await ask(people, "bob", "status", environment="dev")
-    assert "失敗，已回復" in told.text
+    assert "失敗，已回滾" in told.text
     assert "失敗：健康檢查失敗。" in told.text
     assert told.attachments
     assert "dev 已經是 r1。" in refused

@@ -83,7 +83,7 @@ async def test_failed_deployment_in_chinese(orchestrator, engine, tmp_path):
     with using_locale("zh-TW"):
         outcome, live = shown(draw_outcome(failed)), shown(draw_live(failed))
     assert "web 失敗：" in outcome
-    assert "回復也失敗了：" in outcome
+    assert "回滾也失敗了：" in outcome
     assert english_in(outcome + live) == []
     assert english_in(shown(draw_outcome(failed))), "it is English for who reads English"
 

@@ -48,7 +48,7 @@ def test_rendered_in_the_readers_language_with_what_is_nested() -> None:
     with using_locale("zh-TW"):
         assert translate(FAILED) == "web 失敗：重新啟動了 3 次。"
         assert translate(joined(" ", [said("The journal is closed."), said("Start the bot again.")])) == (
-            "紀錄已關閉。 請重新啟動機器人。"
+            "狀態日誌已關閉。 請重新啟動機器人。"
         )
     assert translate(FAILED) == "web failed: it restarted 3 times."
 
@@ -67,7 +67,8 @@ def test_state_has_its_word() -> None:
 def test_unknown_key_stays_english_around_its_fields() -> None:
     with using_locale("zh-TW"):
         assert (
-            translate(Message("new in v9: {why}", {"why": said("The journal is closed.")})) == "new in v9: 紀錄已關閉。"
+            translate(Message("new in v9: {why}", {"why": said("The journal is closed.")}))
+            == "new in v9: 狀態日誌已關閉。"
         )
 
 

@@ -57,7 +57,7 @@ def test_document_keeps_english_and_what_it_is_made_of() -> None:
     assert read == PHASE
     assert read.problem is not None
     assert (in_chinese(read.problem.message), in_chinese(read.summary)) == (CHINESE, CHINESE)
-    assert [in_chinese(warning) for warning in read.warnings] == ["as Docker says it", "紀錄已關閉。"]
+    assert [in_chinese(warning) for warning in read.warnings] == ["as Docker says it", "狀態日誌已關閉。"]
 
 
 def test_text_without_message_stored_as_before() -> None:
