@@ -14,8 +14,8 @@ from roas.alerts.bot_alerts import DUPLICATE_TOKEN, SHARED_FOLDER
 from roas.deploy.handover.stale_instances import PATIENCE_SECONDS
 from roas.models.ownership import STATE_SHARED
 from testbed.container_processes import ACTIVE, until
-from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home, forget_releases
-from tests.e2e.handover.conftest import other_version
+from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
+from tests.e2e.handover.conftest import clear_away, other_version
 from tests.integration.sandbox.channel import ask
 
 pytestmark = pytest.mark.timeout(480)
@@ -141,7 +141,13 @@ def second_bot(home: Home, labels: dict[str, str], **variables: str) -> Any:
 
 
 async def test_bot_that_lost_its_journal_acts_no_more(home, people):
-    """Its folder is moved away while it runs: it stops, and the next one begins another journal."""
+    """Its folder is moved away while it runs: it stops, and the next one begins another journal.
+
+    By itself, since nothing was deployed by the first. Where a person begins it by `roas restore --new`, the first one
+    hears of that, too, and joins it.
+    """
+    clear_away(home)
+    await asyncio.to_thread(home.compose, "up", "-d")
     try:
         await stops_acting(home, people)
         await leaves_the_journal_to_the_next(home, people)
@@ -174,9 +180,6 @@ async def stops_acting(home, people) -> None:
 async def leaves_the_journal_to_the_next(home, people) -> None:
     """Start another bot, which begins a new journal: the first is left alone until it is started again."""
     (first,), old, before = home.bots(), await posted(people), seen(home)
-    # Without releases on the engine the second one begins a journal by itself. Where a person begins it by `roas
-    # restore --new`, the first one hears of that, too, and joins it.
-    forget_releases(home.client)
     home.compose("up", "-d", "--no-recreate", "--scale", f"{BOT_SERVICE}=2", BOT_SERVICE)
     second = next(bot for bot in home.bots() if bot.id != first.id)
     await until(lambda: ACTIVE in second.logs().decode() or None, "it does not lead", seconds=START_SECONDS)
