@@ -16,13 +16,12 @@ from roas.cogs.ops_cog import Interaction, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, cancel_refusal, permit, refusal
 from roas.cogs.plan_approvals import PlanApprovals
 from roas.cogs.planning import PlanningCog
-from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError
+from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RoasError
 from roas.messages.message import said
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord
 from roas.models.rollout import Choice
-from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import one_line
 from roas.ui.embeds.live import CANCEL_PREFIX
 from roas.ui.embeds.outcome import GO_ON_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
@@ -241,7 +240,7 @@ class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
         await candidates.answer(candidate, CandidateState.CONFIRMED, actor_of(asker), plan_id=plan_record.id, note="")
         try:
             await answer(interaction, (await cog.plan_approvals.confirm(plan_record.id, asker, actor_of(asker)))[1])
-        except (FrozenError, LockHeldError):
+        except RoasError:
             await candidates.take_back(candidate)
             raise
         finally:

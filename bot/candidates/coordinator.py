@@ -45,6 +45,8 @@ SWEEP_SECONDS = 300.0
 # A deployment is looked at again for holds: the bot may have died between its end and that.
 RECENT_DEPLOYMENTS, RECENT_CANDIDATES = 20, 50
 RECENT = timedelta(days=7)
+# Between a yes and what is written at its plan there are two transactions of one process.
+YES_WITHIN = timedelta(minutes=1)
 # Others decide when these go on: a deployment that ends, a person.
 WAITS_LONG = frozenset({CandidateState.WAITING, CandidateState.CONFIRMED})
 # Faults that say that the version was to blame, and not the engine, the disk, the registry or a person.
@@ -351,6 +353,12 @@ class CandidateCoordinator:
             await self._move(candidate, CandidateState.STARTED, deployment_id=known.id)
         elif record is None or (record.ended and record.state is not PlanState.STARTED):
             await self._move(candidate, CandidateState.NEW, plan=None, plan_id="")
+        elif record.state is PlanState.PLANNED and _is_long_ago(candidate.decided_at):
+            # Who took the yes died before it was written at the plan: it is void, and somebody says it again.
+            await self._state.approvals.move(
+                record.id, PlanState.WITHDRAWN, candidate.decided_by, from_states=[PlanState.PLANNED]
+            )
+            self._news.set()
 
     async def _move(self, candidate: Candidate, to: CandidateState, **changes: Any) -> Candidate | None:
         moved = await self._state.candidates.move(candidate.id, to, from_states=[candidate.state], **changes)
@@ -386,7 +394,10 @@ class CandidateCoordinator:
         return moved
 
     async def take_back(self, candidate: Candidate) -> None:
-        """Let a candidate wait for an answer again: the yes came to nothing."""
+        """Let a candidate wait for an answer again, where the yes came to nothing."""
+        known = await self._state.candidates.get(candidate.id)
+        if known is None or await self._state.deployments.of_interaction(known.plan_id) is not None:
+            return
         moved = await self._state.candidates.move(
             candidate.id,
             candidate.state,
@@ -515,6 +526,10 @@ class CandidateCoordinator:
                 environment=candidate.environment,
             )
         )
+
+
+def _is_long_ago(decided_at: datetime | None) -> bool:
+    return decided_at is None or datetime.now(UTC) - decided_at > YES_WITHIN
 
 
 def request_for(candidate: Candidate, actor: Actor) -> DeploymentRequest:

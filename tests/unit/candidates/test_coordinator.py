@@ -23,6 +23,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import Candidate, CandidateState, Delivery, Hold, Origin, SourceMode
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome
 from roas.models.events import CandidateChanged
+from roas.models.plan import PlanRecord, PlanState
 from roas.state.candidates import KeyReusedError
 from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.notifications.deployment_notifier import has_message
@@ -280,6 +281,25 @@ async def test_answers_are_for_what_is_shown(coordinator, orchestrator, reaches)
         again = await offer(coordinator, mode=mode, is_asked_for=is_asked_for)
         assert again.state is State.SKIPPED, "what was skipped stays out"
     assert orchestrator.requests == []
+
+
+async def test_yes_that_died_with_its_process_is_asked_for_again(coordinator, make_coordinator, state, reaches):
+    """The plan of that yes can never be carried out any more: nothing is lost, and nothing comes twice."""
+    shown = await reaches(await offer(coordinator, mode=PROPOSE), State.PROPOSED)
+    await coordinator.stop()
+    now = datetime.now(UTC)
+    request = DeploymentRequest("dev", DeploymentKind.DEPLOY, PERSON, version="v1", interaction_id="PLAN-1")
+    record = PlanRecord("PLAN-1", request, shown.plan, now, now + timedelta(minutes=15))
+    await state.approvals.add(record)
+    yes = await coordinator.answer(shown, State.CONFIRMED, PERSON, plan_id=record.id)
+    last = make_coordinator()
+    await last._follow_plan(yes)
+    assert (await state.approvals.get(record.id)).state is PlanState.PLANNED, "it may be on its way"
+    old = await state.candidates.move(yes.id, yes.state, from_states=[yes.state], decided_at=now - timedelta(minutes=2))
+    await last.start()
+    again = await reaches(old, State.PROPOSED)
+    assert (again.plan_id, (await state.approvals.get(record.id)).state) == ("", PlanState.WITHDRAWN)
+    await last.stop()
 
 
 async def test_delivery_is_looked_after_once(coordinator, make_coordinator, state):

@@ -15,7 +15,13 @@ from simcord.actors import MemberActor
 from simcord.results import InteractionResult
 
 from roas.candidates.coordinator import request_for
-from roas.errors import ComposePolicyError, ImageNotVerifiedError, RefMovedError, RegistryUnavailableError
+from roas.errors import (
+    ComposePolicyError,
+    EngineUnavailableError,
+    ImageNotVerifiedError,
+    RefMovedError,
+    RegistryUnavailableError,
+)
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.candidate import CandidateState, Hold, SourceMode
@@ -358,6 +364,23 @@ async def test_yes_is_to_what_was_shown(scene: Scene, between: str) -> None:
     if between == "a tag moves":
         assert known.plan is not None
         assert known.plan.digest == orchestrator.digest, "the message shows the new plan"
+
+
+async def test_yes_that_comes_to_nothing_can_be_said_again(scene: Scene) -> None:
+    people, application = await people_of(scene), scene.application
+    offered = await application.candidates.offer("shop", "staging", "v1", mode=SourceMode.PROPOSE)
+    plan = await application.orchestrator.plan(request_for(offered, STRANGER))
+    new = [CandidateState.NEW]
+    shown = await application.state.candidates.move(offered.id, CandidateState.PROPOSED, from_states=new, plan=plan)
+    assert shown is not None
+    message = await scene.as_it_was(draw_proposal(shown))
+    for fault, expected in ((EngineUnavailableError("the engine is away"), "proposed"), (None, "confirmed")):
+        application.orchestrator.start_fault = fault
+        scene.answer(await people["deployer"].click(message, custom_id=f"{TAKE_PREFIX}{shown.id}"))
+        known = await application.state.candidates.get(shown.id)
+        assert known is not None
+        assert known.state.value == expected
+    assert len(application.orchestrator.requests) == 1
 
 
 @pytest.mark.parametrize("kind", DeploymentKind)
