@@ -17,6 +17,35 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
+
+class OwnAlert:
+    """Raise one alert of the bot itself while something is wrong, and end it; only what changes is written.
+
+    What a bot before this one said of it is not known: the first report is always written.
+    """
+
+    def __init__(self, alert_service: AlertService, fingerprint: str, severity: Severity, title: str) -> None:
+        self._alert_service = alert_service
+        self._fingerprint, self._severity, self._title = fingerprint, severity, title
+        self._reported: str | None = None
+
+    @property
+    def is_firing(self) -> bool | None:
+        """Return whether it fires; None where that is not known yet."""
+        return None if self._reported is None else bool(self._reported)
+
+    async def report(self, problem: str) -> None:
+        """Raise it for a problem, or end it where there is none. Raises StateError."""
+        if problem == self._reported:
+            return
+        firing = bool(problem)
+        report = AlertReport(
+            self._fingerprint, AlertSource.INTEGRATION, self._severity, self._title, problem, firing=firing
+        )
+        await self._alert_service.take([report])
+        self._reported = problem
+
+
 # A copy is made once a day: whether one is due need not be asked in each round.
 LOOK_SECONDS = 60.0
 NO_COPY = said("no copy of the bot's journal can be made")
@@ -27,9 +56,8 @@ class JournalBackup:
 
     def __init__(self, state: StateManager, alert_service: AlertService) -> None:
         self._state = state
-        self._alert_service = alert_service
+        self._alert = OwnAlert(alert_service, f"journal:{NO_COPY}", Severity.HIGH, NO_COPY)
         self._not_before = 0.0
-        self._is_failing: bool | None = None  # what a bot before this one said of it is not known
 
     async def check(self) -> None:
         """Make a copy where one is due. Raises JournalLostError where the journal turns out to be damaged."""
@@ -48,21 +76,12 @@ class JournalBackup:
             await self._fail(error.message)
         else:
             log.info("made a copy of the journal", path=str(made.path))
-            await self._report(failing=False)
+            await self._alert.report("")
 
     async def _fail(self, text: str) -> None:
         self._not_before = time.monotonic() + BACKUP_RETRY_SECONDS
         log.error("no copy of the journal could be made", error=text)
-        await self._report(text, failing=True)
-
-    async def _report(self, text: str = "", *, failing: bool) -> None:
-        if failing == self._is_failing:
-            return
-        report = AlertReport(
-            f"journal:{NO_COPY}", AlertSource.INTEGRATION, Severity.HIGH, NO_COPY, text, firing=failing
-        )
-        await self._alert_service.take([report])
-        self._is_failing = failing
+        await self._alert.report(text)
 
 
 # One question may be lost on the way.
@@ -75,9 +94,8 @@ class PrometheusWatch:
 
     def __init__(self, url: str | None, alert_service: AlertService) -> None:
         self._url = url
-        self._alert_service = alert_service
+        self._alert = OwnAlert(alert_service, "prometheus", Severity.WARNING, PROMETHEUS_AWAY)
         self._failures = 0
-        self._reported_healthy = False
 
     async def check(self) -> None:
         """Raise an alert after failures in a row, and end it with the first answer. Raises StateError."""
@@ -85,12 +103,8 @@ class PrometheusWatch:
             return
         problem = await self._problem(self._url)
         self._failures = self._failures + 1 if problem else 0
-        if not problem and not self._reported_healthy:  # a bot before this one may have raised it
-            await self._alert_service.take([_report("", firing=False)])
-            self._reported_healthy = True
-        if self._failures >= FAILURES_OF_TROUBLE and (self._reported_healthy or self._failures == FAILURES_OF_TROUBLE):
-            await self._alert_service.take([_report(problem)])
-            self._reported_healthy = False
+        if not problem or self._failures >= FAILURES_OF_TROUBLE:
+            await self._alert.report(problem)
 
     async def _problem(self, url: str) -> str:
         try:
@@ -101,10 +115,6 @@ class PrometheusWatch:
         return ""
 
 
-def _report(summary: str, *, firing: bool = True) -> AlertReport:
-    return AlertReport("prometheus", AlertSource.INTEGRATION, Severity.WARNING, PROMETHEUS_AWAY, summary, firing=firing)
-
-
 SHARED_FOLDER = said("two stacks use one state folder")
 
 
@@ -113,35 +123,20 @@ class SharedStateFolder:
 
     def __init__(self, state: StateManager, alert_service: AlertService) -> None:
         self._state = state
-        self._alert_service = alert_service
-        self._reported: tuple[str, ...] | None = None  # what a bot before this one said of it is not known
+        self._alert = OwnAlert(alert_service, "journal:shared", Severity.HIGH, SHARED_FOLDER)
 
     async def check(self) -> None:
         """Raise the alert, or end it. Raises StateError."""
         others = await self._state.ownership.other_projects()
-        if others == self._reported:
-            return
         summary = said(
             "Bots of {others} use {folder} too; they are on standby and answer nothing. Give "
             "each stack a STATE_DIR of its own, and start its bot again.",
             others=", ".join(others),
             folder=self._state.folder,
         )
-        if others:
+        if others and not self._alert.is_firing:
             log.error(SHARED_FOLDER, projects=list(others))
-        await self._alert_service.take(
-            [
-                AlertReport(
-                    "journal:shared",
-                    AlertSource.INTEGRATION,
-                    Severity.HIGH,
-                    SHARED_FOLDER,
-                    summary if others else "",
-                    firing=bool(others),
-                )
-            ]
-        )
-        self._reported = others
+        await self._alert.report(summary if others else "")
 
 
 # A retry of the library's may meet its own first attempt: once is no proof.
@@ -164,10 +159,9 @@ class DuplicateToken:
     """Count interactions that somebody else answered while this bot led, and raise an alert."""
 
     def __init__(self, alert_service: AlertService, find_holders: FindHolders) -> None:
-        self._alert_service = alert_service
+        self._alert = OwnAlert(alert_service, "token:twin", Severity.HIGH, DUPLICATE_TOKEN)
         self._find_holders = find_holders
         self._met: deque[tuple[float, int]] = deque(maxlen=100)
-        self._is_reported: bool | None = None  # what a bot before this one said of it is not known
 
     def met(self, interaction_id: int, leading_seconds: float) -> None:
         """Record that an interaction was answered by somebody else."""
@@ -180,13 +174,8 @@ class DuplicateToken:
         while self._met and self._met[0][0] < since:
             self._met.popleft()
         exists = len(self._met) >= LEAST_FOREIGN_ANSWERS
-        if exists == self._is_reported:
-            return
-        summary = await self._describe() if exists else ""
-        await self._alert_service.take(
-            [AlertReport("token:twin", AlertSource.INTEGRATION, Severity.HIGH, DUPLICATE_TOKEN, summary, firing=exists)]
-        )
-        self._is_reported = exists
+        if exists != self._alert.is_firing:
+            await self._alert.report(await self._describe() if exists else "")
 
     async def _describe(self) -> str:
         try:
