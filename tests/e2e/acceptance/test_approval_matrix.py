@@ -160,6 +160,7 @@ WORLD = {
 }
 
 
+@pytest.mark.long
 async def test_changed_world_voids_the_draft(people, stack, images, sample_image, monkeypatch):
     """Each thing that a draft names is as it was, or nothing is touched; what is in files is no part of it."""
     sample_image(f"{REPOSITORY}:mine", version="mine")

@@ -118,7 +118,8 @@ async def until_told(application, deployment_id, phase):
     await until(is_told)
 
 
-@pytest.mark.parametrize("phase", [PhaseName.EXECUTION, pytest.param(PhaseName.VERIFICATION, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("phase", [PhaseName.EXECUTION, PhaseName.VERIFICATION])
 async def test_containerd_away_is_waited_for_and_blames_nobody(on_parted, parted, tmp_path, phase):
     """It is upgraded, or ended for want of memory, for longer than all retries of a phase take."""
     ready = WATCHED_CHECK | {"test": patiently("test -e /tmp/ready"), "start_period": "60s"}

@@ -7,6 +7,8 @@ from roas.models.deployment import DeploymentKind, Outcome
 from tests.e2e.acceptance.people import request, succeeded
 from tests.e2e.acceptance.stack import CHECK, REPOSITORY, differences, free_port, service
 
+pytestmark = pytest.mark.long
+
 PORT = free_port()
 
 
@@ -88,7 +90,6 @@ def is_as_it_was(stack, images, manually) -> None:
     assert [difference for difference in differences(stack.looks(), manually) if "/Mounts" not in difference] == []
 
 
-@pytest.mark.long
 async def test_second_copy_of_running_stack_refused(people, stack, images):
     """What runs from the folder under another name is not created again with empty volumes: both are named."""
     write(stack, "v1")

@@ -71,6 +71,7 @@ async def test_critical_service_is_named_with_its_setting(stack, settings):
         assert any("redis, which was not changed, is unhealthy" in warning for warning in deployment.warnings)
 
 
+@pytest.mark.long
 async def test_first_deployments_end_as_they_say(people, stack, images):
     """The first one fails, starts no dependent and leaves nothing; then one is refused while another runs."""
     after_store = {"depends_on": {"store": {"condition": "service_healthy"}}}

@@ -11,6 +11,8 @@ from roas.models.health import Verdict
 from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone, free_port, service
 from tests.e2e.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
+pytestmark = pytest.mark.long
+
 ALWAYS_WELL = CHECK | {"test": ["CMD", "true"]}
 # They do their work until somebody says so by a pipe, which is there once only: then one eats more memory than it may
 # have, and the other crashes whenever it is started.
@@ -113,7 +115,6 @@ async def failed_probe_restarts_healthy_service(maintained, stack, port):
     await until(is_healthy)
 
 
-@pytest.mark.long
 async def test_former_leader_stops_watching(maintained, people, stack, settings):
     """A bot that is no longer the leader leaves the watch to the other."""
 

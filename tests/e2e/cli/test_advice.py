@@ -70,11 +70,25 @@ def right_version(scene: Scene) -> None:
             {"environment": {"GREETING": "${GREETING:?say it}"}}, "v1", "Set GREETING in", None, id="variable"
         ),
         pytest.param({"privileged": True}, "v1", "--grant", None, id="power"),
-        pytest.param({"privileged": True}, "v1", "--grant", lambda scene: scene.drop("privileged"), id="without power"),
+        pytest.param(
+            {"privileged": True},
+            "v1",
+            "--grant",
+            lambda scene: scene.drop("privileged"),
+            id="without power",
+            marks=pytest.mark.long,
+        ),
         pytest.param({}, "v99", "the version", right_version, id="image"),
-        pytest.param({"imagee": "x"}, "v1", "", lambda scene: scene.drop("imagee"), id="key"),
+        pytest.param({"imagee": "x"}, "v1", "", lambda scene: scene.drop("imagee"), id="key", marks=pytest.mark.long),
         pytest.param({"depends_on": ["web"]}, "v1", "cycle", lambda scene: scene.drop("depends_on"), id="cycle"),
-        pytest.param({"depends_on": ["wbe"]}, "v1", "", lambda scene: scene.drop("depends_on"), id="dependency"),
+        pytest.param(
+            {"depends_on": ["wbe"]},
+            "v1",
+            "",
+            lambda scene: scene.drop("depends_on"),
+            id="dependency",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_advice_is_followed_until_it_deploys(

@@ -155,6 +155,7 @@ async def removal_is_refused(home, **variables: str) -> None:
     assert "this bot itself" in said or "journal is missing" in said, said
 
 
+@pytest.mark.long
 async def test_command_in_the_old_container_says_that_it_ends_with_it(home, people, images):
     """Typed by `docker compose exec`, it cannot outlive the container: it says so before, and where the outcome is."""
     version = other_version(home, images)

@@ -102,6 +102,7 @@ async def asked_until_named(people, before: set[int]) -> None:
             await ask(people, "dora", "status", environment="dev")
 
 
+@pytest.mark.long
 async def test_bot_of_another_stack_on_this_journal_is_named(home, people):
     """Two stacks were given one STATE_DIR: one of them answers, the other one says that it does not."""
     own, old = home.bots()[0], await posted(people)

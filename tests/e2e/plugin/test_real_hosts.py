@@ -232,6 +232,7 @@ async def test_clash_is_refused_and_named(start: Start, sandbox: Sandbox, tmp_pa
         assert "does not answer" not in await said(people, "status")
 
 
+@pytest.mark.long
 async def test_unloading_beside_a_peer_keeps_commands(start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
     """A second process of the host's stands by on the same journal: it answers the commands from then on."""
     async with (

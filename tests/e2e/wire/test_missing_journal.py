@@ -148,6 +148,7 @@ async def test_journal_removed_under_a_living_bot_is_rescued(
     assert deployment_id in said
 
 
+@pytest.mark.long
 async def test_disk_mounted_over_the_state_is_told(bot, people, shop, tmp_path: Path):
     """The bot's own folder is beneath it, with a copy of what the bot still held."""
     shop.write(store=STAYS)
