@@ -1,0 +1,34 @@
+"""What a stack binds and is not there is named all at once, with what Compose would do."""
+
+from pathlib import Path
+
+import pytest
+
+from roas.errors import ComposeFileError
+from roas.stack.resolution.bind_sources import missing_sources, refuse_missing_sources
+
+
+def model_of(*binds: str) -> dict[str, object]:
+    made = {"create_host_path": True}  # as Compose prints what is written in the short way
+    volumes = [{"type": "bind", "source": bind, "target": bind, "bind": made} for bind in binds]
+    return {"services": {"web": {"image": "tiny:v1", "volumes": volumes}}}
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["acme.json"], "web binds {0}/acme.json, which does not exist."),
+        (["a.json", "b.json"], "web binds {0}/a.json; web binds {0}/b.json, which do not exist."),
+        (
+            ["a.json", "b.json", "c.json"],
+            "These do not exist:\n- web binds {0}/a.json\n- web binds {0}/b.json\n- web binds {0}/c.json",
+        ),
+    ],
+)
+def test_missing_files_are_refused_with_what_compose_makes(tmp_path: Path, names: list[str], text: str) -> None:
+    paths = [str(tmp_path / name) for name in names]
+    missing = missing_sources(model_of(*paths), tmp_path, sees_host=True)
+    with pytest.raises(ComposeFileError) as caught:
+        refuse_missing_sources(missing)
+    assert caught.value.message == text.format(tmp_path)
+    assert f"Compose would make empty folders: `mkdir -p {' '.join(paths)}`." in caught.value.hint
