@@ -239,12 +239,12 @@ class Play:
             return
         now = NEXT_VERSION if self._movable else self._version
         self._up(name, project, "`up -d` after a change", self._variables_of(now))
-        failed = self._change(name, made, CRASHING, LAST_VERSION)
+        failed = self._change(name, made, CRASHING, LAST_VERSION, is_watched=True)
         self._up(name, project, "`up -d` after a rollback", self._variables_of(now))
         there_now = self.ground.looks(project)
         typed = self.ground.roas(self.home, "compose", name, "--", "up", "-d")
         self._note(name, project, "`roas compose … up -d`", there_now, typed)
-        back = self.ground.roas(self.home, "rollback", name, "--yes", "--reason", "corpus")
+        back = self.ground.roas(self.home, "rollback", name, "--yes", "--reason", "corpus", **_quick(name))
         after = self.ground.looks(project)
         # A job stays as the newer version has it: no way back runs it.
         images = [
@@ -261,7 +261,9 @@ class Play:
         else:
             self.played.notes.append("another version, a failure, and back")
 
-    def _change(self, name: str, made: dict[str, str], images: str, version: str) -> Typed | None:
+    def _change(
+        self, name: str, made: dict[str, str], images: str, version: str, *, is_watched: bool = False
+    ) -> Typed | None:
         """Deploy other images: by another version where there is a variable, else by what the same names mean."""
         variables = dict.fromkeys(self._variables, version) if self._movable else {}
         resolved = self._compose("config", "--format", "json", **variables)
@@ -269,7 +271,7 @@ class Play:
         if resolved.code:
             return None
         tag_images(self.ground.client, model, made, images)
-        return self._deploy(name, version if self._movable else self._version)
+        return self._deploy(name, version if self._movable else self._version, is_watched=is_watched)
 
     def _up(self, name: str, project: str, when: str, variables: dict[str, str]) -> None:
         """Type `docker compose up -d` twice: what it recreated or started the first time, and the second."""
@@ -301,8 +303,9 @@ class Play:
     def _variables_of(self, version: str) -> dict[str, str]:
         return dict.fromkeys(self._variables, version) if self._movable else {}
 
-    def _deploy(self, name: str, version: str) -> Typed:
-        quick = {f"ENVIRONMENTS__{name.upper()}__OBSERVATION_SECONDS": "0.2"}
+    def _deploy(self, name: str, version: str, *, is_watched: bool = False) -> Typed:
+        """Deploy a version: one that crashes is watched for as long as usual, for it may take its time to start."""
+        quick = {} if is_watched else _quick(name)
         typed = self.ground.roas(self.home, "deploy", name, version, "--yes", "--reason", "corpus", **quick)
         if typed.code == NO_ANSWER:
             self.played.notes.append(f"deploy {version}: {typed.err}")
@@ -316,6 +319,11 @@ def changed_services(before: Mapping[str, Look], after: Mapping[str, Look]) -> s
     """Return the services of which a container came, went, or was started; not what ends each time that it is asked."""
     same = {look for look in before.keys() & after.keys() if _is_same(before[look], after[look])}
     return {look.service for looks in (before, after) for one, look in looks.items() if one not in same}
+
+
+def _quick(name: str) -> dict[str, str]:
+    """Return what lets an environment watch a release for a moment only."""
+    return {f"ENVIRONMENTS__{name.upper()}__OBSERVATION_SECONDS": "0.2"}
 
 
 def _is_same(before: Look, after: Look) -> bool:
