@@ -84,7 +84,7 @@ def _pinned(
     if dependencies:
         extension["depends_on"] = dict(dependencies)
     extension[IMAGE_ID] = image_id
-    left_out = {key: service[key] for key in LEFT_OUT if service.get(key)}
+    left_out = {key: service[key] for key in LEFT_OUT if service.get(key) is not None}
     extension[WRITTEN] = {"image": service.get("image"), **left_out, **written_fields(service)}
     image = readable_reference(reference, image_id)
     return {**fields, "image": image, "pull_policy": "never", "x-deploy": extension}

@@ -21,6 +21,8 @@ from testbed.busybox import busybox
 from testbed.engine import manual_environment
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
+from tests.integration.stack.applying import apply, draft
+from tests.integration.stack.containers.test_beside_compose import differing, there, up
 
 IMAGE = "roas-said/full:v1"
 ENTRYPOINT = ["sh", "-c"]
@@ -104,23 +106,91 @@ SAID: dict[str, list[Any]] = {
     "mac_address": [""],
     "volumes_from": [[]],
     "depends_on": [[], {}],
+    "develop": [{"watch": []}],
+    "domainname": [""],
+    "hostname": [""],
+    "env_file": [["said.env"]],
+    "external_links": [[]],
+    "cpu_rt_period": [0],
+    "cpu_rt_runtime": [0],
+}
+# The same below a key of a service, and of networks and volumes: a container may be another by it, and still stays with
+# the file that it was made of.
+BELOW: dict[str, dict[str, Any]] = {
+    "attached": {
+        "networks": {
+            "default": {
+                "aliases": [],
+                "driver_opts": {},
+                "ipv4_address": "",
+                "ipv6_address": "",
+                "link_local_ips": [],
+                "mac_address": "",
+                "priority": 0,
+            }
+        },
+        "ports": [{"target": 80, "mode": "ingress", "protocol": "tcp", "name": "web", "app_protocol": "http"}],
+    },
+    "mounting": {
+        "volumes": [
+            {"type": "volume", "target": "/said", "read_only": False, "volume": {"nocopy": False}},
+            {"type": "volume", "source": "named", "target": "/named", "consistency": "consistent"},
+            {
+                "type": "bind",
+                "source": "./data",
+                "target": "/data",
+                "bind": {"create_host_path": True, "propagation": "rprivate"},
+            },
+            {"type": "tmpfs", "target": "/scratch", "tmpfs": {"size": 0}},
+        ],
+    },
+    "probed": {
+        "healthcheck": {
+            "test": ["CMD", "true"],
+            "interval": "60s",
+            "timeout": "30s",
+            "retries": 3,
+            "start_period": "0s",
+            "start_interval": "5s",
+            "disable": False,
+        },
+    },
+    "placed": {
+        "deploy": {
+            "endpoint_mode": "vip",
+            "placement": {},
+            "resources": {"limits": {}, "reservations": {}},
+            "rollback_config": {"parallelism": 0},
+            "labels": {},
+        },
+    },
+    # Of an image that declares no volume: only its container would show that.
+    "lender": {"image": "tiny:v1", "volumes": ["named:/named"]},
+    "lent": {"image": "tiny:v1", "volumes_from": ["lender"], "volumes": []},
+}
+AROUND: dict[str, Any] = {
+    "networks": {
+        "default": {
+            "driver": "bridge",
+            "driver_opts": {},
+            "attachable": False,
+            "internal": False,
+            "enable_ipv6": False,
+            "ipam": {"driver": "default"},
+            "labels": {},
+        }
+    },
+    "volumes": {"named": {"driver": "local", "driver_opts": {}, "labels": {}}},
 }
 # What is never said without asking for something else.
 ASKS = {
     "build",
     "container_name",
     "credential_spec",
-    "cpu_rt_period",
-    "cpu_rt_runtime",
-    "develop",
-    "domainname",
-    "env_file",
     "extends",
-    "external_links",
     "gpus",
-    "hostname",
     "image",
-    "label_file",
+    "label_file",  # not known to Compose 2.26, like some of the others
     "models",
     "network_mode",
     "post_start",
@@ -186,6 +256,7 @@ async def test_what_is_said_already_recreates_nothing(
     plain = {name: {"image": IMAGE} for name in said}
     started, deployed = (said, plain) if said_by == "container" else (plain, said)
     environment = replace(stack(yaml.safe_dump({"services": started})), allowed=ALLOWED)
+    (environment.folder / "said.env").write_text("SAID=yes\n")
     file = str(environment.compose_files[0])
     up = ["docker", "compose", "-p", environment.project, "-f", file, "up", "-d"]
     made = subprocess.run(
@@ -200,3 +271,30 @@ async def test_what_is_said_already_recreates_nothing(
     unlike = {name: fields["x-deploy"]["unlike"] for name, fields in found.items() if "unlike" in fields["x-deploy"]}
     assert unlike == {}
     assert {name for name, fields in found.items() if "adopted_hash" not in fields["x-deploy"]} == set()
+
+
+@pytest.mark.usefixtures("image", "busybox_image")
+@pytest.mark.parametrize("made_by", ["Compose", "bot"])
+async def test_file_that_says_it_all_is_everybodys(
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient, made_by: str
+) -> None:
+    """Taken over or made by the bot: neither `up -d` nor the next deployment recreates anything."""
+    below = {name: {"image": IMAGE, **fields} for name, fields in BELOW.items()}
+    services = {**said_services(usual_cgroup(docker_client.info())), **below}
+    environment = replace(stack(yaml.safe_dump({"services": services, **AROUND})), allowed=ALLOWED)
+    (environment.folder / "said.env").write_text("SAID=yes\n")
+    (environment.folder / "data").mkdir()
+    if made_by == "Compose":
+        up(environment)
+        before = await there(engine, environment)
+        adopted = await engine.of(environment).releases.adopt("v1")
+        assert await differing(engine, environment, adopted) == set()
+        await apply(engine, environment, adopted.model_hash)
+        assert await there(engine, environment) == before
+    drafted = await draft(engine, environment)
+    await apply(engine, environment, drafted.model_hash)
+    made = await there(engine, environment)
+    assert made_by == "bot" or made == before
+    up(environment)
+    assert await there(engine, environment) == made
+    assert await differing(engine, environment, await draft(engine, environment)) == set()
