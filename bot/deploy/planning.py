@@ -43,7 +43,7 @@ from roas.models.release import Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.interface import ResolvedStack
 from roas.stack.machine.projects import runs_already_as
-from roas.stack.model.services import binds_copies, services_of
+from roas.stack.model.services import binds_copies, dependents_of, services_of
 from roas.stack.stack import Stack
 
 # What the power of a build is called after the name of its service.
@@ -408,11 +408,16 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
     made = (
         service.service for service in plan.services if service.action in {ServiceAction.CREATE, ServiceAction.RECREATE}
     )
-    if copied := sorted(name for name in made if binds_copies(services.get(name, {}))):
+    if copied := {name for name in made if binds_copies(services.get(name, {}))}:
         yield said(
             "`docker compose up -d` recreates {services}: it binds the stack's files, a release has copies of them.",
-            services=", ".join(copied),
+            services=", ".join(sorted(copied)),
         )
+        if dependents := dependents_of(services, copied):
+            yield said(
+                "`docker compose up -d` also recreates what depends on that: {services}.",
+                services=", ".join(sorted(dependents)),
+            )
     if plan.changed and stack.beside_files:
         yield said(
             "`docker compose up -d` goes by the stack's files, which name another version. Write {version} there, too, "

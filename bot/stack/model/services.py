@@ -100,6 +100,14 @@ def with_needs(model: Mapping[str, Any], services: Iterable[str]) -> frozenset[s
     return frozenset(found)
 
 
+def dependents_of(services: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> frozenset[str]:
+    """Return what depends on services of a resolved model, and on those again, but for these themselves."""
+    named, found = frozenset(names), frozenset(names)
+    while more := {name for name, fields in services.items() if found & set(fields.get("depends_on") or ())} - found:
+        found |= more
+    return found - named
+
+
 def adopted_hash(service: Mapping[str, Any]) -> str:
     """Return the hash that a service's adopted containers have; empty where there are none to keep."""
     return str((service.get("x-deploy") or {}).get(ADOPTED_HASH) or "")

@@ -13,11 +13,11 @@ PLAIN = {"x-deploy": {"written": {"image": "a"}}}
 
 
 def said_of(
-    action: ServiceAction, fields: dict[str, Any], *, beside: bool = False, on_swarm: bool = False
+    action: ServiceAction, fields: dict[str, Any], *, beside: bool = False, on_swarm: bool = False, **others: Any
 ) -> list[str]:
     plan = Plan("dev", "v2", 1, None, (ServicePlan("web", action),), (), (), "d")
     environment = SimpleNamespace(on_swarm=on_swarm)
-    model = {"services": {"web": fields}}
+    model = {"services": {"web": fields, **others}}
     stack: Any = SimpleNamespace(environment=environment, model=model, beside_files=beside, version="v2")
     return list(_beside_compose(plan, stack))
 
@@ -27,6 +27,14 @@ def test_copies_are_said_of_what_is_made(action: ServiceAction) -> None:
     assert [item for item in said_of(action, COPIED) if "recreates web" in item]
     assert said_of(action, PLAIN) == []
     assert said_of(action, COPIED, on_swarm=True) == []
+
+
+def test_what_depends_on_copies_is_said() -> None:
+    """Compose recreates it, too, and what depends on that."""
+    others = {"api": {"depends_on": {"web": {}}}, "ui": {"depends_on": {"api": {}}}, "db": {}}
+    _, text = said_of(ServiceAction.RECREATE, COPIED, **others)
+    assert text == "`docker compose up -d` also recreates what depends on that: api, ui."
+    assert said_of(ServiceAction.RECREATE, PLAIN, **others) == []
 
 
 def test_nothing_is_said_of_what_stays() -> None:

@@ -54,6 +54,7 @@ BOUND = """
 services:
   web: {image: "tiny:v1", volumes: ["./site:/site:ro"], configs: [one], depends_on: [db]}
   db: {image: "tiny:v1"}
+  after: {image: "tiny:v1", depends_on: [web]}
 configs: {one: {file: ./own.env}}
 """
 
@@ -128,7 +129,7 @@ async def test_bound_file_is_made_anew_by_up_and_not_by_the_bot(engine, stack, f
     before = await there(engine, bound)
     up(bound)
     after = await there(engine, bound)
-    assert {text.split()[0] for text in after.values() if text not in before.values()} == {"web"}
+    assert {text.split()[0] for text in after.values() if text not in before.values()} == {"web", "after"}
     assert await differing(engine, bound, await draft(engine, bound)) == set()
     up(bound)
     assert await there(engine, bound) == after
