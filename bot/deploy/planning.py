@@ -415,7 +415,7 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
         )
         if dependents := dependents_of(services, copied):
             yield said(
-                "`docker compose up -d` also recreates what depends on that: {services}.",
+                "Compose 2.26 also recreates what depends on that: {services}. Compose 2.40 does not.",
                 services=", ".join(sorted(dependents)),
             )
     if plan.changed and stack.beside_files:

@@ -30,10 +30,10 @@ def test_copies_are_said_of_what_is_made(action: ServiceAction) -> None:
 
 
 def test_what_depends_on_copies_is_said() -> None:
-    """Compose recreates it, too, and what depends on that."""
+    """Compose 2.26 recreates it, too, and what depends on that."""
     others = {"api": {"depends_on": {"web": {}}}, "ui": {"depends_on": {"api": {}}}, "db": {}}
     _, text = said_of(ServiceAction.RECREATE, COPIED, **others)
-    assert text == "`docker compose up -d` also recreates what depends on that: api, ui."
+    assert text == "Compose 2.26 also recreates what depends on that: api, ui. Compose 2.40 does not."
     assert said_of(ServiceAction.RECREATE, PLAIN, **others) == []
 
 

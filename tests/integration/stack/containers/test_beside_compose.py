@@ -129,7 +129,8 @@ async def test_bound_file_is_made_anew_by_up_and_not_by_the_bot(engine, stack, f
     before = await there(engine, bound)
     up(bound)
     after = await there(engine, bound)
-    assert {text.split()[0] for text in after.values() if text not in before.values()} == {"web", "after"}
+    recreated = {text.split()[0] for text in after.values() if text not in before.values()}
+    assert recreated in ({"web", "after"}, {"web"})  # Compose 2.26 takes what depends on it along, 2.40 does not
     assert await differing(engine, bound, await draft(engine, bound)) == set()
     up(bound)
     assert await there(engine, bound) == after
