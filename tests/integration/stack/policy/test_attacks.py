@@ -53,7 +53,6 @@ READS = {
     web("secrets: [s]", "secrets: {s: {environment: DISCORD_TOKEN}}"): REFUSED,
     web("secrets: [s]", "secrets: {s: {file: .git/config}}"): REFUSED,
     web("configs: [s]", "configs: {s: {environment: STATE_DIR}}"): REFUSED,
-    web("configs: [s]", "configs: {s: {content: 'x${DISCORD_TOKEN}'}}"): (),
     web("environment: [DISCORD_TOKEN, LD_PRELOAD]"): (),
     web("volumes: ['./.git/config:/x:ro']"): REFUSED,
     web("volumes: ['./copy-of-token:/x:ro']"): REFUSED,
@@ -167,7 +166,7 @@ async def test_idea_gains_nothing_unseen(stack: Stack, folder: Path, share: int,
         expected = {
             PolicyLevel.ASK: wanted,
             PolicyLevel.STRICT: wanted and REFUSED,
-            PolicyLevel.TRUSTED: REFUSED if wanted == REFUSED and "container:" not in text else (),
+            PolicyLevel.TRUSTED: REFUSED if wanted == REFUSED and "pid: 'container:" not in text else (),
         }
         for level, became in expected.items():
             seen = await what_became(replace(environment, policy=level), folder)
