@@ -23,7 +23,7 @@ from roas.cogs.arguments import (
 from roas.cogs.buttons import BUTTONS, cancel
 from roas.cogs.command_sync import CogName
 from roas.cogs.known_versions import RELEASES_SHOWN, TtlCache
-from roas.cogs.ops_cog import OpsCog, answered
+from roas.cogs.ops_cog import OpsCog, actor_of, answered
 from roas.cogs.permissions import Action, asker_of, refusal
 from roas.cogs.planning import PlanningCog
 from roas.concurrency import end_tasks
@@ -34,6 +34,7 @@ from roas.models.deployment import DeploymentKind
 from roas.models.environment import Environment
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.translation import _
+from roas.windows import read_when
 
 log = get_logger(__name__)
 
@@ -101,6 +102,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         version="Which version; it becomes VERSION in the compose file",
         services="Only these services, separated by spaces (all if left out)",
         dry_run="Show the plan and change nothing",
+        when="When: in 2h, 22:00, next window, or a @time of Discord's (now if left out)",
     )
     @app_commands.guild_only()
     @answered
@@ -111,11 +113,14 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         version: str,
         services: str | None = None,
         dry_run: bool = False,
+        when: str | None = None,
     ) -> None:
         """Deploy a version."""
         target = self.find_environment(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.DEPLOY, dry_run=dry_run)
         request = replace(request, version=read_version(version))
+        if when is not None:
+            request = replace(request, starts_at=read_when(when, target.windows))
         known = await self.defined_services(target, request.version) if services else ()
         request = replace(request, services=read_services(services, known))
         await (self.show_dry_run if dry_run else self.show_plan)(interaction, request)
@@ -169,6 +174,12 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         visible = self.visible(interaction)
         name = self.find_environment(interaction, environment).name if environment else await self._only_active(visible)
         active = await self.application.state.deployments.active(name)
+        scheduled = await self.application.state.approvals.scheduled(name) if active is None else ()
+        if scheduled:
+            asker = asker_of(interaction)
+            _plan, text = await self.plan_approvals.withdraw(scheduled[0].id, asker, actor_of(asker))
+            await answer(interaction, text)
+            return
         if active is None:
             raise InvalidRequestError(
                 _("No deployment of {environment} is under way.", environment=name),

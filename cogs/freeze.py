@@ -15,8 +15,9 @@ from roas.errors import InvalidRequestError
 from roas.log import get_logger
 from roas.models.deployment import Freeze
 from roas.ui.drawing import one_line
-from roas.ui.formatting import person, since
+from roas.ui.formatting import at, person, since
 from roas.ui.translation import _
+from roas.windows import read_moment
 
 log = get_logger(__name__)
 
@@ -25,17 +26,27 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
     """Answer `/lock` and `/unlock`."""
 
     @app_commands.command(description="Lock an environment: no deployments until it is unlocked")
-    @app_commands.describe(environment="Which one", reason="Why; shown to anybody who tries to deploy")
+    @app_commands.describe(
+        environment="Which one",
+        reason="Why; shown to anybody who tries to deploy",
+        until="Until when: in 2h, 22:00, or a @time of Discord's (until it is unlocked if left out)",
+    )
     @app_commands.guild_only()
     @answered
-    async def lock(self, interaction: discord.Interaction[Any], environment: str, reason: str) -> None:
+    async def lock(
+        self, interaction: discord.Interaction[Any], environment: str, reason: str, until: str | None = None
+    ) -> None:
         """Freeze an environment."""
         target = self.find_environment(interaction, environment)
         actor = actor_of(self.permit(interaction, Action.LOCK, target))
-        freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC))
+        ends = None if until is None else read_moment(until, target.windows)
+        freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC), ends)
         await self.application.state.freezes.put(freeze)
         log.info("environment frozen", environment=target.name, by=actor.name, reason=freeze.reason)
         text = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
+        if ends is not None:
+            text += "\n" + _("It is unlocked by itself {when}.", when=at(ends))
+            self.application.schedule.notify()
         active = await self.application.state.deployments.active(target.name)
         if active is not None:
             text += "\n" + _("`{id}` is under way and continues; /cancel stops it.", id=active.id)

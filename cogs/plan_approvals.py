@@ -29,18 +29,21 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import new_id
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
+from roas.models.gate import Gate, judge_request
 from roas.models.plan import WAITING, PlanRecord, PlanState
 from roas.state.approvals import is_expired, with_expiry
 from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import clip, one_line
 from roas.ui.embeds.plan import describe_outcome
+from roas.ui.formatting import at, since
 from roas.ui.notifications.deployment_notifier import PLAN_SUBJECTS
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.notifier import APPROVAL
 from roas.ui.secrets import without_secrets
 from roas.ui.translation import _
+from roas.windows import starting_time
 
 log = get_logger(__name__)
 
@@ -66,10 +69,13 @@ class PlanApprovals:
         # One click at a time for each plan: a plan that is found `confirmed` was then left by a dead process.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def require_idle(self, environment: str) -> None:
-        """Raise FrozenError or LockHeldError where nothing could be started now."""
+    async def require_idle(self, request: DeploymentRequest) -> None:
+        """Raise FrozenError or LockHeldError where a request could not be started now."""
+        environment = request.environment
         if (freeze := await self._state.freezes.get(environment)) is not None:
-            raise FrozenError.of(freeze)
+            judgement = judge_request(request, {Gate.FREEZE})
+            if not judgement.may_begin:
+                raise FrozenError.of(freeze, judgement)
         if (lock := await self._state.locks.get(environment)) is not None:
             held_by = await self._state.deployments.get(lock.deployment_id)
             if held_by is None or not held_by.only_watches:
@@ -78,7 +84,10 @@ class PlanApprovals:
     async def create_plan(self, request: DeploymentRequest) -> PlanRecord:
         """Plan a request and save it, bound to exactly this plan. Raises RoasError."""
         environment = self._environment(request.environment)
-        await self.require_idle(environment.name)
+        if request.kind is DeploymentKind.DEPLOY and request.operation is None:
+            request = replace(request, starts_at=starting_time(environment, request.starts_at))
+        if request.starts_at is None or environment.needs_approval:
+            await self.require_idle(request)
         if environment.needs_approval:
             permit(approvers_refusal(environment, self._rules))
         plan = await self._application.orchestrator.plan(request)
@@ -144,16 +153,35 @@ class PlanApprovals:
             permit(approve_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
             if plan_record.state is not PlanState.DRAFTED or plan_record.deployment_id is None:
                 return await self._explain(plan_record)
+            if (starts_at := await self._time_of_draft(plan_record)) is not None:
+                scheduled = await self._state.drafts.schedule(plan_record.deployment_id, actor, starts_at)
+                log.info("deployment scheduled", deployment_id=scheduled.id, plan_id=plan_id)
+                return self._say_scheduled(plan_record, starts_at)
             deployment = await self._application.orchestrator.approve(plan_record.deployment_id, actor)
             log.info("deployment approved", deployment_id=deployment.id, plan_id=plan_id)
             self._live_messages.follow(plan_id, deployment.environment).notify(urgent=True)
             return _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=await self._link(deployment))
 
+    async def _time_of_draft(self, plan_record: PlanRecord) -> datetime | None:
+        """Return when an approved draft begins, where that is not at once; what was asked before a build goes on."""
+        deployment = await self._state.deployments.get_own(plan_record.deployment_id or "")
+        if deployment is None or deployment.draft is None or deployment.draft.model_hash == NOTHING_YET:
+            return None
+        if judge_request(deployment.request, {Gate.WINDOW}).may_begin:
+            return None
+        return starting_time(self._environment(plan_record.environment), deployment.request.starts_at)
+
+    def _say_scheduled(self, plan_record: PlanRecord, starts_at: datetime) -> str:
+        self._application.schedule.notify()
+        self._live_messages.follow(plan_record.id, plan_record.environment).notify(urgent=True)
+        return _("⏰ Scheduled: it begins {when}, {relative}.", when=at(starts_at), relative=since(starts_at))
+
     async def withdraw(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
         """Cancel a plan; returns its current state, and the answer."""
         async with self._locked(plan_id) as plan_record:
             permit(withdraw_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
-            done, plan_record = await self._move(plan_record, PlanState.WITHDRAWN, actor, WAITING)
+            cancellable = WAITING | {PlanState.SCHEDULED}
+            done, plan_record = await self._move(plan_record, PlanState.WITHDRAWN, actor, cancellable)
             if done:
                 return plan_record, _("🚫 The plan was cancelled; nothing was changed.")
             return plan_record, await self._explain(plan_record)
@@ -164,25 +192,48 @@ class PlanApprovals:
         The answer counts from here on, however long the rest takes. Whatever keeps it from starting returns the plan,
         unless it is the plan itself that no longer holds.
         """
-        note = NO_APPROVER if plan_record.request.granted else ""
+        note, asked = NO_APPROVER if plan_record.request.granted else "", plan_record.note
+        asks = self._environment(plan_record.environment).needs_approval
+        starts_at = self._time_of(plan_record)
+        if starts_at is not None and not asks:
+            done, plan_record = await self._move(
+                plan_record, PlanState.SCHEDULED, actor, [PlanState.PLANNED], starts_at=starts_at
+            )
+            text = self._say_scheduled(plan_record, starts_at) if done else await self._explain(plan_record)
+            return plan_record, text
         done, plan_record = await self._move(plan_record, PlanState.CONFIRMED, actor, [PlanState.PLANNED], note=note)
         if not done:
             return plan_record, await self._explain(plan_record)
-        asks = self._environment(plan_record.environment).needs_approval
         try:
-            deployment = await self._deploy(replace(plan_record.request, needs_approval=asks))
+            request = replace(plan_record.request, needs_approval=asks, starts_at=starts_at)
+            deployment = await self._deploy(request)
         except ImageChangedError as error:
             await self._move(plan_record, PlanState.VOID, actor, [PlanState.CONFIRMED], note=error.message)
             raise ImageChangedError(error.message, hint=_("The plan is void. Ask again for a new plan.")) from error
         except Exception:
-            await self._move(plan_record, PlanState.PLANNED, actor, [PlanState.CONFIRMED])
+            await self._move(plan_record, PlanState.PLANNED, actor, [PlanState.CONFIRMED], note=asked)
             raise
         plan_record = await self._started(plan_record, deployment)
         link = await self._link(deployment)
+        if asks and starts_at is not None:
+            text = _(
+                "🗳️ Preparing `{id}`: {link}\nA second person has to approve it then; it begins {when}.",
+                id=deployment.id,
+                link=link,
+                when=at(starts_at),
+            )
+            return plan_record, text
         if asks:
             text = _("🗳️ Preparing `{id}`: {link}\nA second person has to approve it then.", id=deployment.id, link=link)
             return plan_record, text
         return plan_record, _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=link)
+
+    def _time_of(self, plan_record: PlanRecord) -> datetime | None:
+        """Return when a confirmed plan begins, where that is not at once. Raises WindowClosedError."""
+        request = plan_record.request
+        if request.kind is not DeploymentKind.DEPLOY or request.operation is not None:
+            return None
+        return starting_time(self._environment(plan_record.environment), request.starts_at)
 
     async def _deploy(self, request: DeploymentRequest) -> Deployment:
         """Start a deployment, or find the one that this plan has started already."""
@@ -221,7 +272,7 @@ class PlanApprovals:
             known = await self._state.deployments.of_interaction(plan_record.id)
             if known is not None:
                 return await self._started(plan_record, known)
-            if plan_record.state is PlanState.CONFIRMED:
+            if plan_record.state is PlanState.CONFIRMED and plan_record.request.starts_at is None:
                 plan_record = (await self._move(plan_record, PlanState.PLANNED, None, [PlanState.CONFIRMED]))[1]
         if is_expired(plan_record):
             plan_record = (await self._move(plan_record, PlanState.EXPIRED, None, []))[1]
@@ -245,10 +296,17 @@ class PlanApprovals:
         *,
         deployment_id: str | None = None,
         note: str = "",
+        starts_at: datetime | None = None,
     ) -> tuple[bool, PlanRecord]:
         """Write an answer, and let the channel show it where the channel knows of the plan."""
         done, known = await self._state.approvals.move(
-            plan_record.id, to, actor, from_states=from_states, deployment_id=deployment_id, note=note
+            plan_record.id,
+            to,
+            actor,
+            from_states=from_states,
+            deployment_id=deployment_id,
+            note=note,
+            starts_at=starts_at,
         )
         known = known or plan_record
         if await self._state.posts.get(known.id, APPROVAL) is not None:

@@ -76,7 +76,7 @@ class PlanningCog(OpsCog):
 
     async def start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
-        await self.plan_approvals.require_idle(request.environment)
+        await self.plan_approvals.require_idle(request)
         plan = await self._planned(request, self.application.orchestrator.plan)
         started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
         log.info("started at once", deployment_id=started.id, interaction_id=interaction.id)

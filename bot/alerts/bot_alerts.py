@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 from roas.alerts.alert_service import AlertService
 from roas.backoff import BACKUP_RETRY_SECONDS
@@ -12,6 +13,7 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.metrics.prometheus import PrometheusClient, PrometheusError
 from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.deployment import Freeze
 from roas.state.backups import DamagedCopyError
 from roas.state.manager import StateManager
 
@@ -113,6 +115,57 @@ class PrometheusWatch:
         except PrometheusError as error:
             return error.whole
         return ""
+
+
+# So long before a freeze is over by itself, people are told.
+FREEZE_REMINDER = timedelta(minutes=15)
+FREEZE_ENDS = said("deployments are allowed again soon")
+
+
+class FreezeReminder:
+    """Tell, once for each, that a freeze is over soon."""
+
+    def __init__(self, state: StateManager, alert_service: AlertService) -> None:
+        self._state = state
+        self._alert_service = alert_service
+        self._told: dict[str, Freeze] | None = None  # what a bot before this one said of it is not known
+
+    async def check(self) -> None:
+        """Raise an alert for each freeze that ends soon, and end it with the freeze."""
+        limit = datetime.now(UTC) + FREEZE_REMINDER
+        freezes = await self._state.freezes.all()
+        ending = {item.environment: item for item in freezes if item.until is not None and item.until <= limit}
+        if ending == self._told:
+            return
+        if self._told is None:
+            prefix, opened = "freeze:", await self._state.alerts.open()
+            before = {alert.environment for alert in opened if alert.fingerprint.startswith(prefix)}
+        else:
+            before = set(self._told)
+        reports = [_ending_freeze(item.environment, item) for item in ending.values()]
+        reports += [_ending_freeze(name, None) for name in sorted(before - ending.keys())]
+        await self._alert_service.take(reports)
+        self._told = ending
+
+
+def _ending_freeze(environment: str, freeze: Freeze | None) -> AlertReport:
+    summary = ""
+    if freeze is not None and freeze.until is not None:
+        summary = said(
+            "{environment} is locked until {until} UTC: {reason}",
+            environment=environment,
+            until=f"{freeze.until:%Y-%m-%d %H:%M}",
+            reason=freeze.reason,
+        )
+    return AlertReport(
+        f"freeze:{environment}",
+        AlertSource.INTEGRATION,
+        Severity.INFO,
+        FREEZE_ENDS,
+        summary,
+        environment=environment,
+        firing=freeze is not None,
+    )
 
 
 SHARED_FOLDER = said("two stacks use one state folder")

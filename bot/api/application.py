@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
@@ -26,20 +27,21 @@ from roas.api.documents import (
 from roas.api.remote_documents import Offer
 from roas.api.system_user import peer
 from roas.concurrency import pause, wait_for
-from roas.errors import InternalFaultError, InvalidRequestError, NotPermittedError, RoasError
+from roas.errors import ImageChangedError, InternalFaultError, InvalidRequestError, NotPermittedError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.candidate import Candidate, SourceMode
-from roas.models.change import StateChange
+from roas.models.change import StateChange, new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation
 from roas.models.environment import Environment
 from roas.models.health import StackHealth
-from roas.models.plan import Plan
+from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.models.rollout import Choice
 from roas.state.documents import from_json, hidden_json
 from roas.state.manager import StateManager
 from roas.version import __version__
+from roas.windows import starting_time
 
 log = get_logger(__name__)
 
@@ -114,7 +116,9 @@ class ControlApi:
         environments: Mapping[str, Environment],
         health: Collector,
         candidates: Candidates,
+        notify_schedule: Callable[[], None] = lambda: None,
     ) -> None:
+        self._notify_schedule = notify_schedule
         self._state = state
         self._orchestrator = orchestrator
         self._environments = environments
@@ -130,6 +134,8 @@ class ControlApi:
                 web.post("/v1/plans", self._plan),
                 web.post("/v1/proposals", self._propose),
                 web.post("/v1/deployments", self._start_deployment),
+                web.post("/v1/schedules", self._schedule_deployment),
+                web.post("/v1/schedules/{id}/cancellation", self._cancel_schedule),
                 web.post("/v1/deployments/{id}/cancellation", self._cancel),
                 web.post("/v1/deployments/{id}/decision", self._decide),
                 web.get("/v1/deployments/{id}/changes", self._follow),
@@ -176,6 +182,36 @@ class ControlApi:
         deployment = await self._orchestrator.start(wanted)
         log.info("deployment requested", deployment_id=deployment.id, by=wanted.requested_by.name)
         return _answer(deployment)
+
+    async def _schedule_deployment(self, request: web.Request) -> web.Response:
+        """Plan, and keep the plan for its time: who confirms it is the user of this machine."""
+        order = await _read(StartOrder, request)
+        wanted = _signed(request, order.request)
+        environment = self._environment(wanted.environment)
+        check_approval(environment, wanted, confirmed=order.confirmed)
+        starts_at = starting_time(environment, wanted.starts_at)
+        if wanted.kind is not DeploymentKind.DEPLOY or starts_at is None:
+            raise InvalidRequestError(said("Only a deployment in the future can be scheduled."))
+        plan = await self._orchestrator.plan(wanted)
+        if plan.digest != wanted.plan_digest:
+            raise ImageChangedError(said("The plan is another one by now."), hint=said("Ask again for a new plan."))
+        now, plan_id = datetime.now(UTC), new_id("PLAN")
+        wanted = replace(wanted, starts_at=starts_at, plan_digest=plan.digest, interaction_id=plan_id)
+        actor = wanted.requested_by
+        scheduled = PlanRecord(plan_id, wanted, plan, now, now, PlanState.SCHEDULED, actor, now)
+        await self._state.approvals.add(scheduled)
+        self._notify_schedule()
+        log.info("deployment scheduled", plan_id=plan_id, by=actor.name)
+        return _answer(scheduled)
+
+    async def _cancel_schedule(self, request: web.Request) -> web.Response:
+        asker, plan_id = _peer(request, await _read(Actor, request)), request.match_info["id"]
+        done, known = await self._state.approvals.move(
+            plan_id, PlanState.WITHDRAWN, asker, from_states=[PlanState.SCHEDULED]
+        )
+        if not done or known is None:
+            raise InvalidRequestError(said("{plan} does not wait for its time.", plan=plan_id))
+        return _answer(known)
 
     async def _cancel(self, request: web.Request) -> web.Response:
         asker = _peer(request, await _read(Actor, request))
@@ -271,8 +307,17 @@ async def read_status(environment: Environment, state: StateManager, collector: 
         freeze=await state.freezes.get(environment.name),
         drafted=next(iter(await state.drafts.waiting(environment.name)), None),
         holds=await state.holds.of(environment.name),
+        scheduled=await state.approvals.scheduled(environment.name),
+        next_window=_next_window(environment),
         abandoned=lock is not None and not state.instance.is_alive(lock.instance_id),
     )
+
+
+def _next_window(environment: Environment) -> datetime | None:
+    """Return when an environment may be deployed to again; None where it may be now."""
+    now = datetime.now(UTC)
+    opens_at = environment.windows.next_open(now)
+    return None if opens_at == now else opens_at
 
 
 async def _health(environment: Environment, collector: Collector) -> tuple[StackHealth | None, str]:

@@ -28,7 +28,7 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.candidate import Candidate
 from roas.models.deployment import Deployment, DeploymentRequest
-from roas.models.plan import Plan
+from roas.models.plan import Plan, PlanRecord
 from roas.models.rollout import Choice
 from roas.state.documents import from_json, to_json
 
@@ -92,6 +92,14 @@ class ControlClient:
         """Ask for a deployment."""
         order = StartOrder(request, confirmed)
         return _read(Deployment, await self._ask_text("POST", "/v1/deployments", order))
+
+    async def schedule(self, request: DeploymentRequest, *, confirmed: bool) -> PlanRecord:
+        """Let a deployment begin at its time."""
+        return _read(PlanRecord, await self._ask_text("POST", "/v1/schedules", StartOrder(request, confirmed)))
+
+    async def cancel_schedule(self, plan_id: str, actor: Actor) -> PlanRecord:
+        """Let a scheduled deployment not begin."""
+        return await self._ask(PlanRecord, "POST", f"/v1/schedules/{quote(plan_id, safe='')}/cancellation", actor)
 
     async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
         """Ask a deployment to stop at its next safe point."""

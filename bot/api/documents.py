@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from roas.errors import InvalidRequestError, RoasError, StateError
 from roas.messages.message import said
@@ -9,6 +10,7 @@ from roas.models.actor import Actor
 from roas.models.candidate import Hold
 from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Lock
 from roas.models.health import StackHealth
+from roas.models.plan import PlanRecord
 from roas.models.release import Release
 from roas.models.rollout import Choice
 from roas.state.locks import LockHeldError
@@ -43,7 +45,8 @@ class EnvironmentStatus:
     """Describe an environment; `fault` says why its health is not known.
 
     `abandoned` says that the process that carried out the deployment under way has died, and none has taken it over.
-    `drafted` waits for the approval of a second person.
+    `drafted` waits for the approval of a second person, what is `scheduled` for its time. Outside of its windows,
+    `next_window` is when the next one opens.
     """
 
     environment: str
@@ -57,6 +60,8 @@ class EnvironmentStatus:
     project: str = ""
     abandoned: bool = False
     drafted: Deployment | None = None
+    scheduled: tuple[PlanRecord, ...] = ()
+    next_window: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

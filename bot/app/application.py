@@ -23,6 +23,7 @@ from roas.checks.validator import EnvironmentValidator
 from roas.configuration.settings import Settings
 from roas.deploy.handover.peers import Peers
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.schedule import Schedule
 from roas.events import EventBus
 from roas.health.collector import MonitoringCollector
 from roas.health.coordinator import HealthCoordinator
@@ -60,6 +61,7 @@ class Application:
     maintenance: Maintenance
     duplicate_token: DuplicateToken
     candidates: CandidateCoordinator
+    schedule: Schedule
     deployment_figures: DeploymentFigures
     integration_monitor: IntegrationMonitor
     sync: DataSyncManager | None = None
@@ -137,6 +139,13 @@ def _build(base: Foundation) -> Application:
         ),
         duplicate_token=duplicate_token,
         candidates=CandidateCoordinator(base.state, deployment.orchestrator, base.bus, base.environments),
+        schedule=Schedule(
+            base.state,
+            deployment.orchestrator,
+            base.bus,
+            base.environments,
+            has_approvers=bool(base.settings.discord_approver_role_ids),
+        ),
         deployment_figures=figures,
         integration_monitor=IntegrationMonitor(base.bus, measurements),
         sync=sync,
@@ -158,6 +167,7 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     stack.push_async_callback(coordinator.close)
     stack.push_async_callback(application.orchestrator.close)
     stack.push_async_callback(application.candidates.stop)
+    stack.push_async_callback(application.schedule.stop)
     stack.push_async_callback(application.maintenance.stop)
     stack.push_async_callback(application.stop_watching_itself)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from roas.alerts.alert_service import AlertService
-from roas.alerts.bot_alerts import DuplicateToken, PrometheusWatch, SharedStateFolder
+from roas.alerts.bot_alerts import DuplicateToken, FreezeReminder, PrometheusWatch, SharedStateFolder
 from roas.alerts.drift_alerts import DriftAlerts, SwappedBinds
 from roas.alerts.node_alerts import NodeAlerts
 from roas.alerts.service_alerts import ServiceAlerts
@@ -170,6 +170,7 @@ def build_maintenance(
         checks=(
             duplicate_token.check,
             SharedStateFolder(state, alert_service).check,
+            FreezeReminder(state, alert_service).check,
             drift_alerts.check,
             NodeAlerts(base.stacks, alert_service, state.alerts, known).check,
             RenewedLogins(base.stacks, state, known).check,

@@ -34,6 +34,7 @@ from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnde
 from roas.models.plan import Plan, PlanState
 from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager
+from roas.windows import WindowClosedError
 
 log = get_logger(__name__)
 
@@ -312,6 +313,9 @@ class CandidateCoordinator:
         """Return why nothing can be started now; one that only watches its release ends for a newer one."""
         if (freeze := await self._state.freezes.get(environment)) is not None:
             return FrozenError.of(freeze).message
+        known = self._environments.get(environment)
+        if known is not None and not known.windows.is_open(datetime.now(UTC)):
+            return WindowClosedError.of(known).message
         lock = await self._state.locks.get(environment)
         held_by = await self._state.deployments.get(lock.deployment_id) if lock is not None else None
         if lock is None or (held_by is not None and held_by.only_watches):
@@ -325,7 +329,7 @@ class CandidateCoordinator:
         )
         try:
             deployment = await self._orchestrator.start(request)
-        except (LockHeldError, FrozenError) as error:
+        except (LockHeldError, FrozenError, WindowClosedError) as error:
             await self._move(candidate, CandidateState.WAITING, note=error.message)
         except ImageChangedError:
             await self._move(candidate, CandidateState.NEW, plan=None)

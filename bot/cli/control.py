@@ -18,22 +18,27 @@ from roas.cli.running import (
 from roas.configuration.environments import environments
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment
+from roas.models.plan import PlanRecord
 from roas.models.rollout import Choice
 from roas.state.documents import to_json
 from roas.state.manager import StateManager
 
+PLAN_ID = re.compile(r"PLAN-[0-9A-Z]{26}")
 DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK|RESTART|STOP|START)-[0-9A-Z]{26}")
-Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|DEPLOYMENT_ID", help="What to stop.")]
+Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|ID", help="What to stop, or what not to begin.")]
 
 
 def cancel(target: Target, as_json: Json = False) -> None:
-    """Ask a deployment to stop at its next safe point; what it changed is rolled back."""
+    """Ask a deployment to stop at its next safe point; what it changed is rolled back. Or cancel what is scheduled."""
     run_command(lambda session: _cancel(session, target), as_json=as_json)
 
 
 async def _cancel(session: Session, target: str) -> int:
     async with open_journal(session) as state:
-        found = await find_under_way(session, state, target)
+        scheduled = await _find_scheduled(session, state, target)
+        found = await find_under_way(session, state, target) if scheduled is None else None
+    if found is None:
+        return await _cancel_schedule(session, scheduled)
     async with open_connection(session) as connection:
         cancelled = await connection.cancel(found.id, session.user)
         environment = environments(session.settings).get(found.environment)
@@ -42,6 +47,29 @@ async def _cancel(session: Session, target: str) -> int:
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop {when}.")
         # Where its process is dead, no other process would see the request.
         await finish_orphans(session, connection, found.environment)
+    if session.terminal.as_json:
+        session.terminal.document(to_json(cancelled))
+    return ExitCode.SUCCEEDED
+
+
+async def _find_scheduled(session: Session, state: StateManager, target: str) -> PlanRecord | None:
+    """Return what is scheduled under an id, or in an environment of which no deployment is under way."""
+    if DEPLOYMENT_ID.fullmatch(target):
+        return None
+    if PLAN_ID.fullmatch(target):
+        return await state.approvals.get(target)
+    environment = find_environment(session.settings, target)
+    if await state.deployments.active(environment.name) is not None:
+        return None
+    return next(iter(await state.approvals.scheduled(environment.name)), None)
+
+
+async def _cancel_schedule(session: Session, scheduled: PlanRecord | None) -> int:
+    if scheduled is None:
+        raise InvalidRequestError("There is no such plan.", hint="See `status`.")
+    async with open_connection(session) as connection:
+        cancelled = await connection.client.cancel_schedule(scheduled.id, session.user)
+    session.terminal.say(f"{scheduled.id} of {scheduled.environment} is cancelled: it does not begin.")
     if session.terminal.as_json:
         session.terminal.document(to_json(cancelled))
     return ExitCode.SUCCEEDED

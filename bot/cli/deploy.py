@@ -45,6 +45,7 @@ from roas.models.deployment import (
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.state.documents import to_json
 from roas.ui.units import duration
+from roas.windows import local_time, read_when
 
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500
@@ -285,6 +286,7 @@ class ExecutionOptions:
     dry_run: bool = False
     confirmed: bool = False
     detach: bool = False
+    when: str = ""
 
 
 async def execute(session: Session, request: DeploymentRequest, options: ExecutionOptions) -> int:
@@ -310,6 +312,8 @@ async def _show_only(session: Session, connection: Connection, request: Deployme
 async def _execute(
     session: Session, connection: Connection, request: DeploymentRequest, options: ExecutionOptions
 ) -> int:
+    if options.when:
+        return await _schedule(session, connection, request, options)
     if options.detach and not connection.is_bot:
         raise InvalidRequestError(
             "No bot is running that could execute the deployment.", hint="Leave out --detach, or start the bot."
@@ -330,6 +334,29 @@ async def _execute(
             return _end(session, await follow_deployment(session, connection, started.id, wanted))
         except DetachedError as left:
             return _detach(session, left)
+
+
+async def _schedule(
+    session: Session, connection: Connection, request: DeploymentRequest, options: ExecutionOptions
+) -> int:
+    """Let the bot begin a deployment at its time."""
+    if not connection.is_bot:
+        raise InvalidRequestError(
+            "No bot is running that could begin it at its time.", hint="Leave out --when, or start the bot."
+        )
+    windows = find_environment(session.settings, request.environment).windows
+    request = replace(request, starts_at=read_when(as_text(options.when), windows))
+    plan = await connection.client.plan(request)
+    show_plan(session.terminal, plan)
+    exactly_this = replace(request, plan_digest=plan.digest)
+    scheduled = await connection.client.schedule(exactly_this, confirmed=options.confirmed)
+    starts_at = scheduled.request.starts_at or scheduled.created_at
+    session.terminal.say(
+        f"Scheduled {scheduled.id}: it begins at {local_time(starts_at, windows)}, if nothing changes."
+    )
+    if session.terminal.as_json:
+        session.terminal.document(to_json(scheduled))
+    return ExitCode.SUCCEEDED
 
 
 async def finish_orphans(session: Session, connection: Connection, environment: str) -> None:
@@ -359,10 +386,16 @@ def _leave(session: Session, problem: Problem) -> int:
     return ExitCode.INTERRUPTED
 
 
+When = Annotated[
+    str, typer.Option("--when", metavar="TIME", help="Let the bot begin it then: in 2h, 22:00, next window.")
+]
+
+
 def deploy(
     environment: EnvironmentName,
     version: Version,
     service: Services = None,
+    when: When = "",
     dry_run: DryRun = False,
     reason: Reason = "",
     grant: Grant = None,
@@ -383,7 +416,7 @@ def deploy(
                 reason=reason,
                 granted=grant,
             ),
-            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach),
+            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach, when=when),
         ),
         as_json=as_json,
     )

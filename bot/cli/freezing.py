@@ -11,13 +11,19 @@ from roas.cli.running import EnvironmentName, ExitCode, Json, Session, find_envi
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Freeze
 from roas.state.documents import to_json
+from roas.windows import local_time, read_moment
 
 WhyLocked = Annotated[str, typer.Option("--reason", help="Why; shown to anybody who tries to deploy. Required.")]
 
 
-def lock(environment: EnvironmentName, reason: WhyLocked = "", as_json: Json = False) -> None:
+UntilOption = Annotated[
+    str, typer.Option("--until", metavar="TIME", help="Unlock it by itself then: in 2h, 22:00, 2026-12-01 08:00.")
+]
+
+
+def lock(environment: EnvironmentName, reason: WhyLocked = "", until: UntilOption = "", as_json: Json = False) -> None:
     """Let nobody deploy to an environment, here or in Discord, until it is unlocked; what runs goes on."""
-    run_command(lambda session: _lock(session, environment, reason), as_json=as_json)
+    run_command(lambda session: _lock(session, environment, reason, until), as_json=as_json)
 
 
 def unlock(environment: EnvironmentName, as_json: Json = False) -> None:
@@ -25,18 +31,21 @@ def unlock(environment: EnvironmentName, as_json: Json = False) -> None:
     run_command(lambda session: _unlock(session, environment), as_json=as_json)
 
 
-async def _lock(session: Session, name: str, reason: str) -> int:
+async def _lock(session: Session, name: str, reason: str, until: str) -> int:
     environment = find_environment(session.settings, name)
     text = one_line_reason(reason)
     if not text:
         raise InvalidRequestError("A lock needs a reason.", hint=f"Type: roas lock {name} --reason '…'")
-    freeze = Freeze(environment.name, session.user, text, datetime.now(UTC))
+    ends = read_moment(until, environment.windows) if until else None
+    freeze = Freeze(environment.name, session.user, text, datetime.now(UTC), ends)
     warn_of_first_use(session)
     async with open_foundation(session.settings, instance_prefix="CLI") as base:
         state = base.state
         await state.freezes.put(freeze)
         active = await state.deployments.active(environment.name)
     session.terminal.say(f"{environment.name} is locked: nobody can deploy to it.")
+    if ends is not None:
+        session.terminal.say(f"The bot unlocks it at {local_time(ends, environment.windows)}.")
     if active is not None:
         session.terminal.say(f"{active.id} is under way and continues; `cancel {environment.name}` stops it.")
     if session.terminal.as_json:

@@ -48,11 +48,11 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     else:
         terminal.say("  no release yet")
     _show_holder(terminal, status)
-    if (drafted := status.drafted) is not None:
-        asked = f"{drafted.id} of {person(drafted.request.requested_by)}, {at(drafted.created_at)}"
-        terminal.say(f"  awaiting approval: {asked}")
     if (freeze := status.freeze) is not None:
-        terminal.say(f"  locked by {person(freeze.frozen_by)} since {at(freeze.since)}: {printable(freeze.reason)}")
+        until = "" if freeze.until is None else f" until {at(freeze.until)}"
+        since = f"{person(freeze.frozen_by)} since {at(freeze.since)}{until}"
+        terminal.say(f"  locked by {since}: {printable(freeze.reason)}")
+    _show_schedule(terminal, status)
     for hold in status.holds:
         what = f"{hold.version} is on hold" if hold.version else "automation is on hold"
         terminal.say(f"  {what} since {at(hold.since)}: {printable(hold.reason)}")
@@ -70,6 +70,20 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         terminal.say(Text("  warning: ", style="yellow") + Text(printable(lost), style="default"))
     if status.health is not None and status.health.services:
         _show_services(terminal, status.health.services, status.release)
+
+
+def _show_schedule(terminal: Terminal, status: EnvironmentStatus) -> None:
+    """Write what waits for an approval, for its time, and for a window."""
+    if (drafted := status.drafted) is not None:
+        asked = f"{drafted.id} of {person(drafted.request.requested_by)}, {at(drafted.created_at)}"
+        terminal.say(f"  awaiting approval: {asked}")
+    if status.next_window is not None:
+        terminal.say(f"  outside of its windows until {at(status.next_window)}")
+    for plan in status.scheduled:
+        begins = at(plan.request.starts_at or plan.created_at)
+        waits = f"; {printable(plan.note)}" if plan.note else ""
+        asker = person(plan.request.requested_by)
+        terminal.say(f"  scheduled: {plan.id}, deploy {plan.request.version} by {asker}, {begins}{waits}")
 
 
 def _show_holder(terminal: Terminal, status: EnvironmentStatus) -> None:

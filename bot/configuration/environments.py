@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from roas.configuration.settings import EnvironmentSettings, Settings, VerifySettings
+from roas.configuration.settings import EnvironmentSettings, Settings, VerifySettings, WindowSettings
 from roas.configuration.stack_files import (
     NAMES,
     OVERRIDES,
@@ -23,6 +23,7 @@ from roas.configuration.stack_files import (
     usual_project,
 )
 from roas.models.environment import Environment, Repository, SignaturePolicy
+from roas.models.windows import Windows, read_dates, read_window
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
 DEV_OBSERVATION_SECONDS = 2.0
@@ -163,6 +164,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         repository=None if own.git is None else Repository(**dict(own.git)),
         signatures=None if own.verify is None else _signatures(own.verify),
         withheld=_withheld(settings, name, (*files.used, *env_files)),
+        windows=_windows(own.windows),
     )
 
 
@@ -173,6 +175,13 @@ def _signatures(verify: VerifySettings) -> SignaturePolicy:
     if verify.trusted_root_file is not None:
         fields["trusted_root_file"] = verify.trusted_root_file.expanduser().absolute()
     return SignaturePolicy(**fields)
+
+
+def _windows(own: WindowSettings | None) -> Windows:
+    if own is None:
+        return Windows()
+    dates = frozenset(day for text in own.without for day in read_dates(text))
+    return Windows(tuple(map(read_window, own.open)), own.zone, dates)
 
 
 def _withheld(settings: Settings, name: str, own: tuple[Path, ...]) -> frozenset[Path]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -23,6 +24,7 @@ from roas.errors import SettingsError
 from roas.log import get_logger
 from roas.models.candidate import SourceAction, SourceKind, SourceMode
 from roas.models.environment import REPOSITORY_ADDRESS, EngineKind, PolicyLevel
+from roas.models.windows import read_dates, read_window
 
 log = get_logger(__name__)
 
@@ -142,6 +144,37 @@ class VerifySettings(BaseModel, extra="forbid"):
         return self
 
 
+class WindowSettings(BaseModel, extra="forbid"):
+    """Say when an environment may be deployed to."""
+
+    open: tuple[str, ...] = Field(min_length=1)
+    zone: str = "UTC"
+    without: tuple[str, ...] = ()
+
+    @field_validator("open")
+    @classmethod
+    def _opens(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            read_window(text)
+        return value
+
+    @field_validator("without")
+    @classmethod
+    def _are_dates(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            read_dates(text)
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError) as error:
+            raise ValueError("is no time zone; write it as Asia/Taipei") from error
+        return value
+
+
 class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     """Adjust one environment; whatever is left out follows the convention."""
 
@@ -171,6 +204,10 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     verify: VerifySettings | None = _about(
         "Who has to have signed its images: `images`, `key_files`, `identities`, `builder`, `source`, "
         "`trusted_root_file`, `transparency_log`."
+    )
+    windows: WindowSettings | None = _about(
+        "When it may be deployed to: `open` (cron and a duration: `0 22 * * MON-THU for 4h`), `zone`, and dates "
+        "`without`; by default always."
     )
     policy: PolicyLevel | None = _about("How much its stack may ask for without a permission by name.")
     allow: tuple[str, ...] = _about(

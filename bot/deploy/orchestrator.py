@@ -25,13 +25,21 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import new_id
 from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, PhaseResult
+from roas.models.deployment import (
+    NOTHING_YET,
+    Deployment,
+    DeploymentKind,
+    DeploymentRequest,
+    Operation,
+    PhaseResult,
+)
 from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
+from roas.windows import require_window
 
 log = get_logger(__name__)
 
@@ -97,14 +105,16 @@ class DeploymentOrchestrator:
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Acquire the deployment lock, record the deployment, and run it in a task of this process.
 
-        Raises LockHeldError, FrozenError, InvalidRequestError, and ImageChangedError where the plan is void.
+        Raises LockHeldError, FrozenError, WindowClosedError, InvalidRequestError, and ImageChangedError where the
+        plan is void.
         """
         environment = self._check(request)
         state = self._components.state
         if not await state.has_begun():  # its engine may have been away when it was opened
             await refuse_missing_journal(state, self._components.stacks, (environment,), state.folder)
+        told = require_window(environment, request)
         request, to_release = await self._bound(environment, request)
-        deployment = self._new(request, to_release)
+        deployment = replace(self._new(request, to_release), warnings=told)
         if request.operation is not None and (applied := await state.releases.applied(environment.name)) is not None:
             deployment = replace(deployment, from_release=to_release, applied_model=applied.model_hash)
         with self._running.beginning(deployment.id):
@@ -140,12 +150,15 @@ class DeploymentOrchestrator:
     async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
         """Carry out what a deployment that waits has drafted: a second person approved exactly that.
 
-        Raises LockHeldError, FrozenError, NotPermittedError, and InvalidRequestError where it does not wait.
+        Raises LockHeldError, FrozenError, WindowClosedError, NotPermittedError, and InvalidRequestError where it does
+        not wait.
         """
         waiting = await self._components.state.deployments.get(deployment_id)
         environment = None if waiting is None else self._environments.get(waiting.environment)
         if waiting is None or environment is None:
             raise InvalidRequestError(said("There is no deployment {deployment_id}.", deployment_id=deployment_id))
+        if waiting.draft is not None and waiting.draft.model_hash != NOTHING_YET:
+            require_window(environment, replace(waiting.request, approved_by=actor))
         with self._running.beginning(deployment_id):
             purpose = _purpose(waiting.request, waiting.to_release)
             deployment, fence = await self._components.state.drafts.approve(deployment_id, actor, purpose)

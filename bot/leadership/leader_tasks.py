@@ -119,6 +119,8 @@ class LeaderTasks:
                     opened.push_async_callback(stop)
                 await self._application.candidates.start()
                 opened.push_async_callback(self._application.candidates.stop)
+                await self._application.schedule.start()
+                opened.push_async_callback(self._application.schedule.stop)
                 await self._application.maintenance.start()
                 opened.push_async_callback(self._application.maintenance.stop)
                 self._application.watch_itself()
@@ -141,6 +143,7 @@ def control_api(application: Application) -> ControlApi:
         environments=application.environments,
         health=application.collector,
         candidates=application.candidates,
+        notify_schedule=application.schedule.notify,
     )
 
 

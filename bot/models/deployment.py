@@ -112,7 +112,7 @@ class DeploymentRequest:
 
     `granted` are the new powers that somebody said yes to, by name. `stack_commit` is the commit that the stack's files
     must be of, where they come from a repository. An `operation` is on `services` of the release that runs; the release
-    before this one would take it for a deployment of no version.
+    before this one would take it for a deployment of no version. With `starts_at` it is scheduled for that moment.
     """
 
     environment: str
@@ -130,6 +130,7 @@ class DeploymentRequest:
     granted: tuple[str, ...] = ()
     stack_commit: str = ""
     operation: Operation | None = None
+    starts_at: datetime | None = None
 
 
 # Of a draft: that a second person is asked before anything is built or pulled for it.
@@ -361,9 +362,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Record which environment nobody may deploy to, who set that, since when, and why."""
+    """Record which environment nobody may deploy to, who set that, since when, until when if that is said, and why."""
 
     environment: str
     frozen_by: Actor
     reason: str
     since: datetime
+    until: datetime | None = None

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from roas.models.windows import Windows
+
 # A server without TLS: on this machine, on a private network, or a name of Docker's own.
 NEAR = re.compile(
     r"http://(localhost|127\.\d+\.\d+\.\d+|10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(1[6-9]|2\d|3[01])\.\d+\.\d+"
@@ -89,6 +91,7 @@ class Environment:
     `repository` is where its files come from, if they do not just lie in its folder.
     `signatures` is who has to have signed its images.
     `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
+    `windows` are when it may be deployed to.
     """
 
     name: str
@@ -114,6 +117,7 @@ class Environment:
     engine: EngineKind = EngineKind.COMPOSE
     repository: Repository | None = None
     signatures: SignaturePolicy | None = None
+    windows: Windows = field(default_factory=Windows)
 
     @property
     def on_swarm(self) -> bool:

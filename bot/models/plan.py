@@ -108,6 +108,8 @@ DRAFT_LIFETIME = timedelta(hours=24)
 class PlanState(StrEnum):
     """How far a plan has come: `planned` waits for the one who asked, `drafted` for a second person.
 
+    `scheduled` has every answer and waits for its time: it is planned again then, or has its draft.
+
     Once it is confirmed it is `started`; where its draft has to be approved, it waits again before it is carried out.
     A release before had a plan that was `awaiting` approved before anything was drafted: nobody can approve that.
     """
@@ -116,6 +118,7 @@ class PlanState(StrEnum):
     AWAITING = "awaiting"
     DRAFTED = "drafted"
     CONFIRMED = "confirmed"
+    SCHEDULED = "scheduled"
     STARTED = "started"
     WITHDRAWN = "withdrawn"
     VOID = "void"
@@ -141,6 +144,7 @@ class PlanRecord:
     the plan's own id, so that the journal takes one deployment of it, ever. `expires_boot_seconds` is the same
     moment as `expires_at` by the machine's boot clock, which nobody sets back; it means nothing under another
     `boot_id`, and older versions leave none. Once it is `drafted`, `plan` is that of the draft, with image IDs.
+    One that was scheduled and could not begin is asked for again as `asked_again_as`.
     """
 
     id: str
@@ -155,6 +159,17 @@ class PlanRecord:
     note: str = ""
     boot_id: str = ""
     expires_boot_seconds: float = 0.0
+    asked_again_as: str = ""
+
+    @property
+    def asks_again(self) -> bool:
+        """Return whether it stands for one that was scheduled and could not begin: the channel shows it."""
+        return self.state is PlanState.PLANNED and bool(self.note)
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether the channel shows it: it waits for a second person, for its time, or is asked for again."""
+        return self.deployment_id is not None or self.state is PlanState.SCHEDULED or self.asks_again
 
     @property
     def environment(self) -> str:

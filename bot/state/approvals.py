@@ -97,6 +97,34 @@ class Approvals:
         )
         return readable(PlanRecord, (row[0] for row in rows))
 
+    async def scheduled(self, environment: str | None = None) -> tuple[PlanRecord, ...]:
+        """Return every plan that waits for its time, or that a dead process was about to start then."""
+        return tuple(
+            plan_record
+            for plan_record in await self.open()
+            if environment in {None, plan_record.environment}
+            and (
+                plan_record.state is PlanState.SCHEDULED
+                or (
+                    plan_record.state is PlanState.CONFIRMED
+                    and plan_record.request.starts_at is not None
+                    and plan_record.deployment_id is None
+                )
+            )
+        )
+
+    async def note(self, plan_id: str, note: str) -> bool:
+        """Say of a scheduled plan what it waits for; returns whether that is new."""
+
+        def work(transaction: Transaction) -> bool:
+            known = _read(transaction, plan_id)
+            if known is None or known.state is not PlanState.SCHEDULED or known.note == note:
+                return False
+            _put(transaction, replace(known, note=note))
+            return True
+
+        return await self._journal.write(work)
+
     async def move(
         self,
         plan_id: str,
@@ -106,6 +134,8 @@ class Approvals:
         from_states: Iterable[PlanState],
         deployment_id: str | None = None,
         note: str = "",
+        starts_at: datetime | None = None,
+        asked_again_as: str = "",
     ) -> tuple[bool, PlanRecord | None]:
         """Move a plan from one of some states to another; returns whether that was done, and its current state.
 
@@ -125,7 +155,17 @@ class Approvals:
                 return to is PlanState.EXPIRED, expired
             if known.state not in allowed or to is PlanState.EXPIRED:
                 return False, known
-            moved = replace(known, state=to, decided_by=actor, decided_at=now, deployment_id=deployment_id, note=note)
+            moved = replace(
+                known,
+                state=to,
+                decided_by=actor,
+                decided_at=now,
+                deployment_id=deployment_id,
+                note=note,
+                asked_again_as=asked_again_as,
+            )
+            if starts_at is not None:
+                moved = replace(moved, request=replace(known.request, starts_at=starts_at))
             _put(transaction, moved)
             if to is PlanState.WITHDRAWN and actor is not None:
                 _end_draft(transaction, known, said("{person} cancelled it before it was approved.", person=actor.name))
@@ -146,6 +186,23 @@ class Drafts:
     async def waiting(self, environment: str | None = None) -> tuple[Deployment, ...]:
         """Return the deployments that wait for an approval, oldest first."""
         return await self._journal.read(lambda transaction: _waiting(transaction, environment))
+
+    async def schedule(self, deployment_id: str, actor: Actor, starts_at: datetime) -> Deployment:
+        """Let a deployment that waits keep its draft until its time: a second person approved exactly that.
+
+        Raises NotPermittedError, InvalidRequestError where it does not wait any more.
+        """
+
+        def work(transaction: Transaction) -> Deployment:
+            known = _approvable(transaction, deployment_id, actor)
+            request = replace(known.request, approved_by=actor, starts_at=starts_at)
+            scheduled = replace(known, request=request)
+            write_deployment(transaction, scheduled)
+            _move_plan(transaction, scheduled, PlanState.SCHEDULED, actor)
+            transaction.add_change(audit_of_request(request, scheduled))
+            return scheduled
+
+        return await self._journal.write(work)
 
     async def put_plan(self, deployment: Deployment, plan: Plan, fence: Fence) -> None:
         """Write what the approver is to see: the plan of the draft, with what the plan before it warned of."""
@@ -189,19 +246,12 @@ class Drafts:
         """
 
         def work(transaction: Transaction) -> tuple[Deployment, Fence]:
-            known = read_deployment(transaction, deployment_id)
-            if known is None or known.draft is None or not known.awaits_approval:
-                raise _not_waiting(deployment_id)
-            plan_record = _read(transaction, _plan_id(known))
-            if plan_record is not None and is_expired(plan_record):
-                raise _not_waiting(deployment_id)
+            known = _approvable(transaction, deployment_id, actor)
             asker = known.request.requested_by
-            if (asker.kind, asker.id) == (actor.kind, actor.id):
-                raise NotPermittedError(said("You asked for this plan yourself: a second person has to approve it."))
             refuse_frozen(transaction, known.environment)
             wanted = Lock(known.environment, known.id, asker, purpose, datetime.now(UTC), instance_id="", token=0)
             lock = take_lock(transaction, wanted, correlation_id=known.correlation_id)
-            approved = _approved(known, known.draft, actor)
+            approved = _approved(known, actor)
             write_deployment(transaction, approved)
             to = PlanState.STARTED if approved.draft is None else PlanState.CONFIRMED
             _move_plan(transaction, approved, to, actor)
@@ -235,8 +285,23 @@ class Drafts:
         await self._journal.write(work)
 
 
-def _approved(deployment: Deployment, draft: Draft, actor: Actor) -> Deployment:
+def _approvable(transaction: Transaction, deployment_id: str, actor: Actor) -> Deployment:
+    """Return a deployment that waits. Raises NotPermittedError for the one who asked, InvalidRequestError."""
+    known = read_deployment(transaction, deployment_id)
+    if known is None or not known.awaits_approval:
+        raise _not_waiting(deployment_id)
+    plan_record = _read(transaction, _plan_id(known))
+    if plan_record is not None and is_expired(plan_record):
+        raise _not_waiting(deployment_id)
+    asker = known.request.requested_by
+    if (asker.kind, asker.id) == (actor.kind, actor.id):
+        raise NotPermittedError(said("You asked for this plan yourself: a second person has to approve it."))
+    return known
+
+
+def _approved(deployment: Deployment, actor: Actor) -> Deployment:
     """Return a deployment that goes on: with what it drafted or, before anything is built, with the powers for that."""
+    draft = deployment.draft or Draft(NOTHING_YET)
     if draft.model_hash == NOTHING_YET:
         granted = (*deployment.request.granted, *draft.new_powers)
         return replace(deployment, request=replace(deployment.request, granted=granted), draft=None)
@@ -247,7 +312,7 @@ def _approved(deployment: Deployment, draft: Draft, actor: Actor) -> Deployment:
 def _waiting(transaction: Transaction, environment: str | None) -> tuple[Deployment, ...]:
     where = "outcome = ? AND (? IS NULL OR environment = ?) ORDER BY rowid"
     found = select_deployments(transaction, where, (AWAITING, environment, environment))
-    return tuple(deployment for deployment in found if deployment.awaits_approval)
+    return tuple(item for item in found if item.awaits_approval and item.request.approved_by is None)
 
 
 def _not_waiting(deployment_id: str) -> InvalidRequestError:
@@ -269,7 +334,13 @@ def _move_plan(
     if known is None:
         return
     moved = replace(
-        known, state=to, decided_by=actor, decided_at=datetime.now(UTC), deployment_id=deployment.id, note=note
+        known,
+        request=replace(known.request, starts_at=deployment.request.starts_at),
+        state=to,
+        decided_by=actor,
+        decided_at=datetime.now(UTC),
+        deployment_id=deployment.id,
+        note=note,
     )
     if to is PlanState.DRAFTED:
         moved = with_expiry(moved)
@@ -279,7 +350,8 @@ def _move_plan(
 
 def _end_draft(transaction: Transaction, plan_record: PlanRecord, why: str) -> None:
     """End the deployment that waits by a plan, where one does."""
-    if plan_record.state is PlanState.DRAFTED and plan_record.deployment_id is not None:
+    is_drafted = plan_record.state in {PlanState.DRAFTED, PlanState.SCHEDULED}
+    if is_drafted and plan_record.deployment_id is not None:
         known = read_deployment(transaction, plan_record.deployment_id)
         if known is not None and known.awaits_approval:
             _end_waiting(transaction, known, why, by_its_plan=True)
@@ -317,7 +389,8 @@ def _end_waiting(
 
 def with_expiry(plan_record: PlanRecord) -> PlanRecord:
     """Return a plan with its whole time before it, by the wall clock and by the machine's own."""
-    lifetime = DRAFT_LIFETIME if plan_record.state is PlanState.DRAFTED else LIFETIME
+    is_long = plan_record.state is PlanState.DRAFTED or plan_record.asks_again
+    lifetime = DRAFT_LIFETIME if is_long else LIFETIME
     return replace(
         plan_record,
         expires_at=datetime.now(UTC) + lifetime,

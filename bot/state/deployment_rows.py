@@ -12,6 +12,7 @@ from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,
+    Freeze,
     Outcome,
     PhaseResult,
     Problem,
@@ -177,8 +178,11 @@ def note_handover(transaction: Transaction, deployment_id: str, successor: str) 
 SOURCE = "deployments"
 
 
-def audit_of_request(request: DeploymentRequest, deployment: Deployment) -> StateChange:
-    """Write to the audit log who requested and who approved; a hotfix without approval is recorded as such."""
+def audit_of_request(request: DeploymentRequest, deployment: Deployment, freeze: Freeze | None = None) -> StateChange:
+    """Write to the audit log who requested and who approved; a hotfix without approval is recorded as such.
+
+    So is the freeze that it passes, beside its reason.
+    """
     facts: dict[str, object] = {
         "by": request.requested_by.name,
         "id": request.requested_by.id,
@@ -188,6 +192,8 @@ def audit_of_request(request: DeploymentRequest, deployment: Deployment) -> Stat
     }
     if request.approved_by is not None:
         facts |= {"approved_by": request.approved_by.name, "approver_id": request.approved_by.id}
+    if freeze is not None:
+        facts |= {"through_freeze_of": freeze.frozen_by.name, "freeze_reason": freeze.reason}
     text = "deployment asked for"
     if request.kind is DeploymentKind.HOTFIX:
         text = "hotfix asked for, without a second person's approval"

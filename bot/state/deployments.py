@@ -339,7 +339,7 @@ class DeploymentStateManager(DeploymentControl):
 
         def work(transaction: Transaction) -> Fence:
             _refuse_repeated_interaction(transaction, deployment)
-            refuse_frozen(transaction, deployment.environment)
+            freeze = refuse_frozen(transaction, deployment.environment, deployment.request)
             lock = take_lock(transaction, wanted, correlation_id=deployment.correlation_id)
             transaction.execute(
                 "INSERT INTO deployments (id, environment, kind, interaction_id, document) VALUES (?, ?, ?, ?, ?)",
@@ -356,7 +356,7 @@ class DeploymentStateManager(DeploymentControl):
             transaction.add_change(
                 change_of(ChangeType.DEPLOYMENT_STARTED, deployment, new=deployment.request.kind.value)
             )
-            transaction.add_change(audit_of_request(deployment.request, deployment))
+            transaction.add_change(audit_of_request(deployment.request, deployment, freeze))
             return Fence(deployment.environment, lock.token)
 
         return await self._journal.write(work)

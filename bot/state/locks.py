@@ -4,7 +4,8 @@ from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import Message, joined, said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import Freeze, Lock, Stop
+from roas.models.deployment import DeploymentRequest, Freeze, Lock, Stop
+from roas.models.gate import Gate, Judgement, judge_request
 from roas.state.documents import from_row, readable, to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Fence, Transaction
@@ -46,8 +47,27 @@ class FrozenError(RoasError):
     key = "frozen"
 
     @classmethod
-    def of(cls, freeze: Freeze) -> "FrozenError":
-        """Create the error: who set the freeze, since when, why, and how to lift it."""
+    def of(cls, freeze: Freeze, judgement: Judgement | None = None) -> "FrozenError":
+        """Create the error: who set the freeze, since when, why, and how to lift it, or to pass it."""
+        if judgement is not None and judgement.needs_reason:
+            hint = said("It passes with a reason: say why it cannot wait.")
+        else:
+            hint = said(
+                "Ask {frozen_by}; `/unlock {environment}` or `roas unlock {environment}` opens it again.",
+                frozen_by=freeze.frozen_by.name,
+                environment=freeze.environment,
+            )
+        if freeze.until is not None:
+            return cls(
+                said(
+                    "{environment} is locked by {frozen_by} until {until} UTC: {reason}",
+                    environment=freeze.environment,
+                    frozen_by=freeze.frozen_by.name,
+                    until=f"{freeze.until:%Y-%m-%d %H:%M:%S}",
+                    reason=freeze.reason,
+                ),
+                hint=hint,
+            )
         return cls(
             said(
                 "{environment} is locked by {frozen_by} since {since} UTC: {reason}",
@@ -56,11 +76,7 @@ class FrozenError(RoasError):
                 since=f"{freeze.since:%Y-%m-%d %H:%M:%S}",
                 reason=freeze.reason,
             ),
-            hint=said(
-                "Ask {frozen_by}; `/unlock {environment}` or `roas unlock {environment}` opens it again.",
-                frozen_by=freeze.frozen_by.name,
-                environment=freeze.environment,
-            ),
+            hint=hint,
         )
 
 
@@ -194,12 +210,12 @@ class Freezes:
 
         await self._journal.write(work)
 
-    async def lift(self, environment: str, actor: Actor) -> Freeze:
-        """Lift the freeze of an environment; returns it. Raises InvalidRequestError."""
+    async def lift(self, environment: str, actor: Actor, *, only: Freeze | None = None) -> Freeze:
+        """Lift the freeze of an environment, or that one `only`; returns it. Raises InvalidRequestError."""
 
         def work(transaction: Transaction) -> Freeze:
             freeze = read_freeze(transaction, environment)
-            if freeze is None:
+            if freeze is None or (only is not None and freeze != only):
                 raise InvalidRequestError(said("{environment} is not locked.", environment=environment))
             transaction.execute("DELETE FROM freezes WHERE environment = ?", (environment,))
             transaction.add_change(_freeze_change(freeze, actor, "unlocked"))
@@ -254,11 +270,16 @@ def read_freeze(transaction: Transaction, environment: str) -> Freeze | None:
     return from_row(Freeze, row[0]) if row else None
 
 
-def refuse_frozen(transaction: Transaction, environment: str) -> None:
-    """Raise FrozenError where an environment is frozen."""
+def refuse_frozen(
+    transaction: Transaction, environment: str, request: DeploymentRequest | None = None
+) -> Freeze | None:
+    """Raise FrozenError where an environment is frozen, unless a request passes that; returns the freeze it passes."""
     freeze = read_freeze(transaction, environment)
     if freeze is not None:
-        raise FrozenError.of(freeze)
+        judgement = None if request is None else judge_request(request, {Gate.FREEZE})
+        if judgement is None or not judgement.may_begin:
+            raise FrozenError.of(freeze, judgement)
+    return freeze
 
 
 def _freeze_change(freeze: Freeze, actor: Actor, text: str) -> StateChange:

@@ -236,6 +236,8 @@ class Drawing:
     picture: Picture | None = None
     # The roles that a new message pings; only a mention of them in `content` does so.
     pings: tuple[int, ...] = ()
+    # The person that a new message pings, likewise.
+    pinged_person: int | None = None
 
     @property
     def content_hash(self) -> str:

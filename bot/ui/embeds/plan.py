@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import discord
 
+from roas.models.actor import ActorKind
 from roas.models.deployment import DeploymentKind, Operation
 from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
 from roas.ui.drawing import (
@@ -25,7 +26,7 @@ from roas.ui.drawing import (
     lines,
     one_line,
 )
-from roas.ui.formatting import image, image_change, mentions, operation_headline, person, release, since
+from roas.ui.formatting import at, image, image_change, mentions, operation_headline, person, release, since
 from roas.ui.translation import _, translate
 from roas.ui.units import duration
 
@@ -261,11 +262,16 @@ def draw_confirmation(plan_record: PlanRecord, *, last_seconds: float | None = N
     confirm = _("Roll back") if plan_record.request.kind is DeploymentKind.ROLLBACK else _("Deploy")
     if plan_record.request.operation is Operation.STOP:
         confirm = _("Stop")
+    starts_at = plan_record.request.starts_at
+    if starts_at is not None:
+        confirm = _("Deploy at {when} UTC", when=f"{starts_at:%m-%d %H:%M}")
     buttons = (
         Button(confirm, f"{CONFIRM_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "🚀"),
         _withdraw_button(plan_record),
     )
     text = _("Nothing changes until you confirm. The plan expires {when}.", when=since(plan_record.expires_at))
+    if starts_at is not None:
+        text += "\n" + _("⏰ It begins {when}, {relative}.", when=at(starts_at), relative=since(starts_at))
     message = draw_plan_message(plan_record.plan, text, last_seconds=last_seconds)
     return replace(message, key=plan_record.id, buttons=buttons)
 
@@ -289,11 +295,34 @@ def draw_approval(
         embed.description = f"{embed.description}\n{whole_plan_note(files)}"
         shown = fit([embed, *plan])
     buttons: tuple[Button, ...] = ()
-    if plan_record.waits:
+    if plan_record.asks_again:
+        confirm = Button(_("Deploy"), f"{CONFIRM_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "🚀")
+        buttons = (confirm, _withdraw_button(plan_record))
+    elif plan_record.state is PlanState.SCHEDULED:
+        buttons = (_withdraw_button(plan_record),)
+    elif plan_record.waits:
         approve = Button(_("Approve"), f"{APPROVE_PREFIX}{plan_record.id}", discord.ButtonStyle.success, "✅")
         buttons = (approve, _withdraw_button(plan_record))
     pings = approvers if plan_record.state is PlanState.DRAFTED else ()
-    return Drawing(plan_record.id, tuple(shown), mentions(pings), buttons, attachments=files, pings=pings)
+    drawing = Drawing(plan_record.id, tuple(shown), mentions(pings), buttons, attachments=files, pings=pings)
+    return _pinging_asker(drawing, plan_record) if plan_record.asks_again else drawing
+
+
+def draw_missed(plan_record: PlanRecord) -> Drawing:
+    """Say, in a message of its own, that a scheduled deployment does not begin, and why."""
+    embed = discord.Embed(
+        title=_("⏰ Not deployed at its time: {what}", what=plan_headline(plan_record)),
+        description=f"{one_line(translate(plan_record.note), 1000)}\n{_('Nothing was changed.')}",
+        colour=CAREFUL,
+    ).set_footer(text=f"{plan_record.id} · missed")
+    return _pinging_asker(Drawing(f"{plan_record.id} · missed", (embed,)), plan_record)
+
+
+def _pinging_asker(drawing: Drawing, plan_record: PlanRecord) -> Drawing:
+    asker = plan_record.request.requested_by
+    if asker.kind is not ActorKind.DISCORD or not asker.id.isdigit():
+        return drawing
+    return replace(drawing, content=person(asker), pinged_person=int(asker.id))
 
 
 def plan_headline(plan_record: PlanRecord) -> str:
@@ -316,6 +345,8 @@ def _withdraw_button(plan_record: PlanRecord) -> Button:
 def _title(plan_record: PlanRecord) -> str:
     values = {"what": plan_headline(plan_record)}
     return {
+        PlanState.PLANNED: _("🔁 Confirm again: {what}", **values),
+        PlanState.SCHEDULED: _("⏰ Scheduled: {what}", **values),
         PlanState.DRAFTED: _("🗳️ Approval needed: {what}", **values),
         PlanState.CONFIRMED: _("✅ Approved: {what}", **values),
         PlanState.STARTED: _("✅ Approved: {what}", **values),
@@ -340,6 +371,8 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     """Describe the state of a plan, and what its reader can do."""
     decider = person(plan_record.decided_by) if plan_record.decided_by else ""
     state = plan_record.state
+    if text := _describe_schedule(plan_record):
+        return text
     if state is PlanState.PLANNED:
         return _("Waiting for {person} to confirm.", person=person(plan_record.request.requested_by))
     if state is PlanState.DRAFTED and plan_record.note:
@@ -359,3 +392,30 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     if state is PlanState.VOID:
         return _("It is void: {why} Ask again for a new plan.", why=one_line(translate(plan_record.note), 500))
     return _("Nobody approved it in time. Ask for a new plan.")
+
+
+def _describe_schedule(plan_record: PlanRecord) -> str:
+    """Say of a plan that is or was scheduled when it begins, or what became of that; empty of every other."""
+    state, starts_at = plan_record.state, plan_record.request.starts_at
+    note = one_line(translate(plan_record.note), 500)
+    if plan_record.asks_again:
+        asker, until = person(plan_record.request.requested_by), since(plan_record.expires_at)
+        return _(
+            "{why} This is the plan now. {person} can confirm it; it expires {when}.",
+            why=note,
+            person=asker,
+            when=until,
+        )
+    if plan_record.asked_again_as:
+        return _("It is void: {why} It is asked for again below.", why=note)
+    if starts_at is None:
+        return ""
+    if state is PlanState.STARTED:
+        return _("It was started at its time as `{id}`.", id=plan_record.deployment_id)
+    if state is not PlanState.SCHEDULED:
+        return ""
+    values = {"when": at(starts_at), "relative": since(starts_at)}
+    text = _("It begins {when}, {relative}, if nothing has changed by then.", **values)
+    if plan_record.deployment_id is not None and plan_record.decided_by is not None:
+        text = _("{person} approved it. It begins {when}, {relative}.", person=person(plan_record.decided_by), **values)
+    return f"{text}\n⏳ {note}" if note else text

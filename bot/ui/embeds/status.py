@@ -22,6 +22,7 @@ from roas.metrics.integration_monitor import (
 from roas.models.candidate import Hold
 from roas.models.deployment import Freeze, PhaseStatus
 from roas.models.health import ServiceDrift, ServiceHealth, Verdict
+from roas.models.plan import PlanRecord
 from roas.models.release import Release
 from roas.ui.drawing import (
     BAD,
@@ -45,6 +46,7 @@ from roas.ui.drawing import (
     one_line,
     plain,
 )
+from roas.ui.embeds.plan import plan_headline
 from roas.ui.formatting import at, headline, image, person, since
 from roas.ui.translation import _, translate, word
 from roas.ui.units import size
@@ -173,6 +175,14 @@ def _facts(status: EnvironmentStatus, trouble: str) -> list[tuple[str, str]]:
         asker, asked = person(drafted.request.requested_by), since(drafted.created_at)
         text = _("{headline} by {person}, {when}", headline=headline(drafted), person=asker, when=asked)
         facts.append((_("Awaiting approval"), f"🗳️ {text}\n-# {drafted.id}"[:FIELD_VALUE]))
+    facts += [(_("Scheduled"), _scheduled(plan_record)) for plan_record in status.scheduled]
+    if status.next_window is not None:
+        opens = _(
+            "⏰ outside of its windows; the next one opens {when}, {relative}",
+            when=at(status.next_window),
+            relative=since(status.next_window),
+        )
+        facts.append((_("Windows"), opens))
     if status.health is not None and status.health.drift:
         by_hand = [drift for drift in status.health.drift if not drift.left_by]
         left = [drift for drift in status.health.drift if drift.left_by]
@@ -216,12 +226,32 @@ def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) ->
 
 
 def _freeze(freeze: Freeze) -> str:
+    if freeze.until is not None:
+        return _(
+            "🧊 deployments are locked by {person} until {until}\n> {reason}",
+            person=person(freeze.frozen_by),
+            until=at(freeze.until),
+            reason=one_line(freeze.reason, 500),
+        )
     return _(
         "🧊 deployments are locked by {person} {when}\n> {reason}",
         person=person(freeze.frozen_by),
         when=since(freeze.since),
         reason=one_line(freeze.reason, 500),
     )
+
+
+def _scheduled(plan_record: PlanRecord) -> str:
+    starts_at = plan_record.request.starts_at or plan_record.created_at
+    text = _(
+        "⏰ {what} by {person}, begins {when}, {relative}",
+        what=plan_headline(plan_record),
+        person=person(plan_record.request.requested_by),
+        when=at(starts_at),
+        relative=since(starts_at),
+    )
+    waits = f"\n⏳ {one_line(translate(plan_record.note), 300)}" if plan_record.note else ""
+    return f"{text}{waits}\n-# {plan_record.id}"
 
 
 def _hold(hold: Hold) -> str:

@@ -11,7 +11,7 @@ from roas.state.approvals import is_expired, seconds_left
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome, draw_pause
-from roas.ui.embeds.plan import draw_approval
+from roas.ui.embeds.plan import draw_approval, draw_missed
 from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.notifications.notifier import APPROVAL, DETAILS, LIVE, OUTCOME, PAUSE, PROPOSAL, Notifier, Pace
 from roas.ui.notifications.ops_channel import ChannelClosedError
@@ -125,7 +125,7 @@ class ApprovalNotifier(Notifier):
 
     async def _post_changes(self) -> bool:
         plan_record = await self._plan_record()
-        if plan_record is None or plan_record.state is PlanState.PLANNED:
+        if plan_record is None or (plan_record.state is PlanState.PLANNED and not plan_record.asks_again):
             return True
         self._waiting = plan_record if plan_record.waits else None
         if not self._last_is_known:
@@ -133,9 +133,16 @@ class ApprovalNotifier(Notifier):
             self._last_seconds, self._last_is_known = last, True
         shown = without_secrets(plan_record, self._redact)
         drawn = draw_approval(shown, self._approvers, last_seconds=self._last_seconds)
-        await self._deliver(
+        post = await self._deliver(
             PostRequest(plan_record.id, APPROVAL, drawn, plan_record.created_at, finished=plan_record.ended)
         )
+        is_missed = plan_record.state is PlanState.VOID and plan_record.request.starts_at is not None
+        if is_missed and not plan_record.asked_again_as and plan_record.deployment_id is None:
+            moment = plan_record.decided_at or plan_record.created_at
+            missed = PostRequest(
+                plan_record.id, OUTCOME, draw_missed(shown), moment, finished=True, reply_to=post.message_id
+            )
+            await self._deliver(missed)
         return plan_record.ended
 
     def _poll_seconds(self) -> float:

@@ -181,6 +181,8 @@ class LiveMessages:
     async def _handle_deployment_event(self, event: DeploymentEvent) -> None:
         if isinstance(event, ApprovalChanged) and event.plan_id:
             self.follow(event.plan_id, event.environment).notify(urgent=True)
+        if not event.deployment_id:  # it is scheduled, and not begun
+            return
         self.follow(event.deployment_id, event.environment).notify(
             urgent=isinstance(event, URGENT), prompt=isinstance(event, PhaseChanged)
         )
@@ -229,7 +231,7 @@ class LiveMessages:
         unfinished = await state.posts.unfinished((LIVE, OUTCOME, APPROVAL, PROPOSAL))
         subjects = {post.subject for post in unfinished}
         proposals = await self._pending_proposals(post.subject for post in unfinished if post.kind == PROPOSAL)
-        plans = {p.id: p.environment for p in await state.approvals.open() if p.deployment_id is not None}
+        plans = {p.id: p.environment for p in await state.approvals.open() if p.is_shown}
         for post in unfinished:
             if post.kind == APPROVAL and (plan := await state.approvals.get(post.subject)) is not None:
                 plans[plan.id] = plan.environment

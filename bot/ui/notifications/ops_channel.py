@@ -149,9 +149,10 @@ class OpsChannel:
 
 
 def _pinged_by(drawing: Drawing) -> discord.AllowedMentions:
-    """Let a new message ping the roles that it is meant to ping, and nobody else whatever its text says."""
+    """Let a new message ping whom it is meant to ping, and nobody else whatever its text says."""
     roles = [discord.Object(role) for role in drawing.pings] or False
-    return discord.AllowedMentions(everyone=False, users=False, roles=roles, replied_user=False)
+    users = False if drawing.pinged_person is None else [discord.Object(drawing.pinged_person)]
+    return discord.AllowedMentions(everyone=False, users=users, roles=roles, replied_user=False)
 
 
 def _has_key(message: discord.Message, key: str) -> bool:

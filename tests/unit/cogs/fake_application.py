@@ -14,6 +14,7 @@ from typing import Any
 from roas.alerts.alert_service import AlertService
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.configuration.settings import Settings
+from roas.deploy.schedule import Schedule
 from roas.errors import ImageChangedError, RoasError
 from roas.events import EventBus
 from roas.metrics.integration_monitor import IntegrationFigures
@@ -240,6 +241,11 @@ class FakeApplication:
     def candidates(self) -> CandidateCoordinator:
         """Return the real thing over the real journal and bus."""
         return CandidateCoordinator(self.state, self.orchestrator, self.bus, self.environments)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """Return the real thing over the real journal and bus."""
+        return Schedule(self.state, self.orchestrator, self.bus, self.environments, has_approvers=True)
 
     @property
     def alert_service(self) -> AlertService:

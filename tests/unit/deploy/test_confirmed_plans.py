@@ -48,7 +48,7 @@ async def test_plan_names_what_refuses_it(orchestrator, engine, monkeypatch):
     assert plan.cautions == tuple(warning for warning in plan.warnings if warning != "The name is held.")
 
 
-@pytest.mark.parametrize("request_", [deploy("v2"), hotfix("v2"), rollback()])
+@pytest.mark.parametrize("request_", [deploy("v2"), rollback()])
 async def test_frozen_environment_refuses_deployment(orchestrator, state, request_: DeploymentRequest):
     for version in ("v0", "v1"):
         await orchestrator.run(deploy(version))

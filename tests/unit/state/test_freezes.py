@@ -1,5 +1,6 @@
 """A freeze says who, when and why, stands until somebody lifts it, and is in the audit."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,11 +49,27 @@ async def test_audit_names_who_lifted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", DeploymentKind)
 async def test_frozen_environment_refuses_deployment(tmp_path: Path, kind: DeploymentKind) -> None:
+    """A hotfix and a rollback pass with a reason, which is in the audit beside whose freeze it was."""
     async with StateManager(tmp_path) as state:
         await state.freezes.put(FREEZE)
-        with pytest.raises(FrozenError, match="the fair"):
-            await state.deployments.create(a_deployment(kind, environment="prod"), "v2")
+        asked = a_deployment(kind, environment="prod")
+        without = replace(asked, request=replace(asked.request, reason=""))
+        with pytest.raises(FrozenError, match="the fair") as refused:
+            await state.deployments.create(without, "v2")
+        assert ("passes with a reason" in refused.value.hint) == (kind is not DeploymentKind.DEPLOY)
         assert await state.locks.get("prod") is None
+        urgent = replace(asked, request=replace(asked.request, reason="it burns"))
+        if kind is DeploymentKind.DEPLOY:
+            with pytest.raises(FrozenError, match="the fair"):
+                await state.deployments.create(urgent, "v2")
+        else:
+            await state.deployments.create(urgent, "v2")
+            audit = (await state.changes("prod"))[-1].metadata
+            assert (audit["reason"], audit["through_freeze_of"], audit["freeze_reason"]) == (
+                "it burns",
+                "dora",
+                "the fair",
+            )
         await state.deployments.create(a_deployment(kind, environment="dev"), "v2")
 
 

@@ -1,0 +1,276 @@
+"""Begin what is scheduled when its time comes: exactly once, or say why not; and lift freezes that are over.
+
+A plan that waits for its time is in the journal, so that whichever process leads begins it. It is planned and checked
+again then: where anything is another than what was confirmed, the one who asked is asked again. What a second person
+approved has its draft, and is not planned again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from roas.concurrency import end_tasks, wait_for
+from roas.errors import InvalidRequestError, RoasError
+from roas.events import EventBus
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.actor import Actor, ActorKind
+from roas.models.change import new_id
+from roas.models.deployment import Deployment, DeploymentRequest
+from roas.models.environment import Environment
+from roas.models.events import ApprovalChanged
+from roas.models.plan import Plan, PlanRecord, PlanState
+from roas.state.approvals import with_expiry
+from roas.state.locks import FrozenError, LockHeldError
+from roas.state.manager import StateManager
+from roas.windows import WindowClosedError
+
+log = get_logger(__name__)
+
+SOURCE = "schedule"
+ROUND_SECONDS = 5.0
+# What could not begin within this of its time asks again: nobody may be awake any more.
+LATEST = timedelta(hours=1)
+# So long before a freeze is over, it is said.
+REMINDER = timedelta(minutes=15)
+FREEZE_OVER = Actor(ActorKind.SYSTEM, "schedule", said("the end of its time"))
+
+
+class Orchestrator(Protocol):
+    """Plan and start deployments."""
+
+    async def plan(self, request: DeploymentRequest) -> Plan:
+        """Describe what a request would change."""
+        ...
+
+    async def start(self, request: DeploymentRequest) -> Deployment:
+        """Start a deployment."""
+        ...
+
+    async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
+        """Carry out what was drafted."""
+        ...
+
+
+class Schedule:
+    """Begin scheduled plans in the leader's process."""
+
+    def __init__(
+        self,
+        state: StateManager,
+        orchestrator: Orchestrator,
+        bus: EventBus,
+        environments: Mapping[str, Environment],
+        *,
+        has_approvers: bool,
+    ) -> None:
+        self._state = state
+        self._orchestrator = orchestrator
+        self._bus = bus
+        self._environments = environments
+        self._has_approvers = has_approvers
+        self._news = asyncio.Event()
+        self._rounds: asyncio.Task[None] | None = None
+
+    def notify(self) -> None:
+        """Note that something new is scheduled."""
+        self._news.set()
+
+    async def start(self) -> None:
+        """Begin to look what is due."""
+        if self._rounds is None:
+            self._rounds = asyncio.create_task(self._run(), name="schedule")
+
+    async def stop(self) -> None:
+        """Stop; the next leader goes on by the journal."""
+        rounds, self._rounds = self._rounds, None
+        if rounds is not None:
+            await end_tasks(rounds)
+
+    async def _run(self) -> None:
+        while True:
+            self._news.clear()
+            try:
+                next_due = await self.look()
+            except RoasError as error:
+                log.error("the schedule could not be read", error=error.message)
+                next_due = None
+            except Exception:  # the rounds must continue
+                log.exception("the schedule could not be looked after")
+                next_due = None
+            left = ROUND_SECONDS if next_due is None else (next_due - datetime.now(UTC)).total_seconds()
+            await wait_for(self._news, min(max(left, 0.05), ROUND_SECONDS))
+
+    async def look(self) -> datetime | None:
+        """Begin what is due; returns when the next one is."""
+        await self._lift_freezes()
+        due: list[datetime] = []
+        for plan_record in await self._state.approvals.scheduled():
+            starts_at = plan_record.request.starts_at or plan_record.created_at
+            if datetime.now(UTC) < starts_at:
+                due.append(starts_at)
+                continue
+            try:
+                await self._begin(plan_record, starts_at)
+            except RoasError as error:
+                log.warning("what is scheduled has to wait", plan_id=plan_record.id, error=error.message)
+            except Exception:  # one must not keep the others from beginning
+                log.exception("what is scheduled could not begin", plan_id=plan_record.id)
+        return min(due, default=None)
+
+    async def _lift_freezes(self) -> None:
+        for freeze in await self._state.freezes.all():
+            if freeze.until is not None and datetime.now(UTC) >= freeze.until:
+                with suppress(InvalidRequestError):  # somebody was faster
+                    await self._state.freezes.lift(freeze.environment, FREEZE_OVER, only=freeze)
+                    log.info("environment freeze is over", environment=freeze.environment)
+
+    async def _begin(self, plan_record: PlanRecord, starts_at: datetime) -> None:
+        """Begin one whose time has come, or say what keeps it. Raises what may be over in a moment."""
+        approvals = self._state.approvals
+        if plan_record.deployment_id is None:
+            known = await self._state.deployments.of_interaction(plan_record.id)
+            if known is not None:  # by a process that died since
+                await self._move(plan_record, PlanState.STARTED, deployment_id=known.id)
+                return
+        if plan_record.state is PlanState.CONFIRMED:
+            await self._move(plan_record, PlanState.SCHEDULED)
+            plan_record = replace(plan_record, state=PlanState.SCHEDULED)
+        environment = self._environments.get(plan_record.environment)
+        if environment is None:
+            await self._void(plan_record, said("There is no such environment any more."))
+            return
+        if (freeze := await self._state.freezes.get(environment.name)) is not None:
+            if await approvals.note(plan_record.id, FrozenError.of(freeze).message):
+                self._announce(plan_record)
+            return
+        if why := await self._why_not(plan_record, environment, starts_at):
+            await self._ask_again(plan_record, why)
+        elif plan_record.deployment_id is not None:
+            await self._begin_draft(plan_record)
+        else:
+            await self._plan_and_start(plan_record)
+
+    async def _why_not(self, plan_record: PlanRecord, environment: Environment, starts_at: datetime) -> str:
+        """Return why somebody has to be asked again; empty where nobody has to."""
+        if plan_record.note:  # a freeze, which is over
+            return said("It could not begin at its time: {reason}", reason=plan_record.note)
+        if datetime.now(UTC) - starts_at > LATEST:
+            return said("Its time was {when} UTC, and it could not begin then.", when=f"{starts_at:%Y-%m-%d %H:%M}")
+        if not environment.windows.is_open(datetime.now(UTC)):
+            return WindowClosedError.of(environment).message
+        answered = plan_record.decided_at or plan_record.created_at
+        for hold in await self._state.holds.of(environment.name):
+            if hold.since > answered and hold.version in {"", plan_record.request.version}:
+                return said("It was put on hold since: {reason}", reason=hold.reason)
+        return ""
+
+    async def _begin_draft(self, plan_record: PlanRecord) -> None:
+        approver = plan_record.decided_by
+        if approver is None or plan_record.deployment_id is None:
+            await self._void(plan_record, said("Nobody is known who approved it."))
+            return
+        try:
+            await self._orchestrator.approve(plan_record.deployment_id, approver)
+        except (LockHeldError, FrozenError):
+            raise
+        except RoasError as error:
+            if error.transient:
+                raise
+            await self._ask_again(plan_record, error.message)
+
+    async def _plan_and_start(self, plan_record: PlanRecord) -> None:
+        """Plan once more, and start exactly what was confirmed: the journal takes one deployment of it, ever."""
+        lock = await self._state.locks.get(plan_record.environment)
+        if lock is not None:
+            held_by = await self._state.deployments.get(lock.deployment_id)
+            if held_by is None or not held_by.only_watches:
+                raise LockHeldError(lock)
+        try:
+            plan = await self._orchestrator.plan(plan_record.request)
+        except RoasError as error:
+            if error.transient:
+                raise
+            await self._void(plan_record, error.message)
+            return
+        if plan.digest != plan_record.plan.digest or plan.new_powers != plan_record.plan.new_powers:
+            await self._ask_again(plan_record, said("The plan is another one by now."), plan)
+            return
+        if not await self._move(plan_record, PlanState.CONFIRMED):
+            return  # it was cancelled meanwhile
+        claimed = replace(plan_record, state=PlanState.CONFIRMED)
+        try:
+            deployment = await self._orchestrator.start(replace(plan_record.request, plan_digest=plan.digest))
+        except RoasError as error:
+            known = await self._state.deployments.of_interaction(plan_record.id)
+            if known is None and not error.transient and not isinstance(error, LockHeldError | FrozenError):
+                await self._void(claimed, error.message)
+                return
+            if known is None:
+                await self._move(claimed, PlanState.SCHEDULED)
+                raise
+            deployment = known
+        log.info("scheduled deployment began", plan_id=plan_record.id, deployment_id=deployment.id)
+        await self._move(claimed, PlanState.STARTED, deployment_id=deployment.id)
+
+    async def _ask_again(self, plan_record: PlanRecord, why: str, plan: Plan | None = None) -> None:
+        """Ask for a confirmation of what it would be now, in a message of its own."""
+        request = replace(plan_record.request, starts_at=None, approved_by=None, granted=())
+        if plan is None:
+            try:
+                plan = await self._orchestrator.plan(request)
+            except RoasError as error:
+                if error.transient:
+                    raise
+                await self._void(plan_record, said("{why} {error}", why=why, error=error.message))
+                return
+        if not plan.changed:
+            await self._void(plan_record, said("Nothing is left to change: everything runs as it defines it."))
+            return
+        now, plan_id = datetime.now(UTC), new_id("PLAN")
+        granted = () if self._has_approvers else plan.new_powers
+        request = replace(request, plan_digest=plan.digest, interaction_id=plan_id, granted=granted)
+        again = with_expiry(PlanRecord(plan_id, request, plan, now, now, note=why))
+        if await self._void(plan_record, why, asked_again_as=plan_id):
+            await self._state.approvals.add(again)
+            self._announce(again)
+
+    async def _void(self, plan_record: PlanRecord, why: str, *, asked_again_as: str = "") -> bool:
+        log.warning("scheduled deployment does not begin", plan_id=plan_record.id, reason=why)
+        return await self._move(plan_record, PlanState.VOID, note=why, asked_again_as=asked_again_as)
+
+    async def _move(
+        self,
+        plan_record: PlanRecord,
+        to: PlanState,
+        *,
+        deployment_id: str | None = None,
+        note: str = "",
+        asked_again_as: str = "",
+    ) -> bool:
+        """Write what becomes of it, unless somebody cancelled it."""
+        done, known = await self._state.approvals.move(
+            plan_record.id,
+            to,
+            plan_record.decided_by,
+            from_states=[plan_record.state],
+            deployment_id=deployment_id or plan_record.deployment_id,
+            note=note,
+            asked_again_as=asked_again_as,
+        )
+        self._announce(known or plan_record)
+        return done
+
+    def _announce(self, plan_record: PlanRecord) -> None:
+        self._bus.publish(
+            ApprovalChanged(
+                source=SOURCE,
+                plan_id=plan_record.id,
+                state=plan_record.state.value,
+                deployment_id=plan_record.deployment_id or "",
+                environment=plan_record.environment,
+            )
+        )
