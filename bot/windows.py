@@ -39,7 +39,9 @@ class WindowClosedError(RoasError):
             )
         hint = said("It passes with a reason: say why it cannot wait.")
         if not needs_reason:
-            hint = said("Schedule it with `when: next window`, or use /hotfix, which passes with its reason.")
+            hint = said(
+                "Schedule it for the next window (`when`, `--when`), or use a hotfix, which passes with its reason."
+            )
         error = cls(text, hint=hint)
         error.opens_at = opens_at
         return error

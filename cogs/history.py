@@ -67,7 +67,10 @@ class HistoryCog(OpsCog, name=CogName.HISTORY.value):
             page.environment, limit=PAGE_LENGTH + 1, outcome=page.outcome, offset=page.number * PAGE_LENGTH
         )
         shown = without_secrets(found[:PAGE_LENGTH], self.application.redactor.redact)
-        return draw_history(shown, page, has_more=len(found) > PAGE_LENGTH)
+        delivery = None
+        if page.environment is not None and not page.number and page.outcome is None:
+            delivery = await self.application.state.records.delivery(page.environment)
+        return draw_history(shown, page, has_more=len(found) > PAGE_LENGTH, delivery=delivery)
 
 
 class PageButton(

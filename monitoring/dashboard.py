@@ -36,7 +36,7 @@ def build() -> str:
         .with_variable(_variable("environment", "label_values(roas_service_health, environment)"))
         .with_variable(_variable("service", f"label_values(roas_service_health{{{STACK}}}, service)"))
     )
-    for add in (_overview, _deployments, _services, _trouble, _integration, _redis, _process):
+    for add in (_overview, _deployments, _delivery, _services, _trouble, _integration, _redis, _process):
         dashboard = add(dashboard)
     return JSONEncoder(sort_keys=True, indent=2).encode(dashboard.build()) + "\n"
 
@@ -86,6 +86,33 @@ def _deployments(dashboard: Dashboard) -> Dashboard:
         .with_panel(
             _lines("Average phase duration, last hour", "s").with_target(
                 _query("max by (phase) (roas_phase_last_hour_seconds)", "{{phase}}")
+            )
+        )
+    )
+
+
+def _delivery(dashboard: Dashboard) -> Dashboard:
+    name = "{{environment}}"
+    return (
+        dashboard.with_row(Row("Delivery, last 30 days"))
+        .with_panel(
+            _lines("Deployments a day").with_target(
+                _query(f"max by (environment) (roas_delivery_deployments_per_day{{{STACK}}})", name)
+            )
+        )
+        .with_panel(
+            _lines("Lead time from the commit", "s").with_target(
+                _query(f"max by (environment) (roas_delivery_lead_seconds{{{STACK}}})", name)
+            )
+        )
+        .with_panel(
+            _lines("Change failure rate", "percentunit").with_target(
+                _query(f"max by (environment) (roas_delivery_change_failure_ratio{{{STACK}}})", name)
+            )
+        )
+        .with_panel(
+            _lines("Time to restore", "s").with_target(
+                _query(f"max by (environment) (roas_delivery_restore_seconds{{{STACK}}})", name)
             )
         )
     )

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -355,9 +356,21 @@ def _commit(document: Mapping[str, Any]) -> Commit:
     inner = document.get("commit") or {}
     text = str(document.get("message") or inner.get("message") or document.get("title") or "")
     author = document.get("author_name") or (inner.get("author") or {}).get("name") or ""
+    made = document.get("committed_date") or (inner.get("committer") or {}).get("date")
     return Commit(
-        str(document.get("sha") or document.get("id") or ""), text.partition("\n")[0][:200], str(author)[:100]
+        str(document.get("sha") or document.get("id") or ""),
+        text.partition("\n")[0][:200],
+        str(author)[:100],
+        _moment(made),
     )
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _check(answer: Answer) -> None:

@@ -1,10 +1,13 @@
 """`history`, `releases` and `events`: what the journal has of the past, and what happens now."""
 
+import csv
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -30,6 +33,7 @@ from roas.models.deployment import Deployment, Outcome
 from roas.models.release import Release
 from roas.state.documents import hidden_json, to_json
 from roas.state.manager import StateManager
+from roas.state.records import DeliveryFigures, DeploymentRecord
 from roas.ui.units import duration
 
 STDOUT = Path("-")
@@ -43,6 +47,14 @@ class DeploymentList:
     """The output of `history --json`."""
 
     deployments: tuple[Deployment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordList:
+    """The output of `history --format json`."""
+
+    deployments: tuple[DeploymentRecord, ...]
+    delivery: tuple[DeliveryFigures, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +145,59 @@ Export = Annotated[
 ]
 
 
+class Format(StrEnum):
+    """How the record of deployments is written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="Write one record a deployment: who asked, who approved what, and its commit."),
+]
+
+
 def history(
     environment: AnyEnvironment = None,
     outcome: OutcomeOption = None,
     limit: Limit = 20,
+    written_as: FormatOption = None,
     export: Export = None,
     as_json: Json = False,
 ) -> None:
     """List the last deployments, the newest first: who, what, when, and how it ended."""
     if export is not None:
         run_command(lambda session: export_history(session, export, environment), as_json=as_json)
+    elif written_as is not None:
+        run_command(lambda session: _write_records(session, environment, outcome, limit, written_as))
     else:
         run_command(lambda session: _history(session, environment, outcome, limit), as_json=as_json)
+
+
+async def _write_records(
+    session: Session, environment: str | None, outcome: Outcome | None, limit: int, written_as: Format
+) -> int:
+    """Write a record a deployment to stdout, and with JSON the four figures of delivery."""
+    names = (
+        [find_environment(session.settings, environment).name] if environment else session.settings.environment_names
+    )
+    async with open_journal(session) as state:
+        found = await state.records.list(environment, limit=limit, outcome=outcome)
+        figures = tuple([await state.records.delivery(name) for name in names])
+    if written_as is Format.JSON:
+        session.terminal.document(hidden_json(RecordList(found, figures)))
+        return ExitCode.SUCCEEDED
+    writer = csv.writer(sys.stdout)
+    writer.writerow(field.name for field in fields(DeploymentRecord))
+    for record in json.loads(hidden_json(found)):
+        writer.writerow(_cell(value) for value in record.values())
+    return ExitCode.SUCCEEDED
+
+
+def _cell(value: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
 
 
 async def _history(session: Session, environment: str | None, outcome: Outcome | None, limit: int) -> int:

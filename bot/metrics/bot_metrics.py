@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections import Counter as Counts
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from roas.models.change import StateChange
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.health import ContainerState, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
+from roas.state.records import DAYS, DeliveryFigures
 
 
 class ProjectionStatistics(Protocol):
@@ -55,6 +56,24 @@ class CountedProjection(Protocol):
         ...
 
 
+def _delivery(found: Sequence[DeliveryFigures]) -> Iterator[Metric]:
+    """Yield the four figures of delivery; what there is nothing to measure of is absent."""
+    text = f"Successful deployments and hotfixes a day, over {DAYS} days."
+    frequency = GaugeMetricFamily("roas_delivery_deployments_per_day", text, labels=["environment"])
+    text = f"Median time from the commit to the end of the deployment that brought it, over {DAYS} days."
+    lead = GaugeMetricFamily("roas_delivery_lead_seconds", text, labels=["environment"])
+    text = f"Share of changes that failed or were rolled back, over {DAYS} days."
+    failed = GaugeMetricFamily("roas_delivery_change_failure_ratio", text, labels=["environment"])
+    text = f"Median time from a failed change to the next success, over {DAYS} days."
+    restored = GaugeMetricFamily("roas_delivery_restore_seconds", text, labels=["environment"])
+    for figures in found:
+        values = (figures.per_day, figures.lead_seconds, figures.failure_ratio, figures.restore_seconds)
+        for family, value in zip((frequency, lead, failed, restored), values, strict=True):
+            if value is not None:
+                family.add_metric([figures.environment], value)
+    yield from (frequency, lead, failed, restored)
+
+
 class DeploymentMetrics(Collector):
     """Show how deployments ended. What has not happened yet is 0, not absent: a rate begins with its first."""
 
@@ -77,6 +96,7 @@ class DeploymentMetrics(Collector):
         text = "Deployments of a day by whether they were good; what was cancelled is neither."
         day = GaugeMetricFamily("roas_deployment_results_last_day", text, labels=["environment", "result"])
         yield _family(day, dict.fromkeys(product(figures.environments, ("succeeded", "failed")), 0.0), results)
+        yield from _delivery(figures.delivery)
         took: dict[tuple[str, ...], list[float]] = defaultdict(list)
         phases: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for deployment in ended:

@@ -25,6 +25,7 @@ from roas.models.events import (
 )
 from roas.models.stack import DEPENDENCY_TIMEOUT_SECONDS
 from roas.state.manager import StateManager
+from roas.state.records import DeliveryFigures
 
 log = get_logger(__name__)
 
@@ -55,6 +56,7 @@ class DeploymentFigures:
         self._now = now
         self.counts: Mapping[tuple[str, str, str], int] = {}
         self._recent: tuple[Deployment, ...] = ()
+        self.delivery: tuple[DeliveryFigures, ...] = ()
 
     async def refresh(self, _event: object = None) -> None:
         """Read the journal again. Raises StateError."""
@@ -68,6 +70,8 @@ class DeploymentFigures:
             whole = await deployments.get(deployment.id) if is_late else None
             found.append(whole or deployment)
         self._recent = tuple(found)
+        records, now = self._state.records, self._now()
+        self.delivery = tuple([await records.delivery(name, now=now) for name in self.environments])
 
     @property
     def success_ratio(self) -> float | None:

@@ -100,6 +100,7 @@ class Commit:
     sha: str
     title: str = ""
     author: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from roas.state.journal_place import JOURNAL_NAME
 from roas.state.locks import Freezes, Locks, Stops
 from roas.state.ownership import Ownership
 from roas.state.projection import ProjectionSource
+from roas.state.records import Records
 from roas.state.recoveries import Recoveries
 from roas.state.releases import Releases
 from roas.state.schema import CHOSEN
@@ -147,6 +148,7 @@ class StateManager:
         self.recoveries = Recoveries(self._journal)
         self.projection = ProjectionSource(self._journal)
         self.history = History(self._journal)
+        self.records = Records(self._journal)
         self.backups = Backups(self.folder / JOURNAL_NAME)
         self._descriptor: int | None = None  # of the state folder, whatever becomes of its path
 

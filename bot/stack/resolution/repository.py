@@ -16,6 +16,7 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -112,11 +113,14 @@ class Mirror:
     async def commits(self, before: str, commit: str) -> tuple[Commit, ...]:
         """Return the commits since another one, the newest first; without one, or if it is unknown, that one only."""
         since = [f"^{before}"] if before and await self._has(before) else ["--max-count=1"]
-        shown = ("--format=%H%x00%an%x00%s", "-z", f"--max-count={MOST_COMMITS}")
+        shown = ("--format=%H%x00%an%x00%ct%x00%s", "-z", f"--max-count={MOST_COMMITS}")
         found = await self._git("log", *shown, *since, "--end-of-options", commit, "--")
         fields = found.decode(errors="replace").split("\0")
-        rows = [fields[at : at + 3] for at in range(0, len(fields) - 2, 3)]
-        return tuple(Commit(sha, title[:200], author[:100]) for sha, author, title in rows)
+        rows = [fields[at : at + 4] for at in range(0, len(fields) - 3, 4)]
+        return tuple(
+            Commit(sha, title[:200], author[:100], datetime.fromtimestamp(int(made), UTC))
+            for sha, author, made, title in rows
+        )
 
     async def is_forced(self, before: str, commit: str) -> bool:
         """Return whether a commit that was seen is none of those that lead to another one."""

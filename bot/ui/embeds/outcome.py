@@ -9,6 +9,7 @@ import discord
 from roas.errors import NotPermittedError, RoasError
 from roas.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
 from roas.models.rollout import Choice, Pause
+from roas.state.records import DAYS, DeliveryFigures
 from roas.ui.drawing import (
     BAD,
     CAREFUL,
@@ -238,13 +239,19 @@ class HistoryPage:
 
 
 def draw_history(
-    deployments: Sequence[Deployment], page: HistoryPage | None = None, *, has_more: bool = False
+    deployments: Sequence[Deployment],
+    page: HistoryPage | None = None,
+    *,
+    has_more: bool = False,
+    delivery: DeliveryFigures | None = None,
 ) -> Drawing:
     """Draw deployments, newest first: what, how it ended, who, when, how long; with buttons for the other pages."""
     page = page or HistoryPage()
     entries = [_entry(deployment) for deployment in deployments]
     text = lines(entries, DESCRIPTION) if entries else _nothing(page)
     embed = discord.Embed(title=_title(page), description=text, colour=QUIET)
+    if delivery is not None and (delivery.deployments or delivery.failure_ratio is not None):
+        add_field(embed, _("Delivery, last {days} {days|day|days}", days=DAYS), _delivery(delivery))
     if page.number or has_more:
         embed.set_footer(text=_("Page {number}", number=page.number + 1))
     return Drawing(
@@ -255,6 +262,17 @@ def draw_history(
 def _title(page: HistoryPage) -> str:
     title = _("📜 History of {environment}", environment=page.environment) if page.environment else _("📜 History")
     return f"{title}: {outcome_text(page.outcome)}" if page.outcome else title
+
+
+def _delivery(figures: DeliveryFigures) -> str:
+    parts = [_("{count} a day", count=f"{figures.per_day:.2g}")]
+    if figures.lead_seconds is not None:
+        parts.append(_("lead time {time}", time=duration(figures.lead_seconds)))
+    if figures.failure_ratio is not None:
+        parts.append(_("{percent} % of changes failed", percent=f"{figures.failure_ratio * 100:.0f}"))
+    if figures.restore_seconds is not None:
+        parts.append(_("restored in {time}", time=duration(figures.restore_seconds)))
+    return " · ".join(parts)
 
 
 def _nothing(page: HistoryPage) -> str:

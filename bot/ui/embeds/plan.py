@@ -249,6 +249,7 @@ def _keys(keys: tuple[str, ...]) -> str:
 CONFIRM_PREFIX = "roas:confirm:"
 APPROVE_PREFIX = "roas:approve:"
 WITHDRAW_PREFIX = "roas:withdraw:"
+MISSED_SUFFIX = " · missed"
 
 _COLOURS = {
     PlanState.DRAFTED: CAREFUL,
@@ -314,8 +315,8 @@ def draw_missed(plan_record: PlanRecord) -> Drawing:
         title=_("⏰ Not deployed at its time: {what}", what=plan_headline(plan_record)),
         description=f"{one_line(translate(plan_record.note), 1000)}\n{_('Nothing was changed.')}",
         colour=CAREFUL,
-    ).set_footer(text=f"{plan_record.id} · missed")
-    return _pinging_asker(Drawing(f"{plan_record.id} · missed", (embed,)), plan_record)
+    ).set_footer(text=f"{plan_record.id}{MISSED_SUFFIX}")
+    return _pinging_asker(Drawing(f"{plan_record.id}{MISSED_SUFFIX}", (embed,)), plan_record)
 
 
 def _pinging_asker(drawing: Drawing, plan_record: PlanRecord) -> Drawing:

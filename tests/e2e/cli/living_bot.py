@@ -1,4 +1,4 @@
-"""A bot without Discord: the same parts, and the control socket."""
+"""A bot without Discord: the same parts, the schedule, and the control socket."""
 
 import asyncio
 import os
@@ -15,6 +15,7 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_application(load_settings(needs_discord=False)) as parts:
         await parts.orchestrator.resume()
+        await parts.schedule.start()
         async with serve_control_socket(control_api(parts), parts.state.folder):
             os.write(1, b"READY\n")
             await stop.wait()

@@ -69,6 +69,10 @@ PANELS: dict[str, dict[str, float | None]] = {
     },
     "Deployments: Deployment duration of the last hour, 95th percentile": {"DEPLOY": 60, "ROLLBACK": 12},
     "Deployments: Average phase duration, last hour": {"execution": 14},  # a quarter of each
+    "Delivery, last 30 days: Deployments a day": {"prod": 4 / 30},
+    "Delivery, last 30 days: Lead time from the commit": {},  # no commit is known of any
+    "Delivery, last 30 days: Change failure rate": {"prod": 4 / 6},
+    "Delivery, last 30 days: Time to restore": {"prod": 176},  # of 30, 40, 312 and 350 s
     "Services: Services by verdict": {"healthy": 1, "unhealthy": 1, "degraded": 0, "unknown": 0, "unverified": 0},
     "Services: CPU": {"prod web": 0.5},
     "Services: Memory": {"prod web": 4096},

@@ -78,6 +78,7 @@ class Parts:
     own_container: Callable[[Environment], Awaitable[OwnContainer | None]]
     maintenance: NoTask
     candidates: NoTask
+    schedule: NoTask
     redactor: Redactor = field(default_factory=Redactor)
     collector: None = None
 
@@ -172,6 +173,7 @@ class Process(Life):
             own_container=self.own_container,
             maintenance=NoTask(),
             candidates=NoTask(),
+            schedule=NoTask(),
         )
 
 

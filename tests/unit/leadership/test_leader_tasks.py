@@ -43,7 +43,12 @@ async def test_handover_warns_of_no_other_bot(
     monkeypatch.setattr(leader_tasks, "serve_control_socket", held)
     monkeypatch.setattr(leader_tasks, "SOCKET_RETRY_SECONDS", 0)
     application: Any = SimpleNamespace(
-        state=SimpleNamespace(folder=None), orchestrator=None, environments=None, collector=None, candidates=None
+        state=SimpleNamespace(folder=None),
+        orchestrator=None,
+        environments=None,
+        collector=None,
+        candidates=None,
+        schedule=SimpleNamespace(notify=None),
     )
     task = asyncio.create_task(leader_tasks._answer_command_line(application))
     async with asyncio.timeout(10):

@@ -17,6 +17,7 @@ from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.state.manager import StateManager
+from roas.state.records import DeliveryFigures
 from roas.state.sync import DataSyncManager
 from tests.unit import sample_events
 from tests.unit.metrics.test_deployment_figures import GOOD, play
@@ -34,7 +35,9 @@ async def series(tmp_path: Path) -> dict[str, set[str]]:
     metrics = Metrics("1.2.3")
     metrics.attach(bus)
     async with StateManager(tmp_path / "deployments") as state:
-        metrics.read_deployments(await play(state, GOOD, hours_ago=0.5))
+        figures = await play(state, GOOD, hours_ago=0.5)
+        figures.delivery = (DeliveryFigures("dev", 1, 0.1, 60.0, 0.5, 60.0),)
+        metrics.read_deployments(figures)
     sync = DataSyncManager(StateManager(tmp_path), "redis://nowhere", "shop", str)
     metrics.read_integration(IntegrationMonitor(bus, IntegrationMeasurements(bus, sync)))
     metrics.read_projection(sync)

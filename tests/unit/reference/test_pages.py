@@ -52,8 +52,8 @@ def test_slash_commands_have_options_and_chinese(pages: dict[str, str]):
     names = "cancel deploy history hotfix lock logs restart rollback start status stop unlock"
     assert re.findall(r"^## /(\w+)$", page, re.MULTILINE) == names.split()
     deploy = section(page, "/deploy")
-    assert [cells[0] for cells in rows(deploy)] == ["`environment`", "`version`", "`services`", "`dry_run`"]
-    assert [cells[2] for cells in rows(deploy)] == ["yes", "yes", "no", "no"]
+    assert [cells[0] for cells in rows(deploy)] == ["`environment`", "`version`", "`services`", "`dry_run`", "`when`"]
+    assert [cells[2] for cells in rows(deploy)] == ["yes", "yes", "no", "no", "no"]
     assert "zh-TW: `/部署`" in deploy
 
 

@@ -38,7 +38,7 @@ from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_pause, draw_unexpected
-from roas.ui.embeds.plan import draw_approval, draw_confirmation, draw_plan, draw_plan_message
+from roas.ui.embeds.plan import draw_approval, draw_confirmation, draw_missed, draw_plan, draw_plan_message
 from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.embeds.status import draw_integration, draw_status
 from roas.ui.formatting import person, since
@@ -77,6 +77,7 @@ LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
     "roas.ui.embeds.status._embed": "one environment of draw_status",
+    "roas.ui.embeds.plan._pinging_asker": "pings the one who asked, in what others drew",
     "roas.ui.embeds.alert._ping_drawing": "what the pings for alerts have in common",
     "roas.ui.drawing.Drawing.without": "a message as it is posted with fewer permissions; each is sent so, too",
     "roas.ui.command_names.drawing_found_as": "names commands in their group, of what others drew",
@@ -162,15 +163,23 @@ class Message:
     name: str
     send: Callable[[Wire], Awaitable[None]]
     role: int | None = None
+    person: int | None = None
 
 
-def posted(draw: Callable[..., Drawing], name: str, *args: Any, role: int | None = None, **options: Any) -> Message:
+def posted(
+    draw: Callable[..., Drawing],
+    name: str,
+    *args: Any,
+    role: int | None = None,
+    person: int | None = None,
+    **options: Any,
+) -> Message:
     """Collect a message to the channel."""
 
     async def send(wire: Wire) -> None:
         await wire.post(draw(*args, **options))
 
-    return Message(_key(draw), name, send, role)
+    return Message(_key(draw), name, send, role, person)
 
 
 def answered(draw: Callable[..., Any], name: str, *args: Any, **options: Any) -> Message:
@@ -270,9 +279,12 @@ def channel_messages() -> Iterator[Message]:
         plan_record = a_plan_record(state, large=True)
         calls = ROLE if state is PlanState.DRAFTED else None
         large_one = replace(plan_record, plan=a_large_plan(), note=HOSTILE * 20)
-        yield posted(draw_approval, f"{state}, calls nobody", a_plan_record(state))
-        yield posted(draw_approval, f"{state}", a_plan_record(state), (ROLE,), role=calls)
-        yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), role=calls, last_seconds=7300.0)
+        asker = int(DORA.id) if plan_record.asks_again else None
+        calls_one = {"role": calls, "person": asker}
+        yield posted(draw_approval, f"{state}, calls no role", a_plan_record(state), person=asker)
+        yield posted(draw_approval, f"{state}", a_plan_record(state), (ROLE,), **calls_one)
+        yield posted(draw_approval, f"largest, {state}", large_one, (ROLE,), **calls_one, last_seconds=7300.0)
+        yield posted(draw_missed, f"{state}", large_one, person=int(DORA.id))
     yield from proposal_messages()
     for alert_state in AlertState:
         for severity in Severity:
@@ -434,7 +446,7 @@ def openapi() -> OpenApi | None:
     return OpenApi(Path(path)) if path else None
 
 
-async def assert_taken(sent: Sequence[Sent], role: int | None) -> None:
+async def assert_taken(sent: Sequence[Sent], role: int | None, person: int | None = None) -> None:
     """Assert that Discord would take these bodies, and whom they call."""
     assert sent
     checks = Checks(openapi())
@@ -443,7 +455,9 @@ async def assert_taken(sent: Sequence[Sent], role: int | None) -> None:
         if method == "POST" and "channels" not in path:
             await checks.check("POST", "/channels/1/messages", body)
         assert_lengths(body)
-        assert called(body) == ({f"<@&{role}>"} if role is not None and method == "POST" else set())
+        expected = {f"<@&{role}>"} if role is not None else set()
+        expected |= {f"<@{person}>"} if person is not None else set()
+        assert called(body) == (expected if method == "POST" else set())
         assert body["allowed_mentions"].get("replied_user", False) is False
         for text in texts(body):
             assert not re.search(r"@(everyone|here)", text)
@@ -520,7 +534,7 @@ async def test_each_message_valid_and_pings_intended(message: Message, language:
     wire = Wire()
     with using_locale(language):
         await message.send(wire)
-    await assert_taken(wire.sent, message.role)
+    await assert_taken(wire.sent, message.role, message.person)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
