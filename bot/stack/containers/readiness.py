@@ -171,25 +171,7 @@ async def wait_until_ready(
     for which nobody waits. What is not ready within the `limit` has failed. Raises ServiceFailedError with the
     container's failure output.
     """
-    before = {c.id: c.restart_count for c in watch.of_service(definition.name)}
-    suspended = set(old)
-    were_all_there = False
-
-    def judge(containers: tuple[ContainerSnapshot, ...], *, patient: bool = False) -> ServiceReadiness | None:
-        nonlocal were_all_there
-        suspended.update(c.id for c in containers if c.state is ContainerState.PAUSED)
-        counted = tuple(c for c in containers if fits(c) and only in {None, c.id})
-        own = tuple(c for c in counted if c.id not in without)
-        excused = frozenset(suspended if patient else ())
-        fewer = replace(definition, replicas=definition.replicas - (len(counted) - len(own)))
-        if were_all_there and len(own) < fewer.replicas:
-            return removed()
-        were_all_there = len(own) >= fewer.replicas and not stack.replaces_by_itself
-        readiness = judge_readiness(fewer, own, restarts_before=before, excused=excused)
-        if readiness.stopped and not patient:  # whoever restarts it would have done so by now
-            return replace(readiness, state=Readiness.FAILED)
-        return None if readiness.state is Readiness.WAITING else readiness
-
+    judge = _Judge(stack, definition, fits, only, without, _restarts(watch.of_service(definition.name)), set(old))
     patience = HEALTHY_AGAIN_SECONDS if limit is None else min(limit, HEALTHY_AGAIN_SECONDS)
     try:
         readiness = await watch.until(partial(judge, patient=True), patience, service=definition.name)
@@ -205,6 +187,39 @@ async def wait_until_ready(
     if readiness.state is Readiness.FAILED:
         raise await service_failure(stack, definition.name, readiness)
     return readiness
+
+
+def _restarts(containers: tuple[ContainerSnapshot, ...]) -> Mapping[str, int]:
+    return {container.id: container.restart_count for container in containers}
+
+
+@dataclass(slots=True)
+class _Judge:
+    """Judge a service while it is waited for; None where it is to be waited for longer."""
+
+    stack: ContainerSource
+    definition: ServiceDefinition
+    fits: Callable[[ContainerSnapshot], bool]
+    only: str | None
+    without: frozenset[str]
+    restarts_before: Mapping[str, int]
+    suspended: set[str]
+    were_all_there: bool = False
+
+    def __call__(self, containers: tuple[ContainerSnapshot, ...], *, patient: bool = False) -> ServiceReadiness | None:
+        """Judge by what there is; who is `patient` excuses what is, or was, suspended."""
+        self.suspended.update(c.id for c in containers if c.state is ContainerState.PAUSED)
+        counted = tuple(c for c in containers if self.fits(c) and self.only in {None, c.id})
+        own = tuple(c for c in counted if c.id not in self.without)
+        fewer = replace(self.definition, replicas=self.definition.replicas - (len(counted) - len(own)))
+        if self.were_all_there and len(own) < fewer.replicas:
+            return removed()
+        self.were_all_there = len(own) >= fewer.replicas and not self.stack.replaces_by_itself
+        excused = frozenset(self.suspended if patient else ())
+        readiness = judge_readiness(fewer, own, restarts_before=self.restarts_before, excused=excused)
+        if readiness.stopped and not patient:  # whoever restarts it would have done so by now
+            return replace(readiness, state=Readiness.FAILED)
+        return None if readiness.state is Readiness.WAITING else readiness
 
 
 async def service_failure(stack: ContainerSource, service: str, readiness: ServiceReadiness) -> ServiceFailedError:
