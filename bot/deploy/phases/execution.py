@@ -15,6 +15,7 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.stack.containers.joint_creation import CreatedService, created_service
+from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.model.services import with_needs
 
@@ -52,7 +53,13 @@ class Execution:
         refuse_unplanned(context, changes)
         to_do = frozenset(changes.differing) | changes.restarts
         own = frozenset() if bot is None else frozenset({bot.service})
-        await _plan_services(context, to_do | changes.gone, frozenset(definitions) - to_do - own)
+        kept = frozenset(definitions) - to_do - own
+        starting = frozenset(
+            name
+            for name in kept
+            if judge_readiness(definitions[name], watch.of_service(name)).state is Readiness.WAITING
+        )
+        await _plan_services(context, to_do | changes.gone, kept, starting)
         context.checkpoint()
         lacking = sorted(name for name in changes.differing if not watch.of_service(name))
         created = await _create_missing(context, watch, model_hash, lacking, to_do) if lacking else {}
@@ -81,8 +88,13 @@ class Execution:
         return await find_changes(context.stack, model, watch.containers, bot=bot, scope=scope)
 
 
-async def _plan_services(context: DeploymentContext, changed: frozenset[str], kept: frozenset[str]) -> None:
-    """Write which services this run touches; an earlier attempt's record of a service is not lost."""
+async def _plan_services(
+    context: DeploymentContext, changed: frozenset[str], kept: frozenset[str], starting: frozenset[str]
+) -> None:
+    """Write which services this run touches; an earlier attempt's record of a service is not lost.
+
+    One that was to be changed and is `starting`, since somebody else has just made it so, has yet to be verified.
+    """
     known = {progress.service: progress for progress in context.deployment.services}
     planned = []
     for service in sorted(changed | kept):
@@ -90,7 +102,9 @@ async def _plan_services(context: DeploymentContext, changed: frozenset[str], ke
         if service in changed and not old.changed:
             planned.append(ServiceProgress(service, old_image=old.old_image, changed=True))
         if service in kept and old.step in NOT_TOUCHED_YET:
-            planned.append(replace(old, step=ServiceStep.UNCHANGED, changed=False))
+            is_starting = old.changed and service in starting
+            step = ServiceStep.WAITING if is_starting else ServiceStep.UNCHANGED
+            planned.append(replace(old, step=step, changed=is_starting))
     await context.plan_services(planned)  # with the first intent
 
 

@@ -1,12 +1,17 @@
-"""A plan says where somebody's `docker compose up -d` will do something else."""
+"""People type `docker compose up -d` beside a deployment: a plan says what it will do, and what it made is verified."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from roas.deploy.phases.execution import Execution
+from roas.deploy.phases.verification import Verification
 from roas.deploy.planning import _beside_compose
+from roas.models.deployment import Outcome
 from roas.models.plan import Plan, ServiceAction, ServicePlan
+from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
+from tests.unit.deploy.requested import deploy
 
 COPIED = {"x-deploy": {"written": {"image": "a", "volumes": []}}}
 PLAIN = {"x-deploy": {"written": {"image": "a"}}}
@@ -45,3 +50,27 @@ def test_other_version_of_the_files_is_said() -> None:
     (text,) = said_of(ServiceAction.RECREATE, PLAIN, beside=True)
     assert "Write v2 there" in text
     assert "roas compose dev" in text
+
+
+@pytest.mark.parametrize(("becomes", "outcome"), [(HEALTHY, Outcome.SUCCEEDED), (UNHEALTHY, Outcome.ROLLED_BACK)])
+async def test_what_was_made_meanwhile_is_verified(orchestrator, engine, monkeypatch, becomes, outcome) -> None:
+    """Their `up -d` of the same version was quicker: nothing is to do, but the new web has yet to become healthy."""
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    execute, verify = Execution.run, Verification.run
+
+    async def execute_after_them(phase, context):
+        if "web:v2" not in engine.versions().values():
+            engine.running.clear()
+            for name, state in (("store", HEALTHY), ("web", STARTING)):
+                engine._created(name, f"{name}:v2")
+                engine.become(name, *state)
+        return await execute(phase, context)
+
+    async def verify_it(phase, context):
+        engine.become("web", *becomes)
+        return await verify(phase, context)
+
+    monkeypatch.setattr(Execution, "run", execute_after_them)
+    monkeypatch.setattr(Verification, "run", verify_it)
+    deployment = await orchestrator.run(deploy("v2"))
+    assert deployment.outcome is outcome, deployment.problem
