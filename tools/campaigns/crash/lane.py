@@ -84,6 +84,8 @@ class Lane:
     renews: bool = False
     # How often a container had been started again when it was last let rest, by its id.
     rested: dict[str, int] = field(default_factory=dict)
+    # Why the last request was not taken.
+    refusal: str = ""
 
     @property
     def state_dir(self) -> Path:
@@ -126,7 +128,8 @@ class Lane:
                 if self.renews:  # bound to a plan, as from a click
                     request = replace(request, plan_digest=(await bot.plan(request)).digest)
                 return await bot.start(request, confirmed=True)
-        except (RoasError, TimeoutError):
+        except (RoasError, TimeoutError) as error:
+            self.refusal = repr(error)
             return None
 
     async def wait_until_asked(self) -> None:
@@ -290,11 +293,11 @@ def _laid_out(
     services: Mapping[str, Mapping[str, object]],
 ) -> Lane:
     state_dir = stack / "state"
-    store: dict[str, object] = {"image": "store:${VERSION}", "restart": "unless-stopped"}
+    # Without a check each deployment would be open for half a minute more.
+    store: dict[str, object] = {"image": "store:${VERSION}", "restart": "unless-stopped", "healthcheck": CHECK}
     after = {
         **store,
         "init": True,
-        "healthcheck": CHECK,
         "depends_on": {BOT_SERVICE: {"condition": "service_healthy"}},
     }
     described = {"store": store, "web": after} | dict(services)

@@ -78,7 +78,7 @@ async def _undisturbed(lane: Lane, script: Script) -> float:
     await lane.wait_until_asked()
     await lane.begin()
     if await lane.deploy(_version(lane, script)) is None:
-        raise CleanRunError(f"{lane.name}: the bot took no deployment")
+        raise CleanRunError(f"{lane.name}: the bot took no deployment: {lane.refusal}")
     took, wrong = await lane.settle(frozenset(), CLEAN_SECONDS)
     if wrong:
         raise CleanRunError(f"{lane.name}: a clean run ({script}) ends badly: {'; '.join(wrong)}", wrong)

@@ -6,10 +6,11 @@ from typing import Any
 import yaml
 
 from roas.models.release import Release
+from testbed.sample import CHECK
 
 NAMES = ("fresh-1", "fresh-2")
 FILE = "docker-compose.yml"
-SERVICE = {"image": "store:${VERSION}", "init": True}
+SERVICE = {"image": "store:${VERSION}", "init": True, "healthcheck": CHECK}
 
 
 def renew(folder: Path, release: Release | None) -> None:
