@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize(("who", "rounds"), [("bot", 12), ("node", 7), ("quorum", 2)])
+@pytest.mark.parametrize(("who", "rounds"), [("bot", 12), ("node", 8), ("quorum", 2)])
 def test_each_end_is_honest(who: str, rounds: int) -> None:
     """`python -m tools.campaigns.swarm` plays all of them."""
     command = [sys.executable, "-m", "tools.campaigns.swarm", "--only", who, "--limit", str(rounds)]

@@ -1,8 +1,9 @@
 """`tools.campaigns.swarm`: deploy to a Swarm of three nodes while somebody dies, again and again; judge each end.
 
 The bot is killed before and after each step that the journal announces and each write to the Swarm, of a deployment
-that succeeds and of the way back of one that fails; a worker's engine, with all its processes, when each phase begins;
-and two of three managers. `--only` chooses one of these. All of it takes long: `--slice 3/8` plays the third part.
+that succeeds and of the way back of one that fails; a worker's engine, with all its processes, when each phase begins
+and in the middle of an update; and two of three managers. `--only` chooses one of these. All of it takes long:
+`--slice 3/8` plays the third part.
 """
 
 import argparse
@@ -12,8 +13,18 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tools.campaigns.swarm.ground import FAILING, FAILING_JOB, STACK, Ground, ground
-from tools.campaigns.swarm.rounds import Kind, Played, Round, clean_run, first_run, phase_steps, play, way_back
+from tools.campaigns.swarm.ground import FAILING, FAILING_JOB, Ground, ground
+from tools.campaigns.swarm.rounds import (
+    Kind,
+    Played,
+    Round,
+    clean_run,
+    first_run,
+    phase_steps,
+    play,
+    way_back,
+    write_of,
+)
 
 
 def main() -> int:
@@ -46,13 +57,11 @@ def main() -> int:
 def rounds_of(found: Ground, kind: Kind) -> list[Round]:
     """Learn the steps of a deployment, and return the rounds of a kind."""
     good, bad = clean_run(found), way_back(clean_run(found, FAILING))
-    if kind is not Kind.BOT:
-        good, bad = phase_steps(good), phase_steps(bad)
-    rounds = [*(Round(kind, step) for step in good), *(Round(kind, step, FAILING) for step in bad)]
     if kind is Kind.BOT:
-        write = next(text for text in good if text.startswith("after") and text.endswith(f"services {STACK}_migrate"))
-        rounds.append(Round(kind, write, FAILING_JOB))
-    return rounds
+        rounds = [*(Round(kind, step) for step in good), *(Round(kind, step, FAILING) for step in bad)]
+        return [*rounds, Round(kind, write_of(good, "migrate"), FAILING_JOB)]
+    steps = [*phase_steps(good), *([write_of(good, "web")] if kind is Kind.NODE else [])]
+    return [*(Round(kind, step) for step in steps), *(Round(kind, step, FAILING) for step in phase_steps(bad))]
 
 
 def _part(text: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from threading import Thread
 
 from testbed.waiting import wait_until
-from tools.campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, FAILING_JOB, Ground
+from tools.campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, FAILING_JOB, STACK, Ground
 from tools.campaigns.swarm.judge import SUCCEEDED, Before, Ended, before, judge
 from tools.campaigns.swarm.worker import RESUME
 
@@ -229,3 +229,8 @@ def way_back(steps: Sequence[str]) -> list[str]:
 def phase_steps(steps: Iterable[str]) -> list[str]:
     """Return the steps at which a phase has just begun."""
     return [step for step in steps if step.startswith("after ") and step.endswith("phase in_progress")]
+
+
+def write_of(steps: Iterable[str], service: str) -> str:
+    """Return the step at which a service has just been written: Swarm begins to update it."""
+    return next(step for step in steps if step.startswith("after") and step.endswith(f"services {STACK}_{service}"))
