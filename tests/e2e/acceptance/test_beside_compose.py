@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from roas.app.application import open_application
+from roas.deploy.phases.execution import Execution
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, PhaseStatus
 from roas.models.health import Verdict
@@ -129,8 +130,8 @@ COMMANDS = {
 }
 
 
-# One that replaces what runs; to take it down is another way to the same look.
-USUAL = ("recreate",)
+# One that replaces what runs, and one that takes it down.
+USUAL = ("recreate", "down")
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,20 @@ async def test_what_runs_is_read_before_success_is_said(people, stack, images, c
     before = stack.ids()
     await people.succeed("v2")
     assert stack.ids() == before
+
+
+async def test_what_somebody_else_made_of_the_release_is_waited_for(people, stack, images, monkeypatch):
+    """Their `up -d` of the same version was quicker: nothing is to do, and web is not healthy yet."""
+    slowly = {"environment": {"BEHAVIOUR": "slow", "DELAY": "6"}, "healthcheck": CHECK | {"start_period": "60s"}}
+    stack.write({"store": alone(), "web": alone()})
+    await people.succeed("v1")
+    stack.write({"store": alone(), "web": alone(**slowly)})
+    execute = Execution.run
+
+    async def after_their_up(phase, context):
+        await asyncio.to_thread(stack.manually, "up", "-d", VERSION="v2")
+        return await execute(phase, context)
+
+    monkeypatch.setattr(Execution, "run", after_their_up)
+    await people.succeed("v2")
+    assert set(stack.images().values()) == {images["v2"]}
