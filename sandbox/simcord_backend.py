@@ -20,6 +20,7 @@ from simcord.backend import Backend
 from simcord.backend.cdn import CdnStore
 from simcord.backend.errors import BackendError
 from simcord.backend.models import Interaction, Message
+from simcord.enums import MessageType
 
 SIMCORD_VERSION = "3.2.1"
 _LOG_LENGTH = 200  # SimCord keeps a transcript for its own assertions; a sandbox that stays up must not grow by it.
@@ -84,6 +85,15 @@ class SandboxBackend(Backend):
         del self.users[self.bot_user.id]
         self.bot_user.id = self.application_id
         self.users[self.bot_user.id] = self.bot_user
+
+    def create_system_message(
+        self, channel_id: int, message_type: MessageType, author_id: int, **about: Any
+    ) -> Message:
+        """Post what Discord says by itself. Of a thread below a message it says nothing in the channel."""
+        message_id = about.get("referenced_message_id")
+        if message_type is MessageType.THREAD_CREATED and message_id is not None:
+            return self.messages[channel_id][message_id]
+        return super().create_system_message(channel_id, message_type, author_id, **about)
 
     def new_interaction(self, type: int, channel_id: int, user_id: int, guild_id: int | None) -> Interaction:  # noqa: A002
         """Record an interaction, under a token that nobody can guess."""
