@@ -103,7 +103,9 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         one = await kept.get(subject)
         alerts = [one] if one is not None else await kept.group(subject)
         if not alerts:
-            raise InvalidRequestError(said("There is no alert {alert_id}.", alert_id=subject))
+            raise InvalidRequestError(
+                said("There is no alert {alert_id}.", alert_id=subject), hint=_("/status shows those that are open.")
+            )
         return alerts
 
     async def _acknowledge(self, alerts: Sequence[Alert], asker: Asker) -> str:

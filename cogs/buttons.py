@@ -75,7 +75,10 @@ def planning_cog(interaction: Interaction) -> PlanningCog | None:
 async def _find_deployment(cog: PlanningCog, deployment_id: str) -> Deployment:
     deployment = await cog.application.state.deployments.get(deployment_id)
     if deployment is None:
-        raise InvalidRequestError(said("There is no deployment {deployment_id}.", deployment_id=deployment_id))
+        raise InvalidRequestError(
+            said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
+            hint=_("/history shows what there was, and /status what is under way."),
+        )
     return deployment
 
 

@@ -264,7 +264,8 @@ class PlanApprovals:
         plan_record = await self._state.approvals.get(plan_id)
         if plan_record is None:
             raise InvalidRequestError(
-                _("There is no plan {id} any more.", id=plan_id), hint=_("Ask again for a new plan.")
+                _("There is no plan {id} any more.", id=plan_id),
+                hint=_("Ask again for a new plan: /deploy, /rollback or /stop."),
             )
         if plan_record.ended:
             return plan_record

@@ -376,7 +376,10 @@ class CandidateCoordinator:
         """Return a candidate that a person may answer. Raises InvalidRequestError that says what became of it."""
         candidate = await self._state.candidates.get(candidate_id)
         if candidate is None:
-            raise InvalidRequestError(said("There is no candidate {id} any more.", id=candidate_id))
+            raise InvalidRequestError(
+                said("There is no candidate {id} any more.", id=candidate_id),
+                hint=said("Use /deploy, and choose the version."),
+            )
         if candidate.state in ANSWERABLE:
             return candidate
         if candidate.state is CandidateState.SUPERSEDED:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 import discord
 
 from roas.errors import NotPermittedError, RoasError
-from roas.models.deployment import Deployment, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
+from roas.models.deployment import (
+    Deployment,
+    Outcome,
+    PhaseResult,
+    PhaseStatus,
+    Problem,
+    ServiceProgress,
+    ServiceStep,
+)
 from roas.models.rollout import Choice, Pause
 from roas.state.records import DAYS, DeliveryFigures
 from roas.ui.drawing import (
@@ -15,6 +23,7 @@ from roas.ui.drawing import (
     CAREFUL,
     DESCRIPTION,
     FIELD_VALUE,
+    PHASES,
     QUIET,
     Attachment,
     Button,
@@ -32,12 +41,12 @@ from roas.ui.drawing import (
 from roas.ui.embeds.live import service_line
 from roas.ui.formatting import at, ending, headline, outcome_text, person, release
 from roas.ui.secrets import Redact, without_secrets
-from roas.ui.translation import _, translate
+from roas.ui.translation import _, translate, word
 from roas.ui.units import duration
 
 REPORT_PREVIEW = 600
 ROLLBACK_PREFIX = "roas:rollback:"
-KEY_SUFFIX = " · outcome"
+KEY_SUFFIX, DETAILS_SUFFIX = " · outcome", " · details"
 
 
 def outcome_key(deployment_id: str) -> str:
@@ -160,6 +169,31 @@ def _attachments(deployment: Deployment) -> tuple[Attachment, ...]:
         if problem is not None and problem.report.strip() and problem.report not in found:
             found[problem.report] = Attachment(_file_name(deployment, problem, len(found)), problem.report)
     return tuple(found.values())[:3]
+
+
+def draw_phases(deployment: Deployment, phases: Sequence[PhaseResult], told: int) -> Drawing:
+    """Draw phases that have ended, with all that they said, for the thread below the live message.
+
+    `told` is how many are told by then: that marks the message.
+    """
+    key = f"{deployment.id}{DETAILS_SUFFIX}-{told}"
+    text = lines([line for phase in phases for line in _phase_lines(phase)], DESCRIPTION)
+    embed = discord.Embed(description=text, colour=QUIET)
+    embed.set_footer(text=key)
+    problems = [phase.problem for phase in phases if phase.problem is not None and phase.problem.report.strip()]
+    files = [
+        Attachment(_file_name(deployment, problem, index), problem.report) for index, problem in enumerate(problems)
+    ]
+    return Drawing(key=key, embeds=tuple(fit([embed])), attachments=tuple(files))
+
+
+def _phase_lines(phase: PhaseResult) -> list[str]:
+    head = [f"{PHASES[phase.status]} **{word(phase.name)}**", duration(phase.duration_seconds)]
+    text = [" · ".join(filter(None, (*head, one_line(translate(phase.summary), 500))))]
+    text += [f"⚠️ {one_line(translate(warning), 500)}" for warning in phase.warnings]
+    if phase.problem is not None:
+        text += [f"> {one_line(translate(part), 900)}" for part in (phase.problem.message, phase.problem.hint) if part]
+    return text
 
 
 def _file_name(deployment: Deployment, problem: Problem, index: int) -> str:

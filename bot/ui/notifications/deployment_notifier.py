@@ -1,20 +1,23 @@
 """Post what becomes of deployments: a proposal, a plan that waits for an approval, the progress and the outcome."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from statistics import median
 
 from roas.log import get_logger
 from roas.models.candidate import PROPOSAL_PREFIX, Candidate, CandidateState, SourceMode
+from roas.models.change import Post
 from roas.models.deployment import Deployment, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord, PlanState
 from roas.state.approvals import is_expired, seconds_left
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
-from roas.ui.embeds.outcome import draw_outcome, draw_pause
+from roas.ui.embeds.outcome import draw_outcome, draw_pause, draw_phases
 from roas.ui.embeds.plan import draw_approval, draw_missed
 from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.notifications.notifier import APPROVAL, DETAILS, LIVE, OUTCOME, PAUSE, PROPOSAL, Notifier, Pace
-from roas.ui.notifications.ops_channel import ChannelClosedError
+from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.secrets import Redact, without_secrets
 
@@ -23,10 +26,16 @@ log = get_logger(__name__)
 # Of how many of the last deployments the estimate is made.
 REMEMBERED = 20
 COMPARED = 5
+# How long the details of a deployment that goes on may take to be posted.
+DETAILS_SECONDS = 5.0
 
 
 class DeploymentNotifier(Notifier):
-    """Keep one live message, and answer it with the outcome; in between, ask a person where it is paused."""
+    """Keep one live message, and answer it with the outcome; in between, ask a person where it is paused.
+
+    What each phase had to say goes to a thread below the live message. Where there can be none, nothing is lost: the
+    live message and the outcome have it, too.
+    """
 
     def __init__(self, deployment_id: str, outbox: Outbox, pace: Pace, state: StateManager, redact: Redact) -> None:
         super().__init__(deployment_id, outbox, pace)
@@ -34,6 +43,9 @@ class DeploymentNotifier(Notifier):
         self._redact = redact
         self._usual: float | None = None
         self._usual_is_known = False
+        self._below: Outbox | None = None
+        self._phases_told: int | None = None
+        self._has_no_thread = False
 
     async def _post_changes(self) -> bool:
         deployment = await self._state.deployments.get(self.subject)
@@ -54,6 +66,10 @@ class DeploymentNotifier(Notifier):
             )
             await self._deliver(request)
         if not deployment.finished:
+            # No thread that is slow or away holds up the live message: the next pass tries again.
+            with suppress(DiscordAwayError, TimeoutError):
+                async with asyncio.timeout(DETAILS_SECONDS):
+                    await self._post_details(deployment, live)
             return False
         await self._deliver(
             PostRequest(
@@ -65,7 +81,37 @@ class DeploymentNotifier(Notifier):
                 reply_to=live.message_id,
             )
         )
+        await self._post_details(deployment, live)
         return True
+
+    async def _post_details(self, deployment: Deployment, live: Post) -> None:
+        """Tell the phases that have ended since the last time in the thread below the live message."""
+        ended = sorted((phase for phase in deployment.phases if phase.ended_at), key=lambda phase: str(phase.ended_at))
+        if self._phases_told is None:
+            self._phases_told = await self._told_before(len(ended))
+        if self._has_no_thread or live.message_id is None or len(ended) <= self._phases_told:
+            return
+        drawn = draw_phases(deployment, ended[self._phases_told :], len(ended))
+        request = PostRequest(
+            self.subject, f"{DETAILS}-{len(ended)}", drawn, ended[-1].ended_at or deployment.created_at, finished=True
+        )
+        try:
+            if self._below is None:
+                name = f"{deployment.environment} {deployment.request.version or deployment.id}"
+                self._below = await self.outbox.below(live.message_id, name)
+            await self._below.deliver(request, self.subject, lambda: self.notify(urgent=True))
+        except (ChannelClosedError, MessageRefusedError) as error:
+            self._has_no_thread = True
+            log.info("no thread below a deployment", deployment_id=self.subject, reason=str(error))
+        self._phases_told = len(ended)
+
+    async def _told_before(self, most: int) -> int:
+        """Return how many phases another process has told."""
+        for told in range(most, 0, -1):
+            post = await self._state.posts.get(self.subject, f"{DETAILS}-{told}")
+            if post is not None and post.finished:
+                return told
+        return 0
 
 
 async def usual_seconds(state: StateManager, deployment: Deployment) -> float | None:

@@ -22,6 +22,7 @@ NOT_TRANSLATED = {
     "journal lost": "the subject of a post, for the log",
     " · outcome": "a mark by which a message is found again",
     " · missed": "a mark by which a message is found again",
+    " · details": "a mark by which a message is found again",
     " · escalation": "a mark by which a message is found again",
     "roll back": "the value of an action, which has a word of its own",
     "Missing Permissions": "Discord's own words, for the log",

@@ -50,6 +50,14 @@ class FakeChannel:
         return self.spoken
 
     ids: Iterator[int] = field(default_factory=lambda: count(1000))
+    may_open: bool = True
+    threads: "dict[int, FakeChannel]" = field(default_factory=dict)
+
+    async def below(self, message_id: int, name: str) -> "FakeChannel":
+        """Have a thread below each message, unless the bot may open none."""
+        if not self.may_open:
+            raise PermissionMissingError("Missing Permissions")
+        return self.threads.setdefault(message_id, FakeChannel(id=message_id))
 
     def link(self, message_id: int | None = None) -> str:
         return f"https://discord.com/channels/1/{self.id}/{message_id or ''}"

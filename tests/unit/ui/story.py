@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from roas.events import EventBus
 from roas.models.coordination import PhaseName
@@ -54,8 +55,8 @@ class Story:
     def tell_end(self, outcome: Outcome = Outcome.SUCCEEDED) -> None:
         self.bus.publish(DeploymentEnded(outcome=outcome, kind=self.deployment.request.kind, **self.origin))
 
-    async def phase(self, name: PhaseName, status: PhaseStatus) -> None:
-        await self.state.deployments.save_phase(self.deployment, PhaseResult(name, status, 1), self.fence)
+    async def phase(self, name: PhaseName, status: PhaseStatus, **more: Any) -> None:
+        await self.state.deployments.save_phase(self.deployment, PhaseResult(name, status, 1, **more), self.fence)
         self.bus.publish(PhaseChanged(phase=name, status=status, **self.origin))
 
     async def service(self, progress: ServiceProgress) -> None:

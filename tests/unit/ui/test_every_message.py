@@ -4,6 +4,7 @@ What is posted is found by reading the sources: a new function that draws, and i
 """
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -28,7 +29,16 @@ from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.candidate import Candidate, CandidateState, Commit, Origin
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Deployment, DeploymentKind, Freeze, Outcome, PhaseStatus, Problem, ServiceStep
+from roas.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    Freeze,
+    Outcome,
+    PhaseResult,
+    PhaseStatus,
+    Problem,
+    ServiceStep,
+)
 from roas.models.health import Verdict
 from roas.models.ownership import JournalLoss
 from roas.models.plan import Plan, PlanState
@@ -37,7 +47,15 @@ from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
 from roas.ui.embeds.live import draw_live
-from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_pause, draw_unexpected
+from roas.ui.embeds.outcome import (
+    HistoryPage,
+    draw_error,
+    draw_history,
+    draw_outcome,
+    draw_pause,
+    draw_phases,
+    draw_unexpected,
+)
 from roas.ui.embeds.plan import draw_approval, draw_confirmation, draw_missed, draw_plan, draw_plan_message
 from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.embeds.status import draw_integration, draw_status
@@ -236,6 +254,17 @@ def pause_messages(large: Deployment) -> Iterator[Message]:
         yield posted(draw_pause, f"{choice}", replace(large, pauses=(decided,)), decided)
 
 
+def thread_messages(large: Deployment) -> Iterator[Message]:
+    """Collect what is posted in the thread of a deployment."""
+    problem = Problem("x", HOSTILE * 50, HOSTILE * 50, service=LONG_NAME, report=LINES)
+    phases = [
+        PhaseResult(name, status, summary=HOSTILE * 20, warnings=(HOSTILE * 20,) * 64, problem=problem)
+        for name, status in zip(PhaseName, itertools.cycle(PhaseStatus), strict=False)
+    ]
+    yield posted(draw_phases, "all at once", large, phases, len(phases))
+    yield posted(draw_phases, "one", large, phases[:1], 1)
+
+
 def proposal_messages() -> Iterator[Message]:
     """Draw a proposal in each of its states."""
     for candidate_state in CandidateState:
@@ -275,6 +304,7 @@ def channel_messages() -> Iterator[Message]:
         )
     yield posted(draw_outcome, "failed", failed_deployment())
     yield from pause_messages(large)
+    yield from thread_messages(large)
     for state in PlanState:
         plan_record = a_plan_record(state, large=True)
         calls = ROLE if state is PlanState.DRAFTED else None

@@ -1,17 +1,26 @@
 """The ops channel over the wire: a lost message is found, and what is missing is known by its name."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import discord
 import pytest
 
+from roas.events import EventBus
+from roas.models.coordination import PhaseName
+from roas.models.deployment import Outcome, PhaseStatus, Problem
+from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing, MissingPermission
+from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.ops_channel import ChannelClosedError, MessageGoneError, OpsChannel, PermissionMissingError
+from roas.ui.notifications.outbox import Outbox, Outboxes
 from sandbox.client import SandboxClient
 from tests.integration.sandbox.conftest import bot, openapi, people, sandbox
 from tests.integration.sandbox.small_bot import SmallBot
+from tests.unit.ui.conftest import bus, state
+from tests.unit.ui.story import Story
 
-__all__ = ["bot", "openapi", "people", "sandbox"]
+__all__ = ["bot", "bus", "openapi", "people", "sandbox", "state"]
 pytestmark = pytest.mark.wire
 
 WANTED = Drawing("DEPLOY-1", (discord.Embed(title="Deploy").set_footer(text="DEPLOY-1"),))
@@ -61,3 +70,42 @@ async def test_missing_permission_or_target_typed(bot: SmallBot, channel: OpsCha
         with pytest.raises(ChannelClosedError) as closed:
             await attempt
         assert closed.value.missing_permission is MissingPermission.CHANNEL
+
+
+async def test_thread_is_opened_once_and_seen_below_its_message_alone(
+    channel: OpsChannel, people: SandboxClient
+) -> None:
+    live = await channel.send(WANTED, nonce="1")
+    thread = await channel.below(live, "dev v2")
+    assert (await channel.below(live, "dev v2")).id == thread.id, "a second process finds the one that is there"
+    await thread.send(WANTED, nonce="2")
+    await channel.edit(live, WANTED)
+    assert [message.id for message in await people.messages()] == [live]
+    another = await channel.send(WANTED, nonce="3")
+    await people.deny_bot("create_public_threads")
+    with pytest.raises(ChannelClosedError):
+        await channel.below(another, "dev v2")
+
+
+async def test_deployment_has_two_messages_and_a_thread(
+    channel: OpsChannel, people: SandboxClient, state: StateManager, bus: EventBus
+) -> None:
+    """The channel keeps the live message and the outcome; what each phase said is below the first."""
+    messages = LiveMessages(state, bus, Outboxes(Outbox(state, channel)))
+    messages.start()
+    messages.online()
+    try:
+        story = await Story.begin(state, bus)
+        problem = Problem("service_failed", "web failed.", "Look.", report="boom")
+        ended = {"ended_at": datetime.now(UTC), "warnings": ("web is slow",), "problem": problem}
+        await story.phase(PhaseName.EXECUTION, PhaseStatus.FAILED, **ended)
+        await story.finish(Outcome.FAILED, problem)
+        async with asyncio.timeout(20):
+            await messages.settled()
+    finally:
+        await messages.close()
+    live, outcome = await people.messages()
+    assert f"{story.id} · outcome" in outcome.text
+    assert [name for name in outcome.attachments if "service_failed" in str(name)]
+    (told,) = [request for request in await people.requests() if request["path"].endswith(f"{live.id}/messages")]
+    assert told["status"] == 200

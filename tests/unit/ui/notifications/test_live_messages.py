@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -11,12 +11,12 @@ from roas.events import EventBus
 from roas.leadership.leadership import Leadership
 from roas.models.change import Post
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Outcome, PhaseStatus, ServiceProgress, ServiceStep
+from roas.models.deployment import Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
-from roas.ui.notifications.notifier import LIVE, OUTCOME, Pace
-from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
+from roas.ui.notifications.notifier import DETAILS, LIVE, OUTCOME, Pace
+from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError, PostError
 from tests.unit.ui.conftest import FakeChannel, Messages
 from tests.unit.ui.story import Story, until
 
@@ -43,6 +43,80 @@ async def test_deployment_has_live_message_and_outcome(
     assert channel.replies == {live: None, outcome: live}
     assert "✅ validation" in channel.text(live)
     assert not channel.messages[live].buttons
+
+
+async def phases(story: Story, *, first: int = 0) -> None:
+    """End two phases, the second one with a warning and a failure; each is told before the next."""
+    ends = (
+        (PhaseName.VALIDATION, PhaseStatus.SUCCESS, {"summary": "all checks passed"}),
+        (
+            PhaseName.EXECUTION,
+            PhaseStatus.FAILED,
+            {"warnings": ("web is slow",), "problem": Problem("service_failed", "web failed.", "Look.", report="boom")},
+        ),
+    )
+    for name, status, more in ends[first:]:
+        await story.phase(name, status, ended_at=datetime.now(UTC), **more)
+
+
+async def test_phases_are_told_in_a_thread(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """With warnings and failure output; another process goes on where the first one ended."""
+    first = messages.start()
+    story = await Story.begin(state, bus)
+    await phases(story, first=1)
+    await until(lambda: told(state, story.id, f"{DETAILS}-1"))
+    await first.close()
+    await story.phase(PhaseName.COMPLETION, PhaseStatus.SUCCESS, ended_at=datetime.now(UTC), summary="cleaned up")
+    messages.start()
+    await story.finish()
+    await until(lambda: told(state, story.id, f"{DETAILS}-2"))
+    (live, _outcome) = channel.messages
+    (thread,) = channel.threads.values()
+    assert thread.id == live
+    failed, completed = thread.messages.values()
+    assert "web is slow" in str(failed.embeds[0].description)
+    assert "web failed." in str(failed.embeds[0].description)
+    assert [file.text for file in failed.attachments] == ["boom"]
+    assert "cleaned up" in str(completed.embeds[0].description)
+    assert "web failed." not in str(completed.embeds[0].description)
+
+
+@pytest.mark.parametrize(
+    "fault", [None, ChannelClosedError("Unknown Channel"), MessageRefusedError("Thread is archived")]
+)
+async def test_channel_has_all_where_there_is_no_thread(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages, fault: PostError | None
+) -> None:
+    """No permission to open one, one that was deleted, or is archived and locked."""
+    channel.may_open = fault is not None
+    messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    if fault is not None:
+        channel.threads[1000] = FakeChannel(id=1000, faults=[fault])
+    await phases(story)
+    await story.finish(Outcome.FAILED, Problem("service_failed", "web failed.", report="boom"))
+    await until(lambda: told(state, story.id))
+    live, outcome = channel.messages.values()
+    assert "validation" in str(live.embeds[0].description)
+    assert [file.text for file in outcome.attachments] == ["boom"]
+
+
+async def test_thread_that_is_away_holds_up_nothing(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    messages.start()
+    story = await Story.begin(state, bus)
+    await until(lambda: bool(channel.messages))
+    thread = channel.threads[1000] = FakeChannel(id=1000, faults=[DiscordAwayError("503")] * 3)
+    await phases(story)
+    await until(lambda: "❌ execution" in channel.text(1000))
+    await story.finish(Outcome.FAILED)
+    await until(lambda: told(state, story.id))
+    await until(lambda: told(state, story.id, f"{DETAILS}-2"))
+    assert "web failed." in "".join(str(drawing.embeds[0].description) for drawing in thread.messages.values())
 
 
 async def test_burst_becomes_few_edits_with_last_state(
