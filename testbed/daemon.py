@@ -278,6 +278,8 @@ class PrivateDaemon(SlotHolder):
             # Nobody listens there, so that a name that no container has fails at once.
             "dns": [self.slot.address],
             "shutdown-timeout": 5,
+            # Beside one group for the containers of all engines, each process of a test counts as much as they all.
+            "cgroup-parent": f"/{self.slot.name}",
         }
 
     def _write_configuration(self, *, live_restore: bool) -> None:
