@@ -111,11 +111,13 @@ def test_no_terminal_prints_plain_lines(on_v1: CommandLine) -> None:
         assert not re.search(CONTROL, on_v1.run(*command, FORCE_COLOR="1").stdout)
 
 
-def test_plan_shows_config_keys_not_values(on_v1: CommandLine) -> None:
+def test_plan_shows_what_changes_from_and_to(on_v1: CommandLine) -> None:
     ended = on_v1.run("deploy", "dev", "v2", "--dry-run")
     assert ended.returncode == 0
-    assert "environment.GREETING" in ended.stdout
-    assert "hello" not in ended.stdout
+    changed = [line.strip() for line in ended.stdout.splitlines() if "hello" in line]
+    assert [line[0] for line in changed] == ["-", "+"], ended.stdout
+    assert "hello v1" in changed[0]
+    assert "hello v2" in changed[1]
     assert "Order: web\n" in ended.stdout
 
 
