@@ -21,9 +21,8 @@ from roas.cli.running import Session
 from roas.concurrency import end_tasks
 from roas.errors import InternalFaultError, RoasError
 from roas.models.deployment import Deployment, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
-from roas.ui.units import duration
+from roas.ui.units import duration, phase_detail, step_text
 
-UNSAID_STEPS = frozenset({ServiceStep.PENDING})
 REDRAWS_PER_SECOND = 8
 BAR_WIDTH = 24
 ICONS = {
@@ -77,12 +76,11 @@ def _ignore_hangup() -> None:
 
 
 class ProgressLines:
-    """Write what is new in each record."""
+    """Write what is new in each record: no colours and no redrawing, so that it reads well in a log."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._phases: dict[str, tuple[PhaseStatus, int, str]] = {}
-        self._services: dict[str, tuple[str, bool]] = {}
+        self._written: dict[str, str] = {}
         self._paused = 0
 
     def __enter__(self) -> "ProgressLines":
@@ -93,27 +91,48 @@ class ProgressLines:
 
     def note(self, text: str) -> None:
         """Write a remark."""
-        self._line(text)
+        self._terminal.say(f"{clock(datetime.now(UTC))}  {text}")
 
     def update(self, deployment: Deployment) -> None:
         """Write a line for each phase and service that has come further."""
         for phase in deployment.phases:
-            state = (phase.status, phase.attempts, phase.summary)
-            if phase.status is not PhaseStatus.PENDING and self._phases.get(phase.name) != state:
-                self._phases[phase.name] = state
-                self._line(_phase_text(phase))
+            self.phase(phase.name, phase.status, phase.attempts, phase.duration_seconds, phase_detail(phase))
         for service in deployment.services:
-            step = (step_text(service), service.changed)
-            if service.step not in UNSAID_STEPS and self._services.get(service.service) != step:
-                self._services[service.service] = step
-                self._line(_service_text(service))
+            if service.step is not ServiceStep.PENDING:
+                self.service(service.service, step_text(service, clock), service.detail)
 
         if deployment.is_waiting and deployment.pause is not None and deployment.pause.number != self._paused:
             self._paused = deployment.pause.number
-            self._line(pause_text(deployment))
+            self.note(pause_text(deployment))
 
-    def _line(self, text: str) -> None:
-        self._terminal.say(f"{datetime.now().astimezone():%H:%M:%S}  {text}")
+    def phase(self, name: str, status: str, attempts: int, seconds: float | None, detail: str) -> None:
+        """Write how far a phase is, where that is new."""
+        if status == PhaseStatus.PENDING:
+            return
+        text = f"{name:<14} {status.replace('_', ' ')}"
+        if attempts > 1:
+            text += f" (attempt {attempts})"
+        if seconds is not None:
+            text += f" after {duration(seconds)}"
+        text = f"{text}: {detail}" if detail else text
+        self._write(name, text, text)
+
+    def service(self, name: str, step: str, detail: str) -> None:
+        """Write how far a service is, where that is new; what it is doing there is told once."""
+        self._write(f"  {name}", step, f"  {name}: {step}{f' ({detail})' if detail else ''}")
+
+    def _write(self, key: str, state: str, text: str) -> bool:
+        """Write a text where the state is new, and return whether it is."""
+        if self._written.get(key) == state:
+            return False
+        self._written[key] = state
+        self.note(text)
+        return True
+
+
+def clock(moment: datetime) -> str:
+    """Write a time of today as the terminal's clock has it."""
+    return f"{moment.astimezone():%H:%M:%S}"
 
 
 def pause_text(deployment: Deployment) -> str:
@@ -122,28 +141,6 @@ def pause_text(deployment: Deployment) -> str:
         return ""
     name = deployment.environment
     return f"Paused: {deployment.pause.message} Decide by `roas resume {name}` or `roas resume --roll-back {name}`."
-
-
-def _phase_text(phase: PhaseResult) -> str:
-    text = f"{phase.name:<14} {phase.status.replace('_', ' ')}"
-    if phase.attempts > 1:
-        text += f" (attempt {phase.attempts})"
-    if phase.duration_seconds is not None:
-        text += f" after {duration(phase.duration_seconds)}"
-    detail = phase.problem.message if phase.problem else phase.summary
-    return f"{text}: {detail}" if detail else text
-
-
-def _service_text(service: ServiceProgress) -> str:
-    return f"  {service.service}: {step_text(service)}{f' ({service.detail})' if service.detail else ''}"
-
-
-def step_text(service: ServiceProgress) -> str:
-    """Say how far a service is; of one without a health check, until when it is watched."""
-    if service.watched_until is None:
-        return service.step
-    until = f"unverified until {service.watched_until.astimezone():%H:%M:%S}"
-    return f"running, {until}" if service.step is ServiceStep.UNVERIFIED else f"{service.step}, {until}"
 
 
 class ProgressScreen:
@@ -190,7 +187,7 @@ class ProgressScreen:
 
     def _phase(self, phase: PhaseResult) -> tuple[RenderableType, ...]:
         name = f"{phase.name} (attempt {phase.attempts})" if phase.attempts > 1 else str(phase.name)
-        detail = phase.problem.message if phase.problem else phase.summary
+        detail = phase_detail(phase)
         if phase.status is PhaseStatus.IN_PROGRESS:
             return self._spinner, Text(name, style="bold"), Text(duration(_elapsed(phase))), Text(printable(detail))
         icon, style = ICONS[phase.status]
@@ -205,7 +202,7 @@ def _service(service: ServiceProgress, *, finished: bool) -> tuple[RenderableTyp
     if service.fraction is not None and 0 <= service.fraction < 1:
         bar = ProgressBar(total=1.0, completed=service.fraction, width=BAR_WIDTH)
     detail = Text(printable(service.detail), style="dim", overflow="ellipsis", no_wrap=True)
-    text = service.step if finished else step_text(service)
+    text = step_text(service, clock, finished=finished)
     return Text(" "), Text(printable(service.service)), Text(text, style=style), bar, detail
 
 

@@ -19,13 +19,13 @@ from yarl import URL
 from roas.api.remote_documents import FaultAnswer, Offer, OfferStatus
 from roas.backoff import SOON, Backoff
 from roas.candidates.credentials import new_token
+from roas.cli.follow import ProgressLines
 from roas.cli.output import Terminal, print_error
 from roas.cli.running import ExitCode, code_of_fault
 from roas.concurrency import pause
 from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
-from roas.models.deployment import Problem
-from roas.ui.units import duration
+from roas.models.deployment import Problem, ServiceStep
 
 POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0
@@ -253,9 +253,9 @@ def _status(access: Access, offer_id: str, minutes: float) -> Any:
 
 async def _follow(connection: "RemoteConnection", terminal: Terminal, answer: OfferStatus, minutes: float) -> int:
     """Write a line for whatever is new until it has ended, or the time is over."""
-    lines, deadline = ProgressLines(terminal), time.monotonic() + minutes * 60
+    lines, deadline = OfferLines(terminal), time.monotonic() + minutes * 60
     while True:
-        lines.update(answer)
+        lines.answer(answer)
         left = deadline - time.monotonic()
         if answer.ended:
             return CODES.get(answer.state, ExitCode.FAILED)
@@ -268,44 +268,20 @@ async def _follow(connection: "RemoteConnection", terminal: Terminal, answer: Of
         answer = await connection.ask("GET", f"/v1/deployments/{answer.id}?wait={wait}&seen={answer.revision}")
 
 
-class ProgressLines:
-    """Write what is new in each answer: no colours and no redrawing, so that it reads well in a CI's log."""
+class OfferLines(ProgressLines):
+    """Write what is new in each answer."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._state = ("", "")
-        self._phases: dict[str, str] = {}
-        self._services: dict[str, tuple[str, str]] = {}
-
-    def update(self, answer: OfferStatus) -> None:
+    def answer(self, answer: OfferStatus) -> None:
         """Write what is new: phases and services first, then what that makes of the whole."""
-        if answer.deployment is not None:
-            self._update_deployment(answer)
-        state = (answer.state, answer.note)
-        if state == self._state:
-            return
-        self._state = state
-        self._line(TEXTS.get(answer.state, answer.state) + (f" {answer.note}" if answer.note else ""))
-        if answer.deployment is not None and answer.ended and answer.deployment.message:
-            print_error(self._terminal, Problem("", answer.deployment.message, answer.deployment.hint))
-
-    def _update_deployment(self, answer: OfferStatus) -> None:
         deployment = answer.deployment
-        if deployment is None:
-            return
-        for phase in deployment.phases:
-            if phase.status != "pending" and self._phases.get(phase.name) != phase.status:
-                self._phases[phase.name] = phase.status
-                took = f" in {duration(phase.duration_seconds)}" if phase.duration_seconds is not None else ""
-                self._line(f"{phase.name:<14} {phase.status.replace('_', ' ')}{took}")
-        for service in deployment.services:
-            step = (service.step, service.detail)
-            if service.step != "pending" and self._services.get(service.service) != step:
-                self._services[service.service] = step
-                self._line(f"  {service.service:<16} {service.step} {service.detail}".rstrip())
-
-    def _line(self, text: str) -> None:
-        self._terminal.say(f"{time.strftime('%H:%M:%S')}  {text}")
+        for phase in deployment.phases if deployment is not None else ():
+            self.phase(phase.name, phase.status, phase.attempts, phase.duration_seconds, phase.summary)
+        for service in deployment.services if deployment is not None else ():
+            if service.step != ServiceStep.PENDING:
+                self.service(service.service, service.step, service.detail)
+        text = TEXTS.get(answer.state, answer.state) + (f" {answer.note}" if answer.note else "")
+        if self._write("", text, text) and deployment is not None and answer.ended and deployment.message:
+            print_error(self._terminal, Problem("", deployment.message, deployment.hint))
 
 
 class RemoteConnection:

@@ -1,8 +1,13 @@
-"""Write names of images, lengths of time and sizes as plain text, for Discord and for terminals."""
+"""Write names of images, lengths of time, sizes and progress as plain text, for Discord and for terminals."""
 
 import re
+from collections.abc import Callable
+from datetime import datetime
 
-from roas.ui.translation import _
+from roas.models.deployment import PhaseResult, ServiceProgress, ServiceStep
+from roas.ui.translation import _, word
+
+UNDER_WAY = frozenset(step for step in ServiceStep if step.value.endswith("ing")) - {ServiceStep.PENDING}
 
 # As `stack/images/readable_names.py` writes it: without the registry, with the first digits of the image's id.
 OWN_NAME = re.compile(r"roas/(?P<known>.+:.+)-[0-9a-f]{12}")
@@ -38,3 +43,25 @@ def size(count: int | None) -> str:
             return f"{value:.0f} {unit}"
         value /= 1024
     return f"{value:.1f} GiB"
+
+
+def phase_detail(phase: PhaseResult) -> str:
+    """Return what a phase said of itself, or what stopped it."""
+    return phase.summary or (phase.problem.message if phase.problem else "")
+
+
+def step_text(progress: ServiceProgress, clock: Callable[[datetime], str], *, finished: bool = False) -> str:
+    """Say how far a service is; of one without a health check, until when it is watched.
+
+    In a deployment that is `finished` nothing waits any more, whatever was reported of it last.
+    """
+    if finished and progress.step is ServiceStep.PENDING:
+        return _("not reached")
+    if finished:
+        return _("interrupted") if progress.step in UNDER_WAY else word(progress.step)
+    if progress.watched_until is None:
+        return word(progress.step)
+    until = clock(progress.watched_until)
+    if progress.step is ServiceStep.UNVERIFIED:
+        return _("running, unverified until {when}", when=until)
+    return _("{step}, unverified until {when}", step=word(progress.step), when=until)

@@ -31,7 +31,7 @@ from roas.ui.drawing import (
 )
 from roas.ui.formatting import clock, headline, image_change, person, since
 from roas.ui.translation import _, translate, word
-from roas.ui.units import duration
+from roas.ui.units import duration, phase_detail, step_text
 
 CANCEL_PREFIX = "roas:cancel:"
 SUMMARY_LENGTH = 80
@@ -54,7 +54,6 @@ _DONE = {
     ),
     PhaseName.ROLLBACK: frozenset({ServiceStep.RESTORED}),
 }
-_UNDER_WAY = frozenset(step for step in ServiceStep if step.value.endswith("ing")) - {ServiceStep.PENDING}
 _FETCHING = frozenset({ServiceStep.PULLING, ServiceStep.PULLED, ServiceStep.BUILDING, ServiceStep.BUILT})
 
 
@@ -89,11 +88,8 @@ def cancel_button(deployment: Deployment) -> Button:
 
 
 def service_line(progress: ServiceProgress, *, finished: bool = False) -> str:
-    """Draw one service: icon, name, how far it is, and which image becomes which.
-
-    In a deployment that is `finished` nothing waits any more, whatever was reported of it last.
-    """
-    step = _last_word(progress) if finished else _step(progress)
+    """Draw one service: icon, name, how far it is, and which image becomes which."""
+    step = step_text(progress, clock, finished=finished)
     parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {step}"]
     if progress.fraction is not None and 0 < progress.fraction < 1:
         parts.append(f"{progress.fraction:.0%}")
@@ -110,23 +106,6 @@ def service_lines(deployment: Deployment) -> list[str]:
     """Draw the services: what failed first, what stays as it was last."""
     ordered = sorted(deployment.services, key=lambda progress: _SERVICE_ORDER.get(progress.step, 1))
     return [service_line(progress, finished=deployment.finished) for progress in ordered]
-
-
-def _step(progress: ServiceProgress) -> str:
-    """Return how far a service is; of one without a health check, until when it is watched."""
-    if progress.watched_until is None:
-        return word(progress.step)
-    until = clock(progress.watched_until)
-    if progress.step is ServiceStep.UNVERIFIED:
-        return _("running, unverified until {when}", when=until)
-    return _("{step}, unverified until {when}", step=word(progress.step), when=until)
-
-
-def _last_word(progress: ServiceProgress) -> str:
-    """Return how far a service came in the end."""
-    if progress.step is ServiceStep.PENDING:
-        return _("not reached")
-    return _("interrupted") if progress.step in _UNDER_WAY else word(progress.step)
 
 
 def _title(deployment: Deployment) -> str:
@@ -218,8 +197,7 @@ def _phase_line(phase: PhaseResult, deployment: Deployment) -> str:
         parts.append(duration(phase.duration_seconds))
     if phase.attempts > 1:
         parts.append(_("attempt {count}", count=phase.attempts))
-    text = phase.summary or (phase.problem.message if phase.problem else "")
-    if text:
+    if text := phase_detail(phase):
         is_over = phase.status is not PhaseStatus.IN_PROGRESS
         parts.append(one_line(translate(text), SUMMARY_LENGTH if is_over else WAITING_LENGTH))
     return " · ".join(parts)
