@@ -96,42 +96,40 @@ async def find_changes(
     """Compare a model with the containers that there are."""
     wanted = await stack.wanted_services(model, containers)
     there = by_service(containers)
-    differences = {
-        name: compare_service(wanted_service, there.get(name, ())) for name, wanted_service in wanted.items()
-    }
-    own = _own_difference(bot, wanted, containers)
-    definitions = {name: wanted_service.definition for name, wanted_service in wanted.items()}
+    differences = {name: compare_service(service, there.get(name, ())) for name, service in wanted.items()}
+    definitions = {name: service.definition for name, service in wanted.items()}
     sharing = {name: shared_with(fields) | lenders_of(fields) for name, fields in services_of(model).items()}
     done = await _done_jobs(stack, wanted, containers, scope)
     # One that has run needs no other run for what is left beside it.
     done = frozenset(name for name in done if not differences[name].is_only_surplus)
     unfinished = {name for name in done if _is_unfinished(wanted[name], there.get(name, ()))}
-    all_differing = {name: difference for name, difference in differences.items() if difference or name in scope.begun}
-    all_differing = {name: difference for name, difference in all_differing.items() if name not in done}
-    if bot is not None:
-        all_differing.pop(bot.service, None)
+    own_service = frozenset() if bot is None else frozenset({bot.service})
+    all_differing = {
+        name: difference
+        for name, difference in differences.items()
+        if (difference or name in scope.begun) and name not in done | own_service
+    }
     # What differs is made as it should be, or is not this deployment's affair: then it is not restarted either.
     running = {
         name: definition
         for name, definition in definitions.items()
         if name not in all_differing and runs(there.get(name, ()))
     }
-    chosen = frozenset(all_differing)
+    differing = all_differing
     if scope.named:
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
-    differing = {name: all_differing[name] for name in all_differing if name in chosen}
+        differing = {name: difference for name, difference in all_differing.items() if name in chosen}
     moved = {name for name, difference in differing.items() if not difference.is_only_unread} | scope.replaced
     jobs = {name for name, definition in definitions.items() if definition.one_shot} - all_differing.keys()
     restarts = to_restart(running, moved | scope.restarted) | (scope.restarted & (running.keys() | jobs))
     extra = (there.keys() | await stack.written_services()) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
-    own_service = frozenset() if bot is None else frozenset({bot.service})
     return StackChanges(
         definitions,
         differing,
         restarts - own_service,
         frozenset() if scope.named else (frozenset(extra) - left_alone) | unfinished,
-        own,
+        _own_difference(bot, wanted, containers),
         frozenset(left_alone),
         frozenset(all_differing.keys() - differing.keys()),
         frozenset(name for name in done if differences[name]),

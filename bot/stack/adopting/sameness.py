@@ -13,8 +13,7 @@ from typing import Any
 from roas.stack.adopting.defaults import HEALTH_CHECK, UNLIMITED, without_defaults
 from roas.stack.adopting.mounts import DEFAULT_PROPAGATION
 from roas.stack.model.durations import read_duration
-from roas.stack.model.restart_policy import restart_policy
-from roas.stack.model.services import borrowed_targets
+from roas.stack.model.services import borrowed_targets, restart_policy
 
 RESERVED = "devices reserved"
 # What makes no container different, or is compared elsewhere.

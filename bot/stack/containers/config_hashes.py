@@ -125,7 +125,7 @@ class ConfigHashes:
             for name in ready:
                 del waiting[name]
             found |= await self._hash_shared(model, ready, settled, containers)
-            settled |= {name: one for name in ready if (one := first_of(name))}
+            settled |= {name: first for name in ready if (first := first_of(name))}
         return found
 
     async def _hash_shared(
@@ -156,13 +156,27 @@ class ConfigHashes:
         services before the ids of containers were put in the place of those that they share with.
         """
         services = services_of(model)
-        variants = {
-            name: _variants(services[name], (implied or services)[name])
-            for name in _otherwise(names, hashes, containers)
-        }
+        variants = self._ways_of(model, _otherwise(names, hashes, containers), hashes, containers, implied or services)
         if not any(variants.values()):
             return {}
-        made = self._sharing(self._made(model))
+        found = await self._hash_variants(model, variants)
+        kept: dict[str, str] = {}
+        for name, ways in variants.items():
+            for number in range(len(ways)):
+                kept = _had([name], {name: found[f"{name}.{number}"]}, services, containers) | kept
+        return kept
+
+    def _ways_of(
+        self,
+        model: Mapping[str, Any],
+        names: Iterable[str],
+        hashes: Mapping[str, str],
+        containers: tuple[ContainerSnapshot, ...],
+        implied: Mapping[str, Mapping[str, Any]],
+    ) -> dict[str, list[Mapping[str, Any]]]:
+        """Return the ways in which each service may have been written, or hashed, when its containers were made."""
+        services, made = services_of(model), self._sharing(self._made(model))
+        variants = {name: _variants(services[name], implied[name]) for name in names}
         for name, ways in variants.items():
             # The release before hashed the container in the place of its name.
             joined = shared_with(services[name]) - made.get(name, frozenset())
@@ -171,11 +185,17 @@ class ConfigHashes:
             if joined and ids.keys() == joined:
                 mode = {NETWORK_MODE: services[name][NETWORK_MODE]}
                 ways += [_resolved({**way, **mode}, ids) for way in [*ways]]
+        return variants
+
+    async def _hash_variants(
+        self, model: Mapping[str, Any], variants: Mapping[str, list[Mapping[str, Any]]]
+    ) -> dict[str, str]:
+        """Return the hash of each way, under the name of its service and its number."""
         every = {f"{name}.{number}": entry for name, ways in variants.items() for number, entry in enumerate(ways)}
         asked = {**services_of(self._made(model)), **every}
         files = {secret["source"] for fields in asked.values() for secret in fields.get("secrets") or ()}
         configs = {config["source"] for fields in asked.values() for config in fields.get("configs") or ()}
-        found = await self._ask(
+        return await self._ask(
             {
                 **model,
                 "services": with_known_needs(asked),
@@ -184,11 +204,6 @@ class ConfigHashes:
                 "configs": {name: {"file": NOTHING} for name in configs},
             },
         )
-        kept: dict[str, str] = {}
-        for name, ways in variants.items():
-            for number in range(len(ways)):
-                kept = _had([name], {name: found[f"{name}.{number}"]}, services, containers) | kept
-        return kept
 
     def _made(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the model of which the hashes of containers are that we make (see `completing_socket`)."""
@@ -259,7 +274,7 @@ def _untouched(
 
     What was recreated of an adopted model has the adopted hash again: who shared with the one before shares with none.
     """
-    adopted = {name: one for name, fields in services.items() if (one := adopted_hash(fields))}
+    adopted = {name: adopted_as for name, fields in services.items() if (adopted_as := adopted_hash(fields))}
     spaces = {
         name: others - (lenders_of(services[name]) - shared_with(services[name])) for name, others in sharing.items()
     }
@@ -345,9 +360,9 @@ def _first(
     """
     image_id = pinned_image_id(fields)
 
-    def fits(one: ContainerSnapshot) -> bool:
-        return one.config_hash == hashes[service] and image_id in {"", one.image_id}
+    def fits(container: ContainerSnapshot) -> bool:
+        return container.config_hash == hashes[service] and image_id in {"", container.image_id}
 
     own = rank(fits, (container for container in containers if container.service == service))
-    first = min(own[: max(1, replicas_of(fields))], key=lambda one: one.name, default=None)
+    first = min(own[: max(1, replicas_of(fields))], key=lambda container: container.name, default=None)
     return first.id if first is not None and (as_it_is or first.config_hash == hashes[service]) else None

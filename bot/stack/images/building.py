@@ -7,8 +7,8 @@ import os
 import re
 import secrets
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -132,15 +132,7 @@ async def build_image(
     # What the files call it is everybody's, and means what runs until a release with another image is brought up.
     name = f"{BUILT}/{in_repository(f'{stack.environment.project}-{service}')}"
     before = await engine.call(lambda client: find_image(client, reference))
-    path = copy / f"build-{secrets.token_hex(8)}.yml"
-    sources = path.with_suffix(".json")
-    section, given, pinned = await engine.local(lambda: _read_section(copy, service))
-    named = await engine.call(lambda client: tag_bases(client, pinned))
-    try:
-        section = with_bases(kept_apart(section, stack.environment.project), named)
-        model = _only(stack.model, service, name, section, given)
-        await run_uninterrupted(engine.local(lambda: path.write_text(write_model(model), encoding="utf-8")))
-        await run_uninterrupted(engine.local(lambda: sources.write_text(source_policy(section), encoding="utf-8")))
+    async with _written_for_build(engine, stack, service, name, copy) as (path, sources):
         arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
         try:
             await runner.run(
@@ -153,11 +145,6 @@ async def build_image(
             )
         except EngineError as error:
             raise _fault(error, service, redactor.redact("\n".join(log))) from error
-    finally:
-        for made in (path, sources):
-            await run_uninterrupted(engine.local(partial(made.unlink, missing_ok=True)))
-        with suppress(EngineError):  # an engine that is away has nothing that counts
-            await run_uninterrupted(engine.call(lambda client: untag_bases(client, named)))
     section = services_of(stack.model)[service].get("build") or {}
     kept = before if not any(section.get(key) for key in BESIDE_CONTENT) else None
     image_id = await engine.call(lambda client: _built(client, name, kept))
@@ -167,6 +154,28 @@ async def build_image(
             service=service,
         )
     return image_id
+
+
+@asynccontextmanager
+async def _written_for_build(
+    engine: Engine, stack: ResolvedStack, service: str, image: str, copy: Path
+) -> AsyncIterator[tuple[Path, Path]]:
+    """Write the model that builds an image, and its source policy; within the block its base images have names."""
+    path = copy / f"build-{secrets.token_hex(8)}.yml"
+    sources = path.with_suffix(".json")
+    section, given, pinned = await engine.local(lambda: _read_section(copy, service))
+    named = await engine.call(lambda client: tag_bases(client, pinned))
+    try:
+        section = with_bases(kept_apart(section, stack.environment.project), named)
+        model = _only(stack.model, service, image, section, given)
+        await run_uninterrupted(engine.local(lambda: path.write_text(write_model(model), encoding="utf-8")))
+        await run_uninterrupted(engine.local(lambda: sources.write_text(source_policy(section), encoding="utf-8")))
+        yield path, sources
+    finally:
+        for made in (path, sources):
+            await run_uninterrupted(engine.local(partial(made.unlink, missing_ok=True)))
+        with suppress(EngineError):  # an engine that is away has nothing that counts
+            await run_uninterrupted(engine.call(lambda client: untag_bases(client, named)))
 
 
 def _built(client: EngineClient, reference: str, before: Mapping[str, Any] | None) -> str | None:

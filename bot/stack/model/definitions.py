@@ -9,7 +9,6 @@ from typing import Any
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.stack import Dependency, DependencyCondition, ServiceDefinition
-from roas.stack.model.restart_policy import restart_policy
 from roas.stack.model.rollout_policy import monitor_of, rollout_policy
 from roas.stack.model.service_dependencies import dependencies_of
 from roas.stack.model.service_probes import probes_of
@@ -21,6 +20,7 @@ from roas.stack.model.services import (
     is_built,
     linked_to,
     replicas_of,
+    restart_policy,
     services_of,
     shared_with,
     stop_grace_seconds,
@@ -73,22 +73,22 @@ def impossible_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[st
     )
 
 
-def _why_stop_first(name: str, one: ServiceDefinition) -> str:
-    if one.fixed_place:
+def _why_stop_first(name: str, definition: ServiceDefinition) -> str:
+    if definition.fixed_place:
         return said(
             "{name} asks for `order: start-first`, but {fixed_place} allows only one "
             "container: it is replaced stop-first.",
             name=name,
-            fixed_place=one.fixed_place,
+            fixed_place=definition.fixed_place,
         )
-    if not one.shared_by:
+    if not definition.shared_by:
         return said(
             "{name} asks for `order: start-first`, but the links of {linkers} lead to the name of "
             "one container: it is replaced stop-first.",
             name=name,
-            linkers=", ".join(one.linked_by),
+            linkers=", ".join(definition.linked_by),
         )
-    sharers = ", ".join(one.shared_by)
+    sharers = ", ".join(definition.shared_by)
     return said(
         "{name} asks for `order: start-first`, but {sharers} can share a namespace with "
         "one container only: it is replaced stop-first.",

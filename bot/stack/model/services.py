@@ -43,6 +43,8 @@ INACTIVE = "inactive"
 # In a model: the powers that it cannot show any more, since what asked for them is not in a release.
 RECORDED = "x-roas-powers"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
+# What Compose calls the conditions of `deploy.restart_policy`.
+CONDITIONS = {"any": "always", "none": "no", "": "no"}
 
 
 def services_of(model: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -276,6 +278,15 @@ def pinned_round(service: Mapping[str, Any]) -> str:
 def is_built(service: Mapping[str, Any]) -> bool:
     """Return whether a service's image is built rather than pulled."""
     return bool(service.get("build")) and service.get("pull_policy") not in PULLED_NOT_BUILT
+
+
+def restart_policy(service: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the policy's name and its most retries; as for Compose, what `deploy` says outdoes `restart`."""
+    name, _, retries = str(service.get("restart") or "").partition(":")
+    policy = (service.get("deploy") or {}).get("restart_policy")
+    if policy is not None:
+        name, retries = str(policy.get("condition") or ""), str(policy.get("max_attempts") or "")
+    return CONDITIONS.get(name, name), int(retries) if retries.isdigit() else 0
 
 
 def replicas_of(service: Mapping[str, Any]) -> int:

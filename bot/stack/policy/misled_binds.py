@@ -15,8 +15,7 @@ from roas.stack.client import Engine
 from roas.stack.containers.snapshots import inspect_or_none
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import PROJECT, SERVICE
-from roas.stack.model.restart_policy import restart_policy
-from roas.stack.model.services import bind_sources, services_of
+from roas.stack.model.services import bind_sources, restart_policy, services_of
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.power import Power
 from roas.stack.policy.refusal import refusal

@@ -1,15 +1,17 @@
-"""Find in a resolved model the rights and namespaces of services that the policy refuses."""
+"""Find in a resolved model the rights and namespaces of services and builds that the policy refuses."""
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from roas.messages.message import said
-from roas.stack.policy.builds import judge_build
+from roas.stack.model.raw_files import as_written
 from roas.stack.policy.keys import Judgement, keys_of
 from roas.stack.policy.places import Places
 from roas.stack.policy.power import UNKNOWN, Power
-from roas.stack.policy.values import judge_values
+from roas.stack.policy.values import ISOLATIONS, judge_labels, judge_limits, judge_values
+from roas.stack.sources.opening import resolve
 
 NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
 HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
@@ -17,6 +19,8 @@ HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:t
 NETWORK_MODES = frozenset({"", "none", "bridge", "default"})
 # Where a value may be in any encoding: it is passed on and means nothing to the engine.
 FREE_VALUES = frozenset({"environment", "args", "labels"})
+BUILD_NETWORKS = frozenset({"", "none", "default"})
+OTHER_CONTEXTS = ("service:", "docker-image:")
 
 
 def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
@@ -35,7 +39,7 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, *, name
     yield from _security(name, service)
     yield from _namespaces(name, service)
     yield from judge_values(name, service)
-    yield from judge_build(name, service.get("build"), places)
+    yield from _build(name, service.get("build"), places)
     if names_ports:
         yield from _ports(name, service)
     for volume in service.get("volumes") or ():
@@ -43,6 +47,42 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, *, name
             source, read_only = str(volume.get("source", "")), volume.get("read_only") is True
             does = said("reads") if read_only else said("binds")
             yield from places.judge_bind(name, source, does, read_only=read_only)
+
+
+def _build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterator[Power]:
+    """Find what a build may not have: places outside the stack's folder, rights, others' names."""
+    if not build:
+        return
+    context = str(build.get("context", "."))
+    for used in map(str, [context, *_values(build.get("additional_contexts"))]):
+        if used.startswith(OTHER_CONTEXTS):
+            continue
+        if not used.startswith("/") or not resolve(Path(used)).is_relative_to(places.folder):
+            yield Power(
+                said("{name} is built from {used}, outside the stack's folder", name=name, used=used), f"build:{name}"
+            )
+    path = Path(context) / str(build.get("dockerfile") or "Dockerfile")
+    # BuildKit and the kernel may differ in where this leads.
+    if not all(resolve(item).is_relative_to(places.folder) for item in (path, as_written(path))):
+        yield Power(
+            said("{name} is built by {path}, outside the stack's folder", name=name, path=path), f"build:{name}"
+        )
+    if str(build.get("network") or "") not in BUILD_NETWORKS:
+        yield Power(
+            said("{name} is built in the network `{network}`", name=name, network=build["network"]), f"build:{name}"
+        )
+    if (isolation := str(build.get("isolation") or "")) not in ISOLATIONS:
+        yield Power(
+            said("{name} is built with `isolation: {isolation}`", name=name, isolation=isolation), f"build:{name}"
+        )
+    yield from judge_labels(name, build.get("labels"))
+    yield from judge_limits(name, build.get("ulimits"))
+
+
+def _values(contexts: object) -> list[object]:
+    if isinstance(contexts, Mapping):
+        return list(contexts.values())
+    return [str(entry).partition("=")[2] for entry in contexts] if isinstance(contexts, list) else []
 
 
 def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:

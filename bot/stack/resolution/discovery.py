@@ -5,6 +5,7 @@ appears. An optional env file, and the `.env` beside what is included, are looke
 would resolve to another model and say nothing.
 """
 
+import pwd
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,15 +17,18 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.stack.client import EngineClients
 from roas.stack.compose.resolved_copies import ResolvedCopies
+from roas.stack.containers.own_container import own_container_id
 from roas.stack.model.raw_files import FileReference, RawFile, as_written, references_of
 from roas.stack.model.raw_yaml import read_raw
 from roas.stack.policy.power import Power
 from roas.stack.policy.raw_policy import COMPOSE_FILE, RawPolicy
-from roas.stack.resolution.owner import HOME
 from roas.stack.sources.opening import resolve
 from roas.stack.sources.snapshot import MOST_FILES, SourceSnapshot
 
 MOST_REFERENCES = 5000
+# What `~` and `${HOME}` mean to who types Compose in a folder.
+HOME = "HOME"
+HOMES = Path("/home")
 
 
 class SourceDiscovery:
@@ -53,9 +57,7 @@ class SourceDiscovery:
             files = list(dict.fromkeys(file for file in pending if file not in seen))
             seen.update(files)
             if len(seen) > MOST_FILES:
-                raise ComposeFileError(
-                    said("The compose file includes too many files."), hint=said("Include fewer files.")
-                )
+                raise ComposeFileError(said("The compose file includes too many files."))
             references = await self._clients.local(partial(self._read, files))
             plain = await self._interpolated(references, environment, variables)
             named.update(dict.fromkeys(plain))
@@ -73,7 +75,8 @@ class SourceDiscovery:
         for _, path, resolved in own:
             if not self._snapshot.copy(path, resolved):
                 raise ComposeFileError(
-                    said("There is no such file: {path}.", path=path), hint=said("Check STACK_DIR and COMPOSE_FILE.")
+                    said("There is no such file: {names}.", names=path),
+                    hint=said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
                 )
 
     def _copy_named(self, references: list[FileReference]) -> tuple[list[RawFile], list[Power]]:
@@ -117,7 +120,21 @@ def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) 
     kept = list(islice(found, MOST_REFERENCES + 1))
     if len(kept) > MOST_REFERENCES:
         raise ComposeFileError(
-            said("The compose files name more than {most_references} files.", most_references=MOST_REFERENCES),
+            said("The compose file names more than {most_files} files.", most_files=MOST_REFERENCES),
             hint=said("Name fewer files, or whole folders."),
         )
     return kept
+
+
+def home_of_owner(folder: Path) -> str | None:
+    """Return the home of a folder's owner; None where nobody here knows it.
+
+    A container has users of its own, and all hosts have the same root: there, the folder's path says the others'.
+    """
+    try:
+        owner = folder.stat().st_uid
+        if owner and own_container_id() is not None:
+            return str(HOMES / folder.relative_to(HOMES).parts[0])
+        return pwd.getpwuid(owner).pw_dir
+    except (OSError, KeyError, ValueError, IndexError):
+        return None

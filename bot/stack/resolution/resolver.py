@@ -10,6 +10,7 @@ from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequest
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
+from roas.models.stack import ServiceDefinition
 from roas.redaction import Redactor
 from roas.stack.client import EngineClients, is_local
 from roas.stack.compose.commands import VERSION_PATTERN
@@ -47,15 +48,10 @@ from roas.stack.resolution.bind_sources import (
     refuse_missing_sources,
 )
 from roas.stack.resolution.content_binding import ContentBinder
-from roas.stack.resolution.copied_targets import with_copied_targets
-from roas.stack.resolution.discovery import SourceDiscovery
+from roas.stack.resolution.discovery import HOME, SourceDiscovery, home_of_owner
 from roas.stack.resolution.environment_values import with_environment_values
-from roas.stack.resolution.ignored import ignored_files, ignored_hooks
 from roas.stack.resolution.obstacles import find_obstacles
-from roas.stack.resolution.own_namespaces import with_own_namespaces
-from roas.stack.resolution.owner import HOME, home_of_owner
 from roas.stack.resolution.secret_binding import SecretBinder
-from roas.stack.resolution.shared_volumes import with_shared_volumes
 from roas.stack.resolution.version_use import (
     OTHER_VERSION,
     has_text,
@@ -64,6 +60,7 @@ from roas.stack.resolution.version_use import (
     version_names,
     version_of_files,
 )
+from roas.stack.resolution.written_out import with_copied_targets, with_own_namespaces, with_shared_volumes
 from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.opening import resolve
 from roas.stack.sources.snapshot import SourceSnapshot, new_snapshot
@@ -111,73 +108,80 @@ class StackResolver:
         """Resolve the files, and judge what they resolve to by the holdings of the engine."""
         read = await self._read(environment, version)
         model, files = read.model, read.named
-        names = literal_names(model)
-        guessed = names & set(await self._clients.local(lambda: [*model_secrets(model)]))
-        self._redactor.keep({*services_of(model), *names})
-        await self._clients.local(lambda: self._redactor.add(model_secrets(model)))
+        about_secrets = await self._clients.local(lambda: self._redact_secrets(model))
         await self._clients.local(lambda: self._policy.check(model, environment, files))
         holdings = await asking
         # Judged with what each service gets from others, which another one may be allowed to have.
         shared, about_sharing = with_shared_volumes(model)
         powers = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
         asked = frozenset(power.entry for power in powers)
-        refuse_wrong_rollouts(model)
-        definitions = read_definitions(model)
-        refuse_impossible_probes(definitions)
-        refuse_impossible_proxies(definitions)
+        definitions = _possible_definitions(model)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
         secretive = await self._with_secrets(environment, valued, write=write_contents, asked=asked)
         reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
-        binder = ContentBinder(
-            self._contents,
-            environment.folder,
-            self._may_bind(environment, asked),
-            write=write_contents,
-            proxies=reloaded,
-            withheld=lambda service: self._policy.withheld_from(service, environment),
-        )
-        bound = with_one_shots(await self._clients.local(lambda: binder.bind(secretive)), environment.one_shots)
-        if not environment.on_swarm:
-            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
+        bound, about_files = await self._with_files(environment, secretive, reloaded, asked, write=write_contents)
         bound = with_written(bound, model)
         powers += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         if environment.policy == PolicyLevel.ASK and (past := recorded(powers, bound)):
             bound = {**bound, RECORDED: past}
         _refuse_remote_files(environment, bound)
-        follows = await self._follows(environment, version, read)
-        # What is built is of the version that its files are of: whoever asks for it says what that is called.
-        is_named = follows or any(map(is_built, services_of(model).values()))
-        in_files = await self._clients.local(lambda: version_of_files(environment, read.contents))
-        named = in_files if version is None or not is_named else version
+        of_version = await self._version_use(environment, version, read)
         return ResolvedStack(
             environment=environment,
-            version=named or "",
+            version=of_version.name,
             model=bound,
             definitions=read_definitions(bound),
             warnings=(
-                *([] if is_named or version is None else [unfollowed_warning(version, environment)]),
-                *(
-                    [said("A password of this stack is a name in its own files: anybody guesses it.")]
-                    if guessed
-                    else []
-                ),
-                *ignored_files(environment),
+                *of_version.warnings,
+                *about_secrets,
+                *_ignored_files(environment),
                 *read.warnings,
                 *missing,
                 *about_sharing,
                 # A Swarm replaces tasks as the file says.
                 *(() if environment.on_swarm else (*impossible_updates(definitions), *lossy_updates(definitions))),
-                *ignored_hooks(model),
-                *binder.warnings,
+                *_ignored_hooks(model),
+                *about_files,
                 *_by_trust(powers, environment),
             ),
-            follows_version=follows,
+            follows_version=of_version.is_followed,
             powers=identities(powers, bound) if environment.policy == PolicyLevel.ASK else frozenset(),
             asked=asked,
             obstacles=find_obstacles(model, environment, holdings),
-            beside_files=follows and version not in {None, in_files} and await self._is_beside(environment, read),
+            beside_files=of_version.is_beside_files,
         )
+
+    def _redact_secrets(self, model: Mapping[str, Any]) -> tuple[str, ...]:
+        """Redact a model's secrets from now on, but for names in its own files, and warn of such."""
+        names = literal_names(model)
+        guessed = names & set(model_secrets(model))
+        self._redactor.keep({*services_of(model), *names})
+        self._redactor.add(model_secrets(model))
+        return (said("A password of this stack is a name in its own files: anybody guesses it."),) if guessed else ()
+
+    async def _with_files(
+        self,
+        environment: Environment,
+        model: Mapping[str, Any],
+        reloaded: frozenset[str],
+        asked: frozenset[str],
+        *,
+        write: bool,
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return a model that binds its files by content, and warnings; those of `reloaded` proxies are live."""
+        binder = ContentBinder(
+            self._contents,
+            environment.folder,
+            self._may_bind(environment, asked),
+            write=write,
+            proxies=reloaded,
+            withheld=lambda service: self._policy.withheld_from(service, environment),
+        )
+        bound = with_one_shots(await self._clients.local(lambda: binder.bind(model)), environment.one_shots)
+        if not environment.on_swarm:
+            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
+        return bound, tuple(binder.warnings)
 
     async def written(self, environment: Environment, version: str | None) -> Mapping[str, Any]:
         """Return the model that the files resolve to, for what runs of it to be understood; empty where they do not."""
@@ -279,6 +283,19 @@ class StackResolver:
             if len(names) == 1:
                 refuse_marked_sources(marked.model, names[0])
 
+    async def _version_use(self, environment: Environment, version: str | None, read: "_Read") -> "_VersionUse":
+        """Find out what the version that was asked for makes of the files."""
+        follows = await self._follows(environment, version, read)
+        # What is built is of the version that its files are of: whoever asks for it says what that is called.
+        is_named = follows or any(map(is_built, services_of(read.model).values()))
+        in_files = await self._clients.local(lambda: version_of_files(environment, read.contents))
+        return _VersionUse(
+            (in_files if version is None or not is_named else version) or "",
+            follows,
+            follows and version not in {None, in_files} and await self._is_beside(environment, read),
+            () if is_named or version is None else (unfollowed_warning(version, environment),),
+        )
+
     async def _follows(self, environment: Environment, version: str | None, read: "_Read") -> bool:
         """Return whether the version makes a difference; only where the text leaves a doubt, files are read again."""
         if not await self._clients.local(lambda: names_version(environment, read.contents)):
@@ -330,6 +347,16 @@ class _Read:
     contents: Mapping[Path, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _VersionUse:
+    """Say what a stack's version is called, whether its files follow it or name another one, and what to warn of."""
+
+    name: str
+    is_followed: bool
+    is_beside_files: bool
+    warnings: tuple[str, ...]
+
+
 def variables_of(environment: Environment, version: str | None) -> dict[str, str]:
     """Return what wins over the env files in interpolation. Raises InvalidRequestError for a strange version."""
     if version is None:
@@ -343,6 +370,43 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
             ),
         )
     return environment.variables | dict.fromkeys(version_names(environment), version)
+
+
+def _possible_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
+    """Return the definitions of a model's services. Raises ComposeFileError where one cannot be as it says."""
+    refuse_wrong_rollouts(model)
+    definitions = read_definitions(model)
+    refuse_impossible_probes(definitions)
+    refuse_impossible_proxies(definitions)
+    return definitions
+
+
+def _ignored_files(environment: Environment) -> tuple[str, ...]:
+    """Return what to say of files that `docker compose` in the stack's folder would take, and a deployment does not."""
+    if not environment.ignored_files:
+        return ()
+    used, ignored = (
+        ", ".join(path.name for path in paths) for paths in (environment.compose_files, environment.ignored_files)
+    )
+    return (
+        said(
+            "{ignored} is not used: the files of {environment} are {used}.",
+            ignored=ignored,
+            environment=environment.name,
+            used=used,
+        ),
+    )
+
+
+def _ignored_hooks(model: Mapping[str, Any]) -> Iterator[str]:
+    """Say which hooks nobody runs: Compose does so itself, and of ours it only creates containers."""
+    for name, service in services_of(model).items():
+        if hooks := ", ".join(key for key in ("post_start", "pre_stop") if service.get(key)):
+            yield said(
+                "{name} has {hooks}, which this bot does not run: it starts and stops containers by the engine.",
+                name=name,
+                hooks=hooks,
+            )
 
 
 def _by_trust(trusted: Iterable[Power], environment: Environment) -> Iterator[str]:

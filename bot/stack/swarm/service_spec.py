@@ -8,8 +8,7 @@ from typing import Any
 
 from roas.models.stack import ServiceDefinition
 from roas.stack.labels import STACK
-from roas.stack.model.restart_policy import restart_policy
-from roas.stack.model.services import AS_FOUND, ROUND, SWARM_FILES, replicas_of
+from roas.stack.model.services import AS_FOUND, ROUND, SWARM_FILES, replicas_of, restart_policy
 from roas.stack.sources.contents import SECRET_PREFIX
 from roas.stack.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing
 from roas.stack.swarm.names import ROUND_LABEL, SERVICE, STACK_IMAGE, content_name, stack_name
@@ -52,7 +51,7 @@ class KeptFile:
 
 def kept_files(project: str, service: Mapping[str, Any]) -> tuple[KeptFile, ...]:
     """Return the files that a service binds from the content store; any other bind is refused long before."""
-    return tuple(sorted(_found(project, service), key=lambda one: one.target))
+    return tuple(sorted(_found(project, service), key=lambda file: file.target))
 
 
 def _found(project: str, service: Mapping[str, Any]) -> Iterator[KeptFile]:
@@ -88,30 +87,19 @@ def service_spec(
     """
     name = definition.name
     service = model["services"][name]
-    labels = {**stack_labels(project), SERVICE: name}
-    round_id = (service.get("x-deploy") or {}).get(ROUND)
-    own = {**labels, ROUND_LABEL: str(round_id)} if definition.one_shot and round_id else labels
-    extension = service.get("x-deploy") or {}
-    as_found = bool(extension.get(AS_FOUND))
-    container = container_spec(project, name, model, stack_labels(project) if as_found else own)
-    container |= extension.get(SWARM_FILES) or {}
-    if as_found and not service.get("stop_grace_period"):
-        del container["StopGracePeriod"]
-    files = kept_files(project, service)
-    for kind, key in ((CONFIGS, "Configs"), (SECRETS, "Secrets")):
-        if found := [file.reference(getattr(ids, kind)) for file in files if file.kind == kind]:
-            container[key] = found
+    as_found = bool((service.get("x-deploy") or {}).get(AS_FOUND))
     deploy = service.get("deploy") or {}
     spec: Json = {
         "Name": stack_name(project, name),
         "Labels": {
             **{str(key): str(value) for key, value in (deploy.get("labels") or {}).items()},
-            **labels,
+            **stack_labels(project),
+            SERVICE: name,
             STACK_IMAGE: str(service["image"]).partition("@")[0],
         },
         "TaskTemplate": without_nothing(
             {
-                "ContainerSpec": container,
+                "ContainerSpec": _container(project, model, definition, ids, as_found=as_found),
                 "Resources": resources_of(service),
                 "RestartPolicy": {}
                 if as_found and not deploy.get("restart_policy")
@@ -125,6 +113,27 @@ def service_spec(
         "EndpointSpec": _endpoint(service),
     }
     return {**spec, **({} if definition.one_shot else _updates(deploy, as_found=as_found))}
+
+
+def _container(
+    project: str, model: Mapping[str, Any], definition: ServiceDefinition, ids: SwarmIds, *, as_found: bool
+) -> Json:
+    """Return the spec of a service's containers, with the files that a release keeps for them."""
+    service = model["services"][definition.name]
+    extension = service.get("x-deploy") or {}
+    labels = stack_labels(project)
+    if not as_found:
+        labels = {**labels, SERVICE: definition.name}
+        if definition.one_shot and (round_id := extension.get(ROUND)):
+            labels[ROUND_LABEL] = str(round_id)
+    container = container_spec(project, definition.name, model, labels) | (extension.get(SWARM_FILES) or {})
+    if as_found and not service.get("stop_grace_period"):
+        del container["StopGracePeriod"]
+    files = kept_files(project, service)
+    for kind, key in ((CONFIGS, "Configs"), (SECRETS, "Secrets")):
+        if found := [file.reference(getattr(ids, kind)) for file in files if file.kind == kind]:
+            container[key] = found
+    return container
 
 
 def _updates(deploy: Mapping[str, Any], *, as_found: bool) -> Json:

@@ -98,7 +98,7 @@ UNDONE = {
     "policy.rules.NETWORK_MODES": ("services.network_mode", frozenset({"", "prod_default"})),
     "policy.rules.NAMESPACES": ("services.pid", ()),
     "policy.rules.HARMLESS_SECURITY_OPTIONS": ("services.security_opt", frozenset({"seccomp:unconfined"})),
-    "policy.builds.BUILD_NETWORKS": ("services.build", frozenset({"", "host"})),
+    "policy.rules.BUILD_NETWORKS": ("services.build", frozenset({"", "host"})),
 }
 
 
