@@ -49,7 +49,7 @@ class Server(Protocol):
 def log_missing(guild: Server, settings: Settings) -> None:
     """Look for the channels and the roles of the settings; what is known of the server is all that is asked."""
     channels = {settings.channel_of(name) for name in ("", *settings.environment_names)}
-    for channel_id, setting in sorted(channels, key=lambda one: one[1]):
+    for channel_id, setting in sorted(channels, key=lambda channel: channel[1]):
         if channel_id is not None and guild.get_channel_or_thread(channel_id) is None:
             log.error(
                 "the bot does not see a channel of the settings",

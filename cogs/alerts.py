@@ -100,8 +100,8 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     async def _alerts(self, subject: str) -> Sequence[Alert]:
         """Return the alert of a message, or all that it shows. Raises InvalidRequestError."""
         kept = self.application.state.alerts
-        one = await kept.get(subject)
-        alerts = [one] if one is not None else await kept.group(subject)
+        alert = await kept.get(subject)
+        alerts = [alert] if alert is not None else await kept.group(subject)
         if not alerts:
             raise InvalidRequestError(
                 said("There is no alert {alert_id}.", alert_id=subject), hint=_("/status shows those that are open.")

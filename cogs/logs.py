@@ -106,7 +106,8 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
     async def _containers(self, target: Environment, service: str) -> list[ContainerSnapshot]:
         containers = await self.application.stacks.of(target).containers()
         found = sorted(
-            (container for container in containers if container.service == service), key=lambda one: one.number
+            (container for container in containers if container.service == service),
+            key=lambda container: container.number,
         )
         if found:
             return found

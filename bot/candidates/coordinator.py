@@ -39,11 +39,11 @@ from roas.windows import WindowClosedError
 log = get_logger(__name__)
 
 SOURCE = "candidates"
-# How often the journal is looked at for what no event announced: what waits for somebody else's deployment or answer
+# How often the journal is read for what no event announced: what waits for somebody else's deployment or answer
 # and, at rest, what another process has stored.
 POLL_SECONDS, REST_SECONDS = 5.0, 60.0
 SWEEP_SECONDS = 300.0
-# A deployment is looked at again for holds: the bot may have died between its end and that.
+# A deployment is checked again for holds: the bot may have died between its end and that.
 RECENT_DEPLOYMENTS, RECENT_CANDIDATES = 20, 50
 RECENT = timedelta(days=7)
 # Between a yes and what is written at its plan there are two transactions of one process.
@@ -66,8 +66,8 @@ class Orchestrator(Protocol):
         ...
 
 
-# Looks where a delivery points, and returns what came of it; raises RoasError, transient where it must be tried again.
-Look = Callable[[Delivery], Awaitable[str]]
+# Inspects where a delivery points, and returns what came of it; raises RoasError, transient where it may come yet.
+Inspect = Callable[[Delivery], Awaitable[str]]
 
 
 class CandidateCoordinator:
@@ -84,7 +84,7 @@ class CandidateCoordinator:
         self._orchestrator = orchestrator
         self._bus = bus
         self._environments = environments
-        self._look: Look | None = None
+        self._inspect: Inspect | None = None
         self._sweeps: tuple[Callable[[], Awaitable[None]], ...] = ()
         self._sweeping: asyncio.Task[None] | None = None
         self._news, self._due = asyncio.Event(), asyncio.Event()
@@ -93,9 +93,9 @@ class CandidateCoordinator:
         self._subscription: Subscription | None = None
         self._rounds: asyncio.Task[None] | None = None
 
-    def look_with(self, look: Look, *sweeps: Callable[[], Awaitable[None]]) -> None:
-        """Set what looks where deliveries point, and what looks every few minutes for what none told."""
-        self._look, self._sweeps = look, sweeps
+    def inspect_with(self, inspect: Inspect, *sweeps: Callable[[], Awaitable[None]]) -> None:
+        """Set what inspects where deliveries point, and what finds every few minutes what none told."""
+        self._inspect, self._sweeps = inspect, sweeps
 
     # ---- In any process ------------------------------------------------------------------------------------------
 
@@ -187,9 +187,9 @@ class CandidateCoordinator:
         try:
             await work
         except RoasError as error:
-            log.error("candidates could not be looked after", error=error.message, hint=error.hint)
+            log.error("candidates could not be followed", error=error.message, hint=error.hint)
         except Exception:  # the rounds must continue
-            log.exception("candidates could not be looked after")
+            log.exception("candidates could not be followed")
 
     async def _round(self) -> None:
         for key in [key for key, task in self._workers.items() if task.done()]:
@@ -216,12 +216,12 @@ class CandidateCoordinator:
         except RoasError as error:
             log.warning("a candidate has to wait", subject=subject.id, error=error.message)
             self._retry_later(subject.id)
-        except Exception:  # one must not keep the others from being looked after
+        except Exception:  # one must not keep the others from being followed
             log.exception("a candidate could not be taken further", subject=subject.id)
             self._retry_later(subject.id)
         else:
             self._backoffs.pop(subject.id, None)
-            # What waits is looked at again when a deployment ends, and by the poll.
+            # What waits is considered again when a deployment ends, and by the poll.
             if not isinstance(subject, Candidate) or subject.state not in WAITS_LONG:
                 self._news.set()
 
@@ -230,10 +230,10 @@ class CandidateCoordinator:
         self._backoffs[subject_id] = backoff, asyncio.get_running_loop().time() + backoff.failed()
 
     async def _deliver(self, delivery: Delivery) -> None:
-        if self._look is None:
+        if self._inspect is None:
             return
         try:
-            note = await self._look(delivery)
+            note = await self._inspect(delivery)
         except RoasError as error:
             if error.transient:
                 raise

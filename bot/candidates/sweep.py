@@ -1,6 +1,6 @@
-"""Look at registries every few minutes for what no webhook told: slow and sure, and without a single pull at rest.
+"""Ask registries every few minutes for what no webhook told: slow and sure, and without a single pull at rest.
 
-Services of one environment that track the same way are looked at together: their newest version is the newest tag that
+Services of one environment that track the same way are asked for together: their newest version is the newest tag that
 all of their images have, that `x-deploy.track` takes, and that is old enough. A list of tags that is shorter than the
 last one is no news: nothing older is offered than what was before.
 """
@@ -61,14 +61,14 @@ class RegistrySweep:
         self._made: dict[tuple[str, str], datetime] = {}
 
     async def run(self) -> None:
-        """Look once at all of them; one that is away delays no other."""
+        """Ask once for all of them; one that is away delays no other."""
         for name, source in self._sources.items():
             for environment, mode in source.environments.items():
                 if mode is SourceMode.OFF:
                     continue
                 for tracked in await self._tracked(environment):
                     try:
-                        await self._look(name, mode, tracked)
+                        await self._ask(name, mode, tracked)
                     except RoasError as error:
                         log.warning("a registry could not be swept", environment=environment, error=error.message)
 
@@ -88,7 +88,7 @@ class RegistrySweep:
                 groups.setdefault(definition.track, []).append(name)
         return [_together(release, environment, track, names) for track, names in groups.items()]
 
-    async def _look(self, source: str, mode: SourceMode, tracked: TrackedServices) -> None:
+    async def _ask(self, source: str, mode: SourceMode, tracked: TrackedServices) -> None:
         version = await self._newest(tracked)
         if version is None or await self._is_older(source, tracked, version):
             return

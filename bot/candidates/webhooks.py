@@ -1,6 +1,6 @@
 """Take webhooks: know by its signature who sent one, keep where it points to, and answer before any work is done.
 
-A webhook says where to look, never what is true: digest and commit are asked of the registry and the forge. A delivery
+A webhook says what to inspect, never what is true: digest and commit are asked of registry and forge. A delivery
 counts as seen once it is stored, so that its sender sends it again where that failed.
 """
 
@@ -137,7 +137,7 @@ def _is_gitlabs(secrets: SourceSecrets, request: Mapping[str, str], body: bytes)
 
 
 class Webhooks:
-    """Answer `POST /v1/hooks/<source>`. `store` returns whether a delivery is new; `notify` wakes who looks."""
+    """Answer `POST /v1/hooks/<source>`. `store` returns whether a delivery is new; `notify` wakes who inspects."""
 
     def __init__(
         self,
@@ -167,8 +167,8 @@ class Webhooks:
             return 202, delivery_id, "It is not written as its kind of source writes."
         delivery, is_new = Delivery(name, delivery_id, event, datetime.now(UTC)), False
         for number, hint in enumerate(hints):
-            one = replace(delivery, id=f"{delivery_id}/{number}" if number else delivery_id, hint=hint)
-            is_new |= await self._store(one)
+            numbered = replace(delivery, id=f"{delivery_id}/{number}" if number else delivery_id, hint=hint)
+            is_new |= await self._store(numbered)
         self._notify()
         log.info("webhook taken", source=name, delivery_id=delivery_id, hook_event=event, is_new=is_new)
         return 202, delivery_id, "It is looked after." if is_new else "It is known already."
@@ -186,7 +186,7 @@ def _parse(body: bytes) -> Any:
 
 
 def _hints(settings: SourceSettings, event: str, body: Any) -> Iterator[Hint]:
-    """Yield where an event says to look. Raises UselessError, and LookupError or alike if it is written otherwise."""
+    """Yield what an event says to inspect. Raises UselessError, and LookupError or alike if it is written otherwise."""
     match settings.kind:
         case SourceKind.GITHUB | SourceKind.FORGEJO | SourceKind.GITEA:
             yield _of_forge(settings, event, body)
@@ -307,7 +307,7 @@ def _images(settings: SourceSettings, pushed: list[tuple[Any, Any]]) -> Iterator
 
 
 def _image(settings: SourceSettings, pushed: str, tag: str) -> Hint:
-    """Return which image to look at: one that the settings name, wherever the event says that it is."""
+    """Return which image to inspect: one that the settings name, wherever the event says that it is."""
     path = ImageName.read(pushed).path.removeprefix("library/").lower()
     image = next((name for name in settings.images if _path(name) == path), None)
     if image is None:

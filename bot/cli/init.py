@@ -141,7 +141,7 @@ def _profiles(environment: Environment, found: FoundProject, notes: list[str]) -
     added: list[str] = []
     while asleep := {service: named for service, named in asleep.items() if not named & {*active, *added}}:
         useful = {profile: sum(profile in named for named in asleep.values()) for profile in whole}
-        best = max(sorted(useful), key=lambda one: useful[one], default="")
+        best = max(sorted(useful), key=lambda name: useful[name], default="")
         if not useful.get(best):
             break
         added.append(best)

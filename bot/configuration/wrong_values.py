@@ -92,11 +92,11 @@ def wrong_values(error: ValidationError) -> list[tuple[ValuePath, str]]:
     return [(path, ", or ".join(texts)) for path, texts in found.items()]
 
 
-def _meaning(one: ErrorDetails) -> str:
-    limits = one.get("ctx", {})
-    if (limited := LIMITED.get(one["type"])) is not None:
+def _meaning(fault: ErrorDetails) -> str:
+    limits = fault.get("ctx", {})
+    if (limited := LIMITED.get(fault["type"])) is not None:
         return limited(limits)
-    return MEANINGS.get(one["type"]) or one["msg"].removeprefix("Value error, ")
+    return MEANINGS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
 
 
 def _place(location: ValuePath) -> ValuePath:

@@ -98,7 +98,7 @@ class Components:
             container for container in await self.stacks.of(environment).containers() if container.state in AT_WORK
         ]
         # A killed one is started again, and one that was just created does not lead yet: both are bots.
-        for container in sorted(working, key=lambda one: leader is None or one.id != leader.container_id):
+        for container in sorted(working, key=lambda candidate: leader is None or candidate.id != leader.container_id):
             if await ownership.heartbeat(container_id=container.id) is not None:
                 return OwnContainer(container.id, container.name, environment.project, container.service)
         return None

@@ -139,7 +139,7 @@ def judge_stack(services: Sequence[ServiceHealth], critical: frozenset[str]) -> 
 
 def assumed_definition(service: str, snapshots: Sequence[ContainerSnapshot]) -> ServiceDefinition:
     """Guess the intended state of a service from its containers, where no release of ours describes it."""
-    newest = max(snapshots, key=lambda one: one.number)
+    newest = max(snapshots, key=lambda container: container.number)
     ends = newest.state is ContainerState.EXITED and newest.exit_code == 0
     return ServiceDefinition(
         name=service,

@@ -74,7 +74,7 @@ class ProbeHistory:
         failing = [
             (run.failures.get(probe.url, 0), probe) for probe in definition.probes if self._is_grace_over(run, probe)
         ]
-        count, worst = max(failing, key=lambda one: one[0], default=(0, None))
+        count, worst = max(failing, key=lambda failure: failure[0], default=(0, None))
         if worst is None or not count:
             return health
         verdict = Verdict.UNHEALTHY if count >= FAILURES_OF_TROUBLE else Verdict.DEGRADED

@@ -12,7 +12,7 @@ from roas.api.remote import RemoteApi, serve_remote_api
 from roas.app.application import Application
 from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.candidates.credentials import Credentials
-from roas.candidates.looking import SourceLook
+from roas.candidates.inspection import SourceInspector
 from roas.candidates.statuses import Forge, StatusReporter, forges_of
 from roas.candidates.sweep import RegistrySweep
 from roas.candidates.webhooks import Webhooks
@@ -201,8 +201,10 @@ def remote_api(application: Application, client: WebClient, forges: Mapping[str,
     webhooks = Webhooks(sources, application.state.deliveries.add, candidates.notify)
     registry = application.stacks.registry
     sweep = RegistrySweep(sources, registry, candidates, application.state, partial(_definitions, application.stacks))
-    look = SourceLook(sources, registry, candidates, forges, application.environments, application.stacks.repositories)
-    candidates.look_with(look.look, sweep.run, look.sweep)
+    inspector = SourceInspector(
+        sources, registry, candidates, forges, application.environments, application.stacks.repositories
+    )
+    candidates.inspect_with(inspector.inspect, sweep.run, inspector.sweep)
     credentials = Credentials(sources, client.fetch_json)
     return RemoteApi(application.state, candidates, credentials, application.environments, webhooks)
 

@@ -198,7 +198,7 @@ class Front:
             container.restart_count <= TOLERATED_RESTARTS or not _was_started(container, since) for container in running
         ):
             return None
-        ended = max(there, key=lambda one: one.restart_count, default=None)
+        ended = max(there, key=lambda container: container.restart_count, default=None)
         reason = said("it does not run, and {service} is behind it", service=self._definition.name)
         readiness = ServiceReadiness(Readiness.FAILED, reason, ended.id if ended is not None else None)
         return await service_failure(self._stack, name, readiness)

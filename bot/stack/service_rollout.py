@@ -161,33 +161,33 @@ class ServiceRollout:
         new = [self._judge(container) for container in there if self.wanted.fits(container)]
         return View(tuple(container.id for container in reversed(old)), tuple(new))
 
-    def _judge(self, one: ContainerSnapshot) -> Replica:
+    def _judge(self, container: ContainerSnapshot) -> Replica:
         """Judge a new container: a start or two may fail before it is ready, and none after."""
-        if error := self._unstartable.get(one.id):
-            return Replica(one.id, failure=error.message)
+        if error := self._unstartable.get(container.id):
+            return Replica(container.id, failure=error.message)
         single = replace(self.wanted.definition, replicas=1)
-        if one.id not in self._was_ready:
+        if container.id not in self._was_ready:
             excused = self.old if time.monotonic() < self._excused_until else frozenset[str]()
-            found = judge_readiness(single, (one,), restarts_before=self._restarts, excused=excused)
-        elif one.state is ContainerState.PAUSED:
-            return Replica(one.id, ready=True)
-        elif one.restart_count > self._restarts.get(one.id, 0):
-            found = ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), one.id)
+            found = judge_readiness(single, (container,), restarts_before=self._restarts, excused=excused)
+        elif container.state is ContainerState.PAUSED:
+            return Replica(container.id, ready=True)
+        elif container.restart_count > self._restarts.get(container.id, 0):
+            found = ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), container.id)
         else:
-            found = judge_readiness(single, (one,), tolerated_restarts=2**31)
+            found = judge_readiness(single, (container,), tolerated_restarts=2**31)
             if found.state in UNREADY:
                 found = replace(found, state=Readiness.FAILED)
-        if found.state is Readiness.WAITING and one.id in self._overdue:
-            found = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), one.id)
-        self._reasons[one.id] = found
+        if found.state is Readiness.WAITING and container.id in self._overdue:
+            found = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), container.id)
+        self._reasons[container.id] = found
         if found.state is Readiness.FAILED:
-            return Replica(one.id, failure=found.reason)
+            return Replica(container.id, failure=found.reason)
         if found.state is Readiness.WAITING:
-            return Replica(one.id)
-        if one.id not in self._was_ready:
-            self._was_ready.add(one.id)
-            self._restarts[one.id] = one.restart_count
-        return Replica(one.id, ready=True)
+            return Replica(container.id)
+        if container.id not in self._was_ready:
+            self._was_ready.add(container.id)
+            self._restarts[container.id] = container.restart_count
+        return Replica(container.id, ready=True)
 
     async def _start_idle(self) -> None:
         """Start what an earlier attempt made and did not come to start, and what had failed before a person said go."""

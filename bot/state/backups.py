@@ -50,7 +50,7 @@ class Backups:
 
     def all(self) -> tuple[Backup, ...]:
         """Return the copies, newest first."""
-        return tuple(sorted(self._find(), key=lambda one: one.made_at, reverse=True))
+        return tuple(sorted(self._find(), key=lambda backup: backup.made_at, reverse=True))
 
     def is_due(self, now: datetime | None = None) -> bool:
         """Return whether the newest copy is a day old; those from a clock that was ahead say nothing."""
@@ -212,7 +212,7 @@ def _verify(path: Path, address: str) -> str:
             found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(3)").fetchall()]
             row = copy.execute("SELECT document FROM projections WHERE name = ?", (IDENTITY,)).fetchone()
     except sqlite3.DatabaseError as error:
-        raise DamagedCopyError(said("{path} is not whole: {error}", path=path.name, error=error)) from error
+        raise DamagedCopyError(said("{path} is not whole: {reason}", path=path.name, reason=error)) from error
     if found != ["ok"] or row is None:
         raise DamagedCopyError(
             said(

@@ -153,7 +153,7 @@ def _mount_source(folder: Path, table: bytes) -> str:
     """
     mounts = [fields for line in table.decode(errors="replace").splitlines() if len(fields := line.split(None, 5)) > 4]
     above = [(len(point), fields[3]) for fields in mounts if _is_above(point := _plain(fields[4]), f"{folder}/")]
-    _length, source = max(above, key=lambda one: one[0], default=(0, ""))
+    _length, source = max(above, key=lambda mount: mount[0], default=(0, ""))
     return _plain(source)
 
 

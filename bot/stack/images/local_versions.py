@@ -35,7 +35,7 @@ def image_patterns(references: Iterable[str]) -> tuple[re.Pattern[str], ...]:
 def versions_of(images: Iterable[Mapping[str, Any]], patterns: Iterable[re.Pattern[str]]) -> tuple[str, ...]:
     """Read the versions out of the images' tags, the newest image first, each once."""
     found: dict[str, None] = {}
-    for image in sorted(images, key=lambda one: -int(one.get("Created") or 0)):
+    for image in sorted(images, key=lambda entry: -int(entry.get("Created") or 0)):
         for tag in image.get("RepoTags") or ():
             for pattern in patterns:
                 matched = pattern.fullmatch(tag)

@@ -75,7 +75,9 @@ def _read(client: EngineClient, project: str, *, sees_host: bool) -> Place:
     for container in client.containers(filters=own):
         joined = (container.get("NetworkSettings") or {}).get("Networks") or {}
         for network in joined.values():
-            addresses |= {_plain(one) for key in ("IPAddress", "GlobalIPv6Address") if (one := network.get(key))}
+            addresses |= {
+                _plain(address) for key in ("IPAddress", "GlobalIPv6Address") if (address := network.get(key))
+            }
         if sees_host:
             ports = [port for port in container.get("Ports") or () if port.get("PublicPort")]
             published |= {(_plain(port.get("IP") or ANYWHERE), port["PublicPort"]) for port in ports}

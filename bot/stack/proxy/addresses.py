@@ -23,12 +23,12 @@ class Endpoint:
 async def find_endpoints(engine: Engine, service: str) -> tuple[Endpoint, ...]:
     """Return every container of a service with its addresses."""
 
-    def look(client: EngineClient) -> tuple[Endpoint, ...]:
+    def find(client: EngineClient) -> tuple[Endpoint, ...]:
         ids = list_ids(client, engine.project, service)
         found = (inspect_or_none(client, container_id) for container_id in ids)
         return tuple(Endpoint(snapshot(entry), _addresses(entry)) for entry in found if entry is not None)
 
-    return await engine.call(look)
+    return await engine.call(find)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ async def find_socket(engine: Engine, service: str, path: PurePosixPath) -> Sock
     container itself.
     """
 
-    def look(client: EngineClient) -> SocketPlace | None:
+    def find(client: EngineClient) -> SocketPlace | None:
         found = (inspect_or_none(client, container_id) for container_id in list_ids(client, engine.project, service))
         running = next((entry for entry in found if entry is not None and entry["State"]["Running"]), None)
         if running is None:
@@ -59,13 +59,13 @@ async def find_socket(engine: Engine, service: str, path: PurePosixPath) -> Sock
         own = inspect_or_none(client, own_id) if own_id is not None else None
         return SocketPlace(source if own is None else _seen_in(own, source), name)
 
-    return await engine.call(look)
+    return await engine.call(find)
 
 
 def _mount_of(inspected: Mapping[str, Any], path: PurePosixPath) -> Mapping[str, Any] | None:
     """Return the innermost mount of a container in which a path lies."""
     mounts = [mount for mount in inspected.get("Mounts") or () if path.is_relative_to(mount["Destination"])]
-    found = max(mounts, key=lambda one: len(PurePosixPath(one["Destination"]).parts), default=None)
+    found = max(mounts, key=lambda mount: len(PurePosixPath(mount["Destination"]).parts), default=None)
     return found if found is not None and found["Type"] in {"volume", "bind"} and found.get("Source") else None
 
 

@@ -26,7 +26,7 @@ NEEDED_LEVEL = "admin"
 BUILT_IN = "default"
 log = get_logger(__name__)
 # HAProxy has no events to wait for.
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 # How long a proxy may take to see a container that is healthy, or to come back after it was started again.
 SEEN_SECONDS = 30.0
 # How long it may take to answer after it was started, perhaps by this very deployment.
@@ -34,12 +34,12 @@ STARTING_SECONDS = 5.0
 # How long it may take to learn from DNS that a container is gone.
 FORGOTTEN_SECONDS = 10.0
 # How often in a row nothing may be open: a request may be on its way between two servers.
-QUIET_LOOKS = 2
+QUIET_READINGS = 2
 NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
 # Return a new connection to the proxy, or None where no container of it runs.
 Connect = Callable[[], Awaitable[HAProxyRuntime | None]]
 # Return the containers of the service, with their addresses.
-Look = Callable[[], Awaitable[Sequence[Endpoint]]]
+FindEndpoints = Callable[[], Awaitable[Sequence[Endpoint]]]
 
 
 async def find_problems(runtime: HAProxyRuntime, proxy: ServiceProxy, servers: int) -> list[str]:
@@ -81,11 +81,11 @@ class ChecksFailError(ProxyError):
 class HAProxyService(ProxiedService):
     """Tell one HAProxy which containers of a service come and go."""
 
-    def __init__(self, service: str, proxy: ServiceProxy, connect: Connect, look: Look) -> None:
+    def __init__(self, service: str, proxy: ServiceProxy, connect: Connect, find_endpoints: FindEndpoints) -> None:
         self._service = service
         self._proxy = proxy
         self._connect = connect
-        self._look = look
+        self._endpoints = find_endpoints
         # Where a proxy was there and is not any more, it is being started again.
         self._was_there = False
         # The addresses of what was drained by this.
@@ -105,7 +105,7 @@ class HAProxyService(ProxiedService):
                     return
                 if time.monotonic() >= deadline:
                     raise lacks
-            await pause(LOOK_SECONDS)
+            await pause(POLL_SECONDS)
 
     async def _hold(self, new: int) -> ProxyError | None:
         """Drain the servers without an address; returns why not, where a few more are about to be free."""
@@ -116,7 +116,9 @@ class HAProxyService(ProxiedService):
         self._was_there = True
         servers = await runtime.servers(self._proxy.all_backends)
         if (lacks := self._find_full(servers, new)) is None:
-            await runtime.put([one for one in servers if not one.address and not one.draining], ServerState.DRAIN)
+            await runtime.put(
+                [server for server in servers if not server.address and not server.draining], ServerState.DRAIN
+            )
         # A few at a time, the next ones come at once into the servers of those that have just gone.
         elif not await self._is_forgetting(servers):
             raise lacks
@@ -144,7 +146,7 @@ class HAProxyService(ProxiedService):
 
     async def _is_forgetting(self, servers: Collection[Server]) -> bool:
         """Return whether a server still has the address of a container that is gone."""
-        known = {address for endpoint in await self._look() for address in endpoint.addresses}
+        known = {address for endpoint in await self._endpoints() for address in endpoint.addresses}
         return any(_is_gone(server, known) for server in servers)
 
     async def admit(self, containers: Collection[str], report: ProxyReport) -> None:
@@ -182,11 +184,11 @@ class HAProxyService(ProxiedService):
             if not told:
                 told = True
                 await report(said("until {proxy} sees it", proxy=self._proxy.service))
-            await pause(LOOK_SECONDS)
+            await pause(POLL_SECONDS)
 
     async def _admit(self, runtime: HAProxyRuntime, containers: Collection[str]) -> str:
         """Make ready what passes the proxy's check; returns why it does not send requests to all of them yet."""
-        wanted = [endpoint for endpoint in await self._look() if endpoint.container.id in containers]
+        wanted = [endpoint for endpoint in await self._endpoints() if endpoint.container.id in containers]
         servers = await runtime.servers(self._proxy.all_backends)
         ours = [server for server in servers if any(server.address in end.addresses for end in wanted)]
         await runtime.put([server for server in ours if server.draining and server.passing], ServerState.READY)
@@ -199,12 +201,12 @@ class HAProxyService(ProxiedService):
                     return said("{name} in {backend}: {state}", name=name, backend=backend, state=state)
         return ""
 
-    async def look_at(self, containers: Collection[str]) -> None:
+    async def check(self, containers: Collection[str]) -> None:
         """Raise ProxyError where a server of the containers is down; a proxy that is away sends nobody there."""
         with suppress(ProxyAwayError):
             if (runtime := await self._connect()) is None:
                 return
-            addresses = _addresses(await self._look(), containers)
+            addresses = _addresses(await self._endpoints(), containers)
             for server in await self._known_servers(runtime):
                 if server.address in addresses and server.down and not server.by_hand:
                     raise self._checks_fail(server)
@@ -218,14 +220,14 @@ class HAProxyService(ProxiedService):
         others: Collection[str] = (),
     ) -> int:
         """Let the proxy send no more requests to containers, and wait until those that it sent have ended."""
-        there = await self._look()
+        there = await self._endpoints()
         addresses, served = _addresses(there, containers), _addresses(there, others)
         self._drained = addresses
         if not addresses:
             return 0
         deadline = time.monotonic() + self._proxy.limit_seconds
         quiet, left, reported = 0, 0, 0
-        while quiet < QUIET_LOOKS:
+        while quiet < QUIET_READINGS:
             is_over = time.monotonic() >= deadline
             try:
                 found = await self._drain(addresses, served, even_last=even_last, is_over=is_over)
@@ -249,7 +251,7 @@ class HAProxyService(ProxiedService):
                         proxy=self._proxy.service,
                     )
                 )
-            await pause(LOOK_SECONDS)
+            await pause(POLL_SECONDS)
         return left
 
     async def _drain(
@@ -297,10 +299,10 @@ class HAProxyService(ProxiedService):
             if (runtime := await self._connect()) is None:
                 return
             servers = await self._known_servers(runtime)
-            addresses = self._drained or _addresses(await self._look(), containers)
+            addresses = self._drained or _addresses(await self._endpoints(), containers)
             back = [server for server in servers if server.address in addresses]
             await runtime.put([server for server in back if server.draining], ServerState.READY)
-            bad = _addresses(await self._look(), failed) if back else ()
+            bad = _addresses(await self._endpoints(), failed) if back else ()
             put = [server for server in servers if server.address in bad and not (server.draining or server.by_hand)]
             await runtime.put(put, ServerState.DRAIN)
         except ProxyError as error:  # one that was started again has forgotten it all
@@ -322,8 +324,8 @@ class HAProxyService(ProxiedService):
                 await self._hold_failing()
                 return
             while await self._settle() and time.monotonic() < deadline:
-                await pause(LOOK_SECONDS)
-        except ProxyError as error:  # one that was started again has forgotten it all, and the next round looks again
+                await pause(POLL_SECONDS)
+        except ProxyError as error:  # one that was started again has forgotten it all, and the next round asks again
             log.warning("the proxy could not be settled", service=self._service, error=error.message)
 
     async def _settle(self) -> bool:
@@ -334,7 +336,7 @@ class HAProxyService(ProxiedService):
         held = [server for server in await runtime.servers(self._proxy.all_backends) if server.draining]
         if not held:
             return False
-        there = await self._look()
+        there = await self._endpoints()
         well = {address for container in there if _is_well(container) for address in container.addresses}
         known = {address for container in there for address in container.addresses}
         # HAProxy may know the address of what is gone for long (`hold nx`); once it is down, nothing is sent there.
@@ -349,7 +351,7 @@ class HAProxyService(ProxiedService):
     async def _hold_failing(self) -> None:
         """Make ready what is well. Drain what is not, and what is free: who gets an address there counts as up."""
         runtime = await self._connect()
-        there = await self._look()
+        there = await self._endpoints()
         well = {address for container in there if _is_well(container) for address in container.addresses}
         if runtime is None or not well:
             return

@@ -36,7 +36,7 @@ log = get_logger(__name__)
 
 # How long a new worker may take to answer.
 RELOAD_SECONDS = 10.0
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 SHOWN = 600
 BACKEND = re.compile(r"\s*(?P<kind>backend|listen|frontend|defaults|global|resolvers|peers)\b\s*(?P<name>\S*)")
 SERVERS = re.compile(r"\s*(?:server\s|server-template\s+\S+\s+(?:(?P<first>\d+)-)?(?P<last>\d+)\s)")
@@ -142,9 +142,9 @@ class LiveConfiguration:
                     break
             if time.monotonic() >= deadline:
                 raise _not_taken_up(name, said("its new process does not answer"))
-            await pause(LOOK_SECONDS)
+            await pause(POLL_SECONDS)
         while not await _put_aside(runtime, before, await _servers(runtime, behind)) and time.monotonic() < deadline:
-            await pause(LOOK_SECONDS)
+            await pause(POLL_SECONDS)
         return True
 
 

@@ -35,13 +35,13 @@ class ProxiedService:
         """
 
     async def watch(self, containers: Collection[str], seconds: float) -> None:
-        """Let so many seconds pass, unless a look finds that a container has failed: that raises ProxyError."""
+        """Let so many seconds pass, unless a check finds that a container has failed: that raises ProxyError."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            await self.look_at(containers)
+            await self.check(containers)
             await pause(min(left, WATCH_SECONDS))
 
-    async def look_at(self, containers: Collection[str]) -> None:
+    async def check(self, containers: Collection[str]) -> None:
         """Raise ProxyError where the proxy's check has failed for a container."""
 
     async def drain(

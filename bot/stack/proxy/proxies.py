@@ -13,7 +13,7 @@ from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError
 from roas.stack.proxy.haproxy_service import Connect, HAProxyService
 from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 # Return whether a container of the proxy runs.
 Runs = Callable[[], Awaitable[bool]]
 # A proxy that is drained is asked twenty times a second: where its socket is changes only with its container.
@@ -33,7 +33,7 @@ class DnsService(ProxiedService):
             await report(said("until {proxy} has asked DNS again", proxy=self._proxy.service))
             until = time.monotonic() + self._proxy.refresh_seconds
             while (left := until - time.monotonic()) > 0 and await self._runs():
-                await pause(min(left, LOOK_SECONDS))
+                await pause(min(left, POLL_SECONDS))
 
 
 def proxied_service(engine: Engine, service: str, proxy: ServiceProxy) -> ProxiedService:

@@ -261,7 +261,7 @@ class BuildContext:
             if stat.S_ISREG(entry.status.st_mode):
                 first = entry.path.parts[0]
                 sizes[first] = sizes.get(first, 0) + entry.status.st_size
-        largest = sorted(sizes.items(), key=lambda one: -one[1])[:NAMED_FOLDERS]
+        largest = sorted(sizes.items(), key=lambda folder: -folder[1])[:NAMED_FOLDERS]
         named = ", ".join(f"{name} ({_readable(size)})" for name, size in largest)
         raise ComposeFileError(
             said(

@@ -100,7 +100,7 @@ def _unmet(name: str, constraints: Sequence[str], nodes: Sequence[SwarmNode]) ->
 
 def _there(constraint: str, nodes: Iterable[SwarmNode]) -> str:
     """Say what the nodes have of what a constraint asks for."""
-    found = sorted({one for node in nodes if (one := actual_value(node, constraint))})
+    found = sorted({value for node in nodes if (value := actual_value(node, constraint))})
     return said("the nodes have {values}", values=", ".join(found)) if found else said("no node has that")
 
 

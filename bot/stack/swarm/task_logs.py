@@ -67,7 +67,7 @@ def _before(calls: SwarmCalls, task: Json) -> list[Json]:
         for entry in calls.tasks(service=str(task["ServiceID"]))
         if _place(entry) == _place(task) and str(entry.get("CreatedAt")) < str(task.get("CreatedAt"))
     ]
-    return sorted(found, key=lambda one: str(one.get("CreatedAt")))
+    return sorted(found, key=lambda task: str(task.get("CreatedAt")))
 
 
 def _state(task: Mapping[str, Any]) -> str:

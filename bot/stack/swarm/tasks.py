@@ -123,7 +123,7 @@ def read_tasks(
 ) -> tuple[SwarmTask, ...]:
     """Return the tasks of a service, the oldest first."""
     own = (task for task in tasks if task.get("ServiceID") == service["ID"])
-    return tuple(sorted((_task(service, entry, networks) for entry in own), key=lambda one: (one.created, one.id)))
+    return tuple(sorted((_task(service, entry, networks) for entry in own), key=lambda task: (task.created, task.id)))
 
 
 def _task(service: Mapping[str, Any], task: Mapping[str, Any], networks: Mapping[str, str]) -> SwarmTask:

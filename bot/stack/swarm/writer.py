@@ -186,7 +186,9 @@ class SwarmWriter:
         """Write again, with today's login, each service of ours that rests; returns their names. Its tasks go on."""
 
         def renew(calls: SwarmCalls) -> tuple[str, ...]:
-            return tuple(one for found in calls.services(self.engine.project) if (one := self._renew(calls, found)))
+            return tuple(
+                renewed for found in calls.services(self.engine.project) if (renewed := self._renew(calls, found))
+            )
 
         return await self.ask(renew)
 

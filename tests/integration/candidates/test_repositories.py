@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.candidates.looking import SourceLook
+from roas.candidates.inspection import SourceInspector
 from roas.configuration.settings import SourceSettings
 from roas.errors import RefMovedError, RegistryUnavailableError
 from roas.events import EventBus
@@ -51,11 +51,13 @@ class Scene:
         settings = {"kind": "git", "environments": {"dev": SourceMode.PROPOSE}} | source
         registry = RegistryClient(client, lambda: folder / "none", [].extend)
         self.source = SourceSettings(**settings)
-        self.look = SourceLook({"code": self.source}, registry, self.coordinator, {}, known, self.repositories)
+        self.inspector = SourceInspector(
+            {"code": self.source}, registry, self.coordinator, {}, known, self.repositories
+        )
 
     async def candidates(self) -> tuple[Candidate, ...]:
         """Sweep, and return what was offered so far, the newest first."""
-        await self.look.sweep()
+        await self.inspector.sweep()
         return await self.state.candidates.of_environment("dev")
 
     async def deploy(self, candidate: Candidate) -> None:
@@ -119,18 +121,18 @@ async def test_images_of_a_commit_are_waited_for(make_scene):
     assert await scene.candidates() == ()
     now = datetime.now(UTC)
     with pytest.raises(RegistryUnavailableError):
-        await scene.look.look(Delivery("code", "1", "push", now))
-    assert await scene.look.look(Delivery("code", "1", "push", now - timedelta(hours=1)))
+        await scene.inspector.inspect(Delivery("code", "1", "push", now))
+    assert await scene.inspector.inspect(Delivery("code", "1", "push", now - timedelta(hours=1)))
 
 
 async def test_webhook_only_says_where_to_look(make_scene):
     scene = make_scene(kind="github")
     commit = scene.server.commit({"compose.yaml": COMPOSE})
     hint = {"commit": "f" * 40, "ref": "refs/heads/main"}
-    await scene.look.look(Delivery("code", "1", "push", datetime.now(UTC), hint=hint))
+    await scene.inspector.inspect(Delivery("code", "1", "push", datetime.now(UTC), hint=hint))
     (offered,) = await scene.candidates()
     assert offered.origin.commit == commit
-    assert "nothing new" in await scene.look.look(Delivery("code", "2", "push", datetime.now(UTC), hint=hint))
+    assert "nothing new" in await scene.inspector.inspect(Delivery("code", "2", "push", datetime.now(UTC), hint=hint))
 
 
 async def test_server_that_is_away_is_asked_again(make_scene):

@@ -316,7 +316,7 @@ async def test_delivery_is_looked_after_once(coordinator, make_coordinator, stat
     async def sweep():
         raise AssertionError
 
-    coordinator.look_with(look, sweep)
+    coordinator.inspect_with(look, sweep)
     delivery = Delivery("shop", "1", "push", datetime.now(UTC))
     assert await state.deliveries.add(delivery)
     assert not await state.deliveries.add(replace(delivery, event="again"))
@@ -362,7 +362,7 @@ async def test_what_a_standby_took_is_found_by_the_next_leader(make_coordinator,
     async def sweep():
         """Find nothing."""
 
-    leader.look_with(look, sweep)
+    leader.inspect_with(look, sweep)
     assert (await state.candidates.get(candidate.id)).state is State.NEW
     await leader.start()
     async with asyncio.timeout(8):

@@ -29,7 +29,7 @@ NOT_SAID = {
     "bot/api/remote_documents.py": "the description of an API",
     "bot/candidates/credentials.py": "answers to programs",
     "bot/candidates/coordinator.py": "names of tasks",
-    "bot/candidates/looking.py": "for the log",
+    "bot/candidates/inspection.py": "for the log",
     "bot/candidates/statuses.py": "what forges are told, and names of tasks",
     "bot/candidates/webhooks.py": "answers to programs",
     "bot/deploy/plan.py": "a key",

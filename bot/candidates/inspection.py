@@ -1,4 +1,4 @@
-"""Look where a webhook points, and at repositories of stacks every few minutes, and offer what is truly there."""
+"""Inspect where a webhook points, and repositories of stacks every few minutes, and offer what is truly there."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ SHORT_SHA = 7
 WEB = "https://"
 
 
-class SourceLook:
+class SourceInspector:
     """Ask registries, forges and repositories what there is, and offer it to the environments of a source."""
 
     def __init__(
@@ -43,9 +43,9 @@ class SourceLook:
         self._environments = environments
         self._repositories = repositories
         self._seen: dict[tuple[str, str], str] = {}
-        self._looking = asyncio.Lock()
+        self._inspecting = asyncio.Lock()
 
-    async def look(self, delivery: Delivery) -> str:
+    async def inspect(self, delivery: Delivery) -> str:
         """Offer what is there, and say what was. Raises RegistryUnavailableError while it may still come."""
         source = self._sources.get(delivery.source)
         if source is None:
@@ -53,7 +53,7 @@ class SourceLook:
         names = [name for name, mode in source.environments.items() if mode is not SourceMode.OFF]
         followed = {name: found for name in names if (found := self._repository(name)) is not None}
         try:
-            offered = [await self._look_at_ref(delivery.source, name, found) for name, found in followed.items()]
+            offered = [await self._inspect_ref(delivery.source, name, found) for name, found in followed.items()]
         except RegistryUnavailableError as error:
             if datetime.now(UTC) - delivery.received_at < IMAGE_WITHIN:
                 raise
@@ -61,18 +61,18 @@ class SourceLook:
         notes = [f"{candidate.environment}: {candidate.id}" for candidate in offered if candidate is not None]
         notes += ["The repository has nothing new."] if followed and not notes else []
         if others := [name for name in names if name not in followed]:
-            notes.append(await self._look_at_images(delivery, source, others))
+            notes.append(await self._inspect_images(delivery, source, others))
         return ", ".join(notes) or "No environment takes it."
 
     async def sweep(self) -> None:
-        """Look at the repositories of all environments that a source of a forge offers to."""
+        """Inspect the repositories of all environments that a source of a forge offers to."""
         for source_name, source in self._sources.items():
             for name, mode in source.environments.items():
                 repository = self._repository(name)
                 if repository is None or mode is SourceMode.OFF or source.kind not in FORGES | {SourceKind.GIT}:
                     continue
                 try:
-                    await self._look_at_ref(source_name, name, repository)
+                    await self._inspect_ref(source_name, name, repository)
                 except RoasError as error:
                     log.warning("a repository could not be swept", environment=name, error=error.message)
 
@@ -80,10 +80,10 @@ class SourceLook:
         environment = self._environments.get(name)
         return environment.repository if environment is not None else None
 
-    async def _look_at_ref(self, source_name: str, name: str, repository: Repository) -> Candidate | None:
+    async def _inspect_ref(self, source_name: str, name: str, repository: Repository) -> Candidate | None:
         """Offer the commit that a ref names, as its server says; None where it has been offered. Raises RoasError."""
         source = self._sources[source_name]
-        async with self._looking:  # one after the other: several would fetch into one mirror
+        async with self._inspecting:  # one after the other: several would fetch into one mirror
             mirror = self._repositories.mirror(repository)
             if self._seen.get((source_name, name)) == await mirror.head():
                 return None
@@ -125,7 +125,7 @@ class SourceLook:
             digests[image] = digest
         return digests
 
-    async def _look_at_images(self, delivery: Delivery, source: SourceSettings, names: Sequence[str]) -> str:
+    async def _inspect_images(self, delivery: Delivery, source: SourceSettings, names: Sequence[str]) -> str:
         """Offer the version that a delivery points to where every image of it is. Raises RegistryUnavailableError."""
         pointed = delivery.hint
         images = (pointed["image"],) if "image" in pointed else source.images
@@ -161,7 +161,7 @@ class SourceLook:
         return ", ".join(f"{candidate.environment}: {candidate.id}" for candidate in offered)
 
     async def _is_known(self, name: str, origin: Origin) -> bool:
-        """Return whether the forge has a commit; one that is away is not waited for: the image was looked for."""
+        """Return whether the forge has a commit; one that is away is not waited for: the image is there."""
         forge = self._forges.get(name)
         if forge is None or not origin.commit:
             return True
