@@ -263,7 +263,8 @@ async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamRe
     except Exception as error:  # the other side must get an answer whatever it is
         log.exception("the control socket could not answer", path=request.path)
         fault = InternalFaultError(
-            said("Something broke ({name}).", name=type(error).__name__), hint=said("See the bot's log.")
+            said("Unexpected internal error ({name}).", name=type(error).__name__),
+            hint=said("See the bot's log, and report it."),
         )
         return _answer(to_document(fault), status=FAULT_STATUS)
 

@@ -15,7 +15,7 @@ from roas.models.check import COMPOSE_FILE, Severity
 from roas.models.environment import PolicyLevel
 from roas.models.stack import ObstacleKind, WantedImage
 from roas.stack.interface import ResolvedStack
-from roas.stack.machine.projects import runs_already_as
+from roas.stack.machine.projects import runs_already_as, second_copy
 
 LookUp = Callable[[str], Awaitable[WantedImage]]
 IMAGES_AT_ONCE = 4
@@ -138,20 +138,7 @@ async def project(subject: Subject) -> Finding:
     found = runs_already_as(environment, await subject.engine.projects(), partial(projects_of, subject.settings))
     if found is None:
         return passed(said("The project is {project}.", project=environment.project))
-    message = said(
-        "The stack in {folder} runs already as the project {found}; {project} would be a "
-        "second copy with empty volumes.",
-        folder=environment.folder,
-        found=found.name,
-        project=environment.project,
-    )
-    remedy = said(
-        'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second copy.',
-        found=found.name,
-        environment=environment.name,
-        project=environment.project,
-    )
-    return failed(message, remedy)
+    return failed(*second_copy(environment, found))
 
 
 @stack_check("images", Severity.CRITICAL)

@@ -58,7 +58,7 @@ def _judge_unreadable(folder: Path, error: OSError) -> Finding:
             Severity.WARNING,
         )
     return failed(
-        said("The state folder {folder} cannot be read ({strerror}).", folder=folder, strerror=error.strerror),
+        said("The state folder {folder} cannot be used: {strerror}", folder=folder, strerror=error.strerror),
         said("Create it: `install -d -m 700 {folder}`.", folder=folder),
     )
 

@@ -93,7 +93,7 @@ class EnvironmentValidator:
     def _broke(self, check: Check, error: Exception) -> CheckResult:
         # The exception's own words stay in the log: they may hold what must not be shown.
         message = said("The check itself failed ({name}).", name=type(error).__name__)
-        return CheckResult(check.name, check.severity, False, message, said("See the log; this is a bug in the bot."))
+        return CheckResult(check.name, check.severity, False, message, said("See the bot's log, and report it."))
 
 
 def _rank(result: CheckResult) -> tuple[int, str]:

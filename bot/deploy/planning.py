@@ -42,7 +42,7 @@ from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.interface import ResolvedStack
-from roas.stack.machine.projects import runs_already_as
+from roas.stack.machine.projects import runs_already_as, second_copy
 from roas.stack.model.services import binds_copies, dependents_of, services_of
 from roas.stack.stack import Stack
 
@@ -360,23 +360,8 @@ class Planner:
             partial(projects_of, self._components.settings),
         )
         if found is not None:
-            raise SecondCopyError(
-                said(
-                    "The stack in {folder} runs already as the project {found}, and {environment} "
-                    "would create it a second time as {project}, with empty volumes.",
-                    folder=self._environment.folder,
-                    found=found.name,
-                    environment=self._environment.name,
-                    project=self._environment.project,
-                ),
-                hint=said(
-                    'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second '
-                    "copy.",
-                    found=found.name,
-                    environment=self._environment.name,
-                    project=self._environment.project,
-                ),
-            )
+            message, hint = second_copy(self._environment, found)
+            raise SecondCopyError(message, hint=hint)
 
 
 def _left_as_they_are(environment: Environment, current: Release | None, changed: frozenset[str]) -> dict[str, int]:

@@ -52,7 +52,7 @@ class PeerProcesses:
             container = await self.container(home, instance_id)
             return "" if container is None or home is None else await self._stacks.of(home).failure_output(container.id)
         except RoasError as error:
-            return said("(its last lines could not be read: {reason})", reason=error.message)
+            return said("(its log cannot be read: {reason})", reason=error.message)
 
     async def terminate(
         self, home: Environment | None, instance_id: str, is_still_wanted: Callable[[], Awaitable[bool]] = _always

@@ -199,7 +199,9 @@ async def _with_earlier_services(
         return earlier
     current = await components.state.releases.applied(context.environment.name)
     if current is None:
-        raise ReleaseNotRestorableError(said("{environment} is on no release.", environment=context.environment.name))
+        raise ReleaseNotRestorableError(
+            said("{environment} is on no release yet.", environment=context.environment.name)
+        )
     (service,) = deployment.request.services
     draft = await context.stack.releases.draft_with(current, service, earlier)
     await components.manager.releases.require_images(context.stack, earlier, {service}, context.report)

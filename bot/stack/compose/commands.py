@@ -96,8 +96,5 @@ def build(project: ComposeProject, service: str) -> list[str]:
 def _checked(service: str) -> str:
     """Refuse what could be read as anything but a service's name."""
     if not SERVICE_PATTERN.fullmatch(service):
-        raise InvalidRequestError(
-            said("{service} is not a service name.", service=repr(service)),
-            hint=said("Name a service of the compose file."),
-        )
+        raise InvalidRequestError(said("{service} is not a service name.", service=repr(service)))
     return service

@@ -154,15 +154,13 @@ def summarize_stderr(stderr: str) -> str:
 
 
 def _not_usable(text: str, files: str) -> ComposeFileError:
-    if (unread := UNREADABLE_VARIABLES.match(text)) is not None:
-        return ComposeFileError(
-            said("{file} is not usable: {reason}.", file=unread["file"], reason=unread["reason"]),
-            hint=said("Correct it; `docker compose config` shows the same."),
-        )
-    return ComposeFileError(
-        said("The compose file is not usable ({files}): {text}", files=files, text=text),
-        hint=said("Correct it; `docker compose config` shows the same."),
+    unread = UNREADABLE_VARIABLES.match(text)
+    message = (
+        said("The compose file is not usable ({files}): {text}", files=files, text=text)
+        if unread is None
+        else said("{file} is not usable: {reason}.", file=unread["file"], reason=unread["reason"])
     )
+    return ComposeFileError(message, hint=said("Correct the file; `docker compose config` shows the same."))
 
 
 def _missing_variable(text: str, missing: re.Match[str], files: str) -> ComposeFileError:

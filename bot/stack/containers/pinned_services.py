@@ -98,10 +98,7 @@ class PinnedServices:
         model = await self.model_to_apply(model_hash)
         fields = services_of(model).get(service)
         if fields is None:
-            raise InvalidRequestError(
-                said("{service} is not a service of this release.", service=service),
-                hint=said("Name one of its services."),
-            )
+            raise InvalidRequestError(said("The stack has no service {name}.", name=service))
         # What it shares with may be other than the model says, and is not this call's affair: Compose joins that.
         there = await take_snapshots(self._engine)
         counting = tuple(container for container in there if not (recreate and container.service == service))

@@ -149,7 +149,7 @@ def _restarted(container: ContainerSnapshot) -> str:
 
 def _exit_text(container: ContainerSnapshot) -> str:
     if container.oom_killed:
-        return said(" because it ran out of memory (OOM-killed)")
+        return said(" because it ran out of memory")
     return "" if container.exit_code is None else said(" with code {exit_code}", exit_code=container.exit_code)
 
 

@@ -160,7 +160,7 @@ def _fingerprint(policy: SignaturePolicy) -> str:
             found.update(hashlib.sha256(path.read_bytes()).digest())
         except OSError as error:
             raise EngineError(
-                said("{path} cannot be read: {error}.", path=path, error=error.strerror or error),
+                said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror or error),
                 hint=said("Let `verify` name a file that the bot may read."),
             ) from error
     return found.hexdigest()

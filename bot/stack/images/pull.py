@@ -140,7 +140,7 @@ def _pull(client: EngineClient, address: str, reference: str) -> Iterator[dict[s
 def _present(client: EngineClient, reference: str) -> str:
     found = find_image(client, reference)
     if found is None:
-        raise image_not_found(said("{reference} is gone from this machine since it was looked up", reference=reference))
+        raise image_not_found(said("{reference} is gone from this machine", reference=reference))
     return str(found["Id"])
 
 
@@ -148,9 +148,7 @@ def _named(client: EngineClient, image: WantedImage) -> str:
     """Return the image ID of what was pulled, with its name where nobody has that."""
     found = find_image(client, image.digest or image.reference)
     if found is None:
-        raise image_not_found(
-            said("{reference} is gone from this machine since it was pulled", reference=image.reference)
-        )
+        raise image_not_found(said("{reference} is gone from this machine", reference=image.reference))
     if "@" not in image.reference and not is_own(image.reference) and find_image(client, image.reference) is None:
         repository, tag = split_reference(image.reference)
         client.tag(found["Id"], repository, tag or "latest")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.configuration.stack_files import plain_name, usual_project
+from roas.messages.message import Message, said
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 from roas.stack.docker_client import EngineClient
@@ -95,13 +96,32 @@ def runs_already_as(
     return None
 
 
+def second_copy(environment: Environment, found: FoundProject) -> tuple[Message, Message]:
+    """Return what is wrong where an environment's folder runs already as another project, and what to do."""
+    message = said(
+        "The stack in {folder} runs already as the project {found}, and {environment} "
+        "would create it a second time as {project}, with empty volumes.",
+        folder=environment.folder,
+        found=found.name,
+        environment=environment.name,
+        project=environment.project,
+    )
+    remedy = said(
+        'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second copy.',
+        found=found.name,
+        environment=environment.name,
+        project=environment.project,
+    )
+    return message, remedy
+
+
 def _is_elsewhere(name: str, folder: Path, places: Collection[Path]) -> bool:
     """Return whether a project only has the name of our folder by chance: it is that of another folder, too."""
     return name == plain_name(folder.name) and any(place.is_dir() for place in places)
 
 
 def _listed(containers: Iterable[Mapping[str, Any]], label: str) -> tuple[str, ...]:
-    newest = max(containers, key=lambda one: int(one.get("Created") or 0), default=None)
+    newest = max(containers, key=lambda container: int(container.get("Created") or 0), default=None)
     text = "" if newest is None else str(newest["Labels"].get(label) or "")
     return tuple(part for part in text.split(",") if part)
 

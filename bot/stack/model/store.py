@@ -155,7 +155,7 @@ class ModelStore:
 def _unusable(folder: Path, error: OSError) -> StateFolderError:
     short = find_shortage(error)
     return StateFolderError(
-        said("The state folder cannot be used: {strerror} ({folder}).", strerror=error.strerror, folder=folder),
+        said("The state folder {folder} cannot be used: {strerror}", folder=folder, strerror=error.strerror),
         hint=short.hint
         if short is not None
         else said("Make it readable and writable for the bot's user again; what was under way then goes on."),
@@ -165,5 +165,5 @@ def _unusable(folder: Path, error: OSError) -> StateFolderError:
 def _gone(model_hash: str) -> ReleaseNotRestorableError:
     return ReleaseNotRestorableError(
         said("The model of this release ({model_hash}) is not kept any more.", model_hash=model_hash[:12]),
-        hint=said("Deploy the wanted version again, or choose another release."),
+        hint=said("Choose another release, or deploy that version again."),
     )

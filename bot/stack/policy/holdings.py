@@ -105,9 +105,7 @@ def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings:
             real = _real_name(model, volume, environment.project)
             if real in holdings.state_volumes:
                 yield Power(
-                    said(
-                        "{service} mounts the volume {real}, which is the bot's own state", service=service, real=real
-                    ),
+                    said("{name} mounts the volume {source}, which has the bot's own state", name=service, source=real),
                     f"state_dir:{service}",
                 )
 

@@ -68,5 +68,5 @@ class StackParts:
                     strerror=error.strerror or error,
                     filename=error.filename,
                 ),
-                hint=said("The bot's user must own all that is in models/ and contents/ of STATE_DIR."),
+                hint=said("The bot's user must own all that is in STATE_DIR."),
             ) from error

@@ -154,10 +154,7 @@ class StackReleases:
         """Return the model that `draft` would store for the same; nothing is written."""
         unknown = set(image_ids) - set(stack.definitions)
         if unknown:
-            raise InvalidRequestError(
-                said("No such service: {unknown}.", unknown=", ".join(sorted(unknown))),
-                hint=said("Name the stack's services."),
-            )
+            raise InvalidRequestError(said("The stack has no service {name}.", name=", ".join(sorted(unknown))))
         kept_model = None
         if kept_from:
             kept_hash = kept_from.model_hash

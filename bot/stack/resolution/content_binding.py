@@ -145,7 +145,6 @@ class ContentBinder:
                     source=source,
                     strerror=error.strerror,
                 ),
-                hint=said("Let the bot's user read it."),
             ) from error
 
     def _is_data(self, service: str, source: Path) -> bool:
@@ -173,7 +172,7 @@ def judged_path(source: Path, folder: Path, may_bind: Callable[[Path], bool]) ->
     resolved = resolve(source)
     if not resolved.is_relative_to(folder) and not may_bind(resolved):
         raise ComposeFileError(
-            said("{source} leads out of the stack's folder now.", source=source),
+            said("{path} leads out of the stack's folder now.", path=source),
         )
     return resolved
 

@@ -221,7 +221,8 @@ class Mirror:
                     output, errors = await process.communicate("".join(f"{name}\n" for name in wanted).encode())
             except TimeoutError as error:
                 raise _away(
-                    self._repository, said("git did not end within {seconds} s", seconds=f"{seconds:g}")
+                    self._repository,
+                    said("git did not end within {seconds} s", seconds=f"{seconds:g}"),
                 ) from error
             finally:
                 await end_process(process)
@@ -363,7 +364,6 @@ class Repositories:
         except OSError as error:
             raise ComposeFileError(
                 said("{path} cannot be written: {strerror}.", path=environment.folder, strerror=error.strerror),
-                hint=said("Let the bot write into the environment's folder."),
             ) from error
         _note(noted, names)
 
@@ -498,7 +498,7 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise RepositoryError(
-            said("{path} cannot be read: {error}.", path=path, error=str(error)),
+            said("{path} cannot be read: {strerror}.", path=path, strerror=str(error)),
             hint=said("Let it name a file that the bot may read."),
         ) from error
 

@@ -86,8 +86,8 @@ class SecretBinder:
             raise ComposeFileError(said("{source} is too large for a secret.", source=source)) from error
         except OSError as error:
             raise ComposeFileError(
-                said("{source} cannot be read: {strerror}.", source=source, strerror=error.strerror),
-                hint=said("Check its rights, and that nobody replaces it meanwhile."),
+                said("{path} cannot be read: {strerror}.", path=source, strerror=error.strerror),
+                hint=said("Check its permissions, and that nobody replaces it meanwhile."),
             ) from error
 
 

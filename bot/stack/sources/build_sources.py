@@ -65,7 +65,7 @@ class BuildSources:
                 filename=error.filename or context,
                 strerror=error.strerror,
             ),
-            hint=said("Check its rights, and that nobody replaces it meanwhile."),
+            hint=said("Check its permissions, and that nobody replaces it meanwhile."),
         )
 
     def _copy(self, target: Path | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
