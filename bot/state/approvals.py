@@ -148,11 +148,7 @@ class Approvals:
             if known is None:
                 return False, None
             if is_expired(known) and to is not PlanState.STARTED:
-                expired = replace(known, state=PlanState.EXPIRED, decided_at=now)
-                _put(transaction, expired)
-                _end_draft(transaction, known, said("Nobody approved it in time."))
-                transaction.add_change(_change(expired, None, old=known.state))
-                return to is PlanState.EXPIRED, expired
+                return to is PlanState.EXPIRED, _expire(transaction, known, now)
             if known.state not in allowed or to is PlanState.EXPIRED:
                 return False, known
             moved = replace(
@@ -163,9 +159,8 @@ class Approvals:
                 deployment_id=deployment_id,
                 note=note,
                 asked_again_as=asked_again_as,
+                request=known.request if starts_at is None else replace(known.request, starts_at=starts_at),
             )
-            if starts_at is not None:
-                moved = replace(moved, request=replace(known.request, starts_at=starts_at))
             _put(transaction, moved)
             if to is PlanState.WITHDRAWN and actor is not None:
                 _end_draft(transaction, known, said("{person} cancelled it before it was approved.", person=actor.name))
@@ -346,6 +341,15 @@ def _move_plan(
         moved = with_expiry(moved)
     _put(transaction, moved)
     transaction.add_change(_change(moved, actor, old=known.state))
+
+
+def _expire(transaction: Transaction, known: PlanRecord, now: datetime) -> PlanRecord:
+    """End a plan whose time is over, with its draft."""
+    expired = replace(known, state=PlanState.EXPIRED, decided_at=now)
+    _put(transaction, expired)
+    _end_draft(transaction, known, said("Nobody approved it in time."))
+    transaction.add_change(_change(expired, None, old=known.state))
+    return expired
 
 
 def _end_draft(transaction: Transaction, plan_record: PlanRecord, why: str) -> None:
