@@ -295,8 +295,8 @@ class Forge:
             path = f"{project}/compare?from={before}&to={commit}" if before else f"{project}/commits/{commit}"
         else:
             # Forgejo and Gitea have what GitHub calls `commits` of one below `git`.
-            commits = "commits" if self._kind is SourceKind.GITHUB else "git/commits"
-            path = f"/repos/{repository}/" + (f"compare/{before}...{commit}" if before else f"{commits}/{commit}")
+            resource = "commits" if self._kind is SourceKind.GITHUB else "git/commits"
+            path = f"/repos/{repository}/" + (f"compare/{before}...{commit}" if before else f"{resource}/{commit}")
         answer = await self._ask("GET", path)
         if answer.status in {404, 422} and before:  # what ran before may be gone from the history
             return await self.commits(repository, "", commit)

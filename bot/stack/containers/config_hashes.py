@@ -189,7 +189,7 @@ class ConfigHashes:
 
     async def _hash_variants(
         self, model: Mapping[str, Any], variants: Mapping[str, list[Mapping[str, Any]]]
-    ) -> dict[str, str]:
+    ) -> Mapping[str, str]:
         """Return the hash of each way, under the name of its service and its number."""
         every = {f"{name}.{number}": entry for name, ways in variants.items() for number, entry in enumerate(ways)}
         asked = {**services_of(self._made(model)), **every}
