@@ -8,6 +8,7 @@ from tests.unit.advised_commands import advised_commands
 WHOLE_STACK = {
     "README.md",
     "docs/tutorial/discord.md",
+    "docs/tutorial/your-stack.md",
     "docs/how-to/take-over-a-stack.md",
     "docs/how-to/zero-downtime.md",
     "docs/how-to/upgrade.md",

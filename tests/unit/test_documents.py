@@ -116,6 +116,16 @@ def test_table_of_events_is_whole():
     assert sorted(listed) == sorted(kind.type for kind in kinds if "type" in vars(kind) and kind is not events.Event)
 
 
+@pytest.mark.parametrize("name", ["tutorial/your-stack.md", "how-to/troubleshooting.md"])
+def test_quoted_messages_are_said_by_the_product(name: str):
+    """Who looks a message up finds it as it is said, up to the first name or number in it."""
+    said = [path.read_text() for folder in ("bot", "cogs") for path in (ROOT / folder).rglob("*.py")]
+    quoted = re.findall(r"^\| [^|]*?\"([^\"|]+)\"[^|]* \|", (ROOT / "docs" / name).read_text(), re.MULTILINE)
+    assert len(quoted) > 2
+    beginnings = [re.split(r" ?(?:/|…)", text)[0] for text in quoted]
+    assert [text for text in beginnings if not any(text in known for known in said)] == []
+
+
 def test_jobs_of_the_guide_are_read_as_such():
     """What the guide on jobs shows is a stack in which three services end, in the order that it says."""
     text = (ROOT / "docs/how-to/jobs.md").read_text()
