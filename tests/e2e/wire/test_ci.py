@@ -108,7 +108,7 @@ async def remote(url: str, *arguments: str, **environment: str) -> tuple[int, st
 async def token_deploys_and_follows(bot_settings, people, shop, image_ids, url):
     code, said = await remote(url, "deploy", "dev", "v1", "--wait", "--reason", "from a job", ROAS_TOKEN=TOKEN)
     assert code == 0, said
-    assert re.search(r"execution +success in ", said), said
+    assert re.search(r"execution +success after ", said), said
     assert "It succeeded." in said
     assert shop.running("dev") == {"web": image_ids["v1"]}
     code, said = await roas(bot_settings, "history", "dev", "--json")
