@@ -22,7 +22,8 @@ class Retries:
 # What is over in a moment as a rule: Redis, and a transient fault within a phase.
 SOON = Retries(0.5, 10.0)
 # What a person has to put right as a rule, or Discord, which counts to 1000 a day: logging in and its gateway, the
-# commands, the message that the journal is lost, and a deployment that only the journal stopped.
+# commands, the message that the journal is lost, a deployment that only the journal stopped, and who is told outside of
+# Discord.
 PATIENTLY = Retries(2.0, 120.0)
 
 # What is retried at even intervals, in seconds: a look at a stack that failed, the control socket that another process

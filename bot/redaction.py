@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from string import ascii_letters, digits
+from urllib.parse import parse_qsl, unquote
 
 from roas.messages.message import Message
 from roas.secret_shapes import View, decoded, encoded_forms, find_shapes, joined, views_of, whole, without_control
@@ -46,6 +47,10 @@ PASSWORD_IN_URL = re.compile(
 PASSWORD_IN_DSN = re.compile(
     r"(?:^|[\s;?&])(?:password|pwd|passwd)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^\s;&]+))", re.IGNORECASE
 )
+ADDRESS_PARTS = re.compile(r"[/:@?&=#,]+")
+SHORTEST_TOKEN = 8
+# Or a name of small letters, such as that of a channel or a topic: hidden by itself, it would be missing elsewhere.
+HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+|[a-z_-]{1,15}")
 ENCODING_CHARACTERS = f"{ascii_letters}{digits}+/_=-"
 ENCODED_RUN = re.compile(r"[A-Za-z0-9+/_=-]*")
 LONGEST_RUN = 1024
@@ -67,6 +72,19 @@ def passwords_within(value: str) -> Iterator[str]:
     for match in (PASSWORD_IN_URL.match(value.strip()), *PASSWORD_IN_DSN.finditer(value)):
         if match is not None:
             yield from filter(None, match.groups())
+
+
+def credentials_in(address: str) -> Iterator[str]:
+    """Yield the address of a target of messages, and what in it may be a credential: no host, and no plain name.
+
+    Most services have the token in the place of the host, or of a folder.
+    """
+    yield address
+    for part in ADDRESS_PARTS.split(address.partition("://")[2]):
+        for text in {part, unquote(part)}:
+            if len(text) >= SHORTEST_TOKEN and HOST_NAME.fullmatch(text) is None:
+                yield text
+    yield from (value for name, value in parse_qsl(address.partition("?")[2]) if is_credential(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import discord
 from discord.ext import commands
 
 from roas.app.application import Application
+from roas.apprise_target import send
 from roas.cogs.alerts import AlertsCog
 from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import CommandSet, CommandSync, refuse_clashes
@@ -24,6 +26,7 @@ from roas.ui.command_names import CommandTranslator
 from roas.ui.notifications.live_messages import LiveMessages, PingRoles
 from roas.ui.notifications.ops_channel import OpsChannel
 from roas.ui.notifications.outbox import Outbox, Outboxes
+from roas.ui.notifications.targets import TargetParts, Targets
 from roas.ui.translation import read_catalogues
 
 WITH_LIVE_MESSAGES = (DeploymentCog, ServicesCog, StatusCog)
@@ -56,6 +59,9 @@ async def load_cogs(bot: commands.Bot, application: Application, leadership: Lea
         sync = CommandSync(bot, application.state, guild_id, ours)
         sync.watch_host()
         opened.callback(sync.leave_host)
+        targets = _targets(application, leadership)
+        targets.start()
+        opened.push_async_callback(targets.close)
         application_cog = ApplicationCog(bot, sync, leadership)
         await bot.add_cog(application_cog)
         application_cog.keep(opened.pop_all())
@@ -72,6 +78,14 @@ def _outboxes(bot: commands.Bot, application: Application) -> Outboxes:
         by_channel.setdefault(own, Outbox(application.state, channel, setting=setting))
     main = Outbox(application.state, OpsChannel(bot, guild_id, channel_id, group))
     return Outboxes(main, {name: by_channel[own] for name, own in settings.own_channels.items()})
+
+
+def _targets(application: Application, leadership: Leadership) -> Targets:
+    """Create what tells people outside of Discord."""
+    redactor = application.redactor
+    to_apprise = partial(send, learn=redactor.add)
+    parts = TargetParts(application.state, application.alert_service, application.settings, redactor.redact, to_apprise)
+    return Targets(parts, application.bus, leadership)
 
 
 def refuse_ours(bot: commands.Bot, settings: Settings) -> None:

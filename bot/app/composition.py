@@ -11,6 +11,7 @@ from roas.alerts.node_alerts import NodeAlerts
 from roas.alerts.service_alerts import ServiceAlerts
 from roas.app.foundation import Foundation
 from roas.app.maintenance import Maintenance, MaintenanceParts
+from roas.apprise_target import unusable_targets
 from roas.checks.discord_facts import fetch_discord_facts
 from roas.checks.subject import EnvironmentSurvey
 from roas.checks.validator import CHECKS, EnvironmentValidator
@@ -239,4 +240,5 @@ def _survey(base: Foundation) -> EnvironmentSurvey:
         base.stacks,
         ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
         discord_facts=partial(fetch_discord_facts, settings) if settings.discord_token is not None else None,
+        unusable_targets=partial(unusable_targets, settings.notify) if settings.notify else None,
     )

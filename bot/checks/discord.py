@@ -1,4 +1,4 @@
-"""Check that Discord accepts the bot, and that it sees, may do and can mention what the settings name."""
+"""Check that the bot can reach people: what Discord lets it do, and the targets outside of Discord."""
 
 from roas.checks.check import Finding, check, failed, listed, passed
 from roas.checks.subject import Subject
@@ -104,3 +104,17 @@ async def discord_roles(subject: Subject) -> Finding | list[Finding]:
             ),
         )
     return passed(said("The server has the roles of the settings."))
+
+
+@check("notify", Severity.WARNING)
+async def notify(subject: Subject) -> Finding | list[Finding]:
+    """Report the targets outside of Discord that Apprise cannot use; nothing is sent."""
+    if subject.unusable_targets is None:
+        return []
+    unusable = await subject.unusable_targets()
+    if not unusable:
+        return passed(said("Apprise knows each target of [notify]."))
+    return [
+        failed(said("[notify.{target}]: {problem}", target=name, problem=error.message), error.hint)
+        for name, error in unusable.items()
+    ]

@@ -94,6 +94,7 @@ class Subject:
     discord_facts: Callable[[], Awaitable[DiscordFacts]] | None = None
     swarm: Callable[[], Awaitable[SwarmFacts | None]] | None = None
     proxied: Callable[[str, ServiceProxy], ProxiedService] | None = None
+    unusable_targets: Callable[[], Awaitable[Mapping[str, RoasError]]] | None = None
 
     @property
     def services(self) -> Mapping[str, Any]:
@@ -140,11 +141,13 @@ class EnvironmentSurvey:
         *,
         ping_redis: Callable[[], Awaitable[None]] | None = None,
         discord_facts: AskDiscord | None = None,
+        unusable_targets: Callable[[], Awaitable[Mapping[str, RoasError]]] | None = None,
     ) -> None:
         self._settings = settings
         self._stacks = stacks
         self._ping_redis = ping_redis
         self.discord_facts = discord_facts
+        self._unusable_targets = unusable_targets
 
     async def __call__(
         self,
@@ -167,6 +170,7 @@ class EnvironmentSurvey:
             else CachedCall(partial(self.discord_facts, environment.name)),
             swarm=CachedCall(stack.swarm) if environment.on_swarm else None,
             proxied=stack.proxies.in_front_of,
+            unusable_targets=self._unusable_targets,
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 
-from roas.configuration.sources import ENVIRONMENTS, Fault, Place, SettingPath, dotted, variable
+from roas.configuration.sources import ENVIRONMENTS, PREFIX, Fault, Place, SettingPath, dotted, variable
 from roas.redaction import is_credential
 
 # What names a file that holds a secret, after the name of the secret.
@@ -160,6 +160,13 @@ class FileSource(TomlConfigSettingsSource):
             path = (table, name, key)
             if key not in known:
                 self._fault(path, f"there is no such key{_suggested(key, known)}")
+            elif holds(known[key], SecretStr):
+                taken[key] = value  # it is said, so that nothing else is missing
+                self._fault(
+                    path,
+                    f"a secret does not belong in this file: let {dotted(path)}{FILE_SUFFIX} name a file that holds "
+                    f"it, or set {PREFIX}{variable(path)} in the environment",
+                )
             elif table == ENVIRONMENTS and key == "variables" and isinstance(value, dict):
                 taken[key] = {name: text for name, text in value.items() if not self._is_secret((*path, name))}
             else:

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings
 
-from roas.configuration.file import FILE_SUFFIX, TABLES, Key, keys_of, named_tables
+from roas.configuration.file import FILE_SUFFIX, TABLES, Key, holds, keys_of, named_tables
 from roas.configuration.reading import Reading
 from roas.configuration.sources import ENV_FILE, PREFIX, Fault, Place, SettingPath, variable
 from roas.redaction import HIDDEN, Redactor, is_credential
@@ -108,7 +108,8 @@ def schema_of(settings_class: type[BaseSettings]) -> Schema:
     }
     for table, fields in named_tables(settings_class).items():
         about = settings_class.model_fields[table].description or ""
-        each = _table(about, {name: _field(field) for name, field in fields.items()})
+        keys = {name: _field(field) for name, field in fields.items() if not holds(field, SecretStr)}
+        each = _table(about, keys)
         tables[table] = {"description": about, "type": "object", "additionalProperties": each}
     return {"$schema": DIALECT, "title": "roas.toml", **_table("The settings of ROAS Bot.", tables)}
 

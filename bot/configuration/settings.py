@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -25,6 +25,7 @@ from roas.log import get_logger
 from roas.models.candidate import SourceAction, SourceKind, SourceMode
 from roas.models.environment import REPOSITORY_ADDRESS, EngineKind, PolicyLevel
 from roas.models.windows import read_dates, read_window
+from roas.redaction import credentials_in
 
 log = get_logger(__name__)
 
@@ -288,6 +289,46 @@ class SourceSettings(BaseModel, extra="forbid", defer_build=True):
         return self
 
 
+class NotifySettings(BaseModel, extra="forbid", defer_build=True):
+    """Describe a target outside of Discord: where it is, and what it is told."""
+
+    url: SecretStr | None = _about("Its address, as Apprise writes it: said by a variable, never in a file.")
+    url_file: Path | None = _about("The file that holds its address and nothing else.")
+    environments: tuple[str, ...] = _about(
+        "The environments that it is told about; all where it names none. Alerts of the bot itself go to every target.",
+        (),
+    )
+    severity: Literal["critical", "high", "warning", "info"] = _about(
+        "From which severity on it is told of alerts. A deployment that failed counts as critical, one that was rolled "
+        "back or changed nothing as high.",
+        "high",
+    )
+    after_seconds: float | None = _about(
+        "Where it is set, it is told only of alerts that nobody has acknowledged for so long.", ge=1, le=86_400
+    )
+    language: Literal["en", "zh-TW"] = _about("The language of its messages.", "en")
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Self:
+        if (self.url is None) is (self.url_file is None):
+            raise ValueError("needs a `url_file`, or a variable that says its `url`, and not both")
+        return self
+
+    def address(self) -> str:
+        """Read the address. Raises OSError, UnicodeDecodeError."""
+        if self.url is not None:
+            return self.url.get_secret_value().strip()
+        return "" if self.url_file is None else self.url_file.read_text(encoding="utf-8").strip()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what of the address must never be shown; nothing where it cannot be read."""
+        try:
+            return tuple(credentials_in(self.address()))
+        except (OSError, UnicodeDecodeError):
+            return ()
+
+
 class Settings(BaseSettings):
     """Hold every setting; the names in the environment are these names in capitals, with `ROAS_` before them or not."""
 
@@ -355,6 +396,7 @@ class Settings(BaseSettings):
         "What is different about one environment; whatever is left out follows the convention.", {}
     )
     sources: dict[str, SourceSettings] = _about("Who may offer versions to which environments.", {})
+    notify: dict[str, NotifySettings] = _about("Who is told outside of Discord of what needs a person.", {})
     critical_services: Names = _at(
         "stack",
         "critical_services",
@@ -416,7 +458,8 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be shown; for redaction only."""
         values = (getattr(self, name) for name in SECRET_FIELDS)
-        return tuple(value.get_secret_value() for value in values if value is not None)
+        own = (value.get_secret_value() for value in values if value is not None)
+        return (*own, *(secret for target in self.notify.values() for secret in target.secrets))
 
 
 class GivenSettings(Settings):
@@ -471,6 +514,7 @@ def read_settings(
     ]
     files = ("secret_file", "signing_key_file", "forge_token_file")
     held += [getattr(source, name) for source in reading.partial.sources.values() for name in files]
+    held += [target.url_file for target in reading.partial.notify.values()]
     held += [source.app.key_file for source in reading.partial.sources.values() if source.app is not None]
     reading.partial.come_from((*filter(None, own), *reading.files, *secrets, *filter(None, held)))
     return reading.with_faults(_contradictions(reading, reading.partial))
@@ -496,6 +540,7 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
         if _shares_folder(settings, name):
             yield Fault(reading.place(("environments", name, "git")), "needs a `folder` of this environment alone")
     yield from _contradicting_sources(reading, settings)
+    yield from _contradicting_targets(reading, settings)
     for path in reading.files:
         if (stack := _stack_around(path, reading, settings)) is not None:
             yield Fault(
@@ -521,6 +566,16 @@ def _contradicting_sources(reading: Reading[GivenSettings], settings: Settings) 
             if environment not in settings.environment_names:
                 place = reading.place(("sources", name, "environments"))
                 yield Fault(place, f"{environment!r} is not one of {known}")
+
+
+def _contradicting_targets(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:
+    known = ", ".join(settings.environment_names)
+    for name, target in settings.notify.items():
+        if not re.fullmatch(NAME_PATTERN, name):
+            yield Fault(reading.place(("notify", name)), "has lower-case letters, digits, - and _ only")
+        for environment in target.environments:
+            if environment not in settings.environment_names:
+                yield Fault(reading.place(("notify", name, "environments")), f"{environment!r} is not one of {known}")
 
 
 def _stack_around(path: Path, reading: Reading[GivenSettings], settings: Settings) -> Path | None:

@@ -77,7 +77,7 @@ MOVED = (
     "changes the stack could change it here"
 )
 # What many a bot has under the same names, for itself.
-OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "redis_url"})
+OF_THE_HOST = frozenset({"log_level", "log_format", "http_host", "http_port", "redis_url", "notify"})
 # What Compose, Docker and many a stack have under the same names; a file that says any other setting is the bot's own.
 OF_MANY = OF_THE_HOST | {"compose_file", "compose_project_name", "docker_host", "prometheus_url"}
 

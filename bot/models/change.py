@@ -67,3 +67,20 @@ class Post:
     message_id: int | None = None
     content_hash: str = ""
     finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingAlert:
+    """Name an alert that a target is told unless somebody acknowledges it in time, and when it fired."""
+
+    alert_id: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPosition:
+    """Remember up to which change a target was told, which alerts wait, and of which it is to be told the end."""
+
+    sequence: int
+    waiting: tuple[WaitingAlert, ...] = ()
+    told: tuple[str, ...] = ()

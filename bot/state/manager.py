@@ -13,7 +13,7 @@ from roas.concurrency import in_thread
 from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
 from roas.messages.message import Message, said
-from roas.models.change import Post, StateChange, moment_of
+from roas.models.change import ChangeType, Post, StateChange, TargetPosition, moment_of
 from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals, Drafts
@@ -116,6 +116,44 @@ class Posts:
         return readable(Post, (row[0] for row in rows))
 
 
+# Before the name of a target, the name of the row of `projections` that holds how far it was told.
+TARGET_ROW = "notify:"
+NEWS = (ChangeType.ALERT_TRIGGERED, ChangeType.DEPLOYMENT_FINISHED)
+
+
+class TargetPositions:
+    """Read and write how far each target outside of Discord was told, and what there is to tell."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def get(self, target: str) -> TargetPosition | None:
+        """Return how far a target was told; None for one that is new."""
+        name = f"{TARGET_ROW}{target}"
+        row = await self._journal.read(
+            lambda t: t.execute("SELECT document FROM projections WHERE name = ?", (name,)).fetchone()
+        )
+        return from_row(TargetPosition, row[0]) if row else None
+
+    async def save(self, target: str, position: TargetPosition) -> None:
+        """Write how far a target was told."""
+        row = (f"{TARGET_ROW}{target}", to_json(position))
+        await self._journal.write(
+            lambda t: t.execute("INSERT OR REPLACE INTO projections (name, document) VALUES (?, ?)", row)
+        )
+
+    async def news(self, sequence: int, *, limit: int = 100) -> tuple[tuple[int, StateChange], ...]:
+        """Return the alerts and the ends of deployments that follow a number, oldest first, each with its own."""
+        rows = await self._journal.read(
+            lambda t: t.execute(
+                "SELECT sequence, document FROM changes WHERE sequence > ? AND type IN (?, ?)"
+                " ORDER BY sequence LIMIT ?",
+                (sequence, *NEWS, limit),
+            ).fetchall()
+        )
+        return tuple((row[0], change) for row in rows for change in readable(StateChange, [row[1]]))
+
+
 class StateManager:
     """Keep the journal: every change of state is written before it takes effect, and published after the commit."""
 
@@ -136,6 +174,7 @@ class StateManager:
         self.releases = Releases(self._journal)
         self.locks = Locks(self._journal)
         self.posts = Posts(self._journal)
+        self.targets = TargetPositions(self._journal)
         self.approvals = Approvals(self._journal)
         self.drafts = Drafts(self._journal)
         self.freezes = Freezes(self._journal)

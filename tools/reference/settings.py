@@ -3,12 +3,12 @@
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from roas.configuration.settings import SECRET_FIELDS, EnvironmentSettings, Settings, SourceSettings
+from roas.configuration.settings import SECRET_FIELDS, EnvironmentSettings, NotifySettings, Settings, SourceSettings
 from tools.reference.example_env import Explained, explained
 from tools.reference.markdown import code, plain, table
 
@@ -27,6 +27,11 @@ convention.
 SOURCE_HEAD = """## One source
 
 `[sources.NAME]` in `roas.toml` says who may offer versions; [Connect your CI](../how-to/connect-ci.md) shows how.
+"""
+TARGET_HEAD = """## One target
+
+`[notify.NAME]` in `roas.toml` says who is told outside of Discord;
+[Tell people outside of Discord](../how-to/notify.md) shows how.
 """
 STACK_HEAD = """## The shipped stack
 
@@ -56,6 +61,8 @@ def page() -> str:
     parts += [ENVIRONMENT_HEAD, _environment_table()]
     sources = ((code(n), _value(f), plain(f.description or "")) for n, f in SourceSettings.model_fields.items())
     parts += [SOURCE_HEAD, table(("key", "value", "what it is"), sources)]
+    targets = ((code(n), _value(f), plain(f.description or "")) for n, f in NotifySettings.model_fields.items())
+    parts += [TARGET_HEAD, table(("key", "value", "what it is"), targets)]
     known = {name.upper() for name in Settings.model_fields}
     rest = [item for item in from_example.values() if item.name not in known]
     shipped = [(code(message.name), code(message.shown), plain(message.text)) for message in rest]
@@ -94,6 +101,8 @@ def _text(name: str, field: FieldInfo, from_example: Mapping[str, Explained]) ->
 
 
 def _value(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(map(code, get_args(field.annotation)))
     kind = next(kind_type for kind_type in _kinds(field.annotation) if kind_type is not types.NoneType)
     bounds = [f"{word} {value:g}" for name, word in BOUNDS.items() if (value := _limit(field, name)) is not None]
     pattern = next((m.pattern for m in field.metadata if getattr(m, "pattern", None)), "")

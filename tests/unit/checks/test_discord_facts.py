@@ -13,11 +13,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
-from roas.checks.discord import discord_channel, discord_permissions, discord_roles, discord_token
+from roas.checks.discord import discord_channel, discord_permissions, discord_roles, discord_token, notify
 from roas.checks.discord_facts import MENTION_EVERYONE, NEEDED, fetch_discord_facts, missing_permissions
 from roas.checks.subject import CachedCall, Subject
 from roas.concurrency import end_tasks
 from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.errors import RoasError
 from roas.models.check import CheckResult
 from roas.models.facts import DiscordFacts
 
@@ -81,6 +82,22 @@ async def test_complete_setup_passes(subject: Subject, settings: Settings) -> No
     facts = await fetch_discord_facts(settings)
     assert facts == DiscordFacts("", True, "Ops", True, True, "ops", True, ())
     assert await findings(subject, facts) == []
+
+
+async def test_unusable_target_reported(subject: Subject) -> None:
+    async def unusable() -> dict[str, RoasError]:
+        return {"team": RoasError("Apprise does not know its address.", hint="Write it otherwise.")}
+
+    async def none() -> dict[str, RoasError]:
+        return {}
+
+    assert await notify.run(subject) == []
+    assert [result.passed for result in await notify.run(replace(subject, unusable_targets=none))] == [True]
+    (result,) = await notify.run(replace(subject, unusable_targets=unusable))
+    assert (result.message, result.remedy) == (
+        "[notify.team]: Apprise does not know its address.",
+        "Write it otherwise.",
+    )
 
 
 async def test_refused_token_reported(subject: Subject, settings: Settings) -> None:

@@ -27,6 +27,7 @@ NAMES = [
     "images",
     "jail",
     "memory",
+    "notify",
     "one_shots",
     "own_container",
     "ports",

@@ -8,9 +8,18 @@ import pytest
 
 from roas.configuration.environments import environments
 from roas.configuration.file import FILE_SUFFIX, keys_of, named_tables
-from roas.configuration.settings import EnvironmentSettings, Settings, SourceSettings, load_settings, read_settings
+from roas.configuration.overview import overview
+from roas.configuration.settings import (
+    EnvironmentSettings,
+    NotifySettings,
+    Settings,
+    SourceSettings,
+    load_settings,
+    read_settings,
+)
 from roas.errors import SettingsError
 from roas.models.environment import PolicyLevel
+from roas.redaction import HIDDEN, Redactor
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -38,7 +47,8 @@ def faults(*, needs_discord: bool = False) -> list[str]:
 def test_every_setting_has_a_description_and_a_key_in_the_file():
     keys = [key.setting for table in keys_of(Settings).values() for key in table.values()]
     assert {*keys, *named_tables(Settings), "roas_config"} == set(Settings.model_fields)
-    fields = {**Settings.model_fields, **EnvironmentSettings.model_fields, **SourceSettings.model_fields}
+    classes = (Settings, EnvironmentSettings, SourceSettings, NotifySettings)
+    fields = {name: field for kind in classes for name, field in kind.model_fields.items()}
     assert [name for name, field in fields.items() if not field.description] == []
 
 
@@ -140,6 +150,11 @@ needs_approval = true
         ("[webhook]\ntoken_file = 1\n", "roas.toml: webhook.token_file: names a file"),
         ('[webhook]\ntoken_file = "nowhere"\n', "webhook.token_file: cannot be read (No such file"),
         ('[redis]\nurl = "redis://redis"\nurl_file = "x"\n', "roas.toml: redis.url_file: is set beside"),
+        ('[notify.team]\nseverity = "high"\n', "roas.toml: notify.team: needs a `url_file`, or a variable"),
+        ('[notify.team]\nurl_file = "x"\nseverity = "hgih"\n', "must be critical, high, warning or info"),
+        ('[notify.team]\nurl_file = "x"\nenvironments = ["mars"]\n', "notify.team.environments: 'mars' is not one of"),
+        ('[notify.team]\nurl_file = "x"\nafter_seconds = 0\n', "notify.team.after_seconds: must be at least 1"),
+        ('[notify.Team]\nurl_file = "x"\n', "notify.Team: has lower-case letters"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_words(state, text, content):
@@ -157,6 +172,7 @@ def test_what_is_wrong_is_said_in_words(state, text, content):
         ('[redis]\nurl = "redis://redis?password=s3cret-value"\n', "REDIS_URL"),
         ('[environments.dev.variables]\nAPI_KEY = "s3cret-value"\n', "API_KEY"),
         ('DISCORD_TOKEN = "s3cret-value"\n', "token_file in [discord]"),
+        ('[notify.team]\nurl = "ntfy://s3cret-value@host/x"\n', "ROAS_NOTIFY__TEAM__URL"),
     ],
 )
 def test_a_secret_in_the_file_is_refused_and_not_shown(state, text, variable):
@@ -175,6 +191,30 @@ def test_a_secret_comes_from_the_file_that_is_named(state, monkeypatch):
     assert load_settings(needs_discord=False).discord_token.get_secret_value() == "from-the-file"
     monkeypatch.setenv("DISCORD_TOKEN", "from-the-environment")
     assert load_settings(needs_discord=False).discord_token.get_secret_value() == "from-the-environment"
+
+
+@pytest.mark.parametrize("said", ["file", "variable"])
+def test_the_address_of_a_target_is_a_secret(state, monkeypatch, said):
+    address = "slack://T1A2B3C4D/B1A2B3C4D/A1b2C3d4E5f6G7h8A1b2C3d4/#ops?pass=small-word"
+    if said == "file":
+        file = write(state, f"{address}\n", "team")
+        write(state, '[notify.team]\nurl_file = "team"\n')
+    else:
+        monkeypatch.setenv("ROAS_NOTIFY__TEAM__URL", address)
+    reading = read_settings(needs_discord=False)
+    team = reading.settings.notify["team"]
+    assert team.address() == address
+    redactor = Redactor(reading.settings.secrets)
+    for text in (address, "T1A2B3C4D", "small-word", "A1b2C3d4E5f6G7h8A1b2C3d4"):
+        assert redactor.redact(f"it is {text}") == f"it is {HIDDEN}"
+    assert redactor.redact("the ops channel of slack.com") == "the ops channel of slack.com"
+    assert not [line for line in overview(reading) if "A1b2" in line.shown]
+    assert "A1b2" not in repr(reading.settings)
+    # No stack is given the file, and none has to be there: `roas doctor` says so.
+    if said == "file":
+        assert file.absolute() in map(Path.absolute, reading.settings.own_files)
+        file.unlink()
+        assert load_settings(needs_discord=False).secrets == ()
 
 
 def test_a_relative_folder_counts_from_the_file(state):
