@@ -62,16 +62,22 @@ class AlertRestartButton(
     """Restart the service of an alert; the release before has no such button, and leaves it alone."""
 
 
+class AlertDriftButton(
+    AlertButton, template=re.escape(PREFIX) + r"(?P<action>restore|keep):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})"
+):
+    """Bring back the release that somebody changed by hand, or make what runs the release."""
+
+
 class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     """Handle what people do about alerts."""
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button under an alert ever posted."""
-        self.bot.add_dynamic_items(AlertButton, AlertRestartButton)
+        self.bot.add_dynamic_items(AlertButton, AlertRestartButton, AlertDriftButton)
 
     async def cog_unload(self) -> None:
         """Stop listening."""
-        self.bot.remove_dynamic_items(AlertButton, AlertRestartButton)
+        self.bot.remove_dynamic_items(AlertButton, AlertRestartButton, AlertDriftButton)
 
     @commands.Cog.listener(f"on_{ANSWERED_ELSEWHERE}")
     async def answered_elsewhere(self, interaction: discord.Interaction[Any]) -> None:
@@ -94,6 +100,10 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
                 await self._logs(interaction, alerts[0])
             case "restart":
                 await self._restart(interaction, alerts[0])
+            case "restore":
+                await self._restore(interaction, alerts[0])
+            case "keep":
+                await self._keep(interaction, alerts[0])
             case "rollback":
                 await self._roll_back(interaction, alerts[0])
 
@@ -148,6 +158,18 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         """Restart the service that broke, as `/restart` does. Raises NotPermittedError."""
         cog, request = self._asked(interaction, alert, DeploymentKind.DEPLOY)
         await cog.start_at_once(interaction, replace(request, operation=Operation.RESTART))
+
+    async def _restore(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
+        """Show the plan of what brings the release back that the environment is on. Raises NotPermittedError."""
+        cog, request = self._asked(interaction, alert, DeploymentKind.ROLLBACK)
+        current = await self.application.state.releases.current(alert.environment)
+        number = None if current is None else current.number
+        await cog.show_plan(interaction, replace(request, target_release=number))
+
+    async def _keep(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
+        """Show the plan of a release of what runs. Raises NotPermittedError."""
+        cog, request = self._asked(interaction, alert, DeploymentKind.DEPLOY)
+        await cog.show_plan(interaction, replace(request, operation=Operation.KEEP))
 
     async def _roll_back(self, interaction: discord.Interaction[Any], alert: Alert) -> None:
         """Show the plan of going back, of the service that broke alone. Raises NotPermittedError."""

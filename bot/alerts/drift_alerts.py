@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from roas.alerts.alert_service import AlertService
@@ -11,13 +11,14 @@ from roas.errors import RoasError, StateError
 from roas.health.drift import DriftFinder
 from roas.log import get_logger
 from roas.messages.message import joined, said
-from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.alert import DRIFT, AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
 from roas.models.health import ServiceDrift
 from roas.models.release import Holding
 from roas.stack.model.services import bind_sources
 from roas.stack.stacks import Stacks
+from roas.state.locks import LockHeldError
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
@@ -65,16 +66,27 @@ async def find_applied_models(state: StateManager, environment: str) -> AppliedM
     return AppliedModels(current, applied or (release.model_hash if release is not None else None), holding)
 
 
+# Starts to bring an environment back to the release that it is on. Raises RoasError.
+Restore = Callable[[Environment], Awaitable[None]]
 # Compose replaces a container in steps: what is seen twice is no step.
 LOOKS = 2
 
 
 class DriftAlerts:
-    """Raise one alert for each environment in which something drifted, and resolve it when all fits again."""
+    """Raise one alert for each environment in which something drifted, and resolve it when all fits again.
+
+    Where the environment says so, the release is restored, once for each change by hand.
+    """
 
     def __init__(
-        self, finder: DriftFinder, alert_service: AlertService, environments: Mapping[str, Environment]
+        self,
+        finder: DriftFinder,
+        alert_service: AlertService,
+        environments: Mapping[str, Environment],
+        restore: Restore | None = None,
     ) -> None:
+        self._restore_release = restore
+        self._restored: dict[str, tuple[str, ...]] = {}
         self._finder = finder
         self._alert_service = alert_service
         self._environments = environments
@@ -88,8 +100,29 @@ class DriftAlerts:
 
     async def _check(self, environment: Environment) -> None:
         found = await self._finder.find(environment)
-        if found is not None:
-            await self._decide(environment, tuple(_sentences(found)))
+        if found is None:
+            return
+        sentences = tuple(_sentences(found))
+        await self._decide(environment, sentences)
+        if not found:
+            self._restored.pop(environment.name, None)
+        elif environment.restores_drift and not any(drift.left_by for drift in found):
+            await self._restore(environment, sentences)
+
+    async def _restore(self, environment: Environment, found: tuple[str, ...]) -> None:
+        """Restore the release where an alert says that somebody changed it; what holds the environment goes first."""
+        is_told = self._firing.get(environment.name) == found
+        if self._restore_release is None or not is_told or self._restored.get(environment.name) == found:
+            return
+        try:
+            await self._restore_release(environment)
+        except LockHeldError:
+            return
+        except RoasError as error:
+            log.error("release could not be restored", environment=environment.name, error=error.message)
+            if error.transient:
+                return
+        self._restored[environment.name] = found
 
     async def _decide(self, environment: Environment, found: tuple[str, ...]) -> None:
         before, times = self._seen.get(environment.name, ((), 0))
@@ -126,7 +159,7 @@ def _drift_report(environment: Environment, found: tuple[str, ...]) -> AlertRepo
     name = environment.name
     hint = said("The plan of `/deploy {name}` says what it brings back, and how to bring back the rest.", name=name)
     return AlertReport(
-        fingerprint=f"drift:{environment.name}",
+        fingerprint=f"{DRIFT}{environment.name}",
         source=AlertSource.INTEGRATION,
         severity=Severity.WARNING,
         title=alert_title(environment.name),

@@ -135,7 +135,13 @@ def _build(base: Foundation) -> Application:
         peers=deployment.peers,
         alert_service=monitoring.alert_service,
         maintenance=build_maintenance(
-            base, monitoring, recovery, duplicate_token, figures, deployment.manager.behind_proxy
+            base,
+            monitoring,
+            recovery,
+            duplicate_token,
+            figures,
+            deployment.manager.behind_proxy,
+            deployment.orchestrator.start,
         ),
         duplicate_token=duplicate_token,
         candidates=CandidateCoordinator(base.state, deployment.orchestrator, base.bus, base.environments),

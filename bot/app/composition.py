@@ -1,6 +1,6 @@
 """Build the parts of the application, room by room: what monitors, what deploys, what recovers, what maintains."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,14 +27,16 @@ from roas.health.drift import DriftFinder
 from roas.health.probes import NetworkProber, all_probes_answer
 from roas.health.wanted_services import LostReleases
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import DeploymentFigures
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
-from roas.recovery.handler import ErrorHandler, RecoveryParts
+from roas.recovery.handler import RECOVERY_ACTOR, ErrorHandler, RecoveryParts
 from roas.recovery.limits import RecoveryChecks
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
 from roas.recovery.upkeep import LeftDrains, RenewedLogins
@@ -153,12 +155,13 @@ def build_maintenance(
     duplicate_token: DuplicateToken,
     figures: DeploymentFigures,
     behind: BehindProxy,
+    start: Callable[[DeploymentRequest], Awaitable[Deployment]],
 ) -> Maintenance:
     """Build the leader's rounds."""
     state, alert_service, known = base.state, monitoring.alert_service, base.environments
     swapped = SwappedBinds(base.stacks, state, alert_service, known)
     base.bus.subscribe(DeploymentEnded, swapped.compare_closely, name="swapped binds")
-    drift_alerts = DriftAlerts(monitoring.drift, alert_service, known)
+    drift_alerts = DriftAlerts(monitoring.drift, alert_service, known, partial(_restore, state, start))
     parts = MaintenanceParts(
         collector=monitoring.collector,
         alerts=monitoring.service_alerts,
@@ -180,6 +183,19 @@ def build_maintenance(
         frequent_check=swapped.check,
     )
     return Maintenance(parts)
+
+
+async def _restore(
+    state: StateManager, start: Callable[[DeploymentRequest], Awaitable[Deployment]], environment: Environment
+) -> None:
+    """Start to bring back the release that an environment is on. Raises RoasError."""
+    current = await state.releases.current(environment.name)
+    if current is not None:
+        reason = said("what was changed by hand is undone")
+        request = DeploymentRequest(
+            environment.name, DeploymentKind.ROLLBACK, RECOVERY_ACTOR, target_release=current.number, reason=reason
+        )
+        await start(request)
 
 
 def build_projection(base: Foundation) -> DataSyncManager | None:

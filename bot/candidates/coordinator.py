@@ -484,6 +484,8 @@ class CandidateCoordinator:
             if deployment.problem is not None and deployment.problem.key in BLAMED:
                 await self._put_hold(deployment, request.version or "", deployment.problem.message)
         elif deployment.outcome is Outcome.SUCCEEDED and request.kind is DeploymentKind.ROLLBACK:
+            if deployment.from_release == deployment.to_release:  # what a hand changed was undone: no version was left
+                return
             await self._note_rollback(deployment)
 
     async def _note_rollback(self, deployment: Deployment) -> None:

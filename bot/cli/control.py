@@ -24,7 +24,7 @@ from roas.state.documents import to_json
 from roas.state.manager import StateManager
 
 PLAN_ID = re.compile(r"PLAN-[0-9A-Z]{26}")
-DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK|RESTART|STOP|START)-[0-9A-Z]{26}")
+DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK|RESTART|STOP|START|KEEP)-[0-9A-Z]{26}")
 Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|ID", help="What to stop, or what not to begin.")]
 
 

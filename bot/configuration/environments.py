@@ -22,7 +22,7 @@ from roas.configuration.stack_files import (
     split_files,
     usual_project,
 )
-from roas.models.environment import Environment, Repository, SignaturePolicy
+from roas.models.environment import DriftAction, Environment, Repository, SignaturePolicy
 from roas.models.windows import Windows, read_dates, read_window
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
@@ -165,6 +165,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         signatures=None if own.verify is None else _signatures(own.verify),
         withheld=_withheld(settings, name, (*files.used, *env_files)),
         windows=_windows(own.windows),
+        restores_drift=own.drift is DriftAction.RESTORE,
     )
 
 

@@ -23,7 +23,7 @@ from roas.configuration.sources import OF_THE_HOST, PREFIX, Fault, Place, Variab
 from roas.errors import SettingsError
 from roas.log import get_logger
 from roas.models.candidate import SourceAction, SourceKind, SourceMode
-from roas.models.environment import REPOSITORY_ADDRESS, EngineKind, PolicyLevel
+from roas.models.environment import REPOSITORY_ADDRESS, DriftAction, EngineKind, PolicyLevel
 from roas.models.windows import read_dates, read_window
 from roas.redaction import credentials_in
 
@@ -205,6 +205,10 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     verify: VerifySettings | None = _about(
         "Who has to have signed its images: `images`, `key_files`, `identities`, `builder`, `source`, "
         "`trusted_root_file`, `transparency_log`."
+    )
+    drift: DriftAction = _about(
+        "What becomes of what a hand changed: `alert`, or `restore`, which brings the release back by itself.",
+        DriftAction.ALERT,
     )
     windows: WindowSettings | None = _about(
         "When it may be deployed to: `open` (cron and a duration: `0 22 * * MON-THU for 4h`), `zone`, and dates "

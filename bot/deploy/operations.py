@@ -1,7 +1,8 @@
-"""Restart, stop and start services of the release that runs: what is planned of it, and how a service is stopped."""
+"""Restart, stop and start services of the release that runs, or keep what hands changed of them."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,24 +10,28 @@ from roas.deploy.changes import Scope, StackChanges, by_service, find_changes, r
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
-from roas.deploy.draft import load_release
+from roas.deploy.draft import load_release, make_draft, refuse_unplanned
 from roas.deploy.handover.own_service import find_running_bot
-from roas.deploy.kept_plans import PlannedDeployment
+from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.planning import find_new_powers, has_approvers, refuse_ungranted
 from roas.errors import InvalidRequestError, OwnContainerError
 from roas.messages.message import said
-from roas.models.coordination import OPERATION, STOPPING, Coordination
+from roas.models.coordination import KEEPING, OPERATION, STOPPING, Coordination
 from roas.models.deployment import DeploymentRequest, Draft, Operation, ServiceProgress, Stop
 from roas.models.environment import Environment
+from roas.models.events import ReleaseCreated
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
 from roas.stack.comparison import ServiceDifference
+from roas.stack.drift import find_drift
+from roas.stack.interface import ReleaseDraft, ResolvedStack
 from roas.state.locks import describe_stop
 
 
 def coordination_of(operation: Operation) -> Coordination:
     """Return the phases of an operation."""
-    return STOPPING if operation is Operation.STOP else OPERATION
+    return {Operation.STOP: STOPPING, Operation.KEEP: KEEPING}.get(operation, OPERATION)
 
 
 async def release_to_operate(components: Components, environment: Environment, request: DeploymentRequest) -> Release:
@@ -40,6 +45,8 @@ async def release_to_operate(components: Components, environment: Environment, r
             said("{environment} is on no release yet.", environment=environment.name),
             hint=said("Deploy a version first."),
         )
+    if request.operation is Operation.KEEP:
+        return release
     known = [service.name for service in release.services]
     if unknown := sorted(set(request.services) - set(known)):
         raise InvalidRequestError(
@@ -67,6 +74,8 @@ async def plan_operation(
 ) -> PlannedDeployment:
     """Say what an operation does to which services, without changing anything. Raises RoasError."""
     release, operation = await release_to_operate(components, environment, request), request.operation
+    if operation is Operation.KEEP:
+        return await _plan_keeping(components, environment, release)
     stack = components.stacks.of(environment)
     model = await stack.load_model(release.model_hash)
     definitions = stack.definitions(model)
@@ -98,6 +107,53 @@ async def plan_operation(
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
     )
     return PlannedDeployment(plan, await components.state.releases.current(environment.name), inputs)
+
+
+async def _plan_keeping(components: Components, environment: Environment, release: Release) -> PlannedDeployment:
+    """Draft a release of what runs where that is not as the release has it: all else stays as it is in that."""
+    stack = components.stacks.of(environment)
+    found = await find_drift(stack, release, release.model_hash, await stack.containers())
+    adopted = await stack.releases.adopt(release.version or None) if found else None
+    if adopted is None:
+        raise InvalidRequestError(
+            said("{environment} runs as {release} has it.", environment=environment.name, release=release.label),
+            hint=said("There is nothing to keep."),
+        )
+    draft = await stack.releases.draft_with(release, [drift.service for drift in found], adopted)
+    model = await stack.load_model(draft.model_hash)
+    inputs = await stack.releases.hash_inputs(model)
+    resolved = ResolvedStack(
+        environment,
+        draft.version,
+        model,
+        stack.definitions(model),
+        powers=await stack.releases.powers_of(model),
+    )
+    kept = tuple(
+        ServicePlan(service.name, ServiceAction.KEEP, new_image=service.image.reference)
+        for service in draft.services
+        if any(drift.service == service.name for drift in found)
+    )
+    differences = (
+        said("{service} is kept: {reason}", service=drift.service, reason=reason)
+        for drift in found
+        for reason in drift.reasons
+    )
+    undone = said("Where the stack's files say otherwise, the next deployment undoes it: write it there, too.")
+    bound = ("keep", environment.name, str(release.number), release.model_hash, draft.model_hash, inputs)
+    plan = Plan(
+        environment=environment.name,
+        version=draft.version,
+        from_release=release.number,
+        to_release=None,
+        services=kept,
+        order=(),
+        warnings=(*differences, undone),
+        digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
+        new_powers=await find_new_powers(components, stack, resolved),
+    )
+    target = replace(release, services=draft.services, model_hash=draft.model_hash)
+    return PlannedDeployment(plan, release, inputs, target=target)
 
 
 async def _refuse_without_needed(
@@ -151,11 +207,51 @@ def _left_without(definitions: Mapping[str, ServiceDefinition], stopped: Collect
 
 
 async def draft_operation(context: DeploymentContext) -> None:
-    """Write what an operation is beside, before it waits for its approval."""
+    """Write what an operation is beside, before it waits for its approval; what is kept becomes a release."""
+    deployment = context.deployment
+    if deployment.request.operation is Operation.KEEP:
+        if deployment.to_release == deployment.from_release:  # else an earlier attempt made it
+            await _make_release(context)
+        return
     stack, applied = context.stack, context.deployment.applied_model
     model = await stack.load_model(applied)
     beside = await stack.probe().networks_and_volumes(model)
     await context.update(draft=Draft(applied, applied, inputs=await stack.releases.hash_inputs(model), beside=beside))
+
+
+async def _make_release(context: DeploymentContext) -> None:
+    """Make the planned release of what runs. Raises ImageChangedError where the plan is void."""
+    components, request = context.components, context.deployment.request
+    plans = KeptPlans(components)
+    found = await plans.find(context.environment, request.plan_digest or "")
+    planned = await plans.require_current(context.environment, found)
+    if planned.target is None:
+        raise InvalidRequestError(said("There is nothing to keep."))
+    refuse_ungranted(request, planned.plan, has_approvers=has_approvers(components))
+    await components.state.locks.check(context.fence)
+    release = await components.manager.releases.create_release(
+        ReleaseDraft(planned.target.version, planned.target.services, planned.target.model_hash),
+        context.stack,
+        request.requested_by,
+        context.fence,
+        deployment_id=context.deployment.id,
+        correlation_id=context.deployment.correlation_id,
+    )
+    draft = replace(await make_draft(context, planned, release.model_hash), replaces=())
+    await context.update(to_release=release.number, applied_model=release.model_hash, draft=draft)
+    context.publish(ReleaseCreated(release=release.number, **context.origin))
+
+
+async def keep_what_runs(context: DeploymentContext) -> str:
+    """Require that what runs is what was confirmed, and return its release. Raises DraftVoidError."""
+    release = await load_release(context)
+    model = await context.stack.load_model(context.model_hash or release.model_hash)
+    async with context.watching() as watch:
+        changes = await find_changes(
+            context.stack, model, watch.containers, bot=await context.bot(), scope=await context.scope()
+        )
+    refuse_unplanned(context, changes, stays=changes.gone)
+    return said("{release} is what runs", release=release.label)
 
 
 async def stop_services(context: DeploymentContext) -> str:

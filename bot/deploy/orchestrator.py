@@ -130,6 +130,8 @@ class DeploymentOrchestrator:
         A deployment for which nobody was shown a plan is planned by its preparation.
         """
         if request.operation is not None:
+            if request.operation is Operation.KEEP and request.plan_digest is None:
+                request = replace(request, plan_digest=(await self.plan(request)).digest)
             if request.plan_digest is not None:
                 await self._plans.require_current(environment, await self._plans.find(environment, request.plan_digest))
             return request, (await release_to_operate(self._components, environment, request)).number
@@ -329,6 +331,8 @@ def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
             return said("stop {services}", services=services)
         case Operation.START:
             return said("start {services}", services=services)
+        case Operation.KEEP:
+            return said("keep what runs")
     purpose = {
         DeploymentKind.DEPLOY: said("deploy {version}", version=request.version),
         DeploymentKind.HOTFIX: said("hotfix {version}", version=request.version),

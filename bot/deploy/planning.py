@@ -27,7 +27,7 @@ from roas.deploy.proxy_changes import (
     warn_of_unready,
     with_proxies,
 )
-from roas.deploy.rollback_target import find_rollback_target, is_same
+from roas.deploy.rollback_target import find_rollback_target, is_partially_applied, is_same
 from roas.errors import (
     ComposeFileError,
     InvalidRequestError,
@@ -205,6 +205,7 @@ class Planner:
         scope = Scope(moved=brought_services(current, target), goes_back=True)
         comparison = await self._compare(current, renewed, scope)
         inputs = await stack.releases.hash_inputs(renewed)
+        again = await _why_again(self._components, stack, target) if is_same(target, current) else ()
         if keep and renewed != model:
             target = replace(target, model_hash=await stack.releases.save_model(renewed))
         subject = PlanSubject(
@@ -216,7 +217,7 @@ class Planner:
             wanted=_images_of(target.services),
             to_release=target.number,
             goes_back=True,
-            warnings=warnings + ((_partially_applied(target),) if is_same(target, current) else ()),
+            warnings=warnings + again,
         )
         plan = await self._plan(comparison, subject)
         before = with_proxies(stack, comparison.old_model)
@@ -232,7 +233,8 @@ class Planner:
     async def _services_back(self, request: DeploymentRequest, earlier: Release, current: Release) -> PlannedDeployment:
         """Plan the release that runs with one service as an earlier one has it: all else stays."""
         stack, (service,) = self._stack, request.services
-        draft = await stack.releases.draft_with(current, service, earlier)
+        renewed, _warnings = await stack.releases.renew(earlier)
+        draft = await stack.releases.draft_with(current, {service}, replace(earlier, model_hash=renewed))
         model = await stack.load_model(draft.model_hash)
         definitions = stack.definitions(model)
         inputs = await stack.releases.hash_inputs(model)
@@ -412,11 +414,15 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
         )
 
 
-def _partially_applied(target: Release) -> Message:
-    return said(
-        "The last deployment was interrupted: services that are not of {label} are rolled back to it.",
-        label=target.label,
-    )
+async def _why_again(components: Components, stack: Stack, target: Release) -> tuple[Message, ...]:
+    """Say what there is to bring back of the release that the environment is on."""
+    text = said("What was changed by hand is brought back as {label} has it.", label=target.label)
+    if await is_partially_applied(components, stack, target, frozenset()):
+        text = said(
+            "The last deployment was interrupted: services that are not of {label} are rolled back to it.",
+            label=target.label,
+        )
+    return (text,)
 
 
 def _named_services(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ...]) -> frozenset[str]:

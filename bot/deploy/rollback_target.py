@@ -11,6 +11,7 @@ from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest
 from roas.models.release import Release, ReleaseState
 from roas.stack.comparison import WantedService, compare_service
+from roas.stack.drift import find_drift
 from roas.stack.release_keeper import not_restorable
 from roas.stack.stack import Stack
 
@@ -24,7 +25,7 @@ async def find_rollback_target(
     """
     releases = components.state.releases
     named = frozenset(request.services)
-    half_way = current is not None and await _is_partially_applied(components, stack, current, named)
+    half_way = current is not None and await is_partially_applied(components, stack, current, named)
     if request.target_release is None:
         target = current if half_way else await _last_that_differs(components, stack, current, named)
         missing = said(
@@ -51,11 +52,8 @@ async def find_rollback_target(
     gone = await stack.releases.missing_images(target)
     if gone := tuple(name for name in gone if name in (request.services or gone)):
         raise not_restorable(target, gone, [service.image for service in target.services if service.name in gone])
-    if is_same(target, current) and not half_way:
-        raise InvalidRequestError(
-            said("{environment} is on {target} already.", environment=stack.environment.name, target=target.label),
-            hint=said("Name another release, or deploy that version again: what is missing is made again."),
-        )
+    if current is not None and is_same(target, current) and not half_way:
+        await _refuse_unchanged(stack, current, named)
     return target, model
 
 
@@ -64,7 +62,7 @@ def is_same(target: Release, current: Release | None) -> bool:
     return current is not None and target.number == current.number
 
 
-async def _is_partially_applied(components: Components, stack: Stack, current: Release, named: frozenset[str]) -> bool:
+async def is_partially_applied(components: Components, stack: Stack, current: Release, named: frozenset[str]) -> bool:
     """Return whether running services may be of two releases: a deployment broke off, and none has succeeded since.
 
     One that was put back, all of it, has left nothing of another release.
@@ -73,15 +71,40 @@ async def _is_partially_applied(components: Components, stack: Stack, current: R
     left = left & named if named else left
     if not left:
         return False
-    wanted = await stack.wanted_services(await _model_of(components, current))
+    return await _differs_from(stack, await stack.wanted_services(await _model_of(components, current)), left)
+
+
+async def _refuse_unchanged(stack: Stack, current: Release, named: frozenset[str]) -> None:
+    """Raise InvalidRequestError where nothing of the current release can be restored: nobody made it otherwise."""
+    drift = await find_drift(stack, current, current.model_hash, await stack.containers())
+    changed = frozenset(service.service for service in drift if not named or service.service in named)
+    wanted = await stack.wanted_services(await stack.load_model(current.model_hash))
+    if changed and await _differs_from(stack, wanted, changed):
+        return
+    hint = said("Name another release, or deploy that version again: what is missing is made again.")
+    if changed:
+        hint = said(
+            "{services} was changed while it ran, which stays. To recreate it: "
+            "`roas compose {environment} -- up -d --force-recreate {services}`.",
+            services=" ".join(sorted(changed)),
+            environment=stack.environment.name,
+        )
+    raise InvalidRequestError(
+        said("{environment} is on {target} already.", environment=stack.environment.name, target=current.label),
+        hint=hint,
+    )
+
+
+async def _differs_from(stack: Stack, wanted: Mapping[str, WantedService], names: frozenset[str]) -> bool:
+    """Return whether services that last run otherwise than wanted, or are not wanted at all."""
     there = by_service(await stack.containers())
     written = await stack.written_services()
-    if left & ((there.keys() | written) - wanted.keys()):
+    if names & ((there.keys() | written) - wanted.keys()):
         return True
     lasting = {
         name: wanted_service
         for name, wanted_service in wanted.items()
-        if name in left and not wanted_service.definition.one_shot
+        if name in names and not wanted_service.definition.one_shot
     }
     return any(compare_service(wanted_service, there.get(name, ())) for name, wanted_service in lasting.items())
 

@@ -32,6 +32,8 @@ log = get_logger(__name__)
 
 # How often what somebody else undid is applied again.
 MOST_AGAIN = 2
+# Operations after which nothing of theirs could be disturbed.
+UNWATCHED = frozenset({Operation.STOP, Operation.KEEP})
 DRAFTING = frozenset({PhaseName.INITIALIZATION, PhaseName.VALIDATION, PhaseName.PREPARATION})
 APPLYING = frozenset({PhaseName.EXECUTION, PhaseName.ROLLBACK, PhaseName.VERIFICATION})
 # What stops a deployment without ending it: another process has it, or the journal cannot be written. It is resumed.
@@ -75,7 +77,7 @@ class DeploymentRun:
                 return context.deployment
             if context.deployment.request.operation is None:
                 await self._run_phases(DRAFTING)
-            elif context.deployment.asks:
+            elif context.deployment.asks or context.deployment.request.operation is Operation.KEEP:
                 await draft_operation(context)
             if context.deployment.asks:
                 await wait_for_approval(context)
@@ -197,7 +199,7 @@ class DeploymentRun:
                     name=context.environment.name,
                 )
             )
-        if context.environment.on_swarm or context.deployment.request.operation is Operation.STOP:
+        if context.environment.on_swarm or context.deployment.request.operation in UNWATCHED:
             return
         model_hash = context.model_hash or (await load_release(context)).model_hash
         with suppress(EngineUnavailableError):

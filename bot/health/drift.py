@@ -1,18 +1,16 @@
 """Find where what runs is not what the release has: hands change a stack behind the bot's back."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
-from roas.messages.message import joined, said
 from roas.models.environment import Environment
-from roas.models.health import ALIVE, ContainerSnapshot, ServiceDrift
+from roas.models.health import ContainerSnapshot, ServiceDrift
 from roas.models.release import Holding, Release
-from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
-from roas.stack.model.services import inactive_services
+from roas.stack.drift import find_drift
 from roas.stack.stacks import Stacks
 
 log = get_logger(__name__)
@@ -21,9 +19,6 @@ log = get_logger(__name__)
 WHOLE_SECONDS = 30.0
 # Events after which containers may be other than they were.
 CHANGING = frozenset({"create", "rename", "update"})
-KEYS_SHOWN = 4
-KEYS_KEPT = 50
-SAME = ContainerDifference()
 
 
 class Releases(Protocol):
@@ -122,11 +117,8 @@ class DriftFinder:
     ) -> tuple[ServiceDrift, ...]:
         """Compare every container with a release."""
         stack = self._stacks.of(environment)
-        model = await stack.load_model(model_hash)
         there = await stack.containers() if asked is None else asked
-        wanted = await stack.wanted_services(model, there)
-        by_hand = await stack.differences(model, model_hash, there)
-        return tuple(_drifts(release, wanted, there, inactive_services(model), by_hand))
+        return await find_drift(stack, release, model_hash, there)
 
     async def _is_still(self, environment: str, release: Release, model_hash: str) -> bool:
         """Return whether an environment is on the release, and on the model, that was compared with."""
@@ -151,104 +143,3 @@ class _Known:
     compared: tuple[int, str]
     found: tuple[ServiceDrift, ...]
     until: float
-
-
-def _drifts(
-    release: Release,
-    wanted: Mapping[str, WantedService],
-    containers: tuple[ContainerSnapshot, ...],
-    inactive: frozenset[str],
-    differences: Mapping[str, ContainerDifference],
-) -> Iterator[ServiceDrift]:
-    by_service: dict[str, list[ContainerSnapshot]] = {}
-    for container in containers:
-        by_service.setdefault(container.service, []).append(container)
-    for name in sorted(wanted.keys() | by_service.keys()):
-        there = by_service.get(name, [])
-        if name not in wanted:
-            if name not in inactive:
-                yield _drift(name, [said("{release} does not have it", release=release.label)])
-            continue
-        if wanted[name].definition.one_shot and not any(_alive(there)):
-            continue  # a release that was brought back ran none of its jobs
-        difference = compare_service(wanted[name], there)
-        unlike = {container.id for container in difference.unlike}
-        keys = _united(differences.get(container.id, SAME).keys for container in difference.unlike)
-        changed = _united(
-            differences.get(container.id, SAME).changed for container in _alive(there) if container.id not in unlike
-        )
-        if reasons := [*_reasons(release, difference, len(there), wanted[name], keys), *_changed(changed)]:
-            yield _drift(name, reasons, _united([keys, changed]))
-
-
-def _drift(service: str, reasons: Sequence[str], keys: tuple[str, ...] = ()) -> ServiceDrift:
-    return ServiceDrift(service, joined("; ", reasons), keys, tuple(reasons))
-
-
-def _alive(containers: Iterable[ContainerSnapshot]) -> Iterator[ContainerSnapshot]:
-    """Leave out what is stopped: that is a matter of health."""
-    yield from (container for container in containers if container.state in ALIVE)
-
-
-def _united(keys: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for some in keys for key in some))[:KEYS_KEPT]
-
-
-def _reasons(
-    release: Release, difference: ServiceDifference, count: int, wanted: WantedService, keys: tuple[str, ...]
-) -> Iterator[str]:
-    pinned = release.service(difference.service)
-    unlike = difference.unlike
-    if pinned is not None:
-        wanted_image = pinned.image
-        others = {
-            container.image_reference: container.image_id
-            for container in unlike
-            if container.image_id != wanted_image.image_id
-        }
-        for name, image_id in others.items():
-            # The name may mean something else by now: then only the IDs tell one from the other.
-            same = name == wanted_image.reference
-            yield said(
-                "it runs the image {image} instead of {reference}",
-                image=f"{name} ({_short(image_id)})" if same else name,
-                reference=_short(wanted_image.image_id) if same else wanted_image.reference,
-            )
-    if (
-        keys
-        or difference.unwritten
-        or any(pinned is None or container.image_id == pinned.image.image_id for container in unlike)
-    ):
-        yield _configuration(release, keys)
-    if difference.surplus:
-        yield said(
-            "it has {count} {count|container|containers} instead of {replicas}",
-            count=count,
-            replicas=wanted.definition.replicas,
-        )
-
-
-def _short(image_id: str) -> str:
-    return image_id.removeprefix("sha256:")[:12]
-
-
-def _configuration(release: Release, keys: tuple[str, ...]) -> str:
-    if not keys:
-        return said("its configuration is not that of {release}", release=release.label)
-    shown, count = ", ".join(keys[:KEYS_SHOWN]), len(keys) - KEYS_SHOWN
-    if count <= 0:
-        return said("its configuration is not that of {release}: {shown}", release=release.label, shown=shown)
-    return said(
-        "its configuration is not that of {release}: {shown} and {count} more",
-        release=release.label,
-        shown=shown,
-        count=count,
-    )
-
-
-def _changed(keys: tuple[str, ...]) -> Iterator[str]:
-    shown, count = ", ".join(keys[:KEYS_SHOWN]), len(keys) - KEYS_SHOWN
-    if count > 0:
-        yield said("it was changed while it ran: {shown} and {count} more", shown=shown, count=count)
-    elif keys:
-        yield said("it was changed while it ran: {shown}", shown=shown)

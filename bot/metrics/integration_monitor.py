@@ -106,7 +106,9 @@ class DeploymentFigures:
 
 
 def _took_back(rollback: Deployment, one: Deployment) -> bool:
-    """Return whether a rollback left the release to which a deployment had led."""
+    """Return whether a rollback left the release to which a deployment had led; one to itself undid a hand's change."""
+    if rollback.from_release == rollback.to_release:
+        return False
     return (one.environment, one.to_release) == (rollback.environment, rollback.from_release)
 
 

@@ -27,6 +27,10 @@ class Instant:
         return Instant(self.at + duration, self.boot_id, self.boot_seconds + duration.total_seconds())
 
 
+# What begins the fingerprint of an alert about drift.
+DRIFT = "drift:"
+
+
 class Severity(StrEnum):
     """How much an alert matters; critical and high ping a role."""
 
@@ -169,6 +173,11 @@ class Alert:
     def is_of_engine(self) -> bool:
         """Return whether an environment's engine is away: nothing that needs it helps."""
         return self.source is AlertSource.HEALTH and bool(self.environment) and not self.service
+
+    @property
+    def is_of_drift(self) -> bool:
+        """Return whether what runs is not what the release has: that can be restored."""
+        return self.fingerprint.startswith(DRIFT)
 
     @property
     def is_open(self) -> bool:

@@ -87,8 +87,9 @@ OPERATION = Coordination(
     prepares_monitoring=False,
     prunes=False,
 )
-# Of what is stopped there is nothing to watch.
+# Of what is stopped there is nothing to watch, and what is kept as it is was not touched.
 STOPPING = replace(OPERATION, name="stop", phases=OPERATION.phases[:1])
+KEEPING = replace(STOPPING, name="keep")
 
 # A rollback that a person asked for: nothing is built, only what was pruned is pulled. One that fails is never rolled
 # back.

@@ -21,12 +21,14 @@ class DeploymentKind(StrEnum):
 class Operation(StrEnum):
     """What was asked for services of the release that runs; the value is the prefix of the deployment's id.
 
-    It is a deployment that leads to no other release: of the same lock, roles, journal and outcome.
+    It is a deployment of the same lock, roles, journal and outcome that leads to no other release. To keep what hands
+    changed makes a release of that, and changes no container.
     """
 
     RESTART = "RESTART"
     STOP = "STOP"
     START = "START"
+    KEEP = "KEEP"
 
     @classmethod
     def _missing_(cls, value: object) -> "Operation":

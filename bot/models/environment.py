@@ -35,6 +35,13 @@ class EngineKind(StrEnum):
     SWARM = "swarm"
 
 
+class DriftAction(StrEnum):
+    """Say what becomes of what a hand changed: an alert that asks, or the release is restored."""
+
+    ALERT = "alert"
+    RESTORE = "restore"
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """Say which repository an environment's files come from; `path` is their folder in it.
@@ -91,7 +98,7 @@ class Environment:
     `repository` is where its files come from, if they do not just lie in its folder.
     `signatures` is who has to have signed its images.
     `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
-    `windows` are when it may be deployed to.
+    `windows` are when it may be deployed to. With `restores_drift`, what a hand changed is undone without being asked.
     """
 
     name: str
@@ -118,6 +125,7 @@ class Environment:
     repository: Repository | None = None
     signatures: SignaturePolicy | None = None
     windows: Windows = field(default_factory=Windows)
+    restores_drift: bool = False
 
     @property
     def on_swarm(self) -> bool:

@@ -88,6 +88,8 @@ def operation_headline(request: DeploymentRequest) -> str:
             return _("Stop {services} of {environment}", **values)
         case Operation.START:
             return _("Start {services} of {environment}", **values)
+        case Operation.KEEP:
+            return _("Keep what runs in {environment}", **values)
         case _:
             return _("Restart {services} of {environment}", **values)
 

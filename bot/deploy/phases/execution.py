@@ -9,7 +9,7 @@ from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, refuse_unplanned
 from roas.deploy.handover.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.deploy.handover.replacement import replace_bot_if_needed
-from roas.deploy.operations import stop_services
+from roas.deploy.operations import keep_what_runs, stop_services
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep
@@ -31,6 +31,8 @@ class Execution:
         """Return how many services were changed."""
         if context.deployment.request.operation is Operation.STOP:
             return await stop_services(context)
+        if context.deployment.request.operation is Operation.KEEP:
+            return await keep_what_runs(context)
         release = await load_release(context)
         async with context.watching() as watch:
             await self._apply(context, watch, release.model_hash)

@@ -203,7 +203,9 @@ async def _with_earlier_services(
             said("{environment} is on no release yet.", environment=context.environment.name)
         )
     (service,) = deployment.request.services
-    draft = await context.stack.releases.draft_with(current, service, earlier)
+    renewed, _warnings = await context.stack.releases.renew(earlier)
+    as_earlier = replace(earlier, model_hash=renewed)
+    draft = await context.stack.releases.draft_with(current, {service}, as_earlier)
     await components.manager.releases.require_images(context.stack, earlier, {service}, context.report)
     of_release = None if of_plan is None else await make_draft(context, of_plan, draft.model_hash)
     for warning in () if of_plan is None else of_plan.plan.warnings:

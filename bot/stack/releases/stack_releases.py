@@ -8,6 +8,7 @@ from typing import Any
 from roas.concurrency import run_concurrently
 from roas.errors import EngineUnavailableError, InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
+from roas.models.environment import PolicyLevel
 from roas.models.health import ALIVE
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.stack.adopting.adoption import AdoptedStack, adopt_project
@@ -76,24 +77,25 @@ class StackReleases:
         await self.check(model_hash)  # kept services are older than today's policy
         return ReleaseDraft(stack.version, tuple(service for service in pinned if service), model_hash)
 
-    async def draft_with(self, current: Release, service: str, earlier: Release) -> ReleaseDraft:
-        """Draft a release that runs, with one service as an earlier one has it and today's credentials: all else stays.
+    async def draft_with(
+        self, current: Release, services: Collection[str], other: Release | ReleaseDraft
+    ) -> ReleaseDraft:
+        """Draft a release that runs, with some services as another one has them: all else stays.
 
         Raises ComposePolicyError, ReleaseNotRestorableError.
         """
-        model_hash, _warnings = await self.renew(earlier)
 
         def merged() -> str:
-            old, now = self._models.load(model_hash), self._models.load(current.model_hash)
+            old, now = self._models.load(other.model_hash), self._models.load(current.model_hash)
             shared = {kind: {**old.get(kind, {}), **now.get(kind, {})} for kind in SHARED_KINDS if kind in old}
-            services = {**services_of(now), service: services_of(old)[service]}
-            return self._models.save({**now, **shared, "services": services})
+            taken = {name: services_of(old)[name] for name in services}
+            return self._models.save({**now, **shared, "services": {**services_of(now), **taken}})
 
         merged_hash = await self._engine.local(merged)
         await self.check(merged_hash)
-        taken = earlier.service(service)
-        services = tuple(taken if taken and kept.name == service else kept for kept in current.services)
-        return ReleaseDraft(current.version, services, merged_hash)
+        pinned = {service.name: service for service in current.services}
+        pinned |= {service.name: service for service in other.services if service.name in services}
+        return ReleaseDraft(current.version, tuple(pinned.values()), merged_hash)
 
     async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
         """Draft a release of what runs now; None where nothing runs. Raises InvalidRequestError where that cannot be.
@@ -265,6 +267,13 @@ class StackReleases:
                 model = await self._parts.load_model(model_hash)
                 granted |= await resolver.powers_of_release(model, environment, holdings)
         return tuple(dict.fromkeys(map(named, sorted(stack.powers - granted))))
+
+    async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
+        """Return the powers that somebody has to give a stored model."""
+        resolver, environment = self._parts.resolver, self._engine.environment
+        if environment.policy != PolicyLevel.ASK:
+            return frozenset()
+        return await resolver.powers_of_release(model, environment, await resolver.holdings(environment))
 
     async def protect(self, release: Release) -> None:
         """Hold a release's model, and tag its images so that pruning leaves them alone."""

@@ -236,7 +236,10 @@ def _buttons(alert: Alert) -> tuple[Button, ...]:
         buttons.append(_button(_("Logs"), "logs", alert.id, "📄"))
     if alert.environment and alert.service and not alert.is_of_engine:
         buttons.append(_button(_("Restart"), "restart", alert.id, "🔄"))
-    if alert.environment and not alert.is_of_engine:
+    if alert.is_of_drift:
+        buttons.append(_button(_("Restore the release"), "restore", alert.id, "♻️"))
+        buttons.append(_button(_("Keep it"), "keep", alert.id, "📌"))
+    elif alert.environment and not alert.is_of_engine:
         buttons.append(_button(_("Roll back"), "rollback", alert.id, "↩️"))
     return tuple(buttons)
 

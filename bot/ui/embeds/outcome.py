@@ -9,6 +9,7 @@ import discord
 from roas.errors import NotPermittedError, RoasError
 from roas.models.deployment import (
     Deployment,
+    Operation,
     Outcome,
     PhaseResult,
     PhaseStatus,
@@ -104,7 +105,7 @@ def _runs_now(deployment: Deployment, outcome: Outcome) -> str:
         "old": release(deployment.from_release),
         "new": release(deployment.to_release),
     }
-    if deployment.request.operation is not None:
+    if deployment.request.operation not in {None, Operation.KEEP}:
         return _("**{environment}** stays on {old}.", **values)
     if outcome is Outcome.SUCCEEDED:
         return _("**{environment}** runs {new} (before: {old}).", **values)

@@ -263,6 +263,8 @@ def draw_confirmation(plan_record: PlanRecord, *, last_seconds: float | None = N
     confirm = _("Roll back") if plan_record.request.kind is DeploymentKind.ROLLBACK else _("Deploy")
     if plan_record.request.operation is Operation.STOP:
         confirm = _("Stop")
+    elif plan_record.request.operation is Operation.KEEP:
+        confirm = _("Keep it")
     starts_at = plan_record.request.starts_at
     if starts_at is not None:
         confirm = _("Deploy at {when} UTC", when=f"{starts_at:%m-%d %H:%M}")

@@ -14,6 +14,9 @@ from tests.e2e.acceptance.people import ANNA, People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, PROJECT, WATCHED_CHECK, alone
 from tests.e2e.acceptance.trouble import until
 
+# What hands changed is kept of all services, and names none.
+OF_SERVICES = tuple(operation for operation in Operation if operation is not Operation.KEEP)
+
 
 def ask(operation: Operation, *services: str, **more):
     """Ask for an operation on services of dev."""
@@ -135,11 +138,11 @@ async def test_same_lock_and_freeze_as_a_deployment(people, deployed, applicatio
     await application.orchestrator.cancel(under_way.id, ANNA)
     await application.orchestrator.wait(under_way.id)
     deployed.write({"mail": alone(healthcheck=CHECK)})
-    for operation in Operation:
+    for operation in OF_SERVICES:
         with pytest.raises(InvalidRequestError, match="has no service nobody"):
             await application.orchestrator.start(ask(operation, "nobody"))
     await application.state.freezes.put(Freeze("dev", ANNA, "holidays", datetime.now(UTC)))
-    for operation in Operation:
+    for operation in OF_SERVICES:
         with pytest.raises(FrozenError):
             await application.orchestrator.start(ask(operation, "mail"))
 
@@ -170,7 +173,7 @@ async def test_what_was_stopped_fails_no_work_on_others(people, stack):
 
 @pytest.mark.parametrize(
     "operation",
-    [pytest.param(item, marks=() if item is Operation.RESTART else pytest.mark.long) for item in Operation],
+    [pytest.param(item, marks=() if item is Operation.RESTART else pytest.mark.long) for item in OF_SERVICES],
 )
 async def test_one_whose_bot_died_is_ended_by_the_next(settings, stack, operation):
     """It is resumed as the same deployment, and does what was asked for."""

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import discord
+import pytest
 
-from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
+from roas.models.alert import DRIFT, AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType
-from roas.models.deployment import Operation
+from roas.models.deployment import DeploymentKind, Operation
 from roas.ui.embeds.alert import draw_alert
-from tests.unit.cogs.conftest import Scene, shown
+from tests.unit.cogs.conftest import Scene, buttons, shown
+from tests.unit.cogs.test_commands import kept_release
 from tests.unit.ui.story import until
 
 REPORT = AlertReport(
@@ -84,6 +86,25 @@ async def test_stale_alert_button_reports_resolved(scene: Scene) -> None:
         answer = scene.answer(await scene.dora.click(seen, custom_id=custom_id))
         assert "resolved already; there is nothing to do" in answer
         assert "did not work" not in answer
+
+
+@pytest.mark.parametrize("action", ["restore", "keep"])
+async def test_drift_alert_offers_a_decision(scene: Scene, action: str) -> None:
+    await kept_release(scene, "staging", "v1")
+    drift = AlertReport(
+        f"{DRIFT}staging", AlertSource.INTEGRATION, Severity.WARNING, "staging differs", environment="staging"
+    )
+    message = await raised(scene, drift)
+    assert not [item for item in buttons(message) if ":rollback:" in item]
+    answered = await scene.dora.click(message, custom_id=button(message, action))
+    assert "Nothing changes until you confirm" in scene.answer(answered)
+    current = await scene.application.state.releases.current("staging")
+    (asked,) = scene.application.orchestrator.planned
+    assert current is not None
+    if action == "restore":
+        assert (asked.kind, asked.target_release) == (DeploymentKind.ROLLBACK, current.number)
+    else:
+        assert (asked.operation, asked.services) == (Operation.KEEP, ())
 
 
 async def test_alert_buttons_survive_restart(scene: Scene) -> None:

@@ -82,8 +82,8 @@ COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]
 }
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
 PAUSE_BUTTONS = {GO_ON_PREFIX: Choice.GO_ON, TAKE_BACK_PREFIX: Choice.ROLL_BACK}
-ALERT_ACTIONS = ("ack", "silence", "logs", "restart", "rollback")
-DEPLOYING = {"restart", "rollback"}
+ALERT_ACTIONS = ("ack", "silence", "logs", "restart", "restore", "keep", "rollback")
+DEPLOYING = {"restart", "restore", "keep", "rollback"}
 STALE = ("fresh", "changed", "late", *(state.value for state in PlanState))
 
 

@@ -155,9 +155,12 @@ class FakeEngine(OneStack):
         images = {name: f"{name}:{stack.version}" for name in image_ids} | kept
         return {"services": {name: {"image": images[name]} for name in self.stack if name in images}}
 
-    async def draft_with(self, current: Release, service: str, earlier: Release) -> ReleaseDraft:
-        taken = earlier.service(service)
-        services = tuple(taken if taken and s.name == service else s for s in current.services)
+    async def draft_with(
+        self, current: Release, services: Collection[str], other: Release | ReleaseDraft
+    ) -> ReleaseDraft:
+        self._called("draft_with")
+        pinned = {s.name: s for s in current.services} | {s.name: s for s in other.services if s.name in services}
+        services = tuple(pinned.values())
         model_hash = "|".join(s.image.reference for s in services)
         self.models[model_hash] = {"services": {s.name: {"image": s.image.reference} for s in services}}
         return ReleaseDraft(current.version, services, model_hash)
@@ -165,6 +168,9 @@ class FakeEngine(OneStack):
     async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
         self._called("adopt")
         return self.adoptable
+
+    async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset()
 
     async def describe_changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
         """Show nothing: nobody approves here."""

@@ -6,8 +6,12 @@ from datetime import UTC, datetime
 import pytest
 
 from roas.errors import ImageChangedError, InvalidRequestError
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Operation, Outcome
+from roas.models.release import ImagePin, ReleaseService, ReleaseState
 from roas.models.stack import Obstacle, ObstacleKind
+from roas.stack.comparison import ContainerDifference
+from roas.stack.interface import ReleaseDraft
 from roas.state.locks import FrozenError
 from tests.unit.deploy.fake_engine import UNHEALTHY
 from tests.unit.deploy.requested import DORA, deploy, hotfix, rollback
@@ -90,3 +94,98 @@ async def test_audit_names_requester_and_approver(orchestrator, state):
     assert alone["by"] == "dora"
     assert alone["kind"] == DeploymentKind.HOTFIX.value
     assert "approved_by" not in alone
+
+
+async def test_release_is_restored_after_a_hand(orchestrator, state, engine):
+    """The release that the environment is on is refused while it runs, and brought back once a hand changed it."""
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    with pytest.raises(InvalidRequestError, match="is on r2 already"):
+        await orchestrator.plan(rollback(target_release=2))
+    engine.running = {
+        key: replace(found, config_hash="by hand") if found.service == "web" else found
+        for key, found in engine.running.items()
+    }
+    plan = await orchestrator.plan(rollback(target_release=2))
+    assert [service.service for service in plan.changed] == ["web"]
+    assert any("changed by hand is brought back" in warning for warning in plan.warnings)
+    done = await orchestrator.run(rollback(target_release=2, plan_digest=plan.digest))
+    assert done.outcome is Outcome.SUCCEEDED, done.problem
+    assert (await state.releases.current("dev")).number == 2
+    assert {found.config_hash for found in engine.running.values()} != {"by hand"}
+
+
+@pytest.fixture
+async def changed_by_hand(orchestrator, state, engine):
+    """Deploy, and let a hand run another image of `web`; returns the release of before."""
+    await orchestrator.run(deploy("v1"))
+    engine.running = {
+        key: replace(found, config_hash="web:mine", image_reference="web:mine") if found.service == "web" else found
+        for key, found in engine.running.items()
+    }
+    current = await state.releases.current("dev")
+    mine = ReleaseService("web", ImagePin("web:mine", "sha256:mine"), "d")
+    others = (service for service in current.services if service.name != "web")
+    engine.adoptable = ReleaseDraft("adopted", (mine, *others), "web:mine")
+    return current
+
+
+KEEP = replace(deploy(), version=None, operation=Operation.KEEP)
+
+
+async def test_what_was_changed_in_place_is_not_restored(orchestrator, engine, monkeypatch):
+    """It stays until its container is recreated: whoever asks is told how."""
+    await orchestrator.run(deploy("v1"))
+    (web,) = [found.id for found in engine.running.values() if found.service == "web"]
+
+    async def differences(*_: object) -> dict[str, ContainerDifference]:
+        return {web: ContainerDifference(changed=("memory",))}
+
+    monkeypatch.setattr(engine, "differences", differences)
+    with pytest.raises(InvalidRequestError, match="is on r1 already") as refused:
+        await orchestrator.plan(rollback(target_release=1))
+    assert "roas compose dev -- up -d --force-recreate web" in refused.value.hint
+
+
+async def test_what_runs_is_kept_as_a_release(orchestrator, state, engine, changed_by_hand):
+    """No container is touched; the release before stays the way back."""
+    plan = await orchestrator.plan(KEEP)
+    assert [service.service for service in plan.services] == ["web"]
+    assert not plan.changed
+    assert any("web is kept" in warning for warning in plan.warnings)
+    calls, running = len(engine.calls), dict(engine.running)
+    done = await orchestrator.run(replace(KEEP, plan_digest=plan.digest))
+    assert done.outcome is Outcome.SUCCEEDED, done.problem
+    assert engine.running == running
+    assert not {"create", "start", "stop", "remove"} & {name for name, _subject in engine.calls[calls:]}
+    release = await state.releases.current("dev")
+    assert (release.state, release.version, release.replaces) == (ReleaseState.SUCCEEDED, "v1", changed_by_hand.number)
+    assert release.service("web").image.reference == "web:mine"
+    assert {service.name for service in release.services} == {service.name for service in changed_by_hand.services}
+    with pytest.raises(InvalidRequestError, match="runs as r2 has it"):
+        await orchestrator.plan(KEEP)
+    assert (await orchestrator.plan(rollback())).to_release == changed_by_hand.number
+
+
+async def test_what_runs_is_not_kept_where_it_changed_again(orchestrator, state, engine, changed_by_hand):
+    plan = await orchestrator.plan(KEEP)
+    engine.running = {
+        key: replace(found, config_hash="web:other") if found.service == "web" else found
+        for key, found in engine.running.items()
+    }
+    done = await orchestrator.run(replace(KEEP, plan_digest=plan.digest))
+    assert done.outcome is Outcome.CANCELLED
+    assert "web changed since the plan was made" in done.problem.message
+    assert (await state.releases.current("dev")).number == changed_by_hand.number
+
+
+async def test_what_runs_is_kept_once_approved(orchestrator, state, engine, changed_by_hand):
+    plan = await orchestrator.plan(KEEP)
+    asked = replace(KEEP, plan_digest=plan.digest, needs_approval=True, interaction_id="PLAN-1")
+    waiting = await orchestrator.run(asked)
+    assert waiting.outcome is None
+    assert (await state.releases.current("dev")).number == changed_by_hand.number
+    approved = await orchestrator.approve(waiting.id, Actor(ActorKind.DISCORD, "2", "alice"))
+    done = await orchestrator.wait(approved.id)
+    assert done.outcome is Outcome.SUCCEEDED, done.problem
+    assert (await state.releases.current("dev")).service("web").image.reference == "web:mine"

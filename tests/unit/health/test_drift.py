@@ -8,6 +8,7 @@ import pytest
 
 from roas.alerts.alert_service import AlertService
 from roas.alerts.drift_alerts import DriftAlerts
+from roas.errors import EngineUnavailableError, RoasError
 from roas.health.drift import DriftFinder
 from roas.models.alert import AlertState
 from roas.models.deployment import ServiceProgress, ServiceStep
@@ -228,6 +229,43 @@ async def test_drift_alert_fires_once_and_resolves(world: Any, tmp_path: Any) ->
         assert await rounds(4) == [(AlertState.FIRING, 1)]
         world.there = [container("web"), container("db")]
         assert await rounds(3) == [(AlertState.RESOLVED, 1)]
+
+
+async def test_release_restored_once_where_the_settings_say_so(world: Any, tmp_path: Any) -> None:
+    """What a failed deployment left is none of it; what holds the environment goes first."""
+    asked: list[str] = []
+    fault: list[RoasError] = []
+
+    async def restore(environment: Environment) -> None:
+        asked.append(environment.name)
+        if fault:
+            raise fault.pop()
+
+    restoring = replace(DEV, restores_drift=True)
+    async with StateManager(tmp_path / "state") as state:
+        service, finder = AlertService(state.alerts, _Bus()), DriftFinder(world, world, world)  # type: ignore[arg-type]
+        alerts = DriftAlerts(finder, service, {"dev": restoring}, restore)
+
+        async def rounds(number: int) -> list[str]:
+            finder.compare_closely(DEV.name)
+            for _ in range(number):
+                await alerts.check()
+            return asked
+
+        assert await rounds(3) == []
+        world.there = [container("web", "x"), container("db")]
+        assert await rounds(1) == [], "one look may be the middle of a recreation"
+        fault.append(EngineUnavailableError("away"))
+        assert await rounds(1) == ["dev"]
+        assert await rounds(4) == ["dev", "dev"], "once more after what passes, then never"
+        world.there = [container("web"), container("db")]
+        await rounds(3)
+        world.there = [container("web", "x"), container("db")]
+        assert await rounds(4) == ["dev"] * 3
+        quiet = DriftAlerts(finder, service, {"dev": DEV}, restore)
+        await quiet.check()
+        await quiet.check()
+        assert asked == ["dev"] * 3, "never without being asked to"
 
 
 class _Bus:
