@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import docker
 import pytest
 import yaml
 
@@ -161,6 +162,15 @@ def test_folder_owner_decides_user(running, engine, tmp_path, mode, variables, u
     )
     client.close()
     assert said.decode().split() == [user, f"{user}:700", "written"]
+
+
+def test_stack_that_is_not_mounted_is_named(running, engine):
+    client = engine.client()
+    with pytest.raises(docker.errors.ContainerError) as refused:
+        client.containers.run("roas-bot:v1", ["true"], environment={"STACK_DIR": "/srv/shop"}, remove=True)
+    client.close()
+    assert refused.value.exit_status == 78
+    assert b"There is no /srv/shop in the container. Mount it" in refused.value.stderr
 
 
 def test_state_folder_closed_to_others(running, folder):
