@@ -1,4 +1,4 @@
-"""Restart, stop and start services of what runs."""
+"""Restart, stop, start and scale services of what runs."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, refusal
 from roas.cogs.planning import PlanningCog
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
+from roas.stack.model.scales import MOST_REPLICAS
 
 
 class ServicesCog(PlanningCog, name=CogName.SERVICES.value):
@@ -75,6 +76,29 @@ class ServicesCog(PlanningCog, name=CogName.SERVICES.value):
         request = await self._operation(interaction, Operation.START, services, environment, reason)
         await self.start_at_once(interaction, request)
 
+    @app_commands.command(description="Change how many replicas of a service there are")
+    @app_commands.describe(
+        service="Which service",
+        replicas="How many; with 0 it is stopped",
+        environment="Where (prod or the only one if left out)",
+        reason="Why",
+    )
+    @app_commands.guild_only()
+    @answered
+    async def scale(
+        self,
+        interaction: discord.Interaction[Any],
+        service: str,
+        replicas: app_commands.Range[int, 0, MOST_REPLICAS],
+        environment: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Scale a service at once; what leaves none of it is shown, and done once that is confirmed."""
+        request = await self._operation(interaction, Operation.SCALE, service, environment, reason)
+        request = replace(request, replicas=replicas)
+        begin = self.show_plan if replicas == 0 else self.start_at_once
+        await begin(interaction, request)
+
     async def _operation(
         self,
         interaction: discord.Interaction[Any],
@@ -94,10 +118,12 @@ class ServicesCog(PlanningCog, name=CogName.SERVICES.value):
     restart.autocomplete("environment")(OpsCog.suggest_environments)
     stop.autocomplete("environment")(OpsCog.suggest_environments)
     start.autocomplete("environment")(OpsCog.suggest_environments)
+    scale.autocomplete("environment")(OpsCog.suggest_environments)
 
     @restart.autocomplete("services")
     @stop.autocomplete("services")
     @start.autocomplete("services")
+    @scale.autocomplete("service")
     async def _deployed(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         target = self.application.environments.get(str(interaction.namespace.environment or self.production))
         if target is None or not self.leadership.is_leader:

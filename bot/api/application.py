@@ -33,7 +33,7 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.candidate import Candidate, SourceMode
 from roas.models.change import StateChange, new_id
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.health import StackHealth
 from roas.models.plan import Plan, PlanRecord, PlanState
@@ -371,7 +371,7 @@ async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenera
 
 def check_approval(environment: Environment, request: DeploymentRequest, *, confirmed: bool) -> None:
     """Raise NotPermittedError, which says what to type, where a request lacks what its environment requires."""
-    if not environment.needs_approval or request.operation in {Operation.RESTART, Operation.START}:
+    if not environment.needs_approval or not request.can_need_approval:
         return
     missing = [name for name, given in (("--reason", bool(request.reason.strip())), ("--yes", confirmed)) if not given]
     if missing:
@@ -389,7 +389,8 @@ def command_line(request: DeploymentRequest) -> str:
     """Return the whole command that would be accepted."""
     text = ["roas", (request.operation or request.kind).value.lower(), request.environment]
     if request.operation is not None:
-        return shlex.join([*text, *request.services, "--reason", request.reason.strip() or "why it is needed", "--yes"])
+        text += [*request.services, *([] if request.replicas is None else [str(request.replicas)])]
+        return shlex.join([*text, "--reason", request.reason.strip() or "why it is needed", "--yes"])
     if request.kind is DeploymentKind.ROLLBACK:
         text += ["--to", str(request.target_release)] if request.target_release is not None else []
     else:

@@ -86,7 +86,16 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
     lost = LostReleases(stacks, state.releases)
     seen = SeenStacks(state.folder / "seen", base.redactor.redact)
     sources = StackSources(
-        stacks, stacks.statistics, state.releases, state.deployments, prober, drift, lost, seen, state.stops
+        stacks,
+        stacks.statistics,
+        state.releases,
+        state.deployments,
+        prober,
+        drift,
+        lost,
+        seen,
+        state.stops,
+        state.scales,
     )
     collector = MonitoringCollector(
         sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url

@@ -56,15 +56,17 @@ async def open_foundation(
         folder = stack.enter_context(folder_of_journal(settings.state_dir, read_only=read_only))
         state_dir = folder.expanduser().resolve()
         instance = Instance(state_dir / INSTANCES, instance_prefix)
+        state = StateManager(state_dir, instance=instance, redact=redactor.redact)
         stacks = Stacks(
             state_dir=state_dir,
             instance_id=instance.id,
             policy_allow=settings.compose_policy_allow,
             redactor=redactor,
             token=settings.discord_token.get_secret_value() if settings.discord_token else "",
+            scales=state.scales.of,
         )
         stack.push_async_callback(stacks.close)
-        state = await stack.enter_async_context(StateManager(state_dir, instance=instance, redact=redactor.redact))
+        await stack.enter_async_context(state)
         bus = EventBus()
         stack.push_async_callback(bus.close)
         base = Foundation(settings, known, redactor, state, bus, stacks, metrics)

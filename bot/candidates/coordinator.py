@@ -472,6 +472,8 @@ class CandidateCoordinator:
     async def _note(self, deployment: Deployment) -> None:
         """Keep out what was to blame, and let in again what a person deploys or what has succeeded."""
         request, holds = deployment.request, self._state.holds
+        if request.operation is not None:  # it brings no version
+            return
         began = deployment.created_at
         if request.kind is not DeploymentKind.ROLLBACK:
             if request.requested_by.kind is not ActorKind.SOURCE and request.version:

@@ -34,6 +34,7 @@ COMMANDS = {
     "restart": ("services:restart", "Restart services."),
     "stop": ("services:stop", "Stop services until they are started again."),
     "start": ("services:start", "Start services."),
+    "scale": ("services:scale", "Change how many replicas of a service there are."),
     "status": ("status:status", "Show the status of environments."),
     "logs": ("logs:logs", "Show what a service writes."),
     "history": ("history:history", "List the last deployments."),

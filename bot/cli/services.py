@@ -1,5 +1,6 @@
-"""`restart`, `stop`, `start`: services of the release that runs."""
+"""`restart`, `stop`, `start`, `scale`: services of the release that runs."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -50,6 +51,21 @@ def start(
     _operate(Operation.START, environment, services, reason, ExecutionOptions(dry_run, yes, detach), as_json=as_json)
 
 
+def scale(
+    environment: EnvironmentName,
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="Which service.")],
+    replicas: Annotated[int, typer.Argument(metavar="REPLICAS", help="How many replicas; with 0 it is stopped.")],
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+    detach: Detach = False,
+) -> None:
+    """Change how many replicas of a service there are, until its files say another number."""
+    options = ExecutionOptions(dry_run, yes, detach)
+    _operate(Operation.SCALE, environment, [service], reason, options, as_json=as_json, replicas=replicas)
+
+
 def _operate(
     operation: Operation,
     environment: str,
@@ -58,9 +74,11 @@ def _operate(
     options: ExecutionOptions,
     *,
     as_json: bool,
+    replicas: int | None = None,
 ) -> None:
     def request(session: Session) -> DeploymentRequest:
         kind = DeploymentKind.DEPLOY
-        return make_request(session, environment, kind, services=services, reason=reason, operation=operation)
+        made = make_request(session, environment, kind, services=services, reason=reason, operation=operation)
+        return replace(made, replicas=replicas)
 
     run_command(lambda session: execute(session, request(session), options), as_json=as_json)

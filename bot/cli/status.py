@@ -133,7 +133,7 @@ def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], rele
             "" if service.cpu_percent is None else f"{service.cpu_percent:.1f} %",
             _memory(service),
             str(sum(container.restart_count for container in service.containers)),
-            service.reason,
+            "; ".join(filter(None, (service.reason, service.note))),
         )
         add_row(table, cells, ("", _style(service.verdict)))
     terminal.talk.print(table)

@@ -357,7 +357,8 @@ class DeploymentContext:
     async def scope(self) -> Scope:
         """Return what the deployment may touch on the way that it is on, there or back."""
         if self.failed or self.deployment.request.kind is DeploymentKind.ROLLBACK:
-            named = frozenset() if self.failed else frozenset(self.deployment.request.services)
+            is_whole = self.failed and self.deployment.request.operation is None
+            named = frozenset() if is_whole else frozenset(self.deployment.request.services)
             return Scope(named=named, moved=await self.services_before(), goes_back=True)
         released = await self.components.state.releases.applied(self.environment.name)
         named = frozenset(self.deployment.request.services)

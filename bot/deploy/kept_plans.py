@@ -146,6 +146,8 @@ class KeptPlans:
         # What ran before the first release is adopted on the way: the plan was made beside just that.
         adopted = planned.current is None and current is not None and current.state is ReleaseState.ADOPTED
         if not adopted and _identity(current) != _identity(planned.current):
+            if _label(current) == _label(planned.current):
+                raise _changed(said("A service was scaled, or a credential changed, since the plan was made."))
             raise _changed(
                 said(
                     "{environment} is on {current} by now, and was on {planned} when the plan was made.",

@@ -1,4 +1,4 @@
-"""Restart, stop and start services of the release that runs, or keep what hands changed of them."""
+"""Restart, stop, start and scale services of the release that runs, or keep what hands changed of them."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
@@ -14,6 +14,7 @@ from roas.deploy.draft import load_release, make_draft, refuse_unplanned
 from roas.deploy.handover.own_service import find_running_bot
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
 from roas.deploy.planning import find_new_powers, has_approvers, refuse_ungranted
+from roas.deploy.scaling import as_scaled, refuse_scale, refuse_scaled_to_none, scaled_model
 from roas.errors import InvalidRequestError, OwnContainerError
 from roas.messages.message import said
 from roas.models.coordination import KEEPING, OPERATION, STOPPING, Coordination
@@ -26,6 +27,7 @@ from roas.models.stack import DependencyKind, ServiceDefinition
 from roas.stack.comparison import ServiceDifference
 from roas.stack.drift import find_drift
 from roas.stack.interface import ReleaseDraft, ResolvedStack
+from roas.stack.model.services import services_of
 from roas.state.locks import describe_stop
 
 
@@ -55,10 +57,12 @@ async def release_to_operate(components: Components, environment: Environment, r
         )
     if not request.services:
         raise InvalidRequestError(said("No service was named."), hint=said("Name at least one."))
+    if request.operation is Operation.START:
+        await refuse_scaled_to_none(components, environment, request)
     if request.operation is Operation.STOP and environment.on_swarm:
         raise InvalidRequestError(
             said("A service of a Swarm cannot be stopped by itself."),
-            hint=said("Set `replicas: 0` in the compose file, and deploy that."),
+            hint=said("Scale it to 0."),
         )
     bot = await find_running_bot(components, environment)
     if request.operation is Operation.STOP and bot is not None and bot.service in request.services:
@@ -66,6 +70,8 @@ async def release_to_operate(components: Components, environment: Environment, r
             said("{service} is this bot itself: nobody would be left to start it.", service=bot.service),
             hint=said("To stop it all the same, do it manually: `docker stop {name}`.", name=bot.name),
         )
+    if request.operation is Operation.SCALE:
+        await refuse_scale(components, environment, request, release, bot)
     return release
 
 
@@ -77,7 +83,10 @@ async def plan_operation(
     if operation is Operation.KEEP:
         return await _plan_keeping(components, environment, release)
     stack = components.stacks.of(environment)
+    is_scale = operation is Operation.SCALE
     model = await stack.load_model(release.model_hash)
+    if is_scale:
+        model = await scaled_model(components, environment, request, release)
     definitions = stack.definitions(model)
     affected, differing = set(request.services), dict[str, ServiceDifference]()
     if operation is not Operation.STOP:
@@ -88,13 +97,16 @@ async def plan_operation(
         changes = await find_changes(stack, model, containers, bot=bot, scope=scope)
         await _refuse_without_needed(components, environment, changes, by_service(containers))
         differing = dict(changes.differing)
-        affected = {*differing, *changes.restarts, *restarted}
+        affected = {*differing, *changes.restarts, *restarted, *(request.services if is_scale else ())}
     order = DependencyCoordinator(definitions).order(affected)
     inputs = await stack.releases.hash_inputs({})
     services = tuple(
         _service_plan(release, definitions[name], _action(operation, differing.get(name))) for name in order
     )
-    acts = [f"{service.service} {service.action}" for service in services]
+    if is_scale:
+        services = tuple(as_scaled(service, request, services_of(model)) for service in services)
+    acts = [f"{service.service} {service.action} {request.replicas}" for service in services]
+    takes_away = operation is Operation.STOP or request.replicas == 0
     bound = [environment.name, str(release.number), release.model_hash, inputs, *acts, request.reason]
     plan = Plan(
         environment=environment.name,
@@ -103,7 +115,7 @@ async def plan_operation(
         to_release=release.number,
         services=services,
         order=order if operation is not Operation.STOP else order[::-1],
-        warnings=tuple(_left_without(definitions, affected)) if operation is Operation.STOP else (),
+        warnings=tuple(_left_without(definitions, affected)) if takes_away else (),
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
     )
     return PlannedDeployment(plan, await components.state.releases.current(environment.name), inputs)
@@ -215,8 +227,10 @@ async def draft_operation(context: DeploymentContext) -> None:
         return
     stack, applied = context.stack, context.deployment.applied_model
     model = await stack.load_model(applied)
+    before = await context.components.state.releases.applied_model(context.environment.name)
     beside = await stack.probe().networks_and_volumes(model)
-    await context.update(draft=Draft(applied, applied, inputs=await stack.releases.hash_inputs(model), beside=beside))
+    inputs = await stack.releases.hash_inputs(model)
+    await context.update(draft=Draft(applied, before or applied, inputs=inputs, beside=beside))
 
 
 async def _make_release(context: DeploymentContext) -> None:

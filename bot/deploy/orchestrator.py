@@ -19,6 +19,7 @@ from roas.deploy.operations import coordination_of, plan_operation, release_to_o
 from roas.deploy.planning import Planner
 from roas.deploy.rollback_target import find_rollback_target
 from roas.deploy.running_deployments import Resumption, RunningDeployments
+from roas.deploy.scaling import model_to_apply
 from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -116,7 +117,8 @@ class DeploymentOrchestrator:
         request, to_release = await self._bound(environment, request)
         deployment = replace(self._new(request, to_release), warnings=told)
         if request.operation is not None and (applied := await state.releases.applied(environment.name)) is not None:
-            deployment = replace(deployment, from_release=to_release, applied_model=applied.model_hash)
+            model_hash = await model_to_apply(self._components, environment, request, applied)
+            deployment = replace(deployment, from_release=to_release, applied_model=model_hash)
         with self._running.beginning(deployment.id):
             fence = await self._create(deployment, _purpose(request, to_release))
             self._launch(deployment, environment, fence)
@@ -333,6 +335,8 @@ def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
             return said("start {services}", services=services)
         case Operation.KEEP:
             return said("keep what runs")
+        case Operation.SCALE:
+            return said("scale {services} to {count}", services=services, count=request.replicas)
     purpose = {
         DeploymentKind.DEPLOY: said("deploy {version}", version=request.version),
         DeploymentKind.HOTFIX: said("hotfix {version}", version=request.version),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from roas.deploy.context import DeploymentContext
 from roas.deploy.handover.stale_instances import remove_stale_instances
+from roas.deploy.scaling import scales_after
 from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
 from roas.messages.message import joined, said
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
@@ -35,6 +36,7 @@ async def finish(
         active=active,
         applied_model=deployment.applied_model,
         release_states=_release_states(deployment, outcome),
+        scales=None if active is None else await scales_after(context, outcome, active),
     )
     context.publish(
         DeploymentEnded(

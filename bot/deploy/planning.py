@@ -1,7 +1,7 @@
 """Gather what a plan is made of: the stack as it would be, its powers, its images, and the release to go back to."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from roas.deploy.proxy_changes import (
     with_proxies,
 )
 from roas.deploy.rollback_target import find_rollback_target, is_partially_applied, is_same
+from roas.deploy.scaling import warn_of_scales
 from roas.errors import (
     ComposeFileError,
     InvalidRequestError,
@@ -159,7 +160,9 @@ class Planner:
             new_powers=await find_new_powers(self._components, stack, resolved),
         )
         plan = plan.with_warnings(
-            *warn_of_dropped(plan, resolved.definitions, before), *_beside_compose(plan, resolved)
+            *warn_of_dropped(plan, resolved.definitions, before),
+            *_beside_compose(plan, resolved),
+            *await self._scales(resolved.model, changed),
         )
         images = {name: image.image_id for name, image in wanted.items() if image.image_id}
         await self._refuse(plan, resolved, images, kept=frozenset(resolved.definitions) - changed)
@@ -202,6 +205,7 @@ class Planner:
         refuse_without_bot(bot, replicas_by_service(definitions), target.label)
         refuse_moved_bot(bot, model, self._environment)
         renewed, warnings = await stack.releases.renewed(target)
+        definitions = stack.definitions(renewed)
         scope = Scope(moved=brought_services(current, target), goes_back=True)
         comparison = await self._compare(current, renewed, scope)
         inputs = await stack.releases.hash_inputs(renewed)
@@ -223,12 +227,18 @@ class Planner:
         before = with_proxies(stack, comparison.old_model)
         plan = plan.with_warnings(*warn_of_dropped(plan, definitions, before))
         plan = plan.with_warnings(*await warn_of_unready(self._components, self._environment, plan, definitions))
+        plan = plan.with_warnings(*await self._scales(renewed, definitions))
         if plan.changed and not self._environment.on_swarm:
             text = said("`docker compose up -d` goes by the stack's files, and brings back what this takes away.")
             plan = plan.with_warnings(text)
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, model)
         return PlannedDeployment(plan, current, inputs, target=target)
+
+    async def _scales(self, model: Mapping[str, Any], services: Collection[str]) -> tuple[str, ...]:
+        """Say of the services of a plan that were scaled what becomes of that."""
+        scales = await self._components.state.scales.of(self._environment.name)
+        return tuple(warn_of_scales(services_of(model), {name: scales[name] for name in scales if name in services}))
 
     async def _services_back(self, request: DeploymentRequest, earlier: Release, current: Release) -> PlannedDeployment:
         """Plan the release that runs with one service as an earlier one has it: all else stays."""
@@ -252,6 +262,7 @@ class Planner:
         )
         plan = await self._plan(comparison, subject)
         plan = plan.with_warnings(*await warn_of_unready(self._components, self._environment, plan, definitions))
+        plan = plan.with_warnings(*await self._scales(model, request.services))
         await self._refuse_fixed_bot(plan, definitions)
         target = replace(earlier, model_hash=draft.model_hash)
         return PlannedDeployment(plan, current, inputs, target=target)

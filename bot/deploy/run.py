@@ -99,7 +99,10 @@ class DeploymentRun:
             await context.record_failure(problem)
         if not context.deployment.touched:
             return await finish(context, Outcome.CANCELLED if is_cancelled else Outcome.FAILED, problem)
-        if context.deployment.request.operation is not None:  # there is no other release to go back to
+        operation = context.deployment.request.operation
+        if operation is Operation.SCALE:  # the number before is known
+            return await self._roll_back(problem)
+        if operation is not None:  # there is no other release to go back to
             return await finish(context, Outcome.CANCELLED if is_cancelled else Outcome.FAILED, problem)
         is_wanted_back = is_cancelled or isinstance(error, TakenBackError)
         is_rollback = context.deployment.request.kind is DeploymentKind.ROLLBACK

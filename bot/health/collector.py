@@ -16,7 +16,7 @@ from roas.health.judgement import RANK
 from roas.health.probes import EVERY_SECONDS, ProbeHistory, ProbeLoop, Prober
 from roas.health.sampler import StackSampler, Statistics
 from roas.health.stack_watch import RECONCILE_SECONDS, StackWatch
-from roas.health.wanted_services import Definitions, Holdings, LostReleases, Releases, Stops, WantedServices
+from roas.health.wanted_services import Definitions, Holdings, LostReleases, Releases, Scales, Stops, WantedServices
 from roas.log import get_logger
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.prometheus import monitoring_warnings
@@ -225,6 +225,7 @@ class StackSources:
     lost: LostReleases | None = None
     seen: SeenStacks | None = None
     stops: Stops | None = None
+    scales: Scales | None = None
 
 
 class MonitoringCollector:
@@ -248,7 +249,7 @@ class MonitoringCollector:
         self._probe_seconds = EVERY_SECONDS
         self._probes = ProbeHistory()
         self._releases = sources.releases
-        wanted = WantedServices(sources.stacks, sources.releases, sources.holdings, sources.stops)
+        wanted = WantedServices(sources.stacks, sources.releases, sources.holdings, sources.stops, sources.scales)
         self._sampler = StackSampler(sources.stacks, sources.statistics, wanted, self._probes)
         self._bus = bus
         self._health = health

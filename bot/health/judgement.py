@@ -55,7 +55,7 @@ def judge_service(
         verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers), on_swarm=on_swarm)
     elif len(containers) > definition.replicas and verdict in {Verdict.HEALTHY, Verdict.UNVERIFIED}:
         verdict, reason = Verdict.DEGRADED, _too_many(definition, len(containers), on_swarm=on_swarm)
-    return ServiceHealth(definition.name, verdict, reason, containers)
+    return ServiceHealth(definition.name, verdict, reason, containers, note=definition.scaled)
 
 
 def judge_container(

@@ -6,12 +6,12 @@ from typing import Protocol
 
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.models.deployment import Stop
+from roas.models.deployment import Scale, Stop
 from roas.models.environment import EngineKind, Environment
 from roas.models.release import Holding, Release
 from roas.models.stack import ServiceDefinition
 from roas.stack.stacks import Stacks
-from roas.state.locks import describe_stop
+from roas.state.locks import describe_scale, describe_stop
 
 log = get_logger(__name__)
 
@@ -21,8 +21,8 @@ Definitions = Mapping[str, ServiceDefinition]
 class Releases(Protocol):
     """Look up the releases of an environment."""
 
-    async def current(self, environment: str) -> Release | None:
-        """Return the current release, or None where there is none."""
+    async def applied(self, environment: str) -> Release | None:
+        """Return the current release with the model that runs, or None where there is none."""
         ...
 
     async def get(self, environment: str, number: int) -> Release | None:
@@ -50,14 +50,30 @@ class Stops(Protocol):
         ...
 
 
+class Scales(Protocol):
+    """Look up what was scaled through the bot."""
+
+    async def of(self, environment: str) -> Mapping[str, Scale]:
+        """Return what is scaled in an environment, by service."""
+        ...
+
+
 class WantedServices:
     """Read the services of releases; remembers those of each environment that were read last."""
 
-    def __init__(self, stacks: Stacks, releases: Releases, holdings: Holdings, stops: Stops | None = None) -> None:
+    def __init__(
+        self,
+        stacks: Stacks,
+        releases: Releases,
+        holdings: Holdings,
+        stops: Stops | None = None,
+        scales: Scales | None = None,
+    ) -> None:
         self._stacks = stacks
         self._releases = releases
         self._holdings = holdings
         self._stops = stops
+        self._scales = scales
         self._by_model: dict[str, dict[str, Definitions]] = {}
         self._last: dict[str, Definitions] = {}
 
@@ -69,7 +85,7 @@ class WantedServices:
         known = self._by_model.get(environment, {})
         kept: dict[str, Definitions] = {}
         try:
-            release = await self._releases.current(environment)
+            release = await self._releases.applied(environment)
             found = {} if release is None else await self._services(release, known, kept)
             holding = await self._holdings.holding(environment)
             if holding is not None and holding.paused and holding.to_release is not None:
@@ -78,6 +94,8 @@ class WantedServices:
                     found = _in_pause(found, await self._services(arriving, known, kept), holding)
             if self._stops is not None:
                 found = _with_stops(found, await self._stops.of(environment))
+            if self._scales is not None:
+                found = _with_scales(found, await self._scales.of(environment))
         except RoasError as error:
             log.warning("release cannot be read", environment=environment, error=error.message)
             return self._last.get(environment, {})
@@ -98,6 +116,14 @@ def _with_stops(definitions: Definitions, stops: Mapping[str, Stop]) -> Definiti
     return {**definitions} | {
         name: replace(definitions[name], stopped=describe_stop(stop))
         for name, stop in stops.items()
+        if name in definitions
+    }
+
+
+def _with_scales(definitions: Definitions, scales: Mapping[str, Scale]) -> Definitions:
+    return {**definitions} | {
+        name: replace(definitions[name], scaled=describe_scale(scale))
+        for name, scale in scales.items()
         if name in definitions
     }
 

@@ -29,6 +29,7 @@ class Operation(StrEnum):
     STOP = "STOP"
     START = "START"
     KEEP = "KEEP"
+    SCALE = "SCALE"
 
     @classmethod
     def _missing_(cls, value: object) -> "Operation":
@@ -114,7 +115,8 @@ class DeploymentRequest:
 
     `granted` are the new powers that somebody said yes to, by name. `stack_commit` is the commit that the stack's files
     must be of, where they come from a repository. An `operation` is on `services` of the release that runs; the release
-    before this one would take it for a deployment of no version. With `starts_at` it is scheduled for that moment.
+    before this one would take it for a deployment of no version. A scale is to so many `replicas`. With `starts_at` it
+    is scheduled for that moment.
     """
 
     environment: str
@@ -133,6 +135,14 @@ class DeploymentRequest:
     stack_commit: str = ""
     operation: Operation | None = None
     starts_at: datetime | None = None
+    replicas: int | None = None
+
+    @property
+    def can_need_approval(self) -> bool:
+        """Return whether a second person may be asked: not where nothing is taken away or becomes another one."""
+        if self.operation is Operation.SCALE:
+            return self.replicas == 0
+        return self.operation in {None, Operation.STOP, Operation.KEEP}
 
 
 # Of a draft: that a second person is asked before anything is built or pulled for it.
@@ -358,6 +368,19 @@ class Stop:
     environment: str
     service: str
     stopped_by: Actor
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Record to how many replicas a service was scaled, of how many its files said, by whom, since when, and why."""
+
+    environment: str
+    service: str
+    replicas: int
+    written: int
+    scaled_by: Actor
     reason: str
     since: datetime
 

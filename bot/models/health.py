@@ -94,7 +94,8 @@ class ContainerSnapshot:
 class ServiceHealth:
     """Hold the verdict on one service and its reason.
 
-    `unmeasured` tasks of a Swarm run on other nodes, whose engines alone know what they use.
+    `unmeasured` tasks of a Swarm run on other nodes, whose engines alone know what they use. The `note` is what people
+    should know beside the verdict.
     """
 
     service: str
@@ -104,6 +105,7 @@ class ServiceHealth:
     cpu_percent: float | None = None
     memory_bytes: int | None = None
     unmeasured: int = 0
+    note: str = ""
 
     @property
     def nodes(self) -> tuple[str, ...]:

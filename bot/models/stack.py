@@ -106,7 +106,8 @@ class ServiceDefinition:
     `container_name`), or is empty; one with a `fixed_name` not even beside a stopped one. `shared_by` share a namespace
     with it, `linked_by` link to it; `proxy` is in front of it. `update` and `rollback` say how its replicas are
     replaced, a few at a time or all at once, on the way there and back. One `on_each_node` of a Swarm (`mode: global`)
-    has as many replicas as there are nodes for it. One that was `stopped` through the bot says by whom and why.
+    has as many replicas as there are nodes for it. One that was `stopped` or `scaled` through the bot says by whom and
+    why.
     """
 
     name: str
@@ -137,6 +138,7 @@ class ServiceDefinition:
     proxy: ServiceProxy | None = None
     track: Track | None = None
     stopped: str = ""
+    scaled: str = ""
 
     def for_rollback(self) -> "ServiceDefinition":
         """Return the definition with what `rollback_config` says in the place of `update_config`."""

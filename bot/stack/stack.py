@@ -16,6 +16,7 @@ from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.image_supply import StackImages
 from roas.stack.interface import ContainerEvent, ResolvedStack, SweptContainers
 from roas.stack.machine.probe import DockerProbe
+from roas.stack.model.services import replicas_of, services_of
 from roas.stack.policy.misled_binds import MisledBinds
 from roas.stack.proxy.live_configuration import LiveConfiguration
 from roas.stack.releases.differences import describe_changes
@@ -61,7 +62,13 @@ class Stack(ABC):
         ComposePolicyError.
         """
         resolved = await self._parts.resolver.resolve(self.environment, version, write_contents=write_contents)
-        return replace(resolved, is_kept=write_contents)
+        model = await self._parts.scaled(self.environment, resolved.model, of_files=True)
+        services = services_of(model)
+        definitions = {
+            name: replace(definition, replicas=replicas_of(services[name]))
+            for name, definition in resolved.definitions.items()
+        }
+        return replace(resolved, model=model, definitions=definitions, is_kept=write_contents)
 
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return the stored, pinned model of a release. Raises ReleaseNotRestorableError where it is gone."""

@@ -12,6 +12,7 @@ from roas.redaction import Redactor
 from roas.stack.compose_stack import ComposeStack
 from roas.stack.containers.statistics import StatisticsReader
 from roas.stack.machine.processes import end_process, kill_orphans
+from roas.stack.model.scales import ReadScales, nothing_scaled
 from roas.stack.policy.probe_targets import ProbeTargets
 from roas.stack.releases.parts import StackParts
 from roas.stack.resolution.repository import Repositories
@@ -27,10 +28,22 @@ class Stacks:
     """Keep the stack of each environment; what belongs to no environment is here."""
 
     def __init__(
-        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
+        self,
+        *,
+        state_dir: Path,
+        instance_id: str,
+        policy_allow: tuple[str, ...],
+        redactor: Redactor,
+        token: str = "",
+        scales: ReadScales = nothing_scaled,
     ) -> None:
         parts = self._parts = StackParts(
-            state_dir=state_dir, instance_id=instance_id, policy_allow=policy_allow, redactor=redactor, token=token
+            state_dir=state_dir,
+            instance_id=instance_id,
+            policy_allow=policy_allow,
+            redactor=redactor,
+            token=token,
+            scales=scales,
         )
         self.repositories = Repositories(state_dir, redactor.add)
         self._stacks: dict[str, Stack] = {}

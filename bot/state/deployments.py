@@ -1,6 +1,6 @@
 """Keep each deployment, its phases and its services (the deployment state of the journal)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from roas.models.deployment import (
     Outcome,
     PhaseResult,
     PhaseStatus,
+    Scale,
     ServiceProgress,
 )
 from roas.models.release import Holding, Release, ReleaseState
@@ -37,7 +38,7 @@ from roas.state.deployment_rows import (
 )
 from roas.state.documents import to_json
 from roas.state.journal import Journal
-from roas.state.locks import put_lock, read_lock, refuse_frozen, release_lock, take_lock
+from roas.state.locks import put_lock, read_lock, refuse_frozen, release_lock, take_lock, write_scales
 from roas.state.releases import activate_release, set_release_state
 from roas.state.transaction import Fence, Transaction
 
@@ -483,8 +484,12 @@ class DeploymentStateManager(DeploymentControl):
         active: Release | None = None,
         applied_model: str = "",
         release_states: Mapping[int, ReleaseState] = MappingProxyType({}),
+        scales: Collection[Scale] | None = None,
     ) -> None:
-        """Write the end: outcome, the release that now runs, what became of releases, and the free lock, at once."""
+        """Write the end: outcome, the release that now runs, what became of releases, and the free lock, at once.
+
+        And what is scaled from now on, where that may be something else than before.
+        """
 
         def work(transaction: Transaction) -> None:
             write_deployment(transaction, deployment)
@@ -492,6 +497,8 @@ class DeploymentStateManager(DeploymentControl):
                 set_release_state(transaction, deployment.environment, number, state)
             if active is not None:
                 activate_release(transaction, active, applied_model or active.model_hash, deployment.correlation_id)
+            if scales is not None:
+                write_scales(transaction, deployment.environment, scales)
             release_lock(transaction, deployment.environment, deployment.correlation_id)
             transaction.add_change(
                 change_of(

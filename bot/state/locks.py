@@ -1,10 +1,12 @@
 """Keep others from an environment: the lock of a running deployment, and the freeze that a person sets."""
 
+from collections.abc import Iterable
+
 from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import Message, joined, said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import DeploymentRequest, Freeze, Lock, Stop
+from roas.models.deployment import DeploymentRequest, Freeze, Lock, Scale, Stop
 from roas.models.gate import Gate, Judgement, judge_request
 from roas.state.documents import from_row, readable, to_json
 from roas.state.journal import Journal
@@ -231,6 +233,15 @@ def describe_stop(stop: Stop) -> Message:
     return joined(": ", filter(None, (said_by, stop.reason)))
 
 
+def describe_scale(scale: Scale) -> Message:
+    """Say to what a service was scaled, by whom, when and why."""
+    when = f"{scale.since:%Y-%m-%d %H:%M} UTC"
+    said_by = said(
+        "was scaled to {count} by {person}, {when}", count=scale.replicas, person=scale.scaled_by.name, when=when
+    )
+    return joined(": ", filter(None, (said_by, scale.reason)))
+
+
 class Stops:
     """Remember which services were stopped through the bot, until they run again."""
 
@@ -262,6 +273,30 @@ class Stops:
             transaction.execute("DELETE FROM stops WHERE environment = ? AND service = ?", (environment, service))
 
         await self._journal.write(work, fence=fence)
+
+
+class Scales:
+    """Remember which services were scaled through the bot, until their files say another number."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def of(self, environment: str) -> dict[str, Scale]:
+        """Return what is scaled in an environment, by service."""
+        rows = await self._journal.read(
+            lambda t: t.execute("SELECT document FROM scales WHERE environment = ?", (environment,)).fetchall()
+        )
+        return {scale.service: scale for scale in readable(Scale, (row[0] for row in rows))}
+
+
+def write_scales(transaction: Transaction, environment: str, scales: Iterable[Scale]) -> None:
+    """Write all that is scaled in an environment; nothing else is any more."""
+    transaction.execute("DELETE FROM scales WHERE environment = ?", (environment,))
+    for scale in scales:
+        transaction.execute(
+            "INSERT INTO scales (environment, service, document) VALUES (?, ?, ?)",
+            (scale.environment, scale.service, to_json(scale)),
+        )
 
 
 def read_freeze(transaction: Transaction, environment: str) -> Freeze | None:

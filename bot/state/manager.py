@@ -25,7 +25,7 @@ from roas.state.history import History
 from roas.state.instance import INSTANCES, Instance
 from roas.state.journal import Journal, WriteTrouble
 from roas.state.journal_place import JOURNAL_NAME
-from roas.state.locks import Freezes, Locks, Stops
+from roas.state.locks import Freezes, Locks, Scales, Stops
 from roas.state.ownership import Ownership
 from roas.state.projection import ProjectionSource
 from roas.state.records import Records
@@ -179,6 +179,7 @@ class StateManager:
         self.drafts = Drafts(self._journal)
         self.freezes = Freezes(self._journal)
         self.stops = Stops(self._journal)
+        self.scales = Scales(self._journal)
         self.candidates = Candidates(self._journal)
         self.deliveries = Deliveries(self._journal)
         self.holds = Holds(self._journal)

@@ -182,6 +182,14 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (environment, service)
     )
     """,
+    """
+    CREATE TABLE scales (
+        environment TEXT NOT NULL,
+        service TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (environment, service)
+    )
+    """,
 )
 
 

@@ -16,7 +16,8 @@ from roas.ui.translation import ENGLISH, choice_word, command_text, command_word
 
 # Not a part of a path or of an address.
 COMMAND = re.compile(
-    r"(?<![\w/.:-])/(?=(?:deploy|hotfix|rollback|restart|stop|start|cancel|status|history|logs|lock|unlock)\b(?![\w/-]|\.\w))"
+    r"(?<![\w/.:-])/(?=(?:deploy|hotfix|rollback|restart|stop|start|scale|cancel|status|history|logs|lock|unlock)\b"
+    r"(?![\w/-]|\.\w))"
 )
 
 _group: ContextVar[str | None] = ContextVar("group", default=None)

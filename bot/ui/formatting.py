@@ -90,6 +90,8 @@ def operation_headline(request: DeploymentRequest) -> str:
             return _("Start {services} of {environment}", **values)
         case Operation.KEEP:
             return _("Keep what runs in {environment}", **values)
+        case Operation.SCALE:
+            return _("Scale {services} of {environment} to {count}", count=request.replicas, **values)
         case _:
             return _("Restart {services} of {environment}", **values)
 

@@ -35,7 +35,7 @@ class Execution:
             return await keep_what_runs(context)
         release = await load_release(context)
         async with context.watching() as watch:
-            await self._apply(context, watch, release.model_hash)
+            await self._apply(context, watch, context.model_hash or release.model_hash)
         # All of them: what is left to do after a handover, or after a crash, is only a part.
         known = context.deployment.services
         changed = sum(progress.changed for progress in known)

@@ -71,6 +71,8 @@ class Rollback:
         for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
         model_hash = "" if context.failed else context.deployment.applied_model
+        if context.deployment.request.operation is not None:  # the same release, as it was before
+            model_hash = await context.components.state.releases.applied_model(context.environment.name) or ""
         if not model_hash:  # nobody drafted this way
             model_hash, warnings = await stack.releases.renew(target)
             for warning in warnings:

@@ -10,6 +10,7 @@ from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.stack import Dependency, DependencyCondition, ServiceDefinition
 from roas.stack.model.rollout_policy import monitor_of, rollout_policy
+from roas.stack.model.scales import with_replicas
 from roas.stack.model.service_dependencies import dependencies_of
 from roas.stack.model.service_probes import probes_of
 from roas.stack.model.service_proxy import proxy_of
@@ -135,7 +136,7 @@ def _definition(
     return ServiceDefinition(
         name=name,
         image=image_reference(str(model.get("name", "")), name, service),
-        definition_hash=definition_hash(model, service, dependencies),
+        definition_hash=definition_hash(model, with_replicas(service, None), dependencies),
         dependencies=dependencies,
         built=built,
         replicas=replicas_of(service),

@@ -30,10 +30,12 @@ ROUND = "round"
 # Of a service that was adopted on a Swarm: its spec is as it was found, without what this bot would add; and the
 # configs and secrets that it has there, as Swarm names them, whose content only Swarm knows.
 AS_FOUND, SWARM_FILES = "as_found", "swarm_files"
+# Of a service that has another number of replicas than its files say: what these say, and in which places.
+SCALED = "scaled"
 # What a release adds to `x-deploy`, or writes there in its own way.
 OF_RELEASE = frozenset(
     {"depends_on", IMAGE_ID, ADOPTED_HASH, UNLIKE, COPIED, BORROWED, ROUND, AS_FOUND, SWARM_FILES}
-    | {WRITTEN, WRITTEN_BEFORE}
+    | {WRITTEN, WRITTEN_BEFORE, SCALED}
 )
 # In the `x-deploy` of a proxy of a release: the kept content of each of its bound files, by the file's place.
 LIVE = "live"

@@ -6,6 +6,7 @@ from typing import Any
 
 from roas.errors import EngineError
 from roas.messages.message import said
+from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.stack.client import Answer, EngineClients
 from roas.stack.compose.runner import ComposeRunner
@@ -15,6 +16,7 @@ from roas.stack.images.registry import RegistryClient
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles
 from roas.stack.model.per_model import PerModel
+from roas.stack.model.scales import ReadScales, kept_numbers, nothing_scaled, with_numbers
 from roas.stack.model.secret_sources import literal_names, model_secrets
 from roas.stack.model.store import MODELS, ModelStore
 from roas.stack.policy.compose_policy import CONTENTS_FOLDER, ComposePolicy
@@ -29,7 +31,14 @@ class StackParts:
     """Be made once, and be shared by all stacks."""
 
     def __init__(
-        self, *, state_dir: Path, instance_id: str, policy_allow: tuple[str, ...], redactor: Redactor, token: str = ""
+        self,
+        *,
+        state_dir: Path,
+        instance_id: str,
+        policy_allow: tuple[str, ...],
+        redactor: Redactor,
+        token: str = "",
+        scales: ReadScales = nothing_scaled,
     ) -> None:
         state_dir = state_dir.resolve()
         self.redactor = redactor
@@ -47,6 +56,7 @@ class StackParts:
         self.policy = ComposePolicy(policy_allow, state_dir, token)
         self.resolver = StackResolver(self.clients, self.runner, self.contents, self.policy, redactor)
         self.release_policy = ReleasePolicy(self.clients, self.resolver, self.models)
+        self._scales = scales
 
     def learn(self, model: Mapping[str, Any]) -> None:
         """Let the redactor know the secrets of a model, and which words are names in it."""
@@ -56,6 +66,17 @@ class StackParts:
     async def load_model(self, model_hash: str) -> Mapping[str, Any]:
         """Return the stored, pinned model of a release. Raises ReleaseNotRestorableError where it is gone."""
         return await self.clients.local(lambda: self.models.load(model_hash))
+
+    async def scaled(self, environment: Environment, model: Mapping[str, Any], *, of_files: bool) -> Mapping[str, Any]:
+        """Return a model in which what is scaled stays so, and all else has as many replicas as its files say.
+
+        In a model `of_files`, a number that these did not say when a service was scaled is the one that counts.
+        """
+        scales, on_swarm = await self._scales(environment.name), environment.on_swarm
+        numbers = {}
+        if scales:
+            numbers = kept_numbers(model, self.definitions(model), scales, on_swarm=on_swarm, of_files=of_files)
+        return with_numbers(model, numbers)
 
     async def stored(self, work: Callable[[], Answer]) -> Answer:
         """Work in the folders of models and contents. Raises EngineError where the disk refuses."""

@@ -23,6 +23,7 @@ from roas.stack.images.lookup import digest_of, find_image
 from roas.stack.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.stack.interface import ReleaseDraft, ResolvedStack
 from roas.stack.model.definitions import read_definitions
+from roas.stack.model.scales import written_replicas
 from roas.stack.model.services import ADOPTED_HASH, UNLIKE, adopted_hash, pinned_content, replicas_of, services_of
 from roas.stack.policy.power import named
 from roas.stack.releases.parts import StackParts
@@ -68,7 +69,7 @@ class StackReleases:
                 name,
                 images[definition.image, image_ids[name], definition.built],
                 definition.definition_hash,
-                definition.replicas,
+                written_replicas(model["services"][name]),
             )
             for name, definition in new.items()
         }
@@ -215,8 +216,11 @@ class StackReleases:
         return model_hash, warnings
 
     async def renewed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """Return the model that `renew` would store, and warnings; where today's files are unusable, the stored one."""
-        stored, resolver = await self._parts.load_model(release.model_hash), self._parts.resolver
+        """Return the model that `renew` would store, and warnings; where today's files are unusable, the stored one.
+
+        What is scaled stays so.
+        """
+        stored, resolver = await self._scaled(release), self._parts.resolver
         try:
             today, _ = await resolver.working_copy(self._engine.environment, release.version or None)
         except EngineUnavailableError:
@@ -233,6 +237,11 @@ class StackReleases:
         return renewed, tuple(
             said("{name} is not in today's files: it stays as it was.", name=name) for name in unknown
         )
+
+    async def _scaled(self, release: Release) -> Mapping[str, Any]:
+        """Return the stored model of a release with what is scaled today."""
+        model = await self._parts.load_model(release.model_hash)
+        return await self._parts.scaled(self._engine.environment, model, of_files=False)
 
     async def local_versions(self) -> tuple[str, ...]:
         """Return the versions that need no pull: those of which an image is here, the newest first.

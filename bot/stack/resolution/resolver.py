@@ -22,6 +22,7 @@ from roas.stack.model.definitions import impossible_updates, read_definitions
 from roas.stack.model.live_files import services_with_live_files, with_live_files
 from roas.stack.model.raw_files import FileReference
 from roas.stack.model.rollout_policy import refuse_wrong_rollouts
+from roas.stack.model.scales import MOST_REPLICAS
 from roas.stack.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
 from roas.stack.model.service_probes import refuse_impossible_probes
 from roas.stack.model.service_proxy import lossy_updates, proxies_of, refuse_impossible_proxies
@@ -66,8 +67,6 @@ from roas.stack.sources.opening import resolve
 from roas.stack.sources.snapshot import SourceSnapshot, new_snapshot
 
 log = get_logger(__name__)
-
-MOST_CONTAINERS = 1000
 
 
 class StackResolver:
@@ -420,9 +419,9 @@ def _refuse_none_and_too_many(services: Mapping[str, Mapping[str, Any]]) -> None
     if not services:
         raise ComposeFileError(said("The compose file has no service."))
     counts = [replicas_of(service) for service in services.values()]
-    if min(counts) < 0 or max(len(services), *counts) > MOST_CONTAINERS:
+    if min(counts) < 0 or max(len(services), *counts) > MOST_REPLICAS:
         raise ComposeFileError(
-            said("The compose file has more than {most} services, or replicas of one.", most=MOST_CONTAINERS),
+            said("The compose file has more than {most} services, or replicas of one.", most=MOST_REPLICAS),
             hint=said("Split the stack, or lower `replicas`."),
         )
 

@@ -117,12 +117,12 @@ class SwarmReleases(StackReleases):
         return await self._draft_model(found.version, found.model, found.references)
 
     async def renewed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """Return the release's model, with the configs and secrets that it has.
+        """Return the release's model, with the configs and secrets that it has; what is scaled stays so.
 
         A Swarm keeps them for as long as a release needs them, and what a failed deployment goes back from may be a
         secret that is wrong.
         """
-        return await self._parts.load_model(release.model_hash), ()
+        return await self._scaled(release), ()
 
     async def protect(self, release: Release) -> None:
         """Keep a release's model; its images are the registry's to keep."""

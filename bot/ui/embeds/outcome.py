@@ -145,7 +145,7 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
         return _("Fix it, then try again; running services are not affected.")
     if deployment.outcome is Outcome.FAILED:
         return _("Look at /status {environment}, then /rollback {environment}.", environment=deployment.environment)
-    if deployment.outcome is Outcome.ROLLED_BACK:
+    if deployment.outcome is Outcome.ROLLED_BACK and deployment.request.operation is None:
         return _("Fix the version and deploy it again; running services are not affected.")
     return ""
 

@@ -265,6 +265,8 @@ def draw_confirmation(plan_record: PlanRecord, *, last_seconds: float | None = N
         confirm = _("Stop")
     elif plan_record.request.operation is Operation.KEEP:
         confirm = _("Keep it")
+    elif plan_record.request.operation is Operation.SCALE:
+        confirm = _("Scale")
     starts_at = plan_record.request.starts_at
     if starts_at is not None:
         confirm = _("Deploy at {when} UTC", when=f"{starts_at:%m-%d %H:%M}")

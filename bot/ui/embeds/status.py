@@ -115,7 +115,7 @@ def _row(health: ServiceHealth, release: Release | None, taken_at: datetime) -> 
         "-" if health.cpu_percent is None else f"{health.cpu_percent:.1f} %",
         size(health.memory_bytes) or "-",
         str(restart_count(health)),
-        " ".join(translate(health.reason).split()),
+        " ".join("; ".join(map(translate, filter(None, (health.reason, health.note)))).split()),
     )
 
 
@@ -321,6 +321,7 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
         size(health.memory_bytes),
         _("CPU and memory on other nodes not known") if health.unmeasured else "",
         _("{count} {count|restart|restarts}", count=restarts) if restarts else "",
+        one_line(translate(health.note), 200),
     ]
 
 

@@ -19,7 +19,9 @@ OF_SERVICES = tuple(operation for operation in Operation if operation is not Ope
 
 
 def ask(operation: Operation, *services: str, **more):
-    """Ask for an operation on services of dev."""
+    """Ask for an operation on services of dev; a scale is to three."""
+    if operation is Operation.SCALE:
+        more.setdefault("replicas", 3)
     return request(DeploymentKind.DEPLOY, operation=operation, services=services, **more)
 
 
@@ -204,3 +206,4 @@ async def test_one_whose_bot_died_is_ended_by_the_next(settings, stack, operatio
     after = runs_since(stack)["mail"]
     assert bool(after) is (operation is not Operation.STOP)
     assert after != before
+    assert len(stack.containers()) == (3 if operation is Operation.SCALE else 1)

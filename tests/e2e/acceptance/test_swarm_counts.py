@@ -93,7 +93,8 @@ async def restart(people: People, client: docker.DockerClient) -> None:
     def tasks() -> dict[str, set[str]]:
         names = {service.id: service.name.partition("_")[2] for service in client.services.list()}
         running = client.api.tasks(filters={"desired-state": "running"})
-        return {names[task["ServiceID"]]: {task["ID"]} for task in running}
+        found = {task["ID"]: names[task["ServiceID"]] for task in running}
+        return {name: {task for task in found if found[task] == name} for name in set(found.values())}
 
     before = tasks()
     asked = request(DeploymentKind.DEPLOY, operation=Operation.RESTART, services=("service-0",))
@@ -102,3 +103,12 @@ async def restart(people: People, client: docker.DockerClient) -> None:
     assert {name for name, found in tasks().items() if found != before[name]} == {"service-0"}
     with pytest.raises(InvalidRequestError, match="cannot be stopped by itself"):
         await people.application.orchestrator.run(replace(asked, operation=Operation.STOP))
+    before, scaled = tasks(), replace(asked, operation=Operation.SCALE)
+    for replicas, scales in ((2, {"service-0"}), (0, {"service-0"}), (1, set())):
+        succeeded(await people.application.orchestrator.run(replace(scaled, replicas=replicas)))
+        now = tasks()
+        assert len(now.get("service-0", ())) == replicas
+        assert {name: now[name] for name in now if name != "service-0"} == {
+            name: before[name] for name in before if name != "service-0"
+        }
+        assert (await people.application.state.scales.of("dev")).keys() == scales

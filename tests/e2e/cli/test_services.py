@@ -1,4 +1,4 @@
-"""Single services are stopped, started and restarted by what a person types; `status` says by whom and why."""
+"""Single services are stopped, started, restarted and scaled by what a person types; `status` says by whom and why."""
 
 from tests.e2e.cli.conftest import CommandLine
 
@@ -20,6 +20,23 @@ def test_stop_status_start_and_restart(on_v1: CommandLine) -> None:
     assert on_v1.run("start", "dev", "database").returncode == 0
     assert on_v1.running() == {"database": "v1", "web": "v1"}
     assert "moving house" not in on_v1.run("status", "dev").stdout
+
+
+def test_scale_and_status(on_v1: CommandLine) -> None:
+    refused = on_v1.run("scale", "dev", "web", "1001")
+    assert refused.returncode == 2
+    assert "1001 is not a number of replicas." in refused.stderr
+    assert on_v1.run("scale", "dev", "web", "many").returncode == 2
+    scaled = on_v1.run("scale", "dev", "web", "2", "--reason", "the fair")
+    assert scaled.returncode == 0, scaled.stderr
+    assert "2 replicas; its files say 1" in scaled.stdout
+    names = on_v1.docker(
+        "ps", "--filter", f"label=com.docker.compose.project={on_v1.project}-dev", "--format", "{{.Names}}"
+    )
+    assert sum("-web-" in name for name in names.splitlines()) == 2
+    told = " ".join(on_v1.run("status", "dev", COLUMNS="300").stdout.split())
+    assert "was scaled to 2 by" in told
+    assert "the fair" in told
 
 
 def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:

@@ -43,6 +43,9 @@ async def restart_is_a_handover_and_stop_refused(home, people) -> None:
     assert "nobody would be left to start it" in await ask(
         people, "dora", "stop", services=BOT_SERVICE, environment="dev"
     )
+    assert "exactly one of it acts" in await ask(
+        people, "dora", "scale", service=BOT_SERVICE, replicas=2, environment="dev"
+    )
     deployment_id = await start(people, "dora", "restart", services=BOT_SERVICE, environment="dev")
     assert "succeeded" in (await outcome(people, deployment_id)).text
     (after,) = home.bots(stopped=True)

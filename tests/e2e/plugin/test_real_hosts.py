@@ -26,7 +26,7 @@ pytestmark = pytest.mark.wire
 
 ORDER_SECONDS = 30.0
 MANY_RELOADS = 5
-OURS = {"deploy", "hotfix", "rollback", "cancel", "restart", "stop", "start"} | {
+OURS = {"deploy", "hotfix", "rollback", "cancel", "restart", "stop", "start", "scale"} | {
     *("status", "history", "logs", "lock", "unlock")
 }
 # What a host has for itself, under the names of settings of ours.

@@ -51,7 +51,7 @@ def real_stacks(clients: EngineClients) -> Any:
 class NoReleases:
     """Know no release: the stack was started by hand."""
 
-    async def current(self, environment: str) -> None:
+    async def applied(self, environment: str) -> None:
         return None
 
     async def holding(self, environment: str) -> None:

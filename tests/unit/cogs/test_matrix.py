@@ -65,7 +65,7 @@ NOT_YOURS, YOUR_OWN, ALERTS = "not yours", "You asked for this plan yourself", "
 SAID = {NOT_YOURS, YOUR_OWN, ALERTS}
 
 # Command (a comma tells two rows of one apart), its options, and the roles of which one is needed; none for everybody.
-COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]]] = {
+COMMANDS: dict[str, tuple[dict[str, str | bool | int], Callable[[str], frozenset[str]]]] = {
     "deploy": ({"version": "v2"}, lambda _environment: DEPLOYER),
     "deploy, dry run": ({"version": "v2", "dry_run": True}, lambda _environment: DEPLOYER | APPROVER),
     "rollback": ({}, lambda _environment: DEPLOYER),
@@ -79,6 +79,8 @@ COMMANDS: dict[str, tuple[dict[str, str | bool], Callable[[str], frozenset[str]]
     "restart": ({"services": "web"}, lambda _environment: DEPLOYER),
     "stop": ({"services": "web"}, lambda _environment: DEPLOYER),
     "start": ({"services": "web"}, lambda _environment: DEPLOYER),
+    "scale": ({"service": "web", "replicas": 3}, lambda _environment: DEPLOYER),
+    "scale, to none": ({"service": "web", "replicas": 0}, lambda _environment: DEPLOYER),
 }
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
 PAUSE_BUTTONS = {GO_ON_PREFIX: Choice.GO_ON, TAKE_BACK_PREFIX: Choice.ROLL_BACK}
@@ -202,9 +204,10 @@ async def test_command_allowed_as_in_table(scene: Scene, row: str) -> None:
             expected = DEPLOYER  # what it needs to start the same, which is what is named
         assert reason == expected, (row, environment, role, answer)
         started = len(scene.application.orchestrator.requests) - before
-        assert started == int(reason is None and command in {"hotfix", "restart", "start"}), (row, environment, role)
+        begins = {"hotfix", "restart", "start", "scale"}
+        assert started == int(reason is None and row in begins), (row, environment, role)
         planned = [button for button in answered_buttons(result) if ":confirm:" in button]
-        may_confirm = command in {"deploy", "rollback", "stop"} and "dry_run" not in options and reason is None
+        may_confirm = row in {"deploy", "rollback", "stop", "scale, to none"} and reason is None
         assert len(planned) == int(may_confirm), (row, environment, role)
         await tidy(scene, environment, story)
 

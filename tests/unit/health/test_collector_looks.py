@@ -44,7 +44,7 @@ class SilentEngine(OneStack):
 
         yield nothing()
 
-    async def current(self, environment: str) -> None:
+    async def applied(self, environment: str) -> None:
         return None
 
     async def holding(self, environment: str) -> None:

@@ -30,7 +30,7 @@ class Scene:
         self.owners: list[frozenset[str]] = []
         self.told: list[tuple[Verdict, frozenset[str]]] = []
         self.status = HealthStatus.HEALTHY
-        nobody: Any = SimpleNamespace(current=self._none, holding=self._none)
+        nobody: Any = SimpleNamespace(applied=self._none, holding=self._none)
         self.collector = MonitoringCollector(
             StackSources(stacks_that(containers=self._containers), SimpleNamespace(read=self._read), nobody, nobody),
             self.bus,

@@ -60,7 +60,7 @@ class World(OneStack):
         self.asked_of = list(container_ids)
         return {item: self.readings[item] for item in self.asked_of if item in self.readings}
 
-    async def current(self, environment: str) -> Release | None:
+    async def applied(self, environment: str) -> Release | None:
         if self.model_hash is None:
             return None
         actor = Actor(ActorKind.SYSTEM, "0", "test")

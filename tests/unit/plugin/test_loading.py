@@ -28,6 +28,7 @@ NAMES = (
     "start",
     "stop",
     "restart",
+    "scale",
 )
 GUILD = discord.Object(1)
 
