@@ -167,7 +167,8 @@ class ServiceUpdater:
         await run_uninterrupted(starting)
         await update.started()
         await self._watch.inspect(container.id for container in self._there)
-        if compare_service(self._wanted, self._there).is_only_surplus:  # nobody waits for one that is too many
+        # Nobody waits for one that is too many. What is replaced stays until what takes its place is ready.
+        if all(map(self._wanted.fits, self._before)) and compare_service(self._wanted, self._there).is_only_surplus:
             await self._remove_others()
         await self._report(ServiceStep.WAITING)
         limit = log.seconds_left if update.restoring and log is not None else None
