@@ -118,7 +118,7 @@ async def plan_operation(
         warnings=tuple(_left_without(definitions, affected)) if takes_away else (),
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
     )
-    return PlannedDeployment(plan, await components.state.releases.current(environment.name), inputs)
+    return PlannedDeployment(plan, release, inputs)
 
 
 async def _plan_keeping(components: Components, environment: Environment, release: Release) -> PlannedDeployment:

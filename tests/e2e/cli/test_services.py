@@ -46,3 +46,5 @@ def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
     read = on_v1.run("logs", "dev", "web", "--lines", "3")
     assert read.returncode == 0, read.stderr
     assert all(" | 20" in line for line in read.stdout.splitlines())
+    restarted = on_v1.run("restart", "dev", "database")
+    assert restarted.returncode == 0, f"what is scaled keeps no other command away: {restarted.stderr}"
