@@ -24,6 +24,7 @@ from roas.ui.drawing import (
     diff_block,
     fit,
     lines,
+    marked_up,
     one_line,
 )
 from roas.ui.formatting import at, image, image_change, mentions, operation_headline, person, release, since
@@ -193,7 +194,7 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
         refusals = [f"⛔ {one_line(translate(refusal), 300)}" for refusal in plan.refusals]
         fields.append((refused_heading(), lines(refusals, FIELD_VALUE)))
     if plan.cautions:
-        warnings = [f"⚠️ {one_line(translate(warning), 300)}" for warning in plan.cautions]
+        warnings = [f"⚠️ {marked_up(warning, 300)}" for warning in plan.cautions]
         fields.append((_("Warnings"), lines(warnings, FIELD_VALUE)))
     if plan.diff:
         fields.append((_("Configuration"), diff_block([translate(line) for line in plan.diff], FIELD_VALUE)))
