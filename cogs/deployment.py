@@ -32,9 +32,9 @@ from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.deployment import DeploymentKind
 from roas.models.environment import Environment
+from roas.starting_times import read_when
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.translation import _
-from roas.windows import read_when
 
 log = get_logger(__name__)
 

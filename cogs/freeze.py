@@ -14,10 +14,10 @@ from roas.cogs.permissions import Action, asker_of, permit, unlock_refusal
 from roas.errors import InvalidRequestError
 from roas.log import get_logger
 from roas.models.deployment import Freeze
+from roas.starting_times import read_moment
 from roas.ui.drawing import one_line
 from roas.ui.formatting import at, person, since
 from roas.ui.translation import _
-from roas.windows import read_moment
 
 log = get_logger(__name__)
 

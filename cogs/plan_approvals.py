@@ -33,6 +33,7 @@ from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Depl
 from roas.models.environment import Environment
 from roas.models.gate import Gate, judge_request
 from roas.models.plan import WAITING, PlanRecord, PlanState
+from roas.starting_times import starting_time
 from roas.state.approvals import is_expired, with_expiry
 from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import clip, one_line
@@ -43,7 +44,6 @@ from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.notifier import APPROVAL
 from roas.ui.secrets import without_secrets
 from roas.ui.translation import _
-from roas.windows import starting_time
 
 log = get_logger(__name__)
 

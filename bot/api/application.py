@@ -38,10 +38,10 @@ from roas.models.environment import Environment
 from roas.models.health import StackHealth
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.models.rollout import Choice
+from roas.starting_times import starting_time
 from roas.state.documents import from_json, hidden_json
 from roas.state.manager import StateManager
 from roas.version import __version__
-from roas.windows import starting_time
 
 log = get_logger(__name__)
 

@@ -32,9 +32,9 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
 from roas.models.plan import Plan, PlanState
+from roas.starting_times import WindowClosedError
 from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager
-from roas.windows import WindowClosedError
 
 log = get_logger(__name__)
 

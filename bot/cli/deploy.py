@@ -43,9 +43,9 @@ from roas.models.deployment import (
     Problem,
 )
 from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.starting_times import local_time, read_when
 from roas.state.documents import to_json
 from roas.ui.units import duration
-from roas.windows import local_time, read_when
 
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500

@@ -10,8 +10,8 @@ from roas.cli.deploy import one_line_reason
 from roas.cli.running import EnvironmentName, ExitCode, Json, Session, find_environment, run_command, warn_of_first_use
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Freeze
+from roas.starting_times import local_time, read_moment
 from roas.state.documents import to_json
-from roas.windows import local_time, read_moment
 
 WhyLocked = Annotated[str, typer.Option("--reason", help="Why; shown to anybody who tries to deploy. Required.")]
 

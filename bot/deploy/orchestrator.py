@@ -38,9 +38,9 @@ from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
+from roas.starting_times import require_window
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
-from roas.windows import require_window
 
 log = get_logger(__name__)
 

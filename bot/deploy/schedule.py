@@ -23,10 +23,10 @@ from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.events import ApprovalChanged
 from roas.models.plan import Plan, PlanRecord, PlanState
+from roas.starting_times import WindowClosedError
 from roas.state.approvals import with_expiry
 from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager
-from roas.windows import WindowClosedError
 
 log = get_logger(__name__)
 

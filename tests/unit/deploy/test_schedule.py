@@ -16,7 +16,7 @@ from roas.models.candidate import Hold
 from roas.models.deployment import DeploymentRequest, Freeze, Outcome
 from roas.models.plan import PlanRecord, PlanState
 from roas.models.windows import Windows, read_dates, read_window
-from roas.windows import WindowClosedError, read_moment, read_when
+from roas.starting_times import WindowClosedError, read_moment, read_when
 from tests.unit.deploy.requested import DORA, deploy, hotfix, rollback
 
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")
