@@ -72,8 +72,8 @@ def swarm_check(name: str, severity: Severity) -> Callable[[Callable[[Subject, S
     return make
 
 
-def passed(message: str) -> Finding:
-    """Report that a check passed."""
+def passed(message: str = "") -> Finding:
+    """Report that a check passed, with what it found where that tells more than the check's name."""
     return Finding(message, passed=True)
 
 

@@ -48,7 +48,7 @@ async def compose_policy(subject: Subject) -> list[Finding]:
         return [failed(subject.stack_error.message, subject.stack_error.hint)]
     if subject.stack is None:
         return []
-    found = [passed(said("Nothing that the policy refuses."))]
+    found = [passed()]
     if subject.environment.policy is PolicyLevel.DEFAULT:
         text = said("The policy `default` ends with the next release.")
         found.append(failed(text, said("Write `ask`, `strict` or `trusted`."), Severity.WARNING))
@@ -89,7 +89,7 @@ def _judge_variables(subject: Subject) -> list[Finding]:
         message = said("No value, so treated as empty: {blank}.", blank=listed(blank))
         remedy = said("Set them in {place}, or give them a default.", place=_variables_place(subject))
         found.append(failed(message, remedy, Severity.WARNING))
-    return found or [passed(said("Every variable has a value."))]
+    return found or [passed()]
 
 
 def _named_use(use: Use) -> str:
@@ -107,7 +107,7 @@ async def version(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     if not subject.reads_working_copy:
         return []
     if stack.follows_version:
-        return [passed(said("The stack follows the version that is deployed."))]
+        return [passed()]
     message = said("Nothing in the stack follows the version that is deployed: what runs stays what the files name.")
     found = await in_thread(variables_of_images, subject.environment.compose_files)
     return [failed(message, _version_remedy(subject.environment.name, found))]
@@ -194,10 +194,10 @@ def _services_by_image(stack: ResolvedStack) -> dict[str, list[str]]:
 @stack_check("container_names", Severity.CRITICAL)
 async def container_names(_subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Report what resolving the stack found on the engine; Compose would fail in the middle of the execution."""
-    return obstacles(stack, ObstacleKind.CONTAINER_NAME) or [passed(said("Every fixed container name is free."))]
+    return obstacles(stack, ObstacleKind.CONTAINER_NAME) or [passed()]
 
 
 @stack_check("external_resources", Severity.CRITICAL)
 async def external_resources(_subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Report what resolving the stack found on the engine; Compose would fail in the middle of the execution."""
-    return obstacles(stack, ObstacleKind.EXTERNAL) or [passed(said("Every external network and volume exists."))]
+    return obstacles(stack, ObstacleKind.EXTERNAL) or [passed()]

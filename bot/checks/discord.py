@@ -52,10 +52,13 @@ def _judge_channel(facts: DiscordFacts, channel_id: int | None, setting: str) ->
         return failed(message, said("Give it View Channel there, or correct {setting}.", setting=setting))
     if not facts.channel_takes_messages:
         return failed(
-            said("#{channel_name} is not a text channel.", channel_name=facts.channel_name),
-            said("Set {setting} to a text channel.", setting=setting),
+            said(
+                "{setting} names #{channel_name}, which is not a text channel.",
+                setting=setting,
+                channel_name=facts.channel_name,
+            )
         )
-    return passed(said("The bot sees #{channel_name}.", channel_name=facts.channel_name))
+    return passed()
 
 
 @check("discord_permissions", Severity.WARNING)
@@ -68,20 +71,18 @@ async def discord_permissions(subject: Subject) -> Finding | list[Finding]:
     if any(channel.missing_permissions is None for channel in channels):
         return failed(said("The bot's permissions could not be read."))
     wrong = [channel for channel in channels if channel.missing_permissions]
-    if not wrong:
-        return passed(said("The bot may do all it needs in #{channel_name}.", channel_name=channels[0].channel_name))
-    lacks, name = listed(wrong[0].missing_permissions or ()), wrong[0].channel_name
-    message = said("The bot lacks {lacks} in #{name}.", lacks=lacks, name=name)
-    if len(wrong) > 1:
-        lacks_too, ops = listed(wrong[1].missing_permissions or ()), wrong[1].channel_name
-        message = said(
-            "The bot lacks {lacks} in #{name}, and {lacks_too} in #{ops}.",
-            lacks=lacks,
-            name=name,
-            lacks_too=lacks_too,
-            ops=ops,
+    remedy = said("Give these to the bot's role in the channel's settings.")
+    return [
+        failed(
+            said(
+                "The bot lacks {lacks} in #{name}.",
+                lacks=listed(channel.missing_permissions or ()),
+                name=channel.channel_name,
+            ),
+            remedy,
         )
-    return failed(message, said("Give these to the bot's role in the channel's settings."))
+        for channel in wrong
+    ] or passed()
 
 
 @check("discord_roles", Severity.WARNING)
@@ -103,7 +104,7 @@ async def discord_roles(subject: Subject) -> Finding | list[Finding]:
                 "mentioned with DISCORD_MENTION_APPROVERS=false."
             ),
         )
-    return passed(said("The server has the roles of the settings."))
+    return passed()
 
 
 @check("notify", Severity.WARNING)
@@ -113,7 +114,7 @@ async def notify(subject: Subject) -> Finding | list[Finding]:
         return []
     unusable = await subject.unusable_targets()
     if not unusable:
-        return passed(said("Apprise knows each target of [notify]."))
+        return passed()
     return [
         failed(said("[notify.{target}]: {problem}", target=name, problem=error.message), error.hint)
         for name, error in unusable.items()

@@ -40,16 +40,12 @@ async def _measure_disk(subject: Subject, text: str, path: Path) -> Finding:
     if free is None:
         return passed(said("The free space of {text} ({path}) cannot be read from here.", text=text, path=path))
     message = said("{free} are free for {text} ({path}).", free=in_bytes(free), text=text, path=path)
-    remedy = said("Make room, for instance with `docker image prune` and `docker builder prune`.")
+    remedy = said(
+        "Make room, for instance with `docker image prune` and `docker builder prune`: {least} are needed.",
+        least=in_bytes(MINIMUM_DISK_BYTES),
+    )
     if free < MINIMUM_DISK_BYTES:
-        return failed(
-            message,
-            said(
-                "{remedy} At least {least} are needed.",
-                remedy=remedy,
-                least=in_bytes(MINIMUM_DISK_BYTES),
-            ),
-        )
+        return failed(message, remedy)
     if free < RECOMMENDED_DISK_BYTES:
         return failed(message, remedy, Severity.WARNING)
     return passed(message)
@@ -66,9 +62,7 @@ async def signatures(subject: Subject) -> list[Finding]:
     files = (*policy.key_files, *filter(None, [policy.trusted_root_file]))
     unreadable = [path for path in files if not os.access(path, os.R_OK)]
     remedy = said("Let `verify` name a file that the bot may read.")
-    return [failed(said("{path} cannot be read.", path=path), remedy) for path in unreadable] or [
-        passed(said("Signatures of images can be verified."))
-    ]
+    return [failed(said("{path} cannot be read.", path=path), remedy) for path in unreadable] or [passed()]
 
 
 @check("memory", Severity.CRITICAL)
@@ -120,18 +114,13 @@ async def ports(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     if not wanted:
         return []
     if subject.environment.on_swarm:  # of whose nodes this machine is one, if any
-        text = said("{wanted} published {wanted|port is|ports are} not held by other services.", wanted=len(wanted))
-        return obstacles(stack, ObstacleKind.PORT) or [passed(text)]
+        return obstacles(stack, ObstacleKind.PORT) or [passed()]
     problems = await _port_problems(subject, wanted)
     # What restarts again and again holds a port for a moment, and may be in no list at the next one.
     for _ in range(LOOKS_AGAIN):
         problems = problems and await _port_problems(subject, wanted)
-    seen = "" if subject.engine.shares_host() else said(" by containers; other processes cannot be seen from here")
-    return problems or [
-        passed(
-            said("{wanted} host {wanted|port is|ports are} not held by others{seen}.", wanted=len(wanted), seen=seen)
-        )
-    ]
+    seen = "" if subject.engine.shares_host() else said("Ports of other processes than containers cannot be seen here.")
+    return problems or [passed(seen)]
 
 
 async def _port_problems(subject: Subject, wanted: list[WantedPort]) -> list[Finding]:
@@ -142,16 +131,10 @@ async def _port_problems(subject: Subject, wanted: list[WantedPort]) -> list[Fin
 
 async def _judge_port(subject: Subject, port: WantedPort, held: tuple[PublishedPort, ...]) -> Finding | None:
     if (other := port.holder(held, subject.environment.project)) is not None:
-        owner = said(" of project {project}", project=other.project) if other.project else ""
-        remedy = another_port(other.container, subject.environment)
+        container = f"{other.container} ({other.project})" if other.project else other.container
         return failed(
-            said(
-                "{port} is held by the container {container}{owner}.",
-                port=_named_port(port),
-                container=other.container,
-                owner=owner,
-            ),
-            remedy,
+            said("{port} is held by the container {container}.", port=_named_port(port), container=container),
+            another_port(other.container, subject.environment),
         )
     if (
         any(map(port.collides_with, held))
@@ -177,9 +160,7 @@ async def own_container(subject: Subject) -> list[Finding]:
         message = said("The bot runs in a container that this engine does not know.")
         severity = Severity.CRITICAL if subject.environment.is_home else Severity.WARNING
         return [failed(message, remedy, severity)]
-    return [*_judge_home(subject, own), *_judge_paths(subject, own)] or [
-        passed(said("The bot is the container {own} and sees its folders where the engine does.", own=own.name))
-    ]
+    return [*_judge_home(subject, own), *_judge_paths(subject, own)] or [passed()]
 
 
 def _outside_container(subject: Subject) -> Finding:
@@ -205,15 +186,7 @@ def _judge_home(subject: Subject, own: OwnContainer) -> list[Finding]:
         own=own.name,
         other=own.project or said("no project"),
     )
-    return [
-        failed(
-            message,
-            said(
-                "Set COMPOSE_PROJECT_NAME to {project}, or HOME_ENVIRONMENT.",
-                project=own.project or said("that project"),
-            ),
-        )
-    ]
+    return [failed(message, said("Correct COMPOSE_PROJECT_NAME or HOME_ENVIRONMENT."))]
 
 
 def _judge_paths(subject: Subject, own: OwnContainer) -> list[Finding]:
@@ -235,13 +208,8 @@ def _judge_paths(subject: Subject, own: OwnContainer) -> list[Finding]:
 def _fault(folder: Path, own: OwnContainer) -> str:
     """Describe what is wrong with the source of a folder; empty where the engine sees the same."""
     mount = _mount_of(folder, own.mounts)
-    if mount is None:
-        return said("is not mounted from the host")
-    if mount.kind != "bind":
-        return said(
-            "lies in the volume mounted at {destination}, which the engine sees elsewhere",
-            destination=mount.destination,
-        )
+    if mount is None or mount.kind != "bind":
+        return said("is no folder of the host")
     if mount.source == mount.destination:
         return ""
     return said("is {source} on the host", source=mount.source)
@@ -268,4 +236,4 @@ async def redis(subject: Subject) -> Finding:
         return failed(error.message, remedy)
     except Exception as error:  # any exception of the client means the same; its text may hold the URL's password
         return failed(said("Redis does not answer ({name}).", name=type(error).__name__), remedy)
-    return passed(said("Redis answers."))
+    return passed()

@@ -47,7 +47,7 @@ def _judge_folder(folder: Path) -> Finding:
             mode=f"{mode:04o}",
         )
         return failed(message, said("Close it: `chmod 700 {folder}`.", folder=folder))
-    return passed(said("The state folder {folder} exists, is writable and is closed to others.", folder=folder))
+    return passed()
 
 
 def _judge_unreadable(folder: Path, error: OSError) -> Finding:
@@ -78,7 +78,7 @@ async def second_bot(subject: Subject, _stack: ResolvedStack) -> list[Finding]:
         for name, shared in duplicates.items()
         if shared
     ]
-    return found or [passed(said("No service has this bot's token or its state folder."))]
+    return found or [passed()]
 
 
 def _shared(subject: Subject, service: Mapping[str, Any]) -> list[str]:
@@ -88,6 +88,6 @@ def _shared(subject: Subject, service: Mapping[str, Any]) -> list[str]:
     values = (service.get("environment") or {}).values()
     sources = [Path(str(mount["source"])) for mount in service.get("volumes") or () if mount.get("type") == "bind"]
     return [
-        *([said("token")] if token is not None and token.get_secret_value() in values else []),
-        *([said("state folder")] if state in sources else []),
+        *(["DISCORD_TOKEN"] if token is not None and token.get_secret_value() in values else []),
+        *(["STATE_DIR"] if state in sources else []),
     ]

@@ -75,22 +75,13 @@ class EnvironmentValidator:
             return CheckResult(check.name, check.severity, False, passing.message, passing.hint, passing=True)
         if isinstance(error, EngineUnavailableError):  # reported once, by the engine's own check
             message = said("This could not be checked, since the engine does not answer.")
-            remedy = said("Fix the connection to the Docker engine first.")
-            return CheckResult(check.name, Severity.WARNING, False, message, remedy)
+            return CheckResult(check.name, Severity.WARNING, False, message)
         if isinstance(error, RoasError):
             return CheckResult(check.name, check.severity, False, error.message, error.hint)
         if is_late:
-            return self._hangs(check)
+            message = said("The check did not end within {seconds} s.", seconds=f"{self._deadline_seconds:g}")
+            return CheckResult(check.name, check.severity, False, message)
         log.exception("check broke", check=check.name, environment=subject.environment.name, exc_info=error)
-        return self._broke(check, error)
-
-    def _hangs(self, check: Check) -> CheckResult:
-        message = said("The check did not end within {seconds} s.", seconds=f"{self._deadline_seconds:g}")
-        return CheckResult(
-            check.name, check.severity, False, message, said("Try again; if it happens again, see the log.")
-        )
-
-    def _broke(self, check: Check, error: Exception) -> CheckResult:
         # The exception's own words stay in the log: they may hold what must not be shown.
         message = said("The check itself failed ({name}).", name=type(error).__name__)
         return CheckResult(check.name, check.severity, False, message, said("See the bot's log, and report it."))

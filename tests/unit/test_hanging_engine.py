@@ -214,7 +214,7 @@ async def test_fault_of_a_look_that_nobody_waited_for_is_raised() -> None:
 async def test_holders_of_the_token_known_though_an_engine_does_not_answer(hung: Hung) -> None:
     async def holders(environment: Environment) -> tuple[tuple[str, str], ...]:
         await hung.ask(environment)
-        return (("c1", "container old-bot-1 of project old"),)
+        return (("c1", "container old-bot-1 (old)"),)
 
     def probe(environment: Environment) -> Any:
         return SimpleNamespace(in_container=lambda: False, holders_of=lambda _: holders(environment))
@@ -222,4 +222,4 @@ async def test_holders_of_the_token_known_though_an_engine_does_not_answer(hung:
     hung.gave_up.set()
     settings: Any = SimpleNamespace(discord_token=SecretStr("t"))
     found = await composition._token_holders(settings, stacks_that(probe=probe), KNOWN)
-    assert found == ("container old-bot-1 of project old",)
+    assert found == ("container old-bot-1 (old)",)

@@ -46,7 +46,7 @@ def find_holders(client: EngineClient, value: str) -> tuple[tuple[str, str], ...
 def _named(name: str, project: str) -> str:
     if not project:
         return said("container {name}", name=name)
-    return said("container {name} of project {project}", name=name, project=project)
+    return said("container {name}", name=f"{name} ({project})")
 
 
 class DockerProbe:

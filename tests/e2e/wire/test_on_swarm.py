@@ -163,9 +163,9 @@ async def doctor_knows_the_swarm(settings: Any, shop: Shop) -> None:
     text: dict[str, list[str]] = {}
     for result in report["results"]:
         text.setdefault(result["check"], []).append(result["message"])
-    assert text["swarm_managers"] == ["node1 is a manager; 3 of 3 can be reached, node1 leads."], text
+    assert text["swarm_managers"] == ["3 of 3 managers can be reached."], text
     assert [one.startswith(f"node{number} (manager): ready") for number, one in enumerate(text["swarm_nodes"], 1)]
-    assert text["swarm_constraints"] == ["Every service has a node that takes it."]
+    assert text["swarm_constraints"] == [""]
     written = (shop.folder / "docker-compose.yml").read_text()
     (shop.folder / "docker-compose.yml").write_text(written.replace("node.hostname == node1", "node.labels.disk==ssd"))
     code, said = await roas(settings, "doctor", "dev")

@@ -35,7 +35,7 @@ async def test_duplicate_named_after_two_meetings(state, alerts, monkeypatch) ->
     """One may be the library's own retry, and a new leader tries what the one before it answered."""
 
     async def holders() -> tuple[str, ...]:
-        return ("container old-bot-1 of project old",)
+        return ("container old-bot-1 (old)",)
 
     duplicate = DuplicateToken(alerts, holders)
     duplicate.met(1, leading_seconds=3.0)
@@ -48,7 +48,7 @@ async def test_duplicate_named_after_two_meetings(state, alerts, monkeypatch) ->
         await duplicate.check()
     (alert,) = await state.alerts.open()
     assert alert.title == "another bot uses this bot's token"
-    assert "used by container old-bot-1 of project old" in alert.summary
+    assert "used by container old-bot-1 (old)" in alert.summary
     monkeypatch.setattr(bot_alerts, "WINDOW_SECONDS", -1.0)
     await duplicate.check()
     assert await shown(state) == [(alert.title, AlertState.RESOLVED)]

@@ -121,7 +121,7 @@ async def test_channel_of_other_guild_reported(subject: Subject, settings: Setti
 async def test_voice_channel_refused(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
     discord.answers["/channels/2"]["type"] = 2
     found = await findings(subject, await fetch_discord_facts(settings))
-    assert found[0].message == "#ops is not a text channel."
+    assert found[0].message == "DISCORD_OPS_CHANNEL_ID names #ops, which is not a text channel."
 
 
 async def test_missing_permissions_named(subject: Subject, settings: Settings, discord: SmallDiscord) -> None:
@@ -195,8 +195,11 @@ async def test_own_and_ops_channel_both_reported(subject: Subject) -> None:
     own = DiscordFacts("", True, "Ops", True, True, "dev-ops", True, ("Attach Files",))
     ops = replace(own, channel_name="ops", missing_permissions=("Send Messages",))
     subject = replace(subject, settings=_with_own_channel(subject))
-    (found,) = await findings(subject, replace(own, ops=ops))
-    assert found.message == "The bot lacks Attach Files in #dev-ops, and Send Messages in #ops."
+    found = await findings(subject, replace(own, ops=ops))
+    assert [finding.message for finding in found] == [
+        "The bot lacks Attach Files in #dev-ops.",
+        "The bot lacks Send Messages in #ops.",
+    ]
     gone = replace(ops, channel_found=False)
     (found,) = await findings(subject, replace(gone, ops=gone))
     assert "ENVIRONMENTS__" in found.remedy

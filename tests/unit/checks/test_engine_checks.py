@@ -59,7 +59,7 @@ async def test_compose_2_20_or_newer_required(subject: Subject, probe: Any, vers
     ("kind", "words"),
     [
         (JailKind.SETPRIV, "setpriv"),
-        (JailKind.HELPER, "by a helper"),
+        (JailKind.HELPER, "helper"),
         (JailKind.CONTAINER, "in a container without network"),
     ],
 )
@@ -107,7 +107,7 @@ def publishing(published: str = "8080", host_ip: str = "127.0.0.1") -> dict[str,
 async def test_port_of_other_project_named_with_holder(with_services: Make, probe: Any) -> None:
     probe.ports = (PublishedPort("::", 8080, "tcp", "other-web-1", "other"),)
     message = stops(await ports.run(with_services(publishing())))[0]
-    assert message == "Port 127.0.0.1:8080/tcp of web is held by the container other-web-1 of project other."
+    assert message == "Port 127.0.0.1:8080/tcp of web is held by the container other-web-1 (other)."
 
 
 async def test_port_of_own_project_is_free(with_services: Make, probe: Any) -> None:

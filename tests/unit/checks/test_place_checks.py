@@ -93,8 +93,7 @@ async def test_unknown_own_container_critical_only_at_home(subject: Subject, pro
 async def test_folders_at_own_path_pass(subject: Subject, probe: Any) -> None:
     folder = str(subject.environment.folder)
     results = await own_container.run(inside(subject, probe, Mount(folder, folder, True)))
-    assert failed(results) == []
-    assert "shop-dev-bot-1" in results[0].message
+    assert [result.passed for result in results] == [True]
 
 
 async def test_folders_from_elsewhere_fail_with_mount(subject: Subject, probe: Any) -> None:
@@ -103,13 +102,13 @@ async def test_folders_from_elsewhere_fail_with_mount(subject: Subject, probe: A
     results = await own_container.run(inside(subject, probe, Mount("/srv/shop", str(folder), True), volume))
     messages = [message for _, message in failed(results)]
     assert len(messages) == 2
-    assert "lies in the volume" in messages[0]
+    assert "is no folder of the host" in messages[0]
     assert "is /srv/shop on the host" in messages[1]
     assert f"{folder}:{folder}" in results[1].remedy
 
 
 async def test_unmounted_folders_fail(subject: Subject, probe: Any) -> None:
-    assert "is not mounted from the host" in failed(await own_container.run(inside(subject, probe)))[0][1]
+    assert "is no folder of the host" in failed(await own_container.run(inside(subject, probe)))[0][1]
 
 
 async def test_home_must_be_project_of_own_container(subject: Subject, probe: Any) -> None:

@@ -103,8 +103,8 @@ async def test_stored_release_needs_no_registry(subject: Subject) -> None:
 async def test_missing_health_check_worse_if_critical(with_services: Make) -> None:
     subject = with_services({"db": {}, "web": {}, "task": {}}, db={"critical": True}, task={"one_shot": True})
     assert failed(await health_checks.run(subject)) == [
-        (Severity.WARNING, "The critical services without a health check: db."),
-        (Severity.INFO, "The services without a health check: web."),
+        (Severity.WARNING, "No health check: db."),
+        (Severity.INFO, "No health check: web."),
     ]
 
 
@@ -183,7 +183,7 @@ async def test_second_bot_with_token_refused_unless_home(with_services: Make) ->
 async def test_second_bot_with_state_folder_refused(with_services: Make, subject: Subject) -> None:
     bind = {"type": "bind", "source": str(subject.settings.state_dir), "target": "/state"}
     found = failed(await second_bot.run(with_services({"bot": {"volumes": [bind]}})))
-    assert found == [(Severity.CRITICAL, "bot would be a second bot with this bot's own state folder.")]
+    assert found == [(Severity.CRITICAL, "bot would be a second bot with this bot's own STATE_DIR.")]
 
 
 async def test_unresolved_stack_passes_no_check(subject: Subject) -> None:

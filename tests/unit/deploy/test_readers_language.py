@@ -145,12 +145,15 @@ async def test_several_failed_checks_in_chinese(orchestrator, components, tmp_pa
         CheckResult(
             "disk", Weight.CRITICAL, False, said("{left} of memory are left.", left="1 MiB"), said("Split it.")
         ),
-        CheckResult("ports", Weight.CRITICAL, False, said("Redis answers.")),
+        CheckResult("ports", Weight.CRITICAL, False, said("Redis does not answer ({name}).", name="TimeoutError")),
     )
     ended = await again(tmp_path / "state", (await orchestrator.run(deploy("v1"))).id)
     with using_locale("zh-TW"):
         assert english_in(shown(draw_outcome(ended))) == []
-    assert "2 checks failed:\n- disk: 1 MiB of memory are left.\n- ports: Redis answers." in ended.problem.message
+    assert (
+        "2 checks failed:\n- disk: 1 MiB of memory are left.\n- ports: Redis does not answer (TimeoutError)."
+        in ended.problem.message
+    )
 
 
 async def test_plan_in_chinese(orchestrator, engine, state, tmp_path):
