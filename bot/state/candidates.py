@@ -53,7 +53,7 @@ class Candidates:
             if (known := _by_key(transaction, candidate)) is not None:
                 return known, False
             rows = transaction.execute(
-                "SELECT document FROM candidates WHERE environment = ? AND source = ? ORDER BY id DESC LIMIT ?",
+                "SELECT document FROM candidates WHERE environment = ? AND source = ? ORDER BY rowid DESC LIMIT ?",
                 (candidate.environment, candidate.source, KEPT),
             ).fetchall()
             before = readable(Candidate, (row[0] for row in rows))
@@ -87,22 +87,22 @@ class Candidates:
 
     async def open(self) -> tuple[Candidate, ...]:
         """Return all of which something is yet to become, oldest first."""
-        return await self._list("SELECT document FROM candidates WHERE open = 1 ORDER BY id")
+        return await self._list("SELECT document FROM candidates WHERE open = 1 ORDER BY rowid")
 
     async def of_proposal(self, proposal: str) -> tuple[Candidate, ...]:
         """Return the candidates that one message has shown, the newest first."""
-        return await self._list("SELECT document FROM candidates WHERE proposal = ? ORDER BY id DESC", (proposal,))
+        return await self._list("SELECT document FROM candidates WHERE proposal = ? ORDER BY rowid DESC", (proposal,))
 
     async def of_environment(self, environment: str, *, limit: int = 20) -> tuple[Candidate, ...]:
         """Return the candidates of an environment, the newest first."""
         return await self._list(
-            "SELECT document FROM candidates WHERE environment = ? ORDER BY id DESC LIMIT ?", (environment, limit)
+            "SELECT document FROM candidates WHERE environment = ? ORDER BY rowid DESC LIMIT ?", (environment, limit)
         )
 
     async def of_source(self, source: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return the candidates of a source, the newest first."""
         return await self._list(
-            "SELECT document FROM candidates WHERE source = ? ORDER BY id DESC LIMIT ?", (source, limit)
+            "SELECT document FROM candidates WHERE source = ? ORDER BY rowid DESC LIMIT ?", (source, limit)
         )
 
     async def of_deployment(self, deployment_id: str) -> Candidate | None:
@@ -286,8 +286,10 @@ def _read(transaction: Transaction, candidate_id: str) -> Candidate | None:
 
 def _put(transaction: Transaction, candidate: Candidate) -> None:
     transaction.execute(
-        "INSERT OR REPLACE INTO candidates (id, environment, source, proposal, identity, request_key, open, document)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        # It keeps its row: rows are in the order in which candidates came, whatever the clock did in between.
+        "INSERT INTO candidates (id, environment, source, proposal, identity, request_key, open, document)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET proposal = excluded.proposal,"
+        " identity = excluded.identity, open = excluded.open, document = excluded.document",
         (
             candidate.id,
             candidate.environment,
@@ -317,7 +319,8 @@ def _put_hold(transaction: Transaction, hold: Hold) -> None:
 
 def _prune(transaction: Transaction) -> None:
     transaction.execute(
-        "DELETE FROM candidates WHERE open = 0 AND id NOT IN (SELECT id FROM candidates ORDER BY id DESC LIMIT ?)",
+        "DELETE FROM candidates WHERE open = 0 AND rowid NOT IN"
+        " (SELECT rowid FROM candidates ORDER BY rowid DESC LIMIT ?)",
         (KEPT,),
     )
 

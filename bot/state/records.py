@@ -192,7 +192,7 @@ def commit_time(candidate: Candidate) -> datetime:
 
 
 def _candidates(transaction: Transaction) -> dict[str, Candidate]:
-    rows = transaction.execute("SELECT document FROM candidates ORDER BY id DESC LIMIT ?", (MOST,)).fetchall()
+    rows = transaction.execute("SELECT document FROM candidates ORDER BY rowid DESC LIMIT ?", (MOST,)).fetchall()
     found = readable(Candidate, (row[0] for row in rows))
     return {candidate.deployment_id: candidate for candidate in found if candidate.deployment_id}
 

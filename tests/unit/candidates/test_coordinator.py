@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 from roas.candidates.coordinator import BLAMED
 from roas.errors import (
@@ -81,6 +82,18 @@ async def test_newer_takes_the_place_and_the_message(coordinator, state, reaches
     assert [item.id for item in found if item.is_open] == [newest.id]
     with pytest.raises(InvalidRequestError, match="newer version"):
         await coordinator.answerable(first.id)
+
+
+async def test_newest_is_what_came_last_whatever_the_clock_says(coordinator, state, reaches):
+    """A clock that was ahead for a while must not let an older version pass for the newest."""
+    first = await reaches(await offer(coordinator, "v1", mode=PROPOSE), State.PROPOSED)
+    with time_machine.travel(datetime.now(UTC) - timedelta(hours=1), tick=True):
+        second = await reaches(await offer(coordinator, "v2", mode=PROPOSE), State.PROPOSED)
+        third = await reaches(await offer(coordinator, "v3", mode=PROPOSE), State.PROPOSED)
+    assert {item.proposal for item in (second, third)} == {first.proposal}
+    offered = [third.id, second.id, first.id]
+    assert [item.id for item in await state.candidates.of_environment("dev")] == offered
+    assert [item.id for item in await state.candidates.of_proposal(first.proposal)] == offered
 
 
 async def test_images_of_one_build_are_one_proposal(coordinator, state, reaches):
