@@ -102,7 +102,8 @@ def history_and_releases_list_past(line: CommandLine) -> None:
     assert "web failed" in line.run("history", "dev").stdout
     releases = line.document("releases", "dev")
     assert [release["version"] for release in releases["releases"]] == ["v2", "v3", "v1", "v3"]
-    assert "(runs)" in line.run("releases", "dev").stdout
+    shown = line.run("releases", "dev", COLUMNS="200").stdout
+    assert re.search(r"\(runs\)[ │|]+v1 ", shown), shown
 
 
 def test_no_terminal_prints_plain_lines(on_v1: CommandLine) -> None:

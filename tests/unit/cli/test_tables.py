@@ -1,11 +1,16 @@
 """A table on a narrow terminal, such as a phone's, can be read."""
 
 import io
+import re
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from roas.cli.output import add_row, make_table
+from roas.cli.deploy import show_plan
+from roas.cli.output import Terminal, add_row, make_table
+from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.stack.images.readable_names import readable_reference
 
 CELLS = ("alertmanager", "unhealthy", "registry.example/alertmanager:v0.28.1", "", "0", "fails its health check")
 
@@ -32,3 +37,26 @@ def test_narrow_table_becomes_lines_with_whole_words(width: int) -> None:
 def test_wide_table_has_one_line_of_headers(width: int) -> None:
     lines = drawn(width).splitlines()
     assert lines[1].split() == ["service", "verdict", "image", "cpu", "restarts", "reason"]
+
+
+SAME = {"old_image": "shop/web:v1", "new_image": "shop/web:v1"}
+CONTENT = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("recreated", "shown"),
+    [
+        ({"old_image": "shop/web:v1", "new_image": "shop/web:v2"}, "shop/web:v1  shop/web:v2"),
+        ({"old_image": readable_reference("shop/web:v1", CONTENT), "new_image": "shop/web:v2"}, "shop/web:v1  shop/"),
+        ({**SAME, "changed_keys": ("ports",)}, "shop/web:v1  shop/web:v1  ports"),
+        ({**SAME, "expected_image": CONTENT}, "shop/web:v1  shop/web:v1 → sha256:0123456789ab"),
+        ({**SAME, "expected_image": CONTENT[7:]}, "shop/web:v1  shop/web:v1 → is built, then compared"),
+    ],
+)
+def test_new_image_of_a_recreated_service_is_shown_by_its_name(
+    capsys: pytest.CaptureFixture[str], recreated: dict[str, Any], shown: str
+) -> None:
+    service = ServicePlan("web", ServiceAction.RECREATE, **recreated)
+    show_plan(Terminal(), Plan("dev", "v2", 1, None, (service,), ("web",), (), ""))
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("web")]
+    assert shown in re.sub(r" {2,}", "  ", row)

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from roas.cli.running import ExitCode, code_of_fault
 from roas.deploy.proxy_changes import refuse_unready_proxies, warn_of_dropped, with_dropped_proxies
 from roas.errors import ComposeFileError, ProxyError
 from roas.models.environment import Environment
@@ -72,3 +73,22 @@ async def test_what_the_proxy_does_not_know_yet_is_refused(tmp_path, actions, ne
         return
     with pytest.raises(ComposeFileError, match="haproxy that runs cannot be told of web: The proxy has no backend web"):
         await refuse_unready_proxies(components, environment, plan(**actions), definitions)
+
+
+class Short(Unknowing):
+    """Be an engine whose proxy runs, and has fewer servers than a deployment needs."""
+
+    async def examine(self, servers: int) -> tuple[str, ...]:
+        return (f"The backend web of haproxy has 1 server, and a deployment needs {servers}.",) if servers > 1 else ()
+
+
+async def test_too_few_servers_of_the_running_proxy_are_refused_in_the_plan(tmp_path):
+    """Nothing is changed, and a script reads code 6."""
+    components = cast("Any", SimpleNamespace(stacks=Short()))
+    environment = Environment("dev", "shop", tmp_path, ())
+    definitions = {"web": service("web", proxy=HAPROXY), "haproxy": service("haproxy")}
+    with pytest.raises(ComposeFileError, match="has 1 server, and a deployment needs 2") as refused:
+        await refuse_unready_proxies(components, environment, plan(web=ServiceAction.RECREATE), definitions)
+    assert (refused.value.service, code_of_fault(refused.value.key)) == ("web", ExitCode.REFUSED)
+    assert ExitCode.REFUSED == 6
+    await refuse_unready_proxies(components, environment, plan(web=ServiceAction.KEEP), definitions)

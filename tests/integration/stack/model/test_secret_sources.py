@@ -72,3 +72,18 @@ async def test_what_only_the_model_says_is_hidden(tmp_path: Path, environment: E
     await made.close()
     assert redactor.redact("got correct-horse-battery-staple-91") == "got [redacted]"
     assert redactor.redact("the correct-horse") == "the correct-horse"
+
+
+@pytest.mark.parametrize(("password", "is_said"), [("posthog", True), ("Zaq12wsxcde3", False)])
+async def test_password_that_is_a_name_of_the_files_is_said_to_be_guessable(
+    engine: Stacks, environment: Environment, password: str, *, is_said: bool
+) -> None:
+    """Its name is shown all the same: people approve an image, and no `[redacted]`."""
+    image = "ghcr.io/posthog/posthog-server:9.9.2"
+    environment.compose_files[0].write_text(
+        f"services: {{db: {{image: {image}, environment: {{POSTGRES_PASSWORD: {password}}}}}}}"
+    )
+    resolved = await engine.of(environment).resolve("v1", write_contents=False)
+    guessable = "A password of this stack is a name in its own files: anybody guesses it."
+    assert (guessable in resolved.warnings) is is_said
+    assert resolved.definitions["db"].image == image
