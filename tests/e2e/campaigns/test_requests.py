@@ -30,5 +30,5 @@ def test_kill_in_a_replacement_leaves_all_whole(private_daemon: PrivateDaemon, t
 @pytest.mark.parametrize("case", CASES)
 def test_what_serves_goes_on_serving(private_daemon: PrivateDaemon, tmp_path: Path, case: Case) -> None:
     with scene(tmp_path, proxy="HAProxy", replicas=2, engine=private_daemon, observation_seconds=5.0) as found:
-        row, wrong = play(found, case, RATE)
-        assert not wrong, row
+        played = play(found, case, RATE)
+        assert not played.wrong, played

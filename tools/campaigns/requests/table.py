@@ -1,24 +1,26 @@
 """Replace a service in every way that a compose file can ask for, by versions good and bad, and count what users lost.
 
-`python -m tools.campaigns.requests.table --rate 100 --only start-first --slice 1/4`. Each case is one deployment under
-load: order, parallelism, replicas, how the new version turns out, and whether long streams are open. What fails goes
-back by `rollback_config`, and a good version by a rollback that somebody asks for. Where one replica that is well
-exists at each moment, no request is lost but those that were in flight on a container that crashed. Where none can,
-since all are replaced at once without a new one beside, what was lost is measured. Prints a line for each case, as a
-table of the documentation, and returns 1 where one was not as it has to be.
+`python -m tools.campaigns.requests.table --rate 100 --only start-first --slice 1/4 --results rows.jsonl`. Each case is
+one deployment under load: order, parallelism, replicas, how the new version turns out, and whether long streams are
+open. What fails goes back by `rollback_config`, and a good version by a rollback that somebody asks for. Where one
+replica that is well exists at each moment, no request is lost but those that were in flight on a container that
+crashed. Where none can, since all are replaced at once without a new one beside, the plan says so, and what was lost is
+measured. Prints a line for each case and a table of the documentation, and returns 1 where one was not as it has to be.
 """
 
 import argparse
 import asyncio
 import itertools
+import json
+import math
 import socket
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
@@ -47,6 +49,8 @@ CONFIGURATIONS = {
     "too few servers": ("server-template web 6", "server-template web 3", Outcome.FAILED),
 }
 WHOLE_SECONDS = 30
+# What a plan says where all are replaced at once, without new ones beside.
+GAP = "nothing answers until the new ones are healthy"
 # What became of requests that were in flight on a container when it crashed, and what one answers that fails.
 OF_BAD = {
     "crashes": ("status 502", "closed before its answer", "ECONNRESET"),
@@ -109,20 +113,40 @@ def cases() -> Iterator[Case]:
             yield Case(*there, 3, version, streams=False, back=back)
 
 
-def play(found: Scene, case: Case, rate: float) -> tuple[str, list[str]]:
-    """Play one case; returns a row of the table, and what is wrong."""
+@dataclass(frozen=True)
+class Played:
+    """Hold how one case went, as the users of the service saw it."""
+
+    case: str
+    outcome: str
+    sent: int
+    lost: int
+    of_bad: int
+    longest_gap: float
+    seconds: float
+    wrong: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return a row of the table, and what is wrong."""
+        figures = f"{self.sent} | {self.lost} | {self.of_bad} | {self.longest_gap:.2f} s | {self.seconds:.1f} s"
+        row = f"| {self.case} | {self.outcome} | {figures} |"
+        return "\n".join((row, *(f"WRONG: {self.case}: {item}" for item in self.wrong)))
+
+
+def play(found: Scene, case: Case, rate: float) -> Played:
+    """Play one case."""
     with _written(found, case):
         asyncio.run(_deploy(found, "v1"))
-        if not wait_until(found.is_whole, WHOLE_SECONDS):
-            return f"| {case} |", ["HAProxy does not see the first containers"]
+        wrong = [] if wait_until(found.is_whole, WHOLE_SECONDS) else ["HAProxy does not see the first containers"]
+        if asyncio.run(_is_told_of_gap(found, case.tag)) is case.serves:
+            wrong.append("the plan says otherwise whether somebody serves meanwhile")
         name = f"{case.tag}-{time.time()}"
         with users(found.port, rate=rate, name=name) as seen, _streams(found.port if case.streams else None):
             begun = time.monotonic()
             ended = asyncio.run(_replace(found, case.tag, and_back=case.version in GOOD))
             took = time.monotonic() - begun
-        wrong, outcome = [], ended.outcome
-        if outcome is not (Outcome.SUCCEEDED if case.version in GOOD else Outcome.ROLLED_BACK):
-            wrong.append(f"it ended as {outcome}: {ended.problem}")
+        if ended.outcome is not (Outcome.SUCCEEDED if case.version in GOOD else Outcome.ROLLED_BACK):
+            wrong.append(f"it ended as {ended.outcome}: {ended.problem}")
         if not wait_until(found.is_whole, WHOLE_SECONDS):
             wrong.append(f"not whole: {found.admin().states()}, {found.admin().set_aside()}")
     failures = Counter(seen.report["failures"])
@@ -132,12 +156,12 @@ def play(found: Scene, case: Case, rate: float) -> tuple[str, list[str]]:
         wrong.append(f"{lost} requests were lost: {dict(failures)} at {seen.report['failed_at']}")
     if twice := seen.twice(found.orders):
         wrong.append(f"{len(twice)} orders were carried out twice")
-    figures = f"{seen.report['sent']} | {lost} | {of_bad} | {seen.report['longest_gap']:.2f} s | {took:.1f} s"
-    return f"| {case} | {outcome} | {figures} |", wrong
+    gap = seen.report["longest_gap"]
+    return Played(str(case), str(ended.outcome), seen.report["sent"], lost, of_bad, gap, took, tuple(wrong))
 
 
-def play_configuration(found: Scene, kind: str, rate: float) -> tuple[str, list[str]]:
-    """Deploy another configuration of the proxy alone, then the usual one; returns a row, and what is wrong."""
+def play_configuration(found: Scene, kind: str, rate: float) -> Played:
+    """Deploy another configuration of the proxy alone, then the usual one."""
     page, (before, after, expected) = found.folder / "stack" / "haproxy.cfg", CONFIGURATIONS[kind]
     asyncio.run(_deploy(found, "v1"))
     wrong, usual = [], page.read_text()
@@ -149,14 +173,34 @@ def play_configuration(found: Scene, kind: str, rate: float) -> tuple[str, list[
         took = time.monotonic() - begun
         page.write_text(usual)
         asyncio.run(_replace(found, "v1"))
-    if (outcome := ended.outcome) is not expected:
-        wrong.append(f"it ended as {outcome}: {ended.problem}")
+    if ended.outcome is not expected:
+        wrong.append(f"it ended as {ended.outcome}: {ended.problem}")
     if there != {container.id for container in (*found.containers(), *found.containers("haproxy"))}:
         wrong.append("a container was replaced")
     if seen.lost or not wait_until(found.is_whole, WHOLE_SECONDS):
         wrong.append(f"lost: {seen.report['failures']}; {found.admin().states()}")
-    figures = f"{seen.report['sent']} | {seen.lost} | 0 | {seen.report['longest_gap']:.2f} s | {took:.1f} s"
-    return f"| configuration | | | {kind} | streams | {outcome} | {figures} |", wrong
+    case, gap = f"configuration | | | {kind} | streams", seen.report["longest_gap"]
+    return Played(case, str(ended.outcome), seen.report["sent"], seen.lost, 0, gap, took, tuple(wrong))
+
+
+def summary(played: Sequence[Played]) -> str:
+    """Return a table of what was lost: a row for each way, a column for each version; of the bad one in brackets."""
+    cells = defaultdict[tuple[str, str], list[Played]](list)
+    for item in played:
+        order, at_once, replicas, version, _ = (part.strip() for part in item.case.split("|"))
+        cells[f"{order} | {at_once} of {replicas}", version].append(item)
+    lines = [f"| Order | At a time | {' | '.join(VERSIONS)} |", f"|---|---|{'---|' * len(VERSIONS)}"]
+    for way in dict.fromkeys(way for way, version in cells if version in VERSIONS):
+        texts = []
+        for version in VERSIONS:
+            runs = cells.get((way, version), [])
+            lost, of_bad = sum(item.lost for item in runs), sum(item.of_bad for item in runs)
+            gap = max((item.longest_gap for item in runs), default=0.0)
+            texts.append(f"{lost} ({of_bad}), {gap:.2f} s" if runs else "")
+        lines.append(f"| {way} | {' | '.join(texts)} |")
+    lines += [str(item) for item in played if item.case.startswith("configuration")]
+    sent, wrong = sum(item.sent for item in played), sum(len(item.wrong) for item in played)
+    return "\n".join((*lines, f"{len(played)} cases, {sent:,} requests, {wrong} wrong"))
 
 
 async def _deploy(found: Scene, version: str) -> None:
@@ -164,10 +208,20 @@ async def _deploy(found: Scene, version: str) -> None:
         await deploy(opened, version)
 
 
+async def _is_told_of_gap(found: Scene, version: str) -> bool:
+    """Return whether the plan says that nothing answers until the new containers are healthy."""
+    async with application(found) as opened:
+        plan = await opened.orchestrator.plan(_request(version))
+        return any(GAP in str(warning) for warning in plan.warnings)
+
+
+def _request(version: str) -> DeploymentRequest:
+    return DeploymentRequest(ENVIRONMENT, DeploymentKind.DEPLOY, ACTOR, version=version)
+
+
 async def _replace(found: Scene, version: str, *, and_back: bool = False) -> Deployment:
     async with application(found) as opened:
-        request = DeploymentRequest(ENVIRONMENT, DeploymentKind.DEPLOY, ACTOR, version=version)
-        ended = await opened.orchestrator.run(request)
+        ended = await opened.orchestrator.run(_request(version))
         if and_back and ended.outcome is Outcome.SUCCEEDED:
             await roll_back(opened)
         return ended
@@ -213,26 +267,40 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="a part of the case's row; all have to fit")
     parser.add_argument("--observation", type=float, default=10.0, help="how long a new release is watched")
     parser.add_argument("--slice", default="1/1", help="play only the K-th of N parts, as K/N")
+    parser.add_argument("--results", type=Path, help="keep each row there, and play no case that has one")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no case after so long")
     given = parser.parse_args()
     part, parts = map(int, given.slice.split("/"))
+    before = _kept(given.results)
     known: list[Case | str] = [*cases(), *CONFIGURATIONS]
     chosen = [item for item in known if all(text in f"| {item} |" for text in given.only)][part - 1 :: parts]
-    wrong: list[str] = []
+    had = {item.case for item in before}
+    waiting = [item for item in chosen if str(item) not in had and f"configuration | | | {item} | streams" not in had]
+    played, until = list[Played](), time.monotonic() + given.seconds
     with (
         tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
         scene(Path(folder), proxy="HAProxy", replicas=2, observation_seconds=given.observation) as found,
     ):
-        for case in chosen:
+        for case in waiting:
+            if time.monotonic() >= until:
+                break
             if isinstance(case, Case):
-                row, its = play(found, case, given.rate)
+                done = play(found, case, given.rate)
             else:
-                row, its = play_configuration(found, case, given.rate)
-            print(row, flush=True)
-            for it in its:
-                print(f"WRONG: {case}: {it}", flush=True)
-            wrong += its
-    print(f"{len(chosen)} cases, {len(wrong)} wrong")
-    return int(bool(wrong))
+                done = play_configuration(found, case, given.rate)
+            print(done, flush=True)
+            if given.results:
+                with given.results.open("a") as file:
+                    file.write(json.dumps(asdict(done)) + "\n")
+            played.append(done)
+    print(summary([*before, *played]))
+    return int(any(item.wrong for item in played))
+
+
+def _kept(results: Path | None) -> list[Played]:
+    if results is None or not results.exists():
+        return []
+    return [Played(**json.loads(line)) for line in results.read_text().splitlines()]
 
 
 if __name__ == "__main__":
