@@ -14,15 +14,14 @@ from roas.concurrency import end_tasks, run_uninterrupted
 from roas.errors import ProxyError, ServiceFailedError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
+from roas.stack.comparison import serves
 from roas.stack.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness, service_failure
 from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 from roas.stack.stack import Stack
 
 log = get_logger(__name__)
-
-NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
 
 
 class BehindProxy:
@@ -209,12 +208,7 @@ def _running(containers: Iterable[ContainerSnapshot]) -> list[str]:
 
 
 def _well(containers: Iterable[ContainerSnapshot]) -> list[str]:
-    """Return the ids of those that may get requests."""
-    return [
-        container.id
-        for container in containers
-        if container.state is ContainerState.RUNNING and container.health not in NOT_WELL
-    ]
+    return [container.id for container in containers if serves(container)]
 
 
 def _was_started(container: ContainerSnapshot, since: datetime | None) -> bool:

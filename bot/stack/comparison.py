@@ -113,6 +113,16 @@ def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapsho
     )
 
 
+def runs_well(container: ContainerSnapshot) -> bool:
+    """Return whether a container runs, and no health check of it fails."""
+    return container.state is ContainerState.RUNNING and container.health is not HealthStatus.UNHEALTHY
+
+
+def serves(container: ContainerSnapshot) -> bool:
+    """Return whether a container may get requests: it runs, and its health check passes if it has one."""
+    return runs_well(container) and container.health is not HealthStatus.STARTING
+
+
 def rank(fits: Callable[[ContainerSnapshot], bool], containers: Iterable[ContainerSnapshot]) -> list[ContainerSnapshot]:
     """Order containers by how much they are worth keeping, the best first: what `fits` before all."""
 

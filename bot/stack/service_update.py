@@ -8,10 +8,10 @@ from roas.errors import FencedOffError, JournalUnusableError, RoasError, Rollout
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import BehindProxy, Front
-from roas.stack.comparison import WantedService, compare_service
+from roas.stack.comparison import WantedService, compare_service, runs_well, serves
 from roas.stack.containers.joint_creation import CreatedService
 from roas.stack.containers.readiness import Readiness, ServiceReadiness, wait_until_ready
 from roas.stack.containers.repair import is_of_others
@@ -342,7 +342,7 @@ class Replaced:
             ids = {container.id for container in there}
             if ids.issuperset(container.id for container in well):
                 fitting = [container for container in there if self.wanted.fits(container)]
-                made = [container.id for container in fitting if container.id not in before or not _serves(container)]
+                made = [container.id for container in fitting if container.id not in before or not serves(container)]
                 await run_concurrently(self.stack.remove(name, grace_seconds=2.0) for name in made)
                 again = [container.id for container in well]
             elif self.model_before:
@@ -351,15 +351,6 @@ class Replaced:
                 await self.stack.start(container_id)
         except RoasError as error:
             log.warning("what was well before does not run again", service=service, error=error.message)
-
-
-def runs_well(container: ContainerSnapshot) -> bool:
-    """Return whether a container runs, and no health check of it fails."""
-    return container.state is ContainerState.RUNNING and container.health is not HealthStatus.UNHEALTHY
-
-
-def _serves(container: ContainerSnapshot) -> bool:
-    return runs_well(container) and container.health is not HealthStatus.STARTING
 
 
 def waiting_steps(report: ServiceReport, definition: ServiceDefinition) -> ProxyReport:

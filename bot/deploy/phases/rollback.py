@@ -28,9 +28,9 @@ from roas.models.facts import OwnContainer
 from roas.models.health import ContainerState
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
+from roas.stack.comparison import runs_well
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
-from roas.stack.service_update import runs_well
 
 WELL = frozenset({Readiness.HEALTHY, Readiness.UNVERIFIED, Readiness.COMPLETED})
 

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -83,6 +84,14 @@ class HAProxyRuntime:
                 )
             found += _read(backend, states, figures)
         return tuple(found)
+
+    async def known_servers(self, backends: Iterable[str]) -> list[Server]:
+        """Return the servers of those backends that there are: by one that is gone nobody is sent anywhere."""
+        found: list[Server] = []
+        for backend in dict.fromkeys(backends):
+            with suppress(UnknownBackendError):
+                found += await self.servers([backend])
+        return found
 
     async def put(self, servers: Iterable[Server], state: ServerState) -> None:
         """Put servers into a state; it stays until the next such command, or until HAProxy is started again."""

@@ -8,18 +8,17 @@ again, since the next container may get into that server.
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from roas.concurrency import pause
 from roas.errors import ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.health import ContainerState, HealthStatus
 from roas.models.stack import ServiceProxy
-from roas.stack.proxy.addresses import Endpoint
+from roas.stack.comparison import serves
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
-from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
+from roas.stack.proxy.proxied_service import Endpoint, ProxiedService, ProxyReport
 
 NEEDED_LEVEL = "admin"
 # A section of resolvers that HAProxy makes by itself, of /etc/resolv.conf.
@@ -35,7 +34,6 @@ STARTING_SECONDS = 5.0
 FORGOTTEN_SECONDS = 10.0
 # How often in a row nothing may be open: a request may be on its way between two servers.
 QUIET_READINGS = 2
-NOT_WELL = frozenset({HealthStatus.STARTING, HealthStatus.UNHEALTHY})
 # Return a new connection to the proxy, or None where no container of it runs.
 Connect = Callable[[], Awaitable[HAProxyRuntime | None]]
 # Return the containers of the service, with their addresses.
@@ -59,19 +57,21 @@ async def find_problems(runtime: HAProxyRuntime, proxy: ServiceProxy, servers: i
             )
         )
     there = Counter(server.backend for server in seen)
-    found += [
-        said(
-            "The backend {backend} of {proxy} has {there} {there|server|servers}, and a deployment needs {servers}: "
-            "raise the number of its `server-template`.",
-            backend=backend,
-            proxy=proxy.service,
-            there=there[backend],
-            servers=servers,
-        )
-        for backend in proxy.all_backends
-        if there[backend] < servers
-    ]
-    return found
+    return [*found, *few_servers(proxy.service, proxy.all_backends, there, servers)]
+
+
+def few_servers(proxy: str, backends: Iterable[str], there: Mapping[str, int], needed: int) -> Iterator[str]:
+    """Yield which backends have fewer servers than a deployment needs."""
+    for backend in backends:
+        if there[backend] < needed:
+            yield said(
+                "The backend {backend} of {proxy} has {there} {there|server|servers}, and a deployment needs "
+                "{servers}: raise the number of its `server-template`.",
+                backend=backend,
+                proxy=proxy,
+                there=there[backend],
+                servers=needed,
+            )
 
 
 class ChecksFailError(ProxyError):
@@ -207,7 +207,7 @@ class HAProxyService(ProxiedService):
             if (runtime := await self._connect()) is None:
                 return
             addresses = _addresses(await self._endpoints(), containers)
-            for server in await self._known_servers(runtime):
+            for server in await runtime.known_servers(self._proxy.all_backends):
                 if server.address in addresses and server.down and not server.by_hand:
                     raise self._checks_fail(server)
 
@@ -262,7 +262,7 @@ class HAProxyService(ProxiedService):
         if runtime is None:
             return None
         self._was_there = True
-        servers = await self._known_servers(runtime)
+        servers = await runtime.known_servers(self._proxy.all_backends)
         going = [server for server in servers if server.address in addresses]
         if failing := [
             server for server in servers if server.address in served and server.failing and not server.by_hand
@@ -298,7 +298,7 @@ class HAProxyService(ProxiedService):
         try:
             if (runtime := await self._connect()) is None:
                 return
-            servers = await self._known_servers(runtime)
+            servers = await runtime.known_servers(self._proxy.all_backends)
             addresses = self._drained or _addresses(await self._endpoints(), containers)
             back = [server for server in servers if server.address in addresses]
             await runtime.put([server for server in back if server.draining], ServerState.READY)
@@ -307,14 +307,6 @@ class HAProxyService(ProxiedService):
             await runtime.put(put, ServerState.DRAIN)
         except ProxyError as error:  # one that was started again has forgotten it all
             log.warning("requests could not be given back", service=self._service, error=error.message)
-
-    async def _known_servers(self, runtime: HAProxyRuntime) -> list[Server]:
-        """Return the servers of those backends that there are: by one that is gone nobody is sent anywhere."""
-        found: list[Server] = []
-        for backend in self._proxy.all_backends:
-            with suppress(UnknownBackendError):
-                found += await runtime.servers([backend])
-        return found
 
     async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
         """Leave nothing held or drained behind, but what is not well or is about to go; or hold that."""
@@ -337,7 +329,7 @@ class HAProxyService(ProxiedService):
         if not held:
             return False
         there = await self._endpoints()
-        well = {address for container in there if _is_well(container) for address in container.addresses}
+        well = _well_addresses(there)
         known = {address for container in there for address in container.addresses}
         # HAProxy may know the address of what is gone for long (`hold nx`); once it is down, nothing is sent there.
         free = [
@@ -352,7 +344,7 @@ class HAProxyService(ProxiedService):
         """Make ready what is well. Drain what is not, and what is free: who gets an address there counts as up."""
         runtime = await self._connect()
         there = await self._endpoints()
-        well = {address for container in there if _is_well(container) for address in container.addresses}
+        well = _well_addresses(there)
         if runtime is None or not well:
             return
         servers = [server for server in await runtime.servers(self._proxy.all_backends) if not server.by_hand]
@@ -377,9 +369,9 @@ def _addresses(there: Collection[Endpoint], containers: Collection[str]) -> froz
     )
 
 
+def _well_addresses(there: Collection[Endpoint]) -> frozenset[str]:
+    return _addresses(there, {end.container.id for end in there if serves(end.container)})
+
+
 def _is_gone(server: Server, known: Collection[str]) -> bool:
     return bool(server.address) and server.address not in known
-
-
-def _is_well(end: Endpoint) -> bool:
-    return end.container.state is ContainerState.RUNNING and end.container.health not in NOT_WELL

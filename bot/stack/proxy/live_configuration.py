@@ -19,15 +19,15 @@ from roas.messages.message import said
 from roas.models.stack import ProxyKind, ServiceProxy
 from roas.stack.api_errors import ApiError
 from roas.stack.client import Engine
-from roas.stack.containers.snapshots import inspect_or_none, list_ids
 from roas.stack.docker_client import EngineClient
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles, program_of
 from roas.stack.model.service_proxy import proxies_of, servers_needed
 from roas.stack.model.services import services_of
-from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
+from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState
+from roas.stack.proxy.haproxy_service import few_servers
 from roas.stack.proxy.proxied_service import ProxiedService
-from roas.stack.proxy.proxies import connector, proxied_service
+from roas.stack.proxy.proxies import connector, proxied_service, running_container
 
 CHECK_LABEL = "roas.configuration-check"
 CHECK_SECONDS = 30
@@ -76,19 +76,11 @@ class LiveConfiguration:
         texts = "\n".join(kept.read_text(errors="replace") for kept in live.values())
         there = count_servers(texts)
         for proxy, definition in proxies_of(read_definitions(model)):
-            for backend in proxy.all_backends if proxy.service == name else ():
-                if backend in there and there[backend] < (needed := servers_needed(definition)):
-                    raise ComposeFileError(
-                        said(
-                            "The backend {backend} of {proxy} has {there} {there|server|servers}, and a deployment "
-                            "needs {servers}: raise the number of its `server-template`.",
-                            backend=backend,
-                            proxy=name,
-                            there=there[backend],
-                            servers=needed,
-                        ),
-                        service=name,
-                    )
+            if proxy.service != name:
+                continue
+            known = [backend for backend in proxy.all_backends if backend in there]
+            for problem in few_servers(name, known, there, servers_needed(definition)):
+                raise ComposeFileError(problem, service=name)
 
     async def reload(self, model: Mapping[str, Any], name: str) -> bool:
         """Have the proxy that runs read a model's configuration of it; returns False where it has to be replaced.
@@ -112,7 +104,7 @@ class LiveConfiguration:
         await self._engine.local(lambda: self._files.put(service))
 
         def reload(client: EngineClient) -> tuple[int, str] | None:
-            if (running := _running(client, self._engine.project, name)) is None:
+            if (running := running_container(client, self._engine.project, name)) is None:
                 return None
             argv = _argv({}, running["Config"])
             command = _caddy(argv, "reload")
@@ -125,6 +117,7 @@ class LiveConfiguration:
 
     async def _reload_haproxy(self, service: Mapping[str, Any], name: str, behind: list[ServiceProxy]) -> bool:
         connect = connector(self._engine, behind[0])
+        backends = [backend for proxy in behind for backend in proxy.all_backends]
         runtime = await connect()
         has_master = await self._engine.call(lambda client: _has_master(client, self._engine.project, name))
         if runtime is None or not has_master:
@@ -132,7 +125,7 @@ class LiveConfiguration:
         before: list[Server] = []
         worker = ""
         with suppress(ProxyAwayError):  # it may have read a configuration that has no socket
-            before, worker = await _servers(runtime, behind), await runtime.worker()
+            before, worker = await runtime.known_servers(backends), await runtime.worker()
         await self._engine.local(lambda: self._files.put(service))
         await self._engine.call(lambda client: _signal(client, self._engine.project, name))
         deadline = time.monotonic() + RELOAD_SECONDS
@@ -143,7 +136,9 @@ class LiveConfiguration:
             if time.monotonic() >= deadline:
                 raise _not_taken_up(name, said("its new process does not answer"))
             await pause(POLL_SECONDS)
-        while not await _put_aside(runtime, before, await _servers(runtime, behind)) and time.monotonic() < deadline:
+        while (
+            not await _put_aside(runtime, before, await runtime.known_servers(backends)) and time.monotonic() < deadline
+        ):
             await pause(POLL_SECONDS)
         return True
 
@@ -158,14 +153,6 @@ def count_servers(text: str) -> dict[str, int]:
             found.setdefault(name, 0)
         elif name and (servers := SERVERS.match(line)):
             found[name] += int(servers["last"] or 1) - int(servers["first"] or 1) + 1
-    return found
-
-
-async def _servers(runtime: HAProxyRuntime, behind: list[ServiceProxy]) -> list[Server]:
-    found: list[Server] = []
-    for backend in dict.fromkeys(backend for proxy in behind for backend in proxy.all_backends):
-        with suppress(UnknownBackendError):
-            found += await runtime.servers([backend])
     return found
 
 
@@ -192,19 +179,14 @@ def _not_taken_up(name: str, why: str) -> ProxyError:
     )
 
 
-def _running(client: EngineClient, project: str, name: str) -> Mapping[str, Any] | None:
-    found = (inspect_or_none(client, container_id) for container_id in list_ids(client, project, name))
-    return next((entry for entry in found if entry is not None and entry["State"]["Running"]), None)
-
-
 def _binds_all(client: EngineClient, project: str, name: str, places: set[str]) -> bool:
-    running = _running(client, project, name)
+    running = running_container(client, project, name)
     return running is not None and places <= {str(mount.get("Source")) for mount in running.get("Mounts") or ()}
 
 
 def _has_master(client: EngineClient, project: str, name: str) -> bool:
     """Return whether HAProxy runs as a master with a worker: to any other, SIGUSR2 is the end."""
-    if (running := _running(client, project, name)) is None:
+    if (running := running_container(client, project, name)) is None:
         return False
     processes = client.top(running["Id"])["Processes"]
     return sum("haproxy" in line[-1] for line in processes) > 1
@@ -212,7 +194,7 @@ def _has_master(client: EngineClient, project: str, name: str) -> bool:
 
 def _signal(client: EngineClient, project: str, name: str) -> None:
     """Send SIGUSR2 from inside: to the engine, each signal that it is asked to send is a stop by a person."""
-    if (running := _running(client, project, name)) is not None:
+    if (running := running_container(client, project, name)) is not None:
         code, output = _exec(client, running["Id"], ["sh", "-c", "kill -USR2 1"])
         if code:
             raise _not_taken_up(name, output)
@@ -254,7 +236,7 @@ def _check(
     live: Mapping[Path, Path],
 ) -> str:
     """Return what the program itself says against a configuration; nothing where no container of it runs."""
-    running = _running(client, project, name)
+    running = running_container(client, project, name)
     if running is None:
         return ""
     argv = _argv(service, client.inspect_image(image)["Config"])  # type: ignore[no-untyped-call]

@@ -2,13 +2,23 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 
 from roas.concurrency import pause
+from roas.models.health import ContainerSnapshot
 
 # While old containers serve beside the new ones, and wait for whether these stay well.
 WATCH_SECONDS = 0.25
 # Called with what is waited for at the proxy, for whoever follows the deployment.
 ProxyReport = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Hold a container and its addresses in all networks; a stopped one has none."""
+
+    container: ContainerSnapshot
+    addresses: frozenset[str]
 
 
 class ProxiedService:

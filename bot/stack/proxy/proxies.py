@@ -1,17 +1,21 @@
-"""Find the proxy in front of a service of an environment."""
+"""Find the proxy in front of a service of an environment, its admin socket, and the addresses of what is behind it."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from roas.concurrency import pause
 from roas.messages.message import said
 from roas.models.stack import ProxyKind, ServiceProxy
 from roas.stack.client import Engine
-from roas.stack.proxy.addresses import SocketPlace, find_endpoints, find_socket
+from roas.stack.containers.own_container import own_container_id
+from roas.stack.containers.snapshots import inspect_or_none, list_ids, snapshot
+from roas.stack.docker_client import EngineClient
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError
 from roas.stack.proxy.haproxy_service import Connect, HAProxyService
-from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
+from roas.stack.proxy.proxied_service import Endpoint, ProxiedService, ProxyReport
 
 POLL_SECONDS = 0.5
 # Return whether a container of the proxy runs.
@@ -79,3 +83,71 @@ class _Place:
                 hint=said("Mount the volume that has the socket into the bot's container, too."),
             )
         return HAProxyRuntime(self._found.folder, Path(self._found.name))
+
+
+def running_container(client: EngineClient, project: str, service: str) -> Mapping[str, Any] | None:
+    """Return what the engine says of a container of a service that runs; None where none does."""
+    found = (inspect_or_none(client, container_id) for container_id in list_ids(client, project, service))
+    return next((entry for entry in found if entry is not None and entry["State"]["Running"]), None)
+
+
+async def find_endpoints(engine: Engine, service: str) -> tuple[Endpoint, ...]:
+    """Return every container of a service with its addresses."""
+
+    def find(client: EngineClient) -> tuple[Endpoint, ...]:
+        ids = list_ids(client, engine.project, service)
+        found = (inspect_or_none(client, container_id) for container_id in ids)
+        return tuple(Endpoint(snapshot(entry), _addresses(entry)) for entry in found if entry is not None)
+
+    return await engine.call(find)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPlace:
+    """Say where a socket of a container is seen from here: below which folder; `folder` is None where it is not."""
+
+    folder: Path | None
+    name: PurePosixPath
+
+
+async def find_socket(engine: Engine, service: str, path: PurePosixPath) -> SocketPlace | None:
+    """Return where a socket in the container of a service is, or None where no container of it runs.
+
+    It has to lie in a volume or a bind of that container, and this bot has to have the same mounted, where it runs in a
+    container itself.
+    """
+
+    def find(client: EngineClient) -> SocketPlace | None:
+        if (running := running_container(client, engine.project, service)) is None:
+            return None
+        mount = _mount_of(running, path)
+        if mount is None:
+            return SocketPlace(None, path)
+        source, name = Path(mount["Source"]), path.relative_to(mount["Destination"])
+        own_id = own_container_id()
+        own = inspect_or_none(client, own_id) if own_id is not None else None
+        return SocketPlace(source if own is None else _seen_in(own, source), name)
+
+    return await engine.call(find)
+
+
+def _mount_of(inspected: Mapping[str, Any], path: PurePosixPath) -> Mapping[str, Any] | None:
+    """Return the innermost mount of a container in which a path lies."""
+    mounts = [mount for mount in inspected.get("Mounts") or () if path.is_relative_to(mount["Destination"])]
+    found = max(mounts, key=lambda mount: len(PurePosixPath(mount["Destination"]).parts), default=None)
+    return found if found is not None and found["Type"] in {"volume", "bind"} and found.get("Source") else None
+
+
+def _seen_in(own: Mapping[str, Any], source: Path) -> Path | None:
+    """Return where a folder of the host is in our own container."""
+    for mount in own.get("Mounts") or ():
+        its = Path(mount.get("Source") or "/")
+        if mount["Type"] in {"volume", "bind"} and mount.get("Source") and source.is_relative_to(its):
+            return Path(mount["Destination"]) / source.relative_to(its)
+    return None
+
+
+def _addresses(inspected: Mapping[str, Any]) -> frozenset[str]:
+    networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    found = (network.get(key) for network in networks.values() if network for key in ("IPAddress", "GlobalIPv6Address"))
+    return frozenset(str(address) for address in found if address)

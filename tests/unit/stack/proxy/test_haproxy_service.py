@@ -12,9 +12,9 @@ from roas.errors import ProxyError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceProxy
 from roas.stack.proxy import haproxy_service
-from roas.stack.proxy.addresses import Endpoint
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState
 from roas.stack.proxy.haproxy_service import HAProxyService
+from roas.stack.proxy.proxied_service import Endpoint
 from tests.unit.stack.proxy.fake_haproxy import FakeHAProxy, FakeServer
 
 PROXY = ServiceProxy("haproxy", backends=("web",), websockets=("ws",), limit_seconds=1.0)

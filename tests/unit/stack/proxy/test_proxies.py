@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from roas.stack.proxy.addresses import _mount_of, _seen_in
+from roas.stack.proxy.proxies import _mount_of, _seen_in
 
 VOLUME = "/var/lib/docker/volumes/shop_haproxy/_data"
 SOCKET = PurePosixPath("/var/lib/haproxy/admin.sock")
