@@ -37,6 +37,8 @@ def test_scale_and_status(on_v1: CommandLine) -> None:
     told = " ".join(on_v1.run("status", "dev", COLUMNS="300").stdout.split())
     assert "was scaled to 2 by" in told
     assert "the fair" in told
+    stopped = on_v1.run("stop", "dev", "database")
+    assert stopped.returncode == 0, f"a plan that is confirmed is beside what was scaled: {stopped.stderr}"
 
 
 def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
@@ -46,5 +48,3 @@ def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
     read = on_v1.run("logs", "dev", "web", "--lines", "3")
     assert read.returncode == 0, read.stderr
     assert all(" | 20" in line for line in read.stdout.splitlines())
-    restarted = on_v1.run("restart", "dev", "database")
-    assert restarted.returncode == 0, f"what is scaled keeps no other command away: {restarted.stderr}"
