@@ -74,7 +74,7 @@ services:
     healthcheck:
       test: ["CMD-SHELL", "test ! -e $$BROKEN && wget -q -O /dev/null http://127.0.0.1:8080/health"]
       interval: 300ms
-      retries: 20
+      retries: 6
   other:
     image: {REPOSITORY}:v1
     network_mode: none
@@ -102,7 +102,7 @@ services:
     healthcheck:
       test: ["CMD-SHELL", "test ! -e $$BROKEN && wget -q -O /dev/null http://127.0.0.1:8080/health"]
       interval: 300ms
-      retries: 20
+      retries: 6
 volumes: {{data: {{}}}}
 """
 
