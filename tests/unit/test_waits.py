@@ -1,6 +1,7 @@
 """How long people wait for what the bot does by the clock: literals here, and time that passes shows that they hold."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ from tests.unit.deploy.fake_engine import STARTING, FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
 from tests.unit.deploy.requested import DORA, deploy
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
+from tests.unit.recovery.test_error_handler import FAULT, Scene
 from tests.unit.sample_events import Work, waited
 
 DEV = Environment("dev", "shop-dev", Path(), (), observation_seconds=0.0)
@@ -66,7 +68,7 @@ def test_discord_away_for_a_day(loop: VirtualLoop) -> None:
     began = loop.time()
     loop.run_until_complete(client._log_in(bot, "token"))
     assert 720 < len(tried) < 1000
-    assert tried[4] - began < 60, "short trouble is soon over"
+    assert 10 < tried[4] - began < 60, "short trouble is soon over, and Discord is not asked at once again and again"
     assert tried[-1] < began + 24 * HOUR + 120
 
 
@@ -238,7 +240,9 @@ def test_probes_are_asked_six_times_a_minute(loop: VirtualLoop) -> None:
     class Prober:
         async def probe(self, *_: object) -> bool:
             asked.append(loop.time())
-            return True
+            return answer
+
+    answer = True
 
     async def definitions() -> dict[str, ServiceDefinition]:
         return {"web": ServiceDefinition("web", "web:v1", "d", probes=(ServiceProbe("tcp://web:1"),))}
@@ -251,6 +255,36 @@ def test_probes_are_asked_six_times_a_minute(loop: VirtualLoop) -> None:
 
     loop.run_until_complete(run())
     assert 6 <= len(asked) <= 7
+    answer, asked = False, []
+    loop.run_until_complete(run())
+    assert len(asked) >= 30, "what does not answer is asked again each second"
+
+
+@pytest.mark.parametrize(("engine_away", "seconds"), [(False, [2, 2]), (True, [600, 600])])
+def test_recovery_waits_between_attempts(
+    loop: VirtualLoop, tmp_path: Path, engine_away: bool, seconds: list[int]
+) -> None:
+    """An attempt shows what it did before the next one is made, and an engine that is away has ten minutes each."""
+    made: list[float] = []
+
+    async def run() -> None:
+        async with StateManager(tmp_path) as state:
+            scene = Scene(state)
+
+            async def fail(_: Fault, __: Environment, action: RecoveryAction) -> str:
+                if not made or action is not scene.tried[-1]:
+                    made.append(loop.time())
+                    scene.tried.append(action)
+                if engine_away:
+                    raise EngineUnavailableError("The engine is away.")
+                return "it ended again"
+
+            scene.handler._try = fail  # type: ignore[method-assign]
+            await scene.handler.handle(FAULT, DEV)
+
+    loop.run_until_complete(run())
+    assert [after - before for before, after in itertools.pairwise(made)] == pytest.approx(seconds, abs=13)
+    assert engine_away or all(after - before > 1 for before, after in itertools.pairwise(made))
 
 
 def test_step_of_a_recovery_has_a_minute_and_a_half(loop: VirtualLoop, tmp_path: Path) -> None:
