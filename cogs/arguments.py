@@ -137,7 +137,10 @@ def releases(typed: str, known: Sequence[Release], current: Release | None) -> l
     """Suggest the releases that one can go back to, newest first, with version and date."""
     wanted = typed.strip().lower()
     labelled = [
-        (clip(f"{release.label} · {release.version} · {release.created_at:%Y-%m-%d %H:%M} UTC", CHOICE), release.label)
+        (
+            clip(f"{release.label} · {release.version or '-'} · {release.created_at:%Y-%m-%d %H:%M} UTC", CHOICE),
+            release.label,
+        )
         for release in known
         if _restorable(release) and (current is None or release.number != current.number)
     ]

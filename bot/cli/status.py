@@ -44,7 +44,8 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     terminal.say(heading)
     if status.release is not None:
         made = f"{at(status.release.created_at)} by {person(status.release.created_by)}"
-        terminal.say(f"  release {status.release.label} ({status.release.version or 'adopted'}), made {made}")
+        version = f" ({status.release.version})" if status.release.version else ""  # the files may follow none
+        terminal.say(f"  release {status.release.label}{version}, made {made}")
     else:
         terminal.say("  no release yet")
     _show_holder(terminal, status)

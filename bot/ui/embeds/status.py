@@ -331,7 +331,7 @@ def _release(release: Release | None) -> str:
     return _(
         "**{label}** · version {version} · {state} · {when} by {person}",
         label=release.label,
-        version=code(release.version),
+        version=code(release.version or "-"),
         state=word(release.state),
         when=at(release.created_at),
         person=person(release.created_by),

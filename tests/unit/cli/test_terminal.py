@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from roas.api.documents import EnvironmentStatus, StatusReport
 from roas.cli.deploy import show_plan
 from roas.cli.output import Terminal, describe
+from roas.cli.status import show_status
 from roas.models.deployment import Problem
 from roas.models.plan import Plan, ServiceAction, ServicePlan
+from tests.unit.ui.samples import a_release
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 LONG = ", ".join(f"environment.VARIABLE_{number}" for number in range(12))
@@ -104,3 +107,11 @@ def test_only_the_document_goes_to_stdout(monkeypatch: pytest.MonkeyPatch) -> No
     terminal.say("said")
     terminal.document("{}")
     assert (out.getvalue(), err.getvalue()) == ("{}\n", "said\n")
+
+
+@pytest.mark.parametrize(("version", "shown"), [("v3", "r3 (v3), made"), ("", "r3, made")])
+def test_status_says_no_version_that_the_files_do_not_follow(
+    version: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = StatusReport((EnvironmentStatus("dev", release=a_release(version=version)),))
+    assert shown in "".join(written(io.StringIO(), lambda terminal: show_status(terminal, report), monkeypatch))

@@ -289,10 +289,12 @@ async def test_what_passes_is_waited_for(orchestrator, engine, monkeypatch, act,
     assert {phase.attempts for phase in deployment.phases} <= {0, 1}
 
 
-async def test_what_does_not_pass_is_told(orchestrator, engine, monkeypatch):
-    monkeypatch.setattr(phase_runner, "PASSING_SECONDS", -1.0)
+@pytest.mark.usefixtures("hurried_time")
+async def test_what_does_not_pass_is_told(orchestrator, engine):
+    """After two minutes, in which it was tried again."""
     engine.faults["start"] = [ShortageError("There are not enough processes.") for _ in range(99)]
     deployment = await orchestrator.run(deploy("v1"))
+    assert 120 < deployment.phase(PhaseName.EXECUTION).duration_seconds < 150
     assert deployment.problem is not None
     assert deployment.problem.message.startswith("There are not enough processes.")
     assert deployment.problem.service is None

@@ -48,6 +48,8 @@ def test_services_listed_worst_first_with_figures() -> None:
     assert "**r3** · version `v3` · succeeded" in text
     assert drawing.embeds[0].colour == BAD
     assert not drawing.attachments
+    unnamed = text_of(draw_status([EnvironmentStatus("staging", stack, a_release(version=""))]).embeds)
+    assert "**r3** · version `-` · succeeded" in unnamed, "the files follow no version"
 
 
 def test_pruned_releases_named() -> None:
