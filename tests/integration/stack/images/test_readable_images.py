@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roas.errors import ImageNotFoundError
+from roas.errors import EngineError, ImageNotFoundError
 from roas.models.actor import Actor, ActorKind
 from roas.models.release import Release, ReleaseService, ReleaseState
+from roas.stack.containers import compose_creation
+from roas.stack.images.readable_names import set_references
 from roas.stack.images.release_tags import release_tag
 from tests.integration.stack.applying import deploy, draft, make
 from tests.unit.stack.images.test_readable_images import ID
@@ -47,6 +49,33 @@ async def test_name_means_content_again(engine, web, docker_client, hand):
     assert {one.image_id for one in after} == {image}
     assert before <= {item.id for item in after}, "what is there already is left alone"
     assert docker_client.images.get(name).id == image
+
+
+async def test_name_that_is_moved_while_its_container_is_made_starts_nothing(engine, stack, docker_client, monkeypatch):
+    """It is set under the lock; what is created is compared with the draft by its ID before it is started."""
+    first, other = (docker_client.images.get(name) for name in ("tiny:v1", "tiny:v2"))
+    first.tag("contested", "now")
+    environment = stack("services: {web: {image: 'contested:now'}}")
+    drafted = await draft(engine, environment)
+
+    async def set_and_moved(*arguments):
+        found = await set_references(*arguments)
+        other.tag("contested", "now")
+        return found
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(compose_creation, "set_references", set_and_moved)
+            with pytest.raises(EngineError, match="web was created from another image than the release has"):
+                await engine.of(environment).create_service(drafted.model_hash, "web")
+        assert await engine.of(environment).containers() == ()
+        await engine.of(environment).create_service(drafted.model_hash, "web")
+        (web,) = await engine.of(environment).containers()
+        assert web.image_id == first.id
+    finally:
+        for container in await engine.of(environment).containers():
+            docker_client.api.remove_container(container.id, force=True)
+        docker_client.api.remove_image("contested:now", force=True)
 
 
 async def test_container_of_moved_name_is_replaced(engine, web, docker_client):
