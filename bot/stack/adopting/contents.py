@@ -13,8 +13,7 @@ from roas.stack.adopting.sameness import SECRETS_FOLDER
 from roas.stack.api_errors import ApiError
 from roas.stack.docker_client import EngineClient
 from roas.stack.model.services import services_of
-from roas.stack.resolution.content_binding import ContentBinder
-from roas.stack.resolution.secret_binding import bound_secret
+from roas.stack.resolution.content_binding import ContentBinder, bound_secret
 from roas.stack.sources.contents import ContentStore, TooLargeError
 from roas.stack.sources.opening import resolve
 

@@ -1,4 +1,4 @@
-"""Know which images a build begins with, and pin them: a name that is moved later changes nothing of it.
+"""Know which images a build begins with or is read by, and pin them: a name that is moved later changes nothing.
 
 What BuildKit calls a named context takes the place of a name wherever a Dockerfile has it. A name of which nobody here
 can tell what it is, since it is made of what only a build knows, is refused: it could be one of the bot's own.
@@ -9,7 +9,9 @@ import platform
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ NEAR = ("/", "service:", IMAGE_CONTEXT)
 BASES = f"{BUILT}/base"
 EMPTY = "scratch"
 IMAGE_ID = "sha256:"
+# The build argument that names the frontend, which wins over the line in a Dockerfile.
+SYNTAX = "BUILDKIT_SYNTAX"
 ESCAPE = re.compile(r"^#\s*escape\s*=\s*(\S)", re.IGNORECASE | re.MULTILINE)
 HEREDOC = re.compile(r"(?:^|\s)\d*<<-?([\"']?)(\w+)\1(?=\s|$)")
 FROM = re.compile(r"FROM\s+((?:--\S+\s+)*)(\S+)(?:\s+AS\s+(\S+))?\s*", re.IGNORECASE)
@@ -69,10 +73,26 @@ def read_bases(text: str, args: Mapping[str, str]) -> BaseImages:
     return BaseImages(tuple(name for name in names if name.lower() != EMPTY), is_for_a_platform)
 
 
+def read_frontend(text: str, args: Mapping[str, str]) -> str:
+    """Return the image that reads a Dockerfile, and what it is told, as BuildKit finds them; empty for its own."""
+    if named := args.get(SYNTAX):
+        return named.strip()
+    lines = text.split("\n")[text.startswith("#!") :]
+    for comment in ("#", "//"):
+        directive = re.compile(rf"{comment}\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)")
+        for found in takewhile(bool, map(directive.match, lines)):
+            if found and found[1].lower() == "syntax":
+                return found[2].strip()
+    with suppress(ValueError):
+        written = json.loads("\n".join(lines))
+        return str(written.get("syntax", "")).strip() if isinstance(written, dict) else ""
+    return ""
+
+
 def _instructions(text: str) -> Iterator[str]:
     """Yield each instruction in one line, without what a heredoc holds."""
     escape = found[1] if (found := ESCAPE.search(text.partition("\nFROM")[0])) else "\\"
-    lines = iter(text.removeprefix("\ufeff").splitlines())
+    lines = iter(text.removeprefix("\ufeff").split("\n"))
     for first in lines:
         line = first.strip()
         if not line or line.startswith("#"):
@@ -125,13 +145,13 @@ async def pin_bases(
     What cannot be had is left to the build, which says so. Raises ComposePolicyError for an image of the bot's own.
     """
     contexts = {str(name): str(value) for name, value in (section.get("additional_contexts") or {}).items()}
-    text = await engine.local(lambda: _dockerfile(section))
-    bases = read_bases(text, {key: str(value) for key, value in (section.get("args") or {}).items()})
+    text, args = await engine.local(lambda: _dockerfile(section)), _args(section)
+    bases, frontend = read_bases(text, args), read_frontend(text, args).partition(" ")[0]
     wanted = [name for name in bases.names if context_key(name) not in contexts and name not in contexts]
     wanted += [value.removeprefix(IMAGE_CONTEXT) for value in contexts.values() if value.startswith(IMAGE_CONTEXT)]
     is_elsewhere = bool(platform or section.get("platforms") or bases.is_for_a_platform)
     pinned: dict[str, str] = {}
-    for name in wanted:
+    for name in filter(None, dict.fromkeys((*wanted, frontend))):
         if is_own(name):
             raise ComposePolicyError(
                 said("{service} is built from {name}, which is the bot's own.", service=service, name=name),
@@ -143,7 +163,7 @@ async def pin_bases(
             found = await look_up_image(engine, registry, name, "always" if section.get("pull") else "missing")
         except (ImageNotFoundError, EngineError):
             continue
-        if content := found.digest if is_elsewhere else found.image_id or found.digest:
+        if content := found.digest if is_elsewhere and name in wanted else found.image_id or found.digest:
             pinned[name] = content
     return pinned
 
@@ -156,6 +176,10 @@ def _dockerfile(section: Mapping[str, Any]) -> str:
         return place.read_text(encoding="utf-8", errors="replace")
     except OSError:  # the build says so
         return ""
+
+
+def _args(section: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in (section.get("args") or {}).items()}
 
 
 def context_key(name: str) -> str:
@@ -222,4 +246,7 @@ def with_bases(section: Mapping[str, Any], named: Mapping[str, str]) -> dict[str
     }
     contexts = {context_key(name): f"{IMAGE_CONTEXT}{content}" for name, content in named.items()} | contexts
     kept = {key: value for key, value in section.items() if not (named and key == "pull")}
+    frontend, space, told = read_frontend(_dockerfile(section), _args(section)).partition(" ")
+    if frontend in named:
+        kept["args"] = {**(section.get("args") or {}), SYNTAX: f"{named[frontend]}{space}{told}"}
     return {**kept, "additional_contexts": contexts} if contexts else kept

@@ -166,7 +166,8 @@ async def _written_for_build(
     section, given, pinned = await engine.local(lambda: _read_section(copy, service))
     named = await engine.call(lambda client: tag_bases(client, pinned))
     try:
-        section = with_bases(kept_apart(section, stack.environment.project), named)
+        apart = kept_apart(section, stack.environment.project)
+        section = await engine.local(lambda: with_bases(apart, named))
         model = _only(stack.model, service, image, section, given)
         await run_uninterrupted(engine.local(lambda: path.write_text(write_model(model), encoding="utf-8")))
         await run_uninterrupted(engine.local(lambda: sources.write_text(source_policy(section), encoding="utf-8")))

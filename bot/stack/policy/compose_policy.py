@@ -7,7 +7,7 @@ what a checkout can replace. In each, `allow` names single powers. COMPOSE_POLIC
 environments, or for one: `prod/docker_socket:discord-bot`.
 
 - `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
-  `cgroup_parent:SERVICE`, `volumes_from:SERVICE`, `provider:SERVICE`: that field of that service
+  `cgroup_parent:SERVICE`, `provider:SERVICE`: that field of that service
 - `annotations:SERVICE`, `blkio_config:SERVICE`, `credential_spec:SERVICE`, `models:SERVICE`: likewise
 - `realtime:SERVICE`: `cpu_rt_runtime` and `cpu_rt_period`; `oom:SERVICE`: to be spared when memory runs out
 - `sysctls:SERVICE`, `ulimits:SERVICE`, `storage_opt:SERVICE`, `isolation:SERVICE`: what is not the container's alone
@@ -53,7 +53,7 @@ from roas.stack.policy.probe_rules import judge_probes
 from roas.stack.policy.refusal import ONLY_AT_HOME, PATH_KINDS, refusal
 from roas.stack.policy.resources import judge_resources
 from roas.stack.policy.rules import judge_keys, judge_service
-from roas.stack.policy.secrets import judge_bound_token, judge_token
+from roas.stack.policy.secrets import judge_bound_token, judge_token, token_holders
 from roas.stack.sources.opening import resolve
 from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
 
@@ -82,6 +82,7 @@ class ComposePolicy:
         self.allowed = allowed
         self._token = token
         self.state_dir = state_dir.resolve()
+        self._copies = self.state_dir / CONTENTS_FOLDER
 
     def check(
         self,
@@ -103,18 +104,12 @@ class ComposePolicy:
         return self.refuse(found, environment)
 
     def check_bound(self, model: Mapping[str, Any], environment: Environment) -> tuple[Power, ...]:
-        """Raise ComposePolicyError for what a checkout can replace: secrets and, where the policy is strict, binds.
+        """Raise ComposePolicyError for what may not be had from where it lies, and return the powers of it.
 
         The model is one whose read-only files and secrets are bound from our copies of them.
         """
-        places = self._places(model, environment)
-        found = [
-            *_judge_checkout(model, environment, places),
-            *self._judge_live(model, environment, places),
-            *_judge_live_binds(model, places, self.state_dir / CONTENTS_FOLDER),
-            *judge_bound_token(model, environment, self._token),
-        ]
-        return self.refuse(found, environment)
+        places = self._places(model, environment, copies=self._copies)
+        return self.refuse(self._judge_live(model, environment, places), environment)
 
     def check_secrets(self, model: Mapping[str, Any], environment: Environment) -> None:
         """Raise ComposePolicyError for secrets of today that a release may not be given."""
@@ -131,11 +126,10 @@ class ComposePolicy:
 
     def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
-        places = self._places(model, environment, holdings, self.state_dir / CONTENTS_FOLDER)
+        places = self._places(model, environment, holdings, self._copies)
         found = [
             *self._judge(model, environment, places, holdings),
-            *_judge_checkout(model, environment, places),
-            *judge_bound_token(model, environment, self._token),
+            *self._judge_live(model, environment, places, of_release=True),
         ]
         self.refuse(found, environment, of_release=True)
 
@@ -143,11 +137,11 @@ class ComposePolicy:
         self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
     ) -> frozenset[str]:
         """Return what the powers of a stored model are known by."""
-        places = self._places(model, environment, holdings, self.state_dir / CONTENTS_FOLDER)
+        places = self._places(model, environment, holdings, self._copies)
         known = frozenset(map(str, model.get(RECORDED) or ()))
         found = (
             *self._judge(model, environment, places, holdings),
-            *self._judge_live(model, environment, places),
+            *self._judge_live(model, environment, places, of_release=True),
         )
         return identities(found, model) | known
 
@@ -203,23 +197,27 @@ class ComposePolicy:
         written = holdings.writable(environment)
         return Places.of(model, environment, self.withheld(environment), written, copies, bots)
 
-    def _judge_live(self, model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
-        """Find what services read from where it lies in the stack's folder: a yes counts for what it becomes, too.
+    def _judge_live(
+        self, model: Mapping[str, Any], environment: Environment, places: Places, *, of_release: bool = False
+    ) -> Iterator[Power]:
+        """Find what services have from where it lies: whoever gives it gives what it becomes, too.
 
-        The model is one whose files are bound from our copies: whatever is left was not copied, for any reason.
+        The model is one whose files are bound from our copies: whatever is left was not copied, for any reason. What
+        was found of the path when its release was made is not judged again.
         """
-        if environment.policy not in {PolicyLevel.ASK, PolicyLevel.TRUSTED}:
-            yield from _judge_live_secrets(model, environment, places)
-            return
-        for name, service in services_of(model).items():
-            if self.allows_by_name(f"state_dir:{name}", environment):
-                continue
-            for source in dict.fromkeys(_live_sources(model, service)):
-                path = resolve(Path(source))
-                if path.is_relative_to(places.folder) and not path.is_relative_to(self.state_dir / CONTENTS_FOLDER):
-                    does = said("reads")
-                    text = said("{name} {does} {source} from where it lies", name=name, does=does, source=source)
-                    yield Power(text, f"bind:{path}")
+        asks = environment.policy in {PolicyLevel.ASK, PolicyLevel.TRUSTED}
+        holding = token_holders(environment, self._token)
+        for name, source, secret, reads in _live_sources(model, self._copies):
+            if not asks and (environment.policy is PolicyLevel.STRICT or (secret and not of_release)):
+                yield from places.judge_checkout(name, source, secret)
+            elif asks and reads and name not in places.bots and resolve(Path(source)).is_relative_to(places.folder):
+                does = said("reads")
+                text = said("{name} {does} {source} from where it lies", name=name, does=does, source=source)
+                yield Power(text, f"bind:{resolve(Path(source))}")
+            if not secret:
+                yield from judge_bound_token(name, source, holding, self._token)
+                if not of_release:
+                    yield from places.judge_withheld(name, source, said("binds"))
 
     def _judge(
         self, model: Mapping[str, Any], environment: Environment, places: Places, holdings: EngineHoldings
@@ -259,47 +257,16 @@ def _judge_files(environment: Environment, named: Sequence[FileReference], place
         yield from places.judge_read(reference.who, reference.target, "reads")
 
 
-def _judge_checkout(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
-    if environment.policy is not PolicyLevel.STRICT:
-        return
-    for name, service in services_of(model).items():
-        for volume in service.get("volumes") or ():
-            if volume.get("type") == "bind":
-                yield from places.judge_checkout(name, str(volume.get("source") or ""))
-    yield from _judge_live_secrets(model, environment, places)
-
-
-def _judge_live_secrets(model: Mapping[str, Any], environment: Environment, places: Places) -> Iterator[Power]:
-    """Find secrets of services that are bound from where they lie: named in `live_binds`, or not to be copied."""
+def _live_sources(model: Mapping[str, Any], copies: Path) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield what is bound and is no copy of ours: by which service, from where, as which secret, and if read-only."""
     for name, service in services_of(model).items():
         for entry in service.get("secrets") or ():
-            definition = (model.get("secrets") or {}).get(entry.get("source")) or {}
-            source = str(definition.get("file") or "/")
-            for found in places.judge_checkout(name, source):
-                text = said(
-                    "{name} has the secret {secret} from {source} itself, which a checkout may replace",
-                    name=name,
-                    secret=entry.get("source"),
-                    source=source,
-                )
-                yield Power(text, found.entry)
-
-
-def _live_sources(model: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[str]:
-    for entry in service.get("secrets") or ():
-        yield str(((model.get("secrets") or {}).get(entry.get("source")) or {}).get("file") or "/")
-    for volume in service.get("volumes") or ():
-        if volume.get("type") == "bind" and volume.get("read_only"):
-            yield str(volume["source"])
-
-
-def _judge_live_binds(model: Mapping[str, Any], places: Places, copies: Path) -> Iterator[Power]:
-    """Find binds that are no copies, and give what is withheld."""
-    for name, service in services_of(model).items():
+            secret = str(entry.get("source"))
+            yield name, str(((model.get("secrets") or {}).get(secret) or {}).get("file") or "/"), secret, True
         for volume in service.get("volumes") or ():
             source = str(volume.get("source") or "")
-            if volume.get("type") == "bind" and not Path(source).is_relative_to(copies):
-                yield from places.judge_withheld(name, source, said("binds"))
+            if volume.get("type") == "bind" and Path(source).parent != copies:
+                yield name, source, "", bool(volume.get("read_only"))
 
 
 def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Power]:

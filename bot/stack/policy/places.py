@@ -127,18 +127,26 @@ class Places:
                 )
         yield from self.judge_replaceable(who, str(source), does)
 
-    def judge_checkout(self, who: str, source: str) -> Iterator[Power]:
+    def judge_checkout(self, who: str, source: str, secret: str = "") -> Iterator[Power]:
         """Find a path of which whoever changes the stack's folder could make a link to anywhere, after it was judged.
 
         The engine looks a path up again whenever it starts the container, without asking anybody.
         """
-        if source not in PUBLIC_FILES and is_replaceable(Path(source), self.folder):
+        if source in PUBLIC_FILES or not is_replaceable(Path(source), self.folder):
+            return
+        text = said(
+            "{who} binds {source}, of which a checkout of the stack's folder may make a link to anywhere",
+            who=who,
+            source=source,
+        )
+        if secret:
             text = said(
-                "{who} binds {source}, of which a checkout of the stack's folder may make a link to anywhere",
-                who=who,
+                "{name} has the secret {secret} from {source} itself, which a checkout may replace",
+                name=who,
+                secret=secret,
                 source=source,
             )
-            yield Power(text, f"replaceable:{_plain(Path(source))}")
+        yield Power(text, f"replaceable:{_plain(Path(source))}")
 
     def _is_copy(self, source: str) -> bool:
         return self.copies is not None and Path(source).parent == self.copies

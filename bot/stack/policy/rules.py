@@ -89,10 +89,6 @@ def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for option in service.get("security_opt") or ():
         if str(option) not in HARMLESS_SECURITY_OPTIONS:
             yield Power(said("{name} has `security_opt: {option}`", name=name, option=option), f"security_opt:{name}")
-    for source in service.get("volumes_from") or ():
-        if str(source).startswith("container:"):
-            text = said("{name} takes the volumes of {source}", name=name, source=source)
-            yield Power(text, f"volumes_from:{name}", is_asked_for=False)  # perhaps the bot's, as with processes
 
 
 def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Power]:

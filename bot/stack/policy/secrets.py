@@ -24,28 +24,22 @@ def judge_token(model: Mapping[str, Any], token: str) -> Iterator[Power]:
             yield Power(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")
 
 
-def judge_bound_token(model: Mapping[str, Any], environment: Environment, token: str) -> Iterator[Power]:
-    """Find services that bind what has the token, from where it lies: a file of variables, or a file that they name."""
-    if len(token) < SHORTEST_TOKEN:
-        return
-    holding = [resolve(path) for path in environment.env_files if _has(path, token)]
-    for name, service in services_of(model).items():
-        sources = (
-            str(volume.get("source") or "") for volume in service.get("volumes") or () if volume.get("type") == "bind"
-        )
-        for place in (resolve(Path(source)) for source in sources if source.startswith("/")):
-            found = next((path for path in holding if path.is_relative_to(place)), None)
-            if found is None and _has(place, token):
-                found = place
-            if found is not None:
-                yield Power(
-                    said("{name} is given {found}, which has the bot's own token", name=name, found=found),
-                    f"bot_token:{name}",
-                )
+def token_holders(environment: Environment, token: str) -> tuple[Path, ...]:
+    """Return the files of variables that have the token."""
+    return tuple(resolve(path) for path in environment.env_files if _has(path, token))
+
+
+def judge_bound_token(name: str, source: str, holding: tuple[Path, ...], token: str) -> Iterator[Power]:
+    """Find a bind of what has the token, from where it lies: a file, or a folder that has one of those `holding` it."""
+    place = resolve(Path(source))
+    found = next((path for path in holding if path.is_relative_to(place)), place if _has(place, token) else None)
+    if found is not None:
+        text = said("{name} is given {found}, which has the bot's own token", name=name, found=found)
+        yield Power(text, f"bot_token:{name}")
 
 
 def _has(path: Path, token: str) -> bool:
-    return token.encode() in read_plain(path, MOST_BYTES)
+    return len(token) >= SHORTEST_TOKEN and token.encode() in read_plain(path, MOST_BYTES)
 
 
 def _contains(value: object, token: str) -> bool:

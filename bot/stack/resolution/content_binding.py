@@ -1,4 +1,4 @@
-"""Bind a model's configuration files from the content store instead of from the working copy."""
+"""Bind a model's configuration files and secrets from the content store instead of from the working copy."""
 
 import copy
 import os
@@ -10,6 +10,7 @@ from typing import Any
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.stack.model.services import services_of
+from roas.stack.resolution.environment_values import MOUNTED_SECRETS
 from roas.stack.sources.contents import ContentStore, TooLargeError
 from roas.stack.sources.opening import is_there, resolve
 from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
@@ -20,7 +21,7 @@ EXTERNAL_HINT = said(
 
 
 class ContentBinder:
-    """Bind `configs` and read-only files and folders of one stack from the content store.
+    """Bind `configs`, `secrets`, and read-only files and folders of one stack from the content store.
 
     What a container writes to and what lies outside the stack's folder is data and stays where it is, and so does the
     whole folder of a service from which nothing is `withheld`. The files of `proxies` are kept for a plan, too: they
@@ -47,6 +48,34 @@ class ContentBinder:
         self._written_to: tuple[Path, ...] = ()
         self._live: frozenset[Path] = frozenset()
         self.warnings: list[str] = []
+
+    def bind_secrets(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the model with its secrets bound by content. Raises ComposeFileError for what is no plain file.
+
+        Two kinds stay as Compose binds them, from where they lie: what `live_binds` names, since the host renews it,
+        and what the bot's user may not read. The policy judges these.
+        """
+        bound: dict[str, Any] = copy.deepcopy(dict(model))
+        known = {name: definition or {} for name, definition in (bound.get("secrets") or {}).items()}
+        for name, service in services_of(bound).items():
+            if not service.get("secrets"):
+                continue
+            live = live_binds(name, service, model, self._folder)
+            kept, volumes = [], list(service.get("volumes") or ())
+            # Those of variables first, as it always was: the order counts for what a container is recreated.
+            for entry in sorted(service["secrets"], key=lambda entry: "content" not in known.get(entry["source"], {})):
+                key = str(entry["source"])
+                place = self._secret(name, key, known.get(key, {}), live)
+                if place is None:
+                    kept.append(entry)
+                else:
+                    volumes.append(bound_secret(place, str(entry.get("target") or key)))
+            fields = {field: value for field, value in service.items() if field != "secrets"}
+            fields |= {"secrets": kept} if kept else {}
+            bound["services"][name] = {**fields, "volumes": volumes}
+        if known:
+            bound["secrets"] = {key: item for key, item in bound["secrets"].items() if "content" not in (item or {})}
+        return bound
 
     def bind(self, model: Mapping[str, Any]) -> dict[str, Any]:
         """Return the model with its configuration bound by content. Raises ComposeFileError for a missing source."""
@@ -92,13 +121,7 @@ class ContentBinder:
     def _config(self, service: str, entry: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
         name = str(entry["source"])
         target = PurePosixPath("/") / str(entry.get("target") or name)
-        return {
-            "type": "bind",
-            "source": str(self._config_content(service, name, (model.get("configs") or {}).get(name) or {})),
-            "target": str(target),
-            "read_only": True,
-            "bind": {"create_host_path": False},
-        }
+        return _kept_bind(self._config_content(service, name, (model.get("configs") or {}).get(name) or {}), target)
 
     def _config_content(self, service: str, name: str, config: Mapping[str, Any]) -> Path:
         if (text := config.get("content")) is not None:
@@ -113,6 +136,35 @@ class ContentBinder:
         if not _can_be_kept(source):  # a plan reads nothing of it, and would not notice
             raise ComposeFileError(said("{source} is not a regular file.", source=source))
         return self._keep(service, source, judged_path(source, self._folder, self._may_bind)) or source
+
+    def _secret(self, service: str, name: str, definition: Mapping[str, Any], live: frozenset[Path]) -> Path | None:
+        """Return where a secret is kept, or None where it stays as it is."""
+        if (text := definition.get("content")) is not None:
+            return self._store.place_text(str(text), write=self._write)
+        if "file" not in definition:
+            raise ComposeFileError(
+                said("The secret {name} of {service} has no file.", name=name, service=service), hint=EXTERNAL_HINT
+            )
+        source = Path(str(definition["file"]))
+        resolved = judged_path(source, self._folder, self._may_bind)
+        if resolved in live:
+            return None
+        try:
+            return self._store.place_secret(
+                resolved, beneath=self._folder, write=self._write, withheld=self._withheld(service)
+            )
+        except PermissionError:
+            return None
+        except (FileNotFoundError, NotADirectoryError) as error:
+            does = said("takes the {kind} {key} from", kind="secret", key=name)
+            raise missing_source(service, does, source) from error
+        except TooLargeError as error:
+            raise ComposeFileError(said("{source} is too large for a secret.", source=source)) from error
+        except OSError as error:
+            raise ComposeFileError(
+                said("{path} cannot be read: {strerror}.", path=source, strerror=error.strerror),
+                hint=said("Check its permissions, and that nobody replaces it meanwhile."),
+            ) from error
 
     def _is_named_within(self, source: Path) -> bool:
         """Return whether a path is written as one of the stack's folder, wherever a link leads it."""
@@ -154,6 +206,21 @@ class ContentBinder:
         if holds_state and self._withheld(service) is NOTHING_WITHHELD:
             return True
         return any(other.is_relative_to(source) or source.is_relative_to(other) for other in self._written_to)
+
+
+def bound_secret(place: Path, target: str) -> dict[str, Any]:
+    """Return the bind of a kept secret, where Compose would mount it."""
+    return _kept_bind(place, MOUNTED_SECRETS / target)
+
+
+def _kept_bind(place: Path, target: PurePosixPath) -> dict[str, Any]:
+    return {
+        "type": "bind",
+        "source": str(place),
+        "target": str(target),
+        "read_only": True,
+        "bind": {"create_host_path": False},
+    }
 
 
 def _can_be_kept(source: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import copy
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,26 +13,19 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.stack.model.raw_files import as_written
 from roas.stack.model.services import services_of
-from roas.stack.sources.contents import SECRET_PREFIX, ContentStore
+from roas.stack.sources.contents import SECRET_PREFIX
 
 MOUNTED_SECRETS = PurePosixPath("/run/secrets")
-# Keeps a text, and returns where.
-PlaceText = Callable[[str], Path]
 
 
 def with_environment_values(
-    model: Mapping[str, Any],
-    environment: Environment,
-    files: Mapping[Path, bytes],
-    store: ContentStore,
-    *,
-    write: bool,
+    model: Mapping[str, Any], environment: Environment, files: Mapping[Path, bytes]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the model with those values in it, and those among them that are secret.
 
-    Compose would copy such a secret into the container, which fails on a read-only root. It is bound as a file under
-    its content's name instead, so that another value makes another container. Raises ComposeFileError where a variable
-    has no value. `files` are those that the model was made of.
+    Compose would copy such a secret into the container, which fails on a read-only root. It is bound by content
+    instead, so that another value makes another container. Raises ComposeFileError where a variable has no value.
+    `files` are those that the model was made of.
     """
     configs, secrets = model.get("configs") or {}, model.get("secrets") or {}
     named = {key: value["environment"] for key, value in configs.items() if (value or {}).get("environment")}
@@ -45,9 +38,7 @@ def with_environment_values(
         changed["configs"][key] = {"content": _value(values, variable, said("The config {key}", key=key))}
     texts = {key: _value(values, variable, said("The secret {key}", key=key)) for key, variable in secret.items()}
     if texts:
-        for name, service in services_of(changed).items():
-            changed["services"][name] = _bound(service, texts, lambda text: store.place_text(text, write=write))
-        changed["secrets"] = {key: value for key, value in secrets.items() if key not in texts}
+        changed["secrets"].update({key: {"content": text} for key, text in texts.items()})
     return changed, tuple(texts.values())
 
 
@@ -81,26 +72,6 @@ def _kept_secrets(service: Mapping[str, Any], contents: Path) -> dict[str, str]:
 def _is_secret(volume: Mapping[str, Any], source: Path) -> bool:
     mounted = PurePosixPath(str(volume.get("target"))).is_relative_to(MOUNTED_SECRETS)
     return mounted or source.name.startswith(SECRET_PREFIX)
-
-
-def _bound(service: Mapping[str, Any], texts: Mapping[str, str], place: PlaceText) -> dict[str, Any]:
-    entries = list(service.get("secrets") or ())
-    mine = [entry for entry in entries if entry.get("source") in texts]
-    if not mine:
-        return dict(service)
-    volumes = [
-        {
-            "type": "bind",
-            "source": str(place(texts[entry["source"]])),
-            "target": str(MOUNTED_SECRETS / str(entry.get("target") or entry["source"])),
-            "read_only": True,
-            "bind": {"create_host_path": False},
-        }
-        for entry in mine
-    ]
-    others = [entry for entry in entries if entry not in mine]
-    kept = {key: value for key, value in service.items() if key != "secrets"}
-    return {**kept, **({"secrets": others} if others else {}), "volumes": [*(service.get("volumes") or ()), *volumes]}
 
 
 def _values(environment: Environment, files: Mapping[Path, bytes]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,6 @@ from roas.stack.resolution.content_binding import ContentBinder
 from roas.stack.resolution.discovery import HOME, SourceDiscovery, home_of_owner
 from roas.stack.resolution.environment_values import with_environment_values
 from roas.stack.resolution.obstacles import find_obstacles
-from roas.stack.resolution.secret_binding import SecretBinder
 from roas.stack.resolution.version_use import (
     OTHER_VERSION,
     has_text,
@@ -108,18 +107,20 @@ class StackResolver:
         read = await self._read(environment, version)
         model, files = read.model, read.named
         about_secrets = await self._clients.local(lambda: self._redact_secrets(model))
-        await self._clients.local(lambda: self._policy.check(model, environment, files))
-        holdings = await asking
         # Judged with what each service gets from others, which another one may be allowed to have.
         shared, about_sharing = with_shared_volumes(model)
+        holdings = await asking
         powers = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
         asked = frozenset(power.entry for power in powers)
         definitions = _possible_definitions(model)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
-        valued = await self._with_environment_values(environment, shared, read.contents, write=write_contents)
-        secretive = await self._with_secrets(environment, valued, write=write_contents, asked=asked)
         reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
-        bound, about_files = await self._with_files(environment, secretive, reloaded, asked, write=write_contents)
+        binder = self._binder(environment, write=write_contents, asked=asked, proxies=reloaded)
+        secretive = await self._with_secrets(environment, shared, read.contents, binder)
+        bound = await self._clients.local(lambda: binder.bind(secretive))
+        bound = with_one_shots(bound, environment.one_shots)
+        if not environment.on_swarm:
+            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
         bound = with_written(bound, model)
         powers += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         if environment.policy == PolicyLevel.ASK and (past := recorded(powers, bound)):
@@ -141,7 +142,7 @@ class StackResolver:
                 # A Swarm replaces tasks as the file says.
                 *(() if environment.on_swarm else (*impossible_updates(definitions), *lossy_updates(definitions))),
                 *_ignored_hooks(model),
-                *about_files,
+                *binder.warnings,
                 *_by_trust(powers, environment),
             ),
             follows_version=of_version.is_followed,
@@ -158,29 +159,6 @@ class StackResolver:
         self._redactor.keep({*services_of(model), *names})
         self._redactor.add(model_secrets(model))
         return (said("A password of this stack is a name in its own files: anybody guesses it."),) if guessed else ()
-
-    async def _with_files(
-        self,
-        environment: Environment,
-        model: Mapping[str, Any],
-        reloaded: frozenset[str],
-        asked: frozenset[str],
-        *,
-        write: bool,
-    ) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Return a model that binds its files by content, and warnings; those of `reloaded` proxies are live."""
-        binder = ContentBinder(
-            self._contents,
-            environment.folder,
-            self._may_bind(environment, asked),
-            write=write,
-            proxies=reloaded,
-            withheld=lambda service: self._policy.withheld_from(service, environment),
-        )
-        bound = with_one_shots(await self._clients.local(lambda: binder.bind(model)), environment.one_shots)
-        if not environment.on_swarm:
-            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
-        return bound, tuple(binder.warnings)
 
     async def written(self, environment: Environment, version: str | None) -> Mapping[str, Any]:
         """Return the model that the files resolve to, for what runs of it to be understood; empty where they do not."""
@@ -212,8 +190,8 @@ class StackResolver:
         with without_secrets(self._redactor.redact):
             read = await self._read(environment, version)
             await self._clients.local(lambda: self._policy.check_secrets(read.model, environment))
-            valued = await self._with_environment_values(environment, read.model, read.contents, write=True)
-            secretive = await self._with_secrets(environment, valued, write=True)
+            binder = self._binder(environment, write=True)
+            secretive = await self._with_secrets(environment, read.model, read.contents, binder)
         return secretive, read.warnings
 
     async def _holdings(self, environment: Environment, *, needed: bool) -> EngineHoldings:
@@ -225,35 +203,31 @@ class StackResolver:
                 raise
             return NOTHING_HELD
 
-    async def _with_environment_values(
-        self, environment: Environment, model: Mapping[str, Any], files: Mapping[Path, bytes], *, write: bool
-    ) -> dict[str, Any]:
-        valued, secrets = await self._clients.local(
-            lambda: with_environment_values(model, environment, files, self._contents, write=write)
-        )
-        self._redactor.add(secrets)
-        return valued
-
     async def _with_secrets(
+        self, environment: Environment, model: Mapping[str, Any], files: Mapping[Path, bytes], binder: ContentBinder
+    ) -> dict[str, Any]:
+        """Return a model with the values of variables in it, and its secrets bound by content."""
+        valued, secrets = await self._clients.local(lambda: with_environment_values(model, environment, files))
+        self._redactor.add(secrets)
+        return await self._clients.local(lambda: binder.bind_secrets(valued))
+
+    def _binder(
         self,
         environment: Environment,
-        model: Mapping[str, Any],
         *,
         write: bool,
         asked: frozenset[str] = frozenset(),
-    ) -> dict[str, Any]:
-        binder = SecretBinder(
+        proxies: frozenset[str] = frozenset(),
+    ) -> ContentBinder:
+        """Create what binds by content; a path is read by the settings, or since it is among what is `asked` for."""
+        return ContentBinder(
             self._contents,
             environment.folder,
-            self._may_bind(environment, asked),
+            lambda path: f"bind:{path}" in asked or self._policy.allows(f"bind:{path}", environment),
             write=write,
+            proxies=proxies,
             withheld=lambda service: self._policy.withheld_from(service, environment),
         )
-        return await self._clients.local(lambda: binder.bind(model))
-
-    def _may_bind(self, environment: Environment, asked: frozenset[str] = frozenset()) -> Callable[[Path], bool]:
-        """Return what tells whether a path may be read: by the settings, or since it is among what is asked for."""
-        return lambda path: f"bind:{path}" in asked or self._policy.allows(f"bind:{path}", environment)
 
     def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
         if not is_local(environment):

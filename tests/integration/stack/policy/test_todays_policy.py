@@ -136,14 +136,20 @@ async def test_strict_binds_survive_a_swap(
         assert container.exec_run(["cat", "/data/shadow"])[0] != 0
 
 
-async def test_strict_copies_what_is_read(engine: Stacks, stack: Stack, tmp_path: Path) -> None:
-    """Read-only files of a stack are bound from our copies, which no checkout reaches."""
+@pytest.mark.parametrize("place", ["beside", "within"])
+async def test_strict_copies_what_is_read(stack: Stack, tmp_path: Path, place: str) -> None:
+    """What a stack reads is bound from our copies, which no checkout reaches: wherever the bot's state lies."""
     environment = stack(
-        "services: {web: {image: 'tiny:v1', volumes: ['./conf:/conf:ro', '/etc/localtime:/etc/localtime:ro']}, "
-        "reader: {image: 'tiny:v1', volumes: ['./conf:/conf:ro']}}"
+        "services: {web: {image: 'tiny:v1', volumes: ['./conf:/conf:ro', '/etc/localtime:/etc/localtime:ro'], "
+        "configs: [written, named], secrets: [s]}, reader: {image: 'tiny:v1', volumes: ['./conf:/conf:ro']}}\n"
+        "configs: {written: {content: a}, named: {file: conf/a}}\nsecrets: {s: {file: conf/a}}"
     )
     (environment.folder / "conf").mkdir()
-    assert await resolved_entries(engine, replace(environment, policy=PolicyLevel.STRICT)) == set()
+    (environment.folder / "conf" / "a").write_text("a")
+    state_dir = (tmp_path if place == "beside" else environment.folder) / "state"
+    made = Stacks(state_dir=state_dir, instance_id="T", policy_allow=(), redactor=Redactor())
+    assert await resolved_entries(made, replace(environment, policy=PolicyLevel.STRICT)) == set()
+    await made.close()
 
 
 async def test_trust_gives_powers_and_names_them(

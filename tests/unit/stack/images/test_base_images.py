@@ -3,7 +3,7 @@
 import pytest
 
 from roas.errors import ComposeFileError
-from roas.stack.images.base_images import BaseImages, context_key, read_bases, with_bases
+from roas.stack.images.base_images import BaseImages, context_key, read_bases, read_frontend, with_bases
 
 NAMED = {
     "FROM a:1": ("a:1",),
@@ -30,6 +30,27 @@ NAMED = {
 @pytest.mark.parametrize(("text", "names"), NAMED.items())
 def test_bases_are_read_as_buildkit_reads_them(text: str, names: tuple[str, ...]) -> None:
     assert read_bases(text, {"GIVEN": "9"}) == BaseImages(names)
+
+
+FRONTENDS = {
+    "# syntax=a/b:1\nFROM x": "a/b:1",
+    "#syntax = a/b:1 --told \nFROM x": "a/b:1 --told",
+    "#!/bin/sh\n# escape=`\n# SYNTAX=a/b:1": "a/b:1",
+    "// syntax=a/b:1\nx": "a/b:1",
+    "# a=b\x0bc\r\n# syntax=a/b:1\r\n": "a/b:1",
+    '{"syntax": "a/b:1"}': "a/b:1",
+    "# why\n# syntax=a/b:1\nFROM x": "",
+    "\n# syntax=a/b:1": "",
+    "FROM x\n# syntax=a/b:1": "",
+}
+
+
+@pytest.mark.parametrize(("text", "frontend"), FRONTENDS.items())
+def test_frontend_is_found_as_buildkit_finds_it_and_pinned(text: str, frontend: str) -> None:
+    assert read_frontend(text, {}) == frontend
+    assert read_frontend(text, {"BUILDKIT_SYNTAX": "c:1"}) == "c:1"
+    pinned = with_bases({"dockerfile_inline": text}, {"a/b:1": "a/b@sha256:1"})
+    assert pinned.get("args", {}) == ({"BUILDKIT_SYNTAX": frontend.replace(":1", "@sha256:1")} if frontend else {})
 
 
 def test_platform_is_noticed() -> None:

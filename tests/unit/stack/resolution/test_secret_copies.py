@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from roas.errors import ComposeFileError
-from roas.stack.resolution.secret_binding import SecretBinder
+from roas.stack.resolution.content_binding import ContentBinder
 from roas.stack.sources.contents import ContentStore
 
 OTHER_USER = 4242
@@ -56,12 +56,12 @@ def test_plain_user_keeps_secrets_readable(tmp_path: Path, request: pytest.Fixtu
     os.chown(tmp_path / "state", OTHER_USER, -1)
     store = ContentStore(tmp_path / "state" / "contents", lambda: b"key")
     request.getfixturevalue("as_plain_user")
-    binder = SecretBinder(store, tmp_path, lambda _: False, write=True)
+    binder = ContentBinder(store, tmp_path, lambda _: False, write=True)
     model = {
         "services": {"web": {"secrets": [{"source": "shared"}, {"source": "private"}]}},
         "secrets": {name: {"file": str(tmp_path / name)} for name in ("shared", "private")},
     }
-    web = binder.bind(model)["services"]["web"]
+    web = binder.bind_secrets(model)["services"]["web"]
     (volume,) = web["volumes"]
     assert (volume["target"], volume["read_only"]) == ("/run/secrets/shared", True)
     assert stat.S_IMODE(Path(volume["source"]).stat().st_mode) == 0o444
@@ -71,7 +71,7 @@ def test_plain_user_keeps_secrets_readable(tmp_path: Path, request: pytest.Fixtu
 def test_secret_file_that_is_large_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "s").open("wb") as file:
         file.truncate(5 << 20)
-    binder = SecretBinder(ContentStore(tmp_path / "c"), tmp_path, lambda _: False, write=False)
+    binder = ContentBinder(ContentStore(tmp_path / "c"), tmp_path, lambda _: False, write=False)
     model = {"services": {"web": {"secrets": [{"source": "s"}]}}, "secrets": {"s": {"file": str(tmp_path / "s")}}}
     with pytest.raises(ComposeFileError, match="too large"):
-        binder.bind(model)
+        binder.bind_secrets(model)
