@@ -36,7 +36,7 @@ from roas.models.plan import WAITING, PlanRecord, PlanState
 from roas.starting_times import starting_time
 from roas.state.approvals import is_expired, with_expiry
 from roas.state.locks import FrozenError, LockHeldError
-from roas.ui.drawing import clip, one_line
+from roas.ui.drawing import lines, one_line
 from roas.ui.embeds.plan import describe_outcome
 from roas.ui.formatting import at, since
 from roas.ui.notifications.deployment_notifier import PLAN_SUBJECTS
@@ -329,6 +329,6 @@ class PlanApprovals:
 
 def _name_powers(plan_record: PlanRecord) -> str:
     """Name each new power to the one who asked, and say that the next click gives them."""
-    powers = "\n".join(f"🔑 {one_line(power, 200)}" for power in plan_record.plan.new_powers)
+    powers = [f"🔑 {one_line(power, 200)}" for power in plan_record.plan.new_powers]
     text = _("This gives the stack new powers, and no approver is configured. Confirm once more to give them:")
-    return clip(f"{text}\n{powers}", 1900)
+    return f"{text}\n{lines(powers, 1700)}"

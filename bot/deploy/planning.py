@@ -47,8 +47,8 @@ from roas.stack.machine.projects import runs_already_as, second_copy
 from roas.stack.model.services import binds_copies, dependents_of, services_of
 from roas.stack.stack import Stack
 
-# What the power of a build is called after the name of its service.
-BUILD = "build"
+# What the powers of a build are called after the name of its service.
+OF_BUILD = ("build", "ulimits")
 # What these have rides along, on a deployment as on the way back.
 GRANTING = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
 
@@ -77,7 +77,7 @@ def ungranted_of_builds(request: DeploymentRequest, planned: PlannedDeployment) 
     return tuple(
         name
         for name, subject, power in found
-        if (subject in builds and power.startswith(BUILD)) or subject.rpartition(" ")[2] in secrets
+        if (subject in builds and power.startswith(OF_BUILD)) or subject.rpartition(" ")[2] in secrets
     )
 
 

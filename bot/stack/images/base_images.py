@@ -179,7 +179,7 @@ def _dockerfile(section: Mapping[str, Any]) -> str:
 
 
 def _args(section: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in (section.get("args") or {}).items()}
+    return {key: str(value) for key, value in (section.get("args") or {}).items() if value is not None}
 
 
 def context_key(name: str) -> str:

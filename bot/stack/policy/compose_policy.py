@@ -52,7 +52,7 @@ from roas.stack.policy.power import Power, identities
 from roas.stack.policy.probe_rules import judge_probes
 from roas.stack.policy.refusal import ONLY_AT_HOME, PATH_KINDS, refusal
 from roas.stack.policy.resources import judge_resources
-from roas.stack.policy.rules import judge_keys, judge_service
+from roas.stack.policy.rules import NAMES_ALL, judge_keys, judge_service
 from roas.stack.policy.secrets import judge_bound_token, judge_token, token_holders
 from roas.stack.sources.opening import resolve
 from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
@@ -224,7 +224,7 @@ class ComposePolicy:
     ) -> Iterator[Power]:
         yield from judge_keys(model)
         for name, service in services_of(model).items():
-            yield from judge_service(name, service, places, names_ports=_names_all(environment))
+            yield from judge_service(name, service, places, environment.policy)
             if environment.is_home and str(service.get("pid") or "").startswith("service:"):
                 # By it a service reads the other's environment, files and memory: here, the bot's.
                 yield Power(
@@ -234,7 +234,7 @@ class ComposePolicy:
                 )
         yield from judge_probes(model)
         own = holdings.own_volumes(environment.project)
-        private = not _names_all(environment)
+        private = environment.policy not in NAMES_ALL
         yield from judge_resources(model, environment.project, places, own, private_subnets=private)
         yield from judge_holdings(model, environment, holdings)
         yield from judge_token(model, self._token)
@@ -294,11 +294,6 @@ def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str
             yield entry
         elif name == environment.name:
             yield rest
-
-
-def _names_all(environment: Environment) -> bool:
-    """Return whether ports and subnets are powers, too, as they were not under `default`."""
-    return environment.policy in {PolicyLevel.STRICT, PolicyLevel.ASK}
 
 
 def _is_trusted(power: Power, environment: Environment) -> bool:

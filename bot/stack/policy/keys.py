@@ -109,7 +109,7 @@ ENTRIES: Mapping[str, str] = {
     "networks.*.ipam.options": "network",
 }
 _NAMED = "*"
-PLAIN = re.compile(r"[\w./:=@-]{1,60}")
+PLAIN = re.compile(r"[\w./:@-]{1,60}")
 _PLACES = frozenset(path[:at] for path in KEYS for at, sign in enumerate(path) if sign == ".")
 
 
@@ -137,7 +137,7 @@ class FoundKey:
     def text(self) -> str:
         """Say in words who has it."""
         shown = ".".join(self.names[2:])
-        if shown and self.judgement in {Judgement.ON_REQUEST, None} and (value := _shown(self.value)):
+        if shown and self.judgement in {Judgement.ON_REQUEST, None} and (value := shown_value(self.value)):
             shown = f"{shown}: {value}"
         match self.names[0]:
             case "services":
@@ -154,7 +154,7 @@ class FoundKey:
         return said("the compose file has `{shown}`", shown=".".join(self.names))
 
 
-def _shown(value: object) -> str:
+def shown_value(value: object) -> str:
     """Return a short text as it is, and of all else what tells it from others: it may hold a password."""
     if value is True or value is None:
         return ""

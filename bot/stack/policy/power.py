@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,9 @@ BESIDE = frozenset({*SUBJECTS, "does", "text"})
 READS, BINDS = "reads", "binds"
 GONE_FROM_RELEASES = frozenset({"build", "container_name", "ulimits", "isolation", "replaceable"})
 MARK = "#"
+PROGRAM = re.compile(rf"{MARK}[0-9a-f]{{12}}\Z")
+# What of a `build` says which program an image has, but for the content of files.
+BUILT_OF = ("context", "dockerfile", "dockerfile_inline", "target", "additional_contexts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Power:
         fields: Mapping[str, Any] = self.text.fields if isinstance(self.text, Message) else {}
         does = str(fields.get("does", ""))
         words = [READS if self.kind == "bind" and does == READS else WORDS.get(self.kind, self.kind)]
+        if self.kind == "external_volume" and does == READS:
+            words.insert(0, READS)
         if self.kind in WITH_PATHS:
             words.append(self.entry.partition(":")[2])
         else:
@@ -95,13 +101,29 @@ def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> frozenset[s
 
 def recorded(powers: Iterable[Power], model: Mapping[str, Any]) -> list[str]:
     """Return what is known of powers that the model of a release does not show any more."""
-    gone = (power for power in powers if power.kind in GONE_FROM_RELEASES or power.service.startswith("the "))
-    return sorted(identities(gone, model))
+    built = {name for name, service in services_of(model).items() if service.get("build")}
+    return sorted(
+        identities(
+            (
+                power
+                for power in powers
+                if power.kind in GONE_FROM_RELEASES
+                or power.service.startswith("the ")
+                or (power.is_root and power.service in built)
+            ),
+            model,
+        )
+    )
+
+
+def root_first(identity: str) -> tuple[bool, str]:
+    """Order identities so that what is as good as root is read first, however many others there are."""
+    return PROGRAM.search(identity) is None, identity
 
 
 def named(identity: str) -> str:
     """Return the name in an identity."""
-    return identity.rpartition(MARK)[0] or identity
+    return PROGRAM.sub("", identity)
 
 
 def _program(service: Mapping[str, Any]) -> str:
@@ -116,5 +138,8 @@ def _program(service: Mapping[str, Any]) -> str:
         for volume in service.get("volumes") or ()
     )
     covered = [service.get(key) for key in ("command", "entrypoint", "user", "post_start", "pre_stop")]
+    covered.append((service.get("healthcheck") or {}).get("test"))
+    if build := service.get("build"):
+        covered += [build.get(key) for key in BUILT_OF]
     text = json.dumps([repository_of(image), mounts, covered], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

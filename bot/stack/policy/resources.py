@@ -5,6 +5,8 @@ from ipaddress import ip_network
 from typing import Any
 
 from roas.messages.message import said
+from roas.stack.model.services import services_of
+from roas.stack.policy.keys import shown_value
 from roas.stack.policy.places import Places
 from roas.stack.policy.power import Power
 from roas.stack.policy.values import judge_labels
@@ -44,17 +46,24 @@ def _volumes(model: Mapping[str, Any], project: str, own_volumes: Container[str]
         if driver not in VOLUME_DRIVERS:
             yield Power(said("the volume {name} has the driver {driver}", name=name, driver=driver), f"volume:{name}")
         if options:
-            # Not what they say: it may be a password.
+            text = ", ".join(f"{key}={shown_value(value)}" for key, value in sorted(options.items()))
             yield Power(
-                said("the volume {name} has `driver_opts`: {options}", name=name, options=", ".join(options)),
-                f"volume:{name}",
+                said("the volume {name} has `driver_opts`: {options}", name=name, options=text), f"volume:{name}"
             )
         if (real := _foreign(name, fields, project)) is not None and real not in own_volumes:
-            yield Power(
-                said("the volume {name} is {real}, which is not the stack's own", name=name, real=real),
-                f"external_volume:{real}",
+            does = said("reads") if _is_only_read(name, model) else said("is")
+            text = said(
+                "the volume {name} {does} {real}, which is not the stack's own", name=name, does=does, real=real
             )
+            yield Power(text, f"external_volume:{real}")
         yield from judge_labels(said("the volume {name}", name=name), fields.get("labels"))
+
+
+def _is_only_read(name: str, model: Mapping[str, Any]) -> bool:
+    """Return whether services mount a volume, and each of them read-only."""
+    mounts = (volume for service in services_of(model).values() for volume in service.get("volumes") or ())
+    used = [bool(volume.get("read_only")) for volume in mounts if volume.get("source") == name]
+    return bool(used) and all(used)
 
 
 def _networks(model: Mapping[str, Any], project: str, *, private_subnets: bool) -> Iterator[Power]:
@@ -65,8 +74,11 @@ def _networks(model: Mapping[str, Any], project: str, *, private_subnets: bool) 
             yield Power(said("the network {name} is that of the {owner}", name=name, owner="host"), f"network:{name}")
         elif driver not in NETWORK_DRIVERS:
             yield Power(said("the network {name} has the driver {driver}", name=name, driver=driver), f"network:{name}")
-        for option in (fields.get("driver_opts") or {}).keys() - HARMLESS_NETWORK_OPTIONS:
-            yield Power(said("the network {name} has the option {option}", name=name, option=option), f"network:{name}")
+        for option, value in (fields.get("driver_opts") or {}).items():
+            if option not in HARMLESS_NETWORK_OPTIONS:
+                shown = f"{option}={shown_value(value)}"
+                text = said("the network {name} has the option {option}", name=name, option=shown)
+                yield Power(text, f"network:{name}")
         if str((fields.get("ipam") or {}).get("driver") or "") not in ADDRESS_DRIVERS:
             yield Power(
                 said("the network {name} has the `ipam` driver {driver}", name=name, driver=fields["ipam"]["driver"]),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.messages.message import said
+from roas.models.environment import PolicyLevel
 from roas.stack.model.raw_files import as_written
 from roas.stack.policy.keys import Judgement, keys_of
 from roas.stack.policy.places import Places
@@ -16,10 +17,15 @@ from roas.stack.sources.opening import resolve
 NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
 HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
 # Any other mode is the name of a network, which may be somebody else's.
-NETWORK_MODES = frozenset({"", "none", "bridge", "default"})
+NETWORK_MODES = frozenset({"", "none"})
+# The engine's own network, in which the containers of others are, too.
+SHARED_NETWORKS = frozenset({"bridge", "default"})
+# At these, ports and subnets are powers, too, as they were not under `default`.
+NAMES_ALL = frozenset({PolicyLevel.STRICT, PolicyLevel.ASK})
 # Where a value may be in any encoding: it is passed on and means nothing to the engine.
 FREE_VALUES = frozenset({"environment", "args", "labels"})
 BUILD_NETWORKS = frozenset({"", "none", "default"})
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - as Docker says it
 OTHER_CONTEXTS = ("service:", "docker-image:")
 
 
@@ -34,13 +40,13 @@ def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
         yield Power(said("the compose file has a value that is not UTF-8 text"), "")
 
 
-def judge_service(name: str, service: Mapping[str, Any], places: Places, *, names_ports: bool) -> Iterator[Power]:
+def judge_service(name: str, service: Mapping[str, Any], places: Places, level: PolicyLevel) -> Iterator[Power]:
     """Find what a service may not have."""
     yield from _security(name, service)
-    yield from _namespaces(name, service)
+    yield from _namespaces(name, service, level)
     yield from judge_values(name, service)
     yield from _build(name, service.get("build"), places)
-    if names_ports:
+    if level in NAMES_ALL:
         yield from _ports(name, service)
     for volume in service.get("volumes") or ():
         if volume.get("type") in {"bind", "npipe"}:
@@ -91,12 +97,13 @@ def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
             yield Power(said("{name} has `security_opt: {option}`", name=name, option=option), f"security_opt:{name}")
 
 
-def _namespaces(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+def _namespaces(name: str, service: Mapping[str, Any], level: PolicyLevel) -> Iterator[Power]:
     for field in NAMESPACES:
         value = str(service.get(field) or "")
         is_refused = value == "host" or value.startswith("container:")
         if field == "network_mode":
-            is_refused = value not in NETWORK_MODES and not value.startswith("service:")
+            harmless = NETWORK_MODES if level is PolicyLevel.ASK else NETWORK_MODES | SHARED_NETWORKS
+            is_refused = value not in harmless and not value.startswith("service:")
         if is_refused:
             # Whose processes these are, a name or an id does not say: perhaps the bot's, and nobody is given those.
             is_asked_for = field != "pid" or value == "host"
@@ -114,9 +121,11 @@ def _ports(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
 
 
 def _port(port: Mapping[str, Any]) -> str:
-    number = str(port.get("published") or port.get("target"))
-    protocol = str(port.get("protocol") or "tcp")
-    return number if protocol == "tcp" else f"{number}/{protocol}"
+    """Return `443`, `10.0.0.1:443`, `53/udp`, or `any:80` where the engine chooses the port."""
+    number = str(port.get("published") or f"any:{port.get('target')}")
+    address, protocol = str(port.get("host_ip") or ""), str(port.get("protocol") or "tcp")
+    host = "" if address in EVERYWHERE else f"{f'[{address}]' if ':' in address else address}:"
+    return f"{host}{number}" if protocol == "tcp" else f"{host}{number}/{protocol}"
 
 
 def _is_loopback(address: str) -> bool:

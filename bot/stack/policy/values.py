@@ -6,6 +6,7 @@ from typing import Any
 from roas.messages.message import said
 from roas.stack.images.reference import is_own
 from roas.stack.labels import COMPOSE_PREFIX
+from roas.stack.policy.keys import shown_value
 from roas.stack.policy.power import Power
 
 # These write only to the engine's own folder; other drivers connect to whatever the stack's author names.
@@ -50,6 +51,8 @@ def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     logging = service.get("logging") or {}
     driver = str(logging.get("driver") or "")
     if driver not in LOGGING_DRIVERS:
+        if options := logging.get("options"):  # where it connects to
+            driver += f" {shown_value(options)}"
         yield Power(said("{name} logs by `{driver}`", name=name, driver=driver), f"logging:{name}")
         return
     # Not what they say: it may be a password.

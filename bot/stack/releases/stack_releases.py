@@ -25,7 +25,7 @@ from roas.stack.interface import ReleaseDraft, ResolvedStack
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.scales import written_replicas
 from roas.stack.model.services import ADOPTED_HASH, UNLIKE, adopted_hash, pinned_content, replicas_of, services_of
-from roas.stack.policy.power import named
+from roas.stack.policy.power import named, root_first
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.pinning import SHARED_KINDS, pin
 from roas.stack.releases.today import hash_inputs, with_credentials_of
@@ -275,7 +275,7 @@ class StackReleases:
             with suppress(ReleaseNotRestorableError):
                 model = await self._parts.load_model(model_hash)
                 granted |= await resolver.powers_of_release(model, environment, holdings)
-        return tuple(dict.fromkeys(map(named, sorted(stack.powers - granted))))
+        return tuple(dict.fromkeys(map(named, sorted(stack.powers - granted, key=root_first))))
 
     async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
         """Return the powers that somebody has to give a stored model."""

@@ -393,9 +393,9 @@ def _refuse_none_and_too_many(services: Mapping[str, Mapping[str, Any]]) -> None
     if not services:
         raise ComposeFileError(said("The compose file has no service."))
     counts = [replicas_of(service) for service in services.values()]
-    if min(counts) < 0 or max(len(services), *counts) > MOST_REPLICAS:
+    if min(counts) < 0 or max(len(services), sum(counts)) > MOST_REPLICAS:
         raise ComposeFileError(
-            said("The compose file has more than {most} services, or replicas of one.", most=MOST_REPLICAS),
+            said("The compose file has more than {most} services or replicas.", most=MOST_REPLICAS),
             hint=said("Split the stack, or lower `replicas`."),
         )
 

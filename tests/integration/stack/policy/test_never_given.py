@@ -191,6 +191,8 @@ FETCHES = {
     "address of parts": ("FROM tiny:v1\nARG U=http://127.0.0.1:{port}\nADD $U/x /x\n", ""),
     "encrypted address": ("FROM tiny:v1\nADD https://127.0.0.1:{port}/x /x\n", ""),
     "repository": ("FROM tiny:v1\nADD http://127.0.0.1:{port}/x.git /x\n", ""),
+    "step in the host's network": ("FROM tiny:v1\nRUN --network=host wget -O- http://127.0.0.1:{port}/x\n", ""),
+    "step with the host's rights": ("FROM tiny:v1\nRUN --security=insecure wget http://127.0.0.1:{port}/x\n", ""),
     "a stage that looks like text": ('FROM tiny:v1\nRUN echo "<<E"\nFROM roas-build/prod-web\nRUN true\nE\n', ""),
 }
 

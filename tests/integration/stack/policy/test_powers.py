@@ -38,7 +38,7 @@ POWERS = {
     "networks: [n]\nnetworks: {n: {external: true, name: proxy}}": ["n: others-network proxy"],
     "volumes: ['data:/d']\nvolumes: {data: {external: true, name: theirs}}": ["data: others-volume theirs"],
     "volumes: ['data:/d']\nvolumes: {data: {driver_opts: {type: none, o: bind, device: /etc}}}": [
-        "data: volume device, o, type"
+        "data: volume device=/etc, o=bind, type=none"
     ],
     "command: [x]": [],
 }
@@ -70,6 +70,7 @@ def written(text: str) -> str:
 RIDING = [text for text, wanted in POWERS.items() if wanted and "external" not in text] + [
     "build: {context: ., network: host}",
     "secrets: [s]\nsecrets: {s: {file: /etc/hostname}}",
+    "privileged: true, build: .",
 ]
 
 
@@ -130,6 +131,12 @@ async def test_what_is_read_from_where_it_lies_is_a_power(engine: Stacks, stack:
     assert await engine.of(environment).releases.new_powers(resolved, [drafted.model_hash]) == ()
 
 
+SYSLOG = "logging: {driver: syslog, options: {syslog-address: '%s'}}"
+DEVICE = "volumes: ['dd:/d']\nvolumes: {dd: {driver_opts: {type: none, o: bind, device: '%s'}}}"
+BRIDGE = "networks: [n]\nnetworks: {n: {driver_opts: {com.docker.network.bridge.name: %s}}}"
+THEIRS = "volumes: {dd: {external: true, name: theirs}}"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "is_new"),
     [
@@ -139,16 +146,25 @@ async def test_what_is_read_from_where_it_lies_is_a_power(engine: Stacks, stack:
         ("privileged: true", "privileged: true, volumes: ['./data:/d']", True),
         ("ports: ['443:443']", "ports: ['443:443'], command: [/other]", False),
         ("cap_add: [NET_ADMIN]", "cap_add: [NET_ADMIN, SYS_ADMIN]", True),
+        ("privileged: true", "privileged: true, build: .", True),
+        ("privileged: true, healthcheck: {test: a}", "privileged: true, healthcheck: {test: /payload}", True),
         ("volumes: ['/etc:/e:ro']", "volumes: ['/etc:/e']", True),
+        ("ports: ['10.1.2.3:443:443']", "ports: ['443:443']", True),
+        ("ports: ['443']", "ports: ['443:443']", True),
+        (f"{SYSLOG % 'unix:///dev/log'}", f"{SYSLOG % 'tcp://127.0.0.1:6379'}", True),
+        (f"{DEVICE % '/srv'}", f"{DEVICE % '/'}", True),
+        (f"{BRIDGE % 'br-own'}", f"{BRIDGE % 'docker0'}", True),
+        (f"volumes: ['dd:/d:ro']\n{THEIRS}", f"volumes: ['dd:/d']\n{THEIRS}", True),
+        (f"volumes: ['dd:/d']\n{THEIRS}", f"volumes: ['dd:/d'], command: [x]\n{THEIRS}", False),
     ],
 )
-async def test_root_power_of_another_program_is_new(
+async def test_power_over_something_else_is_new(
     engine: Stacks, stack: Stack, before: str, after: str, is_new: bool
 ) -> None:
     (stack("services: {}").folder / "data").mkdir()
-    first = replace(stack(f"services: {{web: {{image: 'tiny:v1', {before}}}}}"), policy=PolicyLevel.ASK)
+    first = replace(stack(written(before)), policy=PolicyLevel.ASK)
     granted = (await draft(engine, first)).model_hash
-    second = replace(stack(f"services: {{web: {{image: 'tiny:v1', {after}}}}}"), policy=PolicyLevel.ASK)
+    second = replace(stack(written(after)), policy=PolicyLevel.ASK)
     assert bool(await engine.of(second).releases.new_powers(await engine.of(second).resolve(None), [granted])) is is_new
 
 
