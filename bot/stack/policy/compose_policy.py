@@ -207,17 +207,19 @@ class ComposePolicy:
         """
         asks = environment.policy in {PolicyLevel.ASK, PolicyLevel.TRUSTED}
         holding = token_holders(environment, self._token)
-        for name, source, secret, reads in _live_sources(model, self._copies):
+        for name, source, secret, reads in _sources(model):
+            if not secret:  # also of a copy: the value of a variable is one
+                yield from judge_bound_token(name, source, holding, self._token)
+            if Path(source).parent == self._copies:
+                continue
             if not asks and (environment.policy is PolicyLevel.STRICT or (secret and not of_release)):
                 yield from places.judge_checkout(name, source, secret)
             elif asks and reads and name not in places.bots and resolve(Path(source)).is_relative_to(places.folder):
                 does = said("reads")
                 text = said("{name} {does} {source} from where it lies", name=name, does=does, source=source)
                 yield Power(text, f"bind:{resolve(Path(source))}")
-            if not secret:
-                yield from judge_bound_token(name, source, holding, self._token)
-                if not of_release:
-                    yield from places.judge_withheld(name, source, said("binds"))
+            if not secret and not of_release:
+                yield from places.judge_withheld(name, source, said("binds"))
 
     def _judge(
         self, model: Mapping[str, Any], environment: Environment, places: Places, holdings: EngineHoldings
@@ -257,16 +259,15 @@ def _judge_files(environment: Environment, named: Sequence[FileReference], place
         yield from places.judge_read(reference.who, reference.target, "reads")
 
 
-def _live_sources(model: Mapping[str, Any], copies: Path) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield what is bound and is no copy of ours: by which service, from where, as which secret, and if read-only."""
+def _sources(model: Mapping[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield what is bound: by which service, from where, as which secret, and whether it is only read."""
     for name, service in services_of(model).items():
         for entry in service.get("secrets") or ():
             secret = str(entry.get("source"))
             yield name, str(((model.get("secrets") or {}).get(secret) or {}).get("file") or "/"), secret, True
         for volume in service.get("volumes") or ():
-            source = str(volume.get("source") or "")
-            if volume.get("type") == "bind" and Path(source).parent != copies:
-                yield name, source, "", bool(volume.get("read_only"))
+            if volume.get("type") == "bind":
+                yield name, str(volume.get("source") or ""), "", bool(volume.get("read_only"))
 
 
 def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Power]:

@@ -272,6 +272,9 @@ GIVEN = {
     "secret with the token": "secrets: [s]}}\nsecrets: {s: {file: ./.env.bak}",
     "config": "configs: [s]}}\nconfigs: {s: {file: ./.env.prod}",
     "config with the token": "configs: [s]}}\nconfigs: {s: {file: ./deep/token.txt}",
+    "secret of a variable with the token": "secrets: [s]}}\nsecrets: {s: {environment: SHARED}",
+    "config of a variable with the token": "configs: [s]}}\nconfigs: {s: {environment: SHARED}",
+    "interpolated token": "command: ['${SHARED}']}}\nx-a: {a: {a: a",
     "override of others": "extends: {file: compose.prod.yaml, service: web}",
     "included override": "}}\ninclude: [{path: compose.prod.yaml}]\nx-a: {a: {a: a",
     "repository": "volumes: ['./.git:/x:ro']",
@@ -306,14 +309,14 @@ async def test_container_has_nothing_that_is_withheld(
     for name in (".env.bak", "deep/token.txt"):
         (folder / name).write_text(f"DISCORD_TOKEN={TOKEN}\n")
     made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)
-    own = replace(environment, policy=level, withheld=frozenset(withheld))
+    own = replace(environment, policy=level, withheld=frozenset(withheld), variables={"SHARED": TOKEN})
     with suppress(RoasError):
         await deploy(made, own, started=False)
     found = await made.of(own).containers()
     await made.close()
     for item in found:
         inspected = docker_client.api.inspect_container(item.id)
-        said = str([inspected["Config"]["Env"], inspected["Config"]["Labels"]])
+        said = str([inspected["Config"][key] for key in ("Env", "Labels", "Cmd")])
         for mount in inspected["Mounts"]:
             place = Path(mount["Source"])
             for path in [place, *place.rglob("*")]:

@@ -1,0 +1,92 @@
+"""The page of powers has what the policy finds, and each of them is given, or not, by every way to ask for it."""
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from roas.deploy.planning import refuse_ungranted
+from roas.errors import NewPowersError
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.environment import Environment, PolicyLevel
+from roas.stack.policy.compose_policy import ComposePolicy
+from roas.stack.policy.power import identities, named
+from testbed.release_before import ROOT
+
+FOLDER = Path("/srv/shop")
+STACK = Environment("dev", "shop", FOLDER, (FOLDER / "compose.yaml",), policy=PolicyLevel.ASK)
+POLICY = ComposePolicy((), Path("/var/lib/roas"))
+PAGE = (ROOT / "docs" / "explanation" / "powers.md").read_text()
+SHOWN = re.findall(r"`((?:web|data|n): [^`]+)`", PAGE.partition("## Powers")[2].partition("## Who says yes")[0])
+
+
+def bind(source: str, *, read_only: bool = False) -> dict[str, Any]:
+    return {"volumes": [{"type": "bind", "source": source, "target": "/t", "read_only": read_only}]}
+
+
+def volume(definition: dict[str, Any], *, read_only: bool = False) -> dict[str, Any]:
+    mount = {"type": "volume", "source": "data", "target": "/t", "read_only": read_only}
+    return {"services": {"web": {"volumes": [mount]}}, "volumes": {"data": definition}}
+
+
+def web(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"services": {"web": fields}}
+
+
+THEIRS = {"external": True, "name": "theirs"}
+MODELS: dict[str, dict[str, Any]] = {
+    "web: cap_add NET_ADMIN": web({"cap_add": ["NET_ADMIN"]}),
+    "web: pid host": web({"pid": "host"}),
+    "web: docker-socket /run/docker.sock": web(bind("/run/docker.sock", read_only=True)),
+    "web: path /srv/media": web(bind("/srv/media")),
+    "web: writes /srv/shop/.git": web(bind("/srv/shop/.git")),
+    "data: volume device=/srv, o=bind, type=none": volume(
+        {"driver_opts": {"type": "none", "o": "bind", "device": "/srv"}}
+    ),
+    "web: reads /etc/ssl": web(bind("/etc/ssl", read_only=True)),
+    "web: reads /srv/shop/big": web(bind("/srv/shop/big", read_only=True)),
+    "web: port 443": web({"ports": [{"target": 443, "published": "443"}]}),
+    "web: port 10.0.0.1:443": web({"ports": [{"target": 443, "published": "443", "host_ip": "10.0.0.1"}]}),
+    "n: network 10.0.0.0/8": {"networks": {"n": {"ipam": {"config": [{"subnet": "10.0.0.0/8"}]}}}},
+    "data: others-volume theirs": volume(THEIRS),
+    "data: reads others-volume theirs": volume(THEIRS, read_only=True),
+    "web: build host": web({"build": {"context": "/srv/shop", "network": "host"}}),
+    "web: logging syslog": web({"logging": {"driver": "syslog"}}),
+}
+
+
+@pytest.mark.parametrize("name", dict.fromkeys((*MODELS, *SHOWN)))
+def test_page_shows_what_is_found(name: str) -> None:
+    assert name in SHOWN
+    model = MODELS[name]
+    found = identities((*POLICY.check(model, STACK), *POLICY.check_bound(model, STACK)), model)
+    assert name in map(named, found)
+
+
+def asked(kind: DeploymentKind = DeploymentKind.DEPLOY, **more: Any) -> DeploymentRequest:
+    return DeploymentRequest("dev", kind, Actor(ActorKind.DISCORD, "1", "dora"), version="v1", **more)
+
+
+IN_CHANNEL = {"interaction_id": "PLAN-1"}
+HOTFIX = DeploymentKind.HOTFIX
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_power_is_given_by_whom_the_page_says(name: str) -> None:
+    """A second person approves a draft; alone, a person names it, by a click or by what is printed; a hotfix never."""
+    plan: Any = SimpleNamespace(new_powers=(name,))
+    refuse_ungranted(asked(**IN_CHANNEL), plan, has_approvers=True)
+    refuse_ungranted(asked(**IN_CHANNEL, granted=(name,)), plan, has_approvers=False)
+    for refused in (asked(), asked(granted=(f"{name}x",)), asked(HOTFIX, **IN_CHANNEL), asked(HOTFIX)):
+        with pytest.raises(NewPowersError) as caught:
+            refuse_ungranted(refused, plan, has_approvers=refused.kind is HOTFIX)
+    with pytest.raises(NewPowersError) as caught:
+        refuse_ungranted(asked(), plan, has_approvers=True)
+    *_, option, typed = shlex.split(str(caught.value.hint))
+    assert option == "--grant"
+    refuse_ungranted(replace(asked(), granted=(typed,)), plan, has_approvers=True)
