@@ -33,11 +33,15 @@ class FileReference:
     who: str
     path: str
     base: Path
-    text: str
     included: bool = False
     project_folder: str = ""
     first: str = ""
     by_absolute: bool = False
+
+    @property
+    def text(self) -> str:
+        """Say who names the file."""
+        return said("{name} has `{kind}: {path}`", name=self.who, kind=self.kind, path=self.path)
 
     @property
     def in_place(self) -> bool:
@@ -71,8 +75,7 @@ class FileReference:
             path = str(Path(home, path.lstrip("~").lstrip("/")))
         folder = project or (str(Path(first).parent) if first else "")
         path = path or str(Path(folder, ".env"))
-        content = self.text if self.path else said("{who} reads {path} for what it includes", who=self.who, path=path)
-        return replace(self, path=path, project_folder=folder, first="", text=content)
+        return replace(self, path=path, project_folder=folder, first="")
 
     def file(self) -> RawFile | None:
         """Return the next compose file to read, if it is one."""
@@ -106,8 +109,7 @@ def _included(entry: object, file: RawFile) -> Iterator[FileReference]:
     for value in fields.all("path"):
         paths = _texts(value)
         for path, project in ((path, project) for path in paths for project in projects or [""]):
-            text = said("{who} includes {path}", who=who, path=path)
-            yield FileReference("include", who, path, file.base, text, file.included, project, paths[0])
+            yield FileReference("include", who, path, file.base, file.included, project, paths[0])
     yield from _env_files_of_included(fields, projects, file)
 
 
@@ -116,35 +118,20 @@ def _env_files_of_included(fields: RawMapping, projects: list[str], file: RawFil
     who = file.path.name
     named = [path for value in fields.all("env_file") for path in _texts(value)]
     for path in named:
-        text = said("{who} reads {path} for what it includes", who=who, path=path)
-        yield FileReference("env_file", who, path, file.base, text, file.included)
+        yield FileReference("env_file", who, path, file.base, file.included)
     if not named:
         firsts = [paths[0] for value in fields.all("path") if (paths := _texts(value))]
         for project, first in ((project, first) for project in projects or [""] for first in firsts):
-            yield FileReference("env_file", who, "", file.base, "", file.included, project, first)
+            yield FileReference("env_file", who, "", file.base, file.included, project, first)
 
 
 def _named_by_service(name: str, service: RawMapping, file: RawFile) -> Iterator[FileReference]:
-    for kind in ("env_file", "label_file"):
-        for path in (path for value in service.all(kind) for path in _texts(value)):
-            yield FileReference(
-                kind,
-                name,
-                path,
-                file.base,
-                said("{name} has `{kind}: {path}`", name=name, kind=kind, path=path),
-                file.included,
-            )
+    named = [
+        (kind, path) for kind in ("env_file", "label_file") for value in service.all(kind) for path in _texts(value)
+    ]
     for extended in service.all("extends"):
-        for path in (path for value in _fields(extended, "file") for path in _texts(value)):
-            yield FileReference(
-                "extends",
-                name,
-                path,
-                file.base,
-                said("{name} extends a service of {path}", name=name, path=path),
-                file.included,
-            )
+        named += [("extends", path) for value in _fields(extended, "file") for path in _texts(value)]
+    yield from (FileReference(kind, name, path, file.base, file.included) for kind, path in named)
 
 
 def _listed(value: object) -> list[object]:

@@ -40,7 +40,6 @@ from roas.stack.model.services import (
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from roas.stack.policy.power import Power, identities, recorded
-from roas.stack.policy.raw_policy import RawPolicy
 from roas.stack.resolution.bind_sources import (
     MARK,
     marked_sources,
@@ -292,8 +291,8 @@ class StackResolver:
         # Before Compose sees them, which quotes them where something is wrong.
         await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))
         with new_snapshot(resolve(environment.folder)) as snapshot:
-            discovery = SourceDiscovery(self._clients, self._copies, RawPolicy(self._policy, environment), snapshot)
-            named = await discovery.collect(environment, variables)
+            discovery = SourceDiscovery(self._clients, self._copies, self._policy, environment, snapshot)
+            named = await discovery.collect(variables)
             await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
             resolved = await self._copies.resolve(environment, snapshot, variables)
             await self._refuse_unset_sources(environment, snapshot, variables, resolved.unset)

@@ -25,7 +25,7 @@ LONGEST = 1000
 # With so many, regular expressions are quick, whatever they are asked.
 FEW_STARS = 2
 STAR = re.compile(r"\*\*?")
-CLASS = re.compile(r"\[!?\]?[^\]]*\]")
+TOKEN = re.compile(r"(?P<deep>\*\*/?)|(?P<star>\*)|(?P<one>\?)|(?P<among>\[!?\]?[^\]]*\])|(?P<plain>.)", re.DOTALL)
 MOST_BYTES = 4 << 30
 MOST_FILES = 200_000
 MOST_DEPTH = 256
@@ -36,27 +36,16 @@ CHUNK = 1 << 20
 NAMED_FOLDERS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """Take one character and go on, or stay on what a star takes; an entry takes none, and may skip the next."""
-
-    takes: re.Pattern[str] | None = None
-    stays: re.Pattern[str] | None = None
-    is_entry: bool = False
-
-
-ANY, NO_SLASH, SLASH = re.compile("(?s:.)"), re.compile("[^/]"), re.compile("/")
-
-
 class IgnorePattern:
     """Hold one cleaned pattern. Raises ComposeFileError for one that is none, or too long."""
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST:
             raise ComposeFileError(said("A pattern of a `.dockerignore` is too long."))
+        self._text = text
+        self._is_quick = len(STAR.findall(text)) <= FEW_STARS
         try:
             self._expression = re.compile(translate(text))
-            self._steps = None if len(STAR.findall(text)) <= FEW_STARS else tuple(_steps(text))
         except re.error as error:
             raise ComposeFileError(
                 said("A `.dockerignore` has the pattern {text}, which is none.", text=repr(text)),
@@ -64,63 +53,32 @@ class IgnorePattern:
 
     def matches(self, path: str) -> bool:
         """Return whether a path is meant, all of it."""
-        if self._steps is None:
-            return self._expression.match(path) is not None
-        return _walk(self._steps, path)
+        return self._expression.match(path) is not None if self._is_quick else walk(self._text, path)
 
 
-def _steps(text: str) -> Iterator[_Step]:
-    """Read a pattern as the regular expression for it does."""
-    at = 0
-    while at < len(text):
-        if text.startswith("**", at):
-            at += 3 if text.startswith("**/", at) else 2
-            if at >= len(text):
-                yield _Step(stays=ANY)
-            else:  # any folders, or none
-                yield from (_Step(is_entry=True), _Step(takes=SLASH, stays=ANY))
-            continue
-        found = CLASS.match(text, at)
-        if text[at] == "*":
-            yield _Step(stays=NO_SLASH)
-        elif text[at] == "?":
-            yield _Step(takes=NO_SLASH)
-        elif found:
-            yield _Step(takes=re.compile(translate(found[0])))
-        else:
-            yield _Step(takes=re.compile(re.escape(text[at])))
-        at = found.end() if found and text[at] == "[" else at + 1
+def walk(text: str, path: str) -> bool:
+    """Return what the regular expression for a pattern does, in a time that grows with both lengths alone."""
+    places = {0}
+    for token in TOKEN.finditer(text):
+        places = set(_after(token, places, path)) if places else places
+    return len(path) in places
 
 
-def _walk(steps: tuple[_Step, ...], path: str) -> bool:
-    places = _reached(steps, {0})
-    for char in path:
-        following: set[int] = set()
-        for place in places:
-            if place < len(steps):
-                step = steps[place]
-                if step.stays and step.stays.match(char):
-                    following.add(place)
-                if step.takes and step.takes.match(char):
-                    following.add(place + 1)
-        places = _reached(steps, following)
-        if not places:
-            return False
-    return len(steps) in places
-
-
-def _reached(steps: tuple[_Step, ...], places: set[int]) -> set[int]:
-    """Add the places that are reached from these without a character."""
-    pending, found = list(places), set(places)
-    while pending:
-        place = pending.pop()
-        if place >= len(steps):
-            continue
-        step = steps[place]
-        onward = (place + 1, place + 2) if step.is_entry else () if step.takes else (place + 1,)
-        pending += [number for number in onward if number not in found]
-        found |= set(onward)
-    return found
+def _after(token: re.Match[str], places: set[int], path: str) -> Iterator[int]:
+    """Yield the places of a path that one part of a pattern leads to from these."""
+    match token.lastgroup:
+        case "deep" if token.end() == len(token.string):
+            yield from range(min(places), len(path) + 1)
+        case "deep":  # any folders, or none
+            yield from places
+            yield from (at + 1 for at in range(min(places), len(path)) if path[at] == "/")
+        case "star":
+            # Of the places in one folder's name, the first one leads to all that the others do.
+            first = {path.count("/", 0, at): at for at in sorted(places, reverse=True)}
+            yield from (end for at in first.values() for end in range(at, at + len(path[at:].partition("/")[0]) + 1))
+        case kind:
+            takes = re.compile("[^/]" if kind == "one" else translate(token[0]))
+            yield from (at + 1 for at in places if at < len(path) and takes.match(path[at]))
 
 
 @dataclass(frozen=True, slots=True)
