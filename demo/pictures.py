@@ -1,18 +1,21 @@
 """`python -m demo.pictures`: take the README's pictures from the sandbox's page while the sample stack is deployed."""
 
 import asyncio
+import io
 import re
 import sys
 import tempfile
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from PIL import Image
+from playwright.async_api import Browser, FloatRect, Locator, Page, async_playwright, expect
 
 from demo.home import start_bot
 from demo.processes import ROOT, start_sandbox
 from demo.stage import ENVIRONMENT, Stage
+from roas.concurrency import begun
 from testbed.engine import find_or_start_engine
 
 FOLDER = ROOT / "docs" / "pictures"
@@ -23,6 +26,8 @@ WIDTH, HEIGHT, LITTLE = 720, 1300, 300
 # Scroll to a message, and wait until that is drawn.
 SHOW = "message => { message.scrollIntoView(); return new Promise(done => setTimeout(done, 300)); }"
 PATIENCE = 90_000.0  # milliseconds
+MOVING_WIDTH, MOVING_HEIGHT, COLOURS = 560, 760, 64
+FRAME_MILLISECONDS, LONGEST_MILLISECONDS, LAST_MILLISECONDS = 400, 1200, 4000
 PRODUCTION = "prod"
 
 
@@ -42,8 +47,8 @@ class Photographer:
         await line.press_sequentially(f"/{command}")
         await self.page.locator("#popup li").first.wait_for()
         await line.press("Enter")
-        for field, value in zip(await self.page.locator("#options input").all(), values, strict=False):
-            await field.fill(value)
+        for option, value in zip(await self.page.locator("#options input").all(), values, strict=False):
+            await option.fill(value)
 
     async def send(self) -> None:
         """Send the command."""
@@ -82,6 +87,39 @@ class Photographer:
         await self.page.screenshot(path=path, clip={"x": 0, "y": top, "width": WIDTH, "height": bottom - top})
 
 
+@dataclass
+class Recorder:
+    """Record what the page shows as a moving picture, in which what does not move is short."""
+
+    page: Page
+    frames: list[bytes] = field(default_factory=list)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Keep a frame every FRAME_MILLISECONDS until it is stopped."""
+        while not self.stopped.is_set():
+            clip = FloatRect(x=0, y=HEIGHT - MOVING_HEIGHT, width=WIDTH, height=MOVING_HEIGHT)
+            self.frames.append(await self.page.screenshot(clip=clip))
+            await self.page.wait_for_timeout(FRAME_MILLISECONDS)
+
+    def save(self, name: str) -> None:
+        """Write the frames, each that is like the one before as more time for that one."""
+        shown: list[Image.Image] = []
+        times: list[int] = []
+        for before, frame in zip([b"", *self.frames], self.frames, strict=False):
+            if frame == before:
+                times[-1] = min(times[-1] + FRAME_MILLISECONDS, LONGEST_MILLISECONDS)
+                continue
+            picture = Image.open(io.BytesIO(frame)).convert("RGB")
+            size = (MOVING_WIDTH, picture.height * MOVING_WIDTH // picture.width)
+            shown.append(picture.resize(size, Image.Resampling.LANCZOS).quantize(COLOURS))
+            times.append(FRAME_MILLISECONDS)
+        times[-1] = LAST_MILLISECONDS
+        shown[0].save(
+            FOLDER / f"{name}.gif", save_all=True, append_images=shown[1:], duration=times, loop=0, optimize=True
+        )
+
+
 async def take(browser: Browser, stage: Stage, page_url: str) -> None:
     """Take every picture, one deployment after the other."""
     page = await browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-US")
@@ -90,10 +128,15 @@ async def take(browser: Browser, stage: Stage, page_url: str) -> None:
     await camera.become("dora")
     await camera.deploy("v1")
     await camera.see(f"Deploy v1 to {ENVIRONMENT}", "succeeded")
-    await _move_on(camera, stage)
+    recorder = Recorder(page)
+    async with begun(recorder.run()) as recording:
+        await _move_on(camera, stage)
+        await _fail(camera, stage)
+        recorder.stopped.set()
+        await recording
+    recorder.save("demo")
     await _approve(camera)
     await _look(camera)
-    await _fail(camera, stage)
     await _in_chinese(camera)
 
 

@@ -33,6 +33,7 @@ ATTACHMENT_DESCRIPTION = 1024
 
 # Discord rejects an empty or blank field; this replaces it.
 NOTHING = "–"
+UNESCAPED_BACKTICK = re.compile(r"(?<!\\)`")
 MASS_MENTION = re.compile(r"@(everyone|here)")
 # A text that is said again is a name or a reason; what a service wrote may be long, and is said once.
 REMEMBERED_TEXTS, REMEMBERED_LENGTH = 512, 200
@@ -59,7 +60,22 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
 
 def marked_up(text: str, limit: int = DESCRIPTION) -> str:
     """Write what the core said: the commands and names that it quotes are code spans, all else is escaped."""
-    return clip(_marked_up(text), limit) if isinstance(text, Message) else plain(text, limit)
+    return _clip_marked_up(_marked_up(text), limit) if isinstance(text, Message) else plain(text, limit)
+
+
+def marked_up_line(text: str, limit: int) -> str:
+    """Write what the core said on one line."""
+    if not isinstance(text, Message):
+        return one_line(text, limit)
+    return _clip_marked_up(" ".join(_marked_up(text).split()), limit)
+
+
+def _clip_marked_up(text: str, limit: int) -> str:
+    """Shorten a text to a limit; a code span that is cut has its end."""
+    if len(text) <= limit:
+        return text
+    kept = clip(text, limit - 1)
+    return f"{kept}`" if len(UNESCAPED_BACKTICK.findall(kept)) % 2 else kept
 
 
 def _marked_up(text: Field) -> str:

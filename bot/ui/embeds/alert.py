@@ -20,6 +20,7 @@ from roas.ui.drawing import (
     fit,
     lines,
     marked_up,
+    marked_up_line,
     one_line,
 )
 from roas.ui.formatting import at, mentions, person, since
@@ -186,7 +187,7 @@ def _done(alert: Alert) -> str:
 
 
 def _actions(alert: Alert) -> str:
-    return lines([f"• {one_line(translate(action), 250)}" for action in reversed(alert.actions)], FIELD_VALUE - 60)
+    return lines([f"• {marked_up_line(action, 250)}" for action in reversed(alert.actions)], FIELD_VALUE - 60)
 
 
 def _worst_first(alerts: Sequence[Alert]) -> list[Alert]:

@@ -27,10 +27,11 @@ from roas.ui.drawing import (
     fit,
     lines,
     mark,
+    marked_up_line,
     one_line,
 )
 from roas.ui.formatting import clock, headline, image_change, person, since
-from roas.ui.translation import _, translate, word
+from roas.ui.translation import _, word
 from roas.ui.units import duration, phase_detail, step_text
 
 CANCEL_PREFIX = "roas:cancel:"
@@ -98,7 +99,7 @@ def service_line(progress: ServiceProgress, *, finished: bool = False) -> str:
     if progress.changed and (change := image_change(old, new)):
         parts.append(f"· {one_line(change, SERVICE_NAME_LENGTH)}")
     if progress.detail and progress.step is not ServiceStep.UNCHANGED:
-        parts.append(f"· {one_line(translate(progress.detail), DETAIL_LENGTH)}")
+        parts.append(f"· {marked_up_line(progress.detail, DETAIL_LENGTH)}")
     return " ".join(parts)
 
 
@@ -199,7 +200,7 @@ def _phase_line(phase: PhaseResult, deployment: Deployment) -> str:
         parts.append(_("attempt {count}", count=phase.attempts))
     if text := phase_detail(phase):
         is_over = phase.status is not PhaseStatus.IN_PROGRESS
-        parts.append(one_line(translate(text), SUMMARY_LENGTH if is_over else WAITING_LENGTH))
+        parts.append(marked_up_line(text, SUMMARY_LENGTH if is_over else WAITING_LENGTH))
     return " · ".join(parts)
 
 

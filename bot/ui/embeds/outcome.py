@@ -36,13 +36,12 @@ from roas.ui.drawing import (
     lines,
     mark,
     marked_up,
-    one_line,
-    plain,
+    marked_up_line,
 )
 from roas.ui.embeds.live import service_line
 from roas.ui.formatting import at, ending, headline, outcome_text, person, release
 from roas.ui.secrets import Redact, without_secrets
-from roas.ui.translation import _, translate, word
+from roas.ui.translation import _, word
 from roas.ui.units import duration
 
 REPORT_PREVIEW = 600
@@ -69,7 +68,7 @@ def draw_outcome(deployment: Deployment) -> Drawing:
     _add_problem(embed, deployment)
     _add_services(embed, deployment)
     if deployment.warnings:
-        warnings = [f"⚠️ {one_line(translate(text), 300)}" for text in deployment.warnings]
+        warnings = [f"⚠️ {marked_up_line(text, 300)}" for text in deployment.warnings]
         add_field(embed, _("Warnings"), lines(warnings, FIELD_VALUE))
     key = outcome_key(deployment.id)
     embed.set_footer(text=key)
@@ -130,7 +129,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
     where = "" if named else f"{code(problem.service or '')}: "
     add_field(embed, _("Why"), where + marked_up(problem.message, 900))
     if hint := next_step(deployment, problem):
-        add_field(embed, _("What to do"), plain(hint, FIELD_VALUE))
+        add_field(embed, _("What to do"), marked_up(hint, FIELD_VALUE))
     if problem.report.strip():
         add_field(embed, _("Last log lines (all of them in the file)"), code_block(problem.report, REPORT_PREVIEW))
 
@@ -138,7 +137,7 @@ def _add_problem(embed: discord.Embed, deployment: Deployment) -> None:
 def next_step(deployment: Deployment, problem: Problem) -> str:
     """Return the next thing to do: the error's own hint, or what fits the outcome."""
     if problem.hint:
-        return translate(problem.hint)
+        return problem.hint
     if deployment.outcome is Outcome.CANCELLED:
         return ""
     if not deployment.touched:
@@ -190,10 +189,10 @@ def draw_phases(deployment: Deployment, phases: Sequence[PhaseResult], told: int
 
 def _phase_lines(phase: PhaseResult) -> list[str]:
     head = [f"{PHASES[phase.status]} **{word(phase.name)}**", duration(phase.duration_seconds)]
-    text = [" · ".join(filter(None, (*head, one_line(translate(phase.summary), 500))))]
-    text += [f"⚠️ {one_line(translate(warning), 500)}" for warning in phase.warnings]
+    text = [" · ".join(filter(None, (*head, marked_up_line(phase.summary, 500))))]
+    text += [f"⚠️ {marked_up_line(warning, 500)}" for warning in phase.warnings]
     if phase.problem is not None:
-        text += [f"> {one_line(translate(part), 900)}" for part in (phase.problem.message, phase.problem.hint) if part]
+        text += [f"> {marked_up_line(part, 900)}" for part in (phase.problem.message, phase.problem.hint) if part]
     return text
 
 

@@ -25,6 +25,7 @@ from roas.ui.drawing import (
     fit,
     lines,
     marked_up,
+    marked_up_line,
     one_line,
 )
 from roas.ui.formatting import at, image, image_change, mentions, operation_headline, person, release, since
@@ -191,7 +192,7 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
         powers = [f"🔑 {one_line(power, 300)}" for power in plan.new_powers]
         fields.append((powers_heading(), lines(powers, FIELD_VALUE)))
     if plan.refusals:
-        refusals = [f"⛔ {one_line(translate(refusal), 300)}" for refusal in plan.refusals]
+        refusals = [f"⛔ {marked_up_line(refusal, 300)}" for refusal in plan.refusals]
         fields.append((refused_heading(), lines(refusals, FIELD_VALUE)))
     if plan.cautions:
         warnings = [f"⚠️ {marked_up(warning, 300)}" for warning in plan.cautions]
@@ -230,7 +231,7 @@ def _service(service: ServicePlan) -> str:
 def _reasons(service: ServicePlan) -> list[str]:
     """Give the reasons: the image, the configuration's keys, what else is not as it should be."""
     if service.action is ServiceAction.REMOVE:
-        return [one_line(translate(reason), 200) for reason in service.reasons]
+        return [marked_up_line(reason, 200) for reason in service.reasons]
     reasons: list[str] = []
     if service.old_image != service.new_image and (change := image_change(service.old_image, service.new_image)):
         reasons.append(_("image {change}", change=code(change)))
@@ -238,7 +239,7 @@ def _reasons(service: ServicePlan) -> list[str]:
         reasons.append(_("image {image}", image=code(image(service.new_image))))
     if service.changed_keys:
         reasons.append(_("changed: {keys}", keys=_keys(service.changed_keys)))
-    reasons += [one_line(translate(reason), 200) for reason in service.reasons]
+    reasons += [marked_up_line(reason, 200) for reason in service.reasons]
     return reasons
 
 
@@ -318,7 +319,7 @@ def draw_missed(plan_record: PlanRecord) -> Drawing:
     """Say, in a message of its own, that a scheduled deployment does not begin, and why."""
     embed = discord.Embed(
         title=_("⏰ Not deployed at its time: {what}", what=plan_headline(plan_record)),
-        description=f"{one_line(translate(plan_record.note), 1000)}\n{_('Nothing was changed.')}",
+        description=f"{marked_up_line(plan_record.note, 1000)}\n{_('Nothing was changed.')}",
         colour=CAREFUL,
     ).set_footer(text=f"{plan_record.id}{MISSED_SUFFIX}")
     return _pinging_asker(Drawing(f"{plan_record.id}{MISSED_SUFFIX}", (embed,)), plan_record)
@@ -383,7 +384,7 @@ def describe_outcome(plan_record: PlanRecord) -> str:
         return _("Waiting for {person} to confirm.", person=person(plan_record.request.requested_by))
     if state is PlanState.DRAFTED and plan_record.note:
         when = _("It expires {when}.", when=since(plan_record.expires_at))
-        return f"{one_line(translate(plan_record.note), 500)} {when}"
+        return f"{marked_up_line(plan_record.note, 500)} {when}"
     if state is PlanState.DRAFTED:
         return _(
             "It is prepared. A second person with the approver role has to approve exactly this. It expires {when}.",
@@ -396,14 +397,14 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     if state is PlanState.WITHDRAWN:
         return _("{person} cancelled it.", person=decider)
     if state is PlanState.VOID:
-        return _("It is void: {why} Ask again for a new plan.", why=one_line(translate(plan_record.note), 500))
+        return _("It is void: {why} Ask again for a new plan.", why=marked_up_line(plan_record.note, 500))
     return _("Nobody approved it in time. Ask for a new plan.")
 
 
 def _describe_schedule(plan_record: PlanRecord) -> str:
     """Say of a plan that is or was scheduled when it begins, or what became of that; empty of every other."""
     state, starts_at = plan_record.state, plan_record.request.starts_at
-    note = one_line(translate(plan_record.note), 500)
+    note = marked_up_line(plan_record.note, 500)
     if plan_record.asks_again:
         asker, until = person(plan_record.request.requested_by), since(plan_record.expires_at)
         return _(

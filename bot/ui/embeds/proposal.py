@@ -19,12 +19,12 @@ from roas.ui.drawing import (
     code,
     fit,
     lines,
+    marked_up_line,
     one_line,
-    plain,
 )
 from roas.ui.embeds.plan import draw_plan, whole_plan, whole_plan_note
 from roas.ui.formatting import person, since
-from roas.ui.translation import _, translate
+from roas.ui.translation import _
 
 TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX = "roas:take:", "roas:later:", "roas:skip:"
 COMMITS_SHOWN = 10
@@ -124,7 +124,7 @@ def _where(candidate: Candidate) -> str:
 
 def _state(candidate: Candidate, deployment: Deployment | None, link: str) -> Iterator[str]:
     who = person(candidate.decided_by) if candidate.decided_by is not None else ""
-    note = plain(translate(candidate.note), 500).strip()
+    note = marked_up_line(candidate.note, 500).strip()
     match candidate.state:
         case CandidateState.NEW:
             yield _("The bot is finding out what it would change.")
@@ -139,7 +139,7 @@ def _state(candidate: Candidate, deployment: Deployment | None, link: str) -> It
         case CandidateState.STARTED if deployment is not None:
             yield f"`{deployment.id}`: {link}"
             if deployment.problem is not None and deployment.outcome not in {None, Outcome.SUCCEEDED}:
-                yield f"> {plain(translate(deployment.problem.message), 500)}"
+                yield f"> {marked_up_line(deployment.problem.message, 500)}"
     if note:
         yield f"> {note}"
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import discord
 
 from roas.api.documents import EnvironmentStatus
+from roas.messages.message import joined
 from roas.metrics.integration_monitor import (
     ERROR_RATE,
     EVENT_LATENCY,
@@ -43,6 +44,7 @@ from roas.ui.drawing import (
     fit,
     lines,
     marked_up,
+    marked_up_line,
     one_line,
     plain,
 )
@@ -206,7 +208,7 @@ def _drift(drift: Sequence[ServiceDrift]) -> str:
 
 
 def _reason(drift: ServiceDrift) -> str:
-    return one_line("; ".join(map(translate, drift.reasons or (drift.reason,))), 200)
+    return marked_up_line(joined("; ", drift.reasons or (drift.reason,)), 200)
 
 
 def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) -> bool:
@@ -250,12 +252,12 @@ def _scheduled(plan_record: PlanRecord) -> str:
         when=at(starts_at),
         relative=since(starts_at),
     )
-    waits = f"\n⏳ {one_line(translate(plan_record.note), 300)}" if plan_record.note else ""
+    waits = f"\n⏳ {marked_up_line(plan_record.note, 300)}" if plan_record.note else ""
     return f"{text}{waits}\n-# {plan_record.id}"
 
 
 def _hold(hold: Hold) -> str:
-    reason = one_line(translate(hold.reason), 200)
+    reason = marked_up_line(hold.reason, 200)
     if not hold.version:
         return _("⛔ nothing is deployed by itself, {when}: {reason}", when=since(hold.since), reason=reason)
     version = code(hold.version, 64)
@@ -292,7 +294,7 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
 def _service(health: ServiceHealth, release: Release | None) -> str:
     head = f"{VERDICTS[health.verdict][0]} **{one_line(health.service, 60)}** {word(health.verdict)}"
     if health.verdict is not Verdict.HEALTHY and health.reason:
-        head += f": {one_line(translate(health.reason), 120)}"
+        head += f": {marked_up_line(health.reason, 120)}"
     details = " · ".join(part for part in _details(health, release) if part)
     return f"{head}\n-# {details}" if details else head
 
@@ -321,7 +323,7 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
         size(health.memory_bytes),
         _("CPU and memory on other nodes not known") if health.unmeasured else "",
         _("{count} {count|restart|restarts}", count=restarts) if restarts else "",
-        one_line(translate(health.note), 200),
+        marked_up_line(health.note, 200),
     ]
 
 
@@ -347,7 +349,7 @@ def _going_on(status: EnvironmentStatus) -> str:
             headline=headline(active),
             person=person(active.request.requested_by),
             when=since(active.pause.since),
-            reason=one_line(translate(active.pause.message), 500),
+            reason=marked_up_line(active.pause.message, 500),
             id=active.id,
         )[:FIELD_VALUE]
     if active is not None:
@@ -365,7 +367,7 @@ def _going_on(status: EnvironmentStatus) -> str:
             "🔒 held by {person} since {when}: {purpose}",
             person=person(lock.held_by),
             when=at(lock.since),
-            purpose=one_line(translate(lock.purpose), 300),
+            purpose=marked_up_line(lock.purpose, 300),
         )
     return ""
 

@@ -286,7 +286,7 @@ def _deployment_text(deployment: Deployment) -> tuple[str, tuple[str, ...]]:
     title = f"{headline(deployment)}: {ending(deployment)}"
     body = (
         translate(problem.message) if problem is not None else "",
-        next_step(deployment, problem) if problem is not None else "",
+        translate(next_step(deployment, problem)) if problem is not None else "",
         _("Requested by {person}.", person=deployment.request.requested_by.name),
         deployment.id,
     )

@@ -18,6 +18,7 @@ from roas.ui.drawing import (
     fit,
     lines,
     marked_up,
+    marked_up_line,
     one_line,
     plain,
 )
@@ -115,3 +116,10 @@ def test_quoted_commands_are_code_and_fields_are_escaped() -> None:
     assert marked_up(hint) == "Set TO\\_KEEP, then `docker rm -f a_bʼc`: \\*no\\* \\`room\\`"
     assert marked_up("by `hand`") == "by \\`hand\\`"
     assert marked_up(joined(" ", (said("See `roas status`."), said("Done.")))) == "See `roas status`. Done."
+
+
+def test_marked_up_line_is_one_line_and_its_code_ends() -> None:
+    long = said("Read\nthis: `docker compose logs {name}`", name="web" * 20)
+    assert marked_up_line(long, 40) == "Read this: `docker compose logs webweb…`"
+    assert len(marked_up_line(long, 40)) <= 40
+    assert marked_up_line("by\n`hand`", 40) == "by \\`hand\\`"

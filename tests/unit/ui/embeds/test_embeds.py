@@ -9,6 +9,7 @@ import pytest
 
 from roas.api.documents import EnvironmentStatus
 from roas.errors import InvalidRequestError, NotPermittedError
+from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     DeploymentKind,
@@ -24,7 +25,7 @@ from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.state.locks import LockHeldError
 from roas.ui.drawing import BAD, CAREFUL, GOOD, QUIET, RUNNING, Drawing
 from roas.ui.embeds.live import can_be_cancelled, draw_live
-from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_unexpected
+from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_phases, draw_unexpected
 from roas.ui.embeds.plan import _plain_reasons, draw_plan, draw_plan_text
 from roas.ui.embeds.status import draw_status
 from roas.ui.secrets import without_secrets
@@ -341,3 +342,19 @@ def test_what_is_yet_to_be_built_is_said_in_words() -> None:
     built = ServicePlan("web", ServiceAction.RECREATE, expected_image="0" * 64, if_image_differs=True)
     assert [*_plain_reasons(built)] == ["is built, then compared"]
     assert [*_plain_reasons(replace(built, expected_image="sha256:1"))] == ["content sha256:1"]
+
+
+def test_commands_that_the_core_quotes_are_code_wherever_they_are_shown() -> None:
+    quoting = said("Read `docker compose logs {name}`.", name="web")
+    services = (ServiceProgress("web", ServiceStep.FAILED, quoting, changed=True),)
+    problem = Problem("service_failed", quoting, quoting, "web", "")
+    failed = a_deployment(outcome=Outcome.ROLLED_BACK, problem=problem, services=services)
+    phase = replace(failed.phases[0], status=PhaseStatus.SUCCESS, summary=quoting, warnings=(quoting,))
+    failed = replace(failed, warnings=(quoting,), phases=(phase, *failed.phases[1:]))
+    plan = a_plan(warnings=(quoting,))
+    refused = replace(plan, services=tuple(replace(service, reasons=(quoting,)) for service in plan.services))
+    drawings = [draw_outcome(failed), draw_live(failed), draw_phases(failed, [phase], 1)]
+    for embeds in (*(drawing.embeds for drawing in drawings), draw_plan(refused)):
+        shown = text_of(embeds)
+        assert "`docker compose logs web`" in shown, shown
+        assert "\\`" not in shown, shown
