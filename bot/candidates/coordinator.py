@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from roas.backoff import SOON, Backoff
 from roas.candidates.credentials import source_actor
 from roas.concurrency import end_tasks, wait_in_step
+from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RoasError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
@@ -54,18 +55,6 @@ WAITS_LONG = frozenset({CandidateState.WAITING, CandidateState.CONFIRMED})
 BLAMED = frozenset({"service_failed", "phase_timeout", "build_failed", "rollout_paused", "taken_back"})
 
 
-class Orchestrator(Protocol):
-    """Plan and start deployments."""
-
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        """Describe what a request would change."""
-        ...
-
-    async def start(self, request: DeploymentRequest) -> Deployment:
-        """Start a deployment."""
-        ...
-
-
 # Inspects where a delivery points, and returns what came of it; raises RoasError, transient where it may come yet.
 Inspect = Callable[[Delivery], Awaitable[str]]
 
@@ -76,7 +65,7 @@ class CandidateCoordinator:
     def __init__(
         self,
         state: StateManager,
-        orchestrator: Orchestrator,
+        orchestrator: DeploymentOrchestrator,
         bus: EventBus,
         environments: Mapping[str, Environment],
     ) -> None:

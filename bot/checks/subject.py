@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from roas.configuration.settings import Settings
 from roas.errors import EngineUnavailableError, RoasError
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.models.facts import DiscordFacts, EngineFacts, FoundProject, OwnContainer, PublishedPort
+from roas.models.facts import DiscordFacts
 from roas.models.stack import ServiceProxy, WantedImage
 from roas.models.swarm import SwarmFacts
-from roas.stack.compose.jail import JailKind
 from roas.stack.interface import FoundStack, ResolvedStack
+from roas.stack.machine.probe import DockerProbe
 from roas.stack.proxy.proxied_service import ProxiedService
 from roas.stack.resolution.version_use import version_names
 from roas.stack.stack import Stack
@@ -23,54 +22,6 @@ from roas.stack.stacks import Stacks
 
 Answer = TypeVar("Answer")
 RESOLVE_SECONDS = 30.0
-
-
-class EngineProbe(Protocol):
-    """Answer what the checks ask of an engine and of the machine that it runs on."""
-
-    async def version(self) -> EngineFacts:
-        """Return what the engine says of itself. Raises EngineUnavailableError."""
-        ...
-
-    async def compose_version(self) -> str:
-        """Return the version of the Compose CLI, such as `2.26.1`. Raises EngineError where there is none."""
-        ...
-
-    async def jail(self) -> JailKind:
-        """Return what confines Compose while it reads the stack's files."""
-        ...
-
-    async def published_ports(self) -> tuple[PublishedPort, ...]:
-        """Return the host ports that running containers of any project hold. Raises EngineUnavailableError."""
-        ...
-
-    async def projects(self) -> tuple[FoundProject, ...]:
-        """Return the Compose projects of the engine. Raises EngineUnavailableError."""
-        ...
-
-    async def own_container(self) -> OwnContainer | None:
-        """Return the container that this process runs in, or None. Raises EngineUnavailableError."""
-        ...
-
-    def in_container(self) -> bool:
-        """Return whether this process runs in a container."""
-        ...
-
-    def shares_host(self) -> bool:
-        """Return whether this process sees the network and the files of the engine's machine as the engine does."""
-        ...
-
-    async def disk_free(self, path: Path) -> int | None:
-        """Return the free bytes of the file system of `path`, or None where it cannot be read from here."""
-        ...
-
-    async def memory_available(self) -> int | None:
-        """Return the bytes of memory that are left on this machine, or None where the engine is on another one."""
-        ...
-
-    async def port_is_free(self, host_ip: str, port: int, protocol: str) -> bool | None:
-        """Return whether a port of this machine could be bound, or None where that cannot be determined from here."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +35,7 @@ class Subject:
 
     environment: Environment
     settings: Settings
-    engine: EngineProbe
+    engine: DockerProbe
     stack: ResolvedStack | None = None
     stack_error: RoasError | None = None
     reads_working_copy: bool = True

@@ -28,7 +28,7 @@ from roas.stack.comparison import ServiceDifference
 from roas.stack.drift import find_drift
 from roas.stack.interface import ReleaseDraft, ResolvedStack
 from roas.stack.model.services import services_of
-from roas.state.locks import describe_stop
+from roas.state.locks import describe_mark
 
 
 def coordination_of(operation: Operation) -> Coordination:
@@ -183,7 +183,7 @@ async def _refuse_without_needed(
                     "{service} needs {needed}, which {why}.",
                     service=service,
                     needed=edge.on,
-                    why=said("does not run") if stop is None else describe_stop(stop),
+                    why=said("does not run") if stop is None else describe_mark(stop),
                 ),
                 hint=said(
                     "Start it first: `/start {needed}`, or `roas start {environment} {needed}`.",

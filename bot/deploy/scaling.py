@@ -17,7 +17,7 @@ from roas.models.release import Release
 from roas.stack.model.scales import MOST_REPLICAS, is_scaled, why_not_scaled, with_numbers, written_replicas
 from roas.stack.model.service_proxy import refuse_impossible_proxies
 from roas.stack.model.services import replicas_of, services_of
-from roas.state.locks import describe_scale
+from roas.state.locks import describe_mark
 
 
 async def refuse_scaled_to_none(components: Components, environment: Environment, request: DeploymentRequest) -> None:
@@ -26,7 +26,7 @@ async def refuse_scaled_to_none(components: Components, environment: Environment
     for service in request.services:
         if (scale := scales.get(service)) is not None and scale.replicas == 0:
             raise InvalidRequestError(
-                said("{service} {why}.", service=service, why=describe_scale(scale)),
+                said("{service} {why}.", service=service, why=describe_mark(scale)),
                 hint=said(
                     "Scale it: `/scale {service} {count}`, or `roas scale {environment} {service} {count}`.",
                     service=service,
@@ -118,13 +118,13 @@ def warn_of_scales(services: Mapping[str, Mapping[str, Any]], scales: Mapping[st
         if fields is None:
             continue
         if is_scaled(fields):
-            why = describe_scale(scale)
+            why = describe_mark(scale)
             yield said("{service} {why}. It keeps that number, whatever its files say.", service=name, why=why)
             continue
         yield said(
             "{service} {why}. From now on it has {count} {count|replica|replicas}, as its files say.",
             service=name,
-            why=describe_scale(scale),
+            why=describe_mark(scale),
             count=replicas_of(fields),
         )
 

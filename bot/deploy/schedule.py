@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from roas.concurrency import end_tasks, wait_for
+from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import InvalidRequestError, RoasError
 from roas.events import EventBus
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
-from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.events import ApprovalChanged
 from roas.models.plan import Plan, PlanRecord, PlanState
@@ -39,29 +38,13 @@ REMINDER = timedelta(minutes=15)
 FREEZE_OVER = Actor(ActorKind.SYSTEM, "schedule", said("the end of its time"))
 
 
-class Orchestrator(Protocol):
-    """Plan and start deployments."""
-
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        """Describe what a request would change."""
-        ...
-
-    async def start(self, request: DeploymentRequest) -> Deployment:
-        """Start a deployment."""
-        ...
-
-    async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
-        """Carry out what was drafted."""
-        ...
-
-
 class Schedule:
     """Begin scheduled plans in the leader's process."""
 
     def __init__(
         self,
         state: StateManager,
-        orchestrator: Orchestrator,
+        orchestrator: DeploymentOrchestrator,
         bus: EventBus,
         environments: Mapping[str, Environment],
         *,

@@ -13,13 +13,14 @@ from roas.events import EventBus, Subscription
 from roas.health.coordinator import HealthCoordinator
 from roas.health.drift import CHANGING, DriftFinder
 from roas.health.judgement import RANK
-from roas.health.probes import EVERY_SECONDS, ProbeHistory, ProbeLoop, Prober
-from roas.health.sampler import StackSampler, Statistics
+from roas.health.probes import EVERY_SECONDS, NetworkProber, ProbeHistory, ProbeLoop
+from roas.health.sampler import StackSampler
 from roas.health.stack_watch import RECONCILE_SECONDS, StackWatch
-from roas.health.wanted_services import Definitions, Holdings, LostReleases, Releases, Scales, Stops, WantedServices
+from roas.health.wanted_services import Definitions, LostReleases, WantedServices
 from roas.log import get_logger
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.prometheus import monitoring_warnings
+from roas.models.deployment import Scale, Stop
 from roas.models.environment import Environment
 from roas.models.events import HealthChecked, HealthCheckRequested, MonitoringRequested
 from roas.models.health import (
@@ -32,8 +33,12 @@ from roas.models.health import (
     StackHealth,
     Verdict,
 )
+from roas.stack.containers.statistics import StatisticsReader
 from roas.stack.interface import ContainerEvent
 from roas.stack.stacks import Stacks
+from roas.state.deployments import DeploymentReader
+from roas.state.locks import ServiceMarks
+from roas.state.releases import Releases
 from roas.state.seen_stacks import SeenStacks
 
 log = get_logger(__name__)
@@ -217,15 +222,15 @@ class StackSources:
     """Hold where a look at a stack comes from; what is None is not asked."""
 
     stacks: Stacks
-    statistics: Statistics
+    statistics: StatisticsReader
     releases: Releases
-    holdings: Holdings
-    prober: Prober | None = None
+    holdings: DeploymentReader
+    prober: NetworkProber | None = None
     drift: DriftFinder | None = None
     lost: LostReleases | None = None
     seen: SeenStacks | None = None
-    stops: Stops | None = None
-    scales: Scales | None = None
+    stops: ServiceMarks[Stop] | None = None
+    scales: ServiceMarks[Scale] | None = None
 
 
 class MonitoringCollector:

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from roas.concurrency import run_concurrently
 from roas.errors import RoasError
@@ -13,6 +12,7 @@ from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.state.manager import StateManager
 
 __all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]
 
@@ -20,14 +20,6 @@ log = get_logger(__name__)
 
 SOURCE = "health"
 STACK = ""  # the key of the stack's own verdict beside those of its services
-
-
-class Journal(Protocol):
-    """Keep changes of state."""
-
-    async def record(self, change: StateChange) -> object:
-        """Write a change down."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class HealthCoordinator:
     def __init__(
         self,
         bus: EventBus,
-        journal: Journal | None = None,
+        journal: StateManager | None = None,
         *,
         rules: HysteresisRules | None = None,
         clock: Clock = time.monotonic,

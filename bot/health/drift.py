@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
@@ -12,6 +11,8 @@ from roas.models.health import ContainerSnapshot, ServiceDrift
 from roas.models.release import Holding, Release
 from roas.stack.drift import find_drift
 from roas.stack.stacks import Stacks
+from roas.state.deployments import DeploymentReader
+from roas.state.releases import Releases
 
 log = get_logger(__name__)
 
@@ -21,34 +22,6 @@ WHOLE_SECONDS = 30.0
 CHANGING = frozenset({"create", "rename", "update"})
 
 
-class Releases(Protocol):
-    """Say what an environment runs."""
-
-    async def current(self, environment: str) -> Release | None:
-        """Return the current release, or None where there is none."""
-        ...
-
-    async def released(self) -> frozenset[str]:
-        """Return the names of the environments that are on a release."""
-        ...
-
-    async def applied_model(self, environment: str) -> str | None:
-        """Return the hash of the model that the environment runs."""
-        ...
-
-
-class Holdings(Protocol):
-    """Say what a deployment holds of an environment."""
-
-    async def holding(self, environment: str) -> Holding | None:
-        """Return what is held of an environment, or None where nothing is."""
-        ...
-
-    async def left_by_failure(self, environment: str) -> tuple[str, frozenset[str]]:
-        """Return the last deployment, where it failed, and the services that it left changed."""
-        ...
-
-
 class DriftFinder:
     """Compare the containers of an environment with the release that it is on."""
 
@@ -56,7 +29,7 @@ class DriftFinder:
         self,
         stacks: Stacks,
         releases: Releases,
-        holdings: Holdings,
+        holdings: DeploymentReader,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stacks = stacks

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol, cast
+from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohttp
@@ -29,6 +29,7 @@ from roas.models.health import ServiceHealth, Verdict
 from roas.models.stack import PROBE_TIMEOUT_SECONDS, ServiceDefinition, ServiceProbe
 from roas.stack.model.service_probes import can_be_asked
 from roas.stack.policy.probe_rules import target_of
+from roas.stack.policy.probe_targets import ProbeTargets
 
 log = get_logger(__name__)
 
@@ -106,16 +107,6 @@ LONGEST_LINE = 1024
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Targets(Protocol):
-    """Decide which addresses a probe may ask."""
-
-    async def permitted(
-        self, environment: Environment, host: str, port: int, addresses: tuple[str, ...]
-    ) -> tuple[str, ...]:
-        """Return those of the addresses of a host that a probe may ask."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Target:
     """Hold what is asked, and at which address."""
@@ -143,7 +134,7 @@ class _Target:
 class NetworkProber:
     """Open one connection per probe, and close it."""
 
-    def __init__(self, targets: Targets) -> None:
+    def __init__(self, targets: ProbeTargets) -> None:
         self._targets = targets
         self._refused: set[tuple[str, str]] = set()
 
@@ -250,21 +241,13 @@ EVERY_SECONDS = 10.0
 AGAIN_SECONDS = 1.0
 
 
-class Prober(Protocol):
-    """Ask a URL whether it answers."""
-
-    async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
-        """Return whether it answers within its time; None where its name means nothing from here."""
-        ...
-
-
 class ProbeLoop:
     """Run every probe of one environment in rounds, and wake the observer when a result may change a verdict."""
 
     def __init__(
         self,
         environment: Environment,
-        prober: Prober,
+        prober: NetworkProber,
         history: ProbeHistory,
         definitions: Callable[[], Awaitable[Mapping[str, ServiceDefinition]]],
         wake: Callable[[], None],
@@ -308,7 +291,7 @@ class ProbeLoop:
         return answer
 
 
-async def all_probes_answer(prober: Prober, environment: Environment, definition: ServiceDefinition) -> bool:
+async def all_probes_answer(prober: NetworkProber, environment: Environment, definition: ServiceDefinition) -> bool:
     """Return whether every probe of a service answers right now; those that cannot run from here do not count."""
     asked = (prober.probe(environment, probe.url, PROBE_TIMEOUT_SECONDS) for probe in definition.probes)
     return all(answer is not False for answer in await asyncio.gather(*asked))

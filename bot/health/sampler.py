@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from roas.errors import EngineError, EngineUnavailableError
 from roas.health.judgement import RestartHistory, assumed_definition, judge_service, judge_stack
@@ -14,7 +13,7 @@ from roas.health.wanted_services import Definitions, WantedServices
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
-from roas.stack.containers.statistics import ContainerReading
+from roas.stack.containers.statistics import ContainerReading, StatisticsReader
 from roas.stack.stacks import Stacks
 
 # Two readings closer together than this say more about the moment than about the container.
@@ -83,14 +82,6 @@ class UsageHistory:
             self._before[container_id] = reading
 
 
-class Statistics(Protocol):
-    """Read what containers use."""
-
-    async def read(self, environment: Environment, container_ids: Iterable[str]) -> Mapping[str, ContainerReading]:
-        """Return a reading per running container. Raises EngineUnavailableError."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Hold the state of a stack at one moment, the reason of its verdict, and all of its containers."""
@@ -106,7 +97,7 @@ class StackSampler:
     def __init__(
         self,
         stacks: Stacks,
-        statistics: Statistics,
+        statistics: StatisticsReader,
         wanted: WantedServices,
         probes: ProbeHistory | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from roas.errors import RoasError
 from roas.log import get_logger
@@ -11,51 +10,13 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.release import Holding, Release
 from roas.models.stack import ServiceDefinition
 from roas.stack.stacks import Stacks
-from roas.state.locks import describe_scale, describe_stop
+from roas.state.deployments import DeploymentReader
+from roas.state.locks import ServiceMarks, describe_mark
+from roas.state.releases import Releases
 
 log = get_logger(__name__)
 
 Definitions = Mapping[str, ServiceDefinition]
-
-
-class Releases(Protocol):
-    """Look up the releases of an environment."""
-
-    async def applied(self, environment: str) -> Release | None:
-        """Return the current release with the model that runs, or None where there is none."""
-        ...
-
-    async def get(self, environment: str, number: int) -> Release | None:
-        """Return one release, or None."""
-        ...
-
-    async def released(self) -> frozenset[str]:
-        """Return the names of the environments that are on a release."""
-        ...
-
-
-class Holdings(Protocol):
-    """Look up which deployment holds an environment."""
-
-    async def holding(self, environment: str) -> Holding | None:
-        """Return what it holds, or None where none does."""
-        ...
-
-
-class Stops(Protocol):
-    """Look up what was stopped through the bot."""
-
-    async def of(self, environment: str) -> Mapping[str, Stop]:
-        """Return what is stopped in an environment, by service."""
-        ...
-
-
-class Scales(Protocol):
-    """Look up what was scaled through the bot."""
-
-    async def of(self, environment: str) -> Mapping[str, Scale]:
-        """Return what is scaled in an environment, by service."""
-        ...
 
 
 class WantedServices:
@@ -65,9 +26,9 @@ class WantedServices:
         self,
         stacks: Stacks,
         releases: Releases,
-        holdings: Holdings,
-        stops: Stops | None = None,
-        scales: Scales | None = None,
+        holdings: DeploymentReader,
+        stops: ServiceMarks[Stop] | None = None,
+        scales: ServiceMarks[Scale] | None = None,
     ) -> None:
         self._stacks = stacks
         self._releases = releases
@@ -92,14 +53,22 @@ class WantedServices:
                 arriving = await self._releases.get(environment, holding.to_release)
                 if arriving is not None:
                     found = _in_pause(found, await self._services(arriving, known, kept), holding)
-            if self._stops is not None:
-                found = _with_stops(found, await self._stops.of(environment))
-            if self._scales is not None:
-                found = _with_scales(found, await self._scales.of(environment))
+            found = await self._marked(environment, found)
         except RoasError as error:
             log.warning("release cannot be read", environment=environment, error=error.message)
             return self._last.get(environment, {})
         self._by_model[environment], self._last[environment] = kept, found
+        return found
+
+    async def _marked(self, environment: str, definitions: Definitions) -> Definitions:
+        """Say of services what people stopped and scaled."""
+        stops = {} if self._stops is None else await self._stops.of(environment)
+        scales = {} if self._scales is None else await self._scales.of(environment)
+        found = dict(definitions)
+        for name in stops.keys() & found.keys():
+            found[name] = replace(found[name], stopped=describe_mark(stops[name]))
+        for name in scales.keys() & found.keys():
+            found[name] = replace(found[name], scaled=describe_mark(scales[name]))
         return found
 
     async def _services(
@@ -110,22 +79,6 @@ class WantedServices:
             found = self._stacks.definitions(await self._stacks.load_model(release.model_hash))
         kept[release.model_hash] = found
         return found
-
-
-def _with_stops(definitions: Definitions, stops: Mapping[str, Stop]) -> Definitions:
-    return {**definitions} | {
-        name: replace(definitions[name], stopped=describe_stop(stop))
-        for name, stop in stops.items()
-        if name in definitions
-    }
-
-
-def _with_scales(definitions: Definitions, scales: Mapping[str, Scale]) -> Definitions:
-    return {**definitions} | {
-        name: replace(definitions[name], scaled=describe_scale(scale))
-        for name, scale in scales.items()
-        if name in definitions
-    }
 
 
 def _in_pause(current: Definitions, arriving: Definitions, holding: Holding) -> Definitions:
@@ -145,18 +98,10 @@ def _half_way(before: ServiceDefinition | None, after: ServiceDefinition) -> Ser
     return after if before is None else replace(after, replicas=min(before.replicas, after.replicas))
 
 
-class KeptReleases(Protocol):
-    """List what may be gone back to."""
-
-    async def list(self, environment: str) -> tuple[Release, ...]:
-        """Return the releases of an environment that are kept."""
-        ...
-
-
 class LostReleases:
     """Compare the kept releases of an environment with the images that its engine has."""
 
-    def __init__(self, stacks: Stacks, releases: KeptReleases) -> None:
+    def __init__(self, stacks: Stacks, releases: Releases) -> None:
         self._stacks = stacks
         self._releases = releases
 

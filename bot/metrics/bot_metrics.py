@@ -6,7 +6,7 @@ from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -22,38 +22,7 @@ from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.health import ContainerState, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
 from roas.state.records import DAYS, DeliveryFigures
-
-
-class ProjectionStatistics(Protocol):
-    """Count what a projection did."""
-
-    up: bool
-    projected: int
-    failures: int
-    rebuilt: int
-
-
-class CountedProjection(Protocol):
-    """Describe a projection whose work is counted."""
-
-    @property
-    def statistics(self) -> ProjectionStatistics:
-        """Return what was counted."""
-        ...
-
-    def time_arrivals(self, listener: Callable[[float], None]) -> None:
-        """Call a listener with the seconds from commit to arrival, for each change."""
-        ...
-
-    @property
-    def lag_seconds(self) -> float:
-        """Return how long the copy has been lagging."""
-        ...
-
-    @property
-    def pending(self) -> int:
-        """Return how many changes are not there yet."""
-        ...
+from roas.state.sync import DataSyncManager
 
 
 def _delivery(found: Sequence[DeliveryFigures]) -> Iterator[Metric]:
@@ -171,7 +140,7 @@ class IntegrationMetrics(Collector):
 class ProjectionMetrics(Collector):
     """Read the DataSyncManager when Prometheus asks."""
 
-    def __init__(self, projection: CountedProjection) -> None:
+    def __init__(self, projection: DataSyncManager) -> None:
         self._projection = projection
 
     def collect(self) -> Iterator[Metric]:
@@ -321,7 +290,7 @@ class Metrics:
         """Read the figures of the integration whenever the metrics are read."""
         self.registry.register(IntegrationMetrics(monitor))
 
-    def read_projection(self, projection: CountedProjection) -> None:
+    def read_projection(self, projection: DataSyncManager) -> None:
         """Time what arrives in Redis, and read the state of the projection whenever the metrics are read."""
         delay = Histogram(
             "roas_projection_delay_seconds",

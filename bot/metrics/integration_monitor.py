@@ -4,10 +4,9 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Reversible
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from roas.concurrency import wait_for
 from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
@@ -26,6 +25,7 @@ from roas.models.events import (
 from roas.models.stack import DEPENDENCY_TIMEOUT_SECONDS
 from roas.state.manager import StateManager
 from roas.state.records import DeliveryFigures
+from roas.state.sync import DataSyncManager
 
 log = get_logger(__name__)
 
@@ -117,34 +117,6 @@ REMEMBERED_RESOLUTIONS = 200
 Clock = Callable[[], float]
 
 
-class Lag(Protocol):
-    """Describe when a change reached Redis (monotonic), and how long after its commit."""
-
-    @property
-    def at(self) -> float:
-        """Return the time of arrival."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """Return how long it took."""
-        ...
-
-
-class Projection(Protocol):
-    """Report how far the projection of the journal lags behind."""
-
-    @property
-    def lag_seconds(self) -> float:
-        """Return how long the copy has been lagging."""
-        ...
-
-    @property
-    def recent(self) -> Reversible[Lag]:
-        """Return the lags of the last changes."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Set how many seconds each figure looks back, and how many samples a ratio needs."""
@@ -186,7 +158,7 @@ class IntegrationMeasurements:
     """Gather what the figures are made of; all times are monotonic."""
 
     bus: EventBus
-    projection: Projection | None = None
+    projection: DataSyncManager | None = None
     windows: Windows = field(default_factory=Windows)
     clock: Clock = time.monotonic
     deployments: DeploymentFigures | None = None

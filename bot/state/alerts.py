@@ -10,7 +10,6 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.alert import OUTSIDE, Alert, AlertMarks, AlertReport, AlertState, Instant, RecoveryStatus
 from roas.models.change import ChangeType, StateChange, new_id
-from roas.state.documents import from_row, readable, to_json
 from roas.state.instance import instant
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
@@ -198,25 +197,24 @@ class Alerts:
 
     async def get(self, alert_id: str) -> Alert | None:
         """Return an alert, or None."""
-        found = await self._journal.read(lambda t: _select(t, "id = ?", (alert_id,)))
-        return found[0] if found else None
+        return await self._journal.read(lambda transaction: _find(transaction, alert_id))
 
     async def open(self, environment: str | None = None) -> tuple[Alert, ...]:
         """Return the alerts that are not resolved, oldest first."""
-        where = "open = 1 AND (? IS NULL OR environment = ?)"
-        return await self._journal.read(lambda t: _select(t, where, (environment, environment)))
+        where = "alerts WHERE open = 1 AND (? IS NULL OR environment = ?) ORDER BY rowid"
+        return await self._journal.select(Alert, where, environment, environment)
 
     async def all(self) -> tuple[Alert, ...]:
         """Return every alert that is kept, open or not, oldest first."""
-        return await self._journal.read(lambda t: _select(t, "1", ()))
+        return await self._journal.select(Alert, "alerts ORDER BY rowid")
 
     async def group(self, group: str) -> tuple[Alert, ...]:
         """Return the alerts that one message shows, oldest first."""
-        return await self._journal.read(lambda t: _select(t, "grouping = ?", (group,)))
+        return await self._journal.select(Alert, "alerts WHERE grouping = ? ORDER BY rowid", group)
 
     async def pending_notification(self) -> tuple[Alert, ...]:
         """Return the alerts that changed since the channel was last notified of them, oldest first."""
-        return await self._journal.read(lambda t: _select(t, "told < version", ()))
+        return await self._journal.select(Alert, "alerts WHERE told < version ORDER BY rowid")
 
     async def mark_notified(self, alerts: Sequence[Alert]) -> None:
         """Record that the channel shows these alerts as they are given here."""
@@ -238,7 +236,8 @@ class Alerts:
 
     async def of_shared_ping(self, name: str) -> tuple[Alert, ...]:
         """Return the alerts that one message pings about, oldest first."""
-        return await self._journal.read(lambda t: _select(t, "json_extract(document, '$.called_with') = ?", (name,)))
+        where = "alerts WHERE json_extract(document, '$.called_with') = ? ORDER BY rowid"
+        return await self._journal.select(Alert, where, name)
 
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
         """Acknowledge an alert. Raises InvalidRequestError where it is resolved."""
@@ -260,7 +259,8 @@ class Alerts:
         now = instant()
 
         def work(transaction: Transaction) -> tuple[Alert, ...]:
-            over = [alert for alert in _select(transaction, "open = 1", ()) if _silence_is_over(alert, now)]
+            known = transaction.select(Alert, "alerts WHERE open = 1 ORDER BY rowid")
+            over = [alert for alert in known if _silence_is_over(alert, now)]
             reactivated = (
                 replace(alert, state=AlertState.FIRING, silenced_until=None, silence_ends=None) for alert in over
             )
@@ -273,10 +273,9 @@ class Alerts:
         healing, escalated = marks.get("healing"), marks.get("escalated")
 
         def work(transaction: Transaction) -> Alert | None:
-            found = _select(transaction, "id = ?", (alert_id,))
-            if not found:
+            alert = _find(transaction, alert_id)
+            if alert is None:
                 return None
-            alert = found[0]
             now = instant()
             actions = (*alert.actions, text)[-ACTIONS_KEPT:] if text else alert.actions
             escalates_now = bool(escalated) and not alert.escalated
@@ -343,43 +342,34 @@ def _take(transaction: Transaction, report: AlertReport, now: Instant) -> TakenR
 
 
 def _save(transaction: Transaction, alert: Alert) -> Alert:
-    """Save an alert. A row is never replaced: it also holds what was posted to the channel."""
-    transaction.execute(
-        "INSERT INTO alerts (id, fingerprint, environment, open, version, grouping, document)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-        " open = excluded.open, version = excluded.version, grouping = excluded.grouping, document = excluded.document",
-        (
-            alert.id,
-            alert.fingerprint,
-            alert.environment,
-            int(alert.is_open),
-            alert.version,
-            alert.group,
-            to_json(alert),
-        ),
+    """Save an alert. Its row also holds what was posted to the channel, which stays."""
+    transaction.put(
+        "alerts",
+        alert,
+        id=alert.id,
+        fingerprint=alert.fingerprint,
+        environment=alert.environment,
+        open=int(alert.is_open),
+        version=alert.version,
+        grouping=alert.group,
     )
     return alert
 
 
+def _find(transaction: Transaction, alert_id: str) -> Alert | None:
+    return next(iter(transaction.select(Alert, "alerts WHERE id = ?", alert_id)), None)
+
+
 def _get(transaction: Transaction, alert_id: str) -> Alert:
-    found = _select(transaction, "id = ?", (alert_id,))
-    if not found:
+    alert = _find(transaction, alert_id)
+    if alert is None:
         raise InvalidRequestError(said("There is no alert {alert_id}.", alert_id=alert_id))
-    return found[0]
+    return alert
 
 
 # Ids begin with the wall clock's time, which may be set back; rows are numbered as they come.
 def _latest(transaction: Transaction, fingerprint: str) -> Alert | None:
-    row = transaction.execute(
-        "SELECT document FROM alerts WHERE fingerprint = ? ORDER BY rowid DESC LIMIT 1", (fingerprint,)
-    ).fetchone()
-    return from_row(Alert, row[0]) if row else None
-
-
-def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Alert, ...]:
-    statement = f"SELECT document FROM alerts WHERE {where} ORDER BY rowid"  # noqa: S608 - constants only
-    rows = transaction.execute(statement, parameters).fetchall()
-    return readable(Alert, (row[0] for row in rows))
+    return transaction.find(Alert, "alerts WHERE fingerprint = ? ORDER BY rowid DESC", fingerprint)
 
 
 def _silence_is_over(alert: Alert, now: Instant) -> bool:

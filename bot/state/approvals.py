@@ -24,7 +24,6 @@ from roas.state.deployment_rows import (
     select_deployments,
     write_deployment,
 )
-from roas.state.documents import from_row, readable, to_json
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.journal import Journal
 from roas.state.locks import refuse_frozen, release_lock, take_lock
@@ -92,10 +91,7 @@ class Approvals:
 
     async def open(self) -> tuple[PlanRecord, ...]:
         """Return every plan that has not ended, oldest first."""
-        rows = await self._journal.read(
-            lambda t: t.execute("SELECT document FROM proposals WHERE ended = 0 ORDER BY id").fetchall()
-        )
-        return readable(PlanRecord, (row[0] for row in rows))
+        return await self._journal.select(PlanRecord, "proposals WHERE ended = 0 ORDER BY id")
 
     async def scheduled(self, environment: str | None = None) -> tuple[PlanRecord, ...]:
         """Return every plan that waits for its time, or that a dead process was about to start then."""
@@ -421,15 +417,12 @@ def _kept(seconds: float) -> str:
 
 
 def _read(transaction: Transaction, plan_id: str) -> PlanRecord | None:
-    row = transaction.execute("SELECT document FROM proposals WHERE id = ?", (plan_id,)).fetchone()
-    return from_row(PlanRecord, row[0]) if row else None
+    return transaction.find(PlanRecord, "proposals WHERE id = ?", plan_id)
 
 
 def _put(transaction: Transaction, plan_record: PlanRecord) -> None:
-    transaction.execute(
-        "INSERT OR REPLACE INTO proposals (id, environment, ended, document) VALUES (?, ?, ?, ?)",
-        (plan_record.id, plan_record.environment, int(plan_record.state in ENDED), to_json(plan_record)),
-    )
+    ended = int(plan_record.state in ENDED)
+    transaction.put("proposals", plan_record, id=plan_record.id, environment=plan_record.environment, ended=ended)
 
 
 def _change(plan_record: PlanRecord, actor: Actor | None, *, old: PlanState | None = None) -> StateChange:

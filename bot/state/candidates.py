@@ -17,7 +17,7 @@ from roas.models.candidate import (
     Hold,
 )
 from roas.models.change import ChangeType, StateChange, new_id
-from roas.state.documents import from_row, readable, to_json
+from roas.state.documents import to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
 
@@ -52,11 +52,8 @@ class Candidates:
         def work(transaction: Transaction) -> tuple[Candidate, bool]:
             if (known := _by_key(transaction, candidate)) is not None:
                 return known, False
-            rows = transaction.execute(
-                "SELECT document FROM candidates WHERE environment = ? AND source = ? ORDER BY rowid DESC LIMIT ?",
-                (candidate.environment, candidate.source, KEPT),
-            ).fetchall()
-            before = readable(Candidate, (row[0] for row in rows))
+            where = "candidates WHERE environment = ? AND source = ? ORDER BY rowid DESC LIMIT ?"
+            before = transaction.select(Candidate, where, candidate.environment, candidate.source, KEPT)
             for known in before:
                 if known.identity != candidate.identity:
                     continue
@@ -87,30 +84,27 @@ class Candidates:
 
     async def open(self) -> tuple[Candidate, ...]:
         """Return all of which something is yet to become, oldest first."""
-        return await self._list("SELECT document FROM candidates WHERE open = 1 ORDER BY rowid")
+        return await self._journal.select(Candidate, "candidates WHERE open = 1 ORDER BY rowid")
 
     async def of_proposal(self, proposal: str) -> tuple[Candidate, ...]:
         """Return the candidates that one message has shown, the newest first."""
-        return await self._list("SELECT document FROM candidates WHERE proposal = ? ORDER BY rowid DESC", (proposal,))
+        return await self._journal.select(Candidate, "candidates WHERE proposal = ? ORDER BY rowid DESC", proposal)
 
     async def of_environment(self, environment: str, *, limit: int = 20) -> tuple[Candidate, ...]:
         """Return the candidates of an environment, the newest first."""
-        return await self._list(
-            "SELECT document FROM candidates WHERE environment = ? ORDER BY rowid DESC LIMIT ?", (environment, limit)
-        )
+        where = "candidates WHERE environment = ? ORDER BY rowid DESC LIMIT ?"
+        return await self._journal.select(Candidate, where, environment, limit)
 
     async def of_source(self, source: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return the candidates of a source, the newest first."""
-        return await self._list(
-            "SELECT document FROM candidates WHERE source = ? ORDER BY rowid DESC LIMIT ?", (source, limit)
+        return await self._journal.select(
+            Candidate, "candidates WHERE source = ? ORDER BY rowid DESC LIMIT ?", source, limit
         )
 
     async def of_deployment(self, deployment_id: str) -> Candidate | None:
         """Return the candidate that a deployment was started for, or None."""
-        found = await self._list(
-            "SELECT document FROM candidates WHERE json_extract(document, '$.deployment_id') = ? LIMIT 1",
-            (deployment_id,),
-        )
+        where = "candidates WHERE json_extract(document, '$.deployment_id') = ? LIMIT 1"
+        found = await self._journal.select(Candidate, where, deployment_id)
         return found[0] if found else None
 
     async def move(
@@ -141,10 +135,6 @@ class Candidates:
 
         return await self._journal.write(work)
 
-    async def _list(self, statement: str, parameters: tuple[object, ...] = ()) -> tuple[Candidate, ...]:
-        rows = await self._journal.read(lambda t: t.execute(statement, parameters).fetchall())
-        return readable(Candidate, (row[0] for row in rows))
-
 
 class Deliveries:
     """Keep each delivery of a webhook once, until the leader has looked where it points."""
@@ -170,12 +160,7 @@ class Deliveries:
 
     async def pending(self) -> tuple[Delivery, ...]:
         """Return what nobody has looked after, oldest first."""
-        rows = await self._journal.read(
-            lambda t: t.execute(
-                "SELECT document FROM deliveries WHERE handled = 0 ORDER BY received_at LIMIT ?", (KEPT,)
-            ).fetchall()
-        )
-        return readable(Delivery, (row[0] for row in rows))
+        return await self._journal.select(Delivery, "deliveries WHERE handled = 0 ORDER BY received_at LIMIT ?", KEPT)
 
     async def finish(self, delivery: Delivery, note: str) -> None:
         """Write what became of a delivery."""
@@ -196,12 +181,8 @@ class Holds:
 
     async def of(self, environment: str) -> tuple[Hold, ...]:
         """Return what is kept out of an environment."""
-        rows = await self._journal.read(
-            lambda t: t.execute(
-                "SELECT document FROM holds WHERE environment = ? ORDER BY version", (environment,)
-            ).fetchall()
-        )
-        return tuple(hold for hold in readable(Hold, (row[0] for row in rows)) if hold.lifted_by is None)
+        holds = await self._journal.select(Hold, "holds WHERE environment = ? ORDER BY version", environment)
+        return tuple(hold for hold in holds if hold.lifted_by is None)
 
     async def put(self, hold: Hold) -> bool:
         """Keep a version out, or, without one, deployments by themselves; returns whether that is new.
@@ -237,10 +218,9 @@ def _by_key(transaction: Transaction, candidate: Candidate) -> Candidate | None:
     """Return what was asked for by the same key. Raises KeyReusedError where that was something else."""
     if not candidate.key:
         return None
-    row = transaction.execute(
-        "SELECT document FROM candidates WHERE source = ? AND request_key = ?", (candidate.source, candidate.key)
-    ).fetchone()
-    known = from_row(Candidate, row[0]) if row else None
+    known = transaction.find(
+        Candidate, "candidates WHERE source = ? AND request_key = ?", candidate.source, candidate.key
+    )
     if known is not None and (known.environment, known.identity) != (candidate.environment, candidate.identity):
         raise KeyReusedError(
             said("Something else was asked for by the key {key}: {version}.", key=candidate.key, version=known.version),
@@ -280,41 +260,29 @@ def _merged(known: Candidate, candidate: Candidate) -> Candidate | None:
 
 
 def _read(transaction: Transaction, candidate_id: str) -> Candidate | None:
-    row = transaction.execute("SELECT document FROM candidates WHERE id = ?", (candidate_id,)).fetchone()
-    return from_row(Candidate, row[0]) if row else None
+    return transaction.find(Candidate, "candidates WHERE id = ?", candidate_id)
 
 
 def _put(transaction: Transaction, candidate: Candidate) -> None:
-    transaction.execute(
-        # It keeps its row: rows are in the order in which candidates came, whatever the clock did in between.
-        "INSERT INTO candidates (id, environment, source, proposal, identity, request_key, open, document)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET proposal = excluded.proposal,"
-        " identity = excluded.identity, open = excluded.open, document = excluded.document",
-        (
-            candidate.id,
-            candidate.environment,
-            candidate.source,
-            candidate.proposal,
-            candidate.identity,
-            candidate.key or None,
-            int(candidate.is_open),
-            to_json(candidate),
-        ),
+    transaction.put(
+        "candidates",
+        candidate,
+        id=candidate.id,
+        environment=candidate.environment,
+        source=candidate.source,
+        proposal=candidate.proposal,
+        identity=candidate.identity,
+        request_key=candidate.key or None,
+        open=int(candidate.is_open),
     )
 
 
 def _read_hold(transaction: Transaction, environment: str, version: str) -> Hold | None:
-    row = transaction.execute(
-        "SELECT document FROM holds WHERE environment = ? AND version = ?", (environment, version)
-    ).fetchone()
-    return from_row(Hold, row[0]) if row else None
+    return transaction.find(Hold, "holds WHERE environment = ? AND version = ?", environment, version)
 
 
 def _put_hold(transaction: Transaction, hold: Hold) -> None:
-    transaction.execute(
-        "INSERT OR REPLACE INTO holds (environment, version, document) VALUES (?, ?, ?)",
-        (hold.environment, hold.version, to_json(hold)),
-    )
+    transaction.put("holds", hold, environment=hold.environment, version=hold.version)
 
 
 def _prune(transaction: Transaction) -> None:

@@ -1,8 +1,6 @@
 """Read and write the rows of which a deployment consists: its own, those of its phases, those of its services."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from roas.errors import RolloutPausedError, UnreadableRowError
 from roas.messages.message import said
@@ -19,10 +17,9 @@ from roas.models.deployment import (
     ServiceProgress,
 )
 from roas.models.rollout import Decision
-from roas.state.documents import from_row, log_once, readable, to_json
+from roas.state.documents import from_row, log_once, to_json
 from roas.state.transaction import Transaction
 
-Part = TypeVar("Part")
 # In the place of an outcome: it is not under way, and has not ended.
 AWAITING = "awaiting_approval"
 
@@ -72,23 +69,19 @@ def write_service(transaction: Transaction, deployment_id: str, progress: Servic
 
 def read_phase(transaction: Transaction, deployment_id: str, name: str) -> PhaseResult | None:
     """Return the record of one phase, or None."""
-    row = transaction.execute(
-        "SELECT document FROM phases WHERE deployment_id = ? AND name = ?", (deployment_id, name)
-    ).fetchone()
-    return from_row(PhaseResult, row[0]) if row else None
+    return transaction.find(PhaseResult, "phases WHERE deployment_id = ? AND name = ?", deployment_id, name)
 
 
 def read_services(transaction: Transaction, deployment_id: str) -> tuple[ServiceProgress, ...]:
     """Return how far every service has come."""
-    return _read_parts(transaction, "service_progress", ServiceProgress, deployment_id)
+    where = "service_progress WHERE deployment_id = ? ORDER BY position"
+    return transaction.select(ServiceProgress, where, deployment_id)
 
 
 def read_service(transaction: Transaction, deployment_id: str, service: str) -> ServiceProgress | None:
     """Return how far one service has come, or None."""
-    row = transaction.execute(
-        "SELECT document FROM service_progress WHERE deployment_id = ? AND service = ?", (deployment_id, service)
-    ).fetchone()
-    return from_row(ServiceProgress, row[0]) if row else None
+    where = "service_progress WHERE deployment_id = ? AND service = ?"
+    return transaction.find(ServiceProgress, where, deployment_id, service)
 
 
 def read_deployment(transaction: Transaction, deployment_id: str) -> Deployment | None:
@@ -138,7 +131,10 @@ def _assembled(
             cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
             decision=from_row(Decision, decision) if decision else None,
         )
-        return _with_parts(transaction, own) if whole else own
+        if not whole:
+            return own
+        phases = transaction.select(PhaseResult, "phases WHERE deployment_id = ? ORDER BY position", own.id)
+        return replace(own, phases=phases, services=read_services(transaction, own.id))
     except UnreadableRowError as error:
         log_once(error.message, document)
         return None
@@ -150,22 +146,6 @@ def _without_pause(own: Deployment) -> Deployment:
         return replace(own, problem=None, outcome=None)
     is_paused = own.problem is not None and own.problem.key == RolloutPausedError.key
     return replace(own, problem=None) if is_paused else own
-
-
-def _with_parts(transaction: Transaction, own: Deployment) -> Deployment:
-    return replace(
-        own,
-        phases=_read_parts(transaction, "phases", PhaseResult, own.id),
-        services=read_services(transaction, own.id),
-    )
-
-
-def _read_parts(transaction: Transaction, table: str, model: type[Part], deployment_id: str) -> tuple[Part, ...]:
-    rows: Sequence[tuple[str]] = transaction.execute(
-        f"SELECT document FROM {table} WHERE deployment_id = ? ORDER BY position",  # noqa: S608 - a fixed name
-        (deployment_id,),
-    ).fetchall()
-    return readable(model, (row[0] for row in rows))
 
 
 def note_handover(transaction: Transaction, deployment_id: str, successor: str) -> None:

@@ -38,7 +38,7 @@ from roas.state.deployment_rows import (
 )
 from roas.state.documents import to_json
 from roas.state.journal import Journal
-from roas.state.locks import put_lock, read_lock, refuse_frozen, release_lock, take_lock, write_scales
+from roas.state.locks import ServiceMarks, put_lock, read_lock, refuse_frozen, release_lock, take_lock
 from roas.state.releases import activate_release, set_release_state
 from roas.state.transaction import Fence, Transaction
 
@@ -322,6 +322,7 @@ class DeploymentStateManager(DeploymentControl):
     def __init__(self, journal: Journal, is_alive: Callable[[str], bool]) -> None:
         super().__init__(journal)
         self._is_alive = is_alive
+        self._scales = ServiceMarks(journal, "scales", Scale)
 
     async def create(self, deployment: Deployment, purpose: str) -> Fence:
         """Acquire the deployment lock and record the deployment, both or neither.
@@ -498,7 +499,7 @@ class DeploymentStateManager(DeploymentControl):
             if active is not None:
                 activate_release(transaction, active, applied_model or active.model_hash, deployment.correlation_id)
             if scales is not None:
-                write_scales(transaction, deployment.environment, scales)
+                self._scales.put_all(transaction, deployment.environment, scales)
             release_lock(transaction, deployment.environment, deployment.correlation_id)
             transaction.add_change(
                 change_of(

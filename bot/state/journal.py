@@ -23,7 +23,7 @@ from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.state.journal_place import JournalPlace, moved
 from roas.state.schema import give_identity, migrate, read_choice
-from roas.state.transaction import Fence, Transaction, run_apart
+from roas.state.transaction import Fence, Model, Transaction, run_apart
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -275,6 +275,18 @@ class Journal:
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run a reading transaction. Raises StateError."""
         return await self._noting_unreadable(lambda: self._transact(work, "DEFERRED", None)[0])
+
+    async def select(self, model: type[Model], rows: str, *parameters: object) -> tuple[Model, ...]:
+        """Return the documents of rows; see `Transaction.select`. Raises StateError."""
+        return await self.read(lambda transaction: transaction.select(model, rows, *parameters))
+
+    async def find(self, model: type[Model], rows: str, *parameters: object) -> Model | None:
+        """Return the document of a row, or None; see `Transaction.find`. Raises StateError."""
+        return await self.read(lambda transaction: transaction.find(model, rows, *parameters))
+
+    async def put(self, table: str, document: object, **columns: object) -> None:
+        """Write a row with a document; see `Transaction.put`. Raises StateError."""
+        await self.write(lambda transaction: transaction.put(table, document, **columns))
 
     async def _noting_unreadable(self, work: Callable[[], Result]) -> Result:
         """Read, and remember whether that is possible: a bot that cannot read leads nobody and answers nothing."""

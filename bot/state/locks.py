@@ -1,6 +1,7 @@
 """Keep others from an environment: the lock of a running deployment, and the freeze that a person sets."""
 
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import Message, joined, said
@@ -8,7 +9,6 @@ from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import DeploymentRequest, Freeze, Lock, Scale, Stop
 from roas.models.gate import Gate, Judgement, judge_request
-from roas.state.documents import from_row, readable, to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Fence, Transaction
 
@@ -94,10 +94,7 @@ class Locks:
 
     async def all(self) -> tuple[Lock, ...]:
         """Return every lock that is held."""
-        rows = await self._journal.read(
-            lambda t: t.execute("SELECT document FROM locks ORDER BY environment").fetchall()
-        )
-        return readable(Lock, (row[0] for row in rows))
+        return await self._journal.select(Lock, "locks ORDER BY environment")
 
     async def check(self, fence: Fence) -> None:
         """Raise FencedOffError where another process has taken the environment over since."""
@@ -106,14 +103,12 @@ class Locks:
 
 def read_lock(transaction: Transaction, environment: str) -> Lock | None:
     """Return who holds an environment within a transaction."""
-    row = transaction.execute("SELECT document FROM locks WHERE environment = ?", (environment,)).fetchone()
-    return from_row(Lock, row[0]) if row else None
+    return transaction.find(Lock, "locks WHERE environment = ?", environment)
 
 
 def locks_of(transaction: Transaction, instance_id: str) -> tuple[Lock, ...]:
     """Return the locks that a process holds within a transaction."""
-    rows = transaction.execute("SELECT document FROM locks WHERE instance_id = ?", (instance_id,)).fetchall()
-    return readable(Lock, (row[0] for row in rows))
+    return transaction.select(Lock, "locks WHERE instance_id = ?", instance_id)
 
 
 def take_lock(
@@ -145,11 +140,8 @@ def take_lock(
 
 def put_lock(transaction: Transaction, lock: Lock) -> None:
     """Write a lock as it is."""
-    transaction.execute(
-        "INSERT OR REPLACE INTO locks (environment, deployment_id, instance_id, token, document)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (lock.environment, lock.deployment_id, lock.instance_id, lock.token, to_json(lock)),
-    )
+    columns = {"deployment_id": lock.deployment_id, "instance_id": lock.instance_id, "token": lock.token}
+    transaction.put("locks", lock, environment=lock.environment, **columns)
 
 
 def release_lock(transaction: Transaction, environment: str, correlation_id: str = "") -> None:
@@ -195,19 +187,14 @@ class Freezes:
 
     async def all(self) -> tuple[Freeze, ...]:
         """Return every freeze."""
-        rows = await self._journal.read(
-            lambda t: t.execute("SELECT document FROM freezes ORDER BY environment").fetchall()
-        )
-        return readable(Freeze, (row[0] for row in rows))
+        return await self._journal.select(Freeze, "freezes ORDER BY environment")
 
     async def put(self, freeze: Freeze) -> None:
         """Freeze an environment. Raises FrozenError where it is frozen already; the earlier reason is kept."""
 
         def work(transaction: Transaction) -> None:
             refuse_frozen(transaction, freeze.environment)
-            transaction.execute(
-                "INSERT INTO freezes (environment, document) VALUES (?, ?)", (freeze.environment, to_json(freeze))
-            )
+            transaction.put("freezes", freeze, environment=freeze.environment)
             transaction.add_change(_freeze_change(freeze, freeze.frozen_by, "frozen"))
 
         await self._journal.write(work)
@@ -226,83 +213,61 @@ class Freezes:
         return await self._journal.write(work)
 
 
-def describe_stop(stop: Stop) -> Message:
-    """Say who stopped a service, when and why."""
-    when = f"{stop.since:%Y-%m-%d %H:%M} UTC"
-    said_by = said("was stopped by {person}, {when}", person=stop.stopped_by.name, when=when)
-    return joined(": ", filter(None, (said_by, stop.reason)))
-
-
-def describe_scale(scale: Scale) -> Message:
-    """Say to what a service was scaled, by whom, when and why."""
-    when = f"{scale.since:%Y-%m-%d %H:%M} UTC"
-    said_by = said(
-        "was scaled to {count} by {person}, {when}", count=scale.replicas, person=scale.scaled_by.name, when=when
-    )
-    return joined(": ", filter(None, (said_by, scale.reason)))
-
-
-class Stops:
-    """Remember which services were stopped through the bot, until they run again."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    async def of(self, environment: str) -> dict[str, Stop]:
-        """Return what is stopped in an environment, by service."""
-        rows = await self._journal.read(
-            lambda t: t.execute("SELECT document FROM stops WHERE environment = ?", (environment,)).fetchall()
+def describe_mark(mark: Stop | Scale) -> Message:
+    """Say who stopped or scaled a service, when and why."""
+    when = f"{mark.since:%Y-%m-%d %H:%M} UTC"
+    if isinstance(mark, Stop):
+        said_by = said("was stopped by {person}, {when}", person=mark.stopped_by.name, when=when)
+    else:
+        said_by = said(
+            "was scaled to {count} by {person}, {when}", count=mark.replicas, person=mark.scaled_by.name, when=when
         )
-        return {stop.service: stop for stop in readable(Stop, (row[0] for row in rows))}
+    return joined(": ", filter(None, (said_by, mark.reason)))
 
-    async def put(self, stop: Stop, fence: Fence) -> None:
-        """Write that a service is about to be stopped. Raises FencedOffError."""
 
-        def work(transaction: Transaction) -> None:
-            transaction.execute(
-                "INSERT OR REPLACE INTO stops (environment, service, document) VALUES (?, ?, ?)",
-                (stop.environment, stop.service, to_json(stop)),
-            )
+Mark = TypeVar("Mark", Stop, Scale)
 
-        await self._journal.write(work, fence=fence)
+
+class ServiceMarks(Generic[Mark]):
+    """Remember what people did to services beside the release, which each has a table of its own for.
+
+    What was stopped is so until it runs again, what was scaled until its files say another number.
+    """
+
+    def __init__(self, journal: Journal, table: str, model: type[Mark]) -> None:
+        self._journal = journal
+        self._table = table
+        self._model: type[Mark] = model
+
+    async def of(self, environment: str) -> dict[str, Mark]:
+        """Return the marks of an environment, by service."""
+        marks = await self._journal.select(self._model, f"{self._table} WHERE environment = ?", environment)
+        return {mark.service: mark for mark in marks}
+
+    async def put(self, mark: Mark, fence: Fence) -> None:
+        """Write a mark, before the act. Raises FencedOffError."""
+        await self._journal.write(lambda transaction: self._put(transaction, mark), fence=fence)
 
     async def lift(self, environment: str, service: str, fence: Fence | None = None) -> None:
-        """Write that a service runs again, or is about to. Raises FencedOffError."""
-
-        def work(transaction: Transaction) -> None:
-            transaction.execute("DELETE FROM stops WHERE environment = ? AND service = ?", (environment, service))
-
-        await self._journal.write(work, fence=fence)
-
-
-class Scales:
-    """Remember which services were scaled through the bot, until their files say another number."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    async def of(self, environment: str) -> dict[str, Scale]:
-        """Return what is scaled in an environment, by service."""
-        rows = await self._journal.read(
-            lambda t: t.execute("SELECT document FROM scales WHERE environment = ?", (environment,)).fetchall()
+        """Drop the mark of a service, which is as its release says, or about to be. Raises FencedOffError."""
+        statement = f"DELETE FROM {self._table} WHERE environment = ? AND service = ?"  # noqa: S608 - a fixed name
+        await self._journal.write(
+            lambda transaction: transaction.execute(statement, (environment, service)), fence=fence
         )
-        return {scale.service: scale for scale in readable(Scale, (row[0] for row in rows))}
 
+    def put_all(self, transaction: Transaction, environment: str, marks: Iterable[Mark]) -> None:
+        """Write all the marks of an environment; no other service has one any more."""
+        transaction.execute(f"DELETE FROM {self._table} WHERE environment = ?", (environment,))  # noqa: S608 - as above
+        for mark in marks:
+            self._put(transaction, mark)
 
-def write_scales(transaction: Transaction, environment: str, scales: Iterable[Scale]) -> None:
-    """Write all that is scaled in an environment; nothing else is any more."""
-    transaction.execute("DELETE FROM scales WHERE environment = ?", (environment,))
-    for scale in scales:
-        transaction.execute(
-            "INSERT INTO scales (environment, service, document) VALUES (?, ?, ?)",
-            (scale.environment, scale.service, to_json(scale)),
-        )
+    def _put(self, transaction: Transaction, mark: Mark) -> None:
+        transaction.put(self._table, mark, environment=mark.environment, service=mark.service)
 
 
 def read_freeze(transaction: Transaction, environment: str) -> Freeze | None:
     """Return the freeze of an environment within a transaction."""
-    row = transaction.execute("SELECT document FROM freezes WHERE environment = ?", (environment,)).fetchone()
-    return from_row(Freeze, row[0]) if row else None
+    return transaction.find(Freeze, "freezes WHERE environment = ?", environment)
 
 
 def refuse_frozen(

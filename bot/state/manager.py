@@ -14,18 +14,19 @@ from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
 from roas.messages.message import Message, said
 from roas.models.change import ChangeType, Post, StateChange, TargetPosition, moment_of
+from roas.models.deployment import Scale, Stop
 from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals, Drafts
 from roas.state.backups import Backup, Backups, choice_at
 from roas.state.candidates import Candidates, Deliveries, Holds
 from roas.state.deployments import DeploymentStateManager
-from roas.state.documents import from_row, readable, to_json
+from roas.state.documents import readable
 from roas.state.history import History
 from roas.state.instance import INSTANCES, Instance
 from roas.state.journal import Journal, WriteTrouble
 from roas.state.journal_place import JOURNAL_NAME
-from roas.state.locks import Freezes, Locks, Scales, Stops
+from roas.state.locks import Freezes, Locks, ServiceMarks
 from roas.state.ownership import Ownership
 from roas.state.projection import ProjectionSource
 from roas.state.records import Records
@@ -92,28 +93,17 @@ class Posts:
 
     async def get(self, subject: str, kind: str) -> Post | None:
         """Return what was posted of a subject, or None."""
-        row = await self._journal.read(
-            lambda t: t.execute("SELECT document FROM posts WHERE subject = ? AND kind = ?", (subject, kind)).fetchone()
-        )
-        return from_row(Post, row[0]) if row else None
+        return await self._journal.find(Post, "posts WHERE subject = ? AND kind = ?", subject, kind)
 
     async def save(self, post: Post) -> None:
         """Write what was posted."""
-
-        def work(transaction: Transaction) -> None:
-            transaction.execute(
-                "INSERT OR REPLACE INTO posts (subject, kind, finished, document) VALUES (?, ?, ?, ?)",
-                (post.subject, post.kind, int(post.finished), to_json(post)),
-            )
-
-        await self._journal.write(work)
+        await self._journal.put("posts", post, subject=post.subject, kind=post.kind, finished=int(post.finished))
 
     async def unfinished(self, kinds: Sequence[str]) -> tuple[Post, ...]:
         """Return the posts of some kinds that are not in their last state yet."""
         marks = ", ".join("?" * len(kinds))
-        statement = f"SELECT document FROM posts WHERE finished = 0 AND kind IN ({marks}) ORDER BY subject"  # noqa: S608
-        rows = await self._journal.read(lambda t: t.execute(statement, tuple(kinds)).fetchall())
-        return readable(Post, (row[0] for row in rows))
+        where = f"posts WHERE finished = 0 AND kind IN ({marks}) ORDER BY subject"
+        return await self._journal.select(Post, where, *kinds)
 
 
 # Before the name of a target, the name of the row of `projections` that holds how far it was told.
@@ -129,18 +119,11 @@ class TargetPositions:
 
     async def get(self, target: str) -> TargetPosition | None:
         """Return how far a target was told; None for one that is new."""
-        name = f"{TARGET_ROW}{target}"
-        row = await self._journal.read(
-            lambda t: t.execute("SELECT document FROM projections WHERE name = ?", (name,)).fetchone()
-        )
-        return from_row(TargetPosition, row[0]) if row else None
+        return await self._journal.find(TargetPosition, "projections WHERE name = ?", f"{TARGET_ROW}{target}")
 
     async def save(self, target: str, position: TargetPosition) -> None:
         """Write how far a target was told."""
-        row = (f"{TARGET_ROW}{target}", to_json(position))
-        await self._journal.write(
-            lambda t: t.execute("INSERT OR REPLACE INTO projections (name, document) VALUES (?, ?)", row)
-        )
+        await self._journal.put("projections", position, name=f"{TARGET_ROW}{target}")
 
     async def news(self, sequence: int, *, limit: int = 100) -> tuple[tuple[int, StateChange], ...]:
         """Return the alerts and the ends of deployments that follow a number, oldest first, each with its own."""
@@ -178,8 +161,8 @@ class StateManager:
         self.approvals = Approvals(self._journal)
         self.drafts = Drafts(self._journal)
         self.freezes = Freezes(self._journal)
-        self.stops = Stops(self._journal)
-        self.scales = Scales(self._journal)
+        self.stops = ServiceMarks(self._journal, "stops", Stop)
+        self.scales = ServiceMarks(self._journal, "scales", Scale)
         self.candidates = Candidates(self._journal)
         self.deliveries = Deliveries(self._journal)
         self.holds = Holds(self._journal)

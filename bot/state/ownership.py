@@ -11,7 +11,7 @@ from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Deployment, Lock
 from roas.models.ownership import Heartbeat, LeaderLease
 from roas.state.deployment_rows import note_handover
-from roas.state.documents import from_row, readable, to_json
+from roas.state.documents import to_json
 from roas.state.instance import Instance, boot_id, boot_seconds
 from roas.state.journal import Journal
 from roas.state.locks import locks_of, next_token, put_lock
@@ -163,8 +163,7 @@ class Ownership:
 
     async def other_projects(self) -> tuple[str, ...]:
         """Return the Compose projects, other than this process's own, of bots that live for this journal."""
-        rows = await self._journal.read(lambda t: t.execute("SELECT document FROM heartbeats").fetchall())
-        beats = readable(Heartbeat, (row[0] for row in rows))
+        beats = await self._journal.select(Heartbeat, "heartbeats")
         own = next((beat.project for beat in beats if beat.instance_id == self._instance.id), "")
         others = {beat.project for beat in beats if beat.project and beat.project != own}
         if not own or not others:
@@ -183,13 +182,8 @@ class Ownership:
 
     async def heartbeat(self, *, instance_id: str = "", container_id: str = "") -> Heartbeat | None:
         """Return the last heartbeat of a process, found by its id or by its container's; the latest counts."""
-        rows = await self._journal.read(
-            lambda t: t.execute(
-                "SELECT document FROM heartbeats WHERE instance_id = ? OR (? != '' AND container_id = ?)",
-                (instance_id, container_id, container_id),
-            ).fetchall()
-        )
-        beats = readable(Heartbeat, (row[0] for row in rows))
+        where = "heartbeats WHERE instance_id = ? OR (? != '' AND container_id = ?)"
+        beats = await self._journal.select(Heartbeat, where, instance_id, container_id, container_id)
         this_boot = [beat for beat in beats if beat.boot_id == boot_id()]
         return max(this_boot, key=lambda beat: beat.beat_at, default=None)
 
@@ -208,8 +202,7 @@ def lease_has_lapsed(lease: LeaderLease, now: float | None = None) -> bool:
 
 
 def _read_lease(transaction: Transaction) -> LeaderLease | None:
-    row = transaction.execute("SELECT document FROM owners WHERE name = ?", (LEASE_NAME,)).fetchone()
-    return from_row(LeaderLease, row[0]) if row else None
+    return transaction.find(LeaderLease, "owners WHERE name = ?", LEASE_NAME)
 
 
 def _check(transaction: Transaction, lease: LeaderLease) -> None:
@@ -223,13 +216,13 @@ def _check(transaction: Transaction, lease: LeaderLease) -> None:
 def _grant_lease(transaction: Transaction, instance_id: str, held: LeaderLease | None) -> LeaderLease:
     token = next_token(transaction, LEASE_NAME)
     given = LeaderLease(instance_id, token, boot_id(), boot_seconds() + LEASE_SECONDS)
-    _put_lease(transaction, given)
+    transaction.put("owners", given, name=LEASE_NAME)
     return given
 
 
 def _renew(transaction: Transaction, lease: LeaderLease) -> LeaderLease:
     renewed = replace(lease, boot_id=boot_id(), lease_until=boot_seconds() + LEASE_SECONDS)
-    _put_lease(transaction, renewed)
+    transaction.put("owners", renewed, name=LEASE_NAME)
     return renewed
 
 
@@ -237,14 +230,6 @@ def _put_heartbeat(transaction: Transaction, heartbeat: Heartbeat, row: str) -> 
     transaction.execute(
         "INSERT OR REPLACE INTO heartbeats (instance_id, container_id, document) VALUES (?, ?, ?)",
         (heartbeat.instance_id, heartbeat.container_id, row),
-    )
-
-
-def _put_lease(transaction: Transaction, lease: LeaderLease) -> None:
-    transaction.execute(
-        "INSERT INTO owners (name, document) VALUES (?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET document = excluded.document",
-        (LEASE_NAME, to_json(lease)),
     )
 
 

@@ -20,7 +20,6 @@ from statistics import median
 from roas.models.candidate import Candidate
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
 from roas.state.deployment_rows import read_deployment, select_deployments
-from roas.state.documents import readable
 from roas.state.journal import Journal
 from roas.state.transaction import Transaction
 
@@ -192,8 +191,7 @@ def commit_time(candidate: Candidate) -> datetime:
 
 
 def _candidates(transaction: Transaction) -> dict[str, Candidate]:
-    rows = transaction.execute("SELECT document FROM candidates ORDER BY rowid DESC LIMIT ?", (MOST,)).fetchall()
-    found = readable(Candidate, (row[0] for row in rows))
+    found = transaction.select(Candidate, "candidates ORDER BY rowid DESC LIMIT ?", MOST)
     return {candidate.deployment_id: candidate for candidate in found if candidate.deployment_id}
 
 

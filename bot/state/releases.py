@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from roas.models.change import ChangeType, StateChange
 from roas.models.release import Release, ReleaseState
-from roas.state.documents import readable, to_json
+from roas.state.documents import to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Fence, Transaction
 
@@ -110,11 +110,8 @@ class Releases:
 
     async def list(self, environment: str, limit: int = 20) -> tuple[Release, ...]:
         """Return the kept releases, newest first."""
-        return await self._journal.read(
-            lambda transaction: _select(
-                transaction, "environment = ? AND kept = 1 ORDER BY number DESC LIMIT ?", (environment, limit)
-            )
-        )
+        where = "releases WHERE environment = ? AND kept = 1 ORDER BY number DESC LIMIT ?"
+        return await self._journal.select(Release, where, environment, limit)
 
     async def versions(self, environment: str, limit: int = 20) -> tuple[str, ...]:
         """Return the versions of the kept releases, newest first: what else they are made of is not read."""
@@ -136,7 +133,8 @@ class Releases:
 
         def work(transaction: Transaction) -> tuple[Release, ...]:
             running = {current_number(transaction, environment), runs}
-            newest = _select(transaction, "environment = ? AND kept = 1 ORDER BY number DESC", (environment,))
+            where = "releases WHERE environment = ? AND kept = 1 ORDER BY number DESC"
+            newest = transaction.select(Release, where, environment)
             good = [release.number for release in newest if release.state in RESTORABLE or release.number in running]
             spared = running.union(good[:kept])
             return tuple(release for release in newest[kept:] if release.number not in spared)
@@ -148,11 +146,13 @@ class Releases:
 
         The current one is never among them: one that was forgotten may have been brought back while it was still there.
         """
-        where = "environment = ? AND kept = 0 AND number IN (SELECT value FROM json_each(?)) ORDER BY number"
+        where = (
+            "releases WHERE environment = ? AND kept = 0 AND number IN (SELECT value FROM json_each(?)) ORDER BY number"
+        )
 
         def work(transaction: Transaction) -> tuple[Release, ...]:
             wanted = set(numbers) - {current_number(transaction, environment)}
-            return _select(transaction, where, (environment, json.dumps(sorted(wanted))))
+            return transaction.select(Release, where, environment, json.dumps(sorted(wanted)))
 
         return await self._journal.read(work)
 
@@ -231,14 +231,6 @@ def _is_kept(transaction: Transaction, release: Release) -> bool:
 
 
 def _read(transaction: Transaction, environment: str, number: int) -> Release | None:
-    found = _select(transaction, "environment = ? AND number = ?", (environment, number))
-    return found[0] if found else None
-
-
-def _select(transaction: Transaction, where: str, parameters: tuple[object, ...]) -> tuple[Release, ...]:
-    """Read releases; `where` is one of this module's own texts, values go in as parameters."""
-    rows = transaction.execute(
-        f"SELECT document FROM releases WHERE {where}",  # noqa: S608 - no user text in it
-        parameters,
-    ).fetchall()
-    return readable(Release, (row[0] for row in rows))
+    return next(
+        iter(transaction.select(Release, "releases WHERE environment = ? AND number = ?", environment, number)), None
+    )

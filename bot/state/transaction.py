@@ -3,12 +3,14 @@
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from roas.errors import FencedOffError
 from roas.messages.message import said
 from roas.models.change import StateChange
-from roas.state.documents import hide_in_document, to_json
+from roas.state.documents import from_row, hide_in_document, readable, to_json
+
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,26 @@ class Transaction:
             for parameter in parameters
         ]
         return self.connection.execute(statement, hidden)
+
+    def select(self, model: type[Model], rows: str, *parameters: object) -> tuple[Model, ...]:
+        """Return the documents of `rows` (a table, and what follows it in the statement) that this version can read."""
+        found = self.execute(f"SELECT document FROM {rows}", parameters).fetchall()  # noqa: S608 - no user text in it
+        return readable(model, (row[0] for row in found))
+
+    def find(self, model: type[Model], rows: str, *parameters: object) -> Model | None:
+        """Return the document of the first of `rows`, or None. Raises UnreadableRowError."""
+        row = self.execute(f"SELECT document FROM {rows} LIMIT 1", parameters).fetchone()  # noqa: S608 - as above
+        return None if row is None else from_row(model, row[0])
+
+    def put(self, table: str, document: object, **columns: object) -> None:
+        """Write a row with a document, or write the one that has the same key again.
+
+        That keeps its number: rows are in the order in which they came, whatever the clock did in between.
+        """
+        names = (*columns, "document")
+        marks, again = ", ".join("?" * len(names)), ", ".join(f"{name} = excluded.{name}" for name in names)
+        statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {again}"  # noqa: S608 - as above
+        self.execute(statement, (*columns.values(), to_json(document)))
 
     def add_change(self, change: StateChange) -> None:
         """Write a change to the journal."""

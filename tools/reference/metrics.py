@@ -1,16 +1,16 @@
 """Write the page of the metrics: from the registry that `/metrics` reads."""
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import cast
+from pathlib import Path
 
 from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from roas.events import EventBus
-from roas.metrics.bot_metrics import CountedProjection, Metrics
+from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import DeploymentFigures, IntegrationMeasurements, IntegrationMonitor
 from roas.state.manager import StateManager
+from roas.state.sync import DataSyncManager
 from tools.reference.markdown import code, plain, table
 
 HEAD = """# Metrics
@@ -18,39 +18,6 @@ HEAD = """# Metrics
 `GET /metrics` has these, in Prometheus' text format. A histogram also has `_bucket`, `_sum` and `_count`.
 Labels are bounded: names of environments and services, and words of the bot's own.
 """
-
-
-@dataclass
-class _Statistics:
-    """Count nothing."""
-
-    up: bool = False
-    projected: int = 0
-    failures: int = 0
-    rebuilt: int = 0
-    restored: int = 0
-
-
-@dataclass
-class _NoProjection(CountedProjection):
-    """Be a projection that never began: the metrics' names are what is wanted."""
-
-    _statistics: _Statistics = field(default_factory=_Statistics)
-
-    @property
-    def statistics(self) -> _Statistics:
-        return self._statistics
-
-    @property
-    def lag_seconds(self) -> float:
-        return 0.0
-
-    @property
-    def pending(self) -> int:
-        return 0
-
-    def time_arrivals(self, listener: object) -> None:
-        """Never call the listener."""
 
 
 async def page() -> str:
@@ -67,8 +34,9 @@ def _rows(bus: EventBus) -> list[tuple[str, ...]]:
     metrics = Metrics("reference")
     metrics.attach(bus)
     metrics.read_integration(IntegrationMonitor(bus, IntegrationMeasurements(bus)))
-    metrics.read_projection(_NoProjection())
-    metrics.read_deployments(DeploymentFigures(cast("StateManager", None)))
+    state = StateManager(Path())  # nothing is opened: the names are what is wanted
+    metrics.read_projection(DataSyncManager(state, "redis://localhost", "reference", str))
+    metrics.read_deployments(DeploymentFigures(state))
     labels = _labels(metrics)
     found: dict[str, Metric] = {metric.name: metric for metric in metrics.registry.collect()}
     return [
