@@ -34,7 +34,7 @@ REGISTRY_UNAVAILABLE = (
 )
 CONTAINER_CONFLICT = (
     r"the container name .* is already in use|removal of container .* is already in progress|no such container"
-    r"|container is marked for removal|cannot remove container .* is running"
+    r"|container is marked for removal|cannot remove container .* is running|network \S+ not found"
 )
 MISSING_VARIABLE = re.compile(r"required variable (?P<name>\S+) is missing a value:? ?(?P<text>.*)")
 INTERPOLATING = re.compile(r"error while interpolating (?P<place>\S+): ")

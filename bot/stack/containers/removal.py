@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from roas.errors import ContainerRemovedError, ServiceFailedError
+from roas.errors import ContainerConflictError, ContainerRemovedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.stack.api_errors import ApiError, ApiNotFoundError, find_passing_fault
@@ -38,7 +38,9 @@ async def start_container(engine: Engine, container_id: str) -> None:
                 raise _gone(container_id) from error
             if inspected["State"].get("Paused"):
                 client.unpause(container_id)
-            elif NETWORK_GONE.search(error.explanation) and rejoin(client, inspected):
+            elif NETWORK_GONE.search(error.explanation):
+                if not rejoin(client, inspected):
+                    raise _network_gone(inspected, error.explanation) from error
                 start(client)
             else:
                 raise _cannot_start(inspected, error.explanation) from error
@@ -112,8 +114,21 @@ def _wait_until_removed(client: EngineClient, container_id: str) -> None:
         return
 
 
+def _service_of(inspected: dict[str, Any]) -> str:
+    return (inspected["Config"].get("Labels") or {}).get(SERVICE) or str(inspected["Name"]).lstrip("/")
+
+
+def _network_gone(inspected: dict[str, Any], text: str) -> ContainerConflictError:
+    service = _service_of(inspected)
+    return ContainerConflictError(
+        said("{service} cannot be started: {text}", service=service, text=text),
+        hint=said("Find out who removed the network, a person or a program, then deploy again."),
+        service=service,
+    )
+
+
 def _cannot_start(inspected: dict[str, Any], text: str) -> ServiceFailedError:
-    service = (inspected["Config"].get("Labels") or {}).get(SERVICE) or inspected["Name"].lstrip("/")
+    service = _service_of(inspected)
     is_port_taken = "port is already allocated" in text or "address already in use" in text
     hint = (
         said("Stop what holds the port, or publish another one.")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from roas.concurrency import begun, end_tasks, wait_for
 from roas.errors import EngineUnavailableError
-from roas.models.health import ContainerSnapshot
+from roas.models.health import ContainerSnapshot, ContainerState
 from roas.stack.containers.docker_events import asks_to_end
 from roas.stack.containers.snapshots import in_order
 from roas.stack.interface import ContainerEvent, ContainerSource
@@ -40,6 +40,9 @@ class ContainerWatch:
         self._reading = asyncio.Lock()
         # Containers that the engine was asked to end, and did not start again since.
         self._stopped: set[str] = set()
+        # Containers of which an event said that they ended, and since when others look ended of which none has yet.
+        self._ends_told: set[str] = set()
+        self._untold_since: dict[str, float] = {}
         # Containers of which the kernel ended a process for want of memory: one that runs again does not tell.
         self._starved: set[str] = set()
         self._read_seconds = 0.0
@@ -120,8 +123,27 @@ class ContainerWatch:
             await self._inspect(ids)
 
     async def _inspect(self, ids: Collection[str]) -> None:
-        found = await self._stack.containers_by_id(frozenset(ids))
+        found = [self._as_told(container) for container in await self._stack.containers_by_id(frozenset(ids))]
         self._settle(in_order((*(container for container in self._containers if container.id not in ids), *found)))
+
+    def _as_told(self, container: ContainerSnapshot) -> ContainerSnapshot:
+        """Return a container as it was before an end that no event has told yet: events say who asked for it.
+
+        They come within moments. One that does not come is not waited for longer than until the next poll.
+        """
+        before = next((known for known in self.of_service(container.service) if known.id == container.id), None)
+        is_news = (
+            container.state is ContainerState.EXITED
+            and before is not None
+            and before.state is ContainerState.RUNNING
+            and container.id not in self._ends_told
+            and not self._stack.replaces_by_itself
+        )
+        if before is None or not is_news:
+            self._untold_since.pop(container.id, None)
+            return container
+        now = time.monotonic()
+        return before if now - self._untold_since.setdefault(container.id, now) < self._poll_seconds else container
 
     def add(self, containers: Iterable[ContainerSnapshot]) -> None:
         """Take what was seen elsewhere of containers that were just made, and that were never looked at."""
@@ -184,6 +206,9 @@ class ContainerWatch:
             self._stopped.add(event.container_id)
         elif event.action == "start":  # one that is removed may still be looked at
             self._stopped.discard(event.container_id)
+            self._ends_told.discard(event.container_id)
+        elif event.action == "die":
+            self._ends_told.add(event.container_id)
         elif event.action == "oom":
             self._starved.add(event.container_id)
 

@@ -99,7 +99,10 @@ class RaceLane:
             typing = asyncio.create_task(self._type(race.command, max(0.0, delay)))
             if delay < 0:
                 await asyncio.sleep(min(-delay, BEFORE_SECONDS))
-            deployment = await self._deploy(bot)
+            try:
+                deployment = await self._deploy(bot)
+            except TimeoutError:
+                return "no end", (f"it did not end within {END_SECONDS:.0f} s: {await self._progress(bot)}",)
             ended, said = time.monotonic(), self._view()
             typed = await typing
             outcome = str(deployment.outcome)
@@ -149,6 +152,13 @@ class RaceLane:
         request = DeploymentRequest("dev", DeploymentKind.DEPLOY, WHO, version=VERSIONS[self._version % 2])
         async with asyncio.timeout(END_SECONDS):
             return await bot.orchestrator.run(request)
+
+    async def _progress(self, bot: Application) -> str:
+        """Say how far the deployment that runs is, and what Docker shows."""
+        deployment = await bot.state.deployments.active("dev")
+        phases = [f"{phase.name} {phase.status} {phase.summary}" for phase in deployment.phases] if deployment else []
+        steps = [f"{service.service} {service.step}" for service in deployment.services] if deployment else []
+        return "; ".join([*phases, *steps, *(f"{entry['Names'][0]} {entry['Status']}" for entry in self._view())])
 
     async def _type(self, command: str, delay: float) -> float:
         """Type a command of Compose as a person does, who knows of no bot; returns when it had ended."""

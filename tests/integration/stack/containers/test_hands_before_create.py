@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from roas.errors import EngineError
+from roas.errors import ContainerConflictError, EngineError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.stack.client import EngineClients
@@ -115,6 +115,22 @@ async def copy_under_the_same_number_is_replaced(
     await engine.of(environment).create_service(model_hash, "twice")
     after = await of_service(engine, environment, "twice")
     assert sorted(item.name for item in after) == [f"{environment.project}-twice-{number}" for number in (1, 2)]
+
+
+async def test_network_that_hands_removed_before_the_start(
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    """As `docker compose down` does: no command or image is to blame, and the next try makes it again."""
+    environment = stack('services: {web: {image: "tiny:v1"}}')
+    model_hash, one = (await draft(engine, environment, "v1")).model_hash, engine.of(environment)
+    (created,) = await one.create_service(model_hash, "web")
+    docker_client.networks.get(f"{environment.project}_default").remove()
+    with pytest.raises(ContainerConflictError, match="cannot be started: network"):
+        await one.start(created)
+    for container_id in await one.create_service(model_hash, "web"):
+        await one.start(container_id)
+    (web,) = await of_service(engine, environment, "web")
+    assert web.state is ContainerState.RUNNING
 
 
 async def test_what_is_made_has_the_hash_that_is_wanted(engine: Stacks, stack: Callable[..., Environment]) -> None:

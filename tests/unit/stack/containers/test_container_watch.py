@@ -26,6 +26,8 @@ LATER = STARTED + timedelta(seconds=1)
 class Watched:
     """An engine with a few containers, which counts the looks at them."""
 
+    replaces_by_itself = False
+
     def __init__(self) -> None:
         self.there = {name: a_container(name) for name in ("a", "b", "c")}
         self.looks: asyncio.Queue[frozenset[str] | None] = asyncio.Queue()
@@ -95,6 +97,29 @@ async def test_event_has_its_own_container_looked_at(engine: Watched) -> None:
         await watch.until(lambda containers: len(containers) == 2 or None, 5)
         assert await engine.looks.get() == frozenset({"b"})
         assert engine.looks.empty()
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_end_waits_for_who_asked_for_it(engine: Watched, asked: bool) -> None:
+    """A look may be quicker than the events before it: they say whether somebody stopped what has ended."""
+    async with watching(engine) as watch:
+        engine.there["b"] = replace(engine.there["b"], state=ContainerState.EXITED, exit_code=137)
+        engine.say("b", "exec_die")
+        await watch.changed_within(5)
+        assert watch.of_service("b") == (a_container("b"),)
+        if asked:
+            engine.say("b", "kill", signal="15")
+        engine.say("b", "die")
+        await watch.changed_within(5)
+        (ended,) = watch.of_service("b")
+        assert (ended.state, ended.was_stopped) == (ContainerState.EXITED, asked)
+
+
+async def test_end_of_which_no_event_tells_is_seen(engine: Watched) -> None:
+    async with ContainerWatch(engine, poll_seconds=0.05) as watch:  # type: ignore[arg-type]
+        engine.change("b", state=ContainerState.EXITED)
+        ended = lambda there: any(item.state is ContainerState.EXITED for item in there) or None  # noqa: E731
+        assert await watch.until(ended, 5)
 
 
 async def test_waiter_is_woken_for_its_own_service(engine: Watched) -> None:
