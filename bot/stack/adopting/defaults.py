@@ -5,11 +5,16 @@ from types import MappingProxyType
 from typing import Any
 
 SHM_BYTES = 64 << 20
+NANO = 1_000_000_000
 UNLIMITED = -1
 STOP_SECONDS = 10.0
 # What the engine takes for what a health check leaves out.
 HEALTH_CHECK: Mapping[str, Any] = MappingProxyType(
     {"interval": 30.0, "timeout": 30.0, "start_interval": 5.0, "retries": 3}
+)
+# What a health check calls its times, and what the engine does.
+HEALTH_TIMES: Mapping[str, str] = MappingProxyType(
+    {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod", "start_interval": "StartInterval"}
 )
 # The engine adds it to whatever shares the host's processes or memory.
 OF_HOST = "label=disable"

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.stack.adopting.defaults import usual_cgroup
+from roas.stack.adopting.defaults import NANO, SHM_BYTES, usual_cgroup
+from roas.stack.model.services import restart_text
 
-DEFAULT_SHM_BYTES = 64 << 20
-NANO = 1_000_000_000
 # Fields that Compose and the engine know under two names, with a value that is written as it is.
 SAME = {
     "Privileged": "privileged",
@@ -52,11 +51,12 @@ BYTES = {"Memory": "mem_limit", "MemorySwap": "memswap_limit", "MemoryReservatio
 def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
     """Return a service's fields from its HostConfig; what is the engine's own default is left out."""
     fields: dict[str, Any] = {name: host.get(key) for key, name in SAME.items()}
+    policy = host.get("RestartPolicy") or {}
     fields |= {name: _size(host.get(key) or 0) for key, name in BYTES.items()}
     fields |= {
-        "restart": _restart(host.get("RestartPolicy") or {}),
+        "restart": restart_text(policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0),
         "cpus": host["NanoCpus"] / NANO if host.get("NanoCpus") else None,
-        "shm_size": str(host["ShmSize"]) if host.get("ShmSize") not in (None, 0, DEFAULT_SHM_BYTES) else None,
+        "shm_size": str(host["ShmSize"]) if host.get("ShmSize") not in (None, 0, SHM_BYTES) else None,
         "ulimits": {
             ulimit["Name"]: {"soft": ulimit["Soft"], "hard": ulimit["Hard"]} for ulimit in host.get("Ulimits") or ()
         },
@@ -75,13 +75,6 @@ def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str,
 def _size(number: int) -> str | int | None:
     """Write a size as Compose does, but for one below zero (without limit), which Compose reads as a number only."""
     return number if number < 0 else str(number) if number else None
-
-
-def _restart(policy: Mapping[str, Any]) -> str | None:
-    name, most = policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0
-    if name == "no":
-        return None
-    return f"{name}:{most}" if name == "on-failure" and most else str(name)
 
 
 def _device(device: Mapping[str, Any]) -> str:

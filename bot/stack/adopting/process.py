@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from roas.stack.adopting.defaults import HEALTH_TIMES
 from roas.stack.labels import COMPOSE_PREFIX
 
 SHORT_ID = 12
@@ -65,13 +66,7 @@ def _health_check(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
         return None
     if check.get("Test") == ["NONE"]:
         return {"disable": True}
-    durations = {
-        "interval": check.get("Interval"),
-        "timeout": check.get("Timeout"),
-        "start_period": check.get("StartPeriod"),
-        "start_interval": check.get("StartInterval"),
-    }
-    written = {name: f"{nanoseconds}ns" for name, nanoseconds in durations.items() if nanoseconds}
+    written = {name: f"{check[key]}ns" for name, key in HEALTH_TIMES.items() if check.get(key)}
     retries = {"retries": check["Retries"]} if check.get("Retries") else {}
     return {"test": check.get("Test"), **written, **retries}
 

@@ -10,17 +10,16 @@ from posixpath import normpath
 from types import MappingProxyType
 from typing import Any
 
-from roas.stack.adopting.defaults import HEALTH_CHECK, UNLIMITED, without_defaults
+from roas.stack.adopting.defaults import HEALTH_CHECK, HEALTH_TIMES, NANO, UNLIMITED, without_defaults
 from roas.stack.adopting.mounts import DEFAULT_PROPAGATION
 from roas.stack.model.durations import read_duration
-from roas.stack.model.services import borrowed_targets, restart_policy
+from roas.stack.model.services import borrowed_targets, restart_policy, restart_text
 
 RESERVED = "devices reserved"
 # What makes no container different, or is compared elsewhere.
 NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})
 NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
 EXTENSION = "x-"
-NANO = 1e9
 DEFAULT_SIGNAL = "SIGTERM"
 ANONYMOUS_NAME = 64
 SECRETS_FOLDER = "/run/secrets/"
@@ -204,14 +203,9 @@ def _health_check(own: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str,
     test = own.get("test") or image.get("Test") or []
     if own.get("disable") or list(test)[:1] == ["NONE"]:
         return "disabled"
-    names = {
-        "interval": "Interval",
-        "timeout": "Timeout",
-        "start_period": "StartPeriod",
-        "start_interval": "StartInterval",
-    }
     times = {
-        name: read_duration(own[name]) if own.get(name) else (image.get(key) or 0) / NANO for name, key in names.items()
+        name: read_duration(own[name]) if own.get(name) else (image.get(key) or 0) / NANO
+        for name, key in HEALTH_TIMES.items()
     }
     found = {"test": list(test), "retries": int(own.get("retries") or image.get("Retries") or 0), **times}
     given = {name: value for name, value in found.items() if value}
@@ -291,13 +285,8 @@ def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
         "cpus": round(float(given.pop("cpus", None) or limits.get("cpus") or 0), 3),  # Compose calculates roughly
         "pids_limit": read_number(given.pop("pids_limit", None) or limits.get("pids")),
         RESERVED: _reserved(reserved.get("devices") or (), given.pop("gpus", None) or ()),
-        "restart": _restart(given.pop("restart", None), deploy),
+        "restart": restart_text(*restart_policy({"restart": given.pop("restart", None), "deploy": deploy})),
     }
-
-
-def _restart(restart: object, deploy: Mapping[str, Any]) -> str | None:
-    name, most = restart_policy({"restart": restart, "deploy": deploy})
-    return None if name == "no" else f"{name}:{most}" if most else name
 
 
 def _reserved(devices: Iterable[Mapping[str, Any]], gpus: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:

@@ -291,6 +291,13 @@ def restart_policy(service: Mapping[str, Any]) -> tuple[str, int]:
     return CONDITIONS.get(name, name), int(retries) if retries.isdigit() else 0
 
 
+def restart_text(name: str, retries: int) -> str | None:
+    """Return a policy as `restart` has it; None for that of a service that says nothing."""
+    if name == "no":
+        return None
+    return f"{name}:{retries}" if name == "on-failure" and retries else name
+
+
 def replicas_of(service: Mapping[str, Any]) -> int:
     """Return how many containers a service has."""
     scale = service.get("scale")

@@ -206,15 +206,7 @@ class Play:
         deployed = self._deploy(name, self._version)
         after = self.ground.looks(project)
         self._judge(deployed, before, after)
-        self._up(name, project, "`up -d` after the take-over", self._variables_of(self._version))
-
-    def _expect_told(self, name: str, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
-        """Note what somebody's Compose replaced and `roas status` does not name as another than the release has it."""
-        status = document(self.ground.roas(self.home, "status", name, "--json"))
-        named = {item["service"] for item in status["environments"][0]["health"]["drift"]}
-        replaced = {look.service for one, look in after.items() if one not in before}
-        if untold := sorted(replaced - named):
-            self.played.notes.append(f"status says nothing of {', '.join(untold)}")
+        self._up(project, "`up -d` after the take-over", self._variables_of(self._version))
 
     def _judge(self, deployed: Typed, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
         changed = changed_services(before, after)
@@ -232,18 +224,18 @@ class Play:
         """Deploy, change, fail and go back, with somebody's Compose after each: nobody undoes what the other made."""
         before = self.ground.looks(project)
         self._deploy(name, self._version)
-        self._up(name, project, "`up -d` after a deployment", self._variables_of(self._version))
+        self._up(project, "`up -d` after a deployment", self._variables_of(self._version))
         moved = self._change(name, made, "next", NEXT_VERSION)
         there = self.ground.looks(project)
         if moved is None:
             return
         now = NEXT_VERSION if self._movable else self._version
-        self._up(name, project, "`up -d` after a change", self._variables_of(now))
+        self._up(project, "`up -d` after a change", self._variables_of(now))
         failed = self._change(name, made, CRASHING, LAST_VERSION, is_watched=True)
-        self._up(name, project, "`up -d` after a rollback", self._variables_of(now))
+        self._up(project, "`up -d` after a rollback", self._variables_of(now))
         there_now = self.ground.looks(project)
         typed = self.ground.roas(self.home, "compose", name, "--", "up", "-d")
-        self._note(name, project, "`roas compose … up -d`", there_now, typed)
+        self._note(project, "`roas compose … up -d`", there_now, typed)
         back = self.ground.roas(self.home, "rollback", name, "--yes", "--reason", "corpus", **_quick(name))
         after = self.ground.looks(project)
         # A job stays as the newer version has it: no way back runs it.
@@ -273,13 +265,13 @@ class Play:
         tag_images(self.ground.client, model, made, images)
         return self._deploy(name, version if self._movable else self._version, is_watched=is_watched)
 
-    def _up(self, name: str, project: str, when: str, variables: dict[str, str]) -> None:
+    def _up(self, project: str, when: str, variables: dict[str, str]) -> None:
         """Type `docker compose up -d` twice: what it recreated or started the first time, and the second."""
         for step in (when, f"{when}, again"):
             before = self.ground.looks(project)
-            self._note(name, project, step, before, self._compose("up", "--detach", **variables))
+            self._note(project, step, before, self._compose("up", "--detach", **variables))
 
-    def _note(self, name: str, project: str, when: str, before: Mapping[str, Look], typed: Typed) -> None:
+    def _note(self, project: str, when: str, before: Mapping[str, Look], typed: Typed) -> None:
         after = self.ground.looks(project)
         done = {
             "recreated": sorted(look.service for one, look in after.items() if one not in before),
@@ -297,8 +289,6 @@ class Play:
         self.played.beside[when] = {what: services for what, services in done.items() if services}
         if typed.code:
             self.played.notes.append(f"{when}: {typed.last}")
-        elif done["recreated"]:
-            self._expect_told(name, before, after)
 
     def _variables_of(self, version: str) -> dict[str, str]:
         return dict.fromkeys(self._variables, version) if self._movable else {}
