@@ -1,10 +1,12 @@
 """`tools.campaigns.corpus FOLDER`: describe, plan and take over each stack of a folder; 1 where too few plan."""
 
 import argparse
+import math
 import os
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,6 +33,7 @@ def main() -> int:
     parser.add_argument("--list", type=Path, help="the list of the stacks, where it is not the folder's corpus.toml")
     parser.add_argument("--results", type=Path, default=Path("corpus-results"), help="where the table is written")
     parser.add_argument("--only", default="", help="only stacks whose names have one of these words in them (a,b)")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no stack after so long")
     given = parser.parse_args()
     go_apart()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
@@ -38,7 +41,7 @@ def main() -> int:
     known = read_stacks(given.folder, given.list)
     stacks = [stack for stack in known if any(word in stack.name for word in words)]
     played = []
-    for item in _play(stacks, given.folder.resolve()):
+    for item in _play(stacks, given.folder.resolve(), time.monotonic() + given.seconds):
         add(given.results, item)
         played.append(item)
         print(_line(item), flush=True)
@@ -48,13 +51,13 @@ def main() -> int:
     return 0 if is_good(played) else 1
 
 
-def _play(stacks: Sequence[Stack], source: Path) -> Iterator[Played]:
+def _play(stacks: Sequence[Stack], source: Path, until: float) -> Iterator[Played]:
     """Play all stacks on one engine; on a new one after one that went away."""
     waiting, tries = deque(stacks), Counter[str]()
-    while waiting:
+    while waiting and time.monotonic() < until:
         try:
             with tempfile.TemporaryDirectory(prefix="roas-corpus-") as folder, opened_ground(Path(folder)) as ground:
-                while waiting:
+                while waiting and time.monotonic() < until:
                     tries[waiting[0].name] += 1
                     yield Play(ground, waiting[0], source).play()
                     waiting.popleft()
