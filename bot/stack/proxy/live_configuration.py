@@ -32,6 +32,9 @@ from roas.stack.proxy.proxies import connector, proxied_service, running_contain
 CHECK_LABEL = "roas.configuration-check"
 CHECK_SECONDS = 30
 CHECK_MEMORY = 512 << 20
+CHECK_PROCESSES = 128
+# What HAProxy says of a name that is outside of the stack, which nobody tells a check.
+UNRESOLVED = "could not resolve"
 log = get_logger(__name__)
 
 # How long a new worker may take to answer.
@@ -56,16 +59,13 @@ class LiveConfiguration:
     async def check(self, model: Mapping[str, Any], name: str, image: str) -> None:
         """Raise ComposeFileError where a proxy that runs would not take a model's configuration of it.
 
-        It is asked itself, in a container that is thrown away, with the networks and volumes of the one that runs.
+        It is asked itself, in a container that is thrown away, with the volumes of the one that runs.
         """
-        service = services_of(model)[name]
-        live = dict(self._files.of(service))
+        live = dict(self._files.of(services_of(model)[name]))
         if not live:
             return
         self._refuse_few_servers(model, name, live)
-        refused = await self._engine.call(
-            lambda client: _check(client, self._engine.project, service, name, image, live)
-        )
+        refused = await self._engine.call(lambda client: _check(client, self._engine.project, model, name, image, live))
         if refused:
             raise ComposeFileError(
                 said("{proxy} refuses its new configuration: {output}", proxy=name, output=refused[-SHOWN:]),
@@ -230,20 +230,23 @@ def _caddy(argv: list[str], action: str) -> list[str]:
 def _check(
     client: EngineClient,
     project: str,
-    service: Mapping[str, Any],
+    model: Mapping[str, Any],
     name: str,
     image: str,
     live: Mapping[Path, Path],
 ) -> str:
-    """Return what the program itself says against a configuration; nothing where no container of it runs."""
-    running = running_container(client, project, name)
-    if running is None:
+    """Return what the program itself says against a configuration; nothing where no container of it runs.
+
+    Nobody has said yes to what it runs and reads: it has no network, and no more of the host than the container that
+    runs. Other services have an address for it, which is nobody's.
+    """
+    service, running = services_of(model)[name], running_container(client, project, name)
+    if running is None or (binds := _binds(service, live, running)) is None:
         return ""
     argv = _argv(service, client.inspect_image(image)["Config"])  # type: ignore[no-untyped-call]
     argv = _caddy(argv, "validate") if any("caddy" in part for part in argv[:2]) else [*argv, "-c"]
     if not argv:
         return ""
-    networks = list((running["NetworkSettings"].get("Networks") or {}).keys())
     created = client.create_container(
         image,
         entrypoint=argv[:1],
@@ -252,27 +255,45 @@ def _check(
         user=service.get("user"),
         labels={CHECK_LABEL: "1"},
         host_config=client.create_host_config(
-            binds=[*_binds(service, live), *_volumes(running)],
-            network_mode=networks[0] if networks else "none",
+            binds=[*binds, *_volumes(running)],
+            network_mode="none",
+            extra_hosts=dict.fromkeys(_hosts(model), "127.0.0.1"),
+            security_opt=["no-new-privileges"],
             mem_limit=CHECK_MEMORY,
+            pids_limit=CHECK_PROCESSES,
         ),
     )["Id"]
     try:
-        for network in networks[1:]:
-            client.connect_container_to_network(created, network)
         client.start(created)
         code = int(client.wait(created, timeout=CHECK_SECONDS)["StatusCode"])
-        return client.logs(created).decode(errors="replace").strip() or str(code) if code else ""
+        said_by = client.logs(created).decode(errors="replace").strip() or str(code) if code else ""
+        return "" if UNRESOLVED in said_by else said_by
     finally:
         with suppress(ApiError, OSError):
             client.remove_container(created, force=True, v=True)
 
 
-def _binds(service: Mapping[str, Any], live: Mapping[Path, Path]) -> Iterator[str]:
-    for volume in service.get("volumes") or ():
-        if volume.get("type") == "bind":
-            source = Path(volume["source"])
-            yield f"{live.get(source, source)}:{volume['target']}:ro"
+def _hosts(model: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names by which a proxy may know the services of its stack."""
+    for name, service in services_of(model).items():
+        networks = service.get("networks")
+        found = (networks or {}).values() if isinstance(networks, Mapping) else ()
+        aliases = (alias for network in found for alias in (network or {}).get("aliases") or ())
+        yield from filter(None, (name, service.get("container_name"), service.get("hostname"), *aliases))
+
+
+def _binds(service: Mapping[str, Any], live: Mapping[Path, Path], running: Mapping[str, Any]) -> list[str] | None:
+    """Return what a check binds: copies of ours, and what the container that runs has; None where there is more."""
+    store = next(iter(live)).parent
+    had = {str(mount["Source"]) for mount in running.get("Mounts") or () if mount["Type"] == "bind"}
+    sources = [
+        (Path(volume["source"]), volume["target"])
+        for volume in service.get("volumes") or ()
+        if volume.get("type") == "bind"
+    ]
+    if any(source.parent != store and str(source) not in had for source, _ in sources):
+        return None
+    return [f"{live.get(source, source)}:{target}:ro" for source, target in sources]
 
 
 def _volumes(running: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from roas.configuration.environments import environments
 from roas.configuration.settings import Settings
-from roas.errors import ComposePolicyError, ImageNotFoundError, RoasError
+from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RoasError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.compose import jail_container
@@ -212,6 +212,34 @@ async def test_build_fetches_nothing_as_the_host(
         with pytest.raises(BlockingIOError):  # nobody has called
             listening.accept()
     docker_client.images.remove("roas-build/prod-web:latest")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("", ", entrypoint: [sh, -c, 'cat /conf/a; ls /sys/class/net; exit 1']"), r"configuration: a\s*lo$"),
+        ((", '/etc:/host:ro'", ", entrypoint: [sh, -c, 'cat /host/shadow; exit 1']"), None),
+    ],
+    ids=["no network", "no more of the host"],
+)
+async def test_check_of_a_proxy_is_confined(
+    engine: Stacks, stack: Stack, docker_client: docker.DockerClient, more: tuple[str, str], told: str | None
+) -> None:
+    """It is made for a plan, which nobody has confirmed: what it runs may be anything by then."""
+    docker_client.images.get("tiny:v1").tag("haproxy", "tiny")
+    text = "services: {web: {image: 'haproxy:tiny', volumes: ['./a:/conf/a:ro'%s]%s}}"
+    environment = stack(text % ("", ""))
+    (environment.folder / "a").write_text("a")
+    await deploy(engine, environment)
+    environment.compose_files[0].write_text(text % more)
+    stack_of = replace(environment, policy=PolicyLevel.TRUSTED)
+    resolved = await engine.of(stack_of).resolve(None)
+    check = engine.of(stack_of).proxies.check(resolved.model, "web", docker_client.images.get("haproxy:tiny").id)
+    if told is None:
+        await check
+    else:
+        with pytest.raises(ComposeFileError, match=told):
+            await check
 
 
 async def test_image_is_not_named_by_the_beginning_of_its_id(
