@@ -238,10 +238,8 @@ class ComposePolicy:
         own = holdings.own_volumes(environment.project)
         private = environment.policy not in NAMES_ALL
         yield from judge_resources(model, environment.project, places, own, private_subnets=private)
-        yield from judge_holdings(model, environment, holdings)
+        yield from judge_holdings(model, environment, holdings, self.state_dir)
         yield from judge_token(model, self._token)
-        if environment.is_home:
-            yield from _judge_state_volumes(model, self.state_dir)
 
 
 def _judge_images(model: Mapping[str, Any]) -> Iterator[Power]:
@@ -268,23 +266,6 @@ def _sources(model: Mapping[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
         for volume in service.get("volumes") or ():
             if volume.get("type") == "bind":
                 yield name, str(volume.get("source") or ""), "", bool(volume.get("read_only"))
-
-
-def _judge_state_volumes(model: Mapping[str, Any], state_dir: Path) -> Iterator[Power]:
-    """Find who mounts a named volume that anybody mounts where the bot has its state: then it is in there."""
-    mounts = [
-        (name, str(volume.get("source") or ""), str(volume.get("target") or ""))
-        for name, service in services_of(model).items()
-        for volume in service.get("volumes") or ()
-        if volume.get("type") == "volume" and volume.get("source")
-    ]
-    holding = {source for _, source, target in mounts if state_dir.is_relative_to(target or "/")}
-    for name, source, _ in mounts:
-        if source in holding:
-            yield Power(
-                said("{name} mounts the volume {source}, which has the bot's own state", name=name, source=source),
-                f"state_dir:{name}",
-            )
 
 
 def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str]:

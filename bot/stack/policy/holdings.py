@@ -92,8 +92,18 @@ def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
     )
 
 
-def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> Iterator[Power]:
-    """Find volumes that a stack would use and that are not what they seem, and names that another project uses."""
+def judge_holdings(
+    model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings, state_dir: Path
+) -> Iterator[Power]:
+    """Find volumes that a stack would use and that are not what they seem, and names that another project uses.
+
+    A volume has the bot's state where the bot has it, or in its own stack anybody mounts it, at the place of that.
+    """
+    state_volumes = holdings.state_volumes
+    if environment.is_home:
+        mounts = [volume for fields in services_of(model).values() for volume in fields.get("volumes") or ()]
+        placed = (mount for mount in mounts if state_dir.is_relative_to(str(mount.get("target") or "/")))
+        state_volumes |= {_real_name(model, mount, environment.project) for mount in placed}
     for key, definition in (model.get("volumes") or {}).items():
         name = str((definition or {}).get("name") or f"{environment.project}_{key}")
         if (volume := holdings.volumes.get(name)) is not None:
@@ -103,7 +113,7 @@ def judge_holdings(model: Mapping[str, Any], environment: Environment, holdings:
             yield from _judge_name(service, name, environment.project, holdings)
         for volume in fields.get("volumes") or ():
             real = _real_name(model, volume, environment.project)
-            if real in holdings.state_volumes:
+            if real and real in state_volumes:
                 yield Power(
                     said("{name} mounts the volume {source}, which has the bot's own state", name=service, source=real),
                     f"state_dir:{service}",

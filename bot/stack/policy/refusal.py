@@ -26,30 +26,19 @@ def refusal(violations: Iterable[Power], environment: Environment, *, of_release
     given = tuple(entry for entry in entries if environment.is_home or entry.partition(":")[0] not in ONLY_AT_HOME)
     lines = _lines(given, environment)
     if of_release:
-        return ComposePolicyError(
-            joined(
-                "\n",
-                (
-                    said("The release asks for something that is not allowed here today:"),
-                    *(_line(power, given) for power in unique),
-                ),
-            ),
-            hint=said("Deploy a version that does without, or add to roas.toml:\n{lines}", lines=lines)
+        heading, hint = (
+            said("The release asks for something that is not allowed here today:"),
+            said("Deploy a version that does without, or add to roas.toml:\n{lines}", lines=lines)
             if given
             else said("Deploy a version that does without."),
-            entries=entries,
         )
-    return ComposePolicyError(
-        joined(
-            "\n",
-            (
-                said("The compose file asks for something that is not allowed here:"),
-                *(_line(power, given) for power in unique),
-            ),
-        ),
-        hint=said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if given else said("Remove it."),
-        entries=entries,
-    )
+    else:
+        heading, hint = (
+            said("The compose file asks for something that is not allowed here:"),
+            said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if given else said("Remove it."),
+        )
+    text = joined("\n", (heading, *(_line(power, given) for power in unique)))
+    return ComposePolicyError(text, hint=hint, entries=entries)
 
 
 def _lines(entries: tuple[str, ...], environment: Environment) -> str:
