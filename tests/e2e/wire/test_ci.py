@@ -95,6 +95,7 @@ async def test_job_deploys_within_what_its_source_may(bot, bot_settings, people,
     shop.write(alone=True)
     await token_deploys_and_follows(bot_settings, people, shop, image_ids, url)
     await signed_job_deploys(shop, image_ids, url, issuer)
+    await new_power_waits_for_a_person(shop, image_ids, url)
     await same_key_asks_once(url)
     await refusals_have_their_status(url, issuer)
     await bad_version_ends_the_job_as_rolled_back_and_is_held(people, shop, image_ids, url)
@@ -134,6 +135,17 @@ async def signed_job_deploys(shop, image_ids, url, issuer):
     code, said = await remote(url, "deploy", "dev", "v2", "--wait", "--audience", "https://elsewhere", **job)
     assert (code, "audience" in said) == (6, True), said
     assert "ROAS_TOKEN" in (await remote(url, "deploy", "dev", "v2"))[1]
+
+
+async def new_power_waits_for_a_person(shop, image_ids, url):
+    """What a job offers gives a stack nothing: its deployment becomes a proposal."""
+    shop.write(alone=True, web={"pid": "host"})
+    _, seen = await ask(url, "POST", "/v1/deployments", {"environment": "dev", "version": "v1"})
+    while seen["state"] in {"new", "waiting"}:
+        _, seen = await ask(url, "GET", f"/v1/deployments/{seen['id']}?wait=10&seen={seen['revision']}")
+    assert (seen["state"], "powers" in seen["note"]) == ("proposed", True), seen
+    assert shop.running("dev") == {"web": image_ids["v2"]}
+    shop.write(alone=True)
 
 
 async def same_key_asks_once(url):
