@@ -24,7 +24,7 @@ from roas.models.plan import PlanRecord
 from roas.models.rollout import Choice
 from roas.ui.drawing import one_line
 from roas.ui.embeds.live import CANCEL_PREFIX
-from roas.ui.embeds.outcome import GO_ON_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
+from roas.ui.embeds.outcome import GO_ON_PREFIX, PROMOTE_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
 from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX, draw_plan_message
 from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX
 from roas.ui.formatting import release
@@ -215,6 +215,18 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
         return replace(request, target_release=deployment.from_release, reason=reason)
 
 
+class PromoteButton(IdButton, template=re.escape(PROMOTE_PREFIX) + DEPLOYMENT_ID):
+    """Promote the release of a deployment to the environment that requires it; the plan is shown first."""
+
+    prefix = PROMOTE_PREFIX
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        deployment = await _find_deployment(cog, self.subject)
+        source, target = cog.environment(deployment.environment), cog.environment(deployment.promotes_to)
+        request = cog.promotion(interaction, source, target)
+        await cog.show_plan(interaction, replace(request, promoted_release=deployment.to_release))
+
+
 class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
     """Say yes to what the message shows: as `/deploy` and its confirmation, in one click."""
 
@@ -313,6 +325,7 @@ BUTTONS: tuple[type[IdButton], ...] = (
     WithdrawButton,
     ApproveButton,
     RollbackButton,
+    PromoteButton,
     TakeButton,
     LaterButton,
     SkipButton,

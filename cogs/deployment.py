@@ -125,6 +125,23 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         request = replace(request, services=read_services(services, known))
         await (self.show_dry_run if dry_run else self.show_plan)(interaction, request)
 
+    @app_commands.command(description="Deploy what runs in another environment: the same images and shared files")
+    @app_commands.describe(
+        source="Whose release", environment="Where to", when="When: in 2h, 22:00, next window (now if left out)"
+    )
+    @app_commands.rename(source="from", environment="to")
+    @app_commands.guild_only()
+    @answered
+    async def promote(
+        self, interaction: discord.Interaction[Any], source: str, environment: str, when: str | None = None
+    ) -> None:
+        """Promote a release."""
+        target = self.find_environment(interaction, environment)
+        request = self.promotion(interaction, self.find_environment(interaction, source), target)
+        if when is not None:
+            request = replace(request, starts_at=read_when(when, target.windows))
+        await self.show_plan(interaction, request)
+
     @app_commands.command(description="Bring a fix to production without building; it is rolled back if it fails")
     @app_commands.describe(
         version="Which version", reason="Why it cannot wait", environment="Where to (prod or the only one if left out)"
@@ -210,6 +227,8 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         )
 
     deploy.autocomplete("environment")(OpsCog.suggest_environments)
+    promote.autocomplete("source")(OpsCog.suggest_environments)
+    promote.autocomplete("environment")(OpsCog.suggest_environments)
     hotfix.autocomplete("environment")(OpsCog.suggest_environments)
     rollback.autocomplete("environment")(OpsCog.suggest_environments)
 

@@ -96,9 +96,7 @@ class PlanApprovals:
             refuse_ungranted(request, plan, has_approvers=bool(self._rules.approvers))
         now, plan_id = datetime.now(UTC), new_id(PLAN_SUBJECTS.rstrip("-"))
         target = plan.to_release if request.kind is DeploymentKind.ROLLBACK else request.target_release
-        request = replace(
-            request, plan_digest=plan.digest, interaction_id=plan_id, target_release=target, approved_by=None
-        )
+        request = replace(plan.bind(request), interaction_id=plan_id, target_release=target, approved_by=None)
         # Without approvers, the one who asked gives them by a second click; else a second person does, by the draft.
         request = replace(request, granted=() if self._rules.approvers else plan.new_powers)
         shown = without_secrets(plan, self._application.redactor.redact)

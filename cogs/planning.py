@@ -60,6 +60,13 @@ class PlanningCog(OpsCog):
             interaction_id=str(interaction.id),
         )
 
+    def promotion(
+        self, interaction: discord.Interaction[Any], source: Environment, target: Environment
+    ) -> DeploymentRequest:
+        """Begin a promotion of what runs in another environment. Raises NotPermittedError."""
+        self.permit(interaction, Action.STATUS, source)
+        return replace(self.request(interaction, target, DeploymentKind.DEPLOY), promoted_from=source.name)
+
     async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Answer with the plan and its buttons; nothing is started before it is confirmed."""
         plan_record = await self._planned(request, self.plan_approvals.create_plan)
@@ -78,7 +85,7 @@ class PlanningCog(OpsCog):
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
         await self.plan_approvals.require_idle(request)
         plan = await self._planned(request, self.application.orchestrator.plan)
-        started = await self.application.orchestrator.start(replace(request, plan_digest=plan.digest))
+        started = await self.application.orchestrator.start(plan.bind(request))
         log.info("started at once", deployment_id=started.id, interaction_id=interaction.id)
         link = await self.live_messages.link(started.id, request.environment, within_seconds=LINK_WITHIN_SECONDS)
         text = _("🚀 Started `{id}`. Follow it here: {link}", id=started.id, link=link)

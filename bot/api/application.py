@@ -196,7 +196,7 @@ class ControlApi:
         if plan.digest != wanted.plan_digest:
             raise ImageChangedError(said("The plan is another one by now."), hint=said("Ask again for a new plan."))
         now, plan_id = datetime.now(UTC), new_id("PLAN")
-        wanted = replace(wanted, starts_at=starts_at, plan_digest=plan.digest, interaction_id=plan_id)
+        wanted = replace(plan.bind(wanted), starts_at=starts_at, interaction_id=plan_id)
         actor = wanted.requested_by
         scheduled = PlanRecord(plan_id, wanted, plan, now, now, PlanState.SCHEDULED, actor, now)
         await self._state.approvals.add(scheduled)
@@ -310,6 +310,8 @@ async def read_status(environment: Environment, state: StateManager, collector: 
         holds=await state.holds.of(environment.name),
         scheduled=await state.approvals.scheduled(environment.name),
         next_window=_next_window(environment),
+        requires=environment.requires,
+        soak_seconds=environment.soak.total_seconds(),
         abandoned=lock is not None and not state.instance.is_alive(lock.instance_id),
     )
 
@@ -388,12 +390,14 @@ def check_approval(environment: Environment, request: DeploymentRequest, *, conf
 def command_line(request: DeploymentRequest) -> str:
     """Return the whole command that would be accepted."""
     text = ["roas", (request.operation or request.kind).value.lower(), request.environment]
+    if request.promoted_from:
+        text = ["roas", "promote", request.promoted_from, request.environment]
     if request.operation is not None:
         text += [*request.services, *([] if request.replicas is None else [str(request.replicas)])]
         return shlex.join([*text, "--reason", request.reason.strip() or "why it is needed", "--yes"])
     if request.kind is DeploymentKind.ROLLBACK:
         text += ["--to", str(request.target_release)] if request.target_release is not None else []
-    else:
+    elif not request.promoted_from:
         text += [request.version or "VERSION"]
     for service in request.services:
         text += ["--service", service]

@@ -46,7 +46,7 @@ class EnvironmentStatus:
 
     `abandoned` says that the process that carried out the deployment under way has died, and none has taken it over.
     `drafted` waits for the approval of a second person, what is `scheduled` for its time. Outside of its windows,
-    `next_window` is when the next one opens.
+    `next_window` is when the next one opens. It takes only what was healthy for `soak_seconds` in what it `requires`.
     """
 
     environment: str
@@ -62,6 +62,8 @@ class EnvironmentStatus:
     drafted: Deployment | None = None
     scheduled: tuple[PlanRecord, ...] = ()
     next_window: datetime | None = None
+    requires: str = ""
+    soak_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

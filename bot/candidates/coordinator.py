@@ -13,6 +13,7 @@ from roas.backoff import SOON, Backoff
 from roas.candidates.credentials import source_actor
 from roas.concurrency import end_tasks, wait_in_step
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.promotion import RequirementError
 from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RoasError
 from roas.events import EventBus, Subscription
 from roas.log import get_logger
@@ -318,7 +319,7 @@ class CandidateCoordinator:
         )
         try:
             deployment = await self._orchestrator.start(request)
-        except (LockHeldError, FrozenError, WindowClosedError) as error:
+        except (LockHeldError, FrozenError, WindowClosedError, RequirementError) as error:
             await self._move(candidate, CandidateState.WAITING, note=error.message)
         except ImageChangedError:
             await self._move(candidate, CandidateState.NEW, plan=None)

@@ -29,6 +29,7 @@ EPILOG = """Exit codes: 0 succeeded, 1 failed (an operator is needed), 2 wrong u
 COMMANDS = {
     "run": ("bot:run", "Run the bot."),
     "deploy": ("deploy:deploy", "Deploy a version."),
+    "promote": ("deploy:promote", "Deploy what runs in another environment."),
     "hotfix": ("deploy:hotfix", "Deploy a fix at once, without a second approval."),
     "rollback": ("deploy:rollback", "Go back to an earlier release."),
     "restart": ("services:restart", "Restart services."),

@@ -83,6 +83,7 @@ def make_request(
     reason: str = "",
     granted: list[str] | None = None,
     operation: Operation | None = None,
+    promoted_from: str = "",
 ) -> DeploymentRequest:
     """Return the request. Raises InvalidRequestError."""
     text = one_line_reason(reason)
@@ -96,6 +97,7 @@ def make_request(
         reason=text,
         granted=tuple(dict.fromkeys(map(as_text, granted or ()))),
         operation=operation,
+        promoted_from=as_text(promoted_from),
     )
 
 
@@ -127,6 +129,8 @@ def read_release(text: str | None) -> int | None:
 def show_plan(terminal: Terminal, plan: Plan) -> None:
     """Write the plan as a table: per service what happens, old and new image, and the keys that change."""
     goal = release(plan.to_release) if plan.to_release is not None else "a new release"
+    if plan.promoted_from:
+        goal = f"{release(plan.promoted_release)} of {plan.promoted_from}"
     version = f" ({plan.version})" if plan.version else ""
     terminal.say(f"Plan for {plan.environment}: {release(plan.from_release)} → {goal}{version}")
     _show_services(terminal, plan.services)
@@ -138,9 +142,11 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
         terminal.say(line, style=DIFF_STYLES.get(line[:1], "bold" if line.endswith(":") else "yellow"))
     for power in plan.new_powers:
         terminal.say(f"{power} (grant it: --grant {shlex.quote(power)})", lead=("new power: ", "yellow"))
-    if plan.refusals:
+    for line in plan.promotion:
+        terminal.say(line, lead=("promotion: ", "cyan"))
+    if plan.refused:
         terminal.say("As things are, this is refused, and nothing is changed:", style="bold red")
-    for refusal in plan.refusals:
+    for refusal in plan.refused:
         terminal.say(refusal, lead=("refused: ", "red"))
     for warning in plan.cautions:
         terminal.say(warning, lead=("warning: ", "yellow"))
@@ -322,7 +328,7 @@ async def _execute(
     plan = await connection.client.plan(request)
     show_plan(session.terminal, plan)
     with interruptions() as wanted:
-        exactly_this = replace(request, plan_digest=plan.digest)
+        exactly_this = plan.bind(request)
         try:
             started = await start_deployment(session, connection, exactly_this, wanted, confirmed=options.confirmed)
         except UnansweredStartError as left:
@@ -348,7 +354,7 @@ async def _schedule(
     request = replace(request, starts_at=read_when(as_text(options.when), windows))
     plan = await connection.client.plan(request)
     show_plan(session.terminal, plan)
-    exactly_this = replace(request, plan_digest=plan.digest)
+    exactly_this = plan.bind(request)
     scheduled = await connection.client.schedule(exactly_this, confirmed=options.confirmed)
     starts_at = scheduled.request.starts_at or scheduled.created_at
     session.terminal.say(
@@ -415,6 +421,30 @@ def deploy(
                 services=service,
                 reason=reason,
                 granted=grant,
+            ),
+            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach, when=when),
+        ),
+        as_json=as_json,
+    )
+
+
+def promote(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The environment whose release is brought.")],
+    environment: Annotated[str, typer.Argument(metavar="TO", help="The environment that it is brought to.")],
+    when: When = "",
+    dry_run: DryRun = False,
+    reason: Reason = "",
+    grant: Grant = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    detach: Detach = False,
+) -> None:
+    """Deploy what runs in another environment: the same images and shared files, with its own overrides and secrets."""
+    run_command(
+        lambda session: execute(
+            session,
+            make_request(
+                session, environment, DeploymentKind.DEPLOY, reason=reason, granted=grant, promoted_from=source
             ),
             ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach, when=when),
         ),

@@ -24,7 +24,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ServiceHealth, Verdict
 from roas.models.release import Release
 from roas.state.documents import to_json
-from roas.ui.units import size
+from roas.ui.units import duration, size
 
 STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
 
@@ -78,6 +78,10 @@ def _show_schedule(terminal: Terminal, status: EnvironmentStatus) -> None:
     if (drafted := status.drafted) is not None:
         asked = f"{drafted.id} of {person(drafted.request.requested_by)}, {at(drafted.created_at)}"
         terminal.say(f"  awaiting approval: {asked}")
+    if status.requires:
+        soak = f" for {duration(status.soak_seconds)}" if status.soak_seconds else ""
+        order = f"{status.requires} → {status.environment}"
+        terminal.say(f"  takes only what was healthy in {status.requires}{soak}: {order}")
     if status.next_window is not None:
         terminal.say(f"  outside of its windows until {at(status.next_window)}")
     for plan in status.scheduled:

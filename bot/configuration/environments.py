@@ -23,7 +23,7 @@ from roas.configuration.stack_files import (
     usual_project,
 )
 from roas.models.environment import DriftAction, Environment, Repository, SignaturePolicy
-from roas.models.windows import Windows, read_dates, read_window
+from roas.models.windows import Windows, read_dates, read_length, read_window
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
 DEV_OBSERVATION_SECONDS = 2.0
@@ -166,6 +166,8 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_n
         withheld=_withheld(settings, name, (*files.used, *env_files)),
         windows=_windows(own.windows),
         restores_drift=own.drift is DriftAction.RESTORE,
+        requires=own.requires or "",
+        soak=read_length(own.soak or ""),
     )
 
 

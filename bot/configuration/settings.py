@@ -84,6 +84,7 @@ def _at(
 
 
 # Who signs tokens: by TLS, or on this machine.
+SOAK = r"^(\d{1,6}[mhd])+$"
 ISSUER = r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$"
 
 
@@ -213,6 +214,10 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     windows: WindowSettings | None = _about(
         "When it may be deployed to: `open` (cron and a duration: `0 22 * * MON-THU for 4h`), `zone`, and dates "
         "`without`; by default always."
+    )
+    requires: str | None = _about("The environment in which everything has to have been healthy that it takes.")
+    soak: str | None = _about(
+        "For how long it has to have been healthy there, without an alert: `1h`, `30m`, `2d`.", pattern=SOAK
     )
     policy: PolicyLevel | None = _about("How much its stack may ask for without a permission by name.")
     allow: tuple[str, ...] = _about(
@@ -543,6 +548,7 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
             yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
         if _shares_folder(settings, name):
             yield Fault(reading.place(("environments", name, "git")), "needs a `folder` of this environment alone")
+    yield from _contradicting_requirements(reading, settings)
     yield from _contradicting_sources(reading, settings)
     yield from _contradicting_targets(reading, settings)
     for path in reading.files:
@@ -559,6 +565,24 @@ def _shares_folder(settings: Settings, name: str) -> bool:
     own = settings.environments[name]
     others = (environment.folder for other, environment in settings.environments.items() if other != name)
     return own.git is not None and (own.folder is None or own.folder in others)
+
+
+def _contradicting_requirements(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:
+    required = {name: own.requires for name, own in settings.environments.items()}
+    for name, own in settings.environments.items():
+        if own.requires is None:
+            if own.soak is not None:
+                yield Fault(reading.place(("environments", name, "soak")), "needs `requires`, which says where")
+            continue
+        place, seen = reading.place(("environments", name, "requires")), {name}
+        other: str | None = own.requires
+        if other not in settings.environment_names:
+            yield Fault(place, f"{other!r} is not one of {', '.join(settings.environment_names)}")
+        while other is not None and other not in seen:
+            seen.add(other)
+            other = required.get(other)
+        if other is not None:
+            yield Fault(place, "goes round in a circle")
 
 
 def _contradicting_sources(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ from roas.models.environment import Environment
 from roas.models.plan import Plan
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import Obstacle, WantedImage
-from roas.stack.interface import FoundStack, ResolvedStack
+from roas.stack.interface import FoundStack, ResolvedStack, SharedFiles
 from roas.state.documents import from_row, to_json
 from roas.state.manager import StateManager
 
@@ -69,6 +69,7 @@ class _Document:
     wanted: Mapping[str, WantedImage] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
     target: Release | None = None
+    files: SharedFiles = field(default_factory=SharedFiles)
 
 
 class KeptPlans:
@@ -99,6 +100,7 @@ class KeptPlans:
                 follows_version=stack.follows_version,
                 obstacles=stack.obstacles,
                 beside_files=stack.beside_files,
+                files=stack.files,
             )
         await self._components.state.approvals.keep(planned.plan.digest, to_json(document))
 
@@ -122,6 +124,7 @@ class KeptPlans:
                     follows_version=document.follows_version,
                     obstacles=document.obstacles,
                     beside_files=document.beside_files,
+                    files=document.files,
                     is_kept=True,
                 )
         except (UnreadableRowError, ReleaseNotRestorableError) as error:

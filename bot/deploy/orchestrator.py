@@ -17,6 +17,7 @@ from roas.deploy.handover.state_folder import refuse_missing_journal
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
 from roas.deploy.operations import coordination_of, plan_operation, release_to_operate
 from roas.deploy.planning import Planner
+from roas.deploy.promotion import RequirementError, find_missing, judge_missing
 from roas.deploy.rollback_target import find_rollback_target
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.scaling import model_to_apply
@@ -74,6 +75,8 @@ class DeploymentOrchestrator:
         With `keep`, all that the plan is made of is kept: whoever starts it by its digest deploys exactly that.
         """
         environment = self._check(request)
+        if request.promoted_from:
+            self.environment(request.promoted_from)
         planned = await self._plan(environment, request, keep=True)  # the content of changed files is shown
         if keep:
             await self._plans.keep(planned)
@@ -106,8 +109,8 @@ class DeploymentOrchestrator:
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Acquire the deployment lock, record the deployment, and run it in a task of this process.
 
-        Raises LockHeldError, FrozenError, WindowClosedError, InvalidRequestError, and ImageChangedError where the
-        plan is void.
+        Raises LockHeldError, FrozenError, WindowClosedError, RequirementError, InvalidRequestError, and
+        ImageChangedError where the plan is void.
         """
         environment = self._check(request)
         state = self._components.state
@@ -143,19 +146,32 @@ class DeploymentOrchestrator:
             stack = self._components.stacks.of(environment)
             target, _model = await find_rollback_target(self._components, stack, request, current)
             return request, target.number
-        if request.plan_digest is None and (is_rollback or environment.repository is not None):
+        is_bound = is_rollback or environment.repository is not None or environment.requires or request.promoted_from
+        if request.plan_digest is None and is_bound:
             request = replace(request, plan_digest=(await self.plan(request)).digest)
         if request.plan_digest is None:
             return request, None
         planned = await self._plans.find(environment, request.plan_digest)
         planned = await self._plans.require_current(environment, planned)
-        return request, None if planned.target is None else planned.target.number
+        await self._require_healthy(environment, request, planned)
+        return planned.plan.bind(request), None if planned.target is None else planned.target.number
+
+    async def _require_healthy(
+        self, environment: Environment, request: DeploymentRequest, planned: PlannedDeployment
+    ) -> None:
+        """Raise RequirementError where something of a plan was not healthy yet where its environment requires that."""
+        if planned.stack is None or judge_missing(request, True).may_begin:
+            return
+        request = replace(request, starts_at=None)
+        missing = await find_missing(self._components, environment, request, planned.stack, planned.wanted)
+        if missing is not None:
+            raise RequirementError(missing, hint=said("Deploy it there first, or use a hotfix where it cannot wait."))
 
     async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
         """Carry out what a deployment that waits has drafted: a second person approved exactly that.
 
-        Raises LockHeldError, FrozenError, WindowClosedError, NotPermittedError, and InvalidRequestError where it does
-        not wait.
+        Raises LockHeldError, FrozenError, WindowClosedError, RequirementError, NotPermittedError, and
+        InvalidRequestError where it does not wait.
         """
         waiting = await self._components.state.deployments.get(deployment_id)
         environment = None if waiting is None else self._environments.get(waiting.environment)
@@ -163,6 +179,9 @@ class DeploymentOrchestrator:
             raise InvalidRequestError(said("There is no deployment {deployment_id}.", deployment_id=deployment_id))
         if waiting.draft is not None and waiting.draft.model_hash != NOTHING_YET:
             require_window(environment, replace(waiting.request, approved_by=actor))
+            if environment.requires and waiting.request.plan_digest is not None:
+                planned = await self._plans.find(environment, waiting.request.plan_digest)
+                await self._require_healthy(environment, waiting.request, planned)
         with self._running.beginning(deployment_id):
             purpose = _purpose(waiting.request, waiting.to_release)
             deployment, fence = await self._components.state.drafts.approve(deployment_id, actor, purpose)
@@ -281,7 +300,8 @@ class DeploymentOrchestrator:
         environment = self.environment(request.environment)
         if request.kind is DeploymentKind.ROLLBACK or request.operation is not None:
             return environment
-        if request.version is None or not VERSION_PATTERN.fullmatch(request.version):
+        is_promotion = request.promoted_from and request.version is None  # it has its release's
+        if not is_promotion and not VERSION_PATTERN.fullmatch(request.version or ""):
             raise InvalidRequestError(
                 said("{version} is not a valid version.", version=repr(request.version)),
                 hint=said(
@@ -303,6 +323,9 @@ class DeploymentOrchestrator:
             created_at=datetime.now(UTC),
             phases=tuple(PhaseResult(policy.name) for policy in coordination.phases),
             to_release=to_release,
+            promotes_to=next(
+                (name for name, other in self._environments.items() if other.requires == request.environment), ""
+            ),
         )
 
     def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
@@ -337,8 +360,11 @@ def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
             return said("keep what runs")
         case Operation.SCALE:
             return said("scale {services} to {count}", services=services, count=request.replicas)
+    deploys = said("deploy {version}", version=request.version)
+    if request.promoted_from:
+        deploys = said("promote r{number} of {source}", number=request.promoted_release, source=request.promoted_from)
     purpose = {
-        DeploymentKind.DEPLOY: said("deploy {version}", version=request.version),
+        DeploymentKind.DEPLOY: deploys,
         DeploymentKind.HOTFIX: said("hotfix {version}", version=request.version),
         DeploymentKind.ROLLBACK: said("rollback to r{number}", number=to_release),
     }[request.kind]

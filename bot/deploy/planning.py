@@ -20,6 +20,7 @@ from roas.deploy.handover.own_service import (
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
 from roas.deploy.plan import PlanSubject, make_plan
+from roas.deploy.promotion import find_missing, find_promotion, judge_missing
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
     refuse_unready_proxies,
@@ -124,13 +125,24 @@ class Planner:
         SecondCopyError, StateMovedError, ImageNotVerifiedError, NotVerifiableNowError.
         """
         stack = self._stack
-        resolved = await stack.resolve(request.version, write_contents=keep)
+        promotion = None
+        if request.promoted_from:
+            promotion = await find_promotion(self._components, self._environment, request)
+            request = replace(request, version=promotion.release.version or None)
+            resolved = await stack.resolve(request.version, write_contents=keep, instead=promotion.files)
+            resolved = promotion.adapt(resolved)
+        else:
+            resolved = await stack.resolve(request.version, write_contents=keep)
         named = _named_services(resolved.definitions, request.services)
         current = await release_in_use(self._components.state, self._environment.name)
         changed = named or frozenset(resolved.definitions)
         left = _left_as_they_are(self._environment, current, changed) if named else {}
         await self._refuse_lost_bot(resolved, changed, left, request.version or self._environment.name)
-        wanted = await stack.images.look_up(resolved, changed)
+        wanted: Mapping[str, WantedImage]
+        if promotion is not None:
+            wanted = await promotion.images(stack, resolved)
+        else:
+            wanted = await stack.images.look_up(resolved, changed)
         if self._environment.signatures is not None:
             await self._components.stacks.verify_images(self._environment, wanted)
         old_model = await stack.load_model(current.model_hash) if current else None
@@ -164,9 +176,23 @@ class Planner:
             *_beside_compose(plan, resolved),
             *await self._scales(resolved.model, changed),
         )
+        if promotion is not None:
+            plan = promotion.describe(plan, resolved, comparison.new_model)
+        plan = await self._required(request, plan, resolved, wanted)
         images = {name: image.image_id for name, image in wanted.items() if image.image_id}
         await self._refuse(plan, resolved, images, kept=frozenset(resolved.definitions) - changed)
         return PlannedDeployment(plan, current, inputs, resolved, wanted, frozenset(left))
+
+    async def _required(
+        self, request: DeploymentRequest, plan: Plan, resolved: ResolvedStack, wanted: Mapping[str, WantedImage]
+    ) -> Plan:
+        """Return the plan with what is missing that its environment requires; a hotfix is only told."""
+        missing = await find_missing(self._components, self._environment, request, resolved, wanted)
+        if missing is None:
+            return plan
+        if judge_missing(request, missing).may_begin:
+            return plan.with_warnings(missing)
+        return replace(plan, missing=(missing,))
 
     async def _refuse_lost_bot(
         self, resolved: ResolvedStack, changed: frozenset[str], left: Mapping[str, int], version: str
@@ -285,7 +311,15 @@ class Planner:
             inputs=planned.inputs,
         )
         plan, before = await self._plan(await self._compare(current, model, scope), subject), planned.plan
-        return replace(plan, warnings=before.warnings, refusals=before.refusals, new_powers=ungranted(request, before))
+        return replace(
+            plan,
+            warnings=before.warnings,
+            refusals=before.refusals,
+            new_powers=ungranted(request, before),
+            promoted_from=before.promoted_from,
+            promoted_release=before.promoted_release,
+            promotion=before.promotion,
+        )
 
     async def _plan(self, comparison: Comparison, subject: PlanSubject, *, with_diff: bool = True) -> Plan:
         """Make a plan, with the difference to the release that runs, line by line."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from roas.concurrency import end_tasks, wait_for
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.promotion import RequirementError
 from roas.errors import InvalidRequestError, RoasError
 from roas.events import EventBus
 from roas.log import get_logger
@@ -33,8 +34,6 @@ SOURCE = "schedule"
 ROUND_SECONDS = 5.0
 # What could not begin within this of its time asks again: nobody may be awake any more.
 LATEST = timedelta(hours=1)
-# So long before a freeze is over, it is said.
-REMINDER = timedelta(minutes=15)
 FREEZE_OVER = Actor(ActorKind.SYSTEM, "schedule", said("the end of its time"))
 
 
@@ -186,18 +185,27 @@ class Schedule:
             return  # it was cancelled meanwhile
         claimed = replace(plan_record, state=PlanState.CONFIRMED)
         try:
-            deployment = await self._orchestrator.start(replace(plan_record.request, plan_digest=plan.digest))
+            deployment = await self._orchestrator.start(plan.bind(plan_record.request))
         except RoasError as error:
             known = await self._state.deployments.of_interaction(plan_record.id)
-            if known is None and not error.transient and not isinstance(error, LockHeldError | FrozenError):
-                await self._void(claimed, error.message)
-                return
-            if known is None:
-                await self._move(claimed, PlanState.SCHEDULED)
+            if known is None and await self._waits_after(claimed, error):
                 raise
+            if known is None:
+                return
             deployment = known
         log.info("scheduled deployment began", plan_id=plan_record.id, deployment_id=deployment.id)
         await self._move(claimed, PlanState.STARTED, deployment_id=deployment.id)
+
+    async def _waits_after(self, claimed: PlanRecord, error: RoasError) -> bool:
+        """Write what becomes of one that could not begin; returns whether that may be over in a moment."""
+        if isinstance(error, RequirementError):
+            await self._ask_again(claimed, error.message)
+        elif error.transient or isinstance(error, LockHeldError | FrozenError):
+            await self._move(claimed, PlanState.SCHEDULED)
+            return True
+        else:
+            await self._void(claimed, error.message)
+        return False
 
     async def _ask_again(self, plan_record: PlanRecord, why: str, plan: Plan | None = None) -> None:
         """Ask for a confirmation of what it would be now, in a message of its own."""
@@ -215,7 +223,7 @@ class Schedule:
             return
         now, plan_id = datetime.now(UTC), new_id("PLAN")
         granted = () if self._has_approvers else plan.new_powers
-        request = replace(request, plan_digest=plan.digest, interaction_id=plan_id, granted=granted)
+        request = replace(plan.bind(request), interaction_id=plan_id, granted=granted)
         again = with_expiry(PlanRecord(plan_id, request, plan, now, now, note=why))
         if await self._void(plan_record, why, asked_again_as=plan_id):
             await self._state.approvals.add(again)

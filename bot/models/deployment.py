@@ -116,7 +116,7 @@ class DeploymentRequest:
     `granted` are the new powers that somebody said yes to, by name. `stack_commit` is the commit that the stack's files
     must be of, where they come from a repository. An `operation` is on `services` of the release that runs; the release
     before this one would take it for a deployment of no version. A scale is to so many `replicas`. With `starts_at` it
-    is scheduled for that moment.
+    is scheduled for that moment. A promotion brings `promoted_release` of the environment `promoted_from`.
     """
 
     environment: str
@@ -136,6 +136,8 @@ class DeploymentRequest:
     operation: Operation | None = None
     starts_at: datetime | None = None
     replicas: int | None = None
+    promoted_from: str = ""
+    promoted_release: int | None = None
 
     @property
     def can_need_approval(self) -> bool:
@@ -235,7 +237,7 @@ class Deployment:
     `handed_over_to` is the process that the bot which began it passed it on to, when the bot itself was replaced.
     `successors` are the containers of the bot's own service that it has created, written before they are started.
     `draft` is what it carries out, once that is made. `pauses` are the times at which it waited for a person,
-    `decision` is what one chose last, taken up or not.
+    `decision` is what one chose last, taken up or not. `promotes_to` is the environment that requires what runs here.
     """
 
     id: str
@@ -260,6 +262,7 @@ class Deployment:
     pauses: tuple[Pause, ...] = ()
     decision: Decision | None = None
     draft: Draft | None = None
+    promotes_to: str = ""
 
     @property
     def awaits_approval(self) -> bool:

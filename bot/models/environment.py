@@ -1,7 +1,9 @@
 """Describe an environment: one Compose project, its files, its variables and its engine."""
 
+import os
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -99,6 +101,7 @@ class Environment:
     `signatures` is who has to have signed its images.
     `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
     `windows` are when it may be deployed to. With `restores_drift`, what a hand changed is undone without being asked.
+    It takes only what was healthy for as long as `soak` in the environment that it `requires`.
     """
 
     name: str
@@ -126,6 +129,13 @@ class Environment:
     signatures: SignaturePolicy | None = None
     windows: Windows = field(default_factory=Windows)
     restores_drift: bool = False
+    requires: str = ""
+    soak: timedelta = timedelta(0)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """Return its compose files after the first, as they are named in its folder."""
+        return tuple(os.path.relpath(path, self.folder) for path in self.compose_files[1:])
 
     @property
     def on_swarm(self) -> bool:

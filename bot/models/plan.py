@@ -64,7 +64,8 @@ class Plan:
 
     With `refusals`, which are among the warnings too, it would do nothing of it as things are: a check would fail.
     `new_powers` are what its services get beyond their own containers, and no kept release has. `diff` is how a draft
-    differs from the release that runs, by key and by file.
+    differs from the release that runs, by key and by file. A promotion says what of it is not as in the environment
+    `promoted_from`, and `missing` what its environment requires, and is not so yet.
     """
 
     environment: str
@@ -78,6 +79,22 @@ class Plan:
     refusals: tuple[str, ...] = ()
     new_powers: tuple[str, ...] = ()
     diff: tuple[str, ...] = ()
+    promoted_from: str = ""
+    promoted_release: int | None = None
+    promotion: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def bind(self, request: DeploymentRequest) -> DeploymentRequest:
+        """Return a request that starts exactly this plan."""
+        request = replace(request, plan_digest=self.digest)
+        if not self.promoted_from:
+            return request
+        return replace(request, promoted_release=self.promoted_release, version=self.version or None)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Return why nothing of it would be done as things are."""
+        return self.refusals + self.missing
 
     @property
     def cautions(self) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ class ReleaseService:
 class Release:
     """Record what a release is made of; the resolved model is a file of its own, named by its hash.
 
-    `replaces` is the release that the environment was on when this one was made: where a rollback leads.
+    `replaces` is the release that the environment was on when this one was made: where a rollback leads. `files_hash`
+    names the list of the files that it was made of; empty where it was adopted, or only a part of it was deployed.
     """
 
     environment: str
@@ -60,6 +61,7 @@ class Release:
     created_by: Actor
     deployment_id: str | None = None
     replaces: int | None = None
+    files_hash: str = ""
 
     @property
     def label(self) -> str:

@@ -10,8 +10,10 @@ from roas.messages.message import said
 from roas.models.coordination import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from roas.models.deployment import ServiceStep
 from roas.models.plan import BUILD_HASH
+from roas.models.release import ImagePin
 from roas.models.stack import WantedImage
 from roas.stack.client import Engine
+from roas.stack.docker_client import EngineClient
 from roas.stack.images.base_images import pin_bases
 from roas.stack.images.building import build_hash, build_image, copy_sources, settle_sources
 from roas.stack.images.lookup import find_image, look_up_image
@@ -75,6 +77,21 @@ class StackImages:
         found = await self._engine.call(lambda client: find_image(client, reference))
         name = await self._keep_sources(stack, service)
         return WantedImage(reference, found["Id"] if found else None, build_hash=name, builder=service)
+
+    async def promoted(self, pin: ImagePin, reference: str) -> WantedImage | None:
+        """Return the content that another environment runs, as an image of this one; None where it cannot be had.
+
+        Of what this engine does not have, the registry has to have the digest.
+        """
+        digest = pin.digest or (pin.image_id if "@" in pin.image_id else None)
+        names = [name for name in (pin.image_id, digest) if name]
+
+        def look(client: EngineClient) -> str | None:
+            return next((str(found["Id"]) for name in names if (found := find_image(client, name)) is not None), None)
+
+        if (here := await self._engine.call(look)) is not None:
+            return WantedImage(reference, here, digest)
+        return None if digest is None else WantedImage(reference, None, digest, must_pull=True)
 
     async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
         """Pull an image; returns its image ID. Raises ImageNotFoundError, RegistryUnavailableError."""

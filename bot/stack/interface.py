@@ -1,8 +1,8 @@
 """Hold what a stack tells and takes: what its files resolve to, drafts of releases, and events of containers."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from roas.models.environment import Environment
@@ -15,14 +15,36 @@ ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class SharedFiles:
+    """Name the content of files that another environment may have, too, each by its path in the stack's folder.
+
+    These are `compose` files and what they include, and files and folders that are `bound` by content. Those that
+    `overrides` name stand after the first compose file: in another `folder`, the same name means another file.
+    """
+
+    compose: Mapping[str, str] = field(default_factory=dict)
+    bound: Mapping[str, str] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    folder: str = ""
+
+    def shared_with(self, folder: str, overrides: Collection[str]) -> "SharedFiles":
+        """Return those that mean the same to the stack of a folder, with its own overrides."""
+        own = {*self.overrides, *overrides} if self.folder != folder else set()
+        return replace(self, compose={name: kept for name, kept in self.compose.items() if name not in own})
+
+
+NO_FILES = SharedFiles()
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedStack:
     """Hold a compose model after merge, interpolation and policy, as it would be deployed; it holds every secret.
 
     `model` has its configuration files bound from the content store already, images as written. `follows_version` is
     whether the version that is asked for makes any difference, `beside_files` whether the files themselves name
     another. `obstacles` are what its execution would come upon on the engine, `powers` what somebody has to give it, by
-    the entries that were `asked` for. Of one that `is_kept` the content of all files is kept, so that it can be
-    deployed; of one that is only shown it is not.
+    the entries that were `asked` for. `files` are those that it is made of and may share. Of one that `is_kept` the
+    content of all files is kept, so that it can be deployed; of one that is only shown it is not.
     """
 
     environment: Environment
@@ -36,6 +58,7 @@ class ResolvedStack:
     is_kept: bool = False
     powers: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
+    files: SharedFiles = field(default_factory=SharedFiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +71,15 @@ class FoundStack:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDraft:
-    """Hold a release before it has a number: its pinned model is stored under `model_hash` already."""
+    """Hold a release before it has a number: its pinned model is stored under `model_hash` already.
+
+    So are the names of its files under `files_hash`, where all of it is made of these.
+    """
 
     version: str
     services: tuple[ReleaseService, ...]
     model_hash: str
+    files_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

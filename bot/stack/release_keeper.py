@@ -69,6 +69,11 @@ class ReleaseKeeper:
         await stack.releases.protect(numbered)
         return numbered
 
+    async def note_files(self, stack: Stack, release: Release, draft: ReleaseDraft, fence: Fence) -> None:
+        """Keep of which files a release is made, where a draft that is the same in all else is made of others."""
+        if draft.files_hash and draft.files_hash != release.files_hash:
+            await stack.releases.protect(await self._state.releases.set_files(release, draft.files_hash, fence))
+
     async def require_images(
         self, stack: Stack, release: Release, services: Collection[str], report: ServiceReport
     ) -> None:
@@ -164,4 +169,5 @@ def _release(
         created_by=actor,
         deployment_id=deployment_id,
         replaces=replaces,
+        files_hash=draft.files_hash,
     )

@@ -14,7 +14,7 @@ from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.client import Engine
 from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.image_supply import StackImages
-from roas.stack.interface import ContainerEvent, ResolvedStack, SweptContainers
+from roas.stack.interface import NO_FILES, ContainerEvent, ResolvedStack, SharedFiles, SweptContainers
 from roas.stack.machine.probe import DockerProbe
 from roas.stack.model.services import replicas_of, services_of
 from roas.stack.policy.misled_binds import MisledBinds
@@ -55,13 +55,17 @@ class Stack(ABC):
 
     # From files to a model.
 
-    async def resolve(self, version: str | None, *, write_contents: bool = True) -> ResolvedStack:
-        """Merge, interpolate and check the environment's compose files.
+    async def resolve(
+        self, version: str | None, *, write_contents: bool = True, instead: SharedFiles = NO_FILES
+    ) -> ResolvedStack:
+        """Merge, interpolate and check the environment's compose files; `instead` has those that are promoted.
 
         `write_contents=False` computes every hash but writes nothing (for a plan). Raises ComposeFileError and
         ComposePolicyError.
         """
-        resolved = await self._parts.resolver.resolve(self.environment, version, write_contents=write_contents)
+        resolved = await self._parts.resolver.resolve(
+            self.environment, version, write_contents=write_contents, instead=instead
+        )
         model = await self._parts.scaled(self.environment, resolved.model, of_files=True)
         services = services_of(model)
         definitions = {
@@ -125,7 +129,7 @@ class Stack(ABC):
 
         Restarts that this bot itself held, of what a path misleads in the model that runs (`model_hash`), are left out.
         """
-        found = await self._differences(model)
+        found: Mapping[str, ContainerDifference] = await self._differences(model)
         if all(RESTART not in difference.changed for difference in found.values()):
             return found
         held = await self.binds.find(await self.load_model(model_hash))

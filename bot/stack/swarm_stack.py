@@ -10,12 +10,13 @@ from roas.concurrency import SingleFlight, begun, run_concurrently
 from roas.errors import ComposePolicyError, ServiceFailedError, without_secrets
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot
+from roas.models.release import ImagePin
 from roas.models.stack import WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.client import Answer, Engine
 from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.image_supply import StackImages
-from roas.stack.interface import ProgressReport, ResolvedStack
+from roas.stack.interface import NO_FILES, ProgressReport, ResolvedStack, SharedFiles
 from roas.stack.labels import STACK
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.per_model import PerModel
@@ -62,6 +63,11 @@ class SwarmImages(StackImages):
         found = dict(zip(references, digests, strict=True))
         return {name: found[stack.definitions[name].image] for name in services}
 
+    async def promoted(self, pin: ImagePin, reference: str) -> WantedImage | None:
+        """Return the digest that another environment runs, which the nodes pull; None where it has none."""
+        digest = pin.digest or (pin.image_id if "@" in pin.image_id else None)
+        return None if digest is None else WantedImage(reference, digest, digest)
+
     async def pull(self, image: WantedImage, services: tuple[str, ...], report: ProgressReport) -> str:
         """Return the digest."""
         return str(image.digest)
@@ -92,7 +98,9 @@ class SwarmStack(Stack):
         """End the looks that are under way."""
         await self._readings.close()
 
-    async def resolve(self, version: str | None, *, write_contents: bool = True) -> ResolvedStack:
+    async def resolve(
+        self, version: str | None, *, write_contents: bool = True, instead: SharedFiles = NO_FILES
+    ) -> ResolvedStack:
         """Merge, interpolate and check the environment's compose files, and ask the manager what is in the way."""
         environment, policy = self.environment, self._parts.policy
 
@@ -101,7 +109,7 @@ class SwarmStack(Stack):
 
         async with begun(self._require_ready_swarm()) as asking:
             try:
-                resolved = await super().resolve(version, write_contents=write_contents)
+                resolved = await super().resolve(version, write_contents=write_contents, instead=instead)
             except ComposePolicyError:  # no entry of the policy helps where Swarm itself cannot do it
                 with without_secrets(self._parts.redactor.redact):
                     refuse_unbound(await self._parts.resolver.written(environment, version), environment, allows)

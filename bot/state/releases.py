@@ -161,6 +161,19 @@ class Releases:
         rows = await self._journal.read(lambda t: t.execute("SELECT applied_model FROM environments").fetchall())
         return frozenset(row[0] for row in rows if row[0])
 
+    async def set_files(self, release: Release, files_hash: str, fence: Fence) -> Release:
+        """Write of which files a release is made: the same services may come of others; returns it."""
+
+        def work(transaction: Transaction) -> Release:
+            known = replace(_read(transaction, release.environment, release.number) or release, files_hash=files_hash)
+            transaction.execute(
+                "UPDATE releases SET document = ? WHERE environment = ? AND number = ?",
+                (to_json(known), known.environment, known.number),
+            )
+            return known
+
+        return await self._journal.write(work, fence=fence)
+
     async def forget(self, release: Release, fence: Fence) -> None:
         """Stop keeping a release; its record stays for history."""
         await self._journal.write(

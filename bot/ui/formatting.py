@@ -112,6 +112,9 @@ def headline(deployment: Deployment) -> str:
         return _("Roll back {environment} to {release}", release=release(target), **values)
     if request.kind is DeploymentKind.HOTFIX:
         return _("Hotfix {version} for {environment}", **values)
+    if request.promoted_from:
+        values |= {"release": release(request.promoted_release), "source": request.promoted_from}
+        return _("Promote {release} of {source} to {environment}", **values)
     return _("Deploy {version} to {environment}", **values)
 
 

@@ -151,6 +151,7 @@ async def _make_release(context: DeploymentContext, of_plan: PlannedDeployment, 
     draft = await make_draft(context, of_plan, pinned.model_hash)
     if current is not None and current.model_hash == pinned.model_hash:
         # Whoever deploys the same again and again keeps the releases that differ, and so the way back.
+        await components.manager.releases.note_files(context.stack, current, pinned, context.fence)
         await context.update(to_release=current.number, applied_model=pinned.model_hash, draft=draft)
         return
     release = await components.manager.releases.create_release(

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from roas.concurrency import run_concurrently
@@ -21,7 +21,7 @@ from roas.stack.docker_client import EngineClient
 from roas.stack.images.local_versions import PLACEHOLDER, find_local_versions
 from roas.stack.images.lookup import digest_of, find_image
 from roas.stack.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
-from roas.stack.interface import ReleaseDraft, ResolvedStack
+from roas.stack.interface import ReleaseDraft, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.scales import written_replicas
 from roas.stack.model.services import ADOPTED_HASH, UNLIKE, adopted_hash, pinned_content, replicas_of, services_of
@@ -33,6 +33,8 @@ from roas.stack.resolution.environment_values import renewed_secrets
 
 # In `x-deploy` of a service that was adopted: what its containers say.
 OF_CONTAINERS = ("depends_on", "one_shot", ADOPTED_HASH)
+# What the list of a release's files is called, in a document beside the models.
+FILES = "x-roas-files"
 
 
 class StackReleases:
@@ -76,7 +78,20 @@ class StackReleases:
         pinned = [kept.get(name) or made[name] for name in sorted(model["services"])]
         model_hash = await self.save_model(model)
         await self.check(model_hash)  # kept services are older than today's policy
-        return ReleaseDraft(stack.version, tuple(service for service in pinned if service), model_hash)
+        files_hash = ""
+        if stack.files.compose and not kept_services:
+            files_hash = await self.save_model({FILES: asdict(stack.files)})
+        return ReleaseDraft(stack.version, tuple(service for service in pinned if service), model_hash, files_hash)
+
+    async def files_of(self, release: Release) -> SharedFiles | None:
+        """Return the files that a release was made of; None where that is not known."""
+        if not release.files_hash:
+            return None
+        try:
+            listed = (await self._parts.load_model(release.files_hash))[FILES]
+        except ReleaseNotRestorableError:
+            return None
+        return SharedFiles(listed["compose"], listed["bound"], tuple(listed["overrides"]), listed["folder"])
 
     async def draft_with(
         self, current: Release, services: Collection[str], other: Release | ReleaseDraft
@@ -304,7 +319,12 @@ class StackReleases:
         """
         await untag_images(self._engine, release)
         holder = self._holder(release)
-        await self._parts.stored(lambda: self._models.remove_reference(release.model_hash, holder, needed))
+
+        def remove() -> None:
+            for kept in filter(None, (release.model_hash, release.files_hash)):
+                self._models.remove_reference(kept, holder, needed)
+
+        await self._parts.stored(remove)
 
     async def missing_images(self, release: Release) -> tuple[str, ...]:
         """Return the services of a release whose images are gone; empty where it can be restored."""
@@ -315,7 +335,13 @@ class StackReleases:
         return ""
 
     async def _hold_model(self, release: Release) -> None:
-        await self._engine.local(lambda: self._models.add_reference(release.model_hash, self._holder(release)))
+        """Hold the model of a release, and the list of its files."""
+
+        def hold() -> None:
+            for kept in filter(None, (release.model_hash, release.files_hash)):
+                self._models.add_reference(kept, self._holder(release))
+
+        await self._engine.local(hold)
 
     def _holder(self, release: Release) -> str:
         """Return by what name a release holds its model."""

@@ -24,7 +24,7 @@ from roas.stack.sources.opening import held, open_regular, read_bounded, resolve
 FRESH_SECONDS = 15.0
 MOST_BYTES = 4 << 20
 # The model has the variables in it; the rest only says how the settings were found.
-NOT_COVERED = frozenset({"variables", "ignored_files", "project_is_given"})
+NOT_COVERED = frozenset({"variables", "ignored_files", "project_is_given", "requires", "soak"})
 
 
 class ReleasePolicy:

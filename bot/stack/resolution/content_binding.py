@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from roas.errors import ComposeFileError
@@ -25,7 +26,8 @@ class ContentBinder:
 
     What a container writes to and what lies outside the stack's folder is data and stays where it is, and so does the
     whole folder of a service from which nothing is `withheld`. The files of `proxies` are kept for a plan, too: they
-    are checked for it.
+    are checked for it. `instead` names the content that files have in a release that is promoted, by their path in the
+    stack's folder; `bound` names what was bound.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class ContentBinder:
         write: bool,
         proxies: frozenset[str] = frozenset(),
         withheld: Callable[[str], Withheld] = lambda _service: NOTHING_WITHHELD,
+        instead: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._store = store
+        self._instead = instead
         self._given = folder.absolute()
         self._folder = folder.resolve()
         self._may_bind = may_bind
@@ -48,6 +52,7 @@ class ContentBinder:
         self._written_to: tuple[Path, ...] = ()
         self._live: frozenset[Path] = frozenset()
         self.warnings: list[str] = []
+        self.bound: dict[str, str] = {}
 
     def bind_secrets(self, model: Mapping[str, Any]) -> dict[str, Any]:
         """Return the model with its secrets bound by content. Raises ComposeFileError for what is no plain file.
@@ -172,13 +177,16 @@ class ContentBinder:
         return any(written.is_relative_to(folder) for folder in (self._folder, self._given))
 
     def _keep(self, service: str, source: Path, resolved: Path) -> Path | None:
+        name, withheld = name_in(source, self._given, self._folder), self._withheld(service)
+        # A folder in which there is something of one environment alone is each one's own.
+        is_shared = withheld.within(resolved) is None
         try:
-            return self._store.place(
-                resolved,
-                beneath=self._folder,
-                write=self._write or service in self._proxies,
-                withheld=self._withheld(service),
-            )
+            if is_shared and name in self._instead:
+                withheld.refuse(resolved)
+                place = self._store.place_kept(self._instead[name])
+            else:
+                write = self._write or service in self._proxies
+                place = self._store.place(resolved, beneath=self._folder, write=write, withheld=withheld)
         except TooLargeError:
             self.warnings.append(
                 said(
@@ -198,6 +206,9 @@ class ContentBinder:
                     strerror=error.strerror,
                 ),
             ) from error
+        if is_shared:
+            self.bound[name] = place.name
+        return place
 
     def _is_data(self, service: str, source: Path) -> bool:
         if not source.is_relative_to(self._folder) or not _can_be_kept(source):
@@ -221,6 +232,13 @@ def _kept_bind(place: Path, target: PurePosixPath) -> dict[str, Any]:
         "read_only": True,
         "bind": {"create_host_path": False},
     }
+
+
+def name_in(path: Path, *folders: Path) -> str:
+    """Return a path as it is named in the first of some folders that it lies in; as it is where it lies elsewhere."""
+    written = Path(os.path.normpath(path))
+    folder = next((folder for folder in folders if written.is_relative_to(folder)), None)
+    return str(written if folder is None else written.relative_to(folder))
 
 
 def _can_be_kept(source: Path) -> bool:

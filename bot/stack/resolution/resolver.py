@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from roas.concurrency import begun
@@ -17,10 +18,10 @@ from roas.stack.compose.commands import VERSION_PATTERN
 from roas.stack.compose.resolved_copies import ResolvedCopies
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.own_container import own_container_id
-from roas.stack.interface import ResolvedStack
+from roas.stack.interface import NO_FILES, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import impossible_updates, read_definitions
 from roas.stack.model.live_files import services_with_live_files, with_live_files
-from roas.stack.model.raw_files import FileReference
+from roas.stack.model.raw_files import FileReference, as_written
 from roas.stack.model.rollout_policy import refuse_wrong_rollouts
 from roas.stack.model.scales import MOST_REPLICAS
 from roas.stack.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
@@ -47,7 +48,7 @@ from roas.stack.resolution.bind_sources import (
     refuse_marked_sources,
     refuse_missing_sources,
 )
-from roas.stack.resolution.content_binding import ContentBinder
+from roas.stack.resolution.content_binding import ContentBinder, name_in
 from roas.stack.resolution.discovery import HOME, SourceDiscovery, home_of_owner
 from roas.stack.resolution.environment_values import with_environment_values
 from roas.stack.resolution.obstacles import find_obstacles
@@ -89,21 +90,34 @@ class StackResolver:
         """Return where the contents of files are kept."""
         return self._contents.folder
 
-    async def resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
-        """Return the stack as it would be deployed. Raises ComposeFileError, ComposePolicyError."""
-        with without_secrets(self._redactor.redact):
-            return await self._resolve(environment, version, write_contents=write_contents)
+    async def resolve(
+        self,
+        environment: Environment,
+        version: str | None,
+        *,
+        write_contents: bool,
+        instead: SharedFiles = NO_FILES,
+    ) -> ResolvedStack:
+        """Return the stack as it would be deployed, with files of a release that is promoted `instead` of its own.
 
-    async def _resolve(self, environment: Environment, version: str | None, *, write_contents: bool) -> ResolvedStack:
-        # Asked beside what Compose does with the files.
-        async with begun(self._holdings(environment, needed=write_contents)) as asking:
-            return await self._judged(environment, version, asking, write_contents=write_contents)
+        Raises ComposeFileError, ComposePolicyError.
+        """
+        with without_secrets(self._redactor.redact):
+            # Asked beside what Compose does with the files.
+            async with begun(self._holdings(environment, needed=write_contents)) as asking:
+                read = await self._read(environment, version, instead)
+                return await self._judged(environment, version, read, asking, write_contents=write_contents)
 
     async def _judged(
-        self, environment: Environment, version: str | None, asking: Awaitable[EngineHoldings], *, write_contents: bool
+        self,
+        environment: Environment,
+        version: str | None,
+        read: "_Read",
+        asking: Awaitable[EngineHoldings],
+        *,
+        write_contents: bool,
     ) -> ResolvedStack:
-        """Resolve the files, and judge what they resolve to by the holdings of the engine."""
-        read = await self._read(environment, version)
+        """Judge what the files resolve to by the holdings of the engine, and bind them by content."""
         model, files = read.model, read.named
         about_secrets = await self._clients.local(lambda: self._redact_secrets(model))
         # Judged with what each service gets from others, which another one may be allowed to have.
@@ -114,12 +128,15 @@ class StackResolver:
         definitions = _possible_definitions(model)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
-        binder = self._binder(environment, write=write_contents, asked=asked, proxies=reloaded)
+        binder = self._binder(
+            environment, write=write_contents, asked=asked, proxies=reloaded, instead=read.instead.bound
+        )
         secretive = await self._with_secrets(environment, shared, read.contents, binder)
         bound = await self._clients.local(lambda: binder.bind(secretive))
         bound = with_one_shots(bound, environment.one_shots)
         if not environment.on_swarm:
             bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
+        compose = await self._clients.local(lambda: self._keep_compose(environment, read, write=write_contents))
         bound = with_written(bound, model)
         powers += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         if environment.policy == PolicyLevel.ASK and (past := recorded(powers, bound)):
@@ -149,6 +166,7 @@ class StackResolver:
             asked=asked,
             obstacles=find_obstacles(model, environment, holdings),
             beside_files=of_version.is_beside_files,
+            files=SharedFiles(compose, binder.bound, environment.overrides, str(environment.folder)),
         )
 
     def _redact_secrets(self, model: Mapping[str, Any]) -> tuple[str, ...]:
@@ -158,6 +176,29 @@ class StackResolver:
         self._redactor.keep({*services_of(model), *names})
         self._redactor.add(model_secrets(model))
         return (said("A password of this stack is a name in its own files: anybody guesses it."),) if guessed else ()
+
+    def _keep_compose(self, environment: Environment, read: "_Read", *, write: bool) -> dict[str, str]:
+        """Return the content of each compose file by its name; env files are of one environment alone."""
+        included = (reference.target for reference in read.named if reference.is_compose_file)
+        texts = {
+            name_in(path, environment.folder): read.contents[path].decode(errors="surrogateescape")
+            for path in map(as_written, (*environment.compose_files, *included))
+            if path in read.contents
+        }
+        return {name: self._contents.place_text(text, write=write).name for name, text in texts.items()}
+
+    def _instead(self, environment: Environment, files: SharedFiles) -> dict[Path, bytes]:
+        """Read compose files of a release. Raises ComposeFileError where one is not kept any more."""
+        try:
+            return {
+                environment.folder / name: self._contents.place_kept(kept).read_bytes()
+                for name, kept in files.compose.items()
+            }
+        except OSError as error:
+            raise ComposeFileError(
+                said("A file of the release that is promoted is not kept any more."),
+                hint=said("Deploy that version again, then promote it."),
+            ) from error
 
     async def written(self, environment: Environment, version: str | None) -> Mapping[str, Any]:
         """Return the model that the files resolve to, for what runs of it to be understood; empty where they do not."""
@@ -217,6 +258,7 @@ class StackResolver:
         write: bool,
         asked: frozenset[str] = frozenset(),
         proxies: frozenset[str] = frozenset(),
+        instead: Mapping[str, str] = MappingProxyType({}),
     ) -> ContentBinder:
         """Create what binds by content; a path is read by the settings, or since it is among what is `asked` for."""
         return ContentBinder(
@@ -226,6 +268,7 @@ class StackResolver:
             write=write,
             proxies=proxies,
             withheld=lambda service: self._policy.withheld_from(service, environment),
+            instead=instead,
         )
 
     def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
@@ -274,23 +317,24 @@ class StackResolver:
             return False
         if version is None or await self._clients.local(lambda: has_text(read.model, version)):
             return True
-        return (await self._read(environment, OTHER_VERSION)).model != read.model
+        return (await self._read(environment, OTHER_VERSION, read.instead)).model != read.model
 
     async def _is_beside(self, environment: Environment, read: "_Read") -> bool:
         """Return whether the files resolve to something else without the version that was asked for."""
         try:
-            return (await self._read(environment, None)).model != read.model
+            return (await self._read(environment, None, read.instead)).model != read.model
         except ComposeFileError:  # they want one
             return False
 
-    async def _read(self, environment: Environment, version: str | None) -> "_Read":
-        """Copy the files that the model is made of, and have Compose resolve the copy."""
+    async def _read(self, environment: Environment, version: str | None, files: SharedFiles = NO_FILES) -> "_Read":
+        """Copy what the model is made of, with these `files` instead of the same ones here; Compose resolves that."""
         _refuse_missing_files(environment)
         home = await self._clients.local(lambda: home_of_owner(environment.folder))
         variables = ({HOME: home} if home else {}) | variables_of(environment, version)
         # Before Compose sees them, which quotes them where something is wrong.
         await self._clients.local(lambda: self._redactor.add(stack_secrets(environment)))
-        with new_snapshot(resolve(environment.folder)) as snapshot:
+        instead = await self._clients.local(lambda: self._instead(environment, files))
+        with new_snapshot(resolve(environment.folder), instead) as snapshot:
             discovery = SourceDiscovery(self._clients, self._copies, self._policy, environment, snapshot)
             named = await discovery.collect(variables)
             await self._clients.local(lambda: self._redactor.add(copied_secrets(snapshot.contents)))
@@ -306,17 +350,21 @@ class StackResolver:
             said("The variable {name} is not set: Compose uses an empty string for it.", name=name)
             for name in resolved.unset
         )
-        return _Read(model, warnings, named, snapshot.contents)
+        return _Read(model, warnings, named, snapshot.contents, files)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Hold a model with its real paths, what to warn of, what names its files, and what they hold."""
+    """Hold a model with its real paths, what to warn of, what names its files, and what they hold.
+
+    Some may have been taken from a release `instead`.
+    """
 
     model: Mapping[str, Any]
     warnings: tuple[str, ...]
     named: tuple[FileReference, ...]
     contents: Mapping[Path, bytes]
+    instead: SharedFiles
 
 
 @dataclass(frozen=True, slots=True)

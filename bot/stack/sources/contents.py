@@ -57,14 +57,20 @@ class ContentStore:
 
     def place_text(self, text: str, *, write: bool) -> Path:
         """Return where a text is kept, as a file that everybody may read; with `write`, keep it."""
-        digest = hashlib.sha256(b"inline\0" + text.encode()).hexdigest()
+        digest = hashlib.sha256(b"inline\0" + text.encode(errors="surrogateescape")).hexdigest()
         kept = self.folder / digest
         if not write or kept.exists():
             return self._used(kept)
         temporary = self._temporary()
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode(errors="surrogateescape"))
         temporary.chmod(INLINE_MODE)
         return self._settle(temporary, digest)
+
+    def place_kept(self, name: str) -> Path:
+        """Return where a content is kept already. Raises FileNotFoundError."""
+        kept = self.folder / name
+        kept.lstat()
+        return self._used(kept)
 
     def place_secret(
         self, source: Path, *, write: bool, beneath: Path = Path("/"), withheld: Withheld = NOTHING_WITHHELD

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from roas.errors import ComposeFileError
@@ -64,11 +65,13 @@ class SourceSnapshot:
     """Hold a private copy of files, and write it where a command shall see it: at their absolute paths below a folder.
 
     A file that is named by an absolute path is read where it lies; `in_place` holds the very files that were copied.
+    `instead` is what files hold in a release that is promoted: these are not read here.
     """
 
     scratch: Path
     folder: Path
     mapping: PathMapping
+    instead: Mapping[Path, bytes] = field(default_factory=dict)
     in_place: dict[Path, int] = field(default_factory=dict)
     _copied: dict[Path, bytes] = field(default_factory=dict)
     _folders: set[Path] = field(default_factory=set)
@@ -77,6 +80,9 @@ class SourceSnapshot:
     def copy(self, path: Path, resolved: Path, *, in_place: bool = False) -> bool:
         """Copy what a judged path leads to; returns whether there is a file. Raises ComposeFileError."""
         if path in self._copied and (not in_place or path in self.in_place):
+            return True
+        if path in self.instead and not in_place:
+            self._copied[path] = self._bounded(path, self.instead[path])
             return True
         try:
             with held(resolved, self.folder) as descriptor:
@@ -141,12 +147,21 @@ class SourceSnapshot:
             content = self._copied.get(path)
             if content is None:
                 content = self._bounded(path, read_bounded(opened, MOST_BYTES))
+                self._refuse_other(path, content)
                 self._copied[path] = content
             if in_place:
                 self.in_place[path] = os.dup(opened)
         finally:
             os.close(opened)
         return True
+
+    def _refuse_other(self, path: Path, content: bytes) -> None:
+        """Raise ComposeFileError for a file that Compose reads where it lies, and that is not as it was released."""
+        if self.instead.get(path, content) != content:
+            raise ComposeFileError(
+                said("{path} is not as the release has it that is promoted.", path=path),
+                hint=said("It is named by an absolute path, and so read where it lies: name it by a relative one."),
+            )
 
     def _bounded(self, path: Path, content: bytes | None) -> bytes:
         if content is None:
@@ -173,11 +188,11 @@ class SourceSnapshot:
 
 
 @contextmanager
-def new_snapshot(folder: Path) -> Iterator[SourceSnapshot]:
+def new_snapshot(folder: Path, instead: Mapping[Path, bytes] = MappingProxyType({})) -> Iterator[SourceSnapshot]:
     """Make an empty copy for a stack whose resolved folder is given; it is gone afterwards. Raises EngineError."""
     with temporary_folder("sources") as made:
         scratch = made.resolve()
-        snapshot = SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER))
+        snapshot = SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER), instead)
         try:
             yield snapshot
         finally:

@@ -46,6 +46,7 @@ from roas.ui.units import duration
 
 REPORT_PREVIEW = 600
 ROLLBACK_PREFIX = "roas:rollback:"
+PROMOTE_PREFIX = "roas:promote:"
 KEY_SUFFIX, DETAILS_SUFFIX = " · outcome", " · details"
 
 
@@ -78,6 +79,20 @@ def draw_outcome(deployment: Deployment) -> Drawing:
 
 
 def _buttons(deployment: Deployment) -> tuple[Button, ...]:
+    """Offer the way on and the way back."""
+    return (*_promotion(deployment), *_way_back(deployment))
+
+
+def _promotion(deployment: Deployment) -> tuple[Button, ...]:
+    """Offer to promote what came up where another environment requires that."""
+    came_up = deployment.outcome is Outcome.SUCCEEDED and deployment.request.operation is None
+    if not came_up or not deployment.promotes_to:
+        return ()
+    label = _("Promote to {environment}", environment=deployment.promotes_to)
+    return (Button(label, f"{PROMOTE_PREFIX}{deployment.id}", emoji="⏩"),)
+
+
+def _way_back(deployment: Deployment) -> tuple[Button, ...]:
     """Offer the way back where there is one; what was rolled back or cancelled is back already."""
     undone = deployment.outcome is Outcome.SUCCEEDED or (deployment.outcome is Outcome.FAILED and deployment.touched)
     if not undone or deployment.from_release in {None, deployment.to_release}:

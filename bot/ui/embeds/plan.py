@@ -50,6 +50,15 @@ def draw_diff(plan: Plan) -> Attachment:
 
 def plan_heading(plan: Plan) -> str:
     """Summarise the change of release: `prod: r3 → a new release (v2)`; one that stays is named alone."""
+    if plan.promoted_from and plan.to_release is None:
+        return _(
+            "{environment}: {old} → {release} of {source} ({version})",
+            environment=plan.environment,
+            old=release(plan.from_release),
+            release=release(plan.promoted_release),
+            source=plan.promoted_from,
+            version=plan.version,
+        )
     if plan.to_release is not None and plan.to_release == plan.from_release:
         return _(
             "{environment} stays on {release} ({version})",
@@ -69,6 +78,11 @@ def plan_heading(plan: Plan) -> str:
 def refused_heading() -> str:
     """Say, above what refuses a deployment, that it does."""
     return _("Refused as things are: nothing is changed")
+
+
+def promotion_heading(plan: Plan) -> str:
+    """Head the list of what is meant to differ from the environment that a release is promoted from."""
+    return _("Not as in {environment}", environment=plan.promoted_from)
 
 
 def powers_heading() -> str:
@@ -108,7 +122,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield _("Order")
         yield from (f"  {number}. {name}" for number, name in enumerate(plan.order, start=1))
     yield from _listed(powers_heading(), plan.new_powers)
-    yield from _listed(refused_heading(), plan.refusals)
+    yield from _listed(promotion_heading(plan), plan.promotion)
+    yield from _listed(refused_heading(), plan.refused)
     yield from _listed(_("Warnings"), plan.cautions)
 
 
@@ -191,8 +206,11 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
     if plan.new_powers:
         powers = [f"🔑 {one_line(power, 300)}" for power in plan.new_powers]
         fields.append((powers_heading(), lines(powers, FIELD_VALUE)))
-    if plan.refusals:
-        refusals = [f"⛔ {marked_up_line(refusal, 300)}" for refusal in plan.refusals]
+    if plan.promotion:
+        differences = [f"⏩ {marked_up_line(line, 300)}" for line in plan.promotion]
+        fields.append((promotion_heading(plan), lines(differences, FIELD_VALUE)))
+    if plan.refused:
+        refusals = [f"⛔ {marked_up_line(refusal, 300)}" for refusal in plan.refused]
         fields.append((refused_heading(), lines(refusals, FIELD_VALUE)))
     if plan.cautions:
         warnings = [f"⚠️ {marked_up(warning, 300)}" for warning in plan.cautions]

@@ -51,7 +51,7 @@ from roas.ui.drawing import (
 from roas.ui.embeds.plan import plan_headline
 from roas.ui.formatting import at, headline, image, person, since
 from roas.ui.translation import _, translate, word
-from roas.ui.units import size
+from roas.ui.units import duration, size
 
 TABLE = "services.txt"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -168,6 +168,14 @@ def _embed(status: EnvironmentStatus, trouble: str, *, brief: bool) -> discord.E
     return embed
 
 
+def _requires(status: EnvironmentStatus) -> str:
+    """Write from where to where releases go, and how long they have to be healthy there."""
+    order = f"{status.requires} → {status.environment}"
+    if not status.soak_seconds:
+        return order
+    return _("{order}, once healthy there for {time}", order=order, time=duration(status.soak_seconds))
+
+
 def _facts(status: EnvironmentStatus, trouble: str) -> list[tuple[str, str]]:
     """Name the release that it is on, and what is in progress."""
     facts = [(_("Release"), _release(status.release))]
@@ -178,6 +186,8 @@ def _facts(status: EnvironmentStatus, trouble: str) -> list[tuple[str, str]]:
         text = _("{headline} by {person}, {when}", headline=headline(drafted), person=asker, when=asked)
         facts.append((_("Awaiting approval"), f"🗳️ {text}\n-# {drafted.id}"[:FIELD_VALUE]))
     facts += [(_("Scheduled"), _scheduled(plan_record)) for plan_record in status.scheduled]
+    if status.requires:
+        facts.append((_("Takes from"), _requires(status)))
     if status.next_window is not None:
         opens = _(
             "⏰ outside of its windows; the next one opens {when}, {relative}",

@@ -1,15 +1,19 @@
-"""A second bot with this bot's token, or with its state folder, is recognised and named."""
+"""What the bot finds of itself: another bot on its token or its folder, and a freeze that is over soon."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from roas.alerts import bot_alerts
 from roas.alerts.alert_service import AlertService
-from roas.alerts.bot_alerts import DuplicateToken, SharedStateFolder
+from roas.alerts.bot_alerts import DuplicateToken, FreezeReminder, SharedStateFolder
 from roas.events import EventBus
+from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertState
+from roas.models.deployment import Freeze
 from roas.models.ownership import Heartbeat
 from roas.state.manager import StateManager
 
@@ -52,6 +56,28 @@ async def test_duplicate_named_after_two_meetings(state, alerts, monkeypatch) ->
     monkeypatch.setattr(bot_alerts, "WINDOW_SECONDS", -1.0)
     await duplicate.check()
     assert await shown(state) == [(alert.title, AlertState.RESOLVED)]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_end_of_a_freeze_is_told_before_and_once(state, alerts, restarted) -> None:
+    """A quarter of an hour before, by whichever bot leads then; lifted or over, the alert ends."""
+    dora, now = Actor(ActorKind.DISCORD, "1", "dora"), datetime(2026, 6, 1, 12, tzinfo=UTC)
+    reminder = FreezeReminder(state, alerts)
+    with time_machine.travel(now, tick=False) as clock:
+        await state.freezes.put(Freeze("prod", dora, "the fair", now, now + timedelta(hours=1)))
+        await state.freezes.put(Freeze("dev", dora, "no end", now))
+        await reminder.check()
+        assert await shown(state) == []
+        clock.move_to(now + timedelta(minutes=46))
+        for _ in range(2):
+            reminder = FreezeReminder(state, alerts) if restarted else reminder
+            await reminder.check()
+        (alert,) = await state.alerts.all()
+        assert alert.environment == "prod"
+        assert alert.summary == "prod is locked until 2026-06-01 13:00 UTC: the fair"
+        await state.freezes.lift("prod", dora)
+        await reminder.check()
+        assert await shown(state) == [(alert.title, AlertState.RESOLVED)]
 
 
 async def test_two_stacks_on_one_folder_named(state, alerts, tmp_path) -> None:

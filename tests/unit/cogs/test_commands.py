@@ -117,6 +117,7 @@ async def test_status_without_engine_says_what_to_do(scene: Scene) -> None:
     ("command", "options"),
     [
         ("deploy", {"environment": "staging", "version": "v2"}),
+        ("promote", {"from": "dev", "to": "staging"}),
         ("rollback", {"environment": "staging"}),
         ("hotfix", {"version": "v2", "reason": "x"}),
         ("deploy", {"environment": "staging", "version": "v2", "dry_run": True}),

@@ -35,6 +35,7 @@ from roas.ui.embeds.live import CANCEL_PREFIX, draw_live
 from roas.ui.embeds.outcome import (
     GO_ON_PREFIX,
     HISTORY_PREFIX,
+    PROMOTE_PREFIX,
     ROLLBACK_PREFIX,
     TAKE_BACK_PREFIX,
     HistoryPage,
@@ -68,6 +69,7 @@ SAID = {NOT_YOURS, YOUR_OWN, ALERTS}
 COMMANDS: dict[str, tuple[dict[str, str | bool | int], Callable[[str], frozenset[str]]]] = {
     "deploy": ({"version": "v2"}, lambda _environment: DEPLOYER),
     "deploy, dry run": ({"version": "v2", "dry_run": True}, lambda _environment: DEPLOYER | APPROVER),
+    "promote": ({"from": "dev"}, lambda _environment: DEPLOYER),
     "rollback": ({}, lambda _environment: DEPLOYER),
     "hotfix": ({"version": "v2", "reason": "x"}, lambda _environment: HOTFIX),
     "status": ({}, lambda _environment: frozenset()),
@@ -82,6 +84,8 @@ COMMANDS: dict[str, tuple[dict[str, str | bool | int], Callable[[str], frozenset
     "scale": ({"service": "web", "replicas": 3}, lambda _environment: DEPLOYER),
     "scale, to none": ({"service": "web", "replicas": 0}, lambda _environment: DEPLOYER),
 }
+# Where the environment that is changed is not called so.
+TARGETS = {"promote": "to"}
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
 PAUSE_BUTTONS = {GO_ON_PREFIX: Choice.GO_ON, TAKE_BACK_PREFIX: Choice.ROLL_BACK}
 ALERT_ACTIONS = ("ack", "silence", "logs", "restart", "restore", "keep", "rollback")
@@ -168,6 +172,7 @@ def test_every_button_has_row(scene: Scene) -> None:
     store = scene.env.bot._connection._view_store
     heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
     pressed = {*(prefix for prefix in BUTTONS.values()), CANCEL_PREFIX, ROLLBACK_PREFIX, HISTORY_PREFIX}
+    pressed.add(PROMOTE_PREFIX)
     pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_ACTIONS} | {*PAUSE_BUTTONS}
     pressed |= {TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX}  # the last opens a form
     assert heard == pressed
@@ -197,7 +202,8 @@ async def test_command_allowed_as_in_table(scene: Scene, row: str) -> None:
             if (command == "cancel")
             else None
         )
-        result = await people[role].slash(scene.ops, command, environment=environment, **options)
+        target = {TARGETS.get(command, "environment"): environment}
+        result = await people[role].slash(scene.ops, command, **target, **options)
         answer = scene.answer(result)
         reason, expected = reason_of(scene, answer), lacks(role, needed(environment))
         if command == "cancel" and expected is not None:
@@ -207,7 +213,7 @@ async def test_command_allowed_as_in_table(scene: Scene, row: str) -> None:
         begins = {"hotfix", "restart", "start", "scale"}
         assert started == int(reason is None and row in begins), (row, environment, role)
         planned = [button for button in answered_buttons(result) if ":confirm:" in button]
-        may_confirm = row in {"deploy", "rollback", "stop", "scale, to none"} and reason is None
+        may_confirm = row in {"deploy", "promote", "rollback", "stop", "scale, to none"} and reason is None
         assert len(planned) == int(may_confirm), (row, environment, role)
         await tidy(scene, environment, story)
 
@@ -409,15 +415,15 @@ async def test_pause_button_allowed_as_cancelling(scene: Scene, prefix: str, kin
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-async def test_rollback_button_for_deployers_starts_nothing(scene: Scene, environment: str) -> None:
+async def test_outcome_buttons_for_deployers_start_nothing(scene: Scene, environment: str) -> None:
     people = await people_of(scene)
     first, second = [await kept_release(scene, environment, version) for version in ("v1", "v2")]
     story = await Story.begin(scene.application.state, scene.application.bus, environment=environment)
-    story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
+    story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number, promotes_to="dev")
     await story.finish()
     outcome = await scene.outcome_of(story.id)
-    for role, somebody in people.items():
-        answer = scene.answer(await somebody.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}"))
+    for (role, somebody), prefix in product(people.items(), (ROLLBACK_PREFIX, PROMOTE_PREFIX)):
+        answer = scene.answer(await somebody.click(outcome, custom_id=f"{prefix}{story.id}"))
         assert reason_of(scene, answer) == lacks(role, DEPLOYER), (environment, role, answer)
     assert not scene.application.orchestrator.requests
 
@@ -496,7 +502,8 @@ async def test_outside_channel_refused_without_names(scene: Scene) -> None:
         command = row.partition(",")[0]
         misspelt = {key: wrong.get(key, value) for key, value in options.items()}
         for environment, values in (("staging", options), ("nowhere", misspelt)):
-            answer = scene.answer(await somebody.slash(scene.general, command, environment=environment, **values))
+            target = {TARGETS.get(command, "environment"): environment}
+            answer = scene.answer(await somebody.slash(scene.general, command, **target, **values))
             assert "This only works in the ops channel" in answer, (command, role)
             assert not [name for name in scene.application.environments if name in answer], (command, role, answer)
     assert not scene.application.orchestrator.requests

@@ -15,7 +15,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentKind, Freeze, Outcome, ServiceProgress, ServiceStep
 from roas.models.plan import LIFETIME, PlanRecord, PlanState
-from roas.ui.embeds.outcome import ROLLBACK_PREFIX
+from roas.ui.embeds.outcome import PROMOTE_PREFIX, ROLLBACK_PREFIX
 from roas.ui.embeds.plan import draw_approval
 from tests.unit.cogs.conftest import Scene, buttons, shown
 from tests.unit.cogs.test_commands import kept_release
@@ -405,6 +405,22 @@ async def test_outcome_button_plans_rollback(scene: Scene) -> None:
     assert request.kind is DeploymentKind.ROLLBACK
     assert request.target_release == first.number
     assert story.id in request.reason
+
+
+async def test_outcome_button_plans_promotion(scene: Scene) -> None:
+    """Where another environment requires what came up, its button plans to promote just that release."""
+    before, release = [await kept_release(scene, "dev", version) for version in ("v1", "v2")]
+    story = await Story.begin(scene.application.state, scene.application.bus, environment="dev")
+    story.deployment = replace(
+        story.deployment, from_release=before.number, to_release=release.number, promotes_to="staging"
+    )
+    await story.finish()
+    outcome = await scene.outcome_of(story.id)
+    clicked = await scene.dora.click(outcome, custom_id=f"{PROMOTE_PREFIX}{story.id}")
+    assert "🚀 Started" in scene.answer(await scene.press(scene.dora, clicked, "confirm"))
+    request = scene.application.orchestrator.requests[0]
+    assert (request.environment, request.promoted_from) == ("staging", "dev")
+    assert request.promoted_release == release.number
 
 
 async def test_failed_outcome_button_plans_whole_release(scene: Scene) -> None:

@@ -59,6 +59,16 @@ async def test_confirmed_for_later_is_shown_and_begins_once(scene: Scene) -> Non
     assert len(scene.application.orchestrator.requests) == 1
 
 
+async def test_begins_though_its_channel_is_gone(scene: Scene) -> None:
+    opens = await scheduled(scene)
+    await scene.posted("Scheduled: deploy v2 to staging")
+    scene.env.backend.delete_channel(scene.ops.id)
+    await come(scene, opens)
+    await scene.application.schedule.look()
+    assert [request.version for request in scene.application.orchestrator.requests] == ["v2"]
+    assert (await proposal_of(scene)).state is PlanState.STARTED
+
+
 async def test_changed_plan_asks_again_and_pings(scene: Scene) -> None:
     opens = await scheduled(scene)
     scene.application.orchestrator.digest = "e" * 64

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from roas.cogs.permissions import ACTIONS, Asker, Rules, refusal
+from roas.deploy.promotion import Run, has_soaked
 from roas.models.actor import RECOVERY, Actor, ActorKind
+from roas.models.alert import Alert, AlertSource, Severity
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.gate import Gate, Passage, judge_request
@@ -23,6 +25,27 @@ NIGHTS = {
     "America/New_York": (datetime(2026, 3, 8, 5, tzinfo=UTC), datetime(2026, 11, 1, 4, tzinfo=UTC)),
 }
 LOCAL_HOURS_OPEN = {0, 1, 22, 23}
+HOUR = timedelta(hours=1)
+# What is required: the soak, how long it has been healthy there (None: it never was), whether an alert is open there,
+# and whether that is too little by the manual.
+REQUIRED = [
+    None,
+    *((soak, None, False, True) for soak in (0 * HOUR, HOUR)),
+    *((soak, HOUR / 2, False, soak == HOUR) for soak in (0 * HOUR, HOUR)),
+    *((soak, HOUR * 2, False, False) for soak in (0 * HOUR, HOUR)),
+    *((soak, HOUR * 2, True, True) for soak in (0 * HOUR, HOUR)),
+]
+
+
+def is_unmet(required, moment):
+    """Ask the product whether what is required is not met."""
+    if required is None:
+        return False
+    soak, healthy, alerting, _too_little = required
+    runs = [] if healthy is None else [Run(1, moment - healthy)]
+    began = moment - timedelta(minutes=1)
+    alert = Alert("A", "web", AlertSource.HEALTH, Severity.HIGH, "web", began, began)
+    return not has_soaked(runs, [alert] if alerting else [], soak, moment)
 
 
 def request(kind: str, reason: str) -> DeploymentRequest:
@@ -74,13 +97,13 @@ def test_matrix_against_the_oracle(kind: str, zone: str) -> None:
         moment = night + timedelta(hours=hours, minutes=30)
         # What began at 22:00 is open for four hours by the real clock: an hour that comes twice is open once.
         local = moment.astimezone(ZoneInfo(zone))
+        is_open, unmet = windows.is_open(moment), [is_unmet(required, moment) for required in REQUIRED]
         closed = local.hour not in LOCAL_HOURS_OPEN or bool(local.fold)
-        for freeze, hold, requires, verify, reason in product((False, True), repeat=5):
+        for position, freeze, hold, verify, reason in product(range(len(REQUIRED)), *[(False, True)] * 4):
+            requires = bool(REQUIRED[position]) and REQUIRED[position][-1]
             shut = {
                 gate
-                for gate, is_shut in zip(
-                    Gate, (not windows.is_open(moment), freeze, hold, requires, verify), strict=True
-                )
+                for gate, is_shut in zip(Gate, (not is_open, freeze, hold, unmet[position], verify), strict=True)
                 if is_shut
             }
             found = SAID[judge_request(request(kind, "it burns" if reason else ""), shut).passage]
@@ -90,7 +113,7 @@ def test_matrix_against_the_oracle(kind: str, zone: str) -> None:
             cases += 1
             if found != should:
                 wrong.append((moment, sorted(shut), reason, found, should))
-    assert cases == 512
+    assert cases == 2304
     assert wrong == []
 
 

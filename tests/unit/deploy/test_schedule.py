@@ -140,11 +140,17 @@ async def _is_on_hold(clock, state, orchestrator):
     await state.holds.put(Hold("dev", "v2", datetime.now(UTC), "DEPLOY-1", "it failed"))
 
 
+async def _is_not_soaked(clock, state, orchestrator):
+    environments = orchestrator._environments
+    environments["dev"] = replace(environments["dev"], requires="staging")
+
+
 CHANGES = {
     _is_late: "Its time was 2026-06-01 22:00 UTC",
     _is_outside: "Its time was",
     _is_on_another_release: "another one by now",
     _is_on_hold: "put on hold since: it failed",
+    _is_not_soaked: "dev takes only what was healthy in staging, and this was not: nothing was deployed there",
 }
 
 

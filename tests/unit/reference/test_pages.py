@@ -49,7 +49,7 @@ def test_options_are_those_that_help_prints(pages: dict[str, str]):
 
 def test_slash_commands_have_options_and_chinese(pages: dict[str, str]):
     page = pages["reference/slash-commands.md"]
-    names = "cancel deploy history hotfix lock logs restart rollback scale start status stop unlock"
+    names = "cancel deploy history hotfix lock logs promote restart rollback scale start status stop unlock"
     assert re.findall(r"^## /(\w+)$", page, re.MULTILINE) == names.split()
     deploy = section(page, "/deploy")
     assert [cells[0] for cells in rows(deploy)] == ["`environment`", "`version`", "`services`", "`dry_run`", "`when`"]

@@ -1,0 +1,160 @@
+"""What runs in staging is brought to prod: the same images and shared files by content, with prod's own overrides."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from roas.app.application import open_application
+from roas.configuration.settings import EnvironmentSettings
+from roas.deploy.promotion import RequirementError
+from roas.errors import InvalidRequestError
+from roas.models.deployment import DeploymentKind
+from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS, settings_for
+from tests.e2e.acceptance.people import People, request, succeeded
+from tests.e2e.acceptance.stack import REPOSITORY, alone
+
+
+def promotion(**more):
+    return request(DeploymentKind.DEPLOY, "prod", promoted_from="staging", **more)
+
+
+def sources(stack, environment):
+    """Return what each container binds, by its place in it: the name of a kept content is its hash."""
+    return {
+        (container.labels["com.docker.compose.service"], mount["Destination"]): mount["Source"]
+        for container in stack.containers(environment)
+        for mount in container.attrs["Mounts"]
+    }
+
+
+@pytest.fixture
+def shared(stack, images):
+    """A stack with what is built, what is named by version, a shared file, and overrides of prod."""
+    bound = {"volumes": ["./conf/app.conf:/app.conf:ro"], "environment": {"WHO": "${WHO:-nobody}", "LEVEL": "1"}}
+
+    def write(level="1", command=None):
+        stack.write(
+            {
+                "web": alone(**bound | {"environment": {"WHO": "${WHO:-nobody}", "LEVEL": level}}),
+                "worker": {
+                    "build": "app",
+                    "init": True,
+                    "network_mode": "none",
+                    "stop_grace_period": "1s",
+                    "configs": ["settings"],
+                },
+            },
+            configs={"settings": {"file": "conf/settings.conf"}},
+        )
+
+    stack.put("conf/app.conf", "one")
+    stack.put("conf/settings.conf", "one")
+    stack.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nCOPY main /main\n")
+    stack.put("app/main", "1")
+    stack.put("docker-compose.prod.yml", "services: {web: {labels: {place: prod}}}")
+    stack.put(".env.prod", "WHO=prod\n")
+    stack.put(".env.staging", "WHO=staging\n")
+    write()
+    yield write
+    stack.clear()
+    for image in stack.client.images.list():
+        if image.labels.get("com.docker.compose.project", "").startswith(stack.base_name):
+            for tag in image.tags:
+                stack.client.images.remove(tag, force=True)
+
+
+async def test_prod_gets_what_staging_runs(people, stack, shared, images):
+    """Built, named by version, and bound by content: all as staging has it, whatever the working copy holds by now."""
+    await people.succeed("v1", "staging")
+    stack.put("conf/app.conf", "untested")
+    stack.put("conf/settings.conf", "untested")
+    stack.put("app/main", "untested")
+    shared(level="untested")
+    plan = await people.application.orchestrator.plan(promotion())
+    assert (plan.promoted_from, plan.promoted_release, plan.version) == ("staging", 1, "v1")
+    assert plan.promotion == ("web differs from staging in: environment.WHO, labels",)
+    promoted = succeeded(await people.application.orchestrator.run(plan.bind(promotion())))
+    assert (promoted.request.promoted_release, promoted.request.version) == (1, "v1")
+    assert stack.images("prod") == stack.images("staging")
+    assert stack.images("prod")["web-1"] == images["v1"]
+    assert sources(stack, "prod") == sources(stack, "staging")
+    assert stack.read("web", "/app.conf", "prod") == "one"
+    assert stack.read("worker", "/settings", "prod") == "one"
+    assert stack.variables("web", "prod")["LEVEL"] == "1"
+    assert stack.variables("web", "prod")["WHO"] == "prod"
+    assert stack.container("web", "prod").labels["place"] == "prod"
+    again = await people.application.orchestrator.plan(promotion())
+    assert not again.changed
+    await only_the_configuration_changes(people, stack, shared)
+
+
+async def only_the_configuration_changes(people, stack, shared):
+    """A file and a line of the compose file are promoted as a version is; then prod goes back without staging."""
+    before = stack.images("prod")
+    stack.put("conf/app.conf", "two")
+    stack.put("conf/settings.conf", "one")
+    stack.put("app/main", "1")
+    shared(level="2")
+    await people.succeed("v1", "staging")
+    stack.put("conf/app.conf", "untested")
+    succeeded(await people.application.orchestrator.run(promotion()))
+    assert stack.images("prod") == before == stack.images("staging")
+    assert sources(stack, "prod") == sources(stack, "staging")
+    assert (stack.read("web", "/app.conf", "prod"), stack.variables("web", "prod")["LEVEL"]) == ("two", "2")
+    succeeded(await people.rollback("prod"))
+    assert (stack.read("web", "/app.conf", "prod"), stack.variables("web", "prod")["LEVEL"]) == ("one", "1")
+
+
+async def test_prod_takes_only_what_staging_has_soaked(stack, images, tmp_path):
+    """A deployment is refused and told from when on, a hotfix is told, a rollback is asked for nothing."""
+    quick = {"observation_seconds": OBSERVATION_SECONDS}
+    environments = {
+        "staging": EnvironmentSettings(**quick),
+        "prod": EnvironmentSettings(requires="staging", soak="1h", **quick),
+    }
+    stack.put("conf/app.conf", "one")
+    stack.write({"web": alone(volumes=["./conf/app.conf:/app.conf:ro"])})
+    async with open_application(settings_for(stack, tmp_path / "state", environments=environments)) as application:
+        people = People(application)
+        assert (await people.succeed("v1", "staging")).promotes_to == "prod"
+        for asked in (request(DeploymentKind.DEPLOY, "prod", "v1"), promotion()):
+            await is_refused_for_an_hour(application, asked)
+        asked = request(DeploymentKind.DEPLOY, "prod", "v2")
+        (missing,) = (await application.orchestrator.plan(asked)).missing
+        assert missing == f"prod takes only what was healthy in staging, and this was not: {REPOSITORY}:v2"
+        stack.put("conf/app.conf", "two")
+        (missing,) = (await application.orchestrator.plan(replace(asked, version="v1"))).missing
+        assert missing == "prod takes only what was healthy in staging, and this was not: conf/app.conf"
+        for version in ("v2", "v3"):
+            fixed = succeeded(await people.hotfix(version))
+            assert [text for text in fixed.warnings if "takes only what was healthy in staging" in text]
+        succeeded(await people.rollback("prod"))
+        assert stack.images("prod") == {"web-1": images["v2"]}
+
+
+async def is_refused_for_an_hour(application, asked):
+    (missing,) = (await application.orchestrator.plan(asked)).missing
+    assert "prod takes only what was healthy in staging for 1h, and r1 is so since" in missing
+    later = replace(asked, starts_at=datetime.now(UTC) + timedelta(hours=2))
+    assert (await application.orchestrator.plan(later)).missing == ()
+    with pytest.raises(RequirementError, match="UTC on it can be deployed"):
+        await application.orchestrator.run(asked)
+
+
+async def test_what_cannot_be_promoted(people, stack, images):
+    """Nothing is there yet, it is the same environment, or only a part was deployed: each is refused, and says so."""
+    stack.write({"web": alone(), "other": alone()})
+    await is_refused(people, "staging", "staging is on no release yet that succeeded")
+    await is_refused(people, "prod", "prod cannot be promoted to itself")
+    await people.succeed("v1", "staging")
+    stack.write({"web": alone(environment={"LEVEL": "2"}), "other": alone()})
+    await people.succeed("v1", "staging", services=("web",))
+    await is_refused(people, "staging", "It is not known which files r2 of staging was made of")
+    assert (await people.succeed("v1", "staging")).to_release == 2, "nothing of it changes"
+    assert (await people.application.orchestrator.plan(promotion())).promoted_release == 2
+
+
+async def is_refused(people, source, text):
+    with pytest.raises(InvalidRequestError, match=text):
+        await people.application.orchestrator.plan(replace(promotion(), promoted_from=source))

@@ -1,0 +1,121 @@
+"""How long a release was healthy in an environment, and which files and images count as the same."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from roas.deploy.promotion import Run, find_runs, healthy_time, taken_images
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import Alert, AlertSource, AlertState, Severity
+from roas.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    DeploymentRequest,
+    Operation,
+    Outcome,
+    ServiceProgress,
+    ServiceStep,
+)
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.stack import ServiceDefinition
+from roas.stack.interface import SharedFiles
+
+DORA = Actor(ActorKind.DISCORD, "1", "dora")
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
+OK, BACK, FAILED, CANCELLED = Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.CANCELLED
+
+
+def at(minutes):
+    return NOON + timedelta(minutes=minutes)
+
+
+def deployment(began, ended, outcome, old, new, *, operation=None, touched=True):
+    asked = DeploymentRequest("staging", DeploymentKind.DEPLOY, DORA, "v1", operation=operation)
+    step = ServiceStep.HEALTHY if touched else ServiceStep.PENDING
+    return Deployment(
+        f"DEPLOY-{began}",
+        asked,
+        "standard",
+        "COR-1",
+        at(began),
+        services=(ServiceProgress("web", step),),
+        from_release=old,
+        to_release=new,
+        outcome=outcome,
+        ended_at=None if ended is None else at(ended),
+    )
+
+
+FIRST = deployment(0, 5, OK, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("later", "runs"),
+    [
+        pytest.param([], [(1, 5, None)], id="one"),
+        pytest.param([deployment(60, 65, OK, 1, 2)], [(1, 5, 60), (2, 65, None)], id="the next one"),
+        pytest.param([deployment(60, 65, OK, 1, 1)], [(1, 5, None)], id="the same once more"),
+        pytest.param([deployment(60, 65, BACK, 1, 2)], [(1, 5, 60), (1, 65, None)], id="one that was rolled back"),
+        pytest.param([deployment(60, 65, FAILED, 1, 2)], [(1, 5, 60)], id="a mixture runs"),
+        pytest.param([deployment(60, 65, FAILED, 1, 2, touched=False)], [(1, 5, None)], id="nothing was touched"),
+        pytest.param([deployment(60, 65, CANCELLED, 1, 2)], [(1, 5, None)], id="cancelled"),
+        pytest.param([deployment(60, None, None, 1, 2)], [(1, 5, None)], id="under way"),
+        pytest.param([deployment(60, 65, OK, 1, 1, operation=Operation.RESTART)], [(1, 5, None)], id="a restart"),
+    ],
+)
+def test_runs_of_an_environment(later, runs):
+    expected = [Run(release, at(began), None if ended is None else at(ended)) for release, began, ended in runs]
+    assert find_runs([FIRST, *later]) == expected
+
+
+def alert(began, ended=None, severity=Severity.HIGH):
+    state = AlertState.FIRING if ended is None else AlertState.RESOLVED
+    over = None if ended is None else at(ended)
+    return Alert("A", "f", AlertSource.HEALTH, severity, "web", at(began), at(began), state=state, resolved_at=over)
+
+
+@pytest.mark.parametrize(
+    ("ended", "alerts", "healthy"),
+    [
+        pytest.param(None, [], (0, 90), id="until now"),
+        pytest.param(60, [], (0, 60), id="until it was replaced"),
+        pytest.param(None, [alert(-20, -10)], (0, 90), id="before it ran"),
+        pytest.param(None, [alert(-20, 10)], (10, 80), id="when it came"),
+        pytest.param(None, [alert(20, 30), alert(40, 45)], (45, 45), id="since the last one"),
+        pytest.param(None, [alert(20)], None, id="open"),
+        pytest.param(None, [alert(20, severity=Severity.INFO)], (0, 90), id="only told"),
+        pytest.param(60, [alert(50, 70)], None, id="when it was replaced"),
+        pytest.param(60, [alert(70)], (0, 60), id="after it was replaced"),
+    ],
+)
+def test_healthy_time(ended, alerts, healthy):
+    run = Run(1, NOON, None if ended is None else at(ended))
+    expected = None if healthy is None else (at(healthy[0]), timedelta(minutes=healthy[1]))
+    assert healthy_time(run, alerts, at(90)) == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "built", "taken"),
+    [
+        ("registry.test/app:v2", False, True),
+        ("registry.test/app:v1-alpine", False, True),
+        ("elsewhere.test/app:v2", False, False),
+        ("stack-prod-web", True, True),
+    ],
+)
+def test_image_of_another_repository_is_an_override(image, built, taken):
+    pin = ImagePin("registry.test/app:v2", "sha256:1")
+    services = (ReleaseService("web", pin, "h"), ReleaseService("gone", pin, "h"))
+    release = Release("staging", 1, "v2", ReleaseState.SUCCEEDED, services, "m", NOON, DORA)
+    definitions = {
+        "web": ServiceDefinition("web", image, "h", built=built),
+        "own": ServiceDefinition("own", "registry.test/app:v2", "h"),
+    }
+    assert taken_images(release, definitions) == ({"web": pin} if taken else {})
+
+
+def test_overrides_of_another_folder_are_not_shared():
+    """In one folder a name means one file; in two, only the first compose file and what it includes are meant."""
+    files = SharedFiles({"compose.yml": "1", "override.yml": "2", "common.yml": "3"}, {}, ("override.yml",), "/srv/a")
+    assert files.shared_with("/srv/a", ("compose.prod.yml",)).compose == files.compose
+    assert set(files.shared_with("/srv/b", ("common.yml",)).compose) == {"compose.yml"}
