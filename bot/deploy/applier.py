@@ -225,7 +225,10 @@ class Applier:
                 raise refused
 
     async def _not_ready(self, service: str, only: str | None, log: ServiceRolloutLog) -> ServiceFailedError | None:
-        """Wait until a service is ready without what failed and was let pass; returns why it does not become so."""
+        """Wait until a service is ready without what failed and was let pass; returns why it does not become so.
+
+        It was there when the changes were found: nobody here would make it.
+        """
         try:
             await wait_until_ready(
                 self.context.stack,
@@ -233,6 +236,7 @@ class Applier:
                 self.watch,
                 only=only,
                 without=log.tolerated,
+                were_there=True,
             )
         except ServiceFailedError as error:
             return error

@@ -191,7 +191,7 @@ class _Run:
                         )
                     )
                 case DependencyKind.REQUIRED:
-                    raise ServiceFailedError(
+                    failure = ServiceFailedError(
                         said(
                             "{service} was not started: it needs {on} ({reason}).",
                             service=dependency.service,
@@ -206,7 +206,9 @@ class _Run:
                         ),
                         service=dependency.on,
                         report=error.report if isinstance(error, RoasError) else "",
-                    ) from error
+                    )
+                    failure.by_somebody = isinstance(error, ServiceFailedError) and error.by_somebody
+                    raise failure from error
 
     async def _ready(self, dependency: Dependency) -> None:
         condition = DependencyCondition.STARTED if dependency.kind is DependencyKind.SOFT else dependency.condition

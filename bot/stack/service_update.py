@@ -164,16 +164,22 @@ class ServiceUpdater:
             await run_uninterrupted(self._replaced.set_aside())
             beside = True
         starting = self._start_created(update.created) if update.created else self._create_and_start(beside=beside)
-        await run_uninterrupted(starting)
+        started = await run_uninterrupted(starting)
         await update.started()
-        await self._watch.inspect(container.id for container in self._there)
+        await self._watch.inspect({*started, *(container.id for container in self._there)})
         # Nobody waits for one that is too many. What is replaced stays until what takes its place is ready.
         if all(map(self._wanted.fits, self._before)) and compare_service(self._wanted, self._there).is_only_surplus:
             await self._remove_others()
         await self._report(ServiceStep.WAITING)
         limit = log.seconds_left if update.restoring and log is not None else None
         readiness = await wait_until_ready(
-            self._stack, definition, self._watch, fits=self._wanted.fits, old=self._old, limit=limit
+            self._stack,
+            definition,
+            self._watch,
+            fits=self._wanted.fits,
+            old=self._old,
+            limit=limit,
+            were_there=bool(started),
         )
         if log is not None and definition.proxy is not None:
             log.allow(definition.proxy.limit_seconds)
@@ -213,8 +219,8 @@ class ServiceUpdater:
             container.id for container in self._before if is_excused or container.state is ContainerState.PAUSED
         )
 
-    async def _create_and_start(self, *, beside: bool) -> None:
-        """Create what a service lacks, and start it; what runs may be started again."""
+    async def _create_and_start(self, *, beside: bool) -> tuple[str, ...]:
+        """Create what a service lacks, and start it; what runs may be started again. Return what was started, by id."""
         update, name = self._update, self._definition.name
         await self._report(ServiceStep.CREATING, said("beside the old one") if beside else "")
         created = await self._stack.create_service(
@@ -232,13 +238,15 @@ class ServiceUpdater:
         if update.restart and not created:
             await self._report(ServiceStep.STARTING, said("again, since what it depends on was replaced"))
             await self._restart_all()
+        return created
 
-    async def _start_created(self, service: CreatedService) -> None:
+    async def _start_created(self, service: CreatedService) -> tuple[str, ...]:
         """Start what was created together with others; today's policy is asked, since that may be a while ago."""
         await self._stack.releases.check(self._update.model_hash)
         await self._report(ServiceStep.STARTING)
         for container_id in service.containers:
             await self._stack.start(container_id)
+        return service.containers
 
     async def _restart_all(self) -> None:
         """Restart all containers; behind a proxy one after the other, so that some always serve."""

@@ -163,15 +163,18 @@ async def wait_until_ready(
     old: frozenset[str] = frozenset(),
     without: frozenset[str] = frozenset(),
     limit: float | None = None,
+    were_there: bool = False,
 ) -> ServiceReadiness:
     """Wait until a service is ready; only containers that are as is wanted count, which is what `fits` says.
 
-    With `only`, no other container than that one counts. Once all are there, one that goes has failed. The `old` ones,
-    by id, and those that are suspended meanwhile, have HEALTHY_AGAIN_SECONDS to be well. It is ready `without` those
-    for which nobody waits. What is not ready within the `limit` has failed. Raises ServiceFailedError with the
-    container's failure output.
+    With `only`, no other container than that one counts. Once all are there, one that goes has failed; who has started
+    them knows that they `were_there`, though nobody has looked since. The `old` ones, by id, and those that are
+    suspended meanwhile, have HEALTHY_AGAIN_SECONDS to be well. It is ready `without` those for which nobody waits. What
+    is not ready within the `limit` has failed. Raises ServiceFailedError with the container's failure output.
     """
-    judge = _Judge(stack, definition, fits, only, without, _restarts(watch.of_service(definition.name)), set(old))
+    restarts_before = _restarts(watch.of_service(definition.name))
+    were_there = were_there and not stack.replaces_by_itself
+    judge = _Judge(stack, definition, fits, only, without, restarts_before, set(old), were_there)
     patience = HEALTHY_AGAIN_SECONDS if limit is None else min(limit, HEALTHY_AGAIN_SECONDS)
     try:
         readiness = await watch.until(partial(judge, patient=True), patience, service=definition.name)

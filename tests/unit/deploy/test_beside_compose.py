@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from roas.deploy.applier import Applier
 from roas.deploy.phases.execution import Execution
 from roas.deploy.phases.verification import Verification
 from roas.deploy.planning import _beside_compose
@@ -74,3 +75,45 @@ async def test_what_was_made_meanwhile_is_verified(orchestrator, engine, monkeyp
     monkeypatch.setattr(Verification, "run", verify_it)
     deployment = await orchestrator.run(deploy("v2"))
     assert deployment.outcome is outcome, deployment.problem
+
+
+@pytest.mark.usefixtures("hurried_time")
+async def test_what_was_made_and_taken_at_once_is_made_again(orchestrator, engine) -> None:
+    """Their `up -d` of another version replaced the container before anybody had looked at it."""
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    start, taken = engine.start, []
+
+    async def start_and_lose(container_id):
+        await start(container_id)
+        if engine.running[container_id].image_reference == "web:v2" and not taken:
+            taken.append(engine.running.pop(container_id))
+            engine._created("web", "web:v1")
+            engine.become("web", *HEALTHY)
+
+    engine.start = start_and_lose
+    deployment = await orchestrator.run(deploy("v2"))
+    assert (deployment.outcome, engine.versions()["web"]) == (Outcome.SUCCEEDED, "web:v2"), deployment.problem
+    assert "web failed: its container was removed by somebody else. The release was applied again." in (
+        deployment.warnings
+    )
+
+
+@pytest.mark.usefixtures("hurried_time")
+async def test_dependency_that_somebody_took_is_made_again(orchestrator, engine, monkeypatch) -> None:
+    """It was to stay as it is, and went before the first look at it."""
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    settled, taken = Applier._settled, []
+
+    async def lose_and_settle(applier, dependency):
+        if not taken:
+            taken.extend(name for name, item in engine.running.items() if item.service == dependency.on)
+            for container_id in taken:
+                del engine.running[container_id]
+            await applier.watch.refresh()
+        await settled(applier, dependency)
+
+    monkeypatch.setattr(Applier, "_settled", lose_and_settle)
+    deployment = await orchestrator.run(deploy("v2", services=("web",)))
+    assert taken
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v2"}

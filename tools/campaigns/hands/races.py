@@ -137,6 +137,9 @@ class RaceLane:
     async def _clean(self) -> tuple[str, ...]:
         """Deploy with nobody beside: one release runs afterwards, whatever there was."""
         async with self._bot() as bot:
+            await bot.orchestrator.resume()
+            if (left := await bot.state.deployments.active("dev")) is not None:
+                await bot.orchestrator.wait(left.id)
             began = time.monotonic()
             deployment = await self._deploy(bot)
             self._length = max(1.0, time.monotonic() - began)
