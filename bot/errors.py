@@ -103,6 +103,25 @@ def shortage(what: str, reason: str, service: str | None = None) -> "ShortageErr
     )
 
 
+def second_copy(environment: str, found: str, project: str) -> "SecondCopyError":
+    """Create the error for a stack that runs already, as another project."""
+    return SecondCopyError(
+        said(
+            "{environment} runs already as the project {found}, and would be created a second time as {project}, with "
+            "empty volumes.",
+            environment=environment,
+            found=found,
+            project=project,
+        ),
+        hint=said(
+            'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second copy.',
+            found=found,
+            environment=environment,
+            project=project,
+        ),
+    )
+
+
 class SettingsError(RoasError):
     """A setting is missing or wrong."""
 

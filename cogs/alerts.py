@@ -114,7 +114,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         alerts = [alert] if alert is not None else await kept.group(subject)
         if not alerts:
             raise InvalidRequestError(
-                said("There is no alert {alert_id}.", alert_id=subject), hint=_("/status shows those that are open.")
+                said("There is no alert {alert_id}.", alert_id=subject), hint=_("Use /status to see what is under way.")
             )
         return alerts
 

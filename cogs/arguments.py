@@ -79,9 +79,7 @@ def read_reason(text: str | None, *, needed: bool = False) -> str:
     if needed and not reason:
         raise InvalidRequestError(_("A reason is needed."))
     if len(reason) > REASON_LENGTH:
-        raise InvalidRequestError(
-            _("The reason is too long."), hint=_("{count} characters at most.", count=REASON_LENGTH)
-        )
+        raise InvalidRequestError(_("The reason is too long: {count} characters at most.", count=REASON_LENGTH))
     return reason
 
 
@@ -91,9 +89,7 @@ def read_since(text: str | None) -> timedelta | None:
         return None
     matched = SINCE_PATTERN.fullmatch(text.strip().lower())
     if matched is None:
-        raise InvalidRequestError(
-            _("{value} is not a duration.", value=as_typed(text)), hint=_("For example 90s, 15m, 2h or 3d.")
-        )
+        raise InvalidRequestError(_("{value} is not a duration, such as 90s, 15m, 2h or 3d.", value=as_typed(text)))
     return timedelta(seconds=int(matched[1]) * SECONDS_OF[matched[2]])
 
 
@@ -107,12 +103,12 @@ def nearest(text: str, known: Iterable[str]) -> str:
     """Name the right values that are most like a wrong one, or simply the right ones."""
     names = list(known)
     if not names:
-        return _("There is none yet.")
+        return ""
     close = difflib.get_close_matches(text.strip().lower(), names, n=NEAREST, cutoff=0.4)
     if close:
         return _("Did you mean {names}?", names=_(" or ").join(close))
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return _("There are: {names}.", names=shown)
+    return _("There are {known}.", known=shown)
 
 
 def matching(typed: str, values: Iterable[str]) -> list[app_commands.Choice[str]]:

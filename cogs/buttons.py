@@ -77,7 +77,7 @@ async def _find_deployment(cog: PlanningCog, deployment_id: str) -> Deployment:
     if deployment is None:
         raise InvalidRequestError(
             said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-            hint=_("/history shows what there was, and /status what is under way."),
+            hint=_("Use /status to see what is under way."),
         )
     return deployment
 
@@ -100,8 +100,6 @@ async def cancel(cog: PlanningCog, interaction: Interaction, deployment_id: str)
         return _("`{id}` has ended already; there is nothing left to cancel.", id=deployment_id)
     await cog.application.orchestrator.cancel(deployment_id, actor_of(asker))
     cog.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
-    if environment.on_swarm:
-        return _("🚫 `{id}` was asked to stop. It does so when Swarm's current updates are over.", id=deployment_id)
     return _("🚫 `{id}` was asked to stop. It does so at the next safe point.", id=deployment_id)
 
 
@@ -204,10 +202,9 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
         if deployment.outcome not in {Outcome.SUCCEEDED, Outcome.FAILED} or number != left:
             raise InvalidRequestError(
                 _(
-                    "{environment} is on {current} by now, not on {old} any more.",
+                    "{environment} is on another release since then: {release}.",
                     environment=target.name,
-                    current=release(number),
-                    old=release(left),
+                    release=release(number),
                 ),
                 hint=_("Use /rollback and choose where to go back to."),
             )

@@ -161,7 +161,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
         await self.start_at_once(interaction, request)
 
-    @app_commands.command(description="Go back to an earlier release, the whole of it")
+    @app_commands.command(description="Go back to an earlier release")
     @app_commands.describe(
         environment="Which environment", to="Which release, such as r12 (the one before if left out)", reason="Why"
     )

@@ -45,7 +45,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         log.info("environment frozen", environment=target.name, by=actor.name, reason=freeze.reason)
         text = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
         if ends is not None:
-            text += "\n" + _("It is unlocked by itself {when}.", when=at(ends))
+            text += "\n⏳ " + _("until {when}", when=at(ends))
             self.application.schedule.notify()
         active = await self.application.state.deployments.active(target.name)
         if active is not None:

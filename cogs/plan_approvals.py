@@ -38,7 +38,7 @@ from roas.state.approvals import is_expired, with_expiry
 from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import lines, one_line
 from roas.ui.embeds.plan import describe_outcome
-from roas.ui.formatting import at, since
+from roas.ui.formatting import begins
 from roas.ui.notifications.deployment_notifier import PLAN_SUBJECTS
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.notifier import APPROVAL
@@ -172,7 +172,7 @@ class PlanApprovals:
     def _say_scheduled(self, plan_record: PlanRecord, starts_at: datetime) -> str:
         self._application.schedule.notify()
         self._live_messages.follow(plan_record.id, plan_record.environment).notify(urgent=True)
-        return _("⏰ Scheduled: it begins {when}, {relative}.", when=at(starts_at), relative=since(starts_at))
+        return f"⏰ {begins(starts_at)}"
 
     async def withdraw(self, plan_id: str, asker: Asker, actor: Actor) -> tuple[PlanRecord, str]:
         """Cancel a plan; returns its current state, and the answer."""
@@ -207,23 +207,15 @@ class PlanApprovals:
             deployment = await self._deploy(request)
         except ImageChangedError as error:
             await self._move(plan_record, PlanState.VOID, actor, [PlanState.CONFIRMED], note=error.message)
-            raise ImageChangedError(error.message, hint=_("The plan is void. Ask again for a new plan.")) from error
+            raise ImageChangedError(error.message, hint=_("Ask again for a new plan.")) from error
         except Exception:
             await self._move(plan_record, PlanState.PLANNED, actor, [PlanState.CONFIRMED], note=asked)
             raise
         plan_record = await self._started(plan_record, deployment)
         link = await self._link(deployment)
-        if asks and starts_at is not None:
-            text = _(
-                "🗳️ Preparing `{id}`: {link}\nA second person has to approve it then; it begins {when}.",
-                id=deployment.id,
-                link=link,
-                when=at(starts_at),
-            )
-            return plan_record, text
         if asks:
             text = _("🗳️ Preparing `{id}`: {link}\nA second person has to approve it then.", id=deployment.id, link=link)
-            return plan_record, text
+            return plan_record, f"{text}\n⏰ {begins(starts_at)}" if starts_at is not None else text
         return plan_record, _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=link)
 
     def _time_of(self, plan_record: PlanRecord) -> datetime | None:
@@ -263,7 +255,7 @@ class PlanApprovals:
         if plan_record is None:
             raise InvalidRequestError(
                 _("There is no plan {id} any more.", id=plan_id),
-                hint=_("Ask again for a new plan: /deploy, /rollback or /stop."),
+                hint=_("Ask again for a new plan."),
             )
         if plan_record.ended:
             return plan_record

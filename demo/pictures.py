@@ -162,7 +162,7 @@ async def _approve(camera: Photographer) -> None:
     for version in ("v1", "v2"):
         await camera.become("dora")
         await camera.deploy(version, PRODUCTION)
-        wanted = await camera.see(f"Approval needed: deploy {version} to {PRODUCTION}")
+        wanted = await camera.see(f"Approval needed: Deploy {version} to {PRODUCTION}")
         await camera.become("anna")
         await camera.picture("approval", wanted)  # the second stays: it says what changes
         await camera.press(wanted, "Approve")

@@ -152,8 +152,9 @@ def _ending_freeze(environment: str, freeze: Freeze | None) -> AlertReport:
     summary = ""
     if freeze is not None and freeze.until is not None:
         summary = said(
-            "{environment} is locked until {until} UTC: {reason}",
+            "{environment} is locked by {frozen_by} until {until} UTC: {reason}",
             environment=environment,
+            frozen_by=freeze.frozen_by.name,
             until=f"{freeze.until:%Y-%m-%d %H:%M}",
             reason=freeze.reason,
         )

@@ -247,7 +247,11 @@ class CandidateCoordinator:
         """Plan, then start it or let a person decide. Raises what may be over in a moment."""
         environment = self._environments.get(candidate.environment)
         if environment is None:
-            await self._move(candidate, CandidateState.REFUSED, note=said("There is no such environment any more."))
+            await self._move(
+                candidate,
+                CandidateState.REFUSED,
+                note=said("There is no environment {name}.", name=candidate.environment),
+            )
             return
         try:
             plan = await self._orchestrator.plan(request_for(candidate, source_actor(candidate.source)))
@@ -366,16 +370,12 @@ class CandidateCoordinator:
         """Return a candidate that a person may answer. Raises InvalidRequestError that says what became of it."""
         candidate = await self._state.candidates.get(candidate_id)
         if candidate is None:
-            raise InvalidRequestError(
-                said("There is no candidate {id} any more.", id=candidate_id),
-                hint=said("Use /deploy, and choose the version."),
-            )
+            raise InvalidRequestError(said("There is no candidate {id} any more.", id=candidate_id))
         if candidate.state in ANSWERABLE:
             return candidate
         if candidate.state is CandidateState.SUPERSEDED:
             raise InvalidRequestError(
-                said("A newer version has taken the place of {version}.", version=candidate.version),
-                hint=said("The message shows it: look at its plan, then decide."),
+                said("A newer version has taken the place of {version}.", version=candidate.version)
             )
         raise InvalidRequestError(
             said("{version} does not wait for an answer any more.", version=candidate.version),

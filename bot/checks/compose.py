@@ -9,13 +9,20 @@ from roas.checks.compose_variables import Use, known_variables, variable_uses, v
 from roas.checks.subject import Subject
 from roas.concurrency import in_thread
 from roas.configuration.environments import projects_of
-from roas.errors import ComposePolicyError, ImageNotFoundError, RegistryUnavailableError, RoasError, find_passing
+from roas.errors import (
+    ComposePolicyError,
+    ImageNotFoundError,
+    RegistryUnavailableError,
+    RoasError,
+    find_passing,
+    second_copy,
+)
 from roas.messages.message import joined, said
 from roas.models.check import COMPOSE_FILE, Severity
 from roas.models.environment import PolicyLevel
 from roas.models.stack import ObstacleKind, WantedImage
 from roas.stack.interface import ResolvedStack
-from roas.stack.machine.projects import runs_already_as, second_copy
+from roas.stack.machine.projects import runs_already_as
 
 LookUp = Callable[[str], Awaitable[WantedImage]]
 IMAGES_AT_ONCE = 4
@@ -138,7 +145,8 @@ async def project(subject: Subject) -> Finding:
     found = runs_already_as(environment, await subject.engine.projects(), partial(projects_of, subject.settings))
     if found is None:
         return passed(said("The project is {project}.", project=environment.project))
-    return failed(*second_copy(environment, found))
+    error = second_copy(environment.name, found.name, environment.project)
+    return failed(error.message, error.hint)
 
 
 @stack_check("images", Severity.CRITICAL)

@@ -58,7 +58,9 @@ async def signatures(subject: Subject) -> list[Finding]:
     if policy is None:
         return []
     if shutil.which(COSIGN) is None:
-        return [failed(said("There is no cosign."), said("Install cosign 3 or newer beside the bot."))]
+        return [
+            failed(said("There is no {program}.", program=COSIGN), said("Install cosign 3 or newer beside the bot."))
+        ]
     files = (*policy.key_files, *filter(None, [policy.trusted_root_file]))
     unreadable = [path for path in files if not os.access(path, os.R_OK)]
     remedy = said("Let `verify` name a file that the bot may read.")

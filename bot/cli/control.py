@@ -15,7 +15,6 @@ from roas.cli.running import (
     open_journal,
     run_command,
 )
-from roas.configuration.environments import environments
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment
 from roas.models.plan import PlanRecord
@@ -41,10 +40,7 @@ async def _cancel(session: Session, target: str) -> int:
         return await _cancel_schedule(session, scheduled)
     async with open_connection(session) as connection:
         cancelled = await connection.cancel(found.id, session.user)
-        environment = environments(session.settings).get(found.environment)
-        on_swarm = environment is not None and environment.on_swarm
-        when = "when Swarm's current updates are over" if on_swarm else "at its next safe point"
-        session.terminal.say(f"Asked {found.id} of {found.environment} to stop {when}.")
+        session.terminal.say(f"Asked {found.id} of {found.environment} to stop at its next safe point.")
         # Where its process is dead, no other process would see the request.
         await finish_orphans(session, connection, found.environment)
     if session.terminal.as_json:

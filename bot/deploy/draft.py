@@ -14,7 +14,7 @@ from roas.models.events import ApprovalChanged, DeploymentEnded, origin
 from roas.models.plan import PlanState
 from roas.models.release import Release, ReleaseState
 
-ASK_AGAIN = said("Nothing was changed. Ask again for a new plan.")
+ASK_AGAIN = said("Ask again for a new plan.")
 
 
 async def make_draft(context: DeploymentContext, planned: PlannedDeployment, model_hash: str) -> Draft:
@@ -88,7 +88,7 @@ async def _find_change(context: DeploymentContext, draft: Draft) -> str:
     if draft.from_model != ("" if current is None else current.model_hash):
         now = said("no release") if current is None else current.label
         return said(
-            "{environment} is on {release} by now, and was on another one when this was drafted.",
+            "{environment} is on another release since then: {release}.",
             environment=environment.name,
             release=now,
         )
@@ -96,7 +96,7 @@ async def _find_change(context: DeploymentContext, draft: Draft) -> str:
         model = await stack.load_model(draft.model_hash)
         release = await load_release(context)
         if await stack.releases.hash_inputs(model) != draft.inputs:
-            return said("The settings or the policy changed since this was drafted.")
+            return said("The settings, a secret or the policy changed since this was planned.")
         await stack.releases.check(draft.model_hash)
         if gone := await stack.releases.missing_images(release):
             return said("The images of {services} are gone.", services=", ".join(gone))
@@ -108,7 +108,7 @@ async def _find_change(context: DeploymentContext, draft: Draft) -> str:
         return error.message
     there = await stack.probe().networks_and_volumes(model)
     if other := sorted(name for name in {*there, *draft.beside} if there.get(name) != draft.beside.get(name)):
-        return said("{names} changed since this was drafted.", names=", ".join(other))
+        return said("{names} changed since this was planned.", names=", ".join(other))
     return ""
 
 
@@ -125,7 +125,7 @@ def refuse_unplanned(context: DeploymentContext, changes: StackChanges, stays: C
         replaced.add(changes.own.service)
     if other := sorted(replaced - {*draft.replaces, *stays}):
         raise DraftVoidError(
-            said("{services} changed since the plan was made, and would be replaced.", services=", ".join(other)),
+            said("{names} changed since this was planned.", names=", ".join(other)),
             hint=ASK_AGAIN,
         )
 

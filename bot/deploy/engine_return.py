@@ -21,7 +21,7 @@ from roas.errors import (
 )
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.swarm import Absence, QuorumLosses, SwarmFacts
+from roas.models.swarm import LOCKED_HINT, MANAGER_HINT, QUORUM_HINT, Absence, QuorumLosses, SwarmFacts
 from roas.stack.api_errors import PART_AWAY_HINT
 from roas.stack.containers.watch import ENGINE_GRACE_SECONDS
 
@@ -37,6 +37,16 @@ LOOK_SECONDS = 2.0
 NODES_SECONDS = 30.0
 # What is shorter nobody has to know: a leader was elected.
 SHORT_SECONDS = 5.0
+ABSENCES: Mapping[Absence, str] = {
+    Absence.NO_QUORUM: said("no quorum"),
+    Absence.NO_MANAGER: said("the engine that is asked is no manager"),
+    Absence.LOCKED: said("the Swarm is locked"),
+}
+REMEDIES: Mapping[Absence, str] = {
+    Absence.NO_QUORUM: QUORUM_HINT,
+    Absence.NO_MANAGER: MANAGER_HINT,
+    Absence.LOCKED: LOCKED_HINT,
+}
 WITHOUT_ENGINE = (DeploymentCancelledError, RolloutPausedError, StateError, TakenBackError)
 
 
@@ -90,29 +100,12 @@ def warn_of_absence(context: DeploymentContext, waited: float = 0.0) -> None:
     away = max(waited, context.absence_told.seconds - known.seconds)
     if away <= SHORT_SECONDS:
         return
-    seconds = f"{away:.0f}"
-    if context.absence_told.absence is Absence.NO_MANAGER:
-        context.warn(
-            said(
-                "For at least {seconds} s the engine that is asked was no manager of the Swarm: nothing was written.",
-                seconds=seconds,
-            )
-        )
-    elif context.absence_told.absence is Absence.LOCKED:
-        context.warn(
-            said("For at least {seconds} s the Swarm was locked: nothing was written meanwhile.", seconds=seconds)
-        )
-    elif waited or context.absence_told.times > known.times:
-        context.warn(
-            said("For at least {seconds} s the Swarm had no quorum: nothing was written meanwhile.", seconds=seconds)
-        )
-    else:
-        context.warn(
-            said(
-                "For at least {seconds} s the Swarm answered nothing: its manager was away, or had no quorum.",
-                seconds=seconds,
-            )
-        )
+    absence, cause = context.absence_told.absence, ABSENCES[context.absence_told.absence]
+    if absence is Absence.NO_QUORUM and not (waited or context.absence_told.times > known.times):
+        cause = said("its manager did not answer")
+    context.warn(
+        said("For at least {seconds} s nothing was written to the Swarm: {cause}.", seconds=f"{away:.0f}", cause=cause)
+    )
 
 
 async def has_lost_quorum(context: DeploymentContext, error: Exception, before: QuorumLosses | None = None) -> bool:
@@ -146,20 +139,11 @@ async def wait_for_quorum(context: DeploymentContext) -> None:
 
 
 def _waited_in_vain(context: DeploymentContext, seconds: str) -> EngineError:
-    if context.absence_told.absence is Absence.LOCKED:
-        return EngineError(
-            said("The Swarm was locked for {seconds} s.", seconds=seconds),
-            hint=said("Run `docker swarm unlock` on its managers, then deploy again."),
-        )
-    if context.absence_told.absence is Absence.NO_MANAGER:
-        return EngineError(
-            said("For {seconds} s the engine that is asked was no manager of the Swarm.", seconds=seconds),
-            hint=said("Promote its node, or name another manager by `docker_host`, then deploy again."),
-        )
-    return EngineError(
-        said("The Swarm had no quorum for {seconds} s.", seconds=seconds),
-        hint=said("Start the managers that are lost, then deploy again."),
+    absence = context.absence_told.absence
+    text = said(
+        "For {seconds} s nothing could be written to the Swarm: {cause}.", seconds=seconds, cause=ABSENCES[absence]
     )
+    return EngineError(text, hint=REMEDIES[absence])
 
 
 @asynccontextmanager
@@ -176,16 +160,14 @@ async def reporting_absence(context: DeploymentContext, tell: Callable[[str], Aw
 
 
 async def _report_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> None:
-    told: Callable[[str], str] | None = None
+    told: Absence | None = None
     while True:
         losses = quorum_losses(context)
-        text = None
-        if losses.away_seconds > SHORT_SECONDS:
-            text = WAITING[losses.absence]
-        if text is not told:
-            told = text
+        absence = losses.absence if losses.away_seconds > SHORT_SECONDS else None
+        if absence is not told:
+            told = absence
             until = datetime.now(UTC) + timedelta(seconds=QUORUM_SECONDS - losses.away_seconds)
-            await tell("" if text is None else text(f"{until:%H:%M} UTC"))
+            await tell("" if absence is None else _waits_for(absence, f"{until:%H:%M} UTC"))
         await pause(LOOK_SECONDS)
 
 
@@ -220,22 +202,7 @@ async def _facts(context: DeploymentContext) -> SwarmFacts | None:
     return None
 
 
-def _waits_for_managers(until: str) -> str:
-    return said("waits for managers of the Swarm, at most until {until}: start those that are lost", until=until)
-
-
-def _waits_for_promotion(until: str) -> str:
+def _waits_for(absence: Absence, until: str) -> str:
     return said(
-        "waits until its engine is a manager of the Swarm again, at most until {until}: promote the node", until=until
+        "waits at most until {until}: {cause}. {remedy}", until=until, cause=ABSENCES[absence], remedy=REMEDIES[absence]
     )
-
-
-def _waits_for_key(until: str) -> str:
-    return said("waits until the Swarm is unlocked, at most until {until}: run `docker swarm unlock`", until=until)
-
-
-WAITING: Mapping[Absence, Callable[[str], str]] = {
-    Absence.NO_QUORUM: _waits_for_managers,
-    Absence.NO_MANAGER: _waits_for_promotion,
-    Absence.LOCKED: _waits_for_key,
-}

@@ -150,13 +150,12 @@ class KeptPlans:
         adopted = planned.current is None and current is not None and current.state is ReleaseState.ADOPTED
         if not adopted and _identity(current) != _identity(planned.current):
             if _label(current) == _label(planned.current):
-                raise _changed(said("A service was scaled, or a credential changed, since the plan was made."))
+                raise _changed(said("A service was scaled, or a credential changed, since this was planned."))
             raise _changed(
                 said(
-                    "{environment} is on {current} by now, and was on {planned} when the plan was made.",
+                    "{environment} is on another release since then: {release}.",
                     environment=environment.name,
-                    current=_label(current),
-                    planned=_label(planned.current),
+                    release=_label(current),
                 )
             )
         if planned.stack is not None:
@@ -164,7 +163,7 @@ class KeptPlans:
         else:
             model = await engine.load_model(planned.target.model_hash) if planned.target is not None else {}
         if await engine.releases.hash_inputs(model) != planned.inputs:
-            raise _changed(said("The settings, a secret or the policy changed since the plan was made."))
+            raise _changed(said("The settings, a secret or the policy changed since this was planned."))
         return replace(planned, current=current)
 
 

@@ -43,20 +43,17 @@ async def release_to_operate(components: Components, environment: Environment, r
     """
     release = await components.state.releases.applied(environment.name)
     if release is None:
-        raise InvalidRequestError(
-            said("{environment} is on no release yet.", environment=environment.name),
-            hint=said("Deploy a version first."),
-        )
+        raise InvalidRequestError(said("{environment} is on no release yet.", environment=environment.name))
     if request.operation is Operation.KEEP:
         return release
     known = [service.name for service in release.services]
     if unknown := sorted(set(request.services) - set(known)):
         raise InvalidRequestError(
-            said("{release} has no service {services}.", release=release.label, services=", ".join(unknown)),
-            hint=said("There are: {services}.", services=", ".join(sorted(known))),
+            said("There is no service {name}.", name=", ".join(unknown)),
+            hint=said("There are {known}.", known=", ".join(sorted(known))),
         )
     if not request.services:
-        raise InvalidRequestError(said("No service was named."), hint=said("Name at least one."))
+        raise InvalidRequestError(said("No service was named."))
     if request.operation is Operation.START:
         await refuse_scaled_to_none(components, environment, request)
     if request.operation is Operation.STOP and environment.on_swarm:
@@ -128,8 +125,7 @@ async def _plan_keeping(components: Components, environment: Environment, releas
     adopted = await stack.releases.adopt(release.version or None) if found else None
     if adopted is None:
         raise InvalidRequestError(
-            said("{environment} runs as {release} has it.", environment=environment.name, release=release.label),
-            hint=said("There is nothing to keep."),
+            said("{environment} runs as {release} has it.", environment=environment.name, release=release.label)
         )
     draft = await stack.releases.draft_with(release, [drift.service for drift in found], adopted)
     model = await stack.load_model(draft.model_hash)

@@ -348,26 +348,14 @@ def _coordination(request: DeploymentRequest) -> Coordination:
 
 
 def _purpose(request: DeploymentRequest, to_release: int | None) -> str:
-    services = ", ".join(request.services)
-    match request.operation:
-        case Operation.RESTART:
-            return said("restart {services}", services=services)
-        case Operation.STOP:
-            return said("stop {services}", services=services)
-        case Operation.START:
-            return said("start {services}", services=services)
-        case Operation.KEEP:
-            return said("keep what runs")
-        case Operation.SCALE:
-            return said("scale {services} to {count}", services=services, count=request.replicas)
-    deploys = said("deploy {version}", version=request.version)
+    """Name what the deployment lock is held for, as somebody types it: `deploy v2`, `restart web`."""
+    words = [(request.operation or request.kind).value.lower()]
     if request.promoted_from:
-        deploys = said("promote r{number} of {source}", number=request.promoted_release, source=request.promoted_from)
-    purpose = {
-        DeploymentKind.DEPLOY: deploys,
-        DeploymentKind.HOTFIX: said("hotfix {version}", version=request.version),
-        DeploymentKind.ROLLBACK: said("rollback to r{number}", number=to_release),
-    }[request.kind]
-    if request.services:
-        purpose = said("{purpose} of {services}", purpose=purpose, services=", ".join(request.services))
-    return said("{purpose} ({reason})", purpose=purpose, reason=request.reason) if request.reason else purpose
+        words = ["promote", f"r{request.promoted_release}", request.promoted_from]
+    elif request.operation is None:
+        words.append(f"r{to_release}" if request.kind is DeploymentKind.ROLLBACK else request.version or "")
+    words += request.services
+    if request.operation is Operation.SCALE:
+        words.append(str(request.replicas))
+    reason = f" ({request.reason})" if request.reason and request.operation is None else ""
+    return " ".join(words) + reason

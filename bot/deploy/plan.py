@@ -44,33 +44,16 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     if plan.action is ServiceAction.RECREATE:
         yield from _reasons_to_recreate(comparison, plan, difference)
     if plan.action is ServiceAction.CREATE and comparison.released_image(name)[0]:
-        yield said("its tasks are missing") if comparison.on_swarm else said("its container is missing")
+        yield said("its container is missing")
     replicas = comparison.most.definitions[name].replicas
     if plan.action is ServiceAction.ADJUST and (difference.missing or difference.surplus):
-        yield _how_many(len(there), replicas, on_swarm=comparison.on_swarm)
+        yield said("it has {there} of {replicas} {replicas|container|containers}", there=len(there), replicas=replicas)
     if difference.unwritten and not there:
         yield said("it has no replicas, and its service in the Swarm is missing or has another configuration")
     if plan.action is ServiceAction.RELOAD:
         yield said("its configuration changed: connections through it stay open")
     for container in difference.idle:
-        text = said("its task {one} is {state}", one=container.name, state=container.state)
-        yield (
-            text
-            if comparison.on_swarm
-            else said("its container {one} is {state}", one=container.name, state=container.state)
-        )
-
-
-def _how_many(there: int, replicas: int, *, on_swarm: bool) -> str:
-    if on_swarm:
-        return said("it has {there} of {replicas} {replicas|task|tasks}", there=there, replicas=replicas)
-    return said("it has {there} of {replicas} {replicas|container|containers}", there=there, replicas=replicas)
-
-
-def _changed_by_hand(release: str, *, on_swarm: bool) -> str:
-    if on_swarm:
-        return said("it was changed by hand: its tasks are not as {current} has them", current=release)
-    return said("it was changed by hand: its container is not as {current} has it", current=release)
+        yield said("its container {one} is {state}", one=container.name, state=container.state)
 
 
 def find_leftovers(comparison: Comparison, name: str) -> Iterator[str]:
@@ -97,7 +80,7 @@ def _reasons_to_recreate(comparison: Comparison, plan: ServicePlan, difference: 
         elif plan.service in comparison.by_us:
             yield comparison.by_us[plan.service]
         elif current is not None and not adopted:
-            yield _changed_by_hand(current.label, on_swarm=comparison.on_swarm)
+            yield said("it was changed by hand: its container is not as {current} has it", current=current.label)
         elif unlike:
             yield said("it was not made by this bot, and is another in: {unlike}", unlike=", ".join(unlike))
         elif not (plan.changed_keys or _image_changes(comparison, plan, difference)):

@@ -35,7 +35,7 @@ from roas.errors import (
     InvalidRequestError,
     NewPowersError,
     RegistryUnavailableError,
-    SecondCopyError,
+    second_copy,
 )
 from roas.messages.message import Message, joined, said
 from roas.models.deployment import DeploymentKind, DeploymentRequest
@@ -44,7 +44,7 @@ from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.interface import ResolvedStack
-from roas.stack.machine.projects import runs_already_as, second_copy
+from roas.stack.machine.projects import runs_already_as
 from roas.stack.model.services import binds_copies, dependents_of, services_of
 from roas.stack.stack import Stack
 
@@ -384,22 +384,7 @@ class Planner:
         if current is not None:
             recorded = str((old_model or {}).get("name") or self._environment.project)
             if recorded != self._environment.project:
-                raise SecondCopyError(
-                    said(
-                        "{environment} is on {current} as the project {recorded}, and would be created a "
-                        "second time as {project}, with empty volumes.",
-                        environment=self._environment.name,
-                        current=current.label,
-                        recorded=recorded,
-                        project=self._environment.project,
-                    ),
-                    hint=said(
-                        'Set `project_name = "{recorded}"` in [environments.{environment}]. For a second '
-                        "copy, give it an environment of its own.",
-                        recorded=recorded,
-                        environment=self._environment.name,
-                    ),
-                )
+                raise second_copy(self._environment.name, recorded, self._environment.project)
             return
         found = runs_already_as(
             self._environment,
@@ -407,8 +392,7 @@ class Planner:
             partial(projects_of, self._components.settings),
         )
         if found is not None:
-            message, hint = second_copy(self._environment, found)
-            raise SecondCopyError(message, hint=hint)
+            raise second_copy(self._environment.name, found.name, self._environment.project)
 
 
 def _left_as_they_are(environment: Environment, current: Release | None, changed: frozenset[str]) -> dict[str, int]:
@@ -474,7 +458,7 @@ def _named_services(definitions: Mapping[str, ServiceDefinition], services: tupl
     unknown = sorted(set(services) - set(definitions))
     if unknown:
         raise InvalidRequestError(
-            said("The stack has no service {name}.", name=", ".join(unknown)),
-            hint=said("It has {services}.", services=", ".join(sorted(definitions))),
+            said("There is no service {name}.", name=", ".join(unknown)),
+            hint=said("There are {known}.", known=", ".join(sorted(definitions))),
         )
     return frozenset(services)

@@ -37,17 +37,9 @@ async def find_rollback_target(
             missing = said("No earlier release has {services} otherwise than the current one.", services=services)
     else:
         target = await releases.get(stack.environment.name, request.target_release)
-        missing = said(
-            "{environment} has no release r{target_release}.",
-            environment=stack.environment.name,
-            target_release=request.target_release,
-        )
+        missing = said("There is no release r{number}.", number=request.target_release)
     if target is None:
-        hint = said(
-            "`roas releases {environment}` lists those that there are; in Discord, `/rollback` suggests them.",
-            environment=stack.environment.name,
-        )
-        raise InvalidRequestError(missing, hint=hint)
+        raise InvalidRequestError(missing, hint=_other_release(stack.environment.name))
     model = await _model_of(components, target)
     gone = await stack.releases.missing_images(target)
     if gone := tuple(name for name in gone if name in (request.services or gone)):
@@ -81,7 +73,7 @@ async def _refuse_unchanged(stack: Stack, current: Release, named: frozenset[str
     wanted = await stack.wanted_services(await stack.load_model(current.model_hash))
     if changed and await _differs_from(stack, wanted, changed):
         return
-    hint = said("Name another release, or deploy that version again: what is missing is made again.")
+    hint = _other_release(stack.environment.name)
     if changed:
         hint = said(
             "{services} was changed while it ran, which stays. To recreate it: "
@@ -92,6 +84,14 @@ async def _refuse_unchanged(stack: Stack, current: Release, named: frozenset[str
     raise InvalidRequestError(
         said("{environment} is on {target} already.", environment=stack.environment.name, target=current.label),
         hint=hint,
+    )
+
+
+def _other_release(environment: str) -> str:
+    return said(
+        "Choose another release (`roas releases {environment}`, and `/rollback`, list them), or deploy that version "
+        "again.",
+        environment=environment,
     )
 
 
@@ -165,9 +165,5 @@ async def _model_of(components: Components, release: Release) -> Mapping[str, An
                 release=release.label,
                 kept=kept,
             ),
-            hint=said(
-                "`roas releases {environment}` lists those that are, and `/rollback` suggests them. Or deploy that "
-                "version again.",
-                environment=release.environment,
-            ),
+            hint=_other_release(release.environment),
         ) from error

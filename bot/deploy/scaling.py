@@ -45,21 +45,13 @@ async def refuse_scale(
 ) -> None:
     """Raise InvalidRequestError, OwnContainerError, ComposeFileError where a service cannot have so many replicas."""
     replicas = request.replicas
-    if replicas is None or len(request.services) != 1:
+    if replicas is None or len(request.services) != 1 or not 0 <= replicas <= MOST_REPLICAS:
         raise InvalidRequestError(
-            said("A scale is of one service, to a number."), hint=said("For example: `/scale web 3`.")
-        )
-    if not 0 <= replicas <= MOST_REPLICAS:
-        raise InvalidRequestError(
-            said("{replicas} is not a number of replicas.", replicas=replicas),
-            hint=said("There can be 0 to {most}.", most=MOST_REPLICAS),
+            said("Name one service, and a number from 0 to {most}, such as `/scale web 3`.", most=MOST_REPLICAS)
         )
     (service,) = request.services
     if bot is not None and bot.service == service:
-        raise OwnContainerError(
-            said("{service} is this bot itself: exactly one of it acts.", service=service),
-            hint=said("Scale another service."),
-        )
+        raise OwnContainerError(said("{service} is this bot itself: exactly one of it acts.", service=service))
     stack = components.stacks.of(environment)
     model = await stack.load_model(release.model_hash)
     definition = stack.definitions(model)[service]

@@ -30,21 +30,19 @@ def judge_service(
     snapshots: Iterable[ContainerSnapshot],
     *,
     restarts_before: Mapping[str, int] | None = None,
-    on_swarm: bool = False,
 ) -> ServiceHealth:
     """Judge one service; its worst replica decides, since each of them answers a part of its users.
 
     Fewer replicas than wanted is unhealthy, more is degraded (two of them side by side are a deployment under way or
     one that was left lying); a job without a container has nothing to do. `starting` is degraded: it serves nobody yet,
     but nothing is wrong. `restarts_before` are the restart counts by container id that the growth is measured from.
-    What a service has `on_swarm` are tasks.
     """
     containers = tuple(snapshots)
     if definition.stopped and not any(container.state in AT_WORK for container in containers):
         return ServiceHealth(definition.name, Verdict.HEALTHY, definition.stopped, containers)
     findings = [(judge_container(definition, container, restarts_before), container) for container in containers]
     wanted = sorted((finding for finding, _ in findings), key=_rank)[: definition.replicas]
-    nothing = said("has no tasks, as it should") if on_swarm else said("has no containers, as it should")
+    nothing = said("has no containers, as it should")
     verdict, reason = max(wanted, key=_rank, default=(Verdict.HEALTHY, nothing))
     if definition.replicas > 1 and wanted:
         alike = sum(finding == (verdict, reason) for finding in wanted)
@@ -52,9 +50,16 @@ def judge_service(
     if definition.one_shot:
         pass  # what it has done is done, in however many containers
     elif len(containers) < definition.replicas:
-        verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers), on_swarm=on_swarm)
+        verdict, reason = Verdict.UNHEALTHY, _missing(definition, len(containers))
     elif len(containers) > definition.replicas and verdict in {Verdict.HEALTHY, Verdict.UNVERIFIED}:
-        verdict, reason = Verdict.DEGRADED, _too_many(definition, len(containers), on_swarm=on_swarm)
+        verdict, reason = (
+            Verdict.DEGRADED,
+            said(
+                "has {containers} {containers|container|containers} instead of {replicas}",
+                containers=len(containers),
+                replicas=definition.replicas,
+            ),
+        )
     return ServiceHealth(definition.name, verdict, reason, containers, note=definition.scaled)
 
 
@@ -161,21 +166,9 @@ def _rank(finding: Finding) -> int:
     return RANK[finding[0]]
 
 
-def _too_many(definition: ServiceDefinition, count: int, *, on_swarm: bool) -> str:
-    if on_swarm:
-        return said("has {count} {count|task|tasks} instead of {replicas}", count=count, replicas=definition.replicas)
-    return said(
-        "has {containers} {containers|container|containers} instead of {replicas}",
-        containers=count,
-        replicas=definition.replicas,
-    )
-
-
-def _missing(definition: ServiceDefinition, count: int, *, on_swarm: bool) -> str:
+def _missing(definition: ServiceDefinition, count: int) -> str:
     if count == 0:
-        return said("has no task") if on_swarm else said("has no container")
-    if on_swarm:
-        return said("has {count} of {replicas} {replicas|task|tasks}", count=count, replicas=definition.replicas)
+        return said("has no container")
     return said("has {count} of {replicas} {replicas|container|containers}", count=count, replicas=definition.replicas)
 
 

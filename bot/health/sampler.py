@@ -177,7 +177,7 @@ class StackSampler:
             definition = definitions.get(name) or assumed_definition(name, own)
             if definition.on_each_node and environment.on_swarm:
                 definition = replace(definition, replicas=max(1, len(own)))
-            health = judge_service(definition, own, restarts_before=before, on_swarm=environment.on_swarm)
+            health = judge_service(definition, own, restarts_before=before)
             judged.append(_with_usage(self._probes.judge(environment.name, health, definition), usage))
         return tuple(judged)
 

@@ -305,11 +305,11 @@ class Limit:
         return said("It is {shown}; it should be at most {allowed}.", shown=shown, allowed=allowed)
 
 
-EVENT_LATENCY = Limit("event_latency", said("Event latency is high"), 1000.0, "ms")
-STATE_SYNC_LAG = Limit("state_sync_lag", said("Redis sync lag is high"), 500.0, "ms")
-WAITING = Limit("dependency_resolution", said("Dependency resolution time is high"), 80.0, "%")
-ERROR_RATE = Limit("integration_error_rate", said("Integration error rate is high"), 5.0, "%")
-SUCCESS_RATE = Limit("coordination_success_rate", said("Deployment success rate is low"), 95.0, "%", low=True)
+EVENT_LATENCY = Limit("event_latency", said("Event latency"), 1000.0, "ms")
+STATE_SYNC_LAG = Limit("state_sync_lag", said("Redis sync lag"), 500.0, "ms")
+WAITING = Limit("dependency_resolution", said("Dependency resolution time"), 80.0, "%")
+ERROR_RATE = Limit("integration_error_rate", said("Integration error rate"), 5.0, "%")
+SUCCESS_RATE = Limit("coordination_success_rate", said("Deployment success rate"), 95.0, "%", low=True)
 LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, WAITING, ERROR_RATE, SUCCESS_RATE)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from roas.messages.message import said
+
 READY, ACTIVE, DRAIN = "ready", "active", "drain"
 UNKNOWN = "unknown"
 DOWN = frozenset({"down", "disconnected"})
@@ -50,6 +52,11 @@ class Absence(StrEnum):
     NO_QUORUM = "no_quorum"
     NO_MANAGER = "no_manager"
     LOCKED = "locked"
+
+
+LOCKED_HINT = said("Run `docker swarm unlock` there.")
+MANAGER_HINT = said("Promote its node (`docker node promote`), or name another manager by `docker_host`.")
+QUORUM_HINT = said("More than half of the managers must be up and reach each other; nothing is written until then.")
 
 
 @dataclass(frozen=True, slots=True)

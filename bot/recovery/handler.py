@@ -104,7 +104,7 @@ class ErrorHandler:
             return RecoveryReport(fault, RecoveryOutcome.ESCALATED, said("it is a job, which only a deployment runs"))
         await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
         if await self._close_interrupted(fault) and await self._is_recovered(fault, environment):
-            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it had recovered already"))
+            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it has recovered"))
         return await self._climb(fault, environment)
 
     async def _climb(self, fault: Fault, environment: Environment) -> RecoveryReport:
@@ -122,7 +122,7 @@ class ErrorHandler:
                 continue
             problem = await self._attempt(fault, environment, action)
             if problem is None:
-                text = said("{action}: it has recovered", action=ACTION_NAMES[action])
+                text = said("{action}: {problem}", action=ACTION_NAMES[action], problem=said("it has recovered"))
                 return RecoveryReport(fault, RecoveryOutcome.RECOVERED, text)
             tried.append(said("{action}: {problem}", action=ACTION_NAMES[action], problem=problem))
         if tried and (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
@@ -146,7 +146,7 @@ class ErrorHandler:
         if (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
             return refusal
         if await self._is_recovered(fault, environment):
-            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it has recovered meanwhile"))
+            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it has recovered"))
         return None
 
     async def _has_sound_release(self, fault: Fault) -> bool:

@@ -106,20 +106,15 @@ def _short(image_id: str) -> str:
 def _configuration(release: Release, keys: tuple[str, ...]) -> str:
     if not keys:
         return said("its configuration is not that of {release}", release=release.label)
-    shown, count = ", ".join(keys[:KEYS_SHOWN]), len(keys) - KEYS_SHOWN
-    if count <= 0:
-        return said("its configuration is not that of {release}: {shown}", release=release.label, shown=shown)
-    return said(
-        "its configuration is not that of {release}: {shown} and {count} more",
-        release=release.label,
-        shown=shown,
-        count=count,
-    )
+    return said("its configuration is not that of {release}: {shown}", release=release.label, shown=_shown(keys))
 
 
 def _changed(keys: tuple[str, ...]) -> Iterator[str]:
-    shown, count = ", ".join(keys[:KEYS_SHOWN]), len(keys) - KEYS_SHOWN
-    if count > 0:
-        yield said("it was changed while it ran: {shown} and {count} more", shown=shown, count=count)
-    elif keys:
-        yield said("it was changed while it ran: {shown}", shown=shown)
+    if keys:
+        yield said("it was changed while it ran: {shown}", shown=_shown(keys))
+
+
+def _shown(keys: tuple[str, ...]) -> str:
+    """Name the first keys, and count the others."""
+    rest = [f"+{len(keys) - KEYS_SHOWN}"] if len(keys) > KEYS_SHOWN else []
+    return ", ".join([*keys[:KEYS_SHOWN], *rest])

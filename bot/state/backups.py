@@ -197,7 +197,7 @@ def _faults(what: str) -> Iterator[None]:
             raise DamagedCopyError(said("{what}: {error}", what=what, error=error)) from error
         raise StateError(
             said("{what}: {error}", what=what, error=error),
-            hint=said("Check that STATE_DIR is writable for this user and has free space."),
+            hint=said("Check that {folder} is writable for this user and has free space.", folder="STATE_DIR"),
         ) from error
 
 

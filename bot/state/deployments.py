@@ -271,7 +271,6 @@ def _cancellable(deployment: Deployment | None, deployment_id: str) -> Deploymen
                 "{deployment_id} is being rolled back already, and a rollback is always completed.",
                 deployment_id=deployment_id,
             ),
-            hint=said("Wait for its outcome; stopping halfway would leave parts of two releases."),
         )
     verified = deployment.phase(PhaseName.VERIFICATION)
     if verified is not None and verified.status is PhaseStatus.SUCCESS:

@@ -94,7 +94,7 @@ def refusal(path: Path, error: Exception) -> JournalUnusableError:
         )
     return JournalUnusableError(
         said("The journal {path} cannot be used: {error}", path=path.name, error=str(error) or type(error).__name__),
-        hint=said("Check that {parent} exists, is writable and has free space.", parent=path.parent),
+        hint=said("Check that {folder} is writable for this user and has free space.", folder=path.parent),
     )
 
 

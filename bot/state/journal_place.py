@@ -53,16 +53,8 @@ class JournalPlace:
         for suffix, number in self._files.items():
             now = _number(found[suffix])
             name = f"{self._path.name}{suffix}"
-            if now is None and number is not None:
-                raise JournalLostError(
-                    said("{name} was deleted while this bot was running; the bot has stopped acting.", name=name),
-                    hint=HINT,
-                )
             if now != number:
-                raise JournalLostError(
-                    said("{name} was replaced while this bot was running; the bot has stopped acting.", name=name),
-                    hint=HINT,
-                )
+                raise _lost(name)
 
     def check_folder(self) -> None:
         """Raise JournalLostError where the folder that is mounted here has another name on the host, or none."""
@@ -107,24 +99,19 @@ class JournalPlace:
         return {suffix: _status(path) for suffix, path in self._paths.items()}
 
     def _overwritten(self) -> JournalLostError:
-        return JournalLostError(
-            said(
-                "{path} was overwritten while this bot was running; the bot has stopped acting.", path=self._path.name
-            ),
-            hint=HINT,
-        )
+        return _lost(self._path.name)
 
 
 def moved(path: Path) -> JournalLostError:
     """Return the error that says that a journal is not at its path any more."""
-    return JournalLostError(
-        said(
-            "The folder of {path} was moved or deleted on the host while this bot was "
-            "running; the bot has stopped acting.",
-            path=path.name,
-        ),
-        hint=HINT,
+    return _lost(said("The folder of {path}", path=path.name))
+
+
+def _lost(what: str) -> JournalLostError:
+    text = said(
+        "{what} was deleted, moved or overwritten while this bot was running; the bot has stopped acting.", what=what
     )
+    return JournalLostError(text, hint=HINT)
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from roas.log import get_logger
 from roas.models.health import ServicePoint, ServiceSeries, Verdict
-from roas.ui.drawing import WORST_FIRST, Picture
+from roas.ui.drawing import WORST_FIRST, Picture, more
 from roas.ui.translation import _, word
 
 log = get_logger(__name__)
@@ -221,8 +221,8 @@ def _description(series: Sequence[ServiceSeries]) -> str:
     troubled = [service for service in worst_first(series) if any(p.verdict in TROUBLE for p in service.points)]
     if troubled:
         named = ", ".join(f"{service.service} ({word(_worst(service))})" for service in troubled[:NAMED])
-        if (more := len(troubled) - NAMED) > 0:
-            named = _("{services} and {count} more", services=named, count=more)
+        if (hidden := len(troubled) - NAMED) > 0:
+            named = f"{named} {more(hidden)}"
         parts.append(_("Unhealthy at times: {services}.", services=named))
     else:
         parts.append(_("All services were healthy."))

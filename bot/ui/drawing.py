@@ -143,6 +143,11 @@ def diff_block(parts: Sequence[str], limit: int) -> str:
     return f"```diff\n{lines(shown, limit - DIFF_FRAME)}\n```"
 
 
+def more(count: int) -> str:
+    """Say how many are not shown."""
+    return _("… and {count} more", count=count)
+
+
 def lines(parts: Sequence[str], limit: int) -> str:
     """Join as many lines as fit, and say how many did not."""
     text = "\n".join(parts)
@@ -151,7 +156,7 @@ def lines(parts: Sequence[str], limit: int) -> str:
     kept: list[str] = []
     used = 0
     for index, part in enumerate(parts):
-        rest = _("… and {count} more", count=len(parts) - index)
+        rest = more(len(parts) - index)
         if used + len(part) + 1 + len(rest) > limit:
             return "\n".join([*kept, rest])[:limit]
         kept.append(part)

@@ -80,8 +80,33 @@ def release(number: int | None) -> str:
     return f"r{number}" if number is not None else _("none")
 
 
-def operation_headline(request: DeploymentRequest) -> str:
-    """Summarise what was asked for services: `Restart web of staging`."""
+def headline(deployment: Deployment) -> str:
+    """Summarise a deployment: `Deploy v2 to staging`."""
+    return request_headline(deployment.request, deployment.to_release)
+
+
+def request_headline(request: DeploymentRequest, to_release: int | None = None) -> str:
+    """Summarise a request: `Deploy v2 to staging`, `Restart web of staging`."""
+    if request.operation is not None:
+        return _operation_headline(request)
+    values = {"environment": request.environment, "version": one_line(request.version or "", 64)}
+    if request.kind is DeploymentKind.ROLLBACK:
+        target = request.target_release if request.target_release is not None else to_release
+        if request.services and target is not None:
+            values["services"] = one_line(", ".join(request.services), 200)
+            return _("Roll back {services} of {environment} to {release}", release=release(target), **values)
+        if target is None:
+            return _("Roll back {environment}", **values)
+        return _("Roll back {environment} to {release}", release=release(target), **values)
+    if request.kind is DeploymentKind.HOTFIX:
+        return _("Hotfix {version} for {environment}", **values)
+    if request.promoted_from:
+        values |= {"release": release(request.promoted_release), "source": request.promoted_from}
+        return _("Promote {release} of {source} to {environment}", **values)
+    return _("Deploy {version} to {environment}", **values)
+
+
+def _operation_headline(request: DeploymentRequest) -> str:
     values = {"services": one_line(", ".join(request.services), 200), "environment": request.environment}
     match request.operation:
         case Operation.STOP:
@@ -96,26 +121,9 @@ def operation_headline(request: DeploymentRequest) -> str:
             return _("Restart {services} of {environment}", **values)
 
 
-def headline(deployment: Deployment) -> str:
-    """Summarise a request: `Deploy v2 to staging`."""
-    request = deployment.request
-    if request.operation is not None:
-        return operation_headline(request)
-    values = {"environment": request.environment, "version": one_line(request.version or "", 64)}
-    if request.kind is DeploymentKind.ROLLBACK:
-        target = request.target_release if request.target_release is not None else deployment.to_release
-        if request.services and target is not None:
-            values["services"] = one_line(", ".join(request.services), 200)
-            return _("Roll back {services} of {environment} to {release}", release=release(target), **values)
-        if target is None:
-            return _("Roll back {environment}", **values)
-        return _("Roll back {environment} to {release}", release=release(target), **values)
-    if request.kind is DeploymentKind.HOTFIX:
-        return _("Hotfix {version} for {environment}", **values)
-    if request.promoted_from:
-        values |= {"release": release(request.promoted_release), "source": request.promoted_from}
-        return _("Promote {release} of {source} to {environment}", **values)
-    return _("Deploy {version} to {environment}", **values)
+def begins(moment: datetime) -> str:
+    """Say when something begins."""
+    return _("begins {when}, {relative}", when=at(moment), relative=since(moment))
 
 
 def ending(deployment: Deployment) -> str:

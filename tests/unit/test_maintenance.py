@@ -159,7 +159,7 @@ async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
         bus = EventBus()
         for outcome in [Outcome.SUCCEEDED] * 4 + [Outcome.CANCELLED, Outcome.FAILED]:
             await (await Story.begin(active, bus)).finish(outcome)
-        often = AlertReport(figure, AlertSource.INTEGRATION, Severity.HIGH, "Deployment success rate is low")
+        often = AlertReport(figure, AlertSource.INTEGRATION, Severity.HIGH, "Deployment success rate")
         await active.alerts.take([often, AlertReport("disk", AlertSource.GRAFANA, Severity.HIGH, "The disk is full")])
         await bus.close()
         assert open_alerts(standby) == 0

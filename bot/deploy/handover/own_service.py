@@ -97,16 +97,10 @@ def refuse_without_bot(bot: OwnContainer | None, replicas: Mapping[str, int], re
     if bot is None or keeps_bot(bot, replicas):
         return
     message = said(
-        "{release} has no service {service}, which is this bot itself: nobody would be left to deploy.",
+        "{release} has no container of {service}, which is this bot itself: nobody would be left to deploy.",
         release=release,
         service=bot.service,
     )
-    if bot.service in replicas:
-        message = said(
-            "{release} has no replica of {service}, which is this bot itself: nobody would be left to deploy.",
-            release=release,
-            service=bot.service,
-        )
     raise BotRemovalError(
         message,
         hint=said(

@@ -163,7 +163,7 @@ def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: 
         return said("it ended{code}", code=code)
     if container.restart_count > restarts_before:
         times = container.restart_count - restarts_before
-        return said("it restarted once") if times == 1 else said("it restarted {times} {times|time|times}", times=times)
+        return said("it restarted {times} {times|time|times}", times=times)
     return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unhealthy else None
 
 

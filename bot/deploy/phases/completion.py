@@ -1,7 +1,6 @@
 """Tidy up after a deployment that succeeded."""
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from roas.deploy.context import DeploymentContext
 from roas.errors import FencedOffError, RoasError
@@ -30,34 +29,22 @@ class Completion:
         manager = context.components.manager
         kept, runs = context.components.settings.releases_kept, context.deployment.to_release
         forgetting = manager.releases.forget(context.stack, kept, context.fence, runs=runs)
-        await _try(context, forgetting, lambda why: said("Old releases could not be deleted: {why}", why=why))
+        await _try(context, forgetting, not_tidied_up)
         gone: list[str] = []
         await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
-        await _try(
-            context,
-            manager.releases.clear_unused(),
-            lambda why: said("Old models and contents could not be removed: {why}", why=why),
-        )
+        await _try(context, manager.releases.clear_unused(), not_tidied_up)
         return said("removed {gone}", gone=", ".join(gone)) if gone else said("nothing to clean up")
 
 
 async def _drop_forgotten_releases(context: DeploymentContext, gone: list[str]) -> None:
     runs = context.deployment.to_release
     for release in await context.components.manager.releases.forgotten(context.stack, runs=runs):
-        await _try(context, _drop_old(context, release, gone), partial(_not_dropped_text, release.label))
+        await _try(context, _drop_old(context, release, gone), not_tidied_up)
 
 
 async def _drop_old(context: DeploymentContext, release: Release, gone: list[str]) -> None:
     await context.components.manager.releases.drop_release(context.stack, release)
     gone.append(release.label)
-
-
-def _not_dropped_text(label: str, why: str) -> str:
-    return said(
-        "The images of {label} could not be removed; this is retried after the next deployment: {why}",
-        label=label,
-        why=why,
-    )
 
 
 async def _try(context: DeploymentContext, task: Awaitable[object], text: Callable[[str], str]) -> None:

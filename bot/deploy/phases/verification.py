@@ -22,6 +22,7 @@ from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthS
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import compare_service
 from roas.stack.containers.readiness import (
+    FIND_OUT_WHO,
     Readiness,
     ServiceReadiness,
     judge_readiness,
@@ -328,9 +329,7 @@ async def _changed_by_another(context: DeploymentContext, service: str, reason: 
     await context.report(service, ServiceStep.FAILED, reason)
     return ServiceFailedError(
         said("{service} failed: {reason}.", service=service, reason=reason),
-        hint=said("Find out who writes to the Swarm, then deploy again.")
-        if context.environment.on_swarm
-        else said("Find out who changed it, a person or a program, then deploy again."),
+        hint=FIND_OUT_WHO,
         service=service,
     )
 
@@ -369,9 +368,7 @@ async def _require_as_written(
         if is_done or not (found.unlike or found.missing or found.unwritten):
             continue
         if name not in changed and not is_critical(definition, environment):
-            context.warn(
-                said("{service}, which was not changed, is another by now: somebody else changed it.", service=name)
-            )
+            context.warn(said("{service} changed outside this deployment.", service=name))
             continue
         raise await _changed_by_another(context, name)
 

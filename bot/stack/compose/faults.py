@@ -112,7 +112,7 @@ def registry_fault(text: str, reference: str) -> RoasError:
         return registry_unavailable(message)
     return EngineError(
         said("The image cannot be pulled: {message}", message=message),
-        hint=said("Check the image's name and the registry's login."),
+        hint=said("Check the image's name and the version; for a private registry, log in with `roas login`."),
     )
 
 

@@ -53,7 +53,8 @@ async def start_process(
         if (short := find_shortage(error)) is not None:
             raise short from error
         raise EngineError(
-            said("Compose cannot be started: {error}", error=error), hint=said("Install the Docker Compose plugin.")
+            said("Compose cannot be started: {error}", error=error),
+            hint=said("Install the Compose plugin: https://docs.docker.com/compose/install/."),
         ) from error
 
 

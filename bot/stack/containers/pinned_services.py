@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from roas.errors import InvalidRequestError, SecondCopyError
+from roas.errors import InvalidRequestError, second_copy
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot
 from roas.models.stack import ServiceDefinition
@@ -74,20 +74,7 @@ class PinnedServices:
         model = await self._engine.local(lambda: self._models.load(model_hash))
         project = str(model.get("name") or environment.project)
         if project != environment.project:
-            raise SecondCopyError(
-                said(
-                    "The release of {environment} runs as the project {project}, and would be "
-                    "created a second time as {project2}, with empty volumes.",
-                    environment=environment.name,
-                    project=project,
-                    project2=environment.project,
-                ),
-                hint=said(
-                    'Set `project_name = "{project}"` in [environments.{environment}].',
-                    project=project,
-                    environment=environment.name,
-                ),
-            )
+            raise second_copy(environment.name, project, environment.project)
         return model
 
     async def pinned(self, model_hash: str, service: str, *, recreate: bool = False) -> PinnedService:

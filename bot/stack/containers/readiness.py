@@ -20,6 +20,7 @@ TOLERATED_RESTARTS = 2
 HEALTHY_AGAIN_SECONDS = 35.0
 # Policies under which the engine leaves an ended container as it is.
 ENDS_FOR_GOOD = frozenset({"no", "", "on-failure"})
+FIND_OUT_WHO = said("Find out who did that, a person or a program, then deploy again.")
 NOT_MEANT_TO_END = said("and nothing says that it may (a service that does gets `x-deploy: {one_shot: true}`)")
 
 
@@ -144,7 +145,7 @@ def _restarted(container: ContainerSnapshot) -> str:
     times = container.restart_count
     if container.oom_killed:
         return said("it ran out of memory (OOM-killed), and was restarted")
-    return said("it restarted once") if times == 1 else said("it restarted {times} {times|time|times}", times=times)
+    return said("it restarted {times} {times|time|times}", times=times)
 
 
 def _exit_text(container: ContainerSnapshot) -> str:
@@ -234,10 +235,8 @@ async def service_failure(stack: ContainerSource, service: str, readiness: Servi
             report = await stack.failure_output(readiness.container_id)
         except RoasError as error:
             report = said("(its log cannot be read: {reason})", reason=error.message)
-    if by_somebody:
-        hint = said("Find out who removed it, a person or a program, then deploy again.")
-    elif readiness.stopped:
-        hint = said("Find out who stopped it, a person or a program, then deploy again.")
+    if by_somebody or readiness.stopped:
+        hint = FIND_OUT_WHO
     else:
         hint = said(
             "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service

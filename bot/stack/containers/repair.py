@@ -29,8 +29,6 @@ class ContainerRepair:
         name = self.container.name
         if self.new_name:
             return said("gave {name} its name {new_name} back", name=name, new_name=self.new_name)
-        if self.container.started_at is None:
-            return said("removed {name}, left over from an interrupted update and never started", name=name)
         return said("removed {name}, left over from an interrupted update", name=name)
 
 

@@ -154,8 +154,7 @@ async def pin_bases(
     for name in filter(None, dict.fromkeys((*wanted, frontend))):
         if is_own(name):
             raise ComposePolicyError(
-                said("{service} is built from {name}, which is the bot's own.", service=service, name=name),
-                hint=said("Name another image in its Dockerfile."),
+                said("{service} is built from {name}, which is the bot's own.", service=service, name=name)
             )
         if "@" in name:
             continue

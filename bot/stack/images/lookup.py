@@ -108,7 +108,7 @@ def _digest_of_absent(client: EngineClient, reference: str) -> str:
                 reference=reference,
                 message=error.message,
             ),
-            hint=said("Check the image's name and the version, or try again when the registry is reachable."),
+            hint=said("Check the image's name and the version; for a private registry, log in with `roas login`."),
         ) from error
 
 

@@ -111,7 +111,7 @@ class ImageVerifier:
         program = shutil.which(COSIGN)
         if program is None:
             raise NotVerifiableNowError(
-                said("{image} cannot be verified: there is no cosign.", image=digest),
+                said("There is no {program}.", program=COSIGN),
                 hint=said("Install cosign 3 or newer beside the bot."),
             )
         with temporary_folder(COSIGN) as home:

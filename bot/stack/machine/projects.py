@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from roas.configuration.stack_files import plain_name, usual_project
-from roas.messages.message import Message, said
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 from roas.stack.docker_client import EngineClient
@@ -94,25 +93,6 @@ def runs_already_as(
         if is_here and name not in ours():
             return project
     return None
-
-
-def second_copy(environment: Environment, found: FoundProject) -> tuple[Message, Message]:
-    """Return what is wrong where an environment's folder runs already as another project, and what to do."""
-    message = said(
-        "The stack in {folder} runs already as the project {found}, and {environment} "
-        "would create it a second time as {project}, with empty volumes.",
-        folder=environment.folder,
-        found=found.name,
-        environment=environment.name,
-        project=environment.project,
-    )
-    remedy = said(
-        'Set `project_name = "{found}"` in [environments.{environment}], or `"{project}"` for a second copy.',
-        found=found.name,
-        environment=environment.name,
-        project=environment.project,
-    )
-    return message, remedy
 
 
 def _is_elsewhere(name: str, folder: Path, places: Collection[Path]) -> bool:

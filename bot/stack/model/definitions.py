@@ -166,8 +166,11 @@ def _runs_on_rollback(name: str, extension: Mapping[str, Any]) -> bool:
     written = extension.get("on_rollback", SKIP)
     if written not in (RUN, SKIP):
         raise ComposeFileError(
-            said("x-deploy of {name}: on_rollback is neither `run` nor `skip`.", name=name),
-            hint=said("See `x-deploy` in the documentation."),
+            said(
+                "x-deploy of {name} is not valid: {reason}.",
+                name=name,
+                reason=said("{key}: {error}", key="on_rollback", error=said("one of {values}", values="run, skip")),
+            )
         )
     return bool(written == RUN)
 

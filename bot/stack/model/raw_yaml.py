@@ -82,10 +82,7 @@ def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:
 
 
 def _too_large(path: Path) -> ComposeFileError:
-    return ComposeFileError(
-        said("{path} is too large for a compose file.", path=path),
-        hint=said("Split it, or have no more than it needs."),
-    )
+    return ComposeFileError(said("{path} is too large.", path=path))
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from roas.models.stack import Dependency, DependencyCondition, DependencyKind
 from roas.stack.model.durations import read_duration, write_duration
 
 KNOWN = frozenset({"kind", "condition", "restart", "startup_delay", "timeout", "probe"})
-HINT = said("See `x-deploy` in the documentation: kind, condition, startup_delay, timeout, probe, restart.")
+HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.depends_on", keys=", ".join(sorted(KNOWN)))
 
 
 def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str]) -> tuple[Dependency, ...]:
@@ -17,26 +17,21 @@ def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str
     entries = {on: _from_compose(entry or {}) for on, entry in _by_name(service.get("depends_on")).items()}
     extension = service.get("x-deploy") or {}
     if not isinstance(extension, Mapping):
-        raise ComposeFileError(said("x-deploy of {name} is not a mapping.", name=name), hint=HINT)
+        raise _wrong(name, said("it is no mapping"))
     for on, given in _by_name(extension.get("depends_on")).items():
         entry = {} if given is None else given
         if not isinstance(entry, Mapping):
-            raise ComposeFileError(
-                said("x-deploy of {name}: depends_on {on} is not a mapping.", name=name, on=on), hint=HINT
-            )
+            raise _wrong(name, said("{key}: {error}", key=f"depends_on.{on}", error=said("it is no mapping")))
         if unknown := sorted(map(str, set(entry) - KNOWN)):
-            raise ComposeFileError(
-                said(
-                    "x-deploy of {name}: depends_on {on} has unknown keys: {unknown}.",
-                    name=name,
-                    on=on,
-                    unknown=", ".join(unknown),
-                ),
-                hint=HINT,
-            )
+            error = said("unknown keys {unknown}", unknown=", ".join(unknown))
+            raise _wrong(name, said("{key}: {error}", key=f"depends_on.{on}", error=error))
         entries[on] = {**entries.get(on, {}), **entry}
     read = (_read(name, on, entry) for on, entry in sorted(entries.items()))
     return tuple(found for found in read if _exists(found, known))
+
+
+def _wrong(name: str, reason: str) -> ComposeFileError:
+    return ComposeFileError(said("x-deploy of {name} is not valid: {reason}.", name=name, reason=reason), hint=HINT)
 
 
 def written(dependencies: Collection[Dependency]) -> dict[str, dict[str, object]]:

@@ -55,10 +55,15 @@ def _own(name: str, written: object) -> ServiceProbe:
     entry = written if isinstance(written, Mapping) else {"url": written}
     url = entry.get("url")
     if not isinstance(url, str) or url.partition(":")[0] not in SCHEMES or set(entry) - {"url", "startup_delay"}:
-        raise ComposeFileError(said("x-deploy of {name}: its probe is not valid.", name=name), hint=HINT)
+        raise ComposeFileError(said("x-deploy of {name} is not valid: {reason}.", name=name, reason="probe"), hint=HINT)
     try:
         return ServiceProbe(url, read_duration(entry.get("startup_delay", 0.0)))
     except ValueError as error:
         raise ComposeFileError(
-            said("x-deploy of {name}: its probe's startup_delay: {error}.", name=name, error=error), hint=HINT
+            said(
+                "x-deploy of {name} is not valid: {reason}.",
+                name=name,
+                reason=said("{key}: {error}", key="probe.startup_delay", error=error),
+            ),
+            hint=HINT,
         ) from error

@@ -17,7 +17,7 @@ KNOWN = frozenset({"service", "kind", "socket", "backends", "websockets", "drain
 DEFAULT_SOCKET = "/var/lib/haproxy/admin.sock"
 # The names go into commands of HAProxy's runtime API, which end with a line or a semicolon.
 BACKEND = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-HINT = said("See `x-deploy.proxy` in the documentation: service, kind, socket, backends, websockets, drain, refresh.")
+HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.proxy", keys=", ".join(sorted(KNOWN)))
 
 
 def proxy_of(name: str, service: Mapping[str, Any], grace_seconds: float) -> ServiceProxy | None:
@@ -145,5 +145,10 @@ def _duration(name: str, key: str, written: object) -> float:
 
 def _wrong(name: str, reason: str) -> ComposeFileError:
     return ComposeFileError(
-        said("x-deploy of {name}: its proxy is not valid: {reason}.", name=name, reason=reason), hint=HINT
+        said(
+            "x-deploy of {name} is not valid: {reason}.",
+            name=name,
+            reason=said("{key}: {error}", key="proxy", error=reason),
+        ),
+        hint=HINT,
     )

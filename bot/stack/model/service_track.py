@@ -20,7 +20,7 @@ LONGEST_PATTERN = 200
 # and with tags of this length, it takes a moment at most. The whole bot waits for it.
 TRIES_AGAIN, NESTED = re.compile(r"(?<!\\)[*+{|]|(?<![\\(])\?"), re.compile(r"(?<!\\)\)[*+{]")
 MOST_TRIES, LONGEST_TAG = 5, 64
-HINT = said("See `x-deploy.track` in the documentation: versions, prereleases, pattern, digest_of, min_age.")
+HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.track", keys=", ".join(sorted(KNOWN)))
 Order = tuple[int, ...]
 
 
@@ -70,4 +70,4 @@ def _sortable(version: Version) -> Order:
 
 
 def _wrong(name: str) -> ComposeFileError:
-    return ComposeFileError(said("x-deploy of {name}: its track is not valid.", name=name), hint=HINT)
+    return ComposeFileError(said("x-deploy of {name} is not valid: {reason}.", name=name, reason="track"), hint=HINT)

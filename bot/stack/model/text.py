@@ -81,7 +81,7 @@ def with_exact_texts(model: dict[str, Any], printed: str) -> dict[str, Any]:
     try:
         exact = json.loads(printed.replace("$$", "$"))
     except ValueError as error:
-        raise ComposeFileError(said("The model is not JSON.")) from error
+        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it does not parse"))) from error
     found = _exact(model, exact)
     return found if isinstance(found, dict) else model
 
@@ -107,9 +107,9 @@ def read_yaml(text: str) -> dict[str, Any]:
         model = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, RecursionError, OverflowError) as error:
         # Beside its own errors the library lets through what its conversions raise, such as of `!!int x`.
-        raise ComposeFileError(said("The model is not YAML: {error}", error=_place(error))) from error
+        raise ComposeFileError(said("The model cannot be read: {error}", error=_place(error))) from error
     if not isinstance(model, dict):
-        raise ComposeFileError(said("The model is not a mapping."))
+        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it is no mapping")))
     return model
 
 
@@ -122,7 +122,7 @@ def read_model(text: str) -> dict[str, Any]:
     """Read what write_model wrote."""
     halved = _halved(read_yaml(text))
     if not isinstance(halved, dict):  # read_yaml gives mappings only
-        raise ComposeFileError(said("The model is not a mapping."))
+        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it is no mapping")))
     return halved
 
 

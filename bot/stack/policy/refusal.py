@@ -24,20 +24,13 @@ def refusal(violations: Iterable[Power], environment: Environment, *, of_release
     unique = tuple(dict.fromkeys(violations))
     entries = tuple(sorted({violation.entry for violation in unique if violation.entry}, key=_group))
     given = tuple(entry for entry in entries if environment.is_home or entry.partition(":")[0] not in ONLY_AT_HOME)
-    lines = _lines(given, environment)
+    head = said("The compose file asks for something that is not allowed here:")
     if of_release:
-        heading, hint = (
-            said("The release asks for something that is not allowed here today:"),
-            said("Deploy a version that does without, or add to roas.toml:\n{lines}", lines=lines)
-            if given
-            else said("Deploy a version that does without."),
-        )
-    else:
-        heading, hint = (
-            said("The compose file asks for something that is not allowed here:"),
-            said("Remove it, or add to roas.toml:\n{lines}", lines=lines) if given else said("Remove it."),
-        )
-    text = joined("\n", (heading, *(_line(power, given) for power in unique)))
+        head = said("The release asks for something that is not allowed here today:")
+    hint = said("Deploy a version without it.")
+    if given:
+        hint = said("Deploy a version without it, or add to roas.toml:\n{lines}", lines=_lines(given, environment))
+    text = joined("\n", (head, *(_line(power, given) for power in unique)))
     return ComposePolicyError(text, hint=hint, entries=entries)
 
 

@@ -94,7 +94,8 @@ def _values(contexts: object) -> list[object]:
 def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for option in service.get("security_opt") or ():
         if str(option) not in HARMLESS_SECURITY_OPTIONS:
-            yield Power(said("{name} has `security_opt: {option}`", name=name, option=option), f"security_opt:{name}")
+            text = said("{name} has `{shown}`", name=name, shown=f"security_opt: {option}")
+            yield Power(text, f"security_opt:{name}")
 
 
 def _namespaces(name: str, service: Mapping[str, Any], level: PolicyLevel) -> Iterator[Power]:
@@ -107,7 +108,7 @@ def _namespaces(name: str, service: Mapping[str, Any], level: PolicyLevel) -> It
         if is_refused:
             # Whose processes these are, a name or an id does not say: perhaps the bot's, and nobody is given those.
             is_asked_for = field != "pid" or value == "host"
-            text = said("{name} has `{field}: {value}`", name=name, field=field, value=value)
+            text = said("{name} has `{shown}`", name=name, shown=f"{field}: {value}")
             yield Power(text, f"{field}:{name}", is_asked_for=is_asked_for)
 
 

@@ -44,7 +44,7 @@ def judge_labels(who: str, labels: object) -> Iterator[Power]:
 def judge_limits(name: str, limits: object) -> Iterator[Power]:
     """Find limits that concern more than the processes of a container."""
     for limit in sorted(_keys(limits) - OWN_LIMITS):
-        yield Power(said("{name} has `ulimits: {limit}`", name=name, limit=limit), f"ulimits:{name}")
+        yield Power(said("{name} has `{shown}`", name=name, shown=f"ulimits: {limit}"), f"ulimits:{name}")
 
 
 def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
@@ -65,7 +65,7 @@ def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
 def _kernel(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for setting in sorted(_keys(service.get("sysctls"))):
         if not setting.startswith(OWN_SYSCTLS):
-            yield Power(said("{name} has `sysctls: {setting}`", name=name, setting=setting), f"sysctls:{name}")
+            yield Power(said("{name} has `{shown}`", name=name, shown=f"sysctls: {setting}"), f"sysctls:{name}")
     yield from judge_limits(name, service.get("ulimits"))
     if service.get("oom_kill_disable") or _number(service.get("oom_score_adj")) < 0:
         yield Power(said("{name} would be spared when memory runs out", name=name), f"oom:{name}")
@@ -73,9 +73,9 @@ def _kernel(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
 
 def _runtime(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     if (isolation := str(service.get("isolation") or "")) not in ISOLATIONS:
-        yield Power(said("{name} has `isolation: {isolation}`", name=name, isolation=isolation), f"isolation:{name}")
+        yield Power(said("{name} has `{shown}`", name=name, shown=f"isolation: {isolation}"), f"isolation:{name}")
     for option in sorted(_keys(service.get("storage_opt")) - {"size"}):
-        yield Power(said("{name} has `storage_opt: {option}`", name=name, option=option), f"storage_opt:{name}")
+        yield Power(said("{name} has `{shown}`", name=name, shown=f"storage_opt: {option}"), f"storage_opt:{name}")
 
 
 def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Power]:

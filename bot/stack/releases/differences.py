@@ -66,7 +66,7 @@ def _keys(place: str, old: Any, new: Any, redact: Redact) -> Iterator[str]:
     # Whoever approves it has to know that they do not see it.
     texts = [redact(f"{place.rpartition('.')[2]}={_text(value)}").partition("=")[2] for value in (old, new)]
     if texts[0] == texts[1] or any(text != _text(value) for text, value in zip(texts, (old, new), strict=True)):
-        yield said("{place} changed: it looks like a secret, and cannot be read here.", place=visible(place))
+        yield said("{place} changed: it looks like a secret, and is not shown.", place=visible(place))
         return
     if old is not None:
         yield f"-{visible(place)}: {visible(texts[0])}"
@@ -93,7 +93,7 @@ def _mounts(
         sources = [Path(str((item or {}).get("source") or "")) for item in (own, other)]
         place = f"{service}:{target}"
         if any(source.name.startswith(SECRET_PREFIX) for source in sources):
-            yield said("{place} changed: it is a secret, and cannot be read here.", place=visible(place))
+            yield said("{place} changed: it looks like a secret, and is not shown.", place=visible(place))
             continue
         rest = [{key: item[key] for key in item if key != "source"} if item else None for item in (own, other)]
         if rest[0] != rest[1] or not all(source.parent == contents for source in sources):
@@ -135,9 +135,7 @@ def _file(place: str, old: bytes | None, new: bytes | None, redact: Redact) -> I
     lines = difflib.unified_diff(shown[0].splitlines(), shown[1].splitlines(), lineterm="")
     yield from _headed(place, (visible(line) for line in islice(lines, 2, None)))
     if shown[0] == shown[1]:
-        yield said(
-            "{place} changed where it has what looks like a secret: that cannot be read here.", place=visible(place)
-        )
+        yield said("{place} changed: it looks like a secret, and is not shown.", place=visible(place))
     elif shown != texts:
         yield said(
             "{place} has what looks like a secret: whether that changed cannot be read here.", place=visible(place)

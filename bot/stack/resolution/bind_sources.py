@@ -52,22 +52,13 @@ def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...
     """Return warnings of what would be created as an empty folder. Raises ComposeFileError that lists the rest."""
     fatal = [missing_source for missing_source in missing if not missing_source.is_created]
     if fatal:
-        many = len(fatal) > FEW
-        missing_text = joined("\n- " if many else "; ", (missing_source.text for missing_source in fatal))
+        missing_text = joined("\n", (missing_source.text for missing_source in fatal))
         bound = " ".join(
             dict.fromkeys(str(missing_source.source) for missing_source in fatal if missing_source.compose_makes_it)
         )
         raise ComposeFileError(
-            said("{missing}, which does not exist.", missing=missing_text)
-            if len(fatal) == 1
-            else said("These do not exist:\n- {missing}", missing=missing_text)
-            if many
-            else said("{missing}, which do not exist.", missing=missing_text),
-            hint=said(
-                "Create what is missing, or correct the compose file. Compose would make empty folders: "
-                "`mkdir -p {paths}`.",
-                paths=bound,
-            )
+            said("These do not exist:\n{missing}", missing=missing_text),
+            hint=said("Create what is missing, or correct the compose file: `mkdir -p {paths}`.", paths=bound)
             if bound
             else said("Create what is missing, or correct the compose file."),
             service=fatal[0].service if len({missing_source.service for missing_source in fatal}) == 1 else None,

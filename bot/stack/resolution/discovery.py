@@ -70,7 +70,9 @@ class SourceDiscovery:
             files = list(dict.fromkeys(file for file in pending if file not in seen))
             seen.update(files)
             if len(seen) > MOST_FILES:
-                raise ComposeFileError(said("The compose file includes too many files."))
+                raise ComposeFileError(
+                    said("The compose file names more than {most_files} files.", most_files=MOST_FILES)
+                )
             references = await self._clients.local(partial(self._read, files))
             plain = await self._interpolated(references, variables)
             named.update(dict.fromkeys(plain))
@@ -156,10 +158,7 @@ def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) 
     # Lists in aliases in lists make millions of a few lines.
     kept = list(islice(found, MOST_REFERENCES + 1))
     if len(kept) > MOST_REFERENCES:
-        raise ComposeFileError(
-            said("The compose file names more than {most_files} files.", most_files=MOST_REFERENCES),
-            hint=said("Name fewer files, or whole folders."),
-        )
+        raise ComposeFileError(said("The compose file names more than {most_files} files.", most_files=MOST_REFERENCES))
     return kept
 
 

@@ -180,7 +180,8 @@ class Mirror:
         is_openpgp = OPENPGP_KEYS in _read(signers)
         if is_openpgp and shutil.which("gpg") is None:
             raise RepositoryError(
-                said("There is no gpg."), hint=said("Install gpg beside the bot, or sign by SSH keys.")
+                said("There is no {program}.", program="gpg"),
+                hint=said("Install gpg beside the bot, or sign by SSH keys."),
             )
         options = ("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={signers}")
         try:
@@ -205,7 +206,9 @@ class Mirror:
     ) -> bytes:
         git = shutil.which("git")
         if git is None:
-            raise RepositoryError(said("There is no git."), hint=said("Install git beside the bot."))
+            raise RepositoryError(
+                said("There is no {program}.", program="git"), hint=said("Install git beside the bot.")
+            )
         return await self._run((git, *arguments), more, seconds, wanted)
 
     async def _run(
@@ -456,7 +459,7 @@ def _entries(listed: bytes) -> Iterator[Entry]:
         if mode == SUBMODULE:
             raise ComposeFileError(
                 said("{path} is a submodule, which the bot does not fetch.", path=path),
-                hint=said("Name a folder without it (`path`), or put its files into the repository."),
+                hint=said("Name a folder without it (`path`), or put it into the repository itself."),
             )
         if path.is_absolute() or {"..", "."} & set(path.parts) or any(_is_git(part) for part in path.parts):
             raise ComposeFileError(
@@ -476,7 +479,7 @@ def refuse_misleading(entries: Sequence[Entry], blobs: Mapping[str, bytes]) -> N
             if blobs[entry.blob].startswith(LFS_POINTER):
                 raise ComposeFileError(
                     said("{path} is kept in Git LFS, which the bot does not fetch.", path=entry.path),
-                    hint=said("Name a folder without it (`path`), or keep the file in the repository itself."),
+                    hint=said("Name a folder without it (`path`), or put it into the repository itself."),
                 )
             continue
         target = os.fsdecode(blobs[entry.blob])

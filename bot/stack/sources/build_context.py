@@ -41,7 +41,7 @@ class IgnorePattern:
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST:
-            raise ComposeFileError(said("A pattern of a `.dockerignore` is too long."))
+            raise ComposeFileError(said("A `.dockerignore` has too many patterns, or too long ones."))
         self._text = text
         self._is_quick = len(STAR.findall(text)) <= FEW_STARS
         try:
@@ -97,7 +97,7 @@ class IgnoreRules:
         patterns = [Pattern(line) for line in lines if line and not line.startswith("#")]
         if len(patterns) > MOST_RULES:
             raise ComposeFileError(
-                said("A `.dockerignore` has more than {most_rules} patterns.", most_rules=MOST_RULES),
+                said("A `.dockerignore` has too many patterns, or too long ones."),
             )
         # The library's own comparison takes capitals for small letters; BuildKit does not.
         self._rules = [
@@ -120,7 +120,7 @@ class IgnoreRules:
                 left_out = not includes
         if time.monotonic() > self._until:
             raise ComposeFileError(
-                said("Finding out what a `.dockerignore` leaves out takes too long."),
+                said("A `.dockerignore` has too many patterns, or too long ones."),
             )
         return left_out
 
@@ -200,14 +200,11 @@ class BuildContext:
         if len(place.parts) > MOST_DEPTH:
             raise ComposeFileError(
                 said(
-                    "The build context {root} is nested too deeply, below {parts}.",
-                    root=self.root,
-                    parts=place.parts[0],
-                ),
-                hint=said(
-                    "At most {most_depth} folders are followed: leave it out by a `.dockerignore`.",
+                    "{path} is nested more than {most_depth} folders deep.",
+                    path=self.root / place.parts[0],
                     most_depth=MOST_DEPTH,
                 ),
+                hint=said("Leave out what is not needed by a `.dockerignore`."),
             )
 
     def _refuse_large(self, entries: list[ContextEntry]) -> None:

@@ -60,11 +60,7 @@ class BuildSources:
                 ),
             )
         return ComposeFileError(
-            said(
-                "What is built cannot be read: {filename}: {strerror}.",
-                filename=error.filename or context,
-                strerror=error.strerror,
-            ),
+            said("{path} cannot be read: {strerror}.", path=error.filename or context, strerror=error.strerror),
             hint=said("Check its permissions, and that nobody replaces it meanwhile."),
         )
 

@@ -166,12 +166,11 @@ class SourceSnapshot:
     def _bounded(self, path: Path, content: bytes | None) -> bytes:
         if content is None:
             raise ComposeFileError(
-                said("{path} is too large: more than {most_bytes} MiB.", path=path, most_bytes=MOST_BYTES >> 20),
+                said("{path} is too large.", path=path),
             )
         if len(path.parts) > MOST_DEPTH:
             raise ComposeFileError(
-                said("{path} is nested too deeply.", path=path),
-                hint=said("At most {most_depth} folders are followed.", most_depth=MOST_DEPTH),
+                said("{path} is nested more than {most_depth} folders deep.", path=path, most_depth=MOST_DEPTH)
             )
         if len(self._copied) >= MOST_FILES:
             raise ComposeFileError(

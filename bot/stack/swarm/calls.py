@@ -10,6 +10,7 @@ from docker.auth import get_config_header, resolve_repository_name
 
 from roas.errors import EngineError, NoManagerError, NoQuorumError, SwarmLockedError
 from roas.messages.message import said
+from roas.models.swarm import LOCKED_HINT, MANAGER_HINT, QUORUM_HINT
 from roas.stack.api_errors import ApiError, ApiNotFoundError
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import STACK
@@ -27,9 +28,6 @@ NO_LEADER = (
 # What an engine says whose node was demoted: others may lead.
 NO_MANAGER = "Worker nodes can't be used to view or modify cluster state"
 LOCKED = "Swarm is encrypted and needs to be unlocked"
-LOCKED_HINT = said("Run `docker swarm unlock` there.")
-MANAGER_HINT = said("Promote its node (`docker node promote`), or name another manager by `docker_host`.")
-QUORUM_HINT = said("More than half of the managers must be up and reach each other; nothing is written until then.")
 AUTH_HEADER = "X-Registry-Auth"
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from roas.errors import EngineError, NoQuorumError
 from roas.messages.message import said
-from roas.models.swarm import SwarmFacts, SwarmNode
-from roas.stack.swarm.calls import MANAGER_HINT, QUORUM_HINT, SwarmCalls, locked
+from roas.models.swarm import MANAGER_HINT, QUORUM_HINT, SwarmFacts, SwarmNode
+from roas.stack.swarm.calls import SwarmCalls, locked
 from roas.stack.swarm.tasks import hostname
 
 MANAGER, WORKER, LOCKED = "active/manager", "active/worker", "locked"

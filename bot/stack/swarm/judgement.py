@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from roas.messages.message import said
+from roas.stack.containers.readiness import FIND_OUT_WHO
 from roas.stack.swarm.names import NONCE
 from roas.stack.swarm.normal_form import spec_hash
 from roas.stack.swarm.tasks import UNPLACED, SwarmTask, failures_before, read_tasks
@@ -278,7 +279,7 @@ BY_ANOTHER = frozenset({UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED})
 def failure_hint(judged: Judgement, service: str) -> str:
     """Say what to do about a write that came to a bad end: the release may have no part in that."""
     if judged.verdict in BY_ANOTHER:
-        return said("Find out who writes to the Swarm, then deploy again.")
+        return FIND_OUT_WHO
     if judged.verdict is UpdateVerdict.ROLLED_BACK and judged.task_id is None:
         return said("See whether somebody ran `docker service rollback` or drained a node, then deploy again.")
     if judged.verdict is UpdateVerdict.LOST:

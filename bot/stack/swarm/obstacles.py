@@ -83,7 +83,7 @@ def find_unplaced(model: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> Itera
         elif not any(node.takes_tasks for node in allowed):
             shown = ", ".join(node.hostname for node in allowed)
             text = said("{service} may run on {nodes} only, which takes no tasks now.", service=name, nodes=shown)
-            remedy = said("Bring a node back, or change `deploy.placement.constraints`.")
+            remedy = said("Change `deploy.placement.constraints`, or add a node that satisfies them.")
             yield Obstacle(ObstacleKind.PLACEMENT, text, remedy)
 
 

@@ -15,9 +15,18 @@ from roas.stack.swarm.obstacles import is_readable
 UNPINNED_VOLUME = "unpinned_volume"
 ON_EACH_NODE = said("a task runs on any node, so put this into an image, a config, a secret or a volume")
 NO_NAMESPACES = said("tasks share no namespaces: let the services reach each other by a network")
-BY_LIMITS = said("say it by `deploy.resources`")
-BY_GENERIC_RESOURCES = said("use `deploy.resources.reservations.generic_resources`")
 NO_WORD = said("Swarm cannot say this: remove it")
+
+
+def _has(name: str, shown: str) -> str:
+    return said("{name} has `{shown}`", name=name, shown=shown)
+
+
+def _use(what: str) -> str:
+    return said("use `{what}`", what=what)
+
+
+BY_GENERIC_RESOURCES = _use("deploy.resources.reservations.generic_resources")
 # What Swarm knows of a service.
 _KEYS = """
     attach build cap_add cap_drop command configs cpus depends_on deploy develop dns dns_opt dns_search entrypoint
@@ -29,16 +38,18 @@ KNOWN = frozenset(_KEYS.split())
 # What to do instead of some of it.
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("cgroup", "external_links", "ipc", "pid", "uts"), NO_NAMESPACES),
-    **dict.fromkeys(("cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_shares", "cpuset"), BY_LIMITS),
+    **dict.fromkeys(
+        ("cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_shares", "cpuset"), _use("deploy.resources")
+    ),
     "container_name": said("Swarm names tasks itself: remove it, other services find this one by its service's name"),
     "devices": said("a task gets no devices of its node: run this service on one machine, by Compose"),
-    "domainname": said("put the domain into `hostname`"),
+    "domainname": _use("hostname"),
     "gpus": BY_GENERIC_RESOURCES,
     "links": said("services find each other by name: remove it, or use network aliases"),
-    "network_mode": said("name networks by `networks`"),
-    "platform": said("use a constraint such as `node.platform.arch == x86_64` in `deploy.placement`"),
+    "network_mode": _use("networks"),
+    "platform": _use("deploy.placement.constraints: [node.platform.arch == x86_64]"),
     "privileged": said("a task is never privileged: give it the capabilities it needs by `cap_add`"),
-    "shm_size": said("mount a tmpfs at /dev/shm, with a size, by `volumes`"),
+    "shm_size": _use("volumes: [{type: tmpfs, target: /dev/shm, tmpfs: {size: SIZE}}]"),
     "use_api_socket": ON_EACH_NODE,
     "volumes_from": said("name the volumes in both services"),
 }
@@ -95,9 +106,7 @@ def unsupported(found: Iterable[Found], environment: Environment) -> ComposeFile
     """Create the error that lists all of it."""
     lines = [said("  - {what}: {instead}", what=what, instead=instead) for what, instead in found]
     text = said("{environment} runs on a Swarm, which cannot do all of this:", environment=environment.name)
-    return ComposeFileError(
-        joined("\n", (text, *lines)), hint=said("Change the compose file as it says beside each, then deploy again.")
-    )
+    return ComposeFileError(joined("\n", (text, *lines)))
 
 
 def _too_long_names(model: Mapping[str, Any], environment: Environment) -> Iterator[Found]:
@@ -123,18 +132,17 @@ def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterato
 def _of_fields(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
     for key in sorted(fields):
         if fields[key] and key not in KNOWN and not key.startswith("x-"):
-            yield said("{service} has `{key}`", service=name, key=key), INSTEAD.get(key, NO_WORD)
+            yield _has(name, key), INSTEAD.get(key, NO_WORD)
     if fields.get("build") and not fields.get("image"):
         yield (
-            said("{service} is built", service=name),
+            _has(name, "build"),
             said("push its image to a registry that every node reaches, and name it by `image`"),
         )
     yield from _of_deploy(name, fields.get("deploy") or {})
     for network, own in (fields.get("networks") or {}).items():
         for key in NETWORK_KEYS:
             if own and own.get(key):
-                text = said("{service} has `{key}` in the network {network}", service=name, key=key, network=network)
-                yield text, NO_WORD
+                yield _has(name, f"networks.{network}.{key}"), NO_WORD
     yield from _of_ports(name, fields)
 
 
@@ -143,38 +151,36 @@ def _of_deploy(name: str, deploy: Mapping[str, Any]) -> Iterator[Found]:
         place, _, last = key.rpartition(".")
         value = ((deploy.get(place) or {}) if place else deploy).get(last)
         if value and str(value) not in choices:
-            text = said("{service} has `deploy.{key}: {value}`", service=name, key=key, value=value)
-            yield text, said("use one of {choices}", choices=", ".join(choices))
+            yield _has(name, f"deploy.{key}: {value}"), said("use one of {choices}", choices=", ".join(choices))
     if deploy.get("mode") == "global" and deploy.get("replicas") is not None:
-        replicas = deploy["replicas"]
-        yield (
-            said("{service} has `deploy.mode: global` with `replicas: {replicas}`", service=name, replicas=replicas),
-            said("remove one of them: a global service has a task on each node"),
-        )
+        text = said("remove it, or `mode: global`, which gives the service a task on each node")
+        yield _has(name, f"deploy.replicas: {deploy['replicas']}"), text
     for constraint in (deploy.get("placement") or {}).get("constraints") or ():
         if not is_readable(str(constraint)):
-            text = said("{service} has the constraint `{constraint}`", service=name, constraint=constraint)
-            yield text, said("write it like `node.labels.disk == ssd`, with `==` or `!=`")
+            yield (
+                _has(name, f"deploy.placement.constraints: {constraint}"),
+                said("write it like `node.labels.disk == ssd`, with `==` or `!=`"),
+            )
     if ((deploy.get("resources") or {}).get("reservations") or {}).get("devices"):
-        yield said("{service} reserves devices", service=name), BY_GENERIC_RESOURCES
+        yield _has(name, "deploy.resources.reservations.devices"), BY_GENERIC_RESOURCES
 
 
 def _of_ports(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
     round_robin = (fields.get("deploy") or {}).get("endpoint_mode") == "dnsrr"
     for port in fields.get("ports") or ():
         published = str(port.get("published") or "")
-        shown = said("{service} publishes port {port}", service=name, port=published or port.get("target"))
+        shown = f"ports: {published or port.get('target')}"
         if port.get("host_ip") not in {None, "", "0.0.0.0", "::"}:  # noqa: S104 - it is compared, nothing listens
             yield (
-                said("{shown} at {address}", shown=shown, address=port["host_ip"]),
+                _has(name, f"ports: {port['host_ip']}:{published or port.get('target')}"),
                 said("a Swarm publishes at every address of a node: remove the address, and close it by a firewall"),
             )
         if "-" in published:
-            yield said("{shown} as a range", shown=shown), said("name one port for each")
+            yield _has(name, shown), said("name one port for each")
         if round_robin and port.get("mode") != "host":
             yield (
-                said("{shown} by ingress, with `endpoint_mode: dnsrr`", shown=shown),
-                said("give the port `mode: host`, or remove `endpoint_mode`"),
+                _has(name, shown),
+                said("give the port `mode: host`, or remove `endpoint_mode: dnsrr`"),
             )
 
 
@@ -196,13 +202,13 @@ def _of_definitions(model: Mapping[str, Any]) -> Iterator[Found]:
     for name, definition in read_definitions(model).items():
         if definition.proxy is not None:
             yield (
-                said("{service} has `x-deploy.proxy`", service=name),
+                _has(name, "x-deploy.proxy"),
                 said("remove it: Swarm replaces tasks by itself, and says so to no proxy"),
             )
         for dependency in definition.dependencies:
             if dependency.restart:
                 yield (
-                    said("{service} depends on {on} with `restart: true`", service=name, on=dependency.on),
+                    _has(name, f"depends_on.{dependency.on}.restart: true"),
                     said("remove it: tasks find a replaced service again by its name"),
                 )
 
@@ -211,7 +217,9 @@ def _of_networks(model: Mapping[str, Any]) -> Iterator[Found]:
     for name, network in (model.get("networks") or {}).items():
         if str((network or {}).get("driver") or "overlay") not in {"overlay", "default"}:
             yield (
-                said("the network {network} has `driver: {driver}`", network=name, driver=network["driver"]),
+                said(
+                    "the {kind} {name} has `{shown}`", kind="network", name=name, shown=f"driver: {network['driver']}"
+                ),
                 said("remove it: the networks of a Swarm are overlays"),
             )
 

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from roas.concurrency import pause
 from roas.errors import EngineError, EngineUnavailableError, NoManagerError, NoQuorumError, SwarmLockedError
 from roas.messages.message import said
-from roas.models.swarm import Absence, QuorumLosses
+from roas.models.swarm import QUORUM_HINT, Absence, QuorumLosses
 from roas.stack.client import Engine
+from roas.stack.containers.readiness import FIND_OUT_WHO
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import STACK
-from roas.stack.swarm.calls import AUTH_HEADER, QUORUM_HINT, OutOfSequenceError, SwarmCalls, without_quorum
+from roas.stack.swarm.calls import AUTH_HEADER, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.stack.swarm.judgement import Written, new_nonce, nonce_of
 from roas.stack.swarm.names import DIGITS, LOGIN, NONCE
 from roas.stack.swarm.normal_form import spec_hash
@@ -179,7 +180,7 @@ class SwarmWriter:
                 await pause(AGAIN_SECONDS)
         raise fault or EngineError(
             said("Somebody else keeps changing {service}: it was not written.", service=spec["Name"]),
-            hint=said("Find out who writes to the Swarm, then deploy again."),
+            hint=FIND_OUT_WHO,
         )
 
     async def renew_logins(self) -> tuple[str, ...]:

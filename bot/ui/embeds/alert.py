@@ -21,6 +21,7 @@ from roas.ui.drawing import (
     lines,
     marked_up,
     marked_up_line,
+    more,
     one_line,
 )
 from roas.ui.formatting import at, mentions, person, since
@@ -74,16 +75,10 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, cle
     parts = [f"{SEVERITIES[severity][0]} {counts[severity]} {word(severity)}" for severity in order if counts[severity]]
     resolved = len(alerts) - len(still_open)
     parts += [f"✅ {resolved} {word(AlertState.RESOLVED)}"] if resolved else []
-    title = (
-        _("{count} {count|alert|alerts} at once", count=len(alerts))
-        if len(alerts) > 1
-        else _title(clean(alerts[0]), 200)
-    )
+    title = _title_of(alerts, 200, clean)
     embed = discord.Embed(title=f"{icon} {title}", description=" · ".join(parts), colour=colour)
     listing = _listing(alerts, FIELD_VALUE, clean)
-    add_field(embed, _("Most severe") if len(alerts) > LISTED else _("Alerts"), listing)
-    if len(still_open) > LISTED:
-        add_field(embed, _("All of them"), _("See `/status` and the journal; none is lost."))
+    add_field(embed, _("Alerts"), listing)
     embed.set_footer(text=group)
     shown, pings = _pings(role, alerts)
     buttons = (_button(_("Acknowledge all"), "ack", group, "👀"), _button(_("Silence 1 h"), "silence", group, "🔕"))
@@ -116,7 +111,7 @@ def draw_shared_ping(
     name: str, alerts: Sequence[Alert], role: int | None = None, clean: Clean = _as_it_is, *, for_help: bool
 ) -> Drawing:
     """Draw one ping for many alerts: the worst of them by name, these cleaned, and how many there are besides."""
-    title = _title(clean(alerts[0]), 180) if len(alerts) == 1 else _("{count} {count|alert|alerts}", count=len(alerts))
+    title = _title_of(alerts, 180, clean)
     text = _("Operator needed: {title}", title=title) if for_help else _urgent(alerts, title)
     icon = "🆘" if for_help else SEVERITIES[_worst_first(alerts)[0].severity][0]
     embed = discord.Embed(title=f"{icon} {text}", description=_listing(alerts, 2000, clean), colour=BAD)
@@ -200,7 +195,7 @@ def _listing(alerts: Sequence[Alert], limit: int, clean: Clean) -> str:
     named = [_line(clean(alert)) for alert in _worst_first(alerts)[:LISTED]]
     while True:
         left_out = len(alerts) - len(named)
-        rest = [_("… and {count} more", count=left_out)] if left_out else []
+        rest = [more(left_out)] if left_out else []
         text = "\n".join([*named, *rest])
         if len(text) <= limit or not named:
             return text
@@ -216,6 +211,10 @@ def _line(alert: Alert) -> str:
 
 def _title(alert: Alert, limit: int) -> str:
     return one_line(translate(alert.title), limit)
+
+
+def _title_of(alerts: Sequence[Alert], limit: int, clean: Clean) -> str:
+    return _title(clean(alerts[0]), limit) if len(alerts) == 1 else _("{count} {count|alert|alerts}", count=len(alerts))
 
 
 def _pings(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -152,7 +152,7 @@ def _asked(deployment: Deployment) -> str:
 
 def _time(deployment: Deployment, usual_seconds: float | None) -> str:
     if deployment.finished:
-        return _("took {duration}", duration=duration(deployment.duration_seconds) or _("an unknown time"))
+        return _("took {duration}", duration=duration(deployment.duration_seconds) or "?")
     text = _("started {when}", when=since(deployment.created_at))
     if usual_seconds is not None:
         text += " · " + _(
@@ -174,10 +174,10 @@ def _cancelling(deployment: Deployment) -> list[str]:
 
 def _paused(deployment: Deployment) -> list[str]:
     if deployment.awaits_approval:
-        return [_("🗳️ It is prepared, and waits for the approval of a second person")]
+        return [f"🗳️ {_('waits for the approval of a second person')}"]
     if deployment.pause is None or not deployment.is_waiting:
         return []
-    return [_("⏸️ paused {when}: it waits for *Resume* or *Roll back* below", when=since(deployment.pause.since))]
+    return [_("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(deployment.pause.since))]
 
 
 def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:

@@ -102,15 +102,15 @@ def _way_back(deployment: Deployment) -> tuple[Button, ...]:
 
 
 def _description(deployment: Deployment, outcome: Outcome) -> str:
-    parts = [_runs_now(deployment, outcome)]
+    parts = []
     if deployment.duration_seconds is not None:
-        parts.append(_("It took {duration}.", duration=duration(deployment.duration_seconds)))
-    parts.append(_("Requested by {person}.", person=person(deployment.request.requested_by)))
+        parts.append(_("took {duration}", duration=duration(deployment.duration_seconds)))
+    parts.append(_("by {person}", person=person(deployment.request.requested_by)))
     if deployment.request.approved_by is not None:
-        parts.append(_("Approved by {person}.", person=person(deployment.request.approved_by)))
+        parts.append(_("approved by {person}", person=person(deployment.request.approved_by)))
     if deployment.cancel_requested_by is not None and outcome is not Outcome.SUCCEEDED:  # cancelled too late
-        parts.append(_("Cancelled by {person}.", person=person(deployment.cancel_requested_by)))
-    return " ".join(parts)
+        parts.append(_("cancelled by {person}", person=person(deployment.cancel_requested_by)))
+    return f"{_runs_now(deployment, outcome)}\n{' · '.join(parts)}"
 
 
 def _runs_now(deployment: Deployment, outcome: Outcome) -> str:
@@ -125,10 +125,8 @@ def _runs_now(deployment: Deployment, outcome: Outcome) -> str:
         return _("**{environment}** runs {new} (before: {old}).", **values)
     if outcome is Outcome.ROLLED_BACK:
         return _("**{environment}** runs {old} again.", **values)
-    if outcome is Outcome.CANCELLED:
+    if outcome is Outcome.CANCELLED or not deployment.touched:
         return _("**{environment}** stays on {old}.", **values)
-    if not deployment.touched:
-        return _("Nothing that runs was changed: **{environment}** stays on {old}.", **values)
     if deployment.was_put_back:
         return _("**{environment}** is on {old}: what was well before runs again.", **values)
     if deployment.brought_back:
@@ -155,12 +153,10 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
         return problem.hint
     if deployment.outcome is Outcome.CANCELLED:
         return ""
-    if not deployment.touched:
-        return _("Fix it, then try again; running services are not affected.")
-    if deployment.outcome is Outcome.FAILED:
+    if deployment.touched and deployment.outcome is Outcome.FAILED:
         return _("Look at /status {environment}, then /rollback {environment}.", environment=deployment.environment)
-    if deployment.outcome is Outcome.ROLLED_BACK and deployment.request.operation is None:
-        return _("Fix the version and deploy it again; running services are not affected.")
+    if not deployment.touched or deployment.request.operation is None:
+        return _("Fix it, then try again; running services are not affected.")
     return ""
 
 
@@ -260,7 +256,7 @@ def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
         )
     decision = deployment.decision_on(pause.number)
     if decision is None and deployment.cancel_requested_by is not None:
-        return _("🚫 {person} cancelled it.", person=person(deployment.cancel_requested_by))
+        return f"🚫 {_('cancelled by {person}', person=person(deployment.cancel_requested_by))}"
     if decision is None:
         return _("It does not wait any more.")
     if decision.choice is Choice.GO_ON:
@@ -297,7 +293,7 @@ def draw_history(
     """Draw deployments, newest first: what, how it ended, who, when, how long; with buttons for the other pages."""
     page = page or HistoryPage()
     entries = [_entry(deployment) for deployment in deployments]
-    text = lines(entries, DESCRIPTION) if entries else _nothing(page)
+    text = lines(entries, DESCRIPTION) if entries else _("No deployments.")
     embed = discord.Embed(title=_title(page), description=text, colour=QUIET)
     if delivery is not None and (delivery.deployments or delivery.failure_ratio is not None):
         add_field(embed, _("Delivery, last {days} {days|day|days}", days=DAYS), _delivery(delivery))
@@ -309,8 +305,9 @@ def draw_history(
 
 
 def _title(page: HistoryPage) -> str:
-    title = _("📜 History of {environment}", environment=page.environment) if page.environment else _("📜 History")
-    return f"{title}: {outcome_text(page.outcome)}" if page.outcome else title
+    title = _("📜 History")
+    wanted = [page.environment, outcome_text(page.outcome) if page.outcome else None]
+    return ": ".join(filter(None, [title, *wanted]))
 
 
 def _delivery(figures: DeliveryFigures) -> str:
@@ -324,12 +321,6 @@ def _delivery(figures: DeliveryFigures) -> str:
     return " · ".join(parts)
 
 
-def _nothing(page: HistoryPage) -> str:
-    if page.number:
-        return _("There is nothing older.")
-    return _("No deployment matches.") if page.environment or page.outcome else _("Nothing was deployed yet.")
-
-
 def _history_buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:
     if page.number:
         yield Button(_("Newer"), replace(page, number=page.number - 1).custom_id, emoji="◀️")
@@ -341,7 +332,7 @@ def _entry(deployment: Deployment) -> str:
     icon = mark(deployment)[0] if deployment.outcome else "🚀"
     state = ending(deployment) if deployment.outcome else _("is running")
     if deployment.awaits_approval:
-        state = _("waits for an approval")
+        state = _("waits for the approval of a second person")
     details = [
         at(deployment.created_at),
         person(deployment.request.requested_by),

@@ -26,9 +26,19 @@ from roas.ui.drawing import (
     lines,
     marked_up,
     marked_up_line,
+    more,
     one_line,
 )
-from roas.ui.formatting import at, image, image_change, mentions, operation_headline, person, release, since
+from roas.ui.formatting import (
+    begins,
+    image,
+    image_change,
+    mentions,
+    person,
+    release,
+    request_headline,
+    since,
+)
 from roas.ui.translation import _, translate
 from roas.ui.units import duration
 
@@ -137,7 +147,7 @@ def _listed(heading: str, texts: Sequence[str]) -> Iterator[str]:
 def _plain_reasons(service: ServicePlan) -> Iterator[str]:
     old, new = service.old_image, service.new_image
     if old != new and old and new:
-        yield _("image {change}", change=f"{old} → {new}")
+        yield _("image {image}", image=f"{old} → {new}")
     elif image := new or old:
         yield _("image {image}", image=image)
     if service.is_built:
@@ -159,7 +169,7 @@ def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None =
     for name, value in _fields(plan):
         add_field(embed, name, value)
     if last_seconds is not None:
-        add_field(embed, _("Last time"), _("it took {duration}", duration=duration(last_seconds)))
+        add_field(embed, _("Last time"), _("took {duration}", duration=duration(last_seconds)))
     if dry_run:
         embed.set_footer(text=_("Dry run: nothing was changed."))
     return fit([embed])
@@ -190,7 +200,7 @@ def whole_plan_note(files: tuple[Attachment, ...]) -> str:
     names = [file.name for file in files]
     parts = []
     if PLAN_FILE in names:
-        parts.append(_("📎 The plan is too long to show here; all of it is in {file}.", file=code(PLAN_FILE)))
+        parts.append(_("📎 All of it is in {file}.", file=code(PLAN_FILE)))
     if DIFF_FILE in names:
         parts.append(_("📎 What changes, line by line: {file}", file=code(DIFF_FILE)))
     return "\n".join(parts)
@@ -252,7 +262,7 @@ def _reasons(service: ServicePlan) -> list[str]:
         return [marked_up_line(reason, 200) for reason in service.reasons]
     reasons: list[str] = []
     if service.old_image != service.new_image and (change := image_change(service.old_image, service.new_image)):
-        reasons.append(_("image {change}", change=code(change)))
+        reasons.append(_("image {image}", image=code(change)))
     elif service.new_image:
         reasons.append(_("image {image}", image=code(image(service.new_image))))
     if service.changed_keys:
@@ -263,7 +273,7 @@ def _reasons(service: ServicePlan) -> list[str]:
 
 def _keys(keys: tuple[str, ...]) -> str:
     shown = ", ".join(code(key, 40) for key in keys[:KEYS_SHOWN])
-    return shown if len(keys) <= KEYS_SHOWN else _("{keys} and {count} more", keys=shown, count=len(keys) - KEYS_SHOWN)
+    return shown if len(keys) <= KEYS_SHOWN else f"{shown} {more(len(keys) - KEYS_SHOWN)}"
 
 
 CONFIRM_PREFIX = "roas:confirm:"
@@ -296,7 +306,7 @@ def draw_confirmation(plan_record: PlanRecord, *, last_seconds: float | None = N
     )
     text = _("Nothing changes until you confirm. The plan expires {when}.", when=since(plan_record.expires_at))
     if starts_at is not None:
-        text += "\n" + _("⏰ It begins {when}, {relative}.", when=at(starts_at), relative=since(starts_at))
+        text += f"\n⏰ {begins(starts_at)}"
     message = draw_plan_message(plan_record.plan, text, last_seconds=last_seconds)
     return replace(message, key=plan_record.id, buttons=buttons)
 
@@ -351,16 +361,8 @@ def _pinging_asker(drawing: Drawing, plan_record: PlanRecord) -> Drawing:
 
 
 def plan_headline(plan_record: PlanRecord) -> str:
-    """Summarise a request in one line: `deploy v2 to prod`."""
-    request = plan_record.request
-    values = {"environment": request.environment, "version": one_line(plan_record.plan.version, 64)}
-    if request.operation is not None:
-        return operation_headline(request)
-    if request.kind is DeploymentKind.ROLLBACK:
-        return _(
-            "roll back {environment} to {release} ({version})", release=release(plan_record.plan.to_release), **values
-        )
-    return _("deploy {version} to {environment}", **values)
+    """Summarise what a plan is of: `Deploy v2 to prod`."""
+    return request_headline(plan_record.request, plan_record.plan.to_release)
 
 
 def _withdraw_button(plan_record: PlanRecord) -> Button:
@@ -383,7 +385,7 @@ def _title(plan_record: PlanRecord) -> str:
 
 def _approval_description(plan_record: PlanRecord) -> str:
     request = plan_record.request
-    parts = [_("requested by {person}", person=person(request.requested_by))]
+    parts = [_("by {person}", person=person(request.requested_by))]
     if request.services:
         parts[0] += " · " + _("only {services}", services=one_line(", ".join(request.services), 200))
     if request.reason:
@@ -409,14 +411,18 @@ def describe_outcome(plan_record: PlanRecord) -> str:
             when=since(plan_record.expires_at),
         )
     if state is PlanState.CONFIRMED:
-        return _("{person} approved it; it is starting.", person=decider)
+        return _("approved by {person}", person=decider)
     if state is PlanState.STARTED:
-        return _("{person} approved it; it was started as `{id}`.", person=decider, id=plan_record.deployment_id)
+        return f"{_('approved by {person}', person=decider)} · {_started_as(plan_record)}"
     if state is PlanState.WITHDRAWN:
-        return _("{person} cancelled it.", person=decider)
+        return _("cancelled by {person}", person=decider)
     if state is PlanState.VOID:
-        return _("It is void: {why} Ask again for a new plan.", why=marked_up_line(plan_record.note, 500))
-    return _("Nobody approved it in time. Ask for a new plan.")
+        return f"{marked_up_line(plan_record.note, 500)} {_('Ask again for a new plan.')}"
+    return _("Nobody approved it in time.") + " " + _("Ask again for a new plan.")
+
+
+def _started_as(plan_record: PlanRecord) -> str:
+    return _("started as `{id}`", id=plan_record.deployment_id)
 
 
 def _describe_schedule(plan_record: PlanRecord) -> str:
@@ -424,23 +430,17 @@ def _describe_schedule(plan_record: PlanRecord) -> str:
     state, starts_at = plan_record.state, plan_record.request.starts_at
     note = marked_up_line(plan_record.note, 500)
     if plan_record.asks_again:
-        asker, until = person(plan_record.request.requested_by), since(plan_record.expires_at)
-        return _(
-            "{why} This is the plan now. {person} can confirm it; it expires {when}.",
-            why=note,
-            person=asker,
-            when=until,
-        )
+        waiting = _("Waiting for {person} to confirm.", person=person(plan_record.request.requested_by))
+        return f"{note} {waiting} {_('It expires {when}.', when=since(plan_record.expires_at))}"
     if plan_record.asked_again_as:
-        return _("It is void: {why} It is asked for again below.", why=note)
+        return f"{note} {_('It is asked for again below.')}"
     if starts_at is None:
         return ""
     if state is PlanState.STARTED:
-        return _("It was started at its time as `{id}`.", id=plan_record.deployment_id)
+        return _started_as(plan_record)
     if state is not PlanState.SCHEDULED:
         return ""
-    values = {"when": at(starts_at), "relative": since(starts_at)}
-    text = _("It begins {when}, {relative}, if nothing has changed by then.", **values)
+    text = begins(starts_at)
     if plan_record.deployment_id is not None and plan_record.decided_by is not None:
-        text = _("{person} approved it. It begins {when}, {relative}.", person=person(plan_record.decided_by), **values)
+        text = f"{_('approved by {person}', person=person(plan_record.decided_by))} · {text}"
     return f"{text}\n⏳ {note}" if note else text

@@ -19,11 +19,13 @@ from roas.ui.drawing import (
     code,
     fit,
     lines,
+    mark,
     marked_up_line,
+    more,
     one_line,
 )
 from roas.ui.embeds.plan import draw_plan, whole_plan, whole_plan_note
-from roas.ui.formatting import person, since
+from roas.ui.formatting import ending, person, since
 from roas.ui.translation import _
 
 TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX = "roas:take:", "roas:later:", "roas:skip:"
@@ -71,31 +73,32 @@ def _buttons(candidate: Candidate) -> tuple[Button, ...]:
 
 
 def _title(candidate: Candidate, deployment: Deployment | None) -> str:
-    values = {"version": one_line(candidate.version, 64), "environment": candidate.environment}
+    version = one_line(candidate.version, 64)
+    if candidate.state in {CandidateState.NEW, CandidateState.PROPOSED, CandidateState.LATER}:
+        return _("📦 New version for {environment}: {version}", environment=candidate.environment, version=version)
+    icon, text = _became(candidate, deployment)
+    return f"{icon} {version} → {candidate.environment}: {text}"
+
+
+def _became(candidate: Candidate, deployment: Deployment | None) -> tuple[str, str]:
+    """Return an icon, and what became of a candidate."""
     if deployment is not None and deployment.outcome is not None:
-        return {
-            Outcome.SUCCEEDED: _("✅ {version} runs on {environment}", **values),
-            Outcome.ROLLED_BACK: _("↩️ {version} was rolled back on {environment}", **values),
-            Outcome.CANCELLED: _("🚫 {version} was cancelled on {environment}", **values),
-            Outcome.FAILED: _("❌ {version} failed on {environment}", **values),
-        }[deployment.outcome]
+        return mark(deployment)[0], ending(deployment)
     match candidate.state:
-        case CandidateState.NEW | CandidateState.PROPOSED | CandidateState.LATER:
-            return _("📦 New version for {environment}: {version}", **values)
         case CandidateState.WAITING:
-            return _("⏳ {version} waits for {environment}", **values)
+            return "⏳", _("waiting")
         case CandidateState.CONFIRMED | CandidateState.STARTING | CandidateState.STARTED:
-            return _("🚀 {version} is deployed to {environment}", **values)
+            return "🚀", _("is running")
         case CandidateState.SKIPPED:
-            return _("⏭️ {version} was skipped on {environment}", **values)
+            return "⏭️", _("skipped")
         case CandidateState.UNCHANGED:
-            return _("✅ {version} runs on {environment} already", **values)
+            return "✅", _("it runs already")
         case CandidateState.HELD:
-            return _("⛔ {version} is on hold on {environment}", **values)
+            return "⛔", _("on hold")
         case CandidateState.SUPERSEDED:
-            return _("{version} was replaced by a newer version", version=values["version"])
-        case CandidateState.REFUSED:
-            return _("🚫 {version} cannot be deployed to {environment}", **values)
+            return "⏭️", _("replaced by a newer version")
+        case _:
+            return "🚫", _("cannot be deployed")
 
 
 def _description(
@@ -149,7 +152,7 @@ def _commits(candidate: Candidate) -> Iterator[str]:
     for commit in commits[:COMMITS_SHOWN]:
         yield f"{code(commit.sha[:SHORT_SHA])} {one_line(commit.title, 80)} · {one_line(commit.author, 40)}"
     if len(commits) > COMMITS_SHOWN:
-        yield _("and {count} more", count=len(commits) - COMMITS_SHOWN)
+        yield more(len(commits) - COMMITS_SHOWN)
     if candidate.origin.compare_url.startswith("https://") and ">" not in candidate.origin.compare_url:
         yield f"<{candidate.origin.compare_url}>"
 

@@ -11,17 +11,15 @@ import discord
 from roas.api.documents import EnvironmentStatus
 from roas.messages.message import joined
 from roas.metrics.integration_monitor import (
-    ERROR_RATE,
     EVENT_LATENCY,
-    STATE_SYNC_LAG,
-    SUCCESS_RATE,
+    LIMITS,
     WAITING,
     IntegrationFigures,
     Limit,
     values_of,
 )
 from roas.models.candidate import Hold
-from roas.models.deployment import Freeze, PhaseStatus
+from roas.models.deployment import DeploymentRequest, Freeze, PhaseStatus
 from roas.models.health import ServiceDrift, ServiceHealth, Verdict
 from roas.models.plan import PlanRecord
 from roas.models.release import Release
@@ -45,11 +43,12 @@ from roas.ui.drawing import (
     lines,
     marked_up,
     marked_up_line,
+    more,
     one_line,
     plain,
 )
 from roas.ui.embeds.plan import plan_headline
-from roas.ui.formatting import at, headline, image, person, since
+from roas.ui.formatting import at, begins, headline, image, person, since
 from roas.ui.translation import _, translate, word
 from roas.ui.units import duration, size
 
@@ -143,9 +142,7 @@ def draw_status(
     shown = list(statuses[: EMBEDS - len(beside)])
     embeds = [_embed(status, trouble.get(status.environment, ""), brief=len(statuses) > 1) for status in shown]
     if hidden := len(statuses) - len(shown):
-        embeds[-1].set_footer(
-            text=_("… and {count} more {count|environment|environments}: ask for one by its name", count=hidden)
-        )
+        embeds[-1].set_footer(text=more(hidden))
     room = (TOTAL - sum(len(embed) for embed in [*embeds, *beside])) // max(len(embeds), 1)
     cut = [status for status, embed in zip(shown, embeds, strict=True) if not _add_services(embed, status, room)]
     attachments = (draw_service_table(cut),) if cut else ()
@@ -182,9 +179,12 @@ def _facts(status: EnvironmentStatus, trouble: str) -> list[tuple[str, str]]:
     if going_on := _going_on(status):
         facts.append((_("In progress"), going_on))
     if (drafted := status.drafted) is not None:
-        asker, asked = person(drafted.request.requested_by), since(drafted.created_at)
-        text = _("{headline} by {person}, {when}", headline=headline(drafted), person=asker, when=asked)
-        facts.append((_("Awaiting approval"), f"🗳️ {text}\n-# {drafted.id}"[:FIELD_VALUE]))
+        facts.append(
+            (
+                _("Awaiting approval"),
+                _listed("🗳️", headline(drafted), drafted.request, [since(drafted.created_at)], drafted.id),
+            )
+        )
     facts += [(_("Scheduled"), _scheduled(plan_record)) for plan_record in status.scheduled]
     if status.requires:
         facts.append((_("Takes from"), _requires(status)))
@@ -227,51 +227,42 @@ def _add_services(embed: discord.Embed, status: EnvironmentStatus, room: int) ->
     limit = max(min(room - len("\n\n"), DESCRIPTION - len(facts)), FEWEST)
     parts = _service_lines(status)
     if len("\n".join(parts)) <= limit:
-        embed.description = "\n".join(parts) + facts
+        embed.description = ("\n".join(parts) + facts).strip()
         return True
     if status.health is None:
         embed.description = clip(parts[0], limit) + facts
         return True
-    note = "\n" + _("All of them are in {file}.", file=code(TABLE))
+    note = "\n" + _("📎 All of it is in {file}.", file=code(TABLE))
     embed.description = lines(parts, limit - len(note)) + note + facts
     return False
 
 
 def _freeze(freeze: Freeze) -> str:
+    parts = [_("by {person}", person=person(freeze.frozen_by)), since(freeze.since)]
     if freeze.until is not None:
-        return _(
-            "🧊 deployments are locked by {person} until {until}\n> {reason}",
-            person=person(freeze.frozen_by),
-            until=at(freeze.until),
-            reason=one_line(freeze.reason, 500),
-        )
-    return _(
-        "🧊 deployments are locked by {person} {when}\n> {reason}",
-        person=person(freeze.frozen_by),
-        when=since(freeze.since),
-        reason=one_line(freeze.reason, 500),
-    )
+        parts[1] = _("until {when}", when=at(freeze.until))
+    return f"🧊 {' · '.join(parts)}\n> {one_line(freeze.reason, 500)}"
 
 
 def _scheduled(plan_record: PlanRecord) -> str:
     starts_at = plan_record.request.starts_at or plan_record.created_at
-    text = _(
-        "⏰ {what} by {person}, begins {when}, {relative}",
-        what=plan_headline(plan_record),
-        person=person(plan_record.request.requested_by),
-        when=at(starts_at),
-        relative=since(starts_at),
-    )
-    waits = f"\n⏳ {marked_up_line(plan_record.note, 300)}" if plan_record.note else ""
-    return f"{text}{waits}\n-# {plan_record.id}"
+    parts = [begins(starts_at)]
+    if plan_record.note:
+        parts.append(f"⏳ {marked_up_line(plan_record.note, 300)}")
+    return _listed("⏰", plan_headline(plan_record), plan_record.request, parts, plan_record.id)
+
+
+def _listed(icon: str, what: str, request: DeploymentRequest, parts: Sequence[str], subject: str) -> str:
+    """Draw one deployment that is asked for: what, by whom, how far it is, and its id."""
+    asker = _("by {person}", person=person(request.requested_by))
+    return f"{' · '.join([f'{icon} {what} {asker}', *parts])}\n-# {subject}"[:FIELD_VALUE]
 
 
 def _hold(hold: Hold) -> str:
     reason = marked_up_line(hold.reason, 200)
     if not hold.version:
-        return _("⛔ nothing is deployed by itself, {when}: {reason}", when=since(hold.since), reason=reason)
-    version = code(hold.version, 64)
-    return _("⛔ {version} is kept out, {when}: {reason}", version=version, when=since(hold.since), reason=reason)
+        return f"⛔ {_('nothing is deployed by itself')} · {since(hold.since)}: {reason}"
+    return f"⛔ {code(hold.version, 64)} · {since(hold.since)}: {reason}"
 
 
 def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:
@@ -285,10 +276,9 @@ def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:
 def _service_lines(status: EnvironmentStatus) -> list[str]:
     """Count the services by verdict, then give each a line, the worst first."""
     if status.health is None:
-        unknown = _("Nothing is known of its services.")
-        return [f"⚠️ {marked_up(status.fault, 1000)}\n{unknown}" if status.fault else unknown]
+        return [f"⚠️ {marked_up(status.fault, 1000)}"] if status.fault else []
     if not status.health.services:
-        return [_("No container of this environment runs.")]
+        return []
     before = []
     if status.health.remembered:
         seen = _("As it was seen {when}:", when=since(status.health.taken_at))
@@ -309,15 +299,6 @@ def _service(health: ServiceHealth, release: Release | None) -> str:
     return f"{head}\n-# {details}" if details else head
 
 
-def _how_many(health: ServiceHealth) -> str:
-    count = len(health.containers)
-    return (
-        _("{count} {count|task|tasks}", count=count)
-        if health.nodes
-        else _("{count} {count|container|containers}", count=count)
-    )
-
-
 def _details(health: ServiceHealth, release: Release | None) -> list[str]:
     """List image, uptime, CPU, memory and restarts, as far as they are known."""
     containers = health.containers
@@ -326,7 +307,7 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
     restarts = restart_count(health)
     return [
         code(version, 60) if version else "",
-        _how_many(health) if len(containers) > 1 else "",
+        _("{count} {count|container|containers}", count=len(containers)) if len(containers) > 1 else "",
         _("on {nodes}", nodes=one_line(", ".join(health.nodes), 200)) if health.nodes else "",
         _("started {when}", when=since(started)) if started else "",
         _("CPU {percent} %", percent=f"{health.cpu_percent:.1f}") if health.cpu_percent is not None else "",
@@ -339,7 +320,7 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
 
 def _release(release: Release | None) -> str:
     if release is None:
-        return _("none yet: nothing was deployed by this bot")
+        return _("none")
     return _(
         "**{label}** · version {version} · {state} · {when} by {person}",
         label=release.label,
@@ -354,31 +335,16 @@ def _going_on(status: EnvironmentStatus) -> str:
     """Name the deployment that runs, or the holder of the deployment lock."""
     active, lock = status.active, status.lock
     if active is not None and active.is_waiting and active.pause is not None:
-        return _(
-            "⏸️ {headline} by {person}, paused {when}: {reason} It waits for *Resume* or *Roll back*.\n-# {id}",
-            headline=headline(active),
-            person=person(active.request.requested_by),
-            when=since(active.pause.since),
-            reason=marked_up_line(active.pause.message, 500),
-            id=active.id,
-        )[:FIELD_VALUE]
+        paused = _("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(active.pause.since))
+        parts = [paused, marked_up_line(active.pause.message, 500)]
+        return _listed("🚀", headline(active), active.request, parts, active.id)
     if active is not None:
         phase = next((word(p.name) for p in active.phases if p.status is PhaseStatus.IN_PROGRESS), _("waiting"))
-        return _(
-            "🚀 {headline} by {person}, started {when}, now in {phase}\n-# {id}",
-            headline=headline(active),
-            person=person(active.request.requested_by),
-            when=since(active.created_at),
-            phase=phase,
-            id=active.id,
-        )[:FIELD_VALUE]
+        parts = [_("started {when}", when=since(active.created_at)), phase]
+        return _listed("🚀", headline(active), active.request, parts, active.id)
     if lock is not None:
-        return _(
-            "🔒 held by {person} since {when}: {purpose}",
-            person=person(lock.held_by),
-            when=at(lock.since),
-            purpose=marked_up_line(lock.purpose, 300),
-        )
+        holder = _("by {person}", person=person(lock.held_by))
+        return f"🔒 {marked_up_line(lock.purpose, 300)} {holder} · {_('since {when}', when=at(lock.since))}"
     return ""
 
 
@@ -395,14 +361,7 @@ def draw_integration(
     if (waiting := figures.dependency_resolution_seconds) is not None:
         share = measured[WAITING]
         measured[WAITING] = _("{seconds} s, {share} of the timeout", seconds=f"{waiting:.1f}", share=share)
-    names = {
-        EVENT_LATENCY: _("Event latency"),
-        STATE_SYNC_LAG: _("Redis sync lag"),
-        WAITING: _("Dependency resolution time"),
-        ERROR_RATE: _("Integration error rate"),
-        SUCCESS_RATE: _("Deployment success rate"),
-    }
-    parts = [_line(limit, firing, name, measured[limit]) for limit, name in names.items()]
+    parts = [_line(limit, firing, translate(limit.title), measured[limit]) for limit in LIMITS]
     title, colour = _("🩺 Bot components: healthy"), GOOD
     if is_engine_unavailable:
         title, colour = _("⚠️ Bot components: running, but a Docker engine cannot be reached"), CAREFUL

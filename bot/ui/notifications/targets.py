@@ -287,7 +287,7 @@ def _deployment_text(deployment: Deployment) -> tuple[str, tuple[str, ...]]:
     body = (
         translate(problem.message) if problem is not None else "",
         translate(next_step(deployment, problem)) if problem is not None else "",
-        _("Requested by {person}.", person=deployment.request.requested_by.name),
+        _("by {person}", person=deployment.request.requested_by.name),
         deployment.id,
     )
     return ESCAPE.sub(r"\1", title), body

@@ -154,8 +154,8 @@ WORLD = {
     recreate_network: "network",
     change_settings: "settings",
     change_policy: "policy",
-    deploy_another: "by now, and was on another one",
-    replace_neighbour: "store changed since the plan was made",
+    deploy_another: "is on another release since then",
+    replace_neighbour: "store changed since this was planned",
     take_image: "The images of web are gone",
 }
 

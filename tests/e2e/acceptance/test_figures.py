@@ -114,7 +114,7 @@ async def test_slow_subscriber_raises_event_latency(application, monitor):
     subscription = application.bus.subscribe(Work, slow, name="slow one")
     application.bus.publish(Work())
     alert = await raised(application, "event_latency")
-    assert alert.title == "Event latency is high"
+    assert alert.title == "Event latency"
     assert "slow one" in alert.summary
     await until(monitor, lambda figures: (figures.event_latency_seconds or 0) >= 1.2)
     await application.bus.unsubscribe(subscription)

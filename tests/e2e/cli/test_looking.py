@@ -253,4 +253,4 @@ def test_status_names_keys_changed_by_hand(line: CommandLine) -> None:
     text = line.run("status", "dev", COLUMNS="400").stdout
     assert f"web was changed by hand: {reason}" in text
     assert "hunter2" not in text
-    assert "environment: SECRET, hostname and 1 more" in text
+    assert "environment: SECRET, hostname, +1" in text

@@ -6,7 +6,7 @@ from tests.e2e.cli.conftest import CommandLine
 def test_stop_status_start_and_restart(on_v1: CommandLine) -> None:
     refused = on_v1.run("stop", "dev", "nobody")
     assert refused.returncode == 2
-    assert "has no service nobody" in refused.stderr
+    assert "There is no service nobody" in refused.stderr
     stopped = on_v1.run("stop", "dev", "database", "--reason", "moving house")
     assert stopped.returncode == 0, stopped.stderr
     assert "web needs database, and goes on without." in stopped.stdout
@@ -25,7 +25,7 @@ def test_stop_status_start_and_restart(on_v1: CommandLine) -> None:
 def test_scale_and_status(on_v1: CommandLine) -> None:
     refused = on_v1.run("scale", "dev", "web", "1001")
     assert refused.returncode == 2
-    assert "1001 is not a number of replicas." in refused.stderr
+    assert "a number from 0 to 1000" in refused.stderr
     assert on_v1.run("scale", "dev", "web", "many").returncode == 2
     scaled = on_v1.run("scale", "dev", "web", "2", "--reason", "the fair")
     assert scaled.returncode == 0, scaled.stderr

@@ -165,7 +165,7 @@ async def test_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, peo
         status, _ = await web(delivery(*(an_alert(f"Trouble{part}-{n}", severity="high") for n in range(10))))
         assert status == 200
         await asyncio.sleep(max(0.0, begun + part / 10 - time.monotonic()))
-    await shown(people, "alerts at once")
+    await shown(people, " alerts")
     async with StateManager(Path(bot_settings["STATE_DIR"]), instance_prefix="TEST") as journal:
         await all_told(journal)
         kept = [alert for alert in await journal.alerts.open() if alert.source is AlertSource.ALERTMANAGER]

@@ -162,7 +162,7 @@ async def prod_deploy_needs_approver(people, sandbox, shop, image_ids):
     started = DEPLOYMENT_ID.search(await press(people, "petra", wanted, "approve"))
     told = await outcome(people, started.group())
     assert "succeeded" in told.text
-    assert "Approved by" in told.text
+    assert "approved by" in told.text
     assert shop.running("prod") == {"web": image_ids["v1"]}
     answered = await approval(people, "prod", "Approved")
     assert (answered.id, answered.content, answered.buttons) == (wanted.id, "", [])

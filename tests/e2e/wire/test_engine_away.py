@@ -20,8 +20,8 @@ from tests.unit.ui.story import until
 pytestmark = [pytest.mark.wire, pytest.mark.long]
 
 WORDS = {
-    "en-US": ("not known", "does not answer", "Start Docker", "Nothing is known of its services", "cannot be reached"),
-    "zh-TW": ("不明", "Docker 引擎沒有回應", "請啟動 Docker", "目前不知道各服務的狀況", "連不上 Docker 引擎"),
+    "en-US": ("not known", "does not answer", "Start Docker", "cannot be reached"),
+    "zh-TW": ("不明", "Docker 引擎沒有回應", "請啟動 Docker", "連不上 Docker 引擎"),
 }
 LIES = ("nothing runs", "healthy", ": well", "沒有執行中的服務", "：正常")
 GONE_SECONDS = 20.0

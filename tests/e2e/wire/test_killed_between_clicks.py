@@ -96,7 +96,7 @@ async def plans_and_pages_are_of_the_next_bot(bot, people, shop, bot_settings, i
     assert "v0.0" in turned.message.text
     told = await outcome(people, of_prod)
     assert "succeeded" in told.text
-    assert "Approved by" in told.text
+    assert "approved by" in told.text
     assert shop.containers("staging") == []
     assert shop.running("prod") == {"web": image_ids["v1"]}
     return await outcome(people, of_dev)

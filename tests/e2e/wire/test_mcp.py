@@ -51,7 +51,7 @@ async def test_agent_proposes_and_a_person_says_yes(bot, bot_settings, people, s
         assert "the tests are green" in shown.text
         assert "agent." in shown.text
         await press(people, "dora", shown, "take")
-        await people.wait_for_message(lambda message: "v1 runs on dev" in message.text, deadline_seconds=150)
+        await people.wait_for_message(lambda message: "v1 → dev: succeeded" in message.text, deadline_seconds=150)
 
         good, text = await call(session, "history", environment="dev")
         deployment = json.loads(text)["deployments"][0]

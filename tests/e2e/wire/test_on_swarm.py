@@ -272,7 +272,7 @@ async def cancelled_one_goes_back(people: SandboxClient, shop: Shop, swarm: Swar
     started = await start(people, "dora", "deploy", environment="dev", version="v2")
     await live(people, started, "execution")
     answer = await ask(people, "dora", "cancel", environment="dev")
-    assert "when Swarm's current updates are over" in answer, answer
+    assert "at the next safe point" in answer, answer
     assert "cancelled" in (await outcome(people, started)).text
     assert versions(swarm, shop, "dev") == {"v1"}
     with client_of(swarm.manager) as client:

@@ -142,7 +142,7 @@ async def test_push_becomes_a_proposal(bot, people, shop, push):
     assert "v1" in newer.text
 
     assert "Started" in await press(people, "dora", newer, "take")
-    done = await proposal(people, "v2 runs on dev", seconds=OUTCOME_SECONDS)
+    done = await proposal(people, "v2 → dev: succeeded", seconds=OUTCOME_SECONDS)
     assert done.id == shown.id
     assert button(done, "take") is None
     assert list(shop.running("dev")) == ["web"]
@@ -151,8 +151,8 @@ async def test_push_becomes_a_proposal(bot, people, shop, push):
     bad = await proposal(people, "New version for dev: v3", "is recreated")
     assert bad.id != shown.id
     await press(people, "dora", bad, "take")
-    await proposal(people, "v3 was rolled back on dev", seconds=OUTCOME_SECONDS)
-    assert "`v3` is kept out" in await channel_ask(people, "bob", "status", environment="dev")
+    await proposal(people, "v3 → dev: failed and was rolled back", seconds=OUTCOME_SECONDS)
+    assert "`v3` · <t:" in await channel_ask(people, "bob", "status", environment="dev")
     plan = await channel_ask(people, "dora", "deploy", environment="dev", version="v3")
     assert "v3 is on hold" in plan
     before = {message.id for message in await people.messages("ops")}
@@ -171,7 +171,7 @@ async def test_push_becomes_a_proposal(bot, people, shop, push):
     await people.answer(asked)  # by a form
     answered = await people.answer(await people.submit(asked, reason="breaks the cart"))
     assert "is skipped" in answered.message.text
-    skipped = await proposal(people, "v4 was skipped on dev", "breaks the cart")
+    skipped = await proposal(people, "v4 → dev: skipped", "breaks the cart")
     assert skipped.id == good.id
 
 
@@ -192,7 +192,7 @@ async def test_job_for_prod_waits_for_two_people(bot, people, shop, push, api_po
     wanted = await people.wait_for_message(lambda one: "Approval needed" in one.text, deadline_seconds=30)
     assert shop.containers("prod") == []
     await press(people, "anna", wanted, "approve")
-    await proposal(people, "v1 runs on prod", seconds=OUTCOME_SECONDS)
+    await proposal(people, "v1 → prod: succeeded", seconds=OUTCOME_SECONDS)
     status, said = await ask(url, "GET", f"/v1/deployments/{offered['id']}?wait=30", token=TOKEN)
     assert (said["state"], said["ended"]) == ("succeeded", True)
     assert re.fullmatch(r"DEPLOY-[0-9A-Z]{26}", said["deployment"]["id"])
@@ -216,7 +216,7 @@ async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, 
     good, version = await job("Brew coffee")
     shown = await proposal(people, f"New version for staging: {version}", "main", "is created", "Brew coffee · Ada")
     await press(people, "dora", shown, "take")
-    await proposal(people, f"{version} runs on staging", seconds=OUTCOME_SECONDS)
+    await proposal(people, f"{version} → staging: succeeded", seconds=OUTCOME_SECONDS)
     await told(forge, ("commit", good[:4], "roas/staging", "success"))
     assert list(shop.running("staging")) == ["web"]
     (details,) = await people.messages(int(shown.id))
@@ -226,10 +226,10 @@ async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, 
     shown = await proposal(people, f"New version for staging: {version}", "is recreated", "Forget the filter · Ada")
     assert "Brew coffee" not in shown.text, "only what is new is listed"
     await press(people, "dora", shown, "take")
-    await proposal(people, f"{version} was rolled back on staging", seconds=OUTCOME_SECONDS)
+    await proposal(people, f"{version} → staging: failed and was rolled back", seconds=OUTCOME_SECONDS)
     await told(forge, ("commit", bad[:4], "roas/staging", "failure"))
     assert ("deployment", "2", "staging", "failure") in forge.told
-    assert f"`{version}` is kept out" in await channel_ask(people, "bob", "status", environment="staging")
+    assert f"`{version}` · <t:" in await channel_ask(people, "bob", "status", environment="staging")
     before = {message.id for message in await people.messages("ops") if "PROP-" in message.text}
     assert (await deliver(hook, bad, delivery="once more"))[0] == 202
 
@@ -238,7 +238,7 @@ async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, 
     after = {message.id for message in await people.messages("ops") if "PROP-" in message.text}
     assert after == before | {shown.id}, "what is on hold was not proposed again"
     await press(people, "dora", shown, "take")
-    await proposal(people, f"{version} runs on staging", seconds=OUTCOME_SECONDS)
+    await proposal(people, f"{version} → staging: succeeded", seconds=OUTCOME_SECONDS)
     await told(forge, ("commit", better[:4], "roas/staging", "success"))
     states = [item[3] for item in forge.told if item[:3] == ("deployment", "1", "staging")]
     assert (states[0], states[-1]) == ("queued", "success")
@@ -276,6 +276,6 @@ async def test_bot_killed_between_offer_and_yes(bot, start_bot, people, shop, pu
     await press(people, "dora", newer, "take")
     await bot.kill()
     await start_bot()
-    await proposal(people, "v2 runs on dev", seconds=OUTCOME_SECONDS)
+    await proposal(people, "v2 → dev: succeeded", seconds=OUTCOME_SECONDS)
     assert len([message for message in await people.messages("ops") if "PROP-" in message.text]) == 1
     assert list(shop.running("dev")) == ["web"]

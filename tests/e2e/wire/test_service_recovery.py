@@ -143,7 +143,7 @@ async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, s
         for change in await changes(state_dir, over.correlation_id)
         if "recovery recovered" in str(change.new)
     ]
-    assert ends == ["recovery recovered: it had recovered already"]
+    assert ends == ["recovery recovered: it has recovered"]
     assert shop.running("dev") == {"web": image_ids["v1"]}
     told = await people.wait_for_message(lambda m: over.id in m.text and "resolved" in m.text)
     assert [m.id for m in await people.messages() if over.id in m.text] == [told.id]

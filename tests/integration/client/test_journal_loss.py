@@ -11,7 +11,7 @@ from roas.models.ownership import JournalLoss
 from tests.integration.client.conftest import Living
 
 LOSS = JournalLoss(
-    "journal.sqlite3 was deleted while this bot was running; the bot has stopped acting.",
+    "journal.sqlite3 was deleted, moved or overwritten while this bot was running; the bot has stopped acting.",
     "Start it again.",
     "home-bot-1",
     ("DEPLOY-1",),

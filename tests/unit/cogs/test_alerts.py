@@ -126,7 +126,7 @@ async def test_storm_shares_message_and_acknowledgement(scene: Scene) -> None:
     await scene.application.alert_service.take(
         [replace(REPORT, fingerprint=f"f{n}", title=f"trouble {n}") for n in range(50)]
     )
-    message = await scene.posted("50 alerts at once")
+    message = await scene.posted("50 alerts")
     assert "50 acknowledged" in scene.answer(await scene.dora.click(message, custom_id=button(message, "ack")))
     await until(lambda: "👀" in shown(scene.posts()[0].embeds))
     assert len(scene.posts()) == 1

@@ -39,7 +39,7 @@ async def test_history_filters_environment_and_outcome(scene: Scene) -> None:
     assert "v3" in cancelled
     assert "v2" not in cancelled
     none = scene.answer(await scene.bob.slash(scene.ops, "history", environment="dev"))
-    assert "No deployment matches" in none
+    assert "No deployments" in none
 
 
 async def test_history_pages_turn_after_restart(scene: Scene) -> None:
@@ -98,7 +98,7 @@ async def test_ambiguous_log_service_needs_environment(scene: Scene) -> None:
     [
         ({"service": "wbe"}, "Did you mean web?"),
         ({"service": "wbe", "environment": "staging"}, "Did you mean web or worker?"),
-        ({"service": "web", "since": "yesterday"}, "For example 90s, 15m, 2h or 3d"),
+        ({"service": "web", "since": "yesterday"}, "is not a duration, such as 90s, 15m, 2h or 3d"),
     ],
 )
 async def test_invalid_log_options_explained(scene: Scene, options: dict[str, str], text: str) -> None:

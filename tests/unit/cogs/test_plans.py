@@ -41,7 +41,7 @@ def proposals_of(scene: Scene) -> PlanApprovals:
 async def asked_for_approval(scene: Scene, version: str = "v2"):
     """Let dora ask for a deployment of prod, and return the message that asks a second person."""
     await scene.ask(scene.dora, "deploy", environment="prod", version=version)
-    return await scene.posted(f"Approval needed: deploy {version} to prod")
+    return await scene.posted(f"Approval needed: Deploy {version} to prod")
 
 
 async def aged(scene: Scene, by: timedelta) -> None:
@@ -77,7 +77,7 @@ async def test_plan_shows_last_duration(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     await story.finish()
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3")
-    assert "Last time\nit took 3.2 s" in scene.answer(result)
+    assert "Last time\ntook 3.2 s" in scene.answer(result)
 
 
 async def test_second_person_approves_exact_draft(scene: Scene) -> None:
@@ -89,7 +89,7 @@ async def test_second_person_approves_exact_draft(scene: Scene) -> None:
     (waiting,) = await scene.application.state.drafts.waiting("prod")
     assert await scene.application.state.locks.get("prod") is None
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
-    approved = await scene.posted("Approved: deploy v2 to prod")
+    approved = await scene.posted("Approved: Deploy v2 to prod")
     assert approved.id == wanted.id
     assert not buttons(approved)
     live = await scene.posted("approved by")
@@ -116,7 +116,7 @@ async def test_plan_pings_nobody_if_disabled(scene: Scene) -> None:
     scene.application.settings.discord_mention_approvers = False
     await scene.restart()
     await scene.ask(scene.dora, "deploy", environment="prod", version="v3")
-    assert (await scene.posted("Approval needed: deploy v3")).content == ""
+    assert (await scene.posted("Approval needed: Deploy v3")).content == ""
 
 
 async def test_self_approval_refused(scene: Scene) -> None:
@@ -135,7 +135,7 @@ async def test_plan_is_used_once(scene: Scene) -> None:
     await scene.posted("Deploy v2 to prod: succeeded")
     wanted = await scene.as_it_was(before)
     again = scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
-    assert "it was started as `DEPLOY-" in again
+    assert "started as `DEPLOY-" in again
     assert "https://discord.com/channels/" in again
     assert len(scene.application.orchestrator.requests) == 1
 
@@ -143,7 +143,7 @@ async def test_plan_is_used_once(scene: Scene) -> None:
 async def test_changed_plan_is_void(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
     scene.application.orchestrator.start_fault = ImageChangedError("prod is on r7 by now.")
-    assert "The plan is void" in scene.answer(await scene.press(scene.dora, result, "confirm"))
+    assert "Ask again for a new plan" in scene.answer(await scene.press(scene.dora, result, "confirm"))
     assert (await proposal_of(scene)).state is PlanState.VOID
     scene.application.orchestrator.start_fault = None
     assert "prod is on r7 by now" in scene.answer(await scene.press(scene.dora, result, "confirm"))
@@ -155,7 +155,7 @@ async def test_void_draft_is_told(scene: Scene) -> None:
     await asked_for_approval(scene)
     (waiting,) = await state.drafts.waiting("prod")
     await orchestrator.start(replace(waiting.request, version="v3", interaction_id="PLAN-" + "0" * 26))
-    void = await scene.posted("Void: deploy v2 to prod")
+    void = await scene.posted("Void: Deploy v2 to prod")
     assert "took its place" in shown(void.embeds)
     assert not buttons(void)
 
@@ -231,7 +231,7 @@ async def test_timely_confirmation_survives_slow_start(scene: Scene) -> None:
     assert not done, "one click at a time"
     orchestrator.thinking.set()
     assert "🚀 Started" in (await in_time)[1]
-    assert "it was started as" in (await too_late)[1]
+    assert "started as" in (await too_late)[1]
     assert (await proposal_of(scene)).state is PlanState.STARTED
     assert len(orchestrator.requests) == 1
 
@@ -304,7 +304,7 @@ async def test_half_confirmed_plan_survives_restarts(scene: Scene) -> None:
     await scene.restart()
     assert "🚀 Started" in scene.answer(await scene.anna.click(wanted, custom_id=buttons(wanted)[0]))
     await scene.restart()
-    await scene.posted("Approved: deploy v2 to prod")
+    await scene.posted("Approved: Deploy v2 to prod")
     await scene.posted("Deploy v2 to prod: succeeded")
     assert len(scene.posts()) == 3
     assert len(scene.application.orchestrator.requests) == 1
@@ -445,7 +445,7 @@ async def test_stale_outcome_button_reports_newer_state(scene: Scene) -> None:
     outcome = await scene.outcome_of(story.id)
     third = await kept_release(scene, "staging", "v3")
     answer = scene.answer(await scene.dora.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}"))
-    assert f"staging is on {third.label} by now, not on {second.label} any more" in answer
+    assert f"staging is on another release since then: {third.label}" in answer
 
 
 async def test_unavailable_version_suggests_nearest(scene: Scene) -> None:

@@ -50,7 +50,7 @@ async def test_closed_window_offers_the_next_one(scene: Scene) -> None:
 async def test_confirmed_for_later_is_shown_and_begins_once(scene: Scene) -> None:
     opens = await scheduled(scene)
     assert not scene.application.orchestrator.requests
-    await scene.posted("Scheduled: deploy v2 to staging")
+    await scene.posted("Scheduled: Deploy v2 to staging")
     assert "Scheduled" in scene.answer(await scene.dora.slash(scene.ops, "status", environment="staging"))
     await come(scene, opens)
     assert [request.version for request in scene.application.orchestrator.requests] == ["v2"]
@@ -73,7 +73,7 @@ async def test_changed_plan_asks_again_and_pings(scene: Scene) -> None:
     opens = await scheduled(scene)
     scene.application.orchestrator.digest = "e" * 64
     await come(scene, opens)
-    message = await scene.posted("Confirm again: deploy v2 to staging")
+    message = await scene.posted("Confirm again: Deploy v2 to staging")
     assert message.content == f"<@{scene.dora.id}>"
     again = await scene.application.state.approvals.get((await proposal_of(scene)).id)
     assert again is not None
@@ -87,13 +87,13 @@ async def test_scheduled_is_cancelled_by_command(scene: Scene) -> None:
     answered = scene.answer(await scene.dora.slash(scene.ops, "cancel", environment="staging"))
     assert "nothing was changed" in answered
     assert (await proposal_of(scene)).state is PlanState.WITHDRAWN
-    assert "Withdrawn" in (await scene.posted("Withdrawn: deploy v2 to staging")).embeds[0].title
+    assert "Withdrawn" in (await scene.posted("Withdrawn: Deploy v2 to staging")).embeds[0].title
 
 
 async def test_approved_outside_of_a_window_begins_in_the_next(scene: Scene) -> None:
     opens = close(scene, "prod")
     await scene.ask(scene.dora, "deploy", environment="prod", version="v2")
-    message = await scene.posted("Approval needed: deploy v2 to prod")
+    message = await scene.posted("Approval needed: Deploy v2 to prod")
     result = await scene.anna.click(message, custom_id=buttons(message)[0])
     assert f"<t:{int(opens.timestamp())}:f>" in scene.answer(result)
     assert not scene.application.orchestrator.approved
@@ -112,7 +112,7 @@ async def test_wrong_time_is_refused_with_what_is_right(scene: Scene) -> None:
 
 async def test_lock_ends_by_itself(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "lock", environment="staging", reason="the fair", until="in 2h")
-    assert "unlocked by itself" in scene.answer(result)
+    assert "⏳ until" in scene.answer(result)
     freezes = scene.application.state.freezes
     freeze = await freezes.get("staging")
     assert freeze is not None

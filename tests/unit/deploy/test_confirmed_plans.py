@@ -24,7 +24,7 @@ async def test_rollback_bound_to_plan(orchestrator, state):
     assert plan.to_release == 1
     bound = rollback(target_release=plan.to_release, plan_digest=plan.digest)
     await orchestrator.run(deploy("v3"))
-    with pytest.raises(ImageChangedError, match="is on r3 by now, and was on r2"):
+    with pytest.raises(ImageChangedError, match="on another release since then: r3"):
         await orchestrator.start(bound)
     assert (await state.releases.current("dev")).version == "v3"
 
@@ -175,7 +175,7 @@ async def test_what_runs_is_not_kept_where_it_changed_again(orchestrator, state,
     }
     done = await orchestrator.run(replace(KEEP, plan_digest=plan.digest))
     assert done.outcome is Outcome.CANCELLED
-    assert "web changed since the plan was made" in done.problem.message
+    assert "web changed since this was planned" in done.problem.message
     assert (await state.releases.current("dev")).number == changed_by_hand.number
 
 

@@ -132,9 +132,9 @@ async def lose_model(orchestrator, engine):
 
 
 CHANGES = {
-    change_release: "is on r3 by now",
+    change_release: "is on another release since then: r3",
     lose_image: "The images of web are gone",
-    change_settings: "settings or the policy changed",
+    change_settings: "settings, a secret or the policy changed",
     forbid: "privileged is not allowed",
     replace_network: "network shop_default changed",
     lose_model: "gone",

@@ -63,7 +63,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     [
         ([2], []),
         ([LOST, 2], []),
-        ([1, LOST, LOST, 2], ["For at least 12 s the Swarm had no quorum: nothing was written meanwhile."]),
+        ([1, LOST, LOST, 2], ["For at least 12 s nothing was written to the Swarm: no quorum."]),
     ],
 )
 async def test_quorum_that_comes_back_is_waited_for(clock: Any, looks: list[object], told: list[str]) -> None:
@@ -76,7 +76,7 @@ async def test_quorum_that_comes_back_is_waited_for(clock: Any, looks: list[obje
 
 async def test_quorum_that_stays_away_is_given_up(clock: Any) -> None:
     context = Context([LOST])
-    with pytest.raises(EngineError, match="no quorum for 604 s"):
+    with pytest.raises(EngineError, match="For 604 s nothing could be written to the Swarm: no quorum"):
         await wait_for_quorum(context)  # type: ignore[arg-type]
 
 

@@ -355,7 +355,7 @@ async def test_successor_that_ends_by_itself_fails(scene, old):
     assert "it ended with code 137" in ended.problem.message
 
 
-@pytest.mark.parametrize(("times", "told"), [(1, "it restarted once"), (3, "it restarted 3 times")])
+@pytest.mark.parametrize(("times", "told"), [(1, "it restarted 1 time"), (3, "it restarted 3 times")])
 async def test_successor_that_was_restarted_between_looks_fails(scene, old, times, told):
     """It runs again at each look: that it is started again and again is all that shows."""
     scene.home.behaviour["v1", BOT] = STARTING

@@ -175,7 +175,7 @@ async def test_removed_service_is_removed(orchestrator, engine):
 async def test_outdated_plan_refused(orchestrator, engine):
     plan = await orchestrator.plan(deploy("v1"))
     await orchestrator.run(deploy("v0"))
-    with pytest.raises(ImageChangedError, match="is on r1 by now, and was on no release"):
+    with pytest.raises(ImageChangedError, match="on another release since then: r1"):
         await orchestrator.start(deploy("v1", plan_digest=plan.digest))
     assert engine.versions()["web"] == "web:v0"
 

@@ -48,8 +48,8 @@ def environment(tmp_path: Path) -> Environment:
 @pytest.mark.parametrize(
     ("act", "message", "hint"),
     [
-        ("remove_web", "web failed: somebody removed the service meanwhile.", "Find out who writes to the Swarm"),
-        ("change_web", "web failed: somebody else changed the service meanwhile.", "Find out who writes to the Swarm"),
+        ("remove_web", "web failed: somebody removed the service meanwhile.", "Find out who did that"),
+        ("change_web", "web failed: somebody else changed the service meanwhile.", "Find out who did that"),
         ("end_web", "web failed: it is restarting", "Read the last lines of web"),
     ],
 )

@@ -58,7 +58,7 @@ async def test_naming_services_leaves_a_bot_that_left_the_file(scene, old):
 async def test_a_rollback_to_a_release_without_the_bot_is_refused(scene, old, monkeypatch):
     await without_bot_in_history(scene, old)
     asked = DeploymentRequest("home", DeploymentKind.ROLLBACK, DORA, target_release=1)
-    with pytest.raises(BotRemovalError, match="r1 has no service bot, which is"):
+    with pytest.raises(BotRemovalError, match="r1 has no container of bot, which is"):
         await old.orchestrator.plan(asked)
     with pytest.raises(BotRemovalError):
         await old.orchestrator.start(asked)
@@ -189,7 +189,7 @@ async def test_a_bot_that_the_journal_does_not_know_is_not_planned_away(
     leave(scene, "deleted")
     container = scene.home.running[old.container_id]
     scene.home.running[old.container_id] = replace(container, state=state)
-    with pytest.raises(BotRemovalError, match="no service bot, which is this bot itself"):
+    with pytest.raises(BotRemovalError, match="no container of bot, which is this bot itself"):
         await line.orchestrator.plan(deploy("v1"))
     assert scene.bot_containers() == [old.container_id]
 

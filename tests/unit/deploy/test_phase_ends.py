@@ -141,7 +141,7 @@ async def test_step_of_the_clock_lengthens_no_phase(orchestrator, engine, monkey
         monkeypatch.setattr(engine, "start", stepped)
         deployment = await orchestrator.run(deploy("v1"))
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
-    assert re.search(r"It took \d+\.\d s\.", str(draw_outcome(deployment).embeds[0].to_dict()))
+    assert re.search(r"took \d+\.\d s", str(draw_outcome(deployment).embeds[0].to_dict()))
     assert " h " not in str(draw_live(deployment).embeds[0].to_dict())
     assert deployment.ended_at - deployment.created_at > timedelta(days=29)
     assert max(phase.duration_seconds for phase in deployment.phases) < 60

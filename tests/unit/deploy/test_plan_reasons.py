@@ -50,34 +50,29 @@ def reasons(action: ServiceAction, difference: ServiceDifference, *, on_swarm: b
 
 
 @pytest.mark.parametrize(
-    ("action", "difference", "on_machine", "on_swarm"),
+    ("action", "difference", "words"),
     [
-        (ServiceAction.CREATE, ServiceDifference("web"), "its container is missing", "its tasks are missing"),
+        (ServiceAction.CREATE, ServiceDifference("web"), "its container is missing"),
         (
             ServiceAction.ADJUST,
             ServiceDifference("web", missing=2),
             "it has 1 of 3 containers",
-            "it has 1 of 3 tasks",
         ),
         (
             ServiceAction.START,
             ServiceDifference("web", idle=(replace(ONE, state=ContainerState.EXITED),)),
             "its container web-1 is exited",
-            "its task web-1 is exited",
         ),
         (
             ServiceAction.RECREATE,
             ServiceDifference("web", unlike=(ONE,)),
             "it was changed by hand: its container is not as r2 has it",
-            "it was changed by hand: its tasks are not as r2 has them",
         ),
     ],
 )
-def test_what_a_service_has_is_called_what_it_is(
-    action: ServiceAction, difference: ServiceDifference, on_machine: str, on_swarm: str
-) -> None:
-    assert reasons(action, difference, on_swarm=False) == [on_machine]
-    assert reasons(action, difference, on_swarm=True) == [on_swarm]
+def test_reason_told(action: ServiceAction, difference: ServiceDifference, words: str) -> None:
+    for on_swarm in (False, True):
+        assert reasons(action, difference, on_swarm=on_swarm) == [words]
 
 
 @pytest.mark.parametrize(("image", "told"), [("web:v1", True), ("web:v2", False)])

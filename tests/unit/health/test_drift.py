@@ -157,7 +157,7 @@ KEYS = ("command", "environment: A", "environment: B", "ports", "volumes: /data"
         (
             "x",
             ContainerDifference(KEYS),
-            "its configuration is not that of r3: command, environment: A, environment: B, ports and 1 more",
+            "its configuration is not that of r3: command, environment: A, environment: B, ports, +1",
         ),
         ("h", ContainerDifference(KEYS), None),  # its hash says that it was made from this configuration
         ("h", ContainerDifference(changed=("cpus",)), "it was changed while it ran: cpus"),

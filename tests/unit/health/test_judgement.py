@@ -62,22 +62,18 @@ def test_worst_replica_decides_and_is_counted() -> None:
 def test_missing_replicas_unhealthy() -> None:
     assert judge_service(WEB, []).reason == "has no container"
     assert judge_service(replace(WEB, replicas=2), [RUNNING]).reason == "has 1 of 2 containers"
-    assert judge_service(WEB, [], on_swarm=True).reason == "has no task"
-    assert judge_service(replace(WEB, replicas=2), [RUNNING], on_swarm=True).reason == "has 1 of 2 tasks"
     assert judge_service(replace(WEB, replicas=2), [RUNNING]).verdict is Verdict.UNHEALTHY
 
 
 def test_service_scaled_to_zero_healthy() -> None:
     assert judge_service(replace(WEB, replicas=0), []).verdict is Verdict.HEALTHY
-    assert judge_service(replace(WEB, replicas=0), [], on_swarm=True).reason == "has no tasks, as it should"
+    assert judge_service(replace(WEB, replicas=0), []).reason == "has no containers, as it should"
 
 
 @pytest.mark.parametrize("second", [RUNNING, ended(137), replace(RUNNING, health=HealthStatus.UNHEALTHY)])
 def test_extra_container_degrades(second: ContainerSnapshot) -> None:
     health = judge_service(WEB, [replace(second, id="c2"), RUNNING])
     assert (health.verdict, health.reason) == (Verdict.DEGRADED, "has 2 containers instead of 1")
-    health = judge_service(WEB, [replace(second, id="c2"), RUNNING], on_swarm=True)
-    assert (health.verdict, health.reason) == (Verdict.DEGRADED, "has 2 tasks instead of 1")
 
 
 def test_restart_growth_degrades_then_is_loop() -> None:

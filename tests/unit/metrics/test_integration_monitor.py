@@ -246,7 +246,7 @@ async def test_alert_text_says_what_is_wrong(scene: Scene) -> None:
     scene.publish(Work())
     await scene.until((DEGRADED, "event_latency"))
     raised = scene.events[0]
-    assert raised.title == "Event latency is high"
+    assert raised.title == "Event latency"
     assert "should be at most 1000 ms" in raised.summary
     assert "hangs" in raised.summary
 

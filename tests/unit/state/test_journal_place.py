@@ -82,7 +82,7 @@ async def test_deleted_file_ends_every_transaction(state: StateManager, name: st
 async def test_replaced_journal_is_lost(tmp_path: Path, state: StateManager) -> None:
     await beat(state)
     (await another_journal(tmp_path)).replace(state.folder / JOURNAL_NAME)
-    with pytest.raises(JournalLostError, match="replaced"):
+    with pytest.raises(JournalLostError, match="overwritten"):
         await state.ownership.acquire()
 
 
@@ -146,7 +146,7 @@ async def test_folder_moved_on_the_host_is_noticed(tmp_path: Path, state: StateM
     async with StateManager(state.folder) as inside:
         await beat(inside)
         table.write_text(line.format("/srv/state.old"))
-        with pytest.raises(JournalLostError, match="moved or deleted on the host"):
+        with pytest.raises(JournalLostError, match="was deleted, moved or overwritten"):
             await beat(inside)
 
 

@@ -67,7 +67,7 @@ def hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackLook) -> N
     told = " ".join("".join(deploying.communicate(timeout=SECONDS)).split())
     assert (deploying.returncode, look.versions("app")) == (3, {"v1": 2}), told
     assert "every failed: somebody else changed the service meanwhile" in told, told
-    assert "app, which was not changed, is another by now: somebody else changed it." in told, told
+    assert "app changed outside this deployment." in told, told
     idle = look.service("idle")
     assert idle is not None
     assert idle["PreviousSpec"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["FOR=another"], "what has no replicas"

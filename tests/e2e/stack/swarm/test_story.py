@@ -169,7 +169,7 @@ def status_and_doctor_know_the_nodes(story: Story) -> None:
     assert sorted(service["node"] for service in services["web"]["containers"]) == story.look.nodes_of("web")
     assert services["database"]["memory_bytes"] > 0, "it is on the node that is asked"
     assert services["every"]["verdict"] == "unverified", "of a service on each node, all of them are wanted"
-    assert (services["idle"]["verdict"], services["idle"]["reason"]) == ("healthy", "has no tasks, as it should")
+    assert (services["idle"]["verdict"], services["idle"]["reason"]) == ("healthy", "has no containers, as it should")
     (report,) = story.line.document("doctor", "dev")["reports"]
     found = {item["message"] for item in report["results"]}
     assert "1 of 1 manager can be reached." in found

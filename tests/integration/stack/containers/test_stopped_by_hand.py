@@ -27,7 +27,7 @@ services:
 @pytest.mark.parametrize(
     ("act", "reason", "advice"),
     [
-        (("stop",), "somebody else stopped it", "Find out who stopped it"),
+        (("stop",), "somebody else stopped it", "Find out who did that"),
         (("exec", "kill", "-TERM", "1"), "it ended with code 0", "correct the release"),
     ],
 )

@@ -59,7 +59,7 @@ async def test_a_withdrawn_power_does_not_come_back(
         with pytest.raises(ComposePolicyError, match="not allowed here today") as caught:
             await apply()
         assert caught.value.entries == ("cap_add:web",)
-        assert caught.value.hint.startswith("Deploy a version that does without, or add to roas.toml:")
+        assert caught.value.hint.startswith("Deploy a version without it, or add to roas.toml:")
     await engine.of(environment).releases.check(second.model_hash)
     assert not (await inspected(engine, environment, docker_client))["HostConfig"]["CapAdd"]
 

@@ -100,7 +100,7 @@ async def test_container_that_somebody_removes_is_no_fault_of_the_release(engine
         await watch.refresh()
     with pytest.raises(ServiceFailedError, match="its container was removed by somebody else") as raised:
         await ready
-    assert "Find out who removed it" in raised.value.hint
+    assert "Find out who did that" in raised.value.hint
     assert raised.value.report == ""
 
 
@@ -109,7 +109,7 @@ async def test_container_that_somebody_stops_is_no_fault_of_the_release(engine, 
     ready = await stopped_while_starting(engine, watch)
     with pytest.raises(ServiceFailedError, match="web failed: somebody else stopped it") as raised:
         await ready
-    assert "Find out who stopped it" in raised.value.hint
+    assert "Find out who did that" in raised.value.hint
 
 
 async def test_container_that_ends_after_it_was_started_again_ended_by_itself(engine, watch):

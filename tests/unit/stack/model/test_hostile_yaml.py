@@ -86,7 +86,7 @@ def test_many_keys_shared_by_many_services_read(tmp_path: Path) -> None:
     ],
 )
 def test_value_that_is_none_of_its_tag_is_an_error(value: str) -> None:
-    with pytest.raises(ComposeFileError, match="The model is not YAML"):
+    with pytest.raises(ComposeFileError, match="The model cannot be read"):
         read_yaml(f"a: {value}")
 
 

@@ -80,7 +80,7 @@ def test_service_without_proxy_stays_stop_first() -> None:
     ],
 )
 def test_invalid_proxy_is_refused(proxy: object) -> None:
-    with pytest.raises(ComposeFileError, match="x-deploy of web: its proxy is not valid"):
+    with pytest.raises(ComposeFileError, match="x-deploy of web is not valid: proxy"):
         definitions(proxy)
 
 

@@ -259,7 +259,7 @@ def test_refusal_has_the_lines_for_roas_toml(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ComposePolicyError) as caught:
         ComposePolicy((), STATE).check(model, STACK)
     told, *lines = caught.value.hint.splitlines()
-    assert told == "Remove it, or add to roas.toml:"
+    assert told == "Deploy a version without it, or add to roas.toml:"
     assert lines[2:4] == ['  "docker_socket:web",', '  "privileged:web",']
     assert '  # or all of it: "bind:/srv/media",' in lines
     assert sum("docker" in line for line in lines) == 1

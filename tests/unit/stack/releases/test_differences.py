@@ -14,7 +14,7 @@ from roas.redaction import Redactor
 from roas.stack.releases.differences import MOST_LINES, describe_changes
 
 SECRET = "hunter2-hunter2"
-HIDDEN = "it looks like a secret, and cannot be read here."
+HIDDEN = "it looks like a secret, and is not shown."
 
 
 def shown(before: dict[str, Any], after: dict[str, Any], contents: Path = Path("/c")) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def test_only_a_masked_value_changed_is_said(tmp_path: Path) -> None:
     for name, value in (("1", "a-long-one-1"), ("2", "a-long-one-2")):
         (tmp_path / name).write_text(f"user = web\npassword = {value}\n")
     assert shown(bound(tmp_path / "1"), bound(tmp_path / "2"), tmp_path) == (
-        "web:/conf changed where it has what looks like a secret: that cannot be read here.",
+        "web:/conf changed: it looks like a secret, and is not shown.",
     )
 
 
@@ -84,7 +84,7 @@ def test_secret_file_is_not_shown(tmp_path: Path) -> None:
     for name in ("secret-1", "secret-2"):
         (tmp_path / name).write_text(name)
     (line,) = shown(bound(tmp_path / "secret-1"), bound(tmp_path / "secret-2"), tmp_path)
-    assert "is a secret" in line
+    assert "is not shown" in line
 
 
 def test_cut_diff_says_so() -> None:

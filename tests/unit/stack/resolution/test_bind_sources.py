@@ -17,11 +17,11 @@ def model_of(*binds: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("names", "text"),
     [
-        (["acme.json"], "web binds {0}/acme.json, which does not exist."),
-        (["a.json", "b.json"], "web binds {0}/a.json; web binds {0}/b.json, which do not exist."),
+        (["acme.json"], "These do not exist:\nweb binds {0}/acme.json"),
+        (["a.json", "b.json"], "These do not exist:\nweb binds {0}/a.json\nweb binds {0}/b.json"),
         (
             ["a.json", "b.json", "c.json"],
-            "These do not exist:\n- web binds {0}/a.json\n- web binds {0}/b.json\n- web binds {0}/c.json",
+            "These do not exist:\nweb binds {0}/a.json\nweb binds {0}/b.json\nweb binds {0}/c.json",
         ),
     ],
 )
@@ -31,4 +31,4 @@ def test_missing_files_are_refused_with_what_compose_makes(tmp_path: Path, names
     with pytest.raises(ComposeFileError) as caught:
         refuse_missing_sources(missing)
     assert caught.value.message == text.format(tmp_path)
-    assert f"Compose would make empty folders: `mkdir -p {' '.join(paths)}`." in caught.value.hint
+    assert f"correct the compose file: `mkdir -p {' '.join(paths)}`." in caught.value.hint

@@ -21,7 +21,7 @@ def test_hint_blames_no_release_for_what_others_did() -> None:
     """Only where the release failed there are last lines of it to read."""
     others = (UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED)
     hints = {failure_hint(Judgement(item), "web") for item in others}
-    assert hints == {"Find out who writes to the Swarm, then deploy again."}
+    assert hints == {"Find out who did that, a person or a program, then deploy again."}
     assert "the last lines of web" in failure_hint(Judgement(UpdateVerdict.ROLLED_BACK, task_id="t2"), "web")
     assert "docker service rollback" in failure_hint(Judgement(UpdateVerdict.ROLLED_BACK), "web")
     assert "what keeps nodes from it" in failure_hint(Judgement(UpdateVerdict.NEVER_STARTED, task_id="t1"), "web")

@@ -28,7 +28,7 @@ def test_all_of_it_is_named_at_once() -> None:
     ports = [{"target": 80, "published": "8080-8090"}, {"target": 81, "published": "81", "host_ip": "127.0.0.1"}]
     said = refused(container_name="web", privileged=True, network_mode="host", ports=ports, links=["a"])
     assert "\n  - web has `" in said
-    for what in ("container_name", "privileged", "network_mode", "links", "8080-8090 as a range", "81 at 127.0.0.1"):
+    for what in ("container_name", "privileged", "network_mode", "links", "ports: 8080-8090", "ports: 127.0.0.1:81"):
         assert what in said, what
 
 
@@ -41,7 +41,7 @@ def test_each_key_that_a_swarm_does_not_know_is_refused(key: str) -> None:
 
 def test_a_build_needs_a_registry() -> None:
     """With an image, that is what the nodes pull."""
-    assert "web is built" in refused(image=None, build={"context": "."})
+    assert "web has `build`" in refused(image=None, build={"context": "."})
     assert not refused(build={"context": "."})
 
 
@@ -82,7 +82,7 @@ def test_unpinned_local_volume_is_refused_unless_allowed() -> None:
 def test_ports_by_ingress_need_virtual_ips() -> None:
     """Swarm refuses them in the middle of a deployment."""
     port = {"target": 80, "published": "80"}
-    assert "by ingress" in refused(deploy={"endpoint_mode": "dnsrr"}, ports=[port])
+    assert "give the port `mode: host`" in refused(deploy={"endpoint_mode": "dnsrr"}, ports=[port])
     assert not refused(deploy={"endpoint_mode": "dnsrr"}, ports=[{**port, "mode": "host"}])
     assert not refused(ports=[port])
 
@@ -99,18 +99,21 @@ def test_restart_of_dependents_is_refused() -> None:
         "db": {"image": "db:1"},
         "web": {"image": "web:1", "depends_on": {"db": {"condition": "service_started", "restart": True}}},
     }
-    assert "`restart: true`" in refused(shared={"services": services})
+    assert "restart: true`" in refused(shared={"services": services})
 
 
 @pytest.mark.parametrize(
     ("deploy", "said"),
     [
-        ({"placement": {"constraints": ["node.role == manager", "nonsense"]}}, "the constraint `nonsense`"),
-        ({"placement": {"constraints": ["node.hostname=~x"]}}, "the constraint `node.hostname=~x`"),
-        ({"placement": {"constraints": ["node.labels.disk=="]}}, "the constraint `node.labels.disk==`"),
-        ({"placement": {"constraints": ["a==b"]}}, "the constraint `a==b`"),
-        ({"placement": {"constraints": ["node role == x"]}}, "the constraint `node role == x`"),
-        ({"placement": {"constraints": ["node.labels.x==a!=b"]}}, "the constraint `node.labels.x==a!=b`"),
+        (
+            {"placement": {"constraints": ["node.role == manager", "nonsense"]}},
+            "deploy.placement.constraints: nonsense`",
+        ),
+        ({"placement": {"constraints": ["node.hostname=~x"]}}, "deploy.placement.constraints: node.hostname=~x`"),
+        ({"placement": {"constraints": ["node.labels.disk=="]}}, "deploy.placement.constraints: node.labels.disk==`"),
+        ({"placement": {"constraints": ["a==b"]}}, "deploy.placement.constraints: a==b`"),
+        ({"placement": {"constraints": ["node role == x"]}}, "deploy.placement.constraints: node role == x`"),
+        ({"placement": {"constraints": ["node.labels.x==a!=b"]}}, "deploy.placement.constraints: node.labels.x==a!=b`"),
         ({"mode": "replicated-job"}, "`deploy.mode: replicated-job`: use one of replicated, global"),
         ({"restart_policy": {"condition": "nope"}}, "restart_policy.condition: nope"),
         ({"endpoint_mode": "weird"}, "deploy.endpoint_mode: weird"),
@@ -137,7 +140,9 @@ def test_name_that_is_too_long_is_named_in_the_plan() -> None:
 
 
 def test_number_of_tasks_means_nothing_on_every_node() -> None:
-    assert "web has `deploy.mode: global` with `replicas: 3`" in refused(deploy={"mode": "global", "replicas": 3})
+    assert "web has `deploy.replicas: 3`: remove it, or `mode: global`" in refused(
+        deploy={"mode": "global", "replicas": 3}
+    )
     assert not refused(deploy={"mode": "global"})
     assert not refused(deploy={"replicas": 3})
 

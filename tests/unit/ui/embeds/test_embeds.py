@@ -245,7 +245,7 @@ def test_early_failure_says_nothing_changed() -> None:
         assert "needs an operator" not in text_of(embeds)
     text = text_of(draw_outcome(failed).embeds)
     assert "failed before it changed anything" in text
-    assert "Nothing that runs was changed: **staging** stays on r1" in text
+    assert "**staging** stays on r1" in text
     assert "running services are not affected" in text
 
 

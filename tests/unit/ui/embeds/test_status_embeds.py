@@ -99,7 +99,7 @@ def test_remaining_environments_counted() -> None:
     drawing = draw_status([EnvironmentStatus(f"env-{n}", many(3)) for n in range(12)], [discord.Embed(title="x")])
     assert_within_limits(drawing.embeds)
     assert len(drawing.embeds) == 10
-    assert "3 more environments" in str(drawing.embeds[8].footer.text)
+    assert "3 more" in str(drawing.embeds[8].footer.text)
 
 
 def test_running_deployment_or_lock_holder_shown() -> None:
@@ -107,10 +107,10 @@ def test_running_deployment_or_lock_holder_shown() -> None:
     status = EnvironmentStatus("staging", active=running, lock=a_lock(running))
     for busy in (draw_status([status]), draw_status([status] * 3)):
         text = text_of(busy.embeds)
-        assert "now in execution" in text
+        assert "· execution" in text
         assert running.id in text
     held = text_of(draw_status([EnvironmentStatus("staging", lock=a_lock(running))]).embeds)
-    assert "held by" in held
+    assert "since" in held
     assert "deploy v2" in held
 
 
@@ -159,7 +159,7 @@ def test_swarm_services_name_their_nodes_and_what_is_not_known() -> None:
     tasks = tuple(replace(a_container("web"), id=node, node=node) for node in ("node2", "node1"))
     web = ServiceHealth("web", Verdict.HEALTHY, "", tasks, 1.5, 1024 * 1024, unmeasured=1)
     text = text_of(draw_status([EnvironmentStatus("staging", replace(many(0), services=(web,)))]).embeds)
-    assert "2 tasks · on node1, node2 ·" in text
+    assert "2 containers · on node1, node2 ·" in text
     assert "CPU 1.5 % · 1 MiB · CPU and memory on other nodes not known" in text
 
 

@@ -76,7 +76,7 @@ def test_approver_sees_services_images_and_keys(count: int) -> None:
     for drawing in (draw_confirmation(plan_record), draw_approval(plan_record), draw_plan_message(plan, dry_run=True)):
         assert [file.name for file in drawing.attachments] == ([] if count == 3 else ["plan.txt"])
         if drawing.attachments:
-            assert "all of it is in `plan.txt`" in f"{drawing.content}\n{text_of(drawing.embeds)}"
+            assert "All of it is in `plan.txt`" in f"{drawing.content}\n{text_of(drawing.embeds)}"
             missing = [word for word in secret_free(plan) if word not in drawing.attachments[0].text]
             assert missing == []
 
@@ -103,9 +103,9 @@ async def test_approval_shows_last_duration(state: StateManager, messages: Messa
     plan_record = a_plan_record()
     await state.approvals.add(plan_record)
     messages.start().follow(plan_record.id, plan_record.environment)
-    await until(lambda: "🗳️ Approval needed: deploy v2 to prod" in channel.titles())
+    await until(lambda: "🗳️ Approval needed: Deploy v2 to prod" in channel.titles())
     asked = next(message for message in channel.messages.values() if message.key == plan_record.id)
-    assert "Last time\nit took 3.2 s" in text_of(asked.embeds)
+    assert "Last time\ntook 3.2 s" in text_of(asked.embeds)
 
 
 @pytest.mark.parametrize("state_", PlanState)
@@ -173,10 +173,10 @@ async def test_approval_message_shows_result(
     await state.approvals.add(plan_record)
     told = messages.start()
     told.follow(plan_record.id, plan_record.environment)
-    await until(lambda: channel.titles() == ["🗳️ Approval needed: deploy v2 to prod"])
+    await until(lambda: channel.titles() == ["🗳️ Approval needed: Deploy v2 to prod"])
     await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.DRAFTED])
     told.follow(plan_record.id, plan_record.environment).notify(urgent=True)
-    await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
+    await until(lambda: channel.titles() == ["🚫 Withdrawn: Deploy v2 to prod"])
     post = await state.posts.get(plan_record.id, APPROVAL)
     assert post is not None
 
@@ -189,7 +189,7 @@ async def test_expired_approval_closed_unprompted(
     plan_record = replace(a_plan_record(), expires_at=datetime.now(UTC) + timedelta(seconds=0.4))
     await state.approvals.add(plan_record)
     messages.start(SLOW_RETRY).follow(plan_record.id, plan_record.environment)
-    await until(lambda: channel.titles() == ["⌛ Not approved in time: deploy v2 to prod"])
+    await until(lambda: channel.titles() == ["⌛ Not approved in time: Deploy v2 to prod"])
 
 
 async def test_timely_approval_never_shown_late(
@@ -200,7 +200,7 @@ async def test_timely_approval_never_shown_late(
     plan_record = replace(a_plan_record(PlanState.CONFIRMED), expires_at=datetime.now(UTC) - timedelta(seconds=1))
     await state.approvals.add(plan_record)
     messages.start().follow(plan_record.id, plan_record.environment)
-    await until(lambda: channel.titles() == ["✅ Approved: deploy v2 to prod"])
+    await until(lambda: channel.titles() == ["✅ Approved: Deploy v2 to prod"])
 
 
 async def test_confirmed_plan_not_shown_as_approval(
@@ -213,7 +213,7 @@ async def test_confirmed_plan_not_shown_as_approval(
         await state.approvals.add(plan_record)
     messages.start()
     await until(lambda: channel.titles() != [])
-    assert channel.titles() == ["🗳️ Approval needed: deploy v2 to prod"]
+    assert channel.titles() == ["🗳️ Approval needed: Deploy v2 to prod"]
 
 
 async def test_next_bot_follows_open_approval(
@@ -228,7 +228,7 @@ async def test_next_bot_follows_open_approval(
     await first.close()
     await state.approvals.move(plan_record.id, PlanState.VOID, ANNA, from_states=[PlanState.DRAFTED], note="x")
     messages.start()
-    await until(lambda: channel.titles() == ["🚫 Void: deploy v2 to prod"])
+    await until(lambda: channel.titles() == ["🚫 Void: Deploy v2 to prod"])
     assert [what for what, _id, _at in channel.log] == ["send", "edit"]
 
 
@@ -245,7 +245,7 @@ async def test_deleted_approval_posted_again(
     channel.messages.clear()
     await state.approvals.move(plan_record.id, PlanState.WITHDRAWN, ANNA, from_states=[PlanState.DRAFTED])
     told.follow(plan_record.id, plan_record.environment).notify(urgent=True)
-    await until(lambda: channel.titles() == ["🚫 Withdrawn: deploy v2 to prod"])
+    await until(lambda: channel.titles() == ["🚫 Withdrawn: Deploy v2 to prod"])
 
 
 async def test_new_messages_keep_order_despite_failures(
@@ -262,7 +262,7 @@ async def test_new_messages_keep_order_despite_failures(
     assert not channel.messages
     story = await Story.begin(state, messages.parts[1])
     await until(lambda: len(channel.messages) == 2)
-    assert channel.titles() == ["🗳️ Approval needed: deploy v2 to prod", "🚀 Deploy v2 to staging"]
+    assert channel.titles() == ["🗳️ Approval needed: Deploy v2 to prod", "🚀 Deploy v2 to staging"]
     await story.finish()
 
 

@@ -53,4 +53,4 @@ async def test_deployment_is_told_in_a_thread(state, bus, channel, messages):
 async def test_channel_without_threads_has_the_rest(state, bus, channel, messages):
     channel.may_open = False
     await play(state, bus, messages)
-    assert any("v2 runs on staging" in title for title in channel.titles())
+    assert any("v2 → staging: succeeded" in title for title in channel.titles())
