@@ -14,6 +14,7 @@ from typer.main import get_command
 from roas.configuration.sources import ENV_FILE
 from roas.configuration.wrong_values import wrong_values
 from roas.terminals import outlive_terminals
+from roas.ui.translation import _, terminal_locale, using_locale
 from roas.version import __version__
 
 HELP = """Deploy, watch and roll back Docker Compose stacks. Without a command: run the bot.
@@ -96,10 +97,10 @@ class Commands(TyperGroup):
         """Return their names, in order."""
         return list(COMMANDS)
 
-    def format_commands(self, _: Any, formatter: Any) -> None:
+    def format_commands(self, _context: Any, formatter: Any) -> None:
         """List them without loading them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
+            formatter.write_dl([(name, _(short_help)) for name, (_place, short_help) in COMMANDS.items()])
 
     def invoke(self, ctx: Any) -> Any:
         """Run it. Raises typer.BadParameter."""
@@ -121,8 +122,8 @@ def application() -> typer.Typer:
     program = typer.Typer(
         name="roas",
         cls=Commands,
-        help=HELP,
-        epilog=EPILOG,
+        help=_(HELP),
+        epilog=_(EPILOG),
         add_completion=False,
         invoke_without_command=True,
         pretty_exceptions_enable=False,
@@ -130,7 +131,7 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    @program.callback(invoke_without_command=True, help=HELP, epilog=EPILOG)
+    @program.callback(invoke_without_command=True, help=_(HELP), epilog=_(EPILOG))
     def _no_command(
         context: typer.Context,
         env_file: str | None = typer.Option(
@@ -153,7 +154,8 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; wrong usage is reported on stderr, with code 2."""
     outlive_terminals()
     try:
-        application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="roas")
+        with using_locale(terminal_locale(os.environ)):
+            application()(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="roas")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0

@@ -22,6 +22,7 @@ from roas.models.deployment import Problem
 from roas.redaction import hide
 from roas.state.documents import hide_in_document
 from roas.terminals import can_draw
+from roas.ui.translation import translate
 from roas.ui.units import known_name
 
 WIDTH_WITHOUT_TERMINAL = 200
@@ -117,8 +118,8 @@ class Terminal:
 
 
 def printable(text: str) -> str:
-    """Leave out what could steer a terminal, and secrets; show where there is what is no text."""
-    text = hide(text.encode(errors="replace").decode())
+    """Return it in the reader's language, without secrets and what could steer a terminal; show what is no text."""
+    text = hide(translate(text).encode(errors="replace").decode())
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 

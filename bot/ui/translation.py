@@ -5,7 +5,7 @@
 """
 
 import gettext
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
@@ -76,6 +76,13 @@ _language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 def language_of(locale: object) -> str:
     """Return our language for one of Discord's; English where we have none."""
     return LANGUAGES.get(str(locale), ENGLISH)
+
+
+def terminal_locale(variables: Mapping[str, str]) -> str:
+    """Return Discord's name of the language that a terminal asks for, by the first variable that gettext reads."""
+    named = (variables.get(name) for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"))
+    first = next((text for text in named if text), "")
+    return first.partition(":")[0].partition(".")[0].replace("_", "-")
 
 
 @contextmanager

@@ -25,6 +25,7 @@ WORDS = {
     "AlertSource": "bot/models/alert.py",
     "MissingPermission": "bot/ui/drawing.py",
 }
+COMMAND_LINE = "bot/cli/__init__.py"
 # Where `said` may stand; what it says is a sentence of the core.
 EVERYWHERE = ["bot", "cogs"]
 INTERFACE = ["bot/ui", "cogs"]
@@ -48,7 +49,17 @@ def collect() -> list[Entry]:
     found = [entry for file in _files(INTERFACE) for entry in _interface(file)]
     found += [entry for file in _files(EVERYWHERE) for entry in _said(file)]
     found += [Entry(text, "word", place) for name, place in WORDS.items() for text in _members(name, ROOT / place)]
+    found += [Entry(text, None, COMMAND_LINE) for text in _of_command_line()]
     return found
+
+
+def _of_command_line() -> Iterator[str]:
+    """Yield what `roas --help` shows: the text, the end, and a line for each command."""
+    for node in ast.parse((ROOT / COMMAND_LINE).read_text()).body:
+        name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+        if isinstance(node, ast.Assign) and name in {"HELP", "EPILOG", "COMMANDS"}:
+            value = ast.literal_eval(node.value)
+            yield from [value] if isinstance(value, str) else (text for _place, text in value.values())
 
 
 def bare() -> list[Entry]:
