@@ -201,7 +201,7 @@ def _standstill(event: events.DeploymentEvent, summary: str, *, firing: bool) ->
         fingerprint=f"standstill:{event.environment}",
         source=AlertSource.INTEGRATION,
         severity=Severity.CRITICAL,
-        title=said("{deployment} stands still", deployment=event.deployment_id),
+        title=said("{deployment} makes no progress", deployment=event.deployment_id),
         summary=summary,
         environment=event.environment,
         firing=firing,

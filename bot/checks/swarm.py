@@ -47,7 +47,7 @@ def _judge_number(facts: SwarmFacts) -> Iterator[Finding]:
         yield failed(text, severity=Severity.INFO)
     elif managers % 2 == 0:
         text = said(
-            "{managers} managers bear no more losses than {fewer} {fewer|does|do}.",
+            "{managers} managers survive no more losses than {fewer} {fewer|does|do}.",
             managers=managers,
             fewer=managers - 1,
         )

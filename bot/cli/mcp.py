@@ -79,7 +79,7 @@ async def _serve(session: Session) -> int:
             "The Model Context Protocol is not installed.", hint="Install it: pip install 'roas-bot[mcp]'."
         )
 
-    def told(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
+    def answering(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
         @wraps(tool)
         async def answer(*arguments: Any, **named: Any) -> str:
             try:
@@ -93,7 +93,7 @@ async def _serve(session: Session) -> int:
     server = MCPServer("roas", instructions=INSTRUCTIONS, version=__version__)
     for tool in (tools.status, tools.history, tools.logs, tools.plan, tools.propose):
         only_reads = ToolAnnotations(read_only_hint=tool != tools.propose, destructive_hint=False)
-        server.add_tool(told(tool), annotations=only_reads, structured_output=False)
+        server.add_tool(answering(tool), annotations=only_reads, structured_output=False)
     await server.run_stdio_async()
     return ExitCode.SUCCEEDED
 

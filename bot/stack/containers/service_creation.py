@@ -200,7 +200,7 @@ class ServiceCreator:
         if other:
             raise EngineError(
                 said("{name} was created from another image than the release has, and was not started.", name=name),
-                hint=said("Somebody moved the tag of that image at that very moment: deploy again."),
+                hint=said("The tag of that image was moved at the same moment: deploy again."),
                 service=name,
             )
 

@@ -153,8 +153,8 @@ def _add_what_to_do(embed: discord.Embed, alerts: Sequence[Alert]) -> None:
     )
     if all(alert.is_of_engine for alert in alerts):
         hint = _(
-            "Look on the machine whether Docker runs (`systemctl status docker`), and start it. Until it answers, "
-            "nothing can be deployed or rolled back; afterwards the bot goes on by itself."
+            "Check on the machine whether Docker runs (`systemctl status docker`), and start it. Until it answers, "
+            "nothing can be deployed or rolled back; afterwards the bot continues by itself."
         )
     add_field(embed, _("What to do"), hint)
 

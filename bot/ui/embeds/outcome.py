@@ -182,12 +182,12 @@ def _attachments(deployment: Deployment) -> tuple[Attachment, ...]:
     return tuple(found.values())[:3]
 
 
-def draw_phases(deployment: Deployment, phases: Sequence[PhaseResult], told: int) -> Drawing:
+def draw_phases(deployment: Deployment, phases: Sequence[PhaseResult], count: int) -> Drawing:
     """Draw phases that have ended, with all that they said, for the thread below the live message.
 
-    `told` is how many are told by then: that marks the message.
+    `count` is how many have been posted by then: that marks the message.
     """
-    key = f"{deployment.id}{DETAILS_SUFFIX}-{told}"
+    key = f"{deployment.id}{DETAILS_SUFFIX}-{count}"
     text = lines([line for phase in phases for line in _phase_lines(phase)], DESCRIPTION)
     embed = discord.Embed(description=text, colour=QUIET)
     embed.set_footer(text=key)

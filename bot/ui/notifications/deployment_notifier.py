@@ -44,7 +44,7 @@ class DeploymentNotifier(Notifier):
         self._usual: float | None = None
         self._usual_is_known = False
         self._below: Outbox | None = None
-        self._phases_told: int | None = None
+        self._phases_posted: int | None = None
         self._has_no_thread = False
 
     async def _post_changes(self) -> bool:
@@ -87,11 +87,11 @@ class DeploymentNotifier(Notifier):
     async def _post_details(self, deployment: Deployment, live: Post) -> None:
         """Tell the phases that have ended since the last time in the thread below the live message."""
         ended = sorted((phase for phase in deployment.phases if phase.ended_at), key=lambda phase: str(phase.ended_at))
-        if self._phases_told is None:
-            self._phases_told = await self._told_before(len(ended))
-        if self._has_no_thread or live.message_id is None or len(ended) <= self._phases_told:
+        if self._phases_posted is None:
+            self._phases_posted = await self._posted_before(len(ended))
+        if self._has_no_thread or live.message_id is None or len(ended) <= self._phases_posted:
             return
-        drawn = draw_phases(deployment, ended[self._phases_told :], len(ended))
+        drawn = draw_phases(deployment, ended[self._phases_posted :], len(ended))
         request = PostRequest(
             self.subject, f"{DETAILS}-{len(ended)}", drawn, ended[-1].ended_at or deployment.created_at, finished=True
         )
@@ -103,14 +103,14 @@ class DeploymentNotifier(Notifier):
         except (ChannelClosedError, MessageRefusedError) as error:
             self._has_no_thread = True
             log.info("no thread below a deployment", deployment_id=self.subject, reason=str(error))
-        self._phases_told = len(ended)
+        self._phases_posted = len(ended)
 
-    async def _told_before(self, most: int) -> int:
-        """Return how many phases another process has told."""
-        for told in range(most, 0, -1):
-            post = await self._state.posts.get(self.subject, f"{DETAILS}-{told}")
+    async def _posted_before(self, most: int) -> int:
+        """Return how many phases another process has posted."""
+        for count in range(most, 0, -1):
+            post = await self._state.posts.get(self.subject, f"{DETAILS}-{count}")
             if post is not None and post.finished:
-                return told
+                return count
         return 0
 
 

@@ -98,7 +98,7 @@ class TargetNotifier:
         while True:
             self.news.clear()
             try:
-                await self.tell()
+                await self.send_pending()
             except TargetError as error:
                 await pause(await self._delay_after(error))
             except RoasError as error:
@@ -110,7 +110,7 @@ class TargetNotifier:
             else:
                 await wait_in_step(self.news, self._parts.pace)
 
-    async def tell(self) -> None:
+    async def send_pending(self) -> None:
         """Tell all that is due, the oldest first. Raises TargetError, StateError."""
         targets = self._parts.state.targets
         position = await targets.get(self.name)
@@ -139,10 +139,10 @@ class TargetNotifier:
             told = tuple(item for item in after.told if item != alert.id)
             message = self._of_alert(alert, _resolved) if told != after.told else None
             return message, replace(after, waiting=waiting, told=told)
-        if not self._is_told_of(Severity(str(change.metadata.get("severity")))) or alert.state is AlertState.SILENCED:
+        if not self._wants(Severity(str(change.metadata.get("severity")))) or alert.state is AlertState.SILENCED:
             return None, after
         if self._settings.after_seconds is None:
-            return self._of_alert(alert, _raised), _with_told(after, alert.id)
+            return self._of_alert(alert, _raised), _with_notified(after, alert.id)
         if any(item.alert_id == alert.id for item in after.waiting):
             return None, after
         return None, replace(after, waiting=(*after.waiting, WaitingAlert(alert.id, change.time)))
@@ -157,7 +157,7 @@ class TargetNotifier:
             return await self._deliver(None, over)
         if passed.total_seconds() < (self._settings.after_seconds or 0.0):
             return position
-        return await self._deliver(self._of_alert(alert, _unacknowledged), _with_told(over, alert.id))
+        return await self._deliver(self._of_alert(alert, _unacknowledged), _with_notified(over, alert.id))
 
     async def _of_deployment(self, deployment_id: str) -> TargetMessage | None:
         """Return what is told of a deployment that ended; nothing of one that needs nobody."""
@@ -165,7 +165,7 @@ class TargetNotifier:
         if deployment is None or self._settings.after_seconds is not None:
             return None
         severity = severity_of(deployment)
-        if severity is None or not self._is_told_of(severity):
+        if severity is None or not self._wants(severity):
             return None
         with using_locale(self._settings.language):
             title, body = _deployment_text(deployment)
@@ -194,7 +194,7 @@ class TargetNotifier:
         guild, channel = self._parts.settings.discord_guild_id, self._parts.settings.channel_of(environment)[0]
         return f"https://discord.com/channels/{guild}/{channel}" if guild and channel else ""
 
-    def _is_told_of(self, severity: Severity) -> bool:
+    def _wants(self, severity: Severity) -> bool:
         ranks = list(Severity)
         return ranks.index(severity) <= ranks.index(Severity(self._settings.severity))
 
@@ -312,7 +312,7 @@ def _unacknowledged(alert: Alert) -> str:
     return _("Not acknowledged for {duration}: {title}", duration=duration(since), title=translate(alert.title))
 
 
-def _with_told(position: TargetPosition, alert_id: str) -> TargetPosition:
+def _with_notified(position: TargetPosition, alert_id: str) -> TargetPosition:
     return position if alert_id in position.told else replace(position, told=(*position.told, alert_id))
 
 

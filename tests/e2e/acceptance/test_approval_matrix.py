@@ -196,7 +196,7 @@ async def test_settings_void_the_confirmation(people, planned, images, monkeypat
                 await orchestrator.start(replace(asked, plan_digest=plan.digest))
     plan = await orchestrator.plan(asked)
     await people.succeed("v1")
-    with pytest.raises(ImageChangedError, match="is on r1 by now"):
+    with pytest.raises(ImageChangedError, match="on another release since then: r1"):
         await orchestrator.start(replace(asked, plan_digest=plan.digest))
 
 

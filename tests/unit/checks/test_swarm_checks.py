@@ -52,7 +52,7 @@ async def test_managers(subject: Any) -> None:
     (lost,) = await results(check, subject, M1, M2, replace(M3, reachability="unreachable"))
     assert (lost.severity, lost.message) == (Severity.WARNING, "The managers do not reach node3.")
     assert [item[1] for item in said(await results(check, subject, M1, M2))][1:] == [
-        "2 managers bear no more losses than 1 does."
+        "2 managers survive no more losses than 1 does."
     ]
     (_, alone) = await results(check, subject, M1)
     assert (alone.severity, alone.passed) == (Severity.INFO, False)

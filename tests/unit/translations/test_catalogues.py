@@ -48,7 +48,7 @@ COUNT = re.compile(
 )
 # Fields that are never one, and names that no count is.
 NEVER_ONE = re.compile(
-    r"\{(?:managers|replicas)\} (?:managers bear|replicas replaced)|takes |binds |sends |has unknown"
+    r"\{(?:managers|replicas)\} (?:managers survive|replicas replaced)|takes |binds |sends |has unknown"
     r"|of \{count\} characters|\{count\} characters at most|sees its|The clocks of|is the state folder|and only one"
     r"|takes \{most\} characters"
 )

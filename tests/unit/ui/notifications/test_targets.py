@@ -54,7 +54,7 @@ class Outside:
     async def notifier(self, **settings: Any) -> TargetNotifier:
         """Return a notifier of a target to which all that was before is no news."""
         found = TargetNotifier("team", a_target(**settings), self.parts())
-        await found.tell()
+        await found.send_pending()
         return found
 
     @property
@@ -103,8 +103,8 @@ async def test_alerts_go_by_environment_and_severity(outside, settings, told):
     severities = {"critical": "prod", "high": "dev", "warning": "dev", "info": "dev"}
     reports = [a_report(name, severity=Severity(name), environment=place) for name, place in severities.items()]
     await outside.alerts.take([*reports, a_report("own", environment="", service="")])
-    await notifier.tell()
-    await notifier.tell()
+    await notifier.send_pending()
+    await notifier.send_pending()
     assert sorted(outside.titles) == sorted(f"{name} is down" for name in told)
 
 
@@ -126,7 +126,7 @@ async def test_deployments_that_need_a_person_are_told(outside, state, bus, outc
     if touched:
         await story.service(ServiceProgress("web", ServiceStep.STARTING))
     await story.finish(outcome, Problem("service_failed", "The password is [hunter2hunter2]."))
-    await notifier.tell()
+    await notifier.send_pending()
     assert [tone for *_rest, tone in outside.sent] == ([] if tone is None else [tone])
     if outside.sent:
         assert outside.sent[0][1].startswith("Deploy v2 to staging: ")
@@ -138,7 +138,7 @@ async def test_text_is_plain_and_in_the_language_set(outside):
     notifier = await outside.notifier(language="zh-TW")
     await outside.alerts.take([a_report("my_web")])
     await outside.alerts.take([a_report("my_web", firing=False)])
-    await notifier.tell()
+    await notifier.send_pending()
     (_team, raised, body, tone), (_again, resolved, _body, over) = outside.sent
     assert (raised, tone, over) == ("my_web is down", Tone.FAILURE, Tone.SUCCESS)
     assert resolved != "Resolved: my_web is down"
@@ -151,16 +151,16 @@ async def test_no_secret_leaves(outside):
     address = "slack://T1A2B3C4D/A1B2C3D4E/abcdefghijklmnopqrstuvwx/#ops"
     parts = outside.parts(Redactor(credentials_in(address)))
     notifier = TargetNotifier("team", a_target(), parts)
-    await notifier.tell()
+    await notifier.send_pending()
     await outside.alerts.take([a_report(title="T1A2B3C4D is down", summary=f"see {address} abcdefghijklmnopqrstuvwx")])
-    await notifier.tell()
+    await notifier.send_pending()
     assert not [part for part in ("T1A2B3C4D", "A1B2C3D4E", "abcdefgh") if part in str(outside.sent)]
 
 
 async def test_new_target_is_told_nothing_old(outside):
     await outside.alerts.take([a_report()])
     notifier = await outside.notifier()
-    await notifier.tell()
+    await notifier.send_pending()
     assert outside.sent == []
 
 
@@ -171,7 +171,7 @@ async def test_second_target_is_told_where_nobody_acknowledges(outside, state, a
         await outside.alerts.take([a_report()])
         (alert,) = await state.alerts.open()
         clock.shift(599)
-        await notifier.tell()
+        await notifier.send_pending()
         assert outside.sent == []
         match act:
             case "acknowledge":
@@ -183,11 +183,11 @@ async def test_second_target_is_told_where_nobody_acknowledges(outside, state, a
         clock.shift(1)
         # Another bot goes on where this one stopped.
         notifier = await outside.notifier(after_seconds=600)
-        await notifier.tell()
+        await notifier.send_pending()
         expected = ["Not acknowledged for 10 min 0 s: web is down"] if act == "nothing" else []
         assert outside.titles == expected
         await outside.alerts.take([a_report(firing=False)])
-        await notifier.tell()
+        await notifier.send_pending()
         assert outside.titles == [*expected, *(["Resolved: web is down"] if expected else [])]
 
 
@@ -196,7 +196,7 @@ async def test_what_was_long_ago_is_not_told(outside):
     await outside.alerts.take([a_report("old")])
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=25), tick=False):
         await outside.alerts.take([a_report("new")])
-        await notifier.tell()
+        await notifier.send_pending()
     assert outside.titles == ["new is down"]
 
 
@@ -253,7 +253,7 @@ async def test_standby_tells_nothing(outside, state, bus, running):
     leadership = Leadership(is_leader=False)
     targets = Targets(outside.parts(one=a_target(url="json://one")), bus, leadership)
     running.append(targets)
-    await TargetNotifier("one", a_target(), outside.parts()).tell()
+    await TargetNotifier("one", a_target(), outside.parts()).send_pending()
     targets.start()
     await outside.alerts.take([a_report()])
     await bus.close()
@@ -266,11 +266,11 @@ async def test_bot_that_leaves_waits_for_what_is_on_its_way(outside, state):
     notifier = await outside.notifier()
     await outside.alerts.take([a_report()])
     outside.answers.clear()
-    task = asyncio.create_task(notifier.tell())
+    task = asyncio.create_task(notifier.send_pending())
     await until(lambda: bool(outside.answers._waiters))
     task.cancel()
     asyncio.get_running_loop().call_soon(outside.answers.set)
     with pytest.raises(asyncio.CancelledError):
         await task
-    await (await outside.notifier()).tell()
+    await (await outside.notifier()).send_pending()
     assert outside.titles == ["web is down"]
