@@ -118,7 +118,14 @@ class StackImages:
         copied = await engine.local(lambda: copy_sources(sources, folder))
         try:
             platform = str(services_of(stack.model)[service].get("platform") or "")
-            bases = await pin_bases(engine, self._parts.registry, service, copied.section, platform=platform)
+            bases = await pin_bases(
+                engine,
+                self._parts.registry,
+                service,
+                copied.section,
+                platform=platform,
+                any_frontend=sources.may_leave,
+            )
             return await engine.local(lambda: settle_sources(stack, service, copied, bases))
         finally:
             await run_uninterrupted(engine.local(lambda: discard(copied.folder)))

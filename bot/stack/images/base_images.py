@@ -21,7 +21,7 @@ from roas.stack.api_errors import ApiError, ApiNotFoundError
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import look_up_image, repository_of
-from roas.stack.images.reference import BUILT, OWN, is_own, split_reference
+from roas.stack.images.reference import BUILT, FRONTENDS, OWN, is_own, split_reference
 from roas.stack.images.registry import RegistryClient
 
 IMAGE_CONTEXT = "docker-image://"
@@ -138,15 +138,28 @@ def _filled(text: str, known: Mapping[str, str]) -> str:
 
 
 async def pin_bases(
-    engine: Engine, registry: RegistryClient, service: str, section: Mapping[str, Any], *, platform: str
+    engine: Engine,
+    registry: RegistryClient,
+    service: str,
+    section: Mapping[str, Any],
+    *,
+    platform: str,
+    any_frontend: bool = False,
 ) -> dict[str, str]:
     """Return the content of each image that a copied build begins with: an image ID, or a digest in its registry.
 
-    What cannot be had is left to the build, which says so. Raises ComposePolicyError for an image of the bot's own.
+    What cannot be had is left to the build, which says so. Raises ComposePolicyError for an image of the bot's own, and
+    for a frontend that is not Docker's unless `any_frontend` may read the Dockerfile.
     """
     contexts = {str(name): str(value) for name, value in (section.get("additional_contexts") or {}).items()}
     text, args = await engine.local(lambda: _dockerfile(section)), _args(section)
     bases, frontend = read_bases(text, args), read_frontend(text, args).partition(" ")[0]
+    if frontend and repository_of(frontend) not in FRONTENDS and not is_own(frontend) and not any_frontend:
+        raise ComposePolicyError(
+            said("{service} is built by the frontend {name}, which is not Docker's.", service=service, name=frontend),
+            hint=said("Remove its `# syntax=` line, or let `allow` name `build:{service}`.", service=service),
+            entries=(f"build:{service}",),
+        )
     wanted = [name for name in bases.names if context_key(name) not in contexts and name not in contexts]
     wanted += [value.removeprefix(IMAGE_CONTEXT) for value in contexts.values() if value.startswith(IMAGE_CONTEXT)]
     is_elsewhere = bool(platform or section.get("platforms") or bases.is_for_a_platform)

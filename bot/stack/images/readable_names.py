@@ -14,7 +14,7 @@ from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import find_image, repository_of
-from roas.stack.images.reference import READABLE, is_own, release_repository, split_reference
+from roas.stack.images.reference import FRONTENDS, READABLE, is_own, release_repository, split_reference
 from roas.stack.labels import PROJECT, project_of
 from roas.stack.model.services import image_reference, pinned_image_id, written_fields
 
@@ -105,7 +105,8 @@ def _may_set(client: EngineClient, name: str, image_id: str, project: str, repos
     found = find_image(client, name)
     if found is not None and found["Id"] == image_id:
         return True
-    if "@" in name or name.startswith(IMAGE_ID) or is_own(name):  # which nobody can make mean something else
+    is_kept = is_own(name) or repository_of(name) in FRONTENDS
+    if "@" in name or name.startswith(IMAGE_ID) or is_kept:  # which nobody can make mean something else
         return False
     if found is None:
         return True

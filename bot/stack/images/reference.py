@@ -7,6 +7,8 @@ from roas.stack.compose.jail_container import JAIL
 # Under these repositories the bot keeps what it knows by its ID; no stack gets or gives such a name.
 RELEASES, BUILT, READABLE = "roas-release", "roas-build", "roas"
 OWN = frozenset({RELEASES, BUILT, JAIL, READABLE})
+# Docker's own readers of Dockerfiles. Any other one may say what a cache of another project is called.
+FRONTENDS = frozenset({"docker/dockerfile", "docker/dockerfile-upstream"})
 LOCAL_REGISTRIES = ("docker.io/library/", "docker.io/", "index.docker.io/library/", "index.docker.io/", "library/")
 NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")
 

@@ -7,7 +7,7 @@ what a checkout can replace. In each, `allow` names single powers. COMPOSE_POLIC
 environments, or for one: `prod/docker_socket:discord-bot`.
 
 - `privileged:SERVICE`, `devices:SERVICE`, `cap_add:SERVICE`, `security_opt:SERVICE`, `runtime:SERVICE`,
-  `cgroup_parent:SERVICE`, `provider:SERVICE`: that field of that service
+  `cgroup_parent:SERVICE`, `volumes_from:SERVICE`, `provider:SERVICE`: that field of that service
 - `annotations:SERVICE`, `blkio_config:SERVICE`, `credential_spec:SERVICE`, `models:SERVICE`: likewise
 - `realtime:SERVICE`: `cpu_rt_runtime` and `cpu_rt_period`; `oom:SERVICE`: to be spared when memory runs out
 - `sysctls:SERVICE`, `ulimits:SERVICE`, `storage_opt:SERVICE`, `isolation:SERVICE`: what is not the container's alone

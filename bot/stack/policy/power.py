@@ -18,7 +18,8 @@ from roas.stack.model.services import services_of, written_fields
 ROOT = frozenset(
     {
         *("privileged", "docker_socket", "devices", "cap_add", "security_opt", "pid", "ipc", "userns_mode", "cgroup"),
-        *("cgroup_parent", "runtime", "sysctls", "replaceable", "mount", "volume", "annotations", "key"),
+        *("cgroup_parent", "runtime", "sysctls", "replaceable", "mount", "volume", "volumes_from"),
+        *("annotations", "key"),
     }
 )
 # A key of which nobody here knows what it does.

@@ -96,6 +96,10 @@ def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
         if str(option) not in HARMLESS_SECURITY_OPTIONS:
             text = said("{name} has `{shown}`", name=name, shown=f"security_opt: {option}")
             yield Power(text, f"security_opt:{name}")
+    for source in service.get("volumes_from") or ():
+        if str(source).startswith("container:"):
+            text = said("{name} takes the volumes of {source}", name=name, source=source)
+            yield Power(text, f"volumes_from:{name}", is_asked_for=False)  # perhaps the bot's, as with processes
 
 
 def _namespaces(name: str, service: Mapping[str, Any], level: PolicyLevel) -> Iterator[Power]:

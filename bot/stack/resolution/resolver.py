@@ -60,7 +60,12 @@ from roas.stack.resolution.version_use import (
     version_names,
     version_of_files,
 )
-from roas.stack.resolution.written_out import with_copied_targets, with_own_namespaces, with_shared_volumes
+from roas.stack.resolution.written_out import (
+    refuse_volumes_of_containers,
+    with_copied_targets,
+    with_own_namespaces,
+    with_shared_volumes,
+)
 from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.opening import resolve
 from roas.stack.sources.snapshot import SourceSnapshot, new_snapshot
@@ -124,6 +129,7 @@ class StackResolver:
         shared, about_sharing = with_shared_volumes(model)
         holdings = await asking
         powers = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
+        refuse_volumes_of_containers(shared)
         asked = frozenset(power.entry for power in powers)
         definitions = _possible_definitions(model)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))

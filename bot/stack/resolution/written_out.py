@@ -86,8 +86,8 @@ def _renamed(name: str, service: Mapping[str, Any], owners: Mapping[str, str]) -
 def with_shared_volumes(model: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the model with the volumes of `volumes_from` named by each service, and warnings.
 
-    What an image declares is not among them, since only its container would show it. Raises ComposeFileError for
-    the volumes of a container, and for those without a name.
+    What an image declares is not among them, since only its container would show it; those of a container stay as they
+    are written. Raises ComposeFileError for those without a name.
     """
     services = services_of(model)
     if not any(service.get("volumes_from") for service in services.values()):
@@ -102,6 +102,17 @@ def with_shared_volumes(model: Mapping[str, Any]) -> tuple[dict[str, Any], tuple
     return {**model, "services": changed}, (warning,)
 
 
+def refuse_volumes_of_containers(model: Mapping[str, Any]) -> None:
+    """Raise ComposeFileError where a service still takes the volumes of what is no service of the stack."""
+    for name, service in services_of(model).items():
+        for entry in service.get("volumes_from") or ():
+            raise ComposeFileError(
+                said("{name} takes the volumes of {entry}, which is no service of this stack.", name=name, entry=entry),
+                hint=said("Name the volumes under `volumes` of the service."),
+                service=name,
+            )
+
+
 def _written_out(
     name: str, services: Mapping[str, Mapping[str, Any]], done: dict[str, list[dict[str, Any]]]
 ) -> dict[str, Any]:
@@ -112,6 +123,8 @@ def _written_out(
         if source in services:  # Compose starts it first
             depends.setdefault(source, {"condition": "service_started", "required": True})
     fields = {key: value for key, value in service.items() if key not in {"volumes_from", "volumes", "depends_on"}}
+    if left := [entry for entry in service.get("volumes_from") or () if str(entry).partition(":")[0] not in services]:
+        fields["volumes_from"] = left
     volumes = _volumes(name, services, done)
     fields |= {"volumes": volumes} if volumes else {}
     fields |= {"depends_on": depends} if depends else {}
@@ -130,13 +143,7 @@ def _volumes(
     done[name] = found = [dict(volume) for volume in services[name].get("volumes") or ()]
     for entry in services[name].get("volumes_from") or ():
         source, _, mode = str(entry).partition(":")
-        if source not in services:
-            raise ComposeFileError(
-                said("{name} takes the volumes of {entry}, which is no service of this stack.", name=name, entry=entry),
-                hint=said("Name the volumes under `volumes` of the service."),
-                service=name,
-            )
-        for volume in _volumes(source, services, done):
+        for volume in _volumes(source, services, done) if source in services else ():
             if volume.get("type") == "volume" and not volume.get("source"):
                 raise ComposeFileError(
                     said(

@@ -180,6 +180,17 @@ async def test_base_image_that_is_moved_after_the_plan_is_not_built_upon(
     docker_client.images.remove(image_id, force=True)
 
 
+async def test_only_a_frontend_of_docker_reads_unasked(engine: Stacks, stack: Callable[..., Environment]) -> None:
+    """Another one calls a mounted cache as it likes, also as another project does."""
+    environment = stack("services: {web: {build: .}}")
+    (environment.folder / "Dockerfile").write_text("# syntax=tiny:v1\nFROM tiny:v1\n")
+    resolved = await engine.of(environment).resolve(None)
+    with pytest.raises(ComposePolicyError, match="not Docker's") as caught:
+        await engine.of(environment).images.look_up(resolved, frozenset({"web"}))
+    allowed = replace(environment, allowed=caught.value.entries)
+    assert await engine.of(allowed).images.look_up(await engine.of(allowed).resolve(None), frozenset({"web"}))
+
+
 @pytest.mark.parametrize("level", PolicyLevel)
 async def test_nothing_is_built_of_an_image_of_the_bot(
     engine: Stacks, stack: Callable[..., Environment], level: PolicyLevel

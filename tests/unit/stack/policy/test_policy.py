@@ -63,6 +63,7 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"runtime": "runc-wild"}, {"runtime:web"}),
     ({"provider": {"type": "program"}}, {"provider:web"}),
     ({"use_api_socket": True}, {"docker_socket:web"}),
+    ({"volumes_from": ["container:abc"]}, {"volumes_from:web"}),
     ({"post_start": [{"command": "x", "privileged": True}]}, {"privileged:web"}),
     (bind("/etc"), {"bind:/etc"}),
     (bind("/srv/stack/../other"), {"bind:/srv/other"}),
