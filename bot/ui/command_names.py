@@ -16,7 +16,7 @@ from roas.ui.translation import ENGLISH, choice_word, command_text, command_word
 
 # Not a part of a path or of an address.
 COMMAND = re.compile(
-    r"(?<![\w/.:-])/(?=(?:deploy|hotfix|rollback|restart|stop|start|scale|cancel|status|history|logs|lock|unlock)\b"
+    r"(?<![\w/.:-])/(?=(?:deploy|hotfix|promote|rollback|restart|stop|start|scale|cancel|status|history|logs|lock|unlock)\b"
     r"(?![\w/-]|\.\w))"
 )
 

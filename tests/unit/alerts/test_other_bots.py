@@ -74,7 +74,7 @@ async def test_end_of_a_freeze_is_told_before_and_once(state, alerts, restarted)
             await reminder.check()
         (alert,) = await state.alerts.all()
         assert alert.environment == "prod"
-        assert alert.summary == "prod is locked until 2026-06-01 13:00 UTC: the fair"
+        assert alert.summary == "prod is locked by dora until 2026-06-01 13:00 UTC: the fair"
         await state.freezes.lift("prod", dora)
         await reminder.check()
         assert await shown(state) == [(alert.title, AlertState.RESOLVED)]

@@ -61,7 +61,7 @@ async def test_confirmed_for_later_is_shown_and_begins_once(scene: Scene) -> Non
 
 async def test_begins_though_its_channel_is_gone(scene: Scene) -> None:
     opens = await scheduled(scene)
-    await scene.posted("Scheduled: deploy v2 to staging")
+    await scene.posted("Scheduled: Deploy v2 to staging")
     scene.env.backend.delete_channel(scene.ops.id)
     await come(scene, opens)
     await scene.application.schedule.look()
