@@ -24,21 +24,17 @@ from roas.stack.policy.compose_policy import CONTENTS_FOLDER
 from roas.stack.releases.parts import StackParts
 from roas.stack.stack import Stack
 from roas.stack.swarm.adopting import adopt_stack, is_ours
-from roas.stack.swarm.calls import SwarmCalls
-from roas.stack.swarm.facts import MANAGER, no_manager, swarm_facts
+from roas.stack.swarm.calls import MANAGER, SwarmCalls, no_manager, swarm_facts
 from roas.stack.swarm.following import follow_update
 from roas.stack.swarm.judgement import Judgement, UpdateVerdict, failure_hint
-from roas.stack.swarm.names import stack_name
-from roas.stack.swarm.normal_form import differing_keys, spec_hash
+from roas.stack.swarm.normal_form import differing_keys, spec_hash, stack_name
 from roas.stack.swarm.obstacles import find_on_swarm
 from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.service_writes import write_service
-from roas.stack.swarm.shared import make_shared
-from roas.stack.swarm.snapshots import service_name, task_snapshots
+from roas.stack.swarm.service_writes import make_shared, write_service
 from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
 from roas.stack.swarm.task_logs import read_ending, read_place_log
 from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
-from roas.stack.swarm.tasks import StackReading, read_tasks
+from roas.stack.swarm.tasks import StackReading, read_tasks, service_name, task_snapshots
 from roas.stack.swarm.unsupported import refuse_unbound, refuse_unsupported
 from roas.stack.swarm.writer import SwarmWriter
 

@@ -13,11 +13,9 @@ from roas.stack.labels import STACK
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import AS_FOUND, IMAGE_ID, SWARM_FILES, services_of
 from roas.stack.swarm.container_spec import ARGUMENTS, CHECK_TIMES, DNS, NANOSECONDS, PLAIN, without_nothing
-from roas.stack.swarm.names import ROUND_LABEL, SERVICE, STACK_IMAGE
-from roas.stack.swarm.normal_form import differing_keys
+from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, differing_keys
 from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.snapshots import digest_of_image, service_name
-from roas.stack.swarm.tasks import StackReading
+from roas.stack.swarm.tasks import StackReading, digest_of_image, service_name
 
 Json = dict[str, Any]
 OURS = frozenset({STACK, STACK_IMAGE, SERVICE, ROUND_LABEL})

@@ -5,7 +5,7 @@ from typing import Any
 
 from roas.stack.labels import STACK
 from roas.stack.model.durations import read_duration
-from roas.stack.swarm.names import stack_name
+from roas.stack.swarm.normal_form import stack_name
 
 Json = dict[str, Any]
 NANOSECONDS = 10**9

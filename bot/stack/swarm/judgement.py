@@ -13,8 +13,7 @@ from typing import Any
 
 from roas.messages.message import said
 from roas.stack.containers.readiness import FIND_OUT_WHO
-from roas.stack.swarm.names import NONCE
-from roas.stack.swarm.normal_form import spec_hash
+from roas.stack.swarm.normal_form import NONCE, spec_hash
 from roas.stack.swarm.tasks import UNPLACED, SwarmTask, failures_before, read_tasks
 
 # A service may need a start or two to find what it depends on, as on one machine; more is a loop.

@@ -9,9 +9,8 @@ from roas.models.stack import Obstacle, ObstacleKind
 from roas.models.swarm import SwarmNode
 from roas.stack.labels import STACK
 from roas.stack.model.services import services_of
-from roas.stack.swarm.calls import SwarmCalls
-from roas.stack.swarm.facts import swarm_node
-from roas.stack.swarm.names import stack_name
+from roas.stack.swarm.calls import SwarmCalls, swarm_node
+from roas.stack.swarm.normal_form import stack_name
 
 CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*")
 KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE | re.ASCII)

@@ -11,7 +11,7 @@ from roas.stack.labels import STACK
 from roas.stack.model.services import AS_FOUND, ROUND, SWARM_FILES, replicas_of, restart_policy
 from roas.stack.sources.contents import SECRET_PREFIX
 from roas.stack.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing
-from roas.stack.swarm.names import ROUND_LABEL, SERVICE, STACK_IMAGE, content_name, stack_name
+from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, content_name, stack_name
 
 Json = dict[str, Any]
 SECRETS, CONFIGS = "secrets", "configs"

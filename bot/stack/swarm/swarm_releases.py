@@ -27,11 +27,10 @@ from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.swarm.adopting import adopt_stack, is_ours
 from roas.stack.swarm.judgement import deployment_of, nonce_of
-from roas.stack.swarm.names import DIGITS
-from roas.stack.swarm.normal_form import differing_keys
+from roas.stack.swarm.normal_form import DIGITS, differing_keys
 from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.shared import remove_unneeded
-from roas.stack.swarm.snapshots import digest_of_image, service_name
+from roas.stack.swarm.service_writes import remove_unneeded
+from roas.stack.swarm.tasks import digest_of_image, service_name
 from roas.stack.swarm.writer import SwarmWriter
 
 Json = dict[str, Any]

@@ -5,8 +5,8 @@ from typing import Any
 
 from roas.messages.message import said
 from roas.stack.api_errors import ApiError
-from roas.stack.swarm.calls import SwarmCalls
-from roas.stack.swarm.tasks import ENDED, hostname
+from roas.stack.swarm.calls import SwarmCalls, hostname
+from roas.stack.swarm.tasks import ENDED
 
 Json = dict[str, Any]
 EARLIER = 2  # how many tasks before it are shown, of those that Swarm remembers

@@ -15,9 +15,8 @@ from roas.stack.containers.docker_events import ACTIONS, EventSubscription
 from roas.stack.docker_client import EngineClient
 from roas.stack.interface import ContainerEvent
 from roas.stack.labels import STACK
-from roas.stack.swarm.names import stack_name
-from roas.stack.swarm.snapshots import read_moment, service_name, task_snapshots
-from roas.stack.swarm.tasks import ENDED, StackReading, SwarmTask, read_tasks
+from roas.stack.swarm.normal_form import stack_name
+from roas.stack.swarm.tasks import ENDED, StackReading, SwarmTask, read_moment, read_tasks, service_name, task_snapshots
 
 WHY, NODE = "why", "node"
 SHOWN = 3  # of what Swarm did, the latest

@@ -9,7 +9,7 @@ from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import services_of
-from roas.stack.swarm.names import LONGEST_NAME, stack_name
+from roas.stack.swarm.normal_form import LONGEST_NAME, stack_name
 from roas.stack.swarm.obstacles import is_readable
 
 UNPINNED_VOLUME = "unpinned_volume"

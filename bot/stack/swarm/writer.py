@@ -19,8 +19,7 @@ from roas.stack.docker_client import EngineClient
 from roas.stack.labels import STACK
 from roas.stack.swarm.calls import AUTH_HEADER, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.stack.swarm.judgement import Written, new_nonce, nonce_of
-from roas.stack.swarm.names import DIGITS, LOGIN, NONCE
-from roas.stack.swarm.normal_form import spec_hash
+from roas.stack.swarm.normal_form import DIGITS, LOGIN, NONCE, spec_hash
 from roas.stack.swarm.tasks import StackReading, read_stack
 
 # Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it

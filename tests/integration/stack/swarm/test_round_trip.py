@@ -12,7 +12,7 @@ from roas.stack.client import EngineClients
 from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm.normal_form import differing_keys, normal_form, spec_hash
 from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.shared import make_shared
+from roas.stack.swarm.service_writes import make_shared
 from roas.stack.swarm.writer import SwarmWriter
 
 pytestmark = pytest.mark.engine

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from roas.stack.swarm.names import NONCE
-from roas.stack.swarm.normal_form import spec_hash
+from roas.stack.swarm.normal_form import NONCE, spec_hash
 from roas.stack.swarm.service_writes import previous_write
 from tests.unit.stack.swarm.test_judgement import GONE, OLD, service, spec, task
 

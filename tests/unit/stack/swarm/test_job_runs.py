@@ -11,7 +11,7 @@ from roas.models.environment import Environment
 from roas.stack.client import Engine
 from roas.stack.labels import STACK
 from roas.stack.swarm import service_writes
-from roas.stack.swarm.names import SERVICE
+from roas.stack.swarm.normal_form import SERVICE
 from roas.stack.swarm.service_writes import end_earlier_run
 from roas.stack.swarm.writer import Seen, SwarmWriter
 

@@ -13,8 +13,7 @@ from roas.stack.swarm.judgement import (
     failure_hint,
     judge_update,
 )
-from roas.stack.swarm.names import NONCE
-from roas.stack.swarm.normal_form import spec_hash
+from roas.stack.swarm.normal_form import NONCE, spec_hash
 
 
 def test_hint_blames_no_release_for_what_others_did() -> None:

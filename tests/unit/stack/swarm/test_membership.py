@@ -7,8 +7,7 @@ import pytest
 
 from roas.errors import NoQuorumError
 from roas.stack.docker_client import EngineClient
-from roas.stack.swarm.calls import SwarmCalls
-from roas.stack.swarm.facts import no_manager
+from roas.stack.swarm.calls import SwarmCalls, no_manager
 
 
 @pytest.mark.parametrize(

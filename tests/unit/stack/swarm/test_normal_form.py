@@ -2,9 +2,8 @@
 
 import pytest
 
-from roas.stack.swarm.names import NONCE, content_name
-from roas.stack.swarm.normal_form import differing_keys, spec_hash
-from roas.stack.swarm.snapshots import digest_of_image
+from roas.stack.swarm.normal_form import NONCE, content_name, differing_keys, spec_hash
+from roas.stack.swarm.tasks import digest_of_image
 
 SENT = {
     "Name": "stack_web",

@@ -3,8 +3,7 @@
 from typing import Any
 
 from roas.stack.labels import STACK
-from roas.stack.swarm.snapshots import task_snapshots
-from roas.stack.swarm.tasks import StackReading
+from roas.stack.swarm.tasks import StackReading, task_snapshots
 
 SPEC: dict[str, Any] = {"ContainerSpec": {"Image": "web:1"}}
 
