@@ -1,8 +1,8 @@
 """Apply services of a model: what execution and rollback have in common."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
 
 from roas.deploy.context import DeploymentContext, observation_seconds
 from roas.deploy.dependencies import DependencyCoordinator, Milestones
@@ -13,7 +13,6 @@ from roas.models.events import DependenciesResolved, ServiceStarted
 from roas.models.health import AT_WORK
 from roas.models.rollout import ALL_AT_ONCE, FailureAction, RolloutRecord, RolloutState
 from roas.models.stack import PROBE_TIMEOUT_SECONDS, Dependency, ServiceDefinition
-from roas.stack.containers.joint_creation import CreatedService
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.rollout import is_exceeded
@@ -124,7 +123,6 @@ class Applier:
     restarts: frozenset[str] = frozenset()
     model_before: str = ""
     keeps: bool = False
-    created: Mapping[str, CreatedService] = field(default_factory=dict)
 
     @property
     def coordinator(self) -> DependencyCoordinator:
@@ -179,7 +177,6 @@ class Applier:
                         recreate=self._is_forced(service),
                         restoring=restoring,
                         rollout=ServiceRolloutLog(context, definition, started),
-                        created=self.created.get(service),
                         deployment=context.deployment.id,
                         model_before=self.model_before,
                         keeps=self.keeps,

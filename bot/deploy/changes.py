@@ -10,7 +10,7 @@ from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import DependencyKind, ServiceDefinition
-from roas.stack.comparison import ServiceDifference, WantedService, compare_service
+from roas.stack.comparison import ServiceDifference, WantedService, by_service, compare_service
 from roas.stack.model.services import inactive_services, lenders_of, services_of, shared_with
 from roas.stack.stack import Stack
 
@@ -167,14 +167,6 @@ def _is_unfinished(wanted: WantedService, containers: Iterable[ContainerSnapshot
         and not (container.state is ContainerState.RUNNING and wanted.fits(container))
         for container in containers
     )
-
-
-def by_service(containers: Iterable[ContainerSnapshot]) -> dict[str, list[ContainerSnapshot]]:
-    """Return containers by the service that they are of."""
-    found: dict[str, list[ContainerSnapshot]] = {}
-    for container in containers:
-        found.setdefault(container.service, []).append(container)
-    return found
 
 
 def _own_difference(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from roas.deploy.changes import Scope, StackChanges, brought_services, by_service, find_changes
+from roas.deploy.changes import Scope, StackChanges, brought_services, find_changes
 from roas.deploy.components import Components
 from roas.deploy.handover.own_service import expected_containers
 from roas.messages.message import said
@@ -14,7 +14,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
 from roas.models.stack import WantedImage
-from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService
+from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService, by_service
 from roas.stack.interface import ResolvedStack, SweptContainers
 from roas.stack.stack import Stack
 

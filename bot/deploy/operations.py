@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from roas.deploy.changes import Scope, StackChanges, by_service, find_changes, runs
+from roas.deploy.changes import Scope, StackChanges, find_changes, runs
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
@@ -24,7 +24,7 @@ from roas.models.events import ReleaseCreated
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
-from roas.stack.comparison import ServiceDifference
+from roas.stack.comparison import ServiceDifference, by_service
 from roas.stack.drift import find_drift
 from roas.stack.interface import ReleaseDraft, ResolvedStack
 from roas.stack.model.services import services_of

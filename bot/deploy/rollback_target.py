@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from roas.deploy.changes import by_service
 from roas.deploy.components import Components
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest
 from roas.models.release import Release, ReleaseState
-from roas.stack.comparison import WantedService, compare_service
+from roas.stack.comparison import WantedService, by_service, compare_service
 from roas.stack.drift import find_drift
 from roas.stack.release_keeper import not_restorable
 from roas.stack.stack import Stack

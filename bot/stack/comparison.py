@@ -97,6 +97,14 @@ class ContainerDifference:
     changed: tuple[str, ...] = ()
 
 
+def by_service(containers: Iterable[ContainerSnapshot]) -> dict[str, list[ContainerSnapshot]]:
+    """Return containers by the service that they are of."""
+    found: dict[str, list[ContainerSnapshot]] = {}
+    for container in containers:
+        found.setdefault(container.service, []).append(container)
+    return found
+
+
 def compare_service(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> ServiceDifference:
     """Compare a service with its containers."""
     ranked = rank(wanted.fits, containers)

@@ -1,6 +1,6 @@
 """Run a stack on one machine, with Compose and the Docker Engine."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
@@ -9,19 +9,19 @@ from roas.concurrency import run_concurrently
 from roas.models.health import ContainerSnapshot
 from roas.stack.adopting.container_differences import find_container_differences
 from roas.stack.client import Engine
-from roas.stack.comparison import ContainerDifference, WantedService
+from roas.stack.comparison import ContainerDifference, WantedService, by_service, compare_service
 from roas.stack.containers.compose_creation import ComposeCreation
 from roas.stack.containers.docker_events import EventSubscription
-from roas.stack.containers.joint_creation import JointCreator
 from roas.stack.containers.logs import read_failure_output, read_log
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.pinned_services import PinnedServices
 from roas.stack.containers.removal import remove_container, start_container, stop_container
-from roas.stack.containers.repair import ContainerRepair, after_repairs, plan_repairs, repair_containers
+from roas.stack.containers.repair import ContainerRepair, after_repairs, needs_repair, plan_repairs, repair_containers
 from roas.stack.containers.service_creation import ServiceCreator
 from roas.stack.containers.snapshots import take_named_outlines, take_outlines, take_snapshots, take_snapshots_of
 from roas.stack.image_supply import StackImages
 from roas.stack.interface import ContainerEvent, SweptContainers
+from roas.stack.model.services import with_needs
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.stack import Stack
@@ -33,9 +33,10 @@ class ComposeStack(Stack):
     def __init__(self, engine: Engine, parts: StackParts) -> None:
         super().__init__(engine, parts, StackReleases(engine, parts), StackImages(engine, parts))
         self._pinned = PinnedServices(engine, parts.runner, parts.models, parts.live_files)
-        creation = ComposeCreation(engine, parts.runner, parts.models, self._pinned)
-        self._creator, self._joint_creator = ServiceCreator(creation), JointCreator(creation)
+        self._creation = ComposeCreation(engine, parts.runner, parts.models, self._pinned)
+        self._creator = ServiceCreator(self._creation)
         self._just_judged: set[str] = set()  # containers whose first start needs no look
+        self._just_made: dict[tuple[str, str], frozenset[str]] = {}  # those of a service, made together with others
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not."""
@@ -94,6 +95,9 @@ class ComposeStack(Stack):
     ) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
         await self.releases.check(model_hash)
+        together = self._just_made.pop((model_hash, service), None)
+        if together and not recreate and seen is not None and together == {container.id for container in seen}:
+            return tuple(container.id for container in seen if container.never_ran)
         made = await self._creator.create(
             model_hash, service, beside=beside, recreate=recreate, spared=spared, seen=seen, at_most=at_most
         )
@@ -103,10 +107,21 @@ class ComposeStack(Stack):
     async def create_missing(
         self, model_hash: str, chosen: frozenset[str] | None = None
     ) -> tuple[ContainerSnapshot, ...]:
-        """Create the containers of the chosen services that have none yet, and the networks."""
+        """Create the containers of the chosen services that have none yet, and the networks.
+
+        Those that are as wanted are only started after that. What shares with another, or links to it, may have to be
+        made again by then.
+        """
         await self.releases.check(model_hash)
-        created = await self._joint_creator.create_missing(model_hash, chosen)
+        created = await self._creation.create_missing(model_hash, chosen)
         self._just_judged |= {container.id for container in created if container.never_ran}
+        model = await self.load_model(model_hash)
+        wanted = await self.wanted_services(model, created, as_it_is=True)
+        self._just_made = {
+            (model_hash, name): frozenset(container.id for container in containers)
+            for name, containers in by_service(created).items()
+            if name in wanted and len(with_needs(model, [name])) == 1 and _is_new(wanted[name], containers)
+        }
         return created
 
     async def start(self, container_id: str) -> None:
@@ -141,3 +156,10 @@ class ComposeStack(Stack):
         if not repairs(await take_outlines(self.engine)):  # as nearly always
             return ()
         return await repair_containers(self.engine, repairs(await self.containers()))
+
+
+def _is_new(wanted: WantedService, containers: Collection[ContainerSnapshot]) -> bool:
+    """Return whether a service consists of containers that are as it is wanted, and were never started."""
+    difference = compare_service(wanted, containers)
+    is_as_wanted = not (difference.unlike or difference.surplus or difference.missing)
+    return is_as_wanted and not needs_repair(containers) and all(container.never_ran for container in containers)

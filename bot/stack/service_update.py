@@ -12,7 +12,6 @@ from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import BehindProxy, Front
 from roas.stack.comparison import WantedService, compare_service, runs_well, serves
-from roas.stack.containers.joint_creation import CreatedService
 from roas.stack.containers.readiness import Readiness, ServiceReadiness, wait_until_ready
 from roas.stack.containers.repair import is_of_others
 from roas.stack.containers.watch import ContainerWatch
@@ -42,10 +41,10 @@ class ServiceUpdate:
 
     `started` is called when it runs. With `restart`, containers that run as they should are restarted; with `recreate`,
     all are replaced. With a `rollout`, replicas are replaced as the definition's policy says. A container that was
-    there before, of a release that is restored (`restoring`), or suspended, has a moment to be well again. What was
-    `created` for it, together with others, is only started. Where a release that is restored fails, what was well
-    before runs again: made by the `model_before`, or, where it `keeps` what it can, only stopped so far. Those that
-    were `well_before`, by id, may have been stopped by a process that died. A Swarm is told the id of the `deployment`.
+    there before, of a release that is restored (`restoring`), or suspended, has a moment to be well again. Where a
+    release that is restored fails, what was well before runs again: made by the `model_before`, or, where it `keeps`
+    what it can, only stopped so far. Those that were `well_before`, by id, may have been stopped by a process that
+    died. A Swarm is told the id of the `deployment`.
     """
 
     model_hash: str
@@ -56,7 +55,6 @@ class ServiceUpdate:
     recreate: bool = False
     restoring: bool = False
     rollout: RolloutLog | None = None
-    created: CreatedService | None = None
     deployment: str = ""
     model_before: str = ""
     keeps: bool = False
@@ -69,8 +67,6 @@ async def wanted_service(stack: Stack, watch: ContainerWatch, update: ServiceUpd
     How its containers are hashed that are to be recreated does not count.
     """
     definition = update.definition
-    if update.created:
-        return replace(update.created.wanted, definition=definition)
     model = await stack.load_model(update.model_hash)
     fields = services_of(model).get(definition.name, {})
     if shared_with(fields) or lenders_of(fields):
@@ -155,7 +151,7 @@ class ServiceUpdater:
         beside = definition.start_first and is_running and not update.recreate
         if beside:
             await self._front.hold(max(0, definition.replicas - sum(map(self._wanted.fits, self._before))))
-        elif self._sets_aside and not (self._stack.replaces_by_itself or update.created):
+        elif self._sets_aside and not self._stack.replaces_by_itself:
             if any(
                 container.state is ContainerState.RUNNING and not self._wanted.fits(container)
                 for container in self._there
@@ -163,8 +159,7 @@ class ServiceUpdater:
                 await self._report(ServiceStep.RESTORING, said("stopping the one that is replaced"))
             await run_uninterrupted(self._replaced.set_aside())
             beside = True
-        starting = self._start_created(update.created) if update.created else self._create_and_start(beside=beside)
-        started = await run_uninterrupted(starting)
+        started = await run_uninterrupted(self._create_and_start(beside=beside))
         await update.started()
         await self._watch.inspect({*started, *(container.id for container in self._there)})
         # Nobody waits for one that is too many. What is replaced stays until what takes its place is ready.
@@ -222,7 +217,8 @@ class ServiceUpdater:
     async def _create_and_start(self, *, beside: bool) -> tuple[str, ...]:
         """Create what a service lacks, and start it; what runs may be started again. Return what was started, by id."""
         update, name = self._update, self._definition.name
-        await self._report(ServiceStep.CREATING, said("beside the old one") if beside else "")
+        if not self._there or not all(container.never_ran for container in self._there):
+            await self._report(ServiceStep.CREATING, said("beside the old one") if beside else "")
         created = await self._stack.create_service(
             update.model_hash,
             name,
@@ -239,14 +235,6 @@ class ServiceUpdater:
             await self._report(ServiceStep.STARTING, said("again, since what it depends on was replaced"))
             await self._restart_all()
         return created
-
-    async def _start_created(self, service: CreatedService) -> tuple[str, ...]:
-        """Start what was created together with others; today's policy is asked, since that may be a while ago."""
-        await self._stack.releases.check(self._update.model_hash)
-        await self._report(ServiceStep.STARTING)
-        for container_id in service.containers:
-            await self._stack.start(container_id)
-        return service.containers
 
     async def _restart_all(self) -> None:
         """Restart all containers; behind a proxy one after the other, so that some always serve."""

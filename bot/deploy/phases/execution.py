@@ -1,6 +1,5 @@
 """Move the environment to the new release, each service as soon as its own dependencies are ready."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from roas.deploy.applier import Applier
@@ -14,10 +13,8 @@ from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
-from roas.stack.containers.joint_creation import CreatedService, created_service
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
-from roas.stack.model.services import with_needs
 
 NOT_TOUCHED_YET = frozenset({ServiceStep.PENDING, ServiceStep.PULLED, ServiceStep.BUILT})
 
@@ -64,8 +61,11 @@ class Execution:
         await _plan_services(context, to_do | changes.gone, kept, starting)
         context.checkpoint()
         lacking = sorted(name for name in changes.differing if not watch.of_service(name))
-        created = await _create_missing(context, watch, model_hash, lacking, to_do) if lacking else {}
-        applier = Applier(context, watch, definitions, model_hash, changes.restarts, created=created)
+        if lacking:  # in as few calls of Compose as can be
+            await context.report_all(lacking, ServiceStep.CREATING)
+            watch.add(await context.stack.create_missing(model_hash, to_do))
+            context.checkpoint()
+        applier = Applier(context, watch, definitions, model_hash, changes.restarts)
         after_ourselves = applier.coordinator.dependents(own)
         await applier.apply_all(to_do - after_ourselves)
         if not (named := frozenset(context.deployment.request.services)) or own & named:
@@ -108,23 +108,3 @@ async def _plan_services(
             step = ServiceStep.WAITING if is_starting else ServiceStep.UNCHANGED
             planned.append(replace(old, step=step, changed=is_starting))
     await context.plan_services(planned)  # with the first intent
-
-
-async def _create_missing(
-    context: DeploymentContext, watch: ContainerWatch, model_hash: str, lacking: Sequence[str], to_do: frozenset[str]
-) -> dict[str, CreatedService]:
-    """Create what lacks containers in as few calls of Compose as can be; returns what is as wanted, and not started.
-
-    What shares with another, or links to it, is left to a call of its own: the one that it needs may be recreated
-    before its turn.
-    """
-    stack = context.stack
-    await context.report_all(lacking, ServiceStep.CREATING)
-    created = await stack.create_missing(model_hash, to_do)
-    watch.add(created)
-    context.checkpoint()
-    model, new = await stack.load_model(model_hash), {container.id for container in created}
-    wanted = await stack.wanted_services(model, watch.containers, as_it_is=True)
-    alone = (name for name in lacking if name in wanted and len(with_needs(model, [name])) == 1)
-    found = {name: created_service(wanted[name], watch.of_service(name), new) for name in alone}
-    return {name: service for name, service in found.items() if service is not None}

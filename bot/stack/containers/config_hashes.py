@@ -303,8 +303,9 @@ def _is_joined(
     container: ContainerSnapshot, sharing: frozenset[str], containers: tuple[ContainerSnapshot, ...]
 ) -> bool:
     """Return whether a container shares with one that is there of each service, as far as it tells."""
-    joined = {snapshot.service for snapshot in containers if snapshot.id in container.shares_with}
-    return not container.shares_with or sharing <= joined
+    if not container.shares_with:
+        return True
+    return sharing <= {snapshot.service for snapshot in containers if snapshot.id in container.shares_with}
 
 
 def _had(

@@ -291,6 +291,8 @@ class FakeEngine(OneStack):
         own = [c for c in self.running.values() if c.service == service]
         if not recreate and any(c.config_hash == image and c.state in AT_WORK for c in own):
             return ()
+        if own and not recreate and all(c.config_hash == image and c.never_ran for c in own):
+            return tuple(c.id for c in own)
         if not beside:
             for container in own:
                 del self.running[container.id]

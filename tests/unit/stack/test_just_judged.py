@@ -31,12 +31,17 @@ async def test_started_while_others_are_made_is_judged_the_next_time(
     async def make(_model: object, _chosen: object) -> object:
         return made
 
+    async def wanted(*_: object, **_options: object) -> dict[str, object]:
+        return {}
+
     async def refuse(*_: object) -> None:
         raise ComposePolicyError("it leads elsewhere")
 
     monkeypatch.setattr(compose_stack, "start_container", nothing)
     monkeypatch.setattr(stack.releases, "check", nothing)
-    monkeypatch.setattr(stack._joint_creator, "create_missing", make)
+    monkeypatch.setattr(stack._creation, "create_missing", make)
+    monkeypatch.setattr(stack, "load_model", nothing)
+    monkeypatch.setattr(stack, "wanted_services", wanted)
     monkeypatch.setattr(stack.binds, "refuse", refuse)
     await stack.create_missing("a model")
     await stack.start(made[0].id)
