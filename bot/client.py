@@ -12,7 +12,6 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from roas.app.application import Application
-from roas.backoff import PATIENTLY, Backoff
 from roas.checks.discord_facts import named_roles
 from roas.cogs.loading import load_cogs
 from roas.concurrency import end_tasks, pause
@@ -20,6 +19,7 @@ from roas.configuration.settings import Settings
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.ownership import Readiness
+from roas.retries import PATIENTLY, Backoff
 from roas.ui.gateway import DiscordConnection
 
 log = get_logger(__name__)

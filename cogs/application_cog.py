@@ -9,12 +9,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from roas.backoff import PATIENTLY, Backoff
 from roas.cogs.command_sync import CogName, CommandSync
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
+from roas.retries import PATIENTLY, Backoff
 
 log = get_logger(__name__)
 

@@ -12,7 +12,6 @@ from typing import Any
 import discord
 from discord.ext import commands
 
-from roas.backoff import PATIENTLY, Backoff
 from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside, answering
 from roas.cogs.command_sync import CogName
 from roas.cogs.loading import command_names
@@ -26,6 +25,7 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.ownership import JournalLoss
 from roas.redaction import hide
+from roas.retries import PATIENTLY, Backoff
 from roas.ui.drawing import CONTENT, Drawing, clip, marked_up
 from roas.ui.gateway import StandbyGate
 from roas.ui.notifications.ops_channel import MessageRefusedError, OpsChannel, PostError

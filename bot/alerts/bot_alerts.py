@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from roas.alerts.alert_service import AlertService
-from roas.backoff import BACKUP_RETRY_SECONDS
 from roas.concurrency import in_thread
 from roas.errors import RoasError, StateError
 from roas.log import get_logger
@@ -14,6 +13,7 @@ from roas.messages.message import joined, said
 from roas.metrics.prometheus import PrometheusClient, PrometheusError
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Freeze
+from roas.retries import BACKUP_RETRY_SECONDS
 from roas.state.backups import DamagedCopyError
 from roas.state.manager import StateManager
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from roas.backoff import SOON, Backoff
 from roas.candidates.credentials import source_actor
 from roas.concurrency import end_tasks, wait_in_step
 from roas.deploy.orchestrator import DeploymentOrchestrator
@@ -34,6 +33,7 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
 from roas.models.plan import Plan, PlanState
+from roas.retries import SOON, Backoff
 from roas.starting_times import WindowClosedError
 from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from roas.backoff import PATIENTLY, Backoff
 from roas.candidates.webhooks import SourceSecrets
 from roas.concurrency import end_tasks, wait_in_step
 from roas.configuration.settings import SourceSettings
@@ -25,6 +24,7 @@ from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
 from roas.redaction import Learn
+from roas.retries import PATIENTLY, Backoff
 from roas.state.manager import StateManager
 from roas.web_client import Answer, WebClient
 

@@ -17,7 +17,6 @@ from pydantic import ValidationError
 from yarl import URL
 
 from roas.api.remote_documents import FaultAnswer, Offer, OfferStatus
-from roas.backoff import SOON, Backoff
 from roas.candidates.credentials import new_token
 from roas.cli.follow import ProgressLines
 from roas.cli.output import Terminal, print_error
@@ -26,6 +25,7 @@ from roas.concurrency import pause
 from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
 from roas.models.deployment import Problem, ServiceStep
+from roas.retries import SOON, Backoff
 
 POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0

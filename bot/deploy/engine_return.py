@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from roas.backoff import SOON
 from roas.concurrency import begun, pause
 from roas.deploy.context import DeploymentContext
 from roas.errors import (
@@ -22,16 +21,12 @@ from roas.errors import (
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.swarm import LOCKED_HINT, MANAGER_HINT, QUORUM_HINT, Absence, QuorumLosses, SwarmFacts
+from roas.retries import QUORUM_SECONDS, SOON
 from roas.stack.api_errors import PART_AWAY_HINT
 from roas.stack.containers.watch import ENGINE_GRACE_SECONDS
 
 log = get_logger(__name__)
 
-# How long is waited, beyond a phase's retries and within its time, for what passes by itself. A rollback waits for as
-# long as it may take: nothing comes after it.
-PASSING_SECONDS = 120.0
-# How long a Swarm may be without a quorum: machines that were lost come back by themselves, or somebody starts them.
-QUORUM_SECONDS = 600.0
 LOOK_SECONDS = 2.0
 # How long the nodes of managers that are back may need to say so to the one that leads now.
 NODES_SECONDS = 30.0

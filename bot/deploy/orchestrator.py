@@ -26,7 +26,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import new_id
-from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, Coordination
+from roas.models.coordination import Coordination
 from roas.models.deployment import (
     NOTHING_YET,
     Deployment,
@@ -39,6 +39,7 @@ from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
+from roas.retries import HOTFIX, ROLLBACK, STANDARD
 from roas.starting_times import require_window
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence

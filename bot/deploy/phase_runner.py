@@ -11,11 +11,9 @@ import stamina
 from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 from stamina.typing import RetryHook
 
-from roas.backoff import SOON, Backoff
 from roas.concurrency import wait_for
 from roas.deploy.context import DeploymentContext
 from roas.deploy.engine_return import (
-    PASSING_SECONDS,
     find_passing_fault,
     has_lost_quorum,
     quorum_losses,
@@ -41,6 +39,7 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
+from roas.retries import MOST_QUORUM_LOSSES, PASSING_SECONDS, SOON, Backoff
 from roas.state.instance import boot_id, boot_seconds
 
 log = get_logger(__name__)
@@ -51,8 +50,6 @@ MOVING = frozenset(
 )
 # Phases that wait, once, for an engine that went away: the first ones are tried again anyway, and nothing is held up.
 AWAITING_ENGINE = frozenset({PhaseName.PREPARATION, PhaseName.EXECUTION, PhaseName.VERIFICATION, PhaseName.ROLLBACK})
-# How often a phase is done again since a Swarm had no quorum meanwhile; within its time, but for the waits.
-MOST_QUORUM_LOSSES = 10
 
 
 class PhaseRunner:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.backoff import MOST_ATTEMPTS, PATIENTLY, Backoff
 from roas.concurrency import end_tasks
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
@@ -30,6 +29,7 @@ from roas.models.actor import Actor
 from roas.models.deployment import Deployment, Outcome, Problem
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded, origin
+from roas.retries import MOST_ATTEMPTS, PATIENTLY, Backoff
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
 

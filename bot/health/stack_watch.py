@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
-from roas.backoff import WATCH_RETRY_SECONDS
 from roas.concurrency import end_tasks, pause
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import PersistentFault, get_logger
 from roas.models.environment import Environment
+from roas.retries import WATCH_RETRY_SECONDS
 from roas.stack.interface import ContainerEvent
 from roas.stack.stacks import Stacks
 

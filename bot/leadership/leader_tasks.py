@@ -10,7 +10,6 @@ from roas.api.control_socket import serve_control_socket
 from roas.api.documents import ControlSocketHeldError
 from roas.api.remote import RemoteApi, serve_remote_api
 from roas.app.application import Application
-from roas.backoff import SOCKET_RETRY_SECONDS
 from roas.candidates.credentials import Credentials
 from roas.candidates.inspection import SourceInspector
 from roas.candidates.statuses import Forge, StatusReporter, forges_of
@@ -25,6 +24,7 @@ from roas.models.candidate import Candidate
 from roas.models.ownership import JournalLoss, Readiness
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition
+from roas.retries import SOCKET_RETRY_SECONDS
 from roas.stack.stacks import Stacks
 from roas.web_client import WebClient
 

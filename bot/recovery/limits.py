@@ -14,17 +14,12 @@ from roas.models.recovery import Fault, RecoveryAction, RecoveryOutcome, Recover
 from roas.models.release import Holding, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery.restart import Answers
+from roas.retries import RECOVERIES, RECOVERY_WINDOW
 from roas.stack.stacks import Stacks
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.recoveries import Recoveries
 
-WINDOW = timedelta(minutes=15)
-ALLOWED: Mapping[RecoveryAction, int] = {
-    RecoveryAction.RESTART: 3,
-    RecoveryAction.RECREATE: 1,
-    RecoveryAction.ROLL_BACK: 1,
-}
 # How a deployment that succeeded leaves a service whose health check passed, that has ended well, or that went on
 # running for as long as it was watched.
 SOUND = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.UNVERIFIED})
@@ -34,8 +29,8 @@ SOUND = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.UNVER
 class Budget:
     """Allow so many attempts of a kind per service and window; a rollback counts for its whole environment."""
 
-    window: timedelta = WINDOW
-    allowed: Mapping[RecoveryAction, int] = field(default_factory=lambda: ALLOWED)
+    window: timedelta = RECOVERY_WINDOW
+    allowed: Mapping[RecoveryAction, int] = field(default_factory=lambda: RECOVERIES)
 
     async def allows(self, recoveries: Recoveries, environment: str, service: str, action: RecoveryAction) -> bool:
         """Return whether something may be tried once more. Raises StateError."""

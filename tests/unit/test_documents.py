@@ -73,13 +73,12 @@ def test_files_that_documents_name_exist(name: str):
 # The files of the ten questions, and what in them is the answer.
 ANSWERS = {
     "CONTRIBUTING.md": "bot/checks/",
-    "bot/backoff.py": "SOON PATIENTLY MOST_ATTEMPTS",
+    "bot/retries.py": "PhaseName.EXECUTION SOON PATIENTLY MOST_ATTEMPTS RECOVERIES",
     "bot/deploy/handover/replacement.py": "_ready_successor SuccessorStoppedError",
     "bot/deploy/run.py": "_handle_failure rollback_on_failure",
     "bot/leadership/elector.py": "_renew",
     "bot/leadership/takeover.py": "_find_reason _revert_handover",
-    "bot/models/coordination.py": "timeout_seconds retries",
-    "bot/recovery/limits.py": "WINDOW ALLOWED",
+    "bot/recovery/limits.py": "class Budget",
     "bot/recovery/handler.py": "_deploy_previous",
     "bot/state/ownership.py": "renew",
     "bot/state/sync.py": "backoff.failed()",

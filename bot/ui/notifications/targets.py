@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import OwnAlert
 from roas.apprise_target import TargetError, Tone
-from roas.backoff import PATIENTLY, Backoff
 from roas.concurrency import end_tasks, pause, wait_in_step
 from roas.configuration.settings import NotifySettings, Settings
 from roas.errors import RoasError
@@ -27,6 +26,7 @@ from roas.models.change import ChangeType, StateChange, TargetPosition, WaitingA
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import AlertEvent, DeploymentEnded, Event
 from roas.redaction import hide
+from roas.retries import PATIENTLY, Backoff
 from roas.state.alerts import RESOLVED
 from roas.state.manager import StateManager
 from roas.ui.embeds.outcome import next_step

@@ -10,8 +10,9 @@ import pytest
 
 from roas.concurrency import pause
 from roas.deploy import orchestrator
-from roas.models.coordination import STANDARD, PhaseName
+from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.retries import STANDARD
 from testbed.engine import manual_environment
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.behind_proxy import (

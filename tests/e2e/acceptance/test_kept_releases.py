@@ -9,8 +9,9 @@ import pytest
 from roas.app.application import open_application
 from roas.deploy import orchestrator
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
-from roas.models.coordination import STANDARD, PhaseName
+from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.retries import STANDARD
 from testbed.sample import sample_image
 from tests.e2e.acceptance.people import People, request, succeeded
 from tests.e2e.acceptance.stack import WATCHED_CHECK, alone

@@ -10,9 +10,10 @@ import pytest
 from roas.alerts import drift_alerts
 from roas.deploy import orchestrator
 from roas.errors import InvalidRequestError
-from roas.models.coordination import STANDARD, PhaseName
+from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
 from roas.models.rollout import Choice, RolloutState
+from roas.retries import STANDARD
 from roas.state.locks import LockHeldError
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request

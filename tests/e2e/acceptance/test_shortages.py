@@ -24,11 +24,11 @@ import pytest
 
 from roas.app import application as application_
 from roas.app.application import open_application
-from roas.backoff import Retries
 from roas.concurrency import pause
 from roas.deploy import phase_runner, running_deployments
 from roas.errors import StateError
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
+from roas.retries import Retries
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request
 from tests.e2e.acceptance.stack import alone

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from roas.backoff import MOST_ATTEMPTS
 from roas.concurrency import end_tasks
+from roas.retries import MOST_ATTEMPTS
 from sandbox.views import Message
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from roas.backoff import Retries
 from roas.cogs import stopped_bot
 from roas.cogs.stopped_bot import JournalLossNotifier
 from roas.models.ownership import JournalLoss
+from roas.retries import Retries
 from tests.integration.client.conftest import Living
 
 LOSS = JournalLoss(

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from roas.backoff import Retries
 from roas.deploy import orchestrator as orchestrator_module
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineError, EngineUnavailableError, FencedOffError, InvalidRequestError, JournalUnusableError
-from roas.models.coordination import STANDARD, PhaseName, PhasePolicy
+from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from roas.retries import STANDARD, Retries
 from tests.unit.deploy.requested import DORA, deploy, phase_reached, rollback
 
 

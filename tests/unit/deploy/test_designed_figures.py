@@ -17,11 +17,12 @@ from roas.deploy.phases import preparation
 from roas.errors import PhaseTimeoutError
 from roas.metrics.integration_monitor import LIMITS, Windows
 from roas.models.actor import Actor, ActorKind
-from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
+from roas.models.coordination import PhaseName
 from roas.models.environment import Environment
 from roas.models.recovery import RecoveryAction
 from roas.models.stack import Dependency, WantedImage
 from roas.recovery import limits
+from roas.retries import HOTFIX, ROLLBACK, STANDARD
 from roas.stack.image_supply import obtain_images
 from roas.state import history
 from roas.state.projection import STREAM_LENGTH

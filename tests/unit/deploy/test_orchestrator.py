@@ -8,12 +8,13 @@ import pytest
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BuildFailedError, ImageChangedError, InvalidRequestError
 from roas.models.check import CheckResult, Severity
-from roas.models.coordination import HOTFIX, STANDARD, PhaseName
+from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.plan import ServiceAction
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.stack import WantedImage
+from roas.retries import HOTFIX, STANDARD
 from roas.stack.interface import ReleaseDraft
 from roas.state.locks import LockHeldError
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY

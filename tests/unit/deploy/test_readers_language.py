@@ -21,13 +21,14 @@ from roas.health.judgement import judge_service
 from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.models.coordination import STANDARD, PhaseName, PhasePolicy
+from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import PlanRecord
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
+from roas.retries import STANDARD
 from roas.stack import image_supply
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.resolution.version_use import unfollowed_warning

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roas.backoff import MOST_ATTEMPTS, Retries
 from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.run import DeploymentRun
@@ -17,6 +16,7 @@ from roas.errors import (
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, Problem, ServiceStep
 from roas.models.events import DeploymentEnded
+from roas.retries import MOST_ATTEMPTS, Retries
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING

@@ -8,7 +8,6 @@ import pytest
 import stamina
 from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 
-from roas.backoff import Retries
 from roas.deploy import engine_return, phase_runner
 from roas.errors import (
     ContainerConflictError,
@@ -19,9 +18,10 @@ from roas.errors import (
     ImageNotFoundError,
     ShortageError,
 )
-from roas.models.coordination import STANDARD, PhaseName
+from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from roas.models.health import ContainerState, HealthStatus
+from roas.retries import STANDARD, Retries
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import UNHEALTHY, FakeEngine
 from tests.unit.deploy.played_parts import service

@@ -11,7 +11,6 @@ from unittest import mock
 import pytest
 import time_machine
 
-from roas.backoff import Retries
 from roas.errors import EnginePartAwayError
 from roas.models.deployment import DeploymentRequest, Outcome, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
@@ -21,7 +20,8 @@ from roas.models.release import Holding, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.limits import WINDOW, Budget, RecoveryChecks, find_sound_release
+from roas.recovery.limits import Budget, RecoveryChecks, find_sound_release
+from roas.retries import RECOVERY_WINDOW, Retries
 from roas.state.instance import boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import stacks_that
@@ -291,7 +291,7 @@ async def test_wall_clock_jump_keeps_budget(scene: Scene) -> None:
             await scene.handler.handle(FAULT, DEV)
     await scene.handler.handle(FAULT, DEV)
     assert scene.tried == [RESTART, RESTART, RESTART, RECREATE]
-    with booted_for(boot_seconds() + WINDOW.total_seconds() + 1):
+    with booted_for(boot_seconds() + RECOVERY_WINDOW.total_seconds() + 1):
         assert await Budget().allows(scene.state.recoveries, "dev", "web", RECREATE)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
-from roas.models.coordination import HOTFIX, ROLLBACK, STANDARD, PhaseName
+from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -21,6 +21,7 @@ from roas.models.deployment import (
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.retries import HOTFIX, ROLLBACK, STANDARD
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DORA = Actor(ActorKind.DISCORD, "123456789012345678", "dora")
