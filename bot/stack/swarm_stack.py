@@ -35,7 +35,7 @@ from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
 from roas.stack.swarm.task_logs import read_ending, read_place_log
 from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
 from roas.stack.swarm.tasks import StackReading, read_tasks, service_name, task_snapshots
-from roas.stack.swarm.unsupported import refuse_unbound, refuse_unsupported
+from roas.stack.swarm.unsupported import refuse_unsupported
 from roas.stack.swarm.writer import SwarmWriter
 
 Json = dict[str, Any]
@@ -108,9 +108,9 @@ class SwarmStack(Stack):
                 resolved = await super().resolve(version, write_contents=write_contents, instead=instead)
             except ComposePolicyError:  # no entry of the policy helps where Swarm itself cannot do it
                 with without_secrets(self._parts.redactor.redact):
-                    refuse_unbound(await self._parts.resolver.written(environment, version), environment, allows)
+                    refuse_unsupported(await self._parts.resolver.written(environment, version), environment, allows)
                 raise
-            refuse_unsupported(resolved.model, environment, contents=policy.state_dir / CONTENTS_FOLDER, allows=allows)
+            refuse_unsupported(resolved.model, environment, allows, contents=policy.state_dir / CONTENTS_FOLDER)
             await asking
         obstacles = await self._ask(lambda calls: find_on_swarm(calls, environment.project, resolved.model))
         return replace(resolved, obstacles=(*resolved.obstacles, *obstacles))

@@ -60,15 +60,17 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "restart_policy.condition": ("none", "on-failure", "any"),
 }
 NETWORK_KEYS = ("ipv4_address", "ipv6_address", "link_local_ips", "mac_address", "driver_opts", "interface_name")
-NO_CONTENTS = Path("/dev/null/contents")  # below which nothing is
 PINNING = ("node.hostname==", "node.id==", "node.labels.")
 Found = tuple[str, str]  # what is asked for, and what to do instead
 
 
 def refuse_unsupported(
-    model: Mapping[str, Any], environment: Environment, *, contents: Path, allows: Callable[[str], bool]
+    model: Mapping[str, Any], environment: Environment, allows: Callable[[str], bool], *, contents: Path | None = None
 ) -> None:
-    """Raise ComposeFileError that lists all that a Swarm cannot do of a model; `contents` has kept files."""
+    """Raise ComposeFileError that lists all that a Swarm cannot do of a model.
+
+    `contents` has the files that are kept; without it, they are yet to be bound to their contents.
+    """
     found = [
         *_too_long_names(model, environment),
         *(item for name, fields in services_of(model).items() for item in _of_service(name, fields, contents)),
@@ -76,21 +78,6 @@ def refuse_unsupported(
         *_of_networks(model),
         *_unpinned_volumes(model, allows),
     ]
-    if found:
-        raise unsupported(found, environment)
-
-
-def refuse_unbound(model: Mapping[str, Any], environment: Environment, allows: Callable[[str], bool]) -> None:
-    """Raise as `refuse_unsupported` does, of a model whose files are not bound to their kept contents yet."""
-    found = [field for name, fields in services_of(model).items() for field in _of_fields(name, fields)]
-    for name, fields in services_of(model).items():
-        found += [
-            item
-            for volume in fields.get("volumes") or ()
-            if not becomes_a_config(volume)
-            for item in _of_volume(name, volume, NO_CONTENTS)
-        ]
-    found += [*_of_definitions(model), *_of_networks(model), *_unpinned_volumes(model, allows)]
     if found:
         raise unsupported(found, environment)
 
@@ -120,11 +107,12 @@ def _too_long_names(model: Mapping[str, Any], environment: Environment) -> Itera
             yield text, said("give it a shorter name: Swarm takes {most} characters", most=LONGEST_NAME)
 
 
-def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+def _of_service(name: str, fields: Mapping[str, Any], contents: Path | None) -> Iterator[Found]:
     yield from _of_fields(name, fields)
     for volume in fields.get("volumes") or ():
-        yield from _of_volume(name, volume, contents)
-    for entry in fields.get("secrets") or ():
+        if contents is not None or not becomes_a_config(volume):
+            yield from _of_volume(name, volume, contents)
+    for entry in (fields.get("secrets") or ()) if contents is not None else ():
         text = said("{service} takes the secret {secret} from where it lies", service=name, secret=entry.get("source"))
         yield text, said("let the bot's user read the file, so that it becomes a secret of the Swarm")
 
@@ -184,11 +172,11 @@ def _of_ports(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
             )
 
 
-def _of_volume(name: str, volume: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+def _of_volume(name: str, volume: Mapping[str, Any], contents: Path | None) -> Iterator[Found]:
     kind, source = volume.get("type"), str(volume.get("source") or "")
     if kind in {"volume", "tmpfs"}:
         return
-    if kind == "bind" and Path(source).is_relative_to(contents):
+    if kind == "bind" and contents is not None and Path(source).is_relative_to(contents):
         if Path(source).is_dir():
             yield (
                 said("{service} binds the folder that is mounted at {target}", service=name, target=volume["target"]),

@@ -7,7 +7,7 @@ import pytest
 
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
-from roas.stack.swarm.unsupported import INSTEAD, refuse_unbound, refuse_unsupported
+from roas.stack.swarm.unsupported import INSTEAD, refuse_unsupported
 
 ENVIRONMENT = Environment("prod", "shop", Path("/srv/shop"), ())
 CONTENTS = Path("/state/contents")
@@ -158,11 +158,11 @@ def test_file_that_is_only_read_may_become_a_config(read_only: bool, refused: bo
 def unbound(*volumes: dict[str, Any]) -> str:
     model = {"name": "shop", "services": {"web": {"image": "web:1", "volumes": list(volumes)}}}
     try:
-        refuse_unbound(model, ENVIRONMENT, lambda _entry: False)
+        refuse_unsupported(model, ENVIRONMENT, lambda _entry: False)
     except ComposeFileError as error:
         return error.message
     return ""
 
 
 def test_model_that_is_not_known_has_nothing() -> None:
-    refuse_unbound({}, ENVIRONMENT, lambda _entry: False)
+    refuse_unsupported({}, ENVIRONMENT, lambda _entry: False)
