@@ -28,6 +28,7 @@ class PlayedOrchestrator:
         self.state, self.bus = state, bus
         self.requests: list[DeploymentRequest] = []
         self.fault: RoasError | None = None
+        self.unmet: RoasError | None = None  # of a plan that is shown all the same
         self.digest = "digest"
         self.current = ""
         self.fences: dict[str, Fence] = {}
@@ -44,8 +45,8 @@ class PlayedOrchestrator:
         return replace(plan, new_powers=self.new_powers)
 
     async def start(self, request: DeploymentRequest) -> Deployment:
-        if self.fault is not None:
-            raise self.fault
+        if (fault := self.fault or self.unmet) is not None:
+            raise fault
         self.requests.append(request)
         deployment = Deployment(
             new_id(request.kind.value), request, "standard", new_id("COR"), datetime.now(UTC), from_release=1

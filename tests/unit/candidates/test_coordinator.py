@@ -8,6 +8,7 @@ import pytest
 import time_machine
 
 from roas.candidates.coordinator import BLAMED
+from roas.deploy.promotion import RequirementError
 from roas.errors import (
     ComposeFileError,
     ComposePolicyError,
@@ -268,6 +269,15 @@ async def test_message_says_what_keeps_a_version_out(coordinator, orchestrator, 
     assert (fault.hint or "") in text
     assert has_message(shown) is (mode is PROPOSE or fault in REFUSALS)
     assert orchestrator.requests == []
+
+
+async def test_what_is_required_is_waited_for(coordinator, orchestrator, reaches):
+    orchestrator.unmet = RequirementError("dev takes only what was healthy in staging")
+    waiting = await reaches(await offer(coordinator), State.WAITING)
+    assert waiting.note == orchestrator.unmet.message
+    orchestrator.unmet = None
+    coordinator.notify()
+    await reaches(waiting, State.STARTED)
 
 
 async def test_nothing_to_change_is_no_deployment(coordinator, orchestrator, reaches):
