@@ -125,6 +125,8 @@ BY_KEY = {
     "settings": ExitCode.SETTINGS,
     "lock_held": ExitCode.LOCKED,
     "frozen": ExitCode.LOCKED,
+    "window_closed": ExitCode.LOCKED,
+    "requirement": ExitCode.REFUSED,
     "cancelled": ExitCode.CANCELLED,
     "invalid_request": ExitCode.INVALID_REQUEST,
     "image_not_found": ExitCode.INVALID_REQUEST,

@@ -6,6 +6,7 @@ import pytest
 
 from roas.api.documents import ControlUnavailableError
 from roas.cli.running import code_of_deployment, code_of_fault
+from roas.deploy.promotion import RequirementError
 from roas.errors import (
     EngineUnavailableError,
     FencedOffError,
@@ -33,6 +34,7 @@ from roas.models.deployment import (
     PhaseStatus,
     Problem,
 )
+from roas.starting_times import WindowClosedError
 from roas.state.locks import LockHeldError
 
 ASKER = Actor(ActorKind.SYSTEM, "0", "root")
@@ -57,6 +59,8 @@ def ended(outcome: Outcome | None, key: str = "", *, executed: bool = True) -> D
     [
         (InvalidRequestError, 2),
         (LockHeldError, 5),
+        (WindowClosedError, 5),
+        (RequirementError, 6),
         (NotPermittedError, 6),
         (ValidationFailedError, 6),
         (ImageNotVerifiedError, 6),
