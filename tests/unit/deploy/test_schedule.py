@@ -1,5 +1,6 @@
 """What is scheduled begins exactly once at its time, or it is said why not."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -112,6 +113,28 @@ async def test_killed_bot_begins_it_once(clock, schedule, state, orchestrator, p
     await schedule.look()
     assert await ended(state, orchestrator, record) is Outcome.SUCCEEDED
     await schedule.look()
+    assert len(await state.deployments.list("dev")) == 2
+
+
+@pytest.mark.parametrize("during", ["plan", "start"])
+async def test_next_leader_begins_it_once(clock, schedule, state, orchestrator, planned, bus, monkeypatch, during):
+    """A handover comes while the one before plans it, or is about to start it."""
+    record, reached = await planned(deploy("v2")), asyncio.Event()
+    clock.move_to(AT)
+
+    async def hang(_request):
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(orchestrator, during, hang)
+        await schedule.start()
+        await reached.wait()
+        await schedule.stop()
+    successor = Schedule(state, orchestrator, bus, schedule._environments, has_approvers=True)
+    for _ in range(2):
+        await successor.look()
+    assert await ended(state, orchestrator, record) is Outcome.SUCCEEDED
     assert len(await state.deployments.list("dev")) == 2
 
 
