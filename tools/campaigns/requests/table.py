@@ -179,8 +179,8 @@ def play_configuration(found: Scene, kind: str, rate: float) -> Played:
         wrong.append("a container was replaced")
     if seen.lost or not wait_until(found.is_whole, WHOLE_SECONDS):
         wrong.append(f"lost: {seen.report['failures']}; {found.admin().states()}")
-    case, gap = f"configuration | | | {kind} | streams", seen.report["longest_gap"]
-    return Played(case, str(ended.outcome), seen.report["sent"], seen.lost, 0, gap, took, tuple(wrong))
+    gap = seen.report["longest_gap"]
+    return Played(_name(kind), str(ended.outcome), seen.report["sent"], seen.lost, 0, gap, took, tuple(wrong))
 
 
 def summary(played: Sequence[Played]) -> str:
@@ -273,9 +273,8 @@ def main() -> int:
     part, parts = map(int, given.slice.split("/"))
     before = _kept(given.results)
     known: list[Case | str] = [*cases(), *CONFIGURATIONS]
-    chosen = [item for item in known if all(text in f"| {item} |" for text in given.only)][part - 1 :: parts]
-    had = {item.case for item in before}
-    waiting = [item for item in chosen if str(item) not in had and f"configuration | | | {item} | streams" not in had]
+    chosen = [item for item in known if all(text in f"| {_name(item)} |" for text in given.only)][part - 1 :: parts]
+    waiting = [item for item in chosen if _name(item) not in {done.case for done in before}]
     played, until = list[Played](), time.monotonic() + given.seconds
     with (
         tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
@@ -295,6 +294,10 @@ def main() -> int:
             played.append(done)
     print(summary([*before, *played]))
     return int(any(item.wrong for item in played))
+
+
+def _name(item: Case | str) -> str:
+    return str(item) if isinstance(item, Case) else f"configuration | | | {item} | streams"
 
 
 def _kept(results: Path | None) -> list[Played]:
