@@ -23,6 +23,7 @@ MERGE = f"{STANDARD}merge"
 NULL = f"{STANDARD}null"
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 RESET = "!reset"
+SPLIT_IT = said("Split it, or have no more than it needs.")
 REMEMBERED, REMEMBERED_BYTES = 32, 1 << 18
 
 
@@ -82,7 +83,7 @@ def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:
 
 
 def _too_large(path: Path) -> ComposeFileError:
-    return ComposeFileError(said("{path} is too large.", path=path))
+    return ComposeFileError(said("{path} is too large.", path=path), hint=SPLIT_IT)
 
 
 class _Reader:

@@ -20,7 +20,7 @@ from roas.stack.client import EngineClients
 from roas.stack.compose.resolved_copies import ResolvedCopies
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.model.raw_files import FileReference, RawFile, as_written, references_of
-from roas.stack.model.raw_yaml import read_raw
+from roas.stack.model.raw_yaml import SPLIT_IT, read_raw
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.power import Power
 from roas.stack.sources.opening import resolve
@@ -158,7 +158,9 @@ def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) 
     # Lists in aliases in lists make millions of a few lines.
     kept = list(islice(found, MOST_REFERENCES + 1))
     if len(kept) > MOST_REFERENCES:
-        raise ComposeFileError(said("The compose file names more than {most_files} files.", most_files=MOST_REFERENCES))
+        raise ComposeFileError(
+            said("The compose file names more than {most_files} files.", most_files=MOST_REFERENCES), hint=SPLIT_IT
+        )
     return kept
 
 
