@@ -1,9 +1,11 @@
-"""Raise alerts about the bot itself: its token, its state folder, its journal's backups, and its Prometheus."""
+"""Raise alerts about the bot itself: its token, its state folder, its journal's disk and backups, its Prometheus."""
 
+import shutil
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from roas.alerts.alert_service import AlertService
 from roas.concurrency import in_thread
@@ -46,6 +48,47 @@ class OwnAlert:
         )
         await self._alert_service.take([report])
         self._reported = problem
+
+
+# Below this, people are warned while the journal can still be written.
+MINIMUM_FREE_BYTES = 64_000_000
+LOW = said("the disk of the bot's journal is nearly full")
+REFUSED = said("the bot's journal could not be written")
+
+
+class JournalDisk:
+    """Check the room on the journal's disk, and whether the journal could be written."""
+
+    def __init__(self, state: StateManager, alert_service: AlertService) -> None:
+        self._state = state
+        self._low = OwnAlert(alert_service, f"journal:{LOW}", Severity.HIGH, LOW)
+        self._refused = OwnAlert(alert_service, f"journal:{REFUSED}", Severity.HIGH, REFUSED)
+
+    async def check(self) -> None:
+        """Raise an alert while the disk is nearly full, and report a time in which nothing was written."""
+        free = await in_thread(free_bytes, self._state.folder)
+        low = free is not None and free < MINIMUM_FREE_BYTES
+        if low != self._low.is_firing:
+            text = said("{megabytes} MB are free in STATE_DIR.", megabytes=(free or 0) // 1_000_000)
+            await self._low.report(text if low else "")
+        if (trouble := self._state.take_write_trouble()) is not None:
+            text = said(
+                "For {seconds} s, until now, {refused} {refused|write|writes} failed: {reason}",
+                seconds=f"{trouble.seconds:.0f}",
+                refused=trouble.refused,
+                reason=trouble.reason,
+            )
+            # It is over, and people should know that it was: raised and ended in one go.
+            for problem in (text, ""):
+                await self._refused.report(problem)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return the free space, or None where it is not known."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 # A copy is made once a day: whether one is due need not be asked in each round.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from roas.alerts.alert_service import AlertService
-from roas.alerts.bot_alerts import DuplicateToken, FreezeReminder, PrometheusWatch, SharedStateFolder
+from roas.alerts.bot_alerts import DuplicateToken, FreezeReminder, JournalBackup, PrometheusWatch, SharedStateFolder
 from roas.alerts.drift_alerts import DriftAlerts, SwappedBinds
 from roas.alerts.node_alerts import NodeAlerts
 from roas.alerts.service_alerts import ServiceAlerts
@@ -177,10 +177,11 @@ def build_maintenance(
         alert_service=alert_service,
         recovery=recovery,
         state=state,
-        prometheus=PrometheusWatch(base.settings.prometheus_url, alert_service),
         catch_up=partial(_catch_up, state, monitoring.metrics, figures),
         history=HistoryBounds(base.settings.history_days, base.settings.history_rows),
         checks=(
+            JournalBackup(state, alert_service).check,
+            PrometheusWatch(base.settings.prometheus_url, alert_service).check,
             duplicate_token.check,
             SharedStateFolder(state, alert_service).check,
             FreezeReminder(state, alert_service).check,

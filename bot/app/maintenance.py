@@ -1,23 +1,19 @@
 """Run the leader's maintenance rounds: watching, alerting, recovery, pruning."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from roas.alerts.alert_service import AlertService
-from roas.alerts.bot_alerts import JournalBackup, PrometheusWatch
+from roas.alerts.bot_alerts import JournalDisk
 from roas.alerts.service_alerts import ServiceAlerts
-from roas.concurrency import end_tasks, in_thread, pause_in_step, run_concurrently
+from roas.concurrency import end_tasks, pause_in_step, run_concurrently
 from roas.errors import RoasError
 from roas.health.collector import MonitoringCollector
 from roas.log import get_logger
-from roas.messages.message import said
-from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
@@ -32,10 +28,6 @@ RESOLVED_KEPT = 2000
 ATTEMPTS_KEPT = timedelta(days=7)
 # How often the history is compared with its bounds: what it counts is large.
 PRUNE_SECONDS = 600.0
-# Below this the journal warns people, while it still can.
-MINIMUM_FREE_BYTES = 64_000_000
-LOW = said("the disk of the bot's journal is nearly full")
-REFUSED = said("the bot's journal could not be written")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,6 @@ class MaintenanceParts:
     alert_service: AlertService
     recovery: ErrorCoordinator
     state: StateManager
-    prometheus: PrometheusWatch
     catch_up: Callable[[], Awaitable[None]]
     history: HistoryBounds
     checks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
@@ -60,10 +51,9 @@ class Maintenance:
     def __init__(self, parts: MaintenanceParts) -> None:
         self._parts = parts
         self._next_prune = 0.0
-        self._backup = JournalBackup(parts.state, parts.alert_service)
+        self._journal_disk = JournalDisk(parts.state, parts.alert_service)
         self._rounds: asyncio.Task[None] | None = None
         self._frequent_checks: asyncio.Task[None] | None = None
-        self._is_room_low: bool | None = None  # what a bot before this one said of it is not known
 
     @property
     def is_running(self) -> bool:
@@ -118,13 +108,11 @@ class Maintenance:
             await pause_in_step(FREQUENT_LOOK_SECONDS)
 
     async def _run_round(self) -> None:
-        await self._check_journal()
+        await self._journal_disk.check()  # first: on a full disk, what follows fails
         await self._parts.recovery.resume()
         await self._parts.collector.watch_released()
         await self._tidy()
         await self._prune_history()
-        await self._backup.check()
-        await self._parts.prometheus.check()
         # At the same time: where an engine hangs, each of them waits for it.
         await run_concurrently(check() for check in self._parts.checks)
 
@@ -144,39 +132,3 @@ class Maintenance:
             log.info("dropped old changes from the journal", changes=dropped)
         else:
             self._next_prune = time.monotonic() + PRUNE_SECONDS
-
-    async def _check_journal(self) -> None:
-        """Raise an alert when the journal's disk is nearly full, and report a time in which it could not be written."""
-        free = await in_thread(free_bytes, self._parts.state.folder)
-        low = free is not None and free < MINIMUM_FREE_BYTES
-        if low is not self._is_room_low:
-            megabytes = (free or 0) // 1_000_000
-            report = _journal_report(
-                LOW, said("{megabytes} MB are free in STATE_DIR.", megabytes=megabytes), firing=low
-            )
-            await self._parts.alert_service.take([report])
-            self._is_room_low = low
-        if (trouble := self._parts.state.take_write_trouble()) is not None:
-            text = said(
-                "For {seconds} s, until now, {refused} {refused|write|writes} failed: {reason}",
-                seconds=f"{trouble.seconds:.0f}",
-                refused=trouble.refused,
-                reason=trouble.reason,
-            )
-            # It is over, and people should know that it was: raised and ended in one go.
-            await self._parts.alert_service.take(
-                [_journal_report(REFUSED, text), _journal_report(REFUSED, text, firing=False)]
-            )
-
-
-def free_bytes(folder: Path) -> int | None:
-    """Return the free space, or None where it is not known."""
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
-
-
-def _journal_report(title: str, summary: str, *, firing: bool = True) -> AlertReport:
-    fingerprint = f"journal:{title}"
-    return AlertReport(fingerprint, AlertSource.INTEGRATION, Severity.HIGH, title, summary, firing=firing)

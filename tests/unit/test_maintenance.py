@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from roas.alerts import bot_alerts
 from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import PrometheusWatch
 from roas.app import maintenance
@@ -48,10 +49,9 @@ class Scene:
 
     def another_guard(self) -> Maintenance:
         recovery = ErrorCoordinator(self, self.state, self.alert_service, self.bus, {})
-        prometheus = PrometheusWatch(None, self.alert_service)
         alerts: Any = None
         parts = MaintenanceParts(
-            self.collector, alerts, self.alert_service, recovery, self.state, prometheus, self.catch_up, self.bounds
+            self.collector, alerts, self.alert_service, recovery, self.state, self.catch_up, self.bounds
         )
         return Maintenance(parts)
 
@@ -74,7 +74,7 @@ class Scene:
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     async with StateManager(tmp_path / "state") as state:
         scene = Scene(state)
-        monkeypatch.setattr(maintenance, "free_bytes", lambda _: scene.free)
+        monkeypatch.setattr(bot_alerts, "free_bytes", lambda _: scene.free)
         yield scene
         await scene.bus.close()
 
@@ -83,12 +83,12 @@ async def test_nearly_full_disk_alerts_in_time(scene: Scene) -> None:
     assert await scene.round() == []
     scene.free = 40 * MEGABYTE
     for _ in range(2):
-        assert await scene.round() == [(maintenance.LOW, AlertState.FIRING)]
+        assert await scene.round() == [(bot_alerts.LOW, AlertState.FIRING)]
     (alert,) = await scene.state.alerts.open()
     assert (alert.summary, alert.severity, alert.count) == ("40 MB are free in STATE_DIR.", Severity.HIGH, 1)
     scene.free = 900 * MEGABYTE
     scene.maintenance = scene.another_guard()
-    assert await scene.round() == [(maintenance.LOW, AlertState.RESOLVED)]
+    assert await scene.round() == [(bot_alerts.LOW, AlertState.RESOLVED)]
 
 
 async def test_past_journal_refusals_reported_once(scene: Scene) -> None:
@@ -98,7 +98,7 @@ async def test_past_journal_refusals_reported_once(scene: Scene) -> None:
     await scene.round()
     await scene.state.check_usable()
     for _ in range(2):
-        assert await scene.round() == [(maintenance.REFUSED, AlertState.RESOLVED)]
+        assert await scene.round() == [(bot_alerts.REFUSED, AlertState.RESOLVED)]
     (alert,) = await scene.state.alerts.all()
     assert "1 write failed: The journal cannot be used: disk is full" in alert.summary
 
