@@ -27,7 +27,11 @@ Findings = Awaitable[Finding | list[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check; `severity` also applies when the check itself hangs or fails."""
+    """One check; `severity` also applies when the check itself hangs or fails.
+
+    What it finds is in `roas doctor`. In a deployment, what is critical ends its validation, and a warning is in its
+    outcome; a plan shows neither, but for what a check refuses as things are.
+    """
 
     name: str
     severity: Severity

@@ -85,16 +85,17 @@ ANSWERS = {
     "bot/ui/notifications/deployment_notifier.py": "approvers",
     "bot/ui/notifications/alert_notifier.py": "post_message is_due",
     "bot/checks/check.py": "class Check",
+    "bot/alerts/bot_alerts.py": "class OwnAlert",
     "cogs/permissions.py": "Action.ROLLBACK",
 }
 
 
-def test_ten_questions_have_short_answers():
+def test_questions_have_short_answers():
     """Each is answered in at most two files, which exist."""
     text = (ROOT / "docs/architecture.md").read_text()
-    rows = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \|$", text.partition("### Ten questions")[2], re.MULTILINE)
+    rows = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \|$", text.partition("### Questions that people ask first")[2], re.MULTILINE)
     answers = [re.findall(r"`([^`]+)`", answer) for _question, answer in rows]
-    assert len(answers) == 10
+    assert len(answers) >= 10
     assert [files for files in answers if not 1 <= len(files) <= 2] == []
     assert [file for files in answers for file in files if not (ROOT / file).is_file()] == []
     assert sorted({file for files in answers for file in files}) == sorted(ANSWERS)

@@ -146,7 +146,7 @@ needs_approval = true
         ("[environments]\ndev = 1\n", "roas.toml: environments.dev: is a table"),
         ("[discord]\nrole_id = 1\n", "there is no such key; is alert_role_id meant?"),
         ("[discord]\ndiscord_guild_id = 1\n", "is guild_id meant?"),
-        ("[discord]\nzzz = 1\n", "there are alert_role_id, api_url"),
+        ("[discord]\nzzz = 1\n", "there is no such key; there are "),
         ("[webhook]\ntoken_file = 1\n", "roas.toml: webhook.token_file: names a file"),
         ('[webhook]\ntoken_file = "nowhere"\n', "webhook.token_file: cannot be read (No such file"),
         ('[redis]\nurl = "redis://redis"\nurl_file = "x"\n', "roas.toml: redis.url_file: is set beside"),

@@ -109,6 +109,7 @@ async def test_second_deployment_refused(orchestrator, engine):
     assert (await orchestrator.wait(first.id)).outcome is Outcome.SUCCEEDED
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_phase_timeout_names_awaited(orchestrator, engine, monkeypatch):
     from roas.deploy import orchestrator as module
     from roas.models.coordination import PhasePolicy
