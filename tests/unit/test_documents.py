@@ -93,7 +93,8 @@ ANSWERS = {
 def test_questions_have_short_answers():
     """Each is answered in at most two files, which exist."""
     text = (ROOT / "docs/architecture.md").read_text()
-    rows = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \|$", text.partition("### Questions that people ask first")[2], re.MULTILINE)
+    table = text.partition("### Questions that people ask first")[2]
+    rows = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \|$", table, re.MULTILINE)
     answers = [re.findall(r"`([^`]+)`", answer) for _question, answer in rows]
     assert len(answers) >= 10
     assert [files for files in answers if not 1 <= len(files) <= 2] == []
