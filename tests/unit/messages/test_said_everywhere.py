@@ -13,7 +13,7 @@ from tests.unit.messages.swallowing import swallowed
 from tests.unit.sources import all_nodes, tree_of
 
 ROOT = Path(__file__).resolve().parents[3]
-ROOMS = ["alerts", "api", "app/integration.py", "app/maintenance.py", "candidates", "checks", "deploy", "errors.py"]
+ROOMS = ["alerts", "api", "app/integration.py", "candidates", "checks", "deploy", "errors.py"]
 ROOMS += ["health", "http", "leadership", "metrics", "recovery", "service.py", "stack", "state"]
 CORE = sorted(
     path
@@ -82,7 +82,6 @@ NO_MESSAGE = {
     "bot/deploy/orchestrator.py": "the reason that a person gave is stripped",
     "bot/deploy/plan.py": "tuples of warnings",
     "bot/deploy/planning.py": "tuples of warnings",
-    "bot/app/maintenance.py": "a fingerprint",
     "bot/checks/compose.py": "what the compose file says of a variable",
 }
 
