@@ -147,7 +147,7 @@ def stumbling(version: str, **changes: object) -> dict[str, object]:
 KEPT_PLACES = {
     "stop-first": {},
     "start-first": {"deploy": {"rollback_config": {"order": "start-first"}}},
-    "a fixed port": {"network_mode": "bridge", "ports": ["PORT:8080"]},
+    "a fixed port": {"ports": ["PORT:8080"]},
     "a fixed name": {"container_name": "NAME"},
     "an unnamed volume": {"volumes": ["data:/data", "/own"]},
     "one at a time": {"deploy": {"replicas": 2, "rollback_config": {"parallelism": 1}}},
@@ -170,6 +170,8 @@ async def test_failed_replacement_leaves_what_was_healthy(shop: Shop, images: di
 
     def write(version: str, other: str, after: dict[str, object]) -> None:
         web = stumbling(version) | kept
+        if "ports" in kept:  # in a network of its own stack
+            del web["network_mode"]
         services = {"migrate": job(1), "web": web, "other": alone(image=f"{REPOSITORY}:{other}", depends_on=after)}
         shop.stack.write(services, volumes={"data": {}})
 

@@ -202,9 +202,9 @@ class RaceLane:
         """Write the stack."""
         self._stack.mkdir(parents=True)
         service = {"image": f"{REPOSITORY}:${{VERSION:?}}", "init": True, "healthcheck": CHECK}
-        plain = service | {"stop_grace_period": "1s", "restart": "unless-stopped", "network_mode": "none"}
-        web = plain | {"depends_on": {"store": {"condition": "service_healthy"}}}
-        text = json.dumps({"services": {"store": plain, "web": web}})
+        plain = service | {"stop_grace_period": "1s", "restart": "unless-stopped"}
+        web = plain | {"depends_on": {"store": {"condition": "service_healthy"}}}  # in a network, which `down` takes
+        text = json.dumps({"services": {"store": plain | {"network_mode": "none"}, "web": web}})
         (self._stack / "docker-compose.yml").write_text(text)
 
 
