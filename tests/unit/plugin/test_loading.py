@@ -18,6 +18,7 @@ EXTENSION = "roas"
 NAMES = (
     "deploy",
     "hotfix",
+    "promote",
     "rollback",
     "cancel",
     "status",
