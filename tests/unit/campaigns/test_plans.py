@@ -165,7 +165,7 @@ async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: p
         return LIES[lie](plan)
 
     monkeypatch.setattr("roas.deploy.planning.make_plan", lying)
-    assert await is_found(tmp_path, "the plan says keep", "is not in the plan", "and would be replaced")
+    assert await is_found(tmp_path, "the plan says keep", "is not in the plan", "changed since this was planned")
     assert any(told), "else nothing was kept from anybody"
 
 
