@@ -26,9 +26,10 @@ class Comparison:
     `certain` are the changes where every image that is not here yet turns out to be the one that runs, `most` where
     none does. `as_released` is what the model that runs wants of its services. `in_place` is what hands changed of
     a container without making it again, by its id. `by_service` are the containers that are left, by service. What
-    deployments of ours changed, and no hand, `by_us` says in words. What is `on_swarm` has tasks.
+    deployments of ours changed, and no hand, `by_us` says in words. What `goes_back` follows `rollback_config`.
     """
 
+    environment: Environment
     certain: StackChanges
     most: StackChanges
     containers: SweptContainers
@@ -39,7 +40,7 @@ class Comparison:
     in_place: Mapping[str, ContainerDifference]
     by_service: Mapping[str, list[ContainerSnapshot]]
     by_us: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    on_swarm: bool = False
+    goes_back: bool = False
 
     def containers_of(self, service: str) -> list[ContainerSnapshot]:
         """Return the containers of a service."""
@@ -115,6 +116,7 @@ async def compare(
 
     old_model = await stack.load_model(current.model_hash) if current else None
     return Comparison(
+        environment=environment,
         certain=(least := await changes(certain)),
         most=least if most is certain else await changes(most),
         containers=containers,
@@ -125,7 +127,7 @@ async def compare(
         in_place=await _changed_in_place(stack, current, certain, containers.left),
         by_service=by_service(containers.left),
         by_us=await _changed_by_us(components, environment),
-        on_swarm=environment.on_swarm,
+        goes_back=scope.goes_back,
     )
 
 

@@ -10,9 +10,10 @@ from roas.errors import DraftVoidError, InvalidRequestError, ReleaseNotRestorabl
 from roas.events import EventBus
 from roas.messages.message import said
 from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Draft, Outcome
-from roas.models.events import ApprovalChanged, DeploymentEnded, origin
+from roas.models.events import ApprovalChanged, DeploymentEnded, ReleaseCreated, origin
 from roas.models.plan import PlanState
 from roas.models.release import Release, ReleaseState
+from roas.stack.interface import ReleaseDraft
 
 ASK_AGAIN = said("Ask again for a new plan.")
 
@@ -22,6 +23,7 @@ async def make_draft(context: DeploymentContext, planned: PlannedDeployment, mod
     stack, current = context.stack, planned.current
     model = await stack.load_model(model_hash)
     is_first = current is None or current.state is ReleaseState.ADOPTED
+    is_first = is_first and context.deployment.request.operation is None
     return Draft(
         model_hash,
         from_model="" if current is None else current.model_hash,
@@ -30,6 +32,46 @@ async def make_draft(context: DeploymentContext, planned: PlannedDeployment, mod
         beside=await stack.probe().networks_and_volumes(model),
         new_powers=ungranted(context.deployment.request, planned.plan),
     )
+
+
+async def planned_deployment(context: DeploymentContext) -> PlannedDeployment | None:
+    """Return the plan that was confirmed, with all that it was made of; None where nobody was shown one.
+
+    Raises ImageChangedError where it is not kept any more, or what it was made beside changed.
+    """
+    digest = context.deployment.request.plan_digest
+    if context.planned is None and digest is not None:
+        plans = KeptPlans(context.components)
+        found = await plans.find(context.environment, digest)
+        context.planned = await plans.require_current(context.environment, found)
+    return context.planned
+
+
+async def make_release(context: DeploymentContext, planned: PlannedDeployment, pinned: ReleaseDraft) -> Release:
+    """Make the release that is carried out; what changes nothing of the current one makes none.
+
+    Whoever deploys the same again and again keeps the releases that differ, and so the way back.
+    """
+    components, deployment, current = context.components, context.deployment, planned.current
+    await components.state.locks.check(context.fence)
+    draft = await make_draft(context, planned, pinned.model_hash)
+    is_new = current is None or current.model_hash != pinned.model_hash
+    if current is not None and not is_new:
+        release = current
+        await components.manager.releases.note_files(context.stack, current, pinned, context.fence)
+    else:
+        release = await components.manager.releases.create_release(
+            pinned,
+            context.stack,
+            deployment.request.requested_by,
+            context.fence,
+            deployment_id=deployment.id,
+            correlation_id=deployment.correlation_id,
+        )
+    await context.update(to_release=release.number, applied_model=pinned.model_hash, draft=draft)
+    if is_new:
+        context.publish(ReleaseCreated(release=release.number, **context.origin))
+    return release
 
 
 async def load_release(context: DeploymentContext) -> Release:

@@ -10,9 +10,9 @@ from roas.deploy.changes import Scope, StackChanges, find_changes, runs
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
-from roas.deploy.draft import load_release, make_draft, refuse_unplanned
+from roas.deploy.draft import load_release, make_release, planned_deployment, refuse_unplanned
 from roas.deploy.handover.own_service import find_running_bot
-from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.kept_plans import PlannedDeployment
 from roas.deploy.planning import find_new_powers, has_approvers, refuse_ungranted
 from roas.deploy.scaling import as_scaled, refuse_scale, refuse_scaled_to_none, scaled_model
 from roas.errors import InvalidRequestError, OwnContainerError
@@ -20,7 +20,6 @@ from roas.messages.message import said
 from roas.models.coordination import Coordination
 from roas.models.deployment import DeploymentRequest, Draft, Operation, ServiceProgress, Stop
 from roas.models.environment import Environment
-from roas.models.events import ReleaseCreated
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
@@ -232,25 +231,12 @@ async def draft_operation(context: DeploymentContext) -> None:
 
 async def _make_release(context: DeploymentContext) -> None:
     """Make the planned release of what runs. Raises ImageChangedError where the plan is void."""
-    components, request = context.components, context.deployment.request
-    plans = KeptPlans(components)
-    found = await plans.find(context.environment, request.plan_digest or "")
-    planned = await plans.require_current(context.environment, found)
-    if planned.target is None:
+    planned = await planned_deployment(context)
+    if planned is None or planned.target is None:
         raise InvalidRequestError(said("There is nothing to keep."))
-    refuse_ungranted(request, planned.plan, has_approvers=has_approvers(components))
-    await components.state.locks.check(context.fence)
-    release = await components.manager.releases.create_release(
-        ReleaseDraft(planned.target.version, planned.target.services, planned.target.model_hash),
-        context.stack,
-        request.requested_by,
-        context.fence,
-        deployment_id=context.deployment.id,
-        correlation_id=context.deployment.correlation_id,
-    )
-    draft = replace(await make_draft(context, planned, release.model_hash), replaces=())
-    await context.update(to_release=release.number, applied_model=release.model_hash, draft=draft)
-    context.publish(ReleaseCreated(release=release.number, **context.origin))
+    refuse_ungranted(context.deployment.request, planned.plan, has_approvers=has_approvers(context.components))
+    kept = planned.target
+    await make_release(context, planned, ReleaseDraft(kept.version, kept.services, kept.model_hash))
 
 
 async def keep_what_runs(context: DeploymentContext) -> str:

@@ -18,7 +18,6 @@ from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
 from roas.deploy.operations import coordination_of, plan_operation, release_to_operate
 from roas.deploy.planning import Planner
 from roas.deploy.promotion import RequirementError, find_missing, judge_missing
-from roas.deploy.rollback_target import find_rollback_target
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.scaling import model_to_apply
 from roas.errors import InvalidRequestError, RoasError
@@ -142,11 +141,6 @@ class DeploymentOrchestrator:
                 await self._plans.require_current(environment, await self._plans.find(environment, request.plan_digest))
             return request, (await release_to_operate(self._components, environment, request)).number
         is_rollback = request.kind is DeploymentKind.ROLLBACK
-        if is_rollback and request.services and request.plan_digest is None:  # what recovery asks for, without a plan
-            current = await self._components.state.releases.current(environment.name)
-            stack = self._components.stacks.of(environment)
-            target, _model = await find_rollback_target(self._components, stack, request, current)
-            return request, target.number
         is_bound = is_rollback or environment.repository is not None or environment.requires or request.promoted_from
         if request.plan_digest is None and is_bound:
             request = replace(request, plan_digest=(await self.plan(request)).digest)

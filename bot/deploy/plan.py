@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from roas.deploy.changes import StackChanges
@@ -250,30 +251,25 @@ def _failure(policy: RolloutPolicy) -> str:
 NOT_CONFIGURATION = frozenset({"image", "build", "pull_policy", "depends_on", "x-deploy", "profiles"})
 
 
-@dataclass(frozen=True, slots=True)
-class PlanSubject:
-    """Hold what a plan is of; `definitions`, `wanted` images and a hash of other `inputs` are what it is bound to.
+def make_plan(
+    comparison: Comparison,
+    *,
+    version: str,
+    wanted: Mapping[str, WantedImage],
+    inputs: str,
+    to_release: int | None = None,
+    definitions: Mapping[str, ServiceDefinition] | None = None,
+    model: Mapping[str, Any] = MappingProxyType({}),
+    warnings: tuple[str, ...] = (),
+) -> Plan:
+    """Make a plan of what was compared.
 
-    A rollback is bound to its `model`, too, which has today's credentials. One that `goes_back` to an earlier release
-    follows `rollback_config`.
+    It is bound to the definitions (by default those that were compared), the `wanted` images and a hash of other
+    `inputs`. A rollback is bound to its `model`, too, which has today's credentials.
     """
-
-    environment: str
-    version: str
-    definitions: Mapping[str, ServiceDefinition]
-    wanted: Mapping[str, WantedImage]
-    to_release: int | None = None
-    warnings: tuple[str, ...] = ()
-    goes_back: bool = False
-    inputs: str = ""
-    model: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
-    """Make a plan of what was compared."""
     coordinator = DependencyCoordinator(comparison.most.definitions)
     gone = comparison.most.gone
-    plans = [_service(comparison, name, subject) for name in coordinator.order() if name not in gone]
+    plans = [_service(comparison, name, wanted.get(name)) for name in coordinator.order() if name not in gone]
     plans += [_removal(comparison, name) for name in sorted(gone)]
     plans += [_sweep(comparison, name) for name in sorted(_swept(comparison) - {plan.service for plan in plans})]
     dropped = tuple(
@@ -281,22 +277,31 @@ def make_plan(comparison: Comparison, subject: PlanSubject) -> Plan:
         for edge in coordinator.dropped
     )
     current = comparison.current
+    bound = definitions or comparison.most.definitions
+    facts = {
+        "environment": comparison.environment.name,
+        "version": version,
+        "definitions": {name: definition.definition_hash for name, definition in bound.items()},
+        "images": {name: image.identity for name, image in wanted.items()},
+        "inputs": inputs,
+        "model": model,
+    }
     return Plan(
-        environment=subject.environment,
-        version=subject.version,
+        environment=comparison.environment.name,
+        version=version,
         from_release=current.number if current else None,
-        to_release=subject.to_release,
+        to_release=to_release,
         services=tuple(plans),
         order=tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP),
-        warnings=subject.warnings + dropped + tuple(_done_jobs(comparison, subject)) + tuple(left_alone(comparison)),
-        digest=_digest(subject, current, plans),
+        warnings=warnings + dropped + tuple(_done_jobs(comparison)) + tuple(left_alone(comparison)),
+        digest=_digest(facts, current, plans),
     )
 
 
-def _done_jobs(comparison: Comparison, subject: PlanSubject) -> Iterator[str]:
+def _done_jobs(comparison: Comparison) -> Iterator[str]:
     """Say which jobs do not run, though nothing shows that they did."""
     for name in sorted(comparison.most.done):
-        if subject.goes_back:
+        if comparison.goes_back:
             yield said(
                 "{service} does not run again: a job does so on the way back only with `x-deploy.on_rollback: run`.",
                 service=name,
@@ -310,13 +315,12 @@ def _done_jobs(comparison: Comparison, subject: PlanSubject) -> Iterator[str]:
             )
 
 
-def _service(comparison: Comparison, name: str, subject: PlanSubject) -> ServicePlan:
-    wanted = subject.wanted.get(name)
+def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> ServicePlan:
     action, certain = (_action(changes, comparison, name) for changes in (comparison.most, comparison.certain))
     old = comparison.running_image(name)
     new = wanted.reference if wanted else comparison.released_image(name)[0] or old
     definition = comparison.most.definitions[name]
-    definition = definition.for_rollback() if subject.goes_back else definition
+    definition = definition.for_rollback() if comparison.goes_back else definition
     plan = ServicePlan(name, action, old, new, wanted.identity if wanted else None, if_image_differs=action != certain)
     difference = difference_of(comparison.most, name)
     keys: tuple[str, ...] = ()
@@ -328,7 +332,7 @@ def _service(comparison: Comparison, name: str, subject: PlanSubject) -> Service
     if action is not ServiceAction.RECREATE or difference is comparison.most.own:
         return plan
     how = (
-        *rollout_reason(definition, comparison.containers_of(name), on_swarm=comparison.on_swarm),
+        *rollout_reason(definition, comparison.containers_of(name), on_swarm=comparison.environment.on_swarm),
         *proxy_reason(definition, start_first=start_first),
     )
     return replace(plan, reasons=(*plan.reasons, *how))
@@ -409,22 +413,16 @@ def _names_used(entries: object) -> list[str]:
     return [str(source) for source in sources if source]
 
 
-def _digest(subject: PlanSubject, current: Release | None, services: Iterable[ServicePlan]) -> str:
+def _digest(facts: Mapping[str, object], current: Release | None, services: Iterable[ServicePlan]) -> str:
     """Bind a confirmation to all that the plan was made of."""
     # What runs before the first release is adopted on the way: that it has a number by then changes nothing, nor does
     # what is found to be as the release says already.
     is_first = current is None or current.state is ReleaseState.ADOPTED
-    facts = {
-        "environment": subject.environment,
-        "version": subject.version,
+    # A start or a restart is no surprise to whoever said yes; a container that goes is.
+    replaced = {service.service: service.action for service in services if service.action in REPLACING}
+    bound = {
+        **facts,
         "from": None if current is None or is_first else current.model_hash,
-        "definitions": {name: definition.definition_hash for name, definition in subject.definitions.items()},
-        "images": {name: image.identity for name, image in subject.wanted.items()},
-        "inputs": subject.inputs,
-        "model": subject.model,
-        # A start or a restart is no surprise to whoever said yes; a container that goes is.
-        "replaced": {}
-        if is_first
-        else {service.service: service.action for service in services if service.action in REPLACING},
+        "replaced": {} if is_first else replaced,
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(bound, sort_keys=True, default=str).encode()).hexdigest()

@@ -19,7 +19,7 @@ from roas.deploy.handover.own_service import (
 )
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
-from roas.deploy.plan import PlanSubject, make_plan
+from roas.deploy.plan import make_plan
 from roas.deploy.promotion import find_missing, find_promotion, judge_missing
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
@@ -151,12 +151,12 @@ class Planner:
             self._components, self._environment, resolved, wanted, current, frozenset(left), named
         )
         inputs = await stack.releases.hash_inputs(resolved.model)
-        subject = PlanSubject(
-            environment=self._environment.name,
-            inputs=inputs,
+        plan = make_plan(
+            comparison,
             version=resolved.version if resolved.version == request.version else "",
             definitions=resolved.definitions,
             wanted=wanted,
+            inputs=inputs,
             to_release=current.number if current and comparison.new_model == comparison.old_model else None,
             warnings=(
                 *resolved.warnings,
@@ -165,10 +165,10 @@ class Planner:
             ),
         )
         before = with_proxies(stack, old_model)
-        plan = await self._plan(comparison, subject, with_diff=keep)
         plan = replace(
             plan,
             refusals=tuple(obstacle.message for obstacle in resolved.obstacles),
+            diff=await self._diff(comparison) if keep else (),
             new_powers=await find_new_powers(self._components, stack, resolved),
         )
         plan = plan.with_warnings(
@@ -220,78 +220,62 @@ class Planner:
         SecondCopyError, StateMovedError.
         """
         stack, current = self._stack, await release_in_use(self._components.state, self._environment.name)
-        target, model = await find_rollback_target(self._components, stack, request, current)
+        target = await find_rollback_target(self._components, stack, request, current)
         if current is not None:
             await self._refuse_second_copy(current, await stack.load_model(current.model_hash))
-        if request.services and current is not None:
-            return await self._services_back(request, target, current)
         await stack.releases.check(target.model_hash)
-        definitions = stack.definitions(model)
+        again = await _why_again(self._components, stack, target) if is_same(target, current) else ()
+        target, renewed, warnings = await self._coming_back(request, target, current, keep=keep)
+        definitions = stack.definitions(renewed)
         bot = await find_running_bot(self._components, self._environment)
         refuse_without_bot(bot, replicas_by_service(definitions), target.label)
-        refuse_moved_bot(bot, model, self._environment)
-        renewed, warnings = await stack.releases.renewed(target)
-        definitions = stack.definitions(renewed)
-        scope = Scope(moved=brought_services(current, target), goes_back=True)
+        refuse_moved_bot(bot, renewed, self._environment)
+        named = frozenset(request.services)
+        scope = Scope(named=named, moved=brought_services(current, *([] if named else [target])), goes_back=True)
         comparison = await self._compare(current, renewed, scope)
         inputs = await stack.releases.hash_inputs(renewed)
-        again = await _why_again(self._components, stack, target) if is_same(target, current) else ()
-        if keep and renewed != model:
-            target = replace(target, model_hash=await stack.releases.save_model(renewed))
-        subject = PlanSubject(
-            environment=self._environment.name,
+        plan = make_plan(
+            comparison,
+            version=target.version,
+            wanted=_images_of(target.services),
             inputs=inputs,
             model=renewed,
-            version=target.version,
-            definitions=definitions,
-            wanted=_images_of(target.services),
             to_release=target.number,
-            goes_back=True,
             warnings=warnings + again,
         )
-        plan = await self._plan(comparison, subject)
-        before = with_proxies(stack, comparison.old_model)
-        plan = plan.with_warnings(*warn_of_dropped(plan, definitions, before))
-        plan = plan.with_warnings(*await warn_of_unready(self._components, self._environment, plan, definitions))
-        plan = plan.with_warnings(*await self._scales(renewed, definitions))
+        plan = replace(plan, diff=await self._diff(comparison)).with_warnings(
+            *warn_of_dropped(plan, definitions, with_proxies(stack, comparison.old_model)),
+            *await warn_of_unready(self._components, self._environment, plan, definitions),
+            *await self._scales(renewed, request.services or definitions),
+        )
         if plan.changed and not self._environment.on_swarm:
             text = said("`docker compose up -d` goes by the stack's files, and brings back what this takes away.")
             plan = plan.with_warnings(text)
         await self._refuse_fixed_bot(plan, definitions)
-        await refuse_moved_state(self._components, self._environment, model)
+        await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
+
+    async def _coming_back(
+        self, request: DeploymentRequest, target: Release, current: Release | None, *, keep: bool
+    ) -> tuple[Release, Mapping[str, Any], tuple[str, ...]]:
+        """Return a release as it comes back, its model, and warnings: it has today's credentials.
+
+        Where a service is named, it is the release that runs, with that service as the earlier one has it.
+        """
+        releases = self._stack.releases
+        model, warnings = await releases.renewed(target)
+        if not request.services or current is None:
+            model_hash = await releases.save_model(model) if keep else target.model_hash
+            return replace(target, model_hash=model_hash), model, warnings
+        earlier = replace(target, model_hash=await releases.save_model(model))
+        draft = await releases.draft_with(current, request.services, earlier)
+        target = replace(target, version=draft.version, services=draft.services, model_hash=draft.model_hash)
+        return target, await self._stack.load_model(draft.model_hash), ()
 
     async def _scales(self, model: Mapping[str, Any], services: Collection[str]) -> tuple[str, ...]:
         """Say of the services of a plan that were scaled what becomes of that."""
         scales = await self._components.state.scales.of(self._environment.name)
         return tuple(warn_of_scales(services_of(model), {name: scales[name] for name in scales if name in services}))
-
-    async def _services_back(self, request: DeploymentRequest, earlier: Release, current: Release) -> PlannedDeployment:
-        """Plan the release that runs with one service as an earlier one has it: all else stays."""
-        stack, (service,) = self._stack, request.services
-        renewed, _warnings = await stack.releases.renew(earlier)
-        draft = await stack.releases.draft_with(current, {service}, replace(earlier, model_hash=renewed))
-        model = await stack.load_model(draft.model_hash)
-        definitions = stack.definitions(model)
-        inputs = await stack.releases.hash_inputs(model)
-        scope = Scope(named=frozenset({service}), moved=brought_services(current), goes_back=True)
-        comparison = await self._compare(current, model, scope)
-        subject = PlanSubject(
-            environment=self._environment.name,
-            inputs=inputs,
-            model=model,
-            version=draft.version,
-            definitions=definitions,
-            wanted=_images_of(draft.services),
-            to_release=earlier.number,
-            goes_back=True,
-        )
-        plan = await self._plan(comparison, subject)
-        plan = plan.with_warnings(*await warn_of_unready(self._components, self._environment, plan, definitions))
-        plan = plan.with_warnings(*await self._scales(model, request.services))
-        await self._refuse_fixed_bot(plan, definitions)
-        target = replace(earlier, model_hash=draft.model_hash)
-        return PlannedDeployment(plan, current, inputs, target=target)
 
     async def draft(self, request: DeploymentRequest, planned: PlannedDeployment, release: Release) -> Plan:
         """Return the plan of a drafted release: what is known of it by now is every image."""
@@ -302,31 +286,30 @@ class Planner:
             moved=brought_services(current),
             released=await stack.load_model(current.model_hash) if current else None,
         )
-        subject = PlanSubject(
-            environment=self._environment.name,
-            version=planned.plan.version,
-            definitions=stack.definitions(model),
+        comparison, before = await self._compare(current, model, scope), planned.plan
+        plan = make_plan(
+            comparison,
+            version=before.version,
             wanted=_images_of(release.services),
-            to_release=release.number,
             inputs=planned.inputs,
+            to_release=release.number,
         )
-        plan, before = await self._plan(await self._compare(current, model, scope), subject), planned.plan
         return replace(
             plan,
             warnings=before.warnings,
             refusals=before.refusals,
             new_powers=ungranted(request, before),
+            diff=await self._diff(comparison),
             promoted_from=before.promoted_from,
             promoted_release=before.promoted_release,
             promotion=before.promotion,
         )
 
-    async def _plan(self, comparison: Comparison, subject: PlanSubject, *, with_diff: bool = True) -> Plan:
-        """Make a plan, with the difference to the release that runs, line by line."""
-        plan = make_plan(comparison, subject)
-        if comparison.old_model is None or not with_diff:
-            return plan
-        return replace(plan, diff=await self._stack.describe_changes(comparison.old_model, comparison.new_model))
+    async def _diff(self, comparison: Comparison) -> tuple[str, ...]:
+        """Return the difference to the release that runs, line by line."""
+        if comparison.old_model is None:
+            return ()
+        return await self._stack.describe_changes(comparison.old_model, comparison.new_model)
 
     async def _compare(self, current: Release | None, model: Mapping[str, Any], scope: Scope) -> Comparison:
         """Compare a model of which every image is known with what there is."""

@@ -17,8 +17,8 @@ from roas.stack.stack import Stack
 
 async def find_rollback_target(
     components: Components, stack: Stack, request: DeploymentRequest, current: Release | None
-) -> tuple[Release, Mapping[str, Any]]:
-    """Return the release to go back to, which can be restored, and its model; it differs in what the request names.
+) -> Release:
+    """Return the release to go back to, which can be restored; it differs in what the request names.
 
     Raises InvalidRequestError where there is none, ReleaseNotRestorableError where it is not kept or lost its images.
     """
@@ -39,13 +39,13 @@ async def find_rollback_target(
         missing = said("There is no release r{number}.", number=request.target_release)
     if target is None:
         raise InvalidRequestError(missing, hint=_other_release(stack.environment.name))
-    model = await _model_of(components, target)
+    await _model_of(components, target)
     gone = await stack.releases.missing_images(target)
     if gone := tuple(name for name in gone if name in (request.services or gone)):
         raise not_restorable(target, gone, [service.image for service in target.services if service.name in gone])
     if current is not None and is_same(target, current) and not half_way:
         await _refuse_unchanged(stack, current, named)
-    return target, model
+    return target
 
 
 def is_same(target: Release, current: Release | None) -> bool:

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
-from roas.deploy.draft import load_release, make_draft
-from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.draft import load_release, make_draft, make_release, planned_deployment
+from roas.deploy.kept_plans import PlannedDeployment
 from roas.deploy.planning import Planner, has_approvers, refuse_ungranted
 from roas.deploy.proxy_changes import refuse_broken_proxies, with_proxies
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceProgress
-from roas.models.events import ReleaseCreated
 from roas.models.plan import ServiceAction
 from roas.models.release import Release
 from roas.retries import PREPARE_MONITORING_TIMEOUT_SECONDS
 from roas.stack.image_supply import obtain_images
+from roas.stack.interface import ReleaseDraft
 
 
 class Preparation:
@@ -41,26 +41,13 @@ class Preparation:
         )
 
 
-async def planned(context: DeploymentContext) -> PlannedDeployment | None:
-    """Return the plan that was confirmed, with all that it was made of; None where nobody was shown one.
-
-    Raises ImageChangedError where it is not kept any more, or what it was made beside changed.
-    """
-    digest = context.deployment.request.plan_digest
-    if context.planned is None and digest is not None:
-        plans = KeptPlans(context.components)
-        found = await plans.find(context.environment, digest)
-        context.planned = await plans.require_current(context.environment, found)
-    return context.planned
-
-
 async def _prepare_release(context: DeploymentContext) -> Release:
     """Draft the release, or take up the draft of an earlier attempt."""
     deployment = context.deployment
     if deployment.to_release is not None and not deployment.asks:
         return await load_release(context)
     planner = Planner(context.components, context.environment)
-    of_plan = await planned(context) or await planner.deployment(deployment.request, keep=True)
+    of_plan = await planned_deployment(context) or await planner.deployment(deployment.request, keep=True)
     if deployment.to_release is None:
         refuse_ungranted(deployment.request, of_plan.plan, has_approvers=has_approvers(context.components))
         await _draft_release(context, of_plan)
@@ -93,7 +80,10 @@ async def _draft_release(context: DeploymentContext, of_plan: PlannedDeployment)
     async with begun(_prepare_monitoring(context)) as monitoring:
         images = await context.run_unless_cancelled(_obtain(context, of_plan))
         await _check_obtained(context, of_plan, images)
-        await _make_release(context, of_plan, images)
+        pinned = await context.stack.releases.draft(
+            of_plan.require_stack(), images, kept_from=of_plan.current, kept_services=of_plan.kept
+        )
+        await make_release(context, of_plan, pinned)
         await context.stack.images.discard_builds(of_plan.built)
         await context.run_unless_cancelled(monitoring)
 
@@ -141,32 +131,6 @@ async def _prepare_monitoring(context: DeploymentContext) -> None:
         )
 
 
-async def _make_release(context: DeploymentContext, of_plan: PlannedDeployment, images: dict[str, str]) -> None:
-    """Pin the release; what changes nothing of the current one makes none."""
-    components, deployment = context.components, context.deployment
-    await components.state.locks.check(context.fence)
-    current = of_plan.current
-    pinned = await context.stack.releases.draft(
-        of_plan.require_stack(), images, kept_from=current, kept_services=of_plan.kept
-    )
-    draft = await make_draft(context, of_plan, pinned.model_hash)
-    if current is not None and current.model_hash == pinned.model_hash:
-        # Whoever deploys the same again and again keeps the releases that differ, and so the way back.
-        await components.manager.releases.note_files(context.stack, current, pinned, context.fence)
-        await context.update(to_release=current.number, applied_model=pinned.model_hash, draft=draft)
-        return
-    release = await components.manager.releases.create_release(
-        pinned,
-        context.stack,
-        deployment.request.requested_by,
-        context.fence,
-        deployment_id=deployment.id,
-        correlation_id=deployment.correlation_id,
-    )
-    await context.update(to_release=release.number, applied_model=release.model_hash, draft=draft)
-    context.publish(ReleaseCreated(release=release.number, **context.origin))
-
-
 async def _prepare_rollback(context: DeploymentContext) -> Release:
     """Draft the release that comes back, with the credentials of the plan; what was pruned of it is pulled."""
     deployment, releases = context.deployment, context.components.state.releases
@@ -174,55 +138,18 @@ async def _prepare_rollback(context: DeploymentContext) -> Release:
     target = None if number is None else await releases.get(context.environment.name, number)
     if target is None:
         raise ReleaseNotRestorableError(said("There is no release r{number}.", number=number))
-    of_plan = await planned(context)
-    if deployment.request.services:
-        return await _with_earlier_services(context, target, of_plan)
+    of_plan = await planned_deployment(context)
     if of_plan is None or of_plan.target is None or deployment.touched:  # begun by the release before
         return target
-    if deployment.draft is None:
-        for warning in of_plan.plan.warnings:
-            context.warn(warning)
-        changed = {plan.service for plan in of_plan.plan.changed}
-        await context.components.manager.releases.require_images(context.stack, target, changed, context.report)
-        model_hash = of_plan.target.model_hash
-        await context.update(applied_model=model_hash, draft=await make_draft(context, of_plan, model_hash))
-    return target
-
-
-async def _with_earlier_services(
-    context: DeploymentContext, earlier: Release, of_plan: PlannedDeployment | None
-) -> Release:
-    """Make a release of the current one with a service as an earlier one has it, once: all else stays.
-
-    Recovery asks without a plan, and nobody has to approve it.
-    """
-    components, deployment = context.components, context.deployment
-    if earlier.deployment_id == deployment.id:  # by an earlier attempt
-        return earlier
-    current = await components.state.releases.applied(context.environment.name)
-    if current is None:
-        raise ReleaseNotRestorableError(
-            said("{environment} is on no release yet.", environment=context.environment.name)
-        )
-    (service,) = deployment.request.services
-    renewed, _warnings = await context.stack.releases.renew(earlier)
-    as_earlier = replace(earlier, model_hash=renewed)
-    draft = await context.stack.releases.draft_with(current, {service}, as_earlier)
-    await components.manager.releases.require_images(context.stack, earlier, {service}, context.report)
-    of_release = None if of_plan is None else await make_draft(context, of_plan, draft.model_hash)
-    for warning in () if of_plan is None else of_plan.plan.warnings:
+    if deployment.draft is not None:  # by an earlier attempt
+        return target
+    for warning in of_plan.plan.warnings:
         context.warn(warning)
-    if draft.model_hash == current.model_hash:
-        await context.update(to_release=current.number, applied_model=draft.model_hash, draft=of_release)
-        return current
-    release = await components.manager.releases.create_release(
-        draft,
-        context.stack,
-        deployment.request.requested_by,
-        context.fence,
-        deployment_id=deployment.id,
-        correlation_id=deployment.correlation_id,
-    )
-    await context.update(to_release=release.number, applied_model=release.model_hash, draft=of_release)
-    context.publish(ReleaseCreated(release=release.number, **context.origin))
-    return release
+    services, back = deployment.request.services, of_plan.target
+    changed = frozenset(services) or {plan.service for plan in of_plan.plan.changed}
+    await context.components.manager.releases.require_images(context.stack, target, changed, context.report)
+    if services:  # all else stays: it is another release
+        return await make_release(context, of_plan, ReleaseDraft(back.version, back.services, back.model_hash))
+    draft = await make_draft(context, of_plan, back.model_hash)
+    await context.update(applied_model=back.model_hash, draft=draft)
+    return target

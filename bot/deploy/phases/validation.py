@@ -1,8 +1,8 @@
 """Check the environment before anything is touched."""
 
 from roas.deploy.context import DeploymentContext
+from roas.deploy.draft import planned_deployment
 from roas.deploy.phases.initialization import make_ready
-from roas.deploy.phases.preparation import planned
 from roas.errors import EnginePartAwayError, ReleaseNotRestorableError, ValidationFailedError
 from roas.messages.message import joined, said
 from roas.models.check import COMPOSE_FILE, CheckResult, ValidationReport
@@ -47,7 +47,7 @@ class Validation:
     async def _validate(self, context: DeploymentContext) -> ValidationReport:
         components, request = context.components, context.deployment.request
         if request.kind is not DeploymentKind.ROLLBACK:
-            of_plan = await planned(context)
+            of_plan = await planned_deployment(context)
             found = None if of_plan is None else of_plan.found
             return await components.validator.validate(context.environment, request.version, found=found)
         number = context.deployment.to_release
