@@ -70,14 +70,7 @@ class Rollback:
         stays = await self._bot_without_place(context, target)
         for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
-        model_hash = "" if context.failed else context.deployment.applied_model
-        if context.deployment.request.operation is not None:  # the same release, as it was before
-            model_hash = await context.components.state.releases.applied_model(context.environment.name) or ""
-        if not model_hash:  # nobody drafted this way
-            model_hash, warnings = await stack.releases.renew(target)
-            for warning in warnings:
-                context.warn(warning)
-        context.release, context.model_hash = target, model_hash
+        context.release, context.model_hash = target, (model_hash := await _model_to_restore(context, target))
         await context.update(applied_model=model_hash)
         await watch.refresh()
         bot = await context.bot()
@@ -102,9 +95,10 @@ class Rollback:
             stays |= {progress.service for progress in context.deployment.services if progress.was_well is False}
             differing -= stays
         await _plan_services(context, watch, differing | restarts)
-        coordinator = DependencyCoordinator(definitions)
         # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
-        late = coordinator.dependents(own) if context.deployment.problem is None else frozenset()
+        late = frozenset[str]()
+        if context.deployment.problem is None:
+            late = DependencyCoordinator(definitions).dependents(own)
         # People find what they asked for under the names that it had; a kept container has its name until it goes.
         keeps = context.deployment.request.kind is not DeploymentKind.ROLLBACK
         applier = Applier(context, watch, definitions, model_hash, restarts, await _model_before(context), keeps)
@@ -224,6 +218,18 @@ async def _plan_services(context: DeploymentContext, watch: ContainerWatch, serv
             )
         planned.append(progress)
     await context.plan_services(planned)
+
+
+async def _model_to_restore(context: DeploymentContext, target: Release) -> str:
+    """Return the hash of the model that comes back: as it was drafted, or with today's credentials."""
+    model_hash = "" if context.failed else context.deployment.applied_model
+    if context.deployment.request.operation is not None:  # the same release, as it was before
+        model_hash = await context.components.state.releases.applied_model(context.environment.name) or ""
+    if not model_hash:  # nobody drafted this way
+        model_hash, warnings = await context.stack.releases.renew(target)
+        for warning in warnings:
+            context.warn(warning)
+    return model_hash
 
 
 async def _model_before(context: DeploymentContext) -> str:
