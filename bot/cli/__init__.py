@@ -37,6 +37,7 @@ COMMANDS = {
     "stop": ("services:stop", "Stop services until they are started again."),
     "start": ("services:start", "Start services."),
     "scale": ("services:scale", "Change how many replicas of a service there are."),
+    "keep": ("services:keep", "Make a release of what was changed by hand."),
     "status": ("status:status", "Show the status of environments."),
     "logs": ("logs:logs", "Show what a service writes."),
     "history": ("history:history", "List the last deployments."),

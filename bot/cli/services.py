@@ -1,4 +1,4 @@
-"""`restart`, `stop`, `start`, `scale`: services of the release that runs."""
+"""`restart`, `stop`, `start`, `scale`: services of the release that runs; `keep`: what hands changed of them."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roas.cli.deploy import ExecutionOptions, execute, make_request
-from roas.cli.running import Detach, DryRun, EnvironmentName, Json, Reason, Session, Yes, run_command
+from roas.cli.running import Detach, DryRun, EnvironmentName, Grant, Json, Reason, Session, Yes, run_command
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
 
 ServiceNames = Annotated[list[str], typer.Argument(metavar="SERVICE...", help="Which services.")]
@@ -66,6 +66,20 @@ def scale(
     _operate(Operation.SCALE, environment, [service], reason, options, as_json=as_json, replicas=replicas)
 
 
+def keep(
+    environment: EnvironmentName,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    grant: Grant = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    detach: Detach = False,
+) -> None:
+    """Make a release of what was changed by hand, without touching it."""
+    options = ExecutionOptions(dry_run, yes, detach)
+    _operate(Operation.KEEP, environment, [], reason, options, as_json=as_json, granted=grant)
+
+
 def _operate(
     operation: Operation,
     environment: str,
@@ -75,10 +89,18 @@ def _operate(
     *,
     as_json: bool,
     replicas: int | None = None,
+    granted: list[str] | None = None,
 ) -> None:
     def request(session: Session) -> DeploymentRequest:
-        kind = DeploymentKind.DEPLOY
-        made = make_request(session, environment, kind, services=services, reason=reason, operation=operation)
+        made = make_request(
+            session,
+            environment,
+            DeploymentKind.DEPLOY,
+            services=services,
+            reason=reason,
+            granted=granted,
+            operation=operation,
+        )
         return replace(made, replicas=replicas)
 
     run_command(lambda session: execute(session, request(session), options), as_json=as_json)

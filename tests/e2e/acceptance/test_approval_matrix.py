@@ -1,12 +1,16 @@
 """What was approved is what runs, byte for byte and ID for ID, or nothing: whatever changes between draft and yes."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from roas.errors import DraftVoidError, ImageChangedError
+from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
-from tests.e2e.acceptance.people import ANNA, People, request, succeeded
+from roas.models.plan import PlanRecord, PlanState
+from roas.state.approvals import with_expiry
+from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded
 from tests.e2e.acceptance.stack import REPOSITORY, alone, service
 
 FILES = {
@@ -107,6 +111,29 @@ async def test_plan_binds_its_copies(people, planned, images):
     assert planned.container("web").attrs["Config"]["Hostname"] != "host3"
     code, _ = planned.container("built").exec_run(["ls", "/all/new"])
     assert code != 0
+
+
+async def test_approved_draft_waits_for_its_time(people, planned):
+    """All changes between the approval and the time that it was scheduled for; none of it counts."""
+    application, plan_id, now = people.application, new_id("PLAN"), datetime.now(UTC)
+    approvals, orchestrator = application.state.approvals, application.orchestrator
+    asked = request(DeploymentKind.DEPLOY, version="v1", interaction_id=plan_id, needs_approval=True)
+    plan = await orchestrator.plan(asked)
+    asked = replace(asked, plan_digest=plan.digest)
+    await approvals.add(with_expiry(PlanRecord(plan_id, asked, plan, now, now, PlanState.CONFIRMED, DORA, now)))
+    waiting = await orchestrator.run(asked)
+    await application.state.drafts.schedule(waiting.id, ANNA, now + timedelta(hours=1))
+    change_all(planned, "2")
+    await application.schedule.look()
+    assert planned.containers() == []
+    scheduled = await approvals.get(plan_id)
+    await approvals.add(replace(scheduled, request=replace(scheduled.request, starts_at=now)))
+    await application.schedule.look()
+    done = succeeded(await orchestrator.wait(waiting.id))
+    assert done.request.approved_by == ANNA
+    assert found(planned) == EXPECTED
+    await application.schedule.look()
+    assert len(await application.state.deployments.list("dev")) == 1
 
 
 async def recreate_network(stack, people, monkeypatch):

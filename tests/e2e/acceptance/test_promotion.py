@@ -10,6 +10,8 @@ from roas.configuration.settings import EnvironmentSettings
 from roas.deploy.promotion import RequirementError
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind
+from testbed.debian_packages import PackageError
+from testbed.private_registry import private_registry
 from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS, settings_for
 from tests.e2e.acceptance.people import People, request, succeeded
 from tests.e2e.acceptance.stack import REPOSITORY, alone
@@ -140,6 +142,42 @@ async def is_refused_for_an_hour(application, asked):
     assert (await application.orchestrator.plan(later)).missing == ()
     with pytest.raises(RequirementError, match="UTC on it can be deployed"):
         await application.orchestrator.run(asked)
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    try:
+        with private_registry(tmp_path / "registry") as registry:
+            registry.write_login(tmp_path / "login")
+            monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "login"))
+            yield registry
+    except PackageError as error:
+        pytest.skip(str(error))
+
+
+async def test_other_engine_gets_the_image_by_its_digest(stack, images, registry, fresh_daemon, tmp_path):
+    """What only one engine has is refused; what a registry has goes through it, whatever its tag means by now."""
+    quick, name = {"observation_seconds": OBSERVATION_SECONDS}, f"{registry.address}/shop"
+    environments = {
+        "staging": EnvironmentSettings(**quick),
+        "prod": EnvironmentSettings(docker_host=fresh_daemon.docker_host, **quick),
+    }
+    async with open_application(settings_for(stack, tmp_path / "state", environments=environments)) as application:
+        people, client = People(application), stack.client
+        stack.write({"web": alone()})
+        await people.succeed("v1", "staging")
+        with pytest.raises(InvalidRequestError, match="web in r1 of staging is not on the engine of prod, and no reg"):
+            await application.orchestrator.plan(promotion())
+        for content in ("v1", "v2"):  # the tag means the second one in the end
+            client.images.get(f"{REPOSITORY}:{content}").tag(name, "v1")
+            client.api.push(name, "v1", auth_config=registry.login)
+            if content == "v1":
+                stack.write({"web": alone(image=f"{name}:${{VERSION}}")})
+                await people.succeed("v1", "staging")
+        succeeded(await application.orchestrator.run(promotion()))
+        there = replace(stack, client=fresh_daemon.client())
+        assert there.images("prod") == stack.images("staging") == {"web-1": images["v1"]}
+        there.clear()
 
 
 async def test_what_cannot_be_promoted(people, stack, images):

@@ -41,6 +41,16 @@ def test_scale_and_status(on_v1: CommandLine) -> None:
     assert stopped.returncode == 0, f"a plan that is confirmed is beside what was scaled: {stopped.stderr}"
 
 
+def test_what_a_hand_changed_is_kept(on_v1: CommandLine) -> None:
+    assert on_v1.run("keep", "dev").returncode == 2, "nothing was changed"
+    (web,) = on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-web").splitlines()
+    on_v1.docker("update", "--restart", "always", web)
+    kept = on_v1.run("keep", "dev", "--reason", "it is right so")
+    assert kept.returncode == 0, kept.stderr
+    assert "dev is on r2." in kept.stdout
+    assert on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-web") == web
+
+
 def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
     unknown = on_v1.run("logs", "dev", "nobody")
     assert unknown.returncode == 2
