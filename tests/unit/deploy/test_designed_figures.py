@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from roas import events
+from roas import events, retries
 from roas.app import maintenance
 from roas.configuration.settings import Settings
 from roas.deploy.applier import Applier
@@ -21,7 +21,6 @@ from roas.models.coordination import PhaseName
 from roas.models.environment import Environment
 from roas.models.recovery import RecoveryAction
 from roas.models.stack import Dependency, WantedImage
-from roas.recovery import limits
 from roas.retries import HOTFIX, ROLLBACK, STANDARD
 from roas.stack.image_supply import obtain_images
 from roas.state import history
@@ -176,8 +175,8 @@ def test_history_bounds_as_designed() -> None:
 
 
 def test_recovery_budget_as_designed() -> None:
-    assert limits.WINDOW.total_seconds() == 900
-    assert limits.ALLOWED == {RecoveryAction.RESTART: 3, RecoveryAction.RECREATE: 1, RecoveryAction.ROLL_BACK: 1}
+    assert retries.RECOVERY_WINDOW.total_seconds() == 900
+    assert retries.RECOVERIES == {RecoveryAction.RESTART: 3, RecoveryAction.RECREATE: 1, RecoveryAction.ROLL_BACK: 1}
 
 
 def test_shipped_dependencies_as_designed() -> None:

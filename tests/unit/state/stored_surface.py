@@ -135,6 +135,8 @@ def _texts_inside(module: ast.Module) -> Iterator[str]:
                 yield f"redis key {key}"
             case ast.Assign(targets=[ast.Name(id="fingerprint")], value=ast.JoinedStr() as template):
                 yield f"fingerprint {template_of(template)}"
+            case ast.Call(func=ast.Name(id="OwnAlert"), args=[_, ast.JoinedStr() as template, *_]):
+                yield f"fingerprint {template_of(template)}"
             case ast.Assign(value=ast.Constant(value=str(pattern))) if "(?P<id>" in pattern:
                 yield f"button {''.join(plain_texts(node.value))}"
             case ast.ClassDef(body=body):
