@@ -12,6 +12,7 @@ from roas.models.environment import PolicyLevel
 from roas.models.health import ALIVE
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.stack.adopting.adoption import AdoptedStack, adopt_project
+from roas.stack.adopting.container_differences import find_container_differences
 from roas.stack.adopting.contents import bind_adopted
 from roas.stack.adopting.sameness import differences
 from roas.stack.client import Engine
@@ -136,7 +137,8 @@ class StackReleases:
     ) -> Mapping[str, Any]:
         """Return an adopted model with the services of the files in it whose containers Compose made of just these.
 
-        `images` are the names that their containers have for their images, of the version that runs.
+        What was changed while it ran is as it runs. `images` are the names that their containers have for their images,
+        of the version that runs.
         """
         try:
             stack = await self._parts.resolver.resolve(self._engine.environment, version, write_contents=True)
@@ -152,10 +154,16 @@ class StackReleases:
         definitions = {name: replace(stack.definitions[name], image=images[name]) for name in services}
         made = pin({**stack.model, "services": services}, definitions, ids)
         hashes = await ConfigHashes(self._engine, self._parts.runner).of(made, as_it_is=True)
+        unlike = await find_container_differences(self._engine, made)
+        changed = {
+            container.service
+            for container in await take_outlines(self._engine)
+            if container.id in unlike and unlike[container.id].changed
+        }
         same = {
             name: _running_as(fields, running[name])
             for name, fields in services_of(made).items()
-            if hashes[name] == adopted_hash(running[name])
+            if hashes[name] == adopted_hash(running[name]) and name not in changed
         }
         shared = {kind: {**(model.get(kind) or {}), **(made.get(kind) or {})} for kind in SHARED_KINDS}
         kinds = {kind: found for kind, found in shared.items() if found} if same else {}

@@ -43,12 +43,13 @@ def test_scale_and_status(on_v1: CommandLine) -> None:
 
 def test_what_a_hand_changed_is_kept(on_v1: CommandLine) -> None:
     assert on_v1.run("keep", "dev").returncode == 2, "nothing was changed"
-    (web,) = on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-web").splitlines()
-    on_v1.docker("update", "--restart", "always", web)
+    (database,) = on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-database").splitlines()
+    on_v1.docker("update", "--restart", "always", database)
     kept = on_v1.run("keep", "dev", "--reason", "it is right so")
     assert kept.returncode == 0, kept.stderr
-    assert "dev is on r2." in kept.stdout
-    assert on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-web") == web
+    assert "dev is on r" in kept.stdout
+    assert on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-database") == database
+    assert "changed by hand" not in on_v1.run("status", "dev").stdout
 
 
 def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
