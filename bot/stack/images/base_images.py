@@ -20,7 +20,7 @@ from roas.messages.message import said
 from roas.stack.api_errors import ApiError, ApiNotFoundError
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
-from roas.stack.images.lookup import look_up_image, repository_of
+from roas.stack.images.lookup import find_image, look_up_image, repository_of
 from roas.stack.images.reference import BUILT, FRONTENDS, OWN, is_own, split_reference
 from roas.stack.images.registry import RegistryClient
 
@@ -239,9 +239,12 @@ def source_policy(section: Mapping[str, Any]) -> str:
 
 
 def untag_bases(client: EngineClient, named: Mapping[str, str]) -> None:
-    """Remove the names that one build had."""
+    """Remove the names that one build had.
+
+    Where somebody gave an image's own name away meanwhile, ours stays: an image is deleted with its last name.
+    """
     for name in named.values():
-        if name.startswith(BASES):
+        if name.startswith(BASES) and len((find_image(client, name) or {}).get("RepoTags") or ()) > 1:
             try:
                 client.remove_image(name)
             except ApiError:  # another build took it along
