@@ -11,7 +11,7 @@ from roas.deploy.handover.replacement import replace_bot_if_needed
 from roas.deploy.operations import keep_what_runs, stop_services
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Operation, ServiceProgress, ServiceStep
+from roas.models.deployment import Operation, Outcome, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
@@ -58,7 +58,8 @@ class Execution:
             for name in kept
             if judge_readiness(definitions[name], watch.of_service(name)).state is Readiness.WAITING
         )
-        await _plan_services(context, to_do | changes.gone, kept, starting)
+        left = await _left_by_a_failure(context) & (kept | own)
+        await _plan_services(context, to_do | changes.gone, kept, starting, left)
         context.checkpoint()
         lacking = sorted(name for name in changes.differing if not watch.of_service(name))
         if lacking:  # in as few calls of Compose as can be
@@ -90,21 +91,38 @@ class Execution:
         return await find_changes(context.stack, model, watch.containers, bot=bot, scope=scope)
 
 
+async def _left_by_a_failure(context: DeploymentContext) -> frozenset[str]:
+    """Return what a deployment that failed before this one may have left: this release has it, and none that stood."""
+    state, name = context.components.state, context.environment.name
+    earlier = [item for item in await state.deployments.list(name, limit=2) if item.id != context.deployment.id]
+    if not earlier or earlier[0].outcome is not Outcome.FAILED:
+        return frozenset()
+    release, stood = await load_release(context), await state.releases.current(name)
+    return frozenset(
+        service.name for service in release.services if stood is None or stood.service(service.name) != service
+    )
+
+
 async def _plan_services(
-    context: DeploymentContext, changed: frozenset[str], kept: frozenset[str], starting: frozenset[str]
+    context: DeploymentContext,
+    changed: frozenset[str],
+    kept: frozenset[str],
+    starting: frozenset[str],
+    left: frozenset[str],
 ) -> None:
     """Write which services this run touches; an earlier attempt's record of a service is not lost.
 
-    One that was to be changed and is `starting`, since somebody else has just made it so, has yet to be verified.
+    One that was to be changed and is `starting`, since somebody else has just made it so, has yet to be verified. So
+    has what was `left` by a deployment that failed.
     """
     known = {progress.service: progress for progress in context.deployment.services}
     planned = []
-    for service in sorted(changed | kept):
+    for service in sorted(changed | kept | left):
         old = known.get(service, ServiceProgress(service))
         if service in changed and not old.changed:
             planned.append(ServiceProgress(service, old_image=old.old_image, changed=True))
-        if service in kept and old.step in NOT_TOUCHED_YET:
-            is_starting = old.changed and service in starting
-            step = ServiceStep.WAITING if is_starting else ServiceStep.UNCHANGED
-            planned.append(replace(old, step=step, changed=is_starting))
+        if service not in changed and old.step in NOT_TOUCHED_YET:
+            is_unverified = service in left or (old.changed and service in starting)
+            step = ServiceStep.WAITING if is_unverified else ServiceStep.UNCHANGED
+            planned.append(replace(old, step=step, changed=is_unverified))
     await context.plan_services(planned)  # with the first intent
