@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from roas.models.coordination import Coordination, PhaseName, PhasePolicy
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
 from roas.models.recovery import RecoveryAction
 
 # 2 to the power of more than this is beyond every limit.
@@ -104,6 +105,13 @@ ROLLBACK = Coordination(
     prepares_monitoring=False,
 )
 
+COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
+    DeploymentKind.DEPLOY: STANDARD,
+    DeploymentKind.HOTFIX: HOTFIX,
+    DeploymentKind.ROLLBACK: ROLLBACK,
+}
+OPERATIONS: Mapping[Operation, Coordination] = {Operation.STOP: STOPPING, Operation.KEEP: KEEPING}
+
 # How long a phase waits, beyond its retries and within its time, for what passes by itself. A rollback waits for as
 # long as it may take: nothing comes after it.
 PASSING_SECONDS = 120.0
@@ -118,6 +126,13 @@ RECOVERIES: Mapping[RecoveryAction, int] = {
     RecoveryAction.RECREATE: 1,
     RecoveryAction.ROLL_BACK: 1,
 }
+
+
+def coordination_of(request: DeploymentRequest) -> Coordination:
+    """Return the phases that what was asked for goes through."""
+    if request.operation is None:
+        return COORDINATIONS[request.kind]
+    return OPERATIONS.get(request.operation, OPERATION)
 
 
 class Backoff:

@@ -17,23 +17,16 @@ from roas.deploy.planning import find_new_powers, has_approvers, refuse_ungrante
 from roas.deploy.scaling import as_scaled, refuse_scale, refuse_scaled_to_none, scaled_model
 from roas.errors import InvalidRequestError, OwnContainerError
 from roas.messages.message import said
-from roas.models.coordination import Coordination
 from roas.models.deployment import DeploymentRequest, Draft, Operation, ServiceProgress, Stop
 from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
-from roas.retries import KEEPING, OPERATION, STOPPING
 from roas.stack.comparison import ServiceDifference, by_service
 from roas.stack.drift import find_drift
 from roas.stack.interface import ReleaseDraft, ResolvedStack
 from roas.stack.model.services import services_of
 from roas.state.locks import describe_mark
-
-
-def coordination_of(operation: Operation) -> Coordination:
-    """Return the phases of an operation."""
-    return {Operation.STOP: STOPPING, Operation.KEEP: KEEPING}.get(operation, OPERATION)
 
 
 async def release_to_operate(components: Components, environment: Environment, request: DeploymentRequest) -> Release:

@@ -15,7 +15,7 @@ from roas.deploy.draft import announce_end
 from roas.deploy.handover.stale_instances import ForeignBots, OwnServiceSweep
 from roas.deploy.handover.state_folder import refuse_missing_journal
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
-from roas.deploy.operations import coordination_of, plan_operation, release_to_operate
+from roas.deploy.operations import plan_operation, release_to_operate
 from roas.deploy.planning import Planner
 from roas.deploy.promotion import RequirementError, find_missing, judge_missing
 from roas.deploy.running_deployments import Resumption, RunningDeployments
@@ -25,7 +25,6 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import new_id
-from roas.models.coordination import Coordination
 from roas.models.deployment import (
     NOTHING_YET,
     Deployment,
@@ -38,7 +37,7 @@ from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
-from roas.retries import HOTFIX, ROLLBACK, STANDARD
+from roas.retries import coordination_of
 from roas.starting_times import require_window
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
@@ -48,12 +47,6 @@ log = get_logger(__name__)
 # How long one that only watched may take to end once somebody asks for something newer.
 WATCH_END_SECONDS = 120.0
 VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
-
-COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
-    DeploymentKind.DEPLOY: STANDARD,
-    DeploymentKind.HOTFIX: HOTFIX,
-    DeploymentKind.ROLLBACK: ROLLBACK,
-}
 
 
 class DeploymentOrchestrator:
@@ -309,7 +302,7 @@ class DeploymentOrchestrator:
         return environment
 
     def _new(self, request: DeploymentRequest, to_release: int | None) -> Deployment:
-        coordination = _coordination(request)
+        coordination = coordination_of(request)
         return Deployment(
             id=new_id((request.operation or request.kind).value),
             request=request,
@@ -324,7 +317,7 @@ class DeploymentOrchestrator:
         )
 
     def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
-        coordination = _coordination(deployment.request)
+        coordination = coordination_of(deployment.request)
         setting = self._components.settings.parallel_execution
         context = DeploymentContext(
             components=self._components,
@@ -336,10 +329,6 @@ class DeploymentOrchestrator:
             pause_others=lambda: self._running.pause_others(deployment.id),
         )
         self._running.launch(context)
-
-
-def _coordination(request: DeploymentRequest) -> Coordination:
-    return COORDINATIONS[request.kind] if request.operation is None else coordination_of(request.operation)
 
 
 def _purpose(request: DeploymentRequest, to_release: int | None) -> str:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from roas import retries
 from roas.concurrency import pause
-from roas.deploy import orchestrator
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.retries import STANDARD
@@ -116,7 +116,7 @@ async def drain_ends_at_its_own_limit(people, stack, port, monkeypatch):
     phases = (
         replace(phase, timeout_seconds=8) if phase.name is PhaseName.EXECUTION else phase for phase in STANDARD.phases
     )
-    monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
+    monkeypatch.setattr(retries, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     _, writer = await slow_request(port, 60)
     deployment = await people.succeed("v1")
     (text,) = (service.detail for service in deployment.services if service.service == "web")

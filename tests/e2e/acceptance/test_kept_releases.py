@@ -6,8 +6,8 @@ from dataclasses import replace
 import docker
 import pytest
 
+from roas import retries
 from roas.app.application import open_application
-from roas.deploy import orchestrator
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
@@ -195,9 +195,9 @@ async def test_older_releases_lose_tags(settings, stack, make, tmp_path, monkeyp
 
 async def stalled_completion_undoes_nothing(people, stack, image_id, engine, monkeypatch):
     short = tuple(replace(p, timeout_seconds=2.0) if p.name is PhaseName.COMPLETION else p for p in STANDARD.phases)
-    table = {**orchestrator.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
+    table = {**retries.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
     with monkeypatch.context() as patched:
-        patched.setattr(orchestrator, "COORDINATIONS", table)
+        patched.setattr(retries, "COORDINATIONS", table)
         engine.mode = "stall"
         deployment = await people.succeed("v3")
     assert engine.met

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from roas import retries
 from roas.alerts import drift_alerts
-from roas.deploy import orchestrator
 from roas.errors import InvalidRequestError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
@@ -162,7 +162,7 @@ async def replica_that_is_not_ready_in_time_has_failed(application, stack, image
     phases = (
         replace(phase, timeout_seconds=8) if phase.name is PhaseName.EXECUTION else phase for phase in STANDARD.phases
     )
-    monkeypatch.setattr(orchestrator, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
+    monkeypatch.setattr(retries, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     found = await paused(application, "v3")
     assert "it was not ready in time" in found.pause.message
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)

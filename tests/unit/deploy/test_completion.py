@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.deploy import orchestrator as orchestrator_module
+from roas import retries
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineError, EngineUnavailableError, FencedOffError, InvalidRequestError, JournalUnusableError
 from roas.models.coordination import PhaseName, PhasePolicy
@@ -112,8 +112,8 @@ async def test_what_the_release_before_left_is_let_go(orchestrator, engine, stat
 def short(monkeypatch):
     """Give completion a moment only."""
     phases = tuple(replace(p, timeout_seconds=0.2) if p.name is PhaseName.COMPLETION else p for p in STANDARD.phases)
-    table = {**orchestrator_module.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=phases)}
-    monkeypatch.setattr(orchestrator_module, "COORDINATIONS", table)
+    table = {**retries.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=phases)}
+    monkeypatch.setattr(retries, "COORDINATIONS", table)
     assert PhasePolicy(PhaseName.COMPLETION, 0.2, 1) in phases
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from roas.deploy import engine_return
-from roas.deploy.orchestrator import COORDINATIONS
 from roas.errors import NoQuorumError, RoasError, ServiceFailedError
 from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
@@ -16,7 +15,7 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.events import PhaseChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.swarm import Absence, QuorumLosses, SwarmFacts, SwarmNode
-from roas.retries import ROLLBACK_RETRIES, STANDARD
+from roas.retries import COORDINATIONS, ROLLBACK_RETRIES, STANDARD
 from roas.stack.comparison import WantedService
 from tests.unit.deploy.fake_engine import HEALTHY, UNHEALTHY, FakeEngine
 from tests.unit.deploy.played_parts import Approving, service

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from roas import retries
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BuildFailedError, ImageChangedError, InvalidRequestError
 from roas.models.check import CheckResult, Severity
@@ -111,12 +112,11 @@ async def test_second_deployment_refused(orchestrator, engine):
 
 @pytest.mark.usefixtures("hurried_time")
 async def test_phase_timeout_names_awaited(orchestrator, engine, monkeypatch):
-    from roas.deploy import orchestrator as module
     from roas.models.coordination import PhasePolicy
 
     short = tuple(PhasePolicy(p.name, 0.2) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
-    table = {**module.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
-    monkeypatch.setattr(module, "COORDINATIONS", table)
+    table = {**retries.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
+    monkeypatch.setattr(retries, "COORDINATIONS", table)
     engine.behaviour["v1", "store"] = STARTING
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.ROLLED_BACK

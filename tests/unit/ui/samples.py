@@ -21,15 +21,10 @@ from roas.models.deployment import (
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from roas.retries import HOTFIX, ROLLBACK, STANDARD
+from roas.retries import COORDINATIONS
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DORA = Actor(ActorKind.DISCORD, "123456789012345678", "dora")
-COORDINATIONS = {
-    DeploymentKind.DEPLOY: STANDARD,
-    DeploymentKind.HOTFIX: HOTFIX,
-    DeploymentKind.ROLLBACK: ROLLBACK,
-}
 
 # What somebody may type or a container may log to break the message around it.
 NASTY = "@everyone @here <@123456789012345678> **bold** `code` ```block``` [link](https://example.org) # title\n> quote"
