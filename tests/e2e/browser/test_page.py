@@ -130,7 +130,7 @@ async def in_chinese(visitor, shop, image_ids):
     await visitor.press(await visitor.sees(wanted), "核准")
     live = await visitor.sees("將 v2 部署到 prod", "初始化")
     await expect(live).to_contain_text("健康檢查通過")
-    await visitor.sees("將 v2 部署到 prod", "成功", "核准。")
+    await visitor.sees("將 v2 部署到 prod", "成功", "核准")
     assert set(shop.running("prod").values()) == {image_ids["v2"]}
     await visitor.become("dora")
     await visitor.run("/回滾", 環境="staging")

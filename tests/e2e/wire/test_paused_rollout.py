@@ -58,7 +58,7 @@ async def button_rolls_back(people, shop, image_ids, paused: str) -> None:
     assert "1 of 2 new replicas failed" in asked.text
     assert images(shop) == [image_ids["v1"]] * 2, "the old one of the failed replica goes on"
     assert "paused" in (await live(people, paused, "paused")).text
-    assert "It waits for" in await ask(people, "bob", "status", environment="dev")
+    assert "it waits for" in await ask(people, "bob", "status", environment="dev")
     assert "It is paused" in await ask(people, "dora", "deploy", environment="dev", version="v2")
     assert "one of these roles is needed" in await press(people, "bob", asked, "take-back")
     both = await asyncio.gather(*(press(people, who, asked, "take-back") for who in ("anna", "dora")))

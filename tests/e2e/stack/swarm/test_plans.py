@@ -23,7 +23,7 @@ volumes: {{data: {{}}}}
     (line.folder / "stack" / "Dockerfile").write_text("FROM scratch\n")
     refused = line.run("deploy", "dev", "v1")
     assert refused.returncode != 0
-    for what in ("web has `container_name`", "built is built", "the volume data stays on one"):
+    for what in ("web has `container_name`", "built has `build`", "the volume data stays on one"):
         assert what in refused.stderr, refused.stderr
     assert line.replicas() == {}
     trusted = line.run("deploy", "dev", "v1", ENVIRONMENTS__DEV__POLICY="trusted")
