@@ -1,7 +1,6 @@
 """What the machines found, as single runs: each is one deployment with one or two faults at the worst moments."""
 
 import asyncio
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,14 +79,3 @@ def test_returned_leadership_resumes_activity(world, ends, at):
     cancels = Fault(Point.COMMIT, at, after=True, victim=Victim.BOTH, cancels=True)
     assert ends(deploy("v1"), cancels).outcome is Outcome.CANCELLED
     assert world.active().number == 1
-
-
-def test_what_a_failed_rollback_left_is_watched(world, ends):
-    """It is as the version says, so the next deployment of that changes nothing: it is no success unseen."""
-    faults = [
-        Fault(Point.ACT, 22, after=True, victim=Victim.BOTH, cancels=True),
-        Fault(Point.ACT, 9, after=False, victim=Victim.PREDECESSOR, stopped_seconds=math.inf),
-        Fault(Point.COMMIT, 37, after=False, victim=Victim.BOTH),
-    ]
-    assert ends(deploy(SICKENS), *faults).outcome is Outcome.FAILED
-    assert ends(deploy(SICKENS)).outcome is Outcome.ROLLED_BACK

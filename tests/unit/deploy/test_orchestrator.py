@@ -151,6 +151,20 @@ async def test_unknown_environment_lists_known_ones(orchestrator):
     assert "dev" in refusal.value.hint
 
 
+@pytest.mark.parametrize(("now", "outcome"), [(HEALTHY, Outcome.SUCCEEDED), (UNHEALTHY, Outcome.ROLLED_BACK)])
+async def test_what_a_failed_rollback_left_is_watched(orchestrator, engine, now, outcome):
+    """The same version changes nothing then: it is no success unseen."""
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour.update(dict.fromkeys([("v2", "web"), ("v1", "web"), ("v1", "store")], UNHEALTHY))
+    assert (await orchestrator.run(deploy("v2"))).outcome is Outcome.FAILED
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+    engine.behaviour.clear()
+    engine.become("web", *now)
+    again = await orchestrator.run(deploy("v2"))
+    assert again.outcome is outcome, again.problem
+    assert {progress.service for progress in again.services if progress.changed} == {"store", "web"}
+
+
 async def test_only_named_services_change(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     deployment = await orchestrator.run(deploy("v2", services=("web",)))
