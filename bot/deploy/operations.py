@@ -114,13 +114,21 @@ async def plan_operation(
 async def _plan_keeping(components: Components, environment: Environment, release: Release) -> PlannedDeployment:
     """Draft a release of what runs where that is not as the release has it: all else stays as it is in that."""
     stack = components.stacks.of(environment)
-    found = await find_drift(stack, release, release.model_hash, await stack.containers())
+    there = await stack.containers()
+    found = await find_drift(stack, release, release.model_hash, there)
     adopted = await stack.releases.adopt(release.version or None) if found else None
     if adopted is None:
         raise InvalidRequestError(
             said("{environment} runs as {release} has it.", environment=environment.name, release=release.label)
         )
     draft = await stack.releases.draft_with(release, [drift.service for drift in found], adopted)
+    target = replace(release, services=draft.services, model_hash=draft.model_hash)
+    unlike = {drift.service for drift in await find_drift(stack, target, draft.model_hash, there)}
+    if left := sorted(unlike.intersection(drift.service for drift in found)):
+        raise InvalidRequestError(
+            said("{services} cannot be kept: the containers differ from each other.", services=", ".join(left)),
+            hint=said("Change all of them in the same way, or restore the release."),
+        )
     model = await stack.load_model(draft.model_hash)
     inputs = await stack.releases.hash_inputs(model)
     resolved = ResolvedStack(
@@ -153,7 +161,6 @@ async def _plan_keeping(components: Components, environment: Environment, releas
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
         new_powers=await find_new_powers(components, stack, resolved),
     )
-    target = replace(release, services=draft.services, model_hash=draft.model_hash)
     return PlannedDeployment(plan, release, inputs, target=target)
 
 

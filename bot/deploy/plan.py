@@ -379,6 +379,10 @@ def _sweep(comparison: Comparison, name: str) -> ServicePlan:
     return ServicePlan(name, action, image, image, reasons=tuple(find_leftovers(comparison, name)))
 
 
+# A key without a value, such as a network that a service joins, is another thing than none.
+ABSENT = object()
+
+
 def changed_keys(old_model: Mapping[str, Any], new_model: Mapping[str, Any], service: str) -> tuple[str, ...]:
     """Name the keys of a service's configuration that differ, never their values."""
     old, new = (_configuration(model, service) for model in (old_model, new_model))
@@ -388,7 +392,9 @@ def changed_keys(old_model: Mapping[str, Any], new_model: Mapping[str, Any], ser
         if before == after:
             continue
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            names += [f"{key}.{k}" for k in sorted(set(before) | set(after)) if before.get(k) != after.get(k)]
+            names += [
+                f"{key}.{k}" for k in sorted(set(before) | set(after)) if before.get(k, ABSENT) != after.get(k, ABSENT)
+            ]
         else:
             names.append(key)
     return tuple(names)

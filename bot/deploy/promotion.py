@@ -17,11 +17,12 @@ from roas.models.alert import Alert, Severity
 from roas.models.deployment import Deployment, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.gate import Gate, Judgement, judge_request
-from roas.models.plan import Plan
+from roas.models.plan import Plan, ServiceAction
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.images.lookup import repository_of
 from roas.stack.interface import ResolvedStack, SharedFiles
+from roas.stack.model.scales import with_numbers
 from roas.stack.model.services import services_of
 from roas.stack.stack import Stack
 from roas.state.manager import StateManager
@@ -87,12 +88,21 @@ class Promotion:
 
     def describe(self, plan: Plan, resolved: ResolvedStack, new_model: Mapping[str, Any]) -> Plan:
         """Return the plan of a promotion: with where it comes from, and what is meant to differ from there."""
+        removed = (
+            said(
+                "{service} is only in {environment}, and is removed.",
+                service=service.service,
+                environment=plan.environment,
+            )
+            for service in plan.services
+            if service.action is ServiceAction.REMOVE
+        )
         return replace(
             plan,
             version=self.release.version,
             promoted_from=self.source,
             promoted_release=self.release.number,
-            promotion=tuple(self._differences(resolved, new_model)),
+            promotion=(*self._differences(resolved, new_model), *removed),
         )
 
     def _pins(self, resolved: ResolvedStack) -> dict[str, ImagePin]:
@@ -108,6 +118,7 @@ class Promotion:
                 source=source,
             )
         pins = self._pins(resolved)
+        there_model, here_model = (with_numbers(model, {}) for model in (self.model, new_model))  # whoever scaled them
         for name in sorted(resolved.definitions):
             there = self.release.service(name)
             if there is None:
@@ -121,7 +132,7 @@ class Promotion:
                     image=resolved.definitions[name].image,
                     environment=environment,
                 )
-            if keys := changed_keys(self.model, new_model, name):
+            if keys := changed_keys(there_model, here_model, name):
                 yield said(
                     "{service} differs from {source} in: {keys}", service=name, source=source, keys=", ".join(keys)
                 )

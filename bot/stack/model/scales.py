@@ -62,6 +62,22 @@ def with_replicas(service: Mapping[str, Any], replicas: int | None) -> dict[str,
     return fields
 
 
+def as_counted(service: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a service with the number of another one, and with what the files of that say, where both have as many."""
+    if replicas_of(service) != replicas_of(other):
+        return service
+    fields = {key: value for key, value in service.items() if key not in {"scale", "deploy", "x-deploy"}}
+    if "scale" in other:
+        fields["scale"] = other["scale"]
+    for section, key in (("deploy", "replicas"), ("x-deploy", SCALED)):
+        there = {name: value for name, value in (service.get(section) or {}).items() if name != key}
+        if key in (other.get(section) or {}):
+            there[key] = other[section][key]
+        if there or section in service:
+            fields[section] = there
+    return fields
+
+
 def with_numbers(model: Mapping[str, Any], numbers: Mapping[str, int]) -> Mapping[str, Any]:
     """Return a model with these numbers of replicas; every other service has the one of its files."""
     if not numbers and not any(map(is_scaled, services_of(model).values())):

@@ -61,7 +61,13 @@ def _keys(place: str, old: Any, new: Any, redact: Redact) -> Iterator[str]:
     if isinstance(old, Mapping | None) and isinstance(new, Mapping | None):
         before, after = old or {}, new or {}
         for key in sorted({*before, *after}, key=str):
-            yield from _keys(f"{place}.{key}" if place else str(key), before.get(key), after.get(key), redact)
+            below = f"{place}.{key}" if place else str(key)
+            if key in before and key in after:
+                yield from _keys(below, before[key], after[key], redact)
+            elif place and (before if key in before else after)[key] is None:  # a network, or a variable of the host's
+                yield f"{'-' if key in before else '+'}{visible(below)}"
+            else:
+                yield from _keys(below, before.get(key), after.get(key), redact)
         return
     # Whoever approves it has to know that they do not see it.
     texts = [redact(f"{place.rpartition('.')[2]}={_text(value)}").partition("=")[2] for value in (old, new)]

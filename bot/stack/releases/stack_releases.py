@@ -24,7 +24,7 @@ from roas.stack.images.lookup import digest_of, find_image
 from roas.stack.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.stack.interface import ReleaseDraft, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import read_definitions
-from roas.stack.model.scales import written_replicas
+from roas.stack.model.scales import as_counted, written_replicas
 from roas.stack.model.services import ADOPTED_HASH, UNLIKE, adopted_hash, pinned_content, replicas_of, services_of
 from roas.stack.policy.power import named, root_first
 from roas.stack.releases.parts import StackParts
@@ -106,6 +106,9 @@ class StackReleases:
             old, now = self._models.load(other.model_hash), self._models.load(current.model_hash)
             shared = {kind: {**old.get(kind, {}), **now.get(kind, {})} for kind in SHARED_KINDS if kind in old}
             taken = {name: services_of(old)[name] for name in services}
+            if isinstance(other, ReleaseDraft):  # what was read back shows how many there are, not who wanted so many
+                running = services_of(now)
+                taken = {name: as_counted(fields, running.get(name) or fields) for name, fields in taken.items()}
             return self._models.save({**now, **shared, "services": {**services_of(now), **taken}})
 
         merged_hash = await self._engine.local(merged)

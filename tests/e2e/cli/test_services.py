@@ -1,6 +1,8 @@
 """Single services are stopped, started, restarted and scaled by what a person types; `status` says by whom and why."""
 
-from tests.e2e.cli.conftest import CommandLine
+import pytest
+
+from tests.e2e.cli.conftest import REPOSITORY, CommandLine
 
 
 def test_stop_status_start_and_restart(on_v1: CommandLine) -> None:
@@ -59,3 +61,34 @@ def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
     read = on_v1.run("logs", "dev", "web", "--lines", "3")
     assert read.returncode == 0, read.stderr
     assert all(" | 20" in line for line in read.stdout.splitlines())
+
+
+def test_keep_leaves_a_scale_and_refuses_half_a_change(line: CommandLine) -> None:
+    """What was scaled stays scaled beside the release; replicas that differ cannot be what one release has."""
+    line.write(
+        f"services: {{web: {{image: '{REPOSITORY}:${{VERSION:-v1}}', network_mode: none, stop_grace_period: 1s}}}}"
+    )
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    assert line.run("scale", "dev", "web", "2").returncode == 0
+    replicas = line.docker("ps", "-q", "--filter", f"name={line.project}-dev-web").splitlines()
+    line.docker("update", "--memory", "300m", "--memory-swap", "300m", replicas[0])
+    refused = line.run("keep", "dev")
+    assert refused.returncode == 2
+    assert "web cannot be kept: the containers differ from each other." in refused.stderr
+    line.docker("update", "--memory", "300m", "--memory-swap", "300m", replicas[1])
+    kept = line.run("keep", "dev")
+    assert kept.returncode == 0, kept.stderr
+    assert "was scaled to 2" in " ".join(line.run("status", "dev", COLUMNS="300").stdout.split())
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    assert len(line.docker("ps", "-q", "--filter", f"name={line.project}-dev-web").splitlines()) == 2
+
+
+@pytest.mark.long
+def test_paused_container_is_not_ill(line: CommandLine) -> None:
+    """An engine calls it unhealthy once it was paused, though no check of it failed, until the next one is due."""
+    check = "{test: [CMD, 'true'], interval: 45s, start_period: 1s, start_interval: 200ms}"
+    line.write(f"services: {{web: {{image: '{REPOSITORY}:v1', network_mode: none, healthcheck: {check}}}}}")
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    line.docker("pause", f"{line.project}-dev-web-1")
+    again = line.run("deploy", "dev", "v1")
+    assert again.returncode == 0, again.stdout + again.stderr
