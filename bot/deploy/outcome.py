@@ -1,13 +1,15 @@
 """Write how a deployment ended, and say what a failed rollback leaves and what an operator has to do."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.deploy.context import DeploymentContext
 from roas.deploy.handover.stale_instances import remove_stale_instances
+from roas.deploy.plan import files_name_another
 from roas.deploy.scaling import scales_after
 from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
-from roas.messages.message import joined, said
+from roas.messages.message import Message, joined, said
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
 from roas.models.events import DeploymentEnded
 from roas.models.release import Release, ReleaseState
@@ -25,7 +27,7 @@ async def finish(
         problem=problem,
         ended_at=datetime.now(UTC),
         duration_seconds=sum(phase.duration_seconds or 0.0 for phase in context.deployment.phases),
-        warnings=tuple(context.warnings),
+        warnings=tuple(_still_true(context, outcome)),
     )
     if deployment.touched:
         await remove_stale_instances(context.components, context.environment, context.fence)
@@ -116,3 +118,11 @@ def rollback_failed(problem: Problem, error: RoasError, name: str, current: Rele
         service=error.service,
         report=error.report or problem.report,
     )
+
+
+def _still_true(context: DeploymentContext, outcome: Outcome) -> Iterator[str]:
+    """Leave out the advice to write a version into the files that is not the one that runs now."""
+    advice = files_name_another("", context.environment.name).key
+    for warning in context.warnings:
+        if outcome is Outcome.SUCCEEDED or not (isinstance(warning, Message) and warning.key == advice):
+            yield warning

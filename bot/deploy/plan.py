@@ -10,7 +10,7 @@ from typing import Any
 from roas.deploy.changes import StackChanges
 from roas.deploy.comparison import Comparison, difference_of
 from roas.deploy.dependencies import DependencyCoordinator
-from roas.messages.message import joined, said
+from roas.messages.message import Message, joined, said
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import REPLACING, Plan, ServiceAction, ServicePlan
 from roas.models.release import Release, ReleaseState
@@ -377,6 +377,16 @@ def _sweep(comparison: Comparison, name: str) -> ServicePlan:
     action = ServiceAction.ADJUST if comparison.containers_of(name) else ServiceAction.REMOVE
     image = comparison.running_image(name)
     return ServicePlan(name, action, image, image, reasons=tuple(find_leftovers(comparison, name)))
+
+
+def files_name_another(version: str, environment: str) -> Message:
+    """Say that the stack's files name another version than the one that is deployed."""
+    return said(
+        "`docker compose up -d` goes by the stack's files, which name another version. Write {version} there, too, "
+        "or use `roas compose {environment} -- up -d`.",
+        version=version,
+        environment=environment,
+    )
 
 
 # A key without a value, such as a network that a service joins, is another thing than none.

@@ -19,7 +19,7 @@ from roas.deploy.handover.own_service import (
 )
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
-from roas.deploy.plan import make_plan
+from roas.deploy.plan import files_name_another, make_plan
 from roas.deploy.promotion import find_missing, find_promotion, judge_missing
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
@@ -418,12 +418,7 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
                 services=", ".join(sorted(dependents)),
             )
     if plan.changed and stack.beside_files:
-        yield said(
-            "`docker compose up -d` goes by the stack's files, which name another version. Write {version} there, too, "
-            "or use `roas compose {environment} -- up -d`.",
-            version=stack.version,
-            environment=plan.environment,
-        )
+        yield files_name_another(stack.version, plan.environment)
 
 
 async def _why_again(components: Components, stack: Stack, target: Release) -> tuple[Message, ...]:

@@ -165,6 +165,23 @@ async def test_what_a_failed_rollback_left_is_watched(orchestrator, engine, now,
     assert {progress.service for progress in again.services if progress.changed} == {"store", "web"}
 
 
+async def test_version_that_was_rolled_back_is_not_to_be_written_down(orchestrator, engine, monkeypatch):
+    """The plan says to write it into the files, which name another one; what failed is no version for them."""
+    resolve = engine.resolve
+
+    async def beside(version, **how):
+        return replace(await resolve(version, **how), beside_files=True)
+
+    monkeypatch.setattr(engine, "resolve", beside)
+    advice = "Write {version} there, too"
+    succeeded = await orchestrator.run(deploy("v1"))
+    assert any(advice in warning.key for warning in succeeded.warnings)
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    failed = await orchestrator.run(deploy("v2"))
+    assert failed.outcome is Outcome.ROLLED_BACK
+    assert not [warning for warning in failed.warnings if advice in warning.key]
+
+
 async def test_only_named_services_change(orchestrator, engine):
     await orchestrator.run(deploy("v1"))
     deployment = await orchestrator.run(deploy("v2", services=("web",)))
