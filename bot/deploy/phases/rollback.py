@@ -94,6 +94,7 @@ class Rollback:
             definitions = {name: _without_needs(definition) for name, definition in definitions.items()}
             stays |= {progress.service for progress in context.deployment.services if progress.was_well is False}
             differing -= stays
+        _warn_of_jobs(context, differing)
         await _plan_services(context, watch, differing | restarts)
         # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
         late = frozenset[str]()
@@ -192,6 +193,15 @@ class Rollback:
         for service in sorted(there - own):
             await context.components.manager.remove_service(context.stack, service, watch, context.report)
         return bot
+
+
+def _warn_of_jobs(context: DeploymentContext, again: frozenset[str]) -> None:
+    """Say which jobs a deployment that failed has run: what they did, such as to a database, stays done."""
+    if context.deployment.problem is None:
+        return
+    for progress in context.deployment.services:
+        if progress.step is ServiceStep.COMPLETED and progress.changed and progress.service not in again:
+            context.warn(said("The job {service} ran. What it did is not undone.", service=progress.service))
 
 
 async def _plan_services(context: DeploymentContext, watch: ContainerWatch, services: frozenset[str]) -> None:
