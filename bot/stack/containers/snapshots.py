@@ -111,10 +111,7 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
     labels = config.get("Labels") or {}
     ended = state["Status"] in {"exited", "dead", "restarting"}
     health = state.get("Health") or {}
-    # An engine calls unhealthy, without any failed check, what was paused: nobody has asked it since.
-    unchecked = health.get("Status") == HealthStatus.UNHEALTHY.value and (
-        health.get("FailingStreak") == 0 or _could_not_run(health.get("Log") or [])
-    )
+    unchecked = health.get("Status") == HealthStatus.UNHEALTHY.value and _could_not_run(health.get("Log") or [])
     return ContainerSnapshot(
         id=inspected["Id"],
         name=inspected["Name"].lstrip("/"),

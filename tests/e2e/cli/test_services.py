@@ -1,7 +1,5 @@
 """Single services are stopped, started, restarted and scaled by what a person types; `status` says by whom and why."""
 
-import pytest
-
 from tests.e2e.cli.conftest import REPOSITORY, CommandLine
 
 
@@ -81,14 +79,3 @@ def test_keep_leaves_a_scale_and_refuses_half_a_change(line: CommandLine) -> Non
     assert "was scaled to 2" in " ".join(line.run("status", "dev", COLUMNS="300").stdout.split())
     assert line.run("deploy", "dev", "v1").returncode == 0
     assert len(line.docker("ps", "-q", "--filter", f"name={line.project}-dev-web").splitlines()) == 2
-
-
-@pytest.mark.long
-def test_paused_container_is_not_ill(line: CommandLine) -> None:
-    """An engine calls it unhealthy once it was paused, though no check of it failed, until the next one is due."""
-    check = "{test: [CMD, 'true'], interval: 45s, start_period: 1s, start_interval: 200ms}"
-    line.write(f"services: {{web: {{image: '{REPOSITORY}:v1', network_mode: none, healthcheck: {check}}}}}")
-    assert line.run("deploy", "dev", "v1").returncode == 0
-    line.docker("pause", f"{line.project}-dev-web-1")
-    again = line.run("deploy", "dev", "v1")
-    assert again.returncode == 0, again.stdout + again.stderr
