@@ -15,6 +15,7 @@ WHOLE_STACK = {
     "docs/how-to/troubleshooting.md",
     "docs/how-to/compose-file.md",
     "bot/deploy/context.py",
+    "bot/deploy/plan.py",
     "bot/deploy/planning.py",
     "bot/stack/compose/create_requests.py",
 }
