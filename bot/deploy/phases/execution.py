@@ -11,7 +11,7 @@ from roas.deploy.handover.replacement import replace_bot_if_needed
 from roas.deploy.operations import keep_what_runs, stop_services
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Operation, Outcome, ServiceProgress, ServiceStep
+from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
@@ -92,15 +92,12 @@ class Execution:
 
 
 async def _left_by_a_failure(context: DeploymentContext) -> frozenset[str]:
-    """Return what a deployment that failed before this one may have left: this release has it, and none that stood."""
+    """Return what a deployment that failed left as this release has it, and no release that stood."""
     state, name = context.components.state, context.environment.name
-    earlier = [item for item in await state.deployments.list(name, limit=2) if item.id != context.deployment.id]
-    if not earlier or earlier[0].outcome is not Outcome.FAILED:
-        return frozenset()
+    _, left = await state.deployments.left_by_failure(name)
     release, stood = await load_release(context), await state.releases.current(name)
-    return frozenset(
-        service.name for service in release.services if stood is None or stood.service(service.name) != service
-    )
+    changed = {service.name for service in release.services if stood is None or stood.service(service.name) != service}
+    return left & changed
 
 
 async def _plan_services(

@@ -160,6 +160,10 @@ async def test_what_a_failed_rollback_left_is_watched(orchestrator, engine, now,
     assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
     engine.behaviour.clear()
     engine.become("web", *now)
+    given_up = await orchestrator.start(deploy("v3"))
+    await orchestrator.cancel(given_up.id, DORA)
+    given_up = await orchestrator.wait(given_up.id)
+    assert (given_up.outcome, given_up.touched) == (Outcome.CANCELLED, False), "it says nothing of what is there"
     again = await orchestrator.run(deploy("v2"))
     assert again.outcome is outcome, again.problem
     assert {progress.service for progress in again.services if progress.changed} == {"store", "web"}
