@@ -9,8 +9,10 @@ import atexit
 import ctypes
 import functools
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import socket
@@ -26,8 +28,8 @@ from typing import Any, NoReturn
 from testbed.inherited import inherited
 
 ROOT = Path(__file__).resolve().parents[1]
-# Each command, and the bot.
-LOADED = ("roas.cli",)
+# Its modules are the commands, the bot among them; they load what they need.
+LOADED = "roas.cli"
 MOST_BYTES = 1 << 20
 PR_SET_CHILD_SUBREAPER = 36
 # Python reads these before it runs any program.
@@ -211,8 +213,8 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     threshold = gc.get_threshold()
     gc.disable()
-    for name in LOADED:
-        __import__(name)
+    for module in pkgutil.iter_modules(importlib.import_module(LOADED).__path__, f"{LOADED}."):
+        importlib.import_module(module.name)
     build_adapters()
     gc.collect()
     gc.freeze()

@@ -15,6 +15,7 @@ if __name__ == "__main__":
         "files": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],  # noqa: PTH208
         "threads": threading.active_count(),
         "random": random.random(),
+        "loaded": sorted(name for name in sys.modules if name.startswith("roas.")),
     }
     print(json.dumps(shown), flush=True)
     print("said beside", file=sys.stderr)

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from roas.cli import COMMANDS
 from testbed.preloaded import PreloadedPopen, can_be_preloaded
 
 OWN = {"PATH": "/usr/bin:/bin", "WHO": "dora"}
@@ -36,6 +37,12 @@ def test_program_gets_what_was_asked_for(start, tmp_path):
     assert (shown["folder"], shown["parent"]) == (str(tmp_path), os.getpid())
     assert (shown["files"], shown["threads"]) == ([0, 1, 2], 1)
     assert (err, child.returncode) == ("said beside\n", 7)
+
+
+def test_what_commands_and_the_bot_need_is_loaded(start):
+    needed = {f"roas.cli.{module}" for module, _ in (place.split(":") for place, _ in COMMANDS.values())}
+    loaded = json.loads(start().communicate("\n", timeout=60)[0])["loaded"]
+    assert needed | {"roas.service"} <= set(loaded)
 
 
 def test_programs_share_nothing(start):
