@@ -17,9 +17,9 @@ from roas.cogs.loading import load_cogs
 from roas.concurrency import end_tasks, pause
 from roas.configuration.settings import Settings
 from roas.leadership.leadership import Leadership
+from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.models.ownership import Readiness
-from roas.retries import PATIENTLY, Backoff
 from roas.ui.gateway import DiscordConnection
 
 log = get_logger(__name__)

@@ -13,8 +13,8 @@ from roas.cogs.command_sync import CogName, CommandSync
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.leadership.leadership import Leadership
+from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
-from roas.retries import PATIENTLY, Backoff
 
 log = get_logger(__name__)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from roas.alerts.alert_service import AlertService
 from roas.concurrency import in_thread
 from roas.errors import RoasError, StateError
+from roas.limits import BACKUP_RETRY_SECONDS
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.metrics.prometheus import PrometheusClient, PrometheusError
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Freeze
-from roas.retries import BACKUP_RETRY_SECONDS
 from roas.state.backups import DamagedCopyError
 from roas.state.manager import StateManager
 

@@ -15,6 +15,7 @@ from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.promotion import RequirementError
 from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RoasError
 from roas.events import EventBus, Subscription
+from roas.limits import SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import RECOVERY, Actor, ActorKind
@@ -33,7 +34,6 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
 from roas.models.plan import Plan, PlanState
-from roas.retries import SOON, Backoff
 from roas.starting_times import WindowClosedError
 from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager

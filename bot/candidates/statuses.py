@@ -18,13 +18,13 @@ from roas.concurrency import end_tasks, wait_in_step
 from roas.configuration.settings import SourceSettings
 from roas.errors import RoasError, SettingsError
 from roas.events import EventBus, Subscription
+from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, SourceKind
 from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
 from roas.redaction import Learn
-from roas.retries import PATIENTLY, Backoff
 from roas.state.manager import StateManager
 from roas.web_client import Answer, WebClient
 

@@ -24,8 +24,8 @@ from roas.cli.running import ExitCode, code_of_fault
 from roas.concurrency import pause
 from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
+from roas.limits import SOON, Backoff
 from roas.models.deployment import Problem, ServiceStep
-from roas.retries import SOON, Backoff
 
 POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0

@@ -21,6 +21,7 @@ from roas.deploy.promotion import RequirementError, find_missing, judge_missing
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.scaling import model_to_apply
 from roas.errors import InvalidRequestError, RoasError
+from roas.limits import coordination_of
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
@@ -37,7 +38,6 @@ from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
-from roas.retries import coordination_of
 from roas.starting_times import require_window
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence

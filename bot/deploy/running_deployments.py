@@ -23,13 +23,13 @@ from roas.errors import (
     StateError,
     find_shortage,
 )
+from roas.limits import MOST_ATTEMPTS, PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment, Outcome, Problem
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded, origin
-from roas.retries import MOST_ATTEMPTS, PATIENTLY, Backoff
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 from roas.concurrency import end_tasks, pause
 from roas.errors import EngineUnavailableError, RoasError
+from roas.limits import WATCH_RETRY_SECONDS
 from roas.log import PersistentFault, get_logger
 from roas.models.environment import Environment
-from roas.retries import WATCH_RETRY_SECONDS
 from roas.stack.interface import ContainerEvent
 from roas.stack.stacks import Stacks
 

@@ -19,12 +19,12 @@ from roas.concurrency import end_tasks, pause, pause_in_step
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
+from roas.limits import SOCKET_RETRY_SECONDS
 from roas.log import PersistentFault, get_logger
 from roas.models.candidate import Candidate
 from roas.models.ownership import JournalLoss, Readiness
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition
-from roas.retries import SOCKET_RETRY_SECONDS
 from roas.stack.stacks import Stacks
 from roas.web_client import WebClient
 

@@ -1,4 +1,4 @@
-"""Define what a deployment is asked to do: its phases, their time and their retries, as `roas.retries` sets them."""
+"""Define what a deployment is asked to do: its phases, their time and their retries, as `roas.limits` sets them."""
 
 from dataclasses import dataclass
 from enum import StrEnum

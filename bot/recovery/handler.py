@@ -9,6 +9,7 @@ from typing import Protocol, Unpack
 
 from roas.concurrency import pause
 from roas.errors import EngineUnavailableError, RoasError, find_passing
+from roas.limits import SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import RECOVERY, Actor, ActorKind
@@ -23,7 +24,6 @@ from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.limits import Budget, RecoveryChecks, find_refusal, find_sound_release, is_held, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
-from roas.retries import SOON, Backoff
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.manager import DeploymentManager

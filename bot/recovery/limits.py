@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from roas.errors import ServiceFailedError
+from roas.limits import RECOVERIES, RECOVERY_WINDOW
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
@@ -14,7 +15,6 @@ from roas.models.recovery import Fault, RecoveryAction, RecoveryOutcome, Recover
 from roas.models.release import Holding, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery.restart import Answers
-from roas.retries import RECOVERIES, RECOVERY_WINDOW
 from roas.stack.stacks import Stacks
 from roas.state.instance import boot_id, boot_seconds
 from roas.state.manager import StateManager

@@ -6,12 +6,12 @@ from typing import Any
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.errors import ImageNotFoundError, PhaseTimeoutError, RegistryUnavailableError
+from roas.limits import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.plan import BUILD_HASH
 from roas.models.release import ImagePin
 from roas.models.stack import WantedImage
-from roas.retries import BUILD_TIMEOUT_SECONDS, PULL_TIMEOUT_SECONDS
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.base_images import pin_bases

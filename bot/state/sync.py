@@ -18,10 +18,10 @@ from redis.exceptions import WatchError
 
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
+from roas.limits import SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.change import StateChange
-from roas.retries import SOON, Backoff
 from roas.state.manager import StateManager
 from roas.state.projection import STREAM_LENGTH, Cursor, Keys, Numbered, Redact, hash_fields, stream_entry
 

@@ -73,7 +73,7 @@ def test_files_that_documents_name_exist(name: str):
 # The files of the ten questions, and what in them is the answer.
 ANSWERS = {
     "CONTRIBUTING.md": "bot/checks/",
-    "bot/retries.py": "PhaseName.EXECUTION SOON PATIENTLY MOST_ATTEMPTS RECOVERIES",
+    "bot/limits.py": "PhaseName.EXECUTION SOON PATIENTLY MOST_ATTEMPTS RECOVERIES",
     "bot/deploy/handover/replacement.py": "_ready_successor SuccessorStoppedError",
     "bot/deploy/run.py": "_handle_failure rollback_on_failure",
     "bot/leadership/elector.py": "_renew",

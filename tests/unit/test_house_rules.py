@@ -207,7 +207,7 @@ def test_decisions_by_texts_are_found(code, decides):
 def test_retries_set_in_one_place():
     """How often what is retried is read in one file."""
     setting = re.compile(r"^[A-Z_]*(?:RETRY|RETRIES|MOST_ATTEMPTS)[A-Z_]* *=", re.MULTILINE)
-    places = {ROOT / "bot" / "retries.py"}
+    places = {ROOT / "bot" / "limits.py"}
     assert {path for path in SOURCES if setting.search(path.read_text())} == places
 
 
@@ -240,7 +240,7 @@ EVERYWHERE = sorted(path for folder in OWN for path in (ROOT / folder).rglob("*.
     ("by_hand", "words", "files", "helper"),
     [
         (ends_tasks_by_hand, "gather", EVERYWHERE, "concurrency.py"),
-        (backs_off_by_hand, r"import random|from random|\*", SOURCES, "retries.py"),
+        (backs_off_by_hand, r"import random|from random|\*", SOURCES, "limits.py"),
         (sleeps_by_another_name, r"Event\(|pause\(", SOURCES, "concurrency.py"),
     ],
     ids=["ends tasks", "backs off", "sleeps"],

@@ -11,12 +11,12 @@ from roas.deploy.kept_plans import PlannedDeployment
 from roas.deploy.planning import Planner, has_approvers, refuse_ungranted
 from roas.deploy.proxy_changes import refuse_broken_proxies, with_proxies
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError, RoasError
+from roas.limits import PREPARE_MONITORING_TIMEOUT_SECONDS
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceProgress
 from roas.models.plan import ServiceAction
 from roas.models.release import Release
-from roas.retries import PREPARE_MONITORING_TIMEOUT_SECONDS
 from roas.stack.image_supply import obtain_images
 from roas.stack.interface import ReleaseDraft
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from roas.messages.message import joined, said
+from roas.messages.message import said
 from roas.models.stack import Obstacle, ObstacleKind
 from roas.models.swarm import SwarmNode
 from roas.stack.labels import STACK
@@ -13,9 +13,10 @@ from roas.stack.swarm.calls import SwarmCalls, swarm_node
 from roas.stack.swarm.normal_form import stack_name
 
 CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*")
-KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE | re.ASCII)
-VALUE = re.compile(r"[a-z0-9:\-_\s.*()?+\[\]\\^$|/]+", re.IGNORECASE | re.ASCII)
 NODE_LABELS, ENGINE_LABELS = "node.labels.", "engine.labels."
+INGRESS, HOST = "ingress", "host"
+Json = dict[str, Any]
+Port = tuple[int, str]
 
 
 def satisfies(node: SwarmNode, constraint: str) -> bool:
@@ -30,29 +31,6 @@ def satisfies(node: SwarmNode, constraint: str) -> bool:
     if actual is None:
         return True
     return (actual.casefold() == found["value"].casefold()) == (found["operator"] == "==")
-
-
-def actual_value(node: SwarmNode, constraint: str) -> str:
-    """Return what a node has of what a constraint asks for; empty where that is nothing, or not known."""
-    found = CONSTRAINT.fullmatch(constraint)
-    return "" if found is None else _value(node, found["key"]) or ""
-
-
-def is_readable(constraint: str) -> bool:
-    """Return whether Swarm can read a constraint; it refuses a service that has another one."""
-    for operator in ("==", "!="):  # as Swarm itself looks for them
-        key, found, value = constraint.partition(operator)
-        if found:
-            return KEY.fullmatch(key.strip()) is not None and VALUE.fullmatch(value.strip()) is not None
-    return False
-
-
-def label_to_set(constraint: str) -> str:
-    """Return `NAME=VALUE` of the node label that would satisfy a constraint; empty where it asks for no such label."""
-    found = CONSTRAINT.fullmatch(constraint)
-    if found is None or found["operator"] != "==" or not found["key"].lower().startswith(NODE_LABELS):
-        return ""
-    return f"{found['key'][len(NODE_LABELS) :]}={found['value']}"
 
 
 def _value(node: SwarmNode, key: str) -> str | None:
@@ -90,22 +68,8 @@ def _unmet(name: str, constraints: Sequence[str], nodes: Sequence[SwarmNode]) ->
     unmet = [
         constraint for constraint in constraints if not any(satisfies(node, constraint) for node in nodes)
     ] or constraints
-    shown = joined(", ", [said("{one} ({there})", one=key, there=_there(key, nodes)) for key in unmet])
-    text = said("No node satisfies what {service} asks for: {unmet}.", service=name, unmet=shown)
-    if labels := [label for key in unmet if (label := label_to_set(key))]:
-        return text, said("Set it on a node: `docker node update --label-add {label} NODE`.", label=labels[0])
+    text = said("No node satisfies what {service} asks for: {unmet}.", service=name, unmet=", ".join(unmet))
     return text, said("Change `deploy.placement.constraints`, or add a node that satisfies them.")
-
-
-def _there(constraint: str, nodes: Iterable[SwarmNode]) -> str:
-    """Say what the nodes have of what a constraint asks for."""
-    found = sorted({value for node in nodes if (value := actual_value(node, constraint))})
-    return said("the nodes have {values}", values=", ".join(found)) if found else said("no node has that")
-
-
-Json = dict[str, Any]
-Port = tuple[int, str]
-INGRESS, HOST = "ingress", "host"
 
 
 def find_held_ports(model: Mapping[str, Any], project: str, services: Iterable[Json]) -> Iterator[Obstacle]:

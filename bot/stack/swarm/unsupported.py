@@ -10,7 +10,6 @@ from roas.models.environment import Environment
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import services_of
 from roas.stack.swarm.normal_form import LONGEST_NAME, stack_name
-from roas.stack.swarm.obstacles import is_readable
 
 UNPINNED_VOLUME = "unpinned_volume"
 ON_EACH_NODE = said("a task runs on any node, so put this into an image, a config, a secret or a volume")
@@ -143,12 +142,6 @@ def _of_deploy(name: str, deploy: Mapping[str, Any]) -> Iterator[Found]:
     if deploy.get("mode") == "global" and deploy.get("replicas") is not None:
         text = said("remove it, or `mode: global`, which gives the service a task on each node")
         yield _has(name, f"deploy.replicas: {deploy['replicas']}"), text
-    for constraint in (deploy.get("placement") or {}).get("constraints") or ():
-        if not is_readable(str(constraint)):
-            yield (
-                _has(name, f"deploy.placement.constraints: {constraint}"),
-                said("write it like `node.labels.disk == ssd`, with `==` or `!=`"),
-            )
     if ((deploy.get("resources") or {}).get("reservations") or {}).get("devices"):
         yield _has(name, "deploy.resources.reservations.devices"), BY_GENERIC_RESOURCES
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from roas.concurrency import wait_for, wait_in_step
 from roas.errors import RoasError
+from roas.limits import Backoff, Retries
 from roas.log import get_logger
 from roas.models.change import Post
-from roas.retries import Backoff, Retries
 from roas.ui.notifications.ops_channel import ChannelClosedError, PostError
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.translation import using_locale

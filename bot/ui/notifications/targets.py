@@ -19,6 +19,7 @@ from roas.configuration.settings import NotifySettings, Settings
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.leadership.leadership import Leadership
+from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.alert import Alert, AlertState, Severity
@@ -26,7 +27,6 @@ from roas.models.change import ChangeType, StateChange, TargetPosition, WaitingA
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import AlertEvent, DeploymentEnded, Event
 from roas.redaction import hide
-from roas.retries import PATIENTLY, Backoff
 from roas.state.alerts import RESOLVED
 from roas.state.manager import StateManager
 from roas.ui.embeds.outcome import next_step

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from roas import retries
+from roas import limits
 from roas.concurrency import pause
+from roas.limits import STANDARD
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
-from roas.retries import STANDARD
 from testbed.engine import manual_environment
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.behind_proxy import (
@@ -116,7 +116,7 @@ async def drain_ends_at_its_own_limit(people, stack, port, monkeypatch):
     phases = (
         replace(phase, timeout_seconds=8) if phase.name is PhaseName.EXECUTION else phase for phase in STANDARD.phases
     )
-    monkeypatch.setattr(retries, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
+    monkeypatch.setattr(limits, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     _, writer = await slow_request(port, 60)
     deployment = await people.succeed("v1")
     (text,) = (service.detail for service in deployment.services if service.service == "web")

@@ -6,12 +6,12 @@ from dataclasses import replace
 import docker
 import pytest
 
-from roas import retries
+from roas import limits
 from roas.app.application import open_application
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
+from roas.limits import STANDARD
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
-from roas.retries import STANDARD
 from testbed.sample import sample_image
 from tests.e2e.acceptance.people import People, request, succeeded
 from tests.e2e.acceptance.stack import WATCHED_CHECK, alone
@@ -195,9 +195,9 @@ async def test_older_releases_lose_tags(settings, stack, make, tmp_path, monkeyp
 
 async def stalled_completion_undoes_nothing(people, stack, image_id, engine, monkeypatch):
     short = tuple(replace(p, timeout_seconds=2.0) if p.name is PhaseName.COMPLETION else p for p in STANDARD.phases)
-    table = {**retries.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
+    table = {**limits.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
     with monkeypatch.context() as patched:
-        patched.setattr(retries, "COORDINATIONS", table)
+        patched.setattr(limits, "COORDINATIONS", table)
         engine.mode = "stall"
         deployment = await people.succeed("v3")
     assert engine.met

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from roas import retries
+from roas import limits
 from roas.alerts import drift_alerts
 from roas.errors import InvalidRequestError
+from roas.limits import STANDARD
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
 from roas.models.rollout import Choice, RolloutState
-from roas.retries import STANDARD
 from roas.state.locks import LockHeldError
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request
@@ -162,7 +162,7 @@ async def replica_that_is_not_ready_in_time_has_failed(application, stack, image
     phases = (
         replace(phase, timeout_seconds=8) if phase.name is PhaseName.EXECUTION else phase for phase in STANDARD.phases
     )
-    monkeypatch.setattr(retries, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
+    monkeypatch.setattr(limits, "COORDINATIONS", {DeploymentKind.DEPLOY: replace(STANDARD, phases=tuple(phases))})
     found = await paused(application, "v3")
     assert "it was not ready in time" in found.pause.message
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA)

@@ -27,8 +27,8 @@ from roas.app.application import open_application
 from roas.concurrency import pause
 from roas.deploy import phase_runner, running_deployments
 from roas.errors import StateError
+from roas.limits import Retries
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
-from roas.retries import Retries
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request
 from tests.e2e.acceptance.stack import alone

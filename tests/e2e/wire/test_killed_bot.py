@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from roas.concurrency import end_tasks
-from roas.retries import MOST_ATTEMPTS
+from roas.limits import MOST_ATTEMPTS
 from sandbox.views import Message
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from roas import retries
+from roas import limits
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineError, EngineUnavailableError, FencedOffError, InvalidRequestError, JournalUnusableError
+from roas.limits import STANDARD, Retries
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
-from roas.retries import STANDARD, Retries
 from tests.unit.deploy.requested import DORA, deploy, phase_reached, rollback
 
 
@@ -112,8 +112,8 @@ async def test_what_the_release_before_left_is_let_go(orchestrator, engine, stat
 def short(monkeypatch):
     """Give completion a moment only."""
     phases = tuple(replace(p, timeout_seconds=0.2) if p.name is PhaseName.COMPLETION else p for p in STANDARD.phases)
-    table = {**retries.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=phases)}
-    monkeypatch.setattr(retries, "COORDINATIONS", table)
+    table = {**limits.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=phases)}
+    monkeypatch.setattr(limits, "COORDINATIONS", table)
     assert PhasePolicy(PhaseName.COMPLETION, 0.2, 1) in phases
 
 

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 import yaml
 
-from roas import events, retries
+from roas import events, limits
 from roas.app import maintenance
 from roas.configuration.settings import Settings
 from roas.deploy.applier import Applier
 from roas.deploy.phases import preparation
 from roas.errors import PhaseTimeoutError
+from roas.limits import HOTFIX, ROLLBACK, STANDARD
 from roas.metrics.integration_monitor import LIMITS, Windows
 from roas.models.actor import Actor, ActorKind
 from roas.models.coordination import PhaseName
 from roas.models.environment import Environment
 from roas.models.recovery import RecoveryAction
 from roas.models.stack import Dependency, WantedImage
-from roas.retries import HOTFIX, ROLLBACK, STANDARD
 from roas.stack.image_supply import obtain_images
 from roas.state import history
 from roas.state.projection import STREAM_LENGTH
@@ -175,8 +175,8 @@ def test_history_bounds_as_designed() -> None:
 
 
 def test_recovery_budget_as_designed() -> None:
-    assert retries.RECOVERY_WINDOW.total_seconds() == 900
-    assert retries.RECOVERIES == {RecoveryAction.RESTART: 3, RecoveryAction.RECREATE: 1, RecoveryAction.ROLL_BACK: 1}
+    assert limits.RECOVERY_WINDOW.total_seconds() == 900
+    assert limits.RECOVERIES == {RecoveryAction.RESTART: 3, RecoveryAction.RECREATE: 1, RecoveryAction.ROLL_BACK: 1}
 
 
 def test_shipped_dependencies_as_designed() -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from roas.deploy import engine_return
 from roas.errors import NoQuorumError, RoasError, ServiceFailedError
+from roas.limits import COORDINATIONS, ROLLBACK_RETRIES, STANDARD
 from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.environment import EngineKind, Environment
 from roas.models.events import PhaseChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.swarm import Absence, QuorumLosses, SwarmFacts, SwarmNode
-from roas.retries import COORDINATIONS, ROLLBACK_RETRIES, STANDARD
 from roas.stack.comparison import WantedService
 from tests.unit.deploy.fake_engine import HEALTHY, UNHEALTHY, FakeEngine
 from tests.unit.deploy.played_parts import Approving, service

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from roas import retries
+from roas import limits
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BuildFailedError, ImageChangedError, InvalidRequestError
+from roas.limits import HOTFIX, STANDARD
 from roas.models.check import CheckResult, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep
@@ -15,7 +16,6 @@ from roas.models.health import ContainerState, HealthStatus
 from roas.models.plan import ServiceAction
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.stack import WantedImage
-from roas.retries import HOTFIX, STANDARD
 from roas.stack.interface import ReleaseDraft
 from roas.state.locks import LockHeldError
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
@@ -115,8 +115,8 @@ async def test_phase_timeout_names_awaited(orchestrator, engine, monkeypatch):
     from roas.models.coordination import PhasePolicy
 
     short = tuple(PhasePolicy(p.name, 0.2) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
-    table = {**retries.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
-    monkeypatch.setattr(retries, "COORDINATIONS", table)
+    table = {**limits.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
+    monkeypatch.setattr(limits, "COORDINATIONS", table)
     engine.behaviour["v1", "store"] = STARTING
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.ROLLED_BACK

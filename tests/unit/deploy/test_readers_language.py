@@ -12,12 +12,13 @@ from pathlib import Path
 import discord
 import pytest
 
-from roas import retries
+from roas import limits
 from roas.alerts.alert_service import AlertService
 from roas.alerts.service_alerts import down
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import ComposePolicyError, RoasError, ServiceFailedError
 from roas.health.judgement import judge_service
+from roas.limits import STANDARD
 from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, Severity
@@ -28,7 +29,6 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import PlanRecord
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
-from roas.retries import STANDARD
 from roas.stack import image_supply
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.resolution.version_use import unfollowed_warning
@@ -104,8 +104,8 @@ async def test_old_row_shown_as_it_is(orchestrator, engine, tmp_path):
 async def test_phase_out_of_time_in_chinese(orchestrator, engine, tmp_path, monkeypatch):
     """The words for a phase and a step are those that are read everywhere else."""
     short = tuple(PhasePolicy(p.name, 0.2) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
-    table = {**retries.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
-    monkeypatch.setattr(retries, "COORDINATIONS", table)
+    table = {**limits.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
+    monkeypatch.setattr(limits, "COORDINATIONS", table)
     engine.behaviour["v1", "store"] = STARTING
     ended = await again(tmp_path / "state", (await orchestrator.run(deploy("v1"))).id)
     assert ended.problem.message.startswith("execution did not end within 0.2 s. Still under way: store (waiting)")

@@ -13,10 +13,10 @@ from roas.deploy.run import DeploymentRun
 from roas.errors import (
     JournalUnusableError,
 )
+from roas.limits import MOST_ATTEMPTS, Retries
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, Problem, ServiceStep
 from roas.models.events import DeploymentEnded
-from roas.retries import MOST_ATTEMPTS, Retries
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING

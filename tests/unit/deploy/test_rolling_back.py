@@ -9,11 +9,11 @@ from roas.errors import (
     ImageNotFoundError,
     InvalidRequestError,
 )
+from roas.limits import ROLLBACK
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.release import ReleaseState
-from roas.retries import ROLLBACK
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY, FakeEngine
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback, service_reached, statuses

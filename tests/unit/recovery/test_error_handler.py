@@ -12,6 +12,7 @@ import pytest
 import time_machine
 
 from roas.errors import EnginePartAwayError
+from roas.limits import RECOVERY_WINDOW, Retries
 from roas.models.deployment import DeploymentRequest, Outcome, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import Verdict
@@ -21,7 +22,6 @@ from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.limits import Budget, RecoveryChecks, find_sound_release
-from roas.retries import RECOVERY_WINDOW, Retries
 from roas.state.instance import boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import stacks_that

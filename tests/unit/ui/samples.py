@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roas.limits import COORDINATIONS
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
 from roas.models.coordination import PhaseName
@@ -21,7 +22,6 @@ from roas.models.deployment import (
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from roas.retries import COORDINATIONS
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DORA = Actor(ActorKind.DISCORD, "123456789012345678", "dora")

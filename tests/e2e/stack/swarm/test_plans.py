@@ -61,7 +61,7 @@ services:
     finally:
         line.docker("service", "rm", other)
     for words in (
-        "No node satisfies what web asks for: node.hostname == nowhere (the nodes have node1, node2, node3).",
+        "No node satisfies what web asks for: node.hostname == nowhere.",
         f"Port 18999/tcp of web is held by the service {other}.",
         f"The Swarm already has a service {other} that does not belong to this stack.",
     ):

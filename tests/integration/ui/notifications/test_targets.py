@@ -24,9 +24,9 @@ from roas.concurrency import end_tasks
 from roas.configuration.settings import GivenSettings, NotifySettings
 from roas.events import EventBus
 from roas.leadership.leadership import Leadership
+from roas.limits import Retries
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.redaction import Redactor
-from roas.retries import Retries
 from roas.state.manager import StateManager
 from roas.ui.notifications.targets import TargetParts, Targets
 from tests.unit.ui.conftest import bus, state

@@ -3,7 +3,7 @@
 import pytest
 
 from roas.models.swarm import SwarmNode
-from roas.stack.swarm.obstacles import label_to_set, satisfies
+from roas.stack.swarm.obstacles import satisfies
 
 NODE = SwarmNode(
     "n1", "node1", labels={"disk": "ssd"}, engine_labels={"gpu": "none"}, system="linux", architecture="x86_64"
@@ -31,8 +31,3 @@ NODE = SwarmNode(
 )
 def test_constraint_judged(constraint: str, expected: bool) -> None:
     assert satisfies(NODE, constraint) is expected
-
-
-def test_label_that_would_satisfy() -> None:
-    assert label_to_set("node.labels.disk == ssd") == "disk=ssd"
-    assert label_to_set("node.hostname == node1") == ""

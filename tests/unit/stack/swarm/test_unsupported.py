@@ -105,15 +105,6 @@ def test_restart_of_dependents_is_refused() -> None:
 @pytest.mark.parametrize(
     ("deploy", "said"),
     [
-        (
-            {"placement": {"constraints": ["node.role == manager", "nonsense"]}},
-            "deploy.placement.constraints: nonsense`",
-        ),
-        ({"placement": {"constraints": ["node.hostname=~x"]}}, "deploy.placement.constraints: node.hostname=~x`"),
-        ({"placement": {"constraints": ["node.labels.disk=="]}}, "deploy.placement.constraints: node.labels.disk==`"),
-        ({"placement": {"constraints": ["a==b"]}}, "deploy.placement.constraints: a==b`"),
-        ({"placement": {"constraints": ["node role == x"]}}, "deploy.placement.constraints: node role == x`"),
-        ({"placement": {"constraints": ["node.labels.x==a!=b"]}}, "deploy.placement.constraints: node.labels.x==a!=b`"),
         ({"mode": "replicated-job"}, "`deploy.mode: replicated-job`: use one of replicated, global"),
         ({"restart_policy": {"condition": "nope"}}, "restart_policy.condition: nope"),
         ({"endpoint_mode": "weird"}, "deploy.endpoint_mode: weird"),

@@ -1,6 +1,6 @@
 """Waits grow with each failure in a row, up to a limit."""
 
-from roas.retries import Backoff, Retries
+from roas.limits import Backoff, Retries
 
 
 def test_wait_doubles_up_to_limit() -> None:
