@@ -5,6 +5,7 @@ it can be rendered in another language. Cut, joined or put into an f-string it i
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +20,9 @@ Sayable = Field | PurePath | Exception | None
 FIELD = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 # A word by the count in a field: `{count} {count|service|services}`. English alone needs it.
 COUNTED = re.compile(r"\{([a-z_][a-z0-9_]*)\|([^{|}]*)\|([^{|}]*)\}")
+# Characters of format and control, of no meaning, and separators that are no space; and letters that show nothing.
+UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _NONE: Mapping[str, Field] = MappingProxyType({})
 
 
@@ -214,3 +218,15 @@ def _message(form: Mapping[str, Any], longest: int, depth: int) -> Message | Non
     places = [name for name in FIELD.findall(words) if name in fields]
     length = len(words) + sum(len(str(fields[name])) - len(name) - 2 for name in places)
     return Message(key, fields) if length <= longest else None
+
+
+def visible(text: str) -> str:
+    """Return a text in which every character can be seen: those of no width, or that turn it, are written out."""
+    return "".join(rf"\u{{{ord(char):x}}}" if _is_unseen(char) else char for char in text)
+
+
+def _is_unseen(char: str) -> bool:
+    if char.isascii():
+        return not char.isprintable()
+    kind = unicodedata.category(char)
+    return kind in UNSEEN or kind == "Zs" or BLANK.match(char) is not None

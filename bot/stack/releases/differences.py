@@ -5,13 +5,13 @@ Values are shown but for secrets. Characters that nobody sees, or that turn the 
 
 import difflib
 import json
-import unicodedata
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from roas.messages.message import said
+from roas.messages.message import said, visible
 from roas.stack.model.services import services_of
 from roas.stack.sources.contents import SECRET_PREFIX
 
@@ -19,11 +19,11 @@ from roas.stack.sources.contents import SECRET_PREFIX
 BESIDE = frozenset({"image", "build", "pull_policy", "x-deploy", "volumes"})
 SHARED = ("networks", "volumes")
 MOST_LINES = 2000
-MOST_FILES = 200
+# Of the lines in all: a file that is attached to a message holds them.
+MOST_SHOWN = 192 << 10
 MOST_BYTES = 256 << 10
 LONGEST = 500
-# Characters of format and control, of no meaning, and separators that are no space.
-UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+LIVE = "live"
 
 Redact = Callable[[str], str]
 
@@ -33,9 +33,13 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any], contents: P
 
     A line that begins with `-`, `+`, a space or `@@` is of the service, or of the file, that is named above it.
     """
-    lines = list(islice(_changes(old, new, contents, redact), MOST_LINES + 1))
-    if len(lines) > MOST_LINES:
-        lines[MOST_LINES:] = [said("… cut: there are more than {most_lines} lines.", most_lines=MOST_LINES)]
+    lines: list[str] = []
+    size = 0
+    for line in _changes(old, new, contents, redact):
+        size += len(line.encode(errors="replace")) + 1
+        if len(lines) >= MOST_LINES or size > MOST_SHOWN:
+            return *lines, said("… cut: there are more than {most_lines} lines.", most_lines=len(lines))
+        lines.append(line)
     return tuple(lines)
 
 
@@ -52,7 +56,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], contents: Path, red
 
 def _headed(place: str, lines: Iterable[str]) -> Iterator[str]:
     found = list(lines)
-    yield from (f"{visible(place)}:", *found) if found else ()
+    yield from (f"{shown(place)}:", *found) if found else ()
 
 
 def _keys(place: str, old: Any, new: Any, redact: Redact) -> Iterator[str]:
@@ -61,23 +65,25 @@ def _keys(place: str, old: Any, new: Any, redact: Redact) -> Iterator[str]:
     if isinstance(old, Mapping | None) and isinstance(new, Mapping | None):
         before, after = old or {}, new or {}
         for key in sorted({*before, *after}, key=str):
-            below = f"{place}.{key}" if place else str(key)
+            # A letter of another script looks like one that is expected there.
+            name = str(key).encode("ascii", "backslashreplace").decode()
+            below = f"{place}.{name}" if place else name
             if key in before and key in after:
                 yield from _keys(below, before[key], after[key], redact)
             elif place and (before if key in before else after)[key] is None:  # a network, or a variable of the host's
-                yield f"{'-' if key in before else '+'}{visible(below)}"
+                yield f"{'-' if key in before else '+'}{shown(below)}"
             else:
                 yield from _keys(below, before.get(key), after.get(key), redact)
         return
     # Whoever approves it has to know that they do not see it.
     texts = [redact(f"{place.rpartition('.')[2]}={_text(value)}").partition("=")[2] for value in (old, new)]
     if texts[0] == texts[1] or any(text != _text(value) for text, value in zip(texts, (old, new), strict=True)):
-        yield said("{place} changed: it looks like a secret, and is not shown.", place=visible(place))
+        yield said("{place} changed: it looks like a secret, and is not shown.", place=shown(place))
         return
     if old is not None:
-        yield f"-{visible(place)}: {visible(texts[0])}"
+        yield f"-{shown(place)}: {shown(texts[0])}"
     if new is not None:
-        yield f"+{visible(place)}: {visible(texts[1])}"
+        yield f"+{shown(place)}: {shown(texts[1])}"
 
 
 def _text(value: Any) -> str:
@@ -94,12 +100,12 @@ def _mounts(
     )
     for target in sorted({*before, *after}):
         own, other = before.get(target), after.get(target)
-        if own == other:
+        sources = [_source(fields, item) for fields, item in ((old, own), (new, other))]
+        if own == other and sources[0] == sources[1]:
             continue
-        sources = [Path(str((item or {}).get("source") or "")) for item in (own, other)]
         place = f"{service}:{target}"
         if any(source.name.startswith(SECRET_PREFIX) for source in sources):
-            yield said("{place} changed: it looks like a secret, and is not shown.", place=visible(place))
+            yield said("{place} changed: it looks like a secret, and is not shown.", place=shown(place))
             continue
         rest = [{key: item[key] for key in item if key != "source"} if item else None for item in (own, other)]
         if rest[0] != rest[1] or not all(source.parent == contents for source in sources):
@@ -109,46 +115,63 @@ def _mounts(
             yield from _file(f"{place}{name}", files[0].get(name), files[1].get(name), redact)
 
 
-def _files(source: Path) -> dict[str, bytes]:
-    """Return what a kept file or folder holds, by its place below it."""
-    found = (
-        islice((path for path in sorted(source.rglob("*")) if path.is_file()), MOST_FILES)
-        if source.is_dir()
-        else [source]
-    )
-    return {f"/{item.relative_to(source)}" if item != source else "": _read(item) for item in found}
+def _source(fields: Mapping[str, Any], volume: Mapping[str, Any] | None) -> Path:
+    """Return where the content of a mount is: of what a proxy reads again, its service says so."""
+    source = str((volume or {}).get("source") or "")
+    live = (fields.get("x-deploy") or {}).get(LIVE)
+    return Path(str(live.get(source, source)) if isinstance(live, Mapping) else source)
 
 
-def _read(path: Path) -> bytes:
+def _files(source: Path) -> dict[str, Path]:
+    """Return the files and links of what is kept, by their place below it."""
+    if not source.is_dir():
+        return {"": source}
+    found = (path for path in sorted(source.rglob("*")) if path.is_symlink() or path.is_file())
+    return {f"/{path.relative_to(source)}": path for path in found}
+
+
+def _read(path: Path | None) -> bytes | None:
+    """Return what a kept file holds; of a link where it leads, since what is there is not the stack's to show."""
     try:
-        with path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+        if path is None or path.is_symlink():
+            return None if path is None else b"-> " + os.fsencode(path.readlink())
+        return path.read_bytes()
     except OSError:
         return b""
 
 
-def _file(place: str, old: bytes | None, new: bytes | None, redact: Redact) -> Iterator[str]:
+def _file(place: str, before: Path | None, after: Path | None, redact: Redact) -> Iterator[str]:
+    old, new = _read(before), _read(after)
     if old == new:
+        yield from _headed(place, _keys("mode", _mode(before), _mode(after), redact))
         return
     try:
         texts = [(content or b"").decode() for content in (old, new)]
     except UnicodeDecodeError:
         texts = []
     if not texts or any(len(content or b"") > MOST_BYTES or b"\0" in (content or b"") for content in (old, new)):
-        yield said("{place} changed: it is no text, or too large to be shown.", place=visible(place))
+        yield said("{place} changed: it is no text, or too large to be shown.", place=shown(place))
         return
-    shown = [redact(text) for text in texts]
-    lines = difflib.unified_diff(shown[0].splitlines(), shown[1].splitlines(), lineterm="")
-    yield from _headed(place, (visible(line) for line in islice(lines, 2, None)))
-    if shown[0] == shown[1]:
-        yield said("{place} changed: it looks like a secret, and is not shown.", place=visible(place))
-    elif shown != texts:
+    clean = [redact(text) for text in texts]
+    # Not by what else may end a line: that is a character, which counts. A file without a line is still there.
+    ours, theirs = (
+        [] if content is None else text.split("\n") for content, text in zip((old, new), clean, strict=True)
+    )
+    lines = difflib.unified_diff(ours, theirs, lineterm="")
+    yield from _headed(place, (shown(line) for line in islice(lines, 2, None)))
+    if ours == theirs:
+        yield said("{place} changed: it looks like a secret, and is not shown.", place=shown(place))
+    elif clean != texts:
         yield said(
-            "{place} has what looks like a secret: whether that changed cannot be read here.", place=visible(place)
+            "{place} has what looks like a secret: whether that changed cannot be read here.", place=shown(place)
         )
 
 
-def visible(text: str) -> str:
+def _mode(path: Path | None) -> str:
+    return "" if path is None or path.is_symlink() or not path.exists() else f"{path.stat().st_mode & 0o777:o}"
+
+
+def shown(text: str) -> str:
     """Return a text in which every character can be seen; a long one is cut, and says so."""
-    shown = "".join(rf"\u{{{ord(char):x}}}" if unicodedata.category(char) in UNSEEN else char for char in text)
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}… ({len(shown)})"
+    text = visible(text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)})"

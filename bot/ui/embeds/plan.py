@@ -10,6 +10,7 @@ from roas.models.deployment import DeploymentKind, Operation
 from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
 from roas.ui.drawing import (
     ACTIONS,
+    ATTACHMENT_BYTES,
     CAREFUL,
     DESCRIPTION,
     FIELD_VALUE,
@@ -44,13 +45,17 @@ from roas.ui.units import duration
 
 PLAN_FILE, DIFF_FILE = "plan.txt", "plan.diff"
 KEYS_SHOWN = 5
+BYTES_OF_A_CHARACTER = 4
 # So much of a list of names: a message that asks for an approval has to have room for what changes.
 NAMES = 400
 
 
 def draw_plan_text(plan: Plan) -> Attachment:
-    """Write everything of a plan: each service and image in full, every changed key, never a value."""
-    return Attachment(PLAN_FILE, "\n".join(_lines(plan)) + "\n")
+    """Write everything of a plan: each service and image in full, every changed key, never a value.
+
+    Of one that no file can hold the beginning is written, and how much is missing.
+    """
+    return Attachment(PLAN_FILE, lines(list(_lines(plan)), ATTACHMENT_BYTES // BYTES_OF_A_CHARACTER) + "\n")
 
 
 def draw_diff(plan: Plan) -> Attachment:
@@ -119,6 +124,7 @@ def action_text(service: ServicePlan) -> str:
 
 def _lines(plan: Plan) -> Iterator[str]:
     yield plan_heading(plan)
+    yield from _listed(powers_heading(), plan.new_powers)
     for service in plan.changed:
         yield ""
         yield f"{service.service} {action_text(service)}"
@@ -131,7 +137,6 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield _("Order")
         yield from (f"  {number}. {name}" for number, name in enumerate(plan.order, start=1))
-    yield from _listed(powers_heading(), plan.new_powers)
     yield from _listed(promotion_heading(plan), plan.promotion)
     yield from _listed(refused_heading(), plan.refused)
     yield from _listed(_("Warnings"), plan.cautions)

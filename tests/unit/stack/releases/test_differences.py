@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from roas.redaction import Redactor
-from roas.stack.releases.differences import MOST_LINES, describe_changes
+from roas.stack.releases.differences import MOST_BYTES, MOST_LINES, MOST_SHOWN, describe_changes
 
 SECRET = "hunter2-hunter2"
 HIDDEN = "it looks like a secret, and is not shown."
@@ -35,6 +35,9 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ({"command": ["a"]}, {"command": ["a", "b"]}, ('-command: ["a"]', '+command: ["a", "b"]')),
     ({"environment": {"A": "x"}}, {"environment": {"A": "x\u200b"}}, (f"-{A}: x", rf"+{A}: x\u{{200b}}")),
     ({"environment": {"A": "x"}}, {"environment": {"A": "\u202ex"}}, (f"-{A}: x", rf"+{A}: \u{{202e}}x")),
+    ({"environment": {"A": "x"}}, {"environment": {"A": "x\u3164"}}, (f"-{A}: x", rf"+{A}: x\u{{3164}}")),
+    ({"environment": {"A": "x y"}}, {"environment": {"A": "x\xa0y"}}, (f"-{A}: x y", rf"+{A}: x\u{{a0}}y")),
+    ({"environment": {"A": "x"}}, {"environment": {"\u0410": "x"}}, (f"-{A}: x", r"+environment.\u0410: x")),
     ({"environment": {"A": "x"}}, {"environment": {"A": SECRET}}, (f"{A} changed: {HIDDEN}",)),
     (
         {"environment": {"DB_PASSWORD": "a-long-one-1"}},
@@ -83,6 +86,38 @@ def test_folder_is_shown_by_its_files(tmp_path: Path) -> None:
     assert shown(bound(tmp_path / "1"), bound(tmp_path / "2"), tmp_path)[0] == "web:/conf/a:"
 
 
+def test_every_file_of_a_folder_is_compared_to_its_end(tmp_path: Path) -> None:
+    """And no link in it is followed: the bot may read more of the host than the stack."""
+    (tmp_path / "outside").write_text("of-the-host")
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+        for number in range(250):
+            (tmp_path / name / f"{number:03}").touch()
+    (tmp_path / "2" / "249").write_text("late")
+    (tmp_path / "2" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "2" / "000").chmod(0o755)
+    (tmp_path / "2" / "empty").touch()
+    (tmp_path / "1" / "breaks").write_text("a\nb")
+    (tmp_path / "2" / "breaks").write_text("a\u2028b")
+    for name, end in (("1", "x"), ("2", "y")):
+        (tmp_path / name / "large").write_text("x" * MOST_BYTES + "\n" + end)
+    lines = shown(bound(tmp_path / "1"), bound(tmp_path / "2"), tmp_path)
+    assert {"web:/conf/249:", "+late", f"+-> {tmp_path}/outside", "-mode: 644", "+mode: 755", r"+a\u{2028}b"} <= {
+        *lines
+    }
+    assert {"web:/conf/empty:", "+"} <= {*lines}
+    assert any("large changed" in line for line in lines)
+    assert "of-the-host" not in "".join(lines)
+
+
+def test_what_a_proxy_reads_again_is_shown(tmp_path: Path) -> None:
+    place = tmp_path / "live-1"
+    for name, text in (("1", "old"), ("2", "new"), ("live-1", "old")):
+        (tmp_path / name).write_text(text)
+    before, after = (bound(place) | {"x-deploy": {"live": {str(place): str(tmp_path / name)}}} for name in ("1", "2"))
+    assert shown(before, after, tmp_path) == ("web:/conf:", "@@ -1 +1 @@", "-old", "+new")
+
+
 def test_secret_file_is_not_shown(tmp_path: Path) -> None:
     for name in ("secret-1", "secret-2"):
         (tmp_path / name).write_text(name)
@@ -95,6 +130,9 @@ def test_cut_diff_says_so() -> None:
     lines = shown({}, {"environment": many})
     assert len(lines) == MOST_LINES + 1
     assert "cut" in lines[-1]
+    wide = shown({}, {"environment": {str(number): "\u2603" * 400 for number in range(MOST_LINES)}})
+    assert sum(len(line.encode()) for line in wide) < MOST_SHOWN + 100
+    assert "cut" in wide[-1]
 
 
 FILES = 2000
