@@ -1,6 +1,6 @@
 """Acknowledge first, then answer once, privately; show every error as one clear embed."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -43,12 +43,23 @@ async def acknowledge_update(interaction: discord.Interaction) -> bool:
     return await _acknowledge(interaction, thinking=False)
 
 
+async def ask(interaction: discord.Interaction, form: discord.ui.Modal) -> bool:
+    """Open a form in answer to a click or a command; returns False as for `acknowledge`.
+
+    This process remembers nothing of it: what is filled in is taken by whichever bot leads then, by the form's id.
+    """
+    form.stop()
+    return await _respond(interaction, interaction.response.send_modal(form))
+
+
 async def _acknowledge(interaction: discord.Interaction, *, thinking: bool) -> bool:
+    deferred = interaction.response.defer(ephemeral=True, thinking=True) if thinking else interaction.response.defer()
+    return await _respond(interaction, deferred)
+
+
+async def _respond(interaction: discord.Interaction, response: Awaitable[object]) -> bool:
     try:
-        if thinking:
-            await interaction.response.defer(ephemeral=True, thinking=True)
-        else:
-            await interaction.response.defer()
+        await response
     except discord.HTTPException as error:
         if error.code in {UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED}:
             log.warning("interaction expired or answered already", interaction_id=interaction.id, error=str(error))
@@ -82,6 +93,14 @@ async def answer(
         options["attachments"] = drawing.files()
     with _logged(interaction):
         await interaction.edit_original_response(**options, allowed_mentions=discord.AllowedMentions.none())
+
+
+async def answer_first(
+    interaction: discord.Interaction, content: str | None = None, embeds: Sequence[discord.Embed] = ()
+) -> None:
+    """Acknowledge and answer what has opened no form."""
+    if await acknowledge(interaction):
+        await answer(interaction, content, embeds)
 
 
 async def answer_beside(

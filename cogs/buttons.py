@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 import discord
 
 from roas.candidates.coordinator import request_for
-from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside
+from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside, answer_first, ask
+from roas.cogs.arguments import REASON_LENGTH, read_reason
 from roas.cogs.command_sync import CogName
 from roas.cogs.ops_cog import Interaction, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, cancel_refusal, permit, refusal
@@ -22,20 +23,21 @@ from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord
 from roas.models.rollout import Choice
-from roas.ui.drawing import one_line
 from roas.ui.embeds.live import CANCEL_PREFIX
 from roas.ui.embeds.outcome import GO_ON_PREFIX, PROMOTE_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
 from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX, draw_plan_message
 from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX
 from roas.ui.formatting import release
-from roas.ui.translation import _, using_locale
+from roas.ui.translation import _
 
 PLAN_ID = r"(?P<id>PLAN-[0-9A-Z]{26})"
 DEPLOYMENT_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26})"
 # A deployment, and which of its pauses.
 PAUSE_ID = r"(?P<id>[A-Z]{1,16}-[0-9A-Z]{26}:[0-9]{1,6})"
 CANDIDATE_ID = r"(?P<id>CAND-[0-9A-Z]{26})"
-REASON_LENGTH = 300
+# The ids of forms: the id of what they are about follows.
+CANCEL_FORM = "roas:cancel-why:"
+SKIP_FORM = "roas:skip-why:"
 
 
 class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"roas:none"):
@@ -82,23 +84,101 @@ async def _find_deployment(cog: PlanningCog, deployment_id: str) -> Deployment:
     return deployment
 
 
-class CancelButton(IdButton, template=re.escape(CANCEL_PREFIX) + DEPLOYMENT_ID):
+class FormButton(IdButton, template=r"roas:none"):
+    """Ask why, those who may; nothing is decided before that is sent."""
+
+    form: ClassVar[str]
+
+    async def callback(self, interaction: Interaction) -> None:
+        """Open the form, or say why not."""
+        cog = planning_cog(interaction)
+        if cog is not None:
+            async with cog.answering(interaction, answer_first):
+                title = await self._title(cog, interaction)
+                await ask(interaction, reason_form(f"{self.form}{self.subject}", title))
+
+    async def _title(self, cog: PlanningCog, interaction: Interaction) -> str:
+        """Return what the form is about, to those who may. Raises NotPermittedError, InvalidRequestError."""
+        raise NotImplementedError
+
+    async def submit(self, cog: PlanningCog, interaction: Interaction, reason: str) -> None:
+        """Do what was asked for, and answer. Raises NotPermittedError, InvalidRequestError."""
+        raise NotImplementedError
+
+
+def reason_form(
+    custom_id: str, title: str, *inputs: discord.ui.TextInput[Any], needed: bool = False
+) -> discord.ui.Modal:
+    """Return a form that asks why, and whatever else."""
+    form = discord.ui.Modal(title=title, custom_id=custom_id)
+    why: discord.ui.TextInput[Any] = discord.ui.TextInput(
+        label=_("Why"), custom_id="reason", required=needed, max_length=REASON_LENGTH
+    )
+    for item in (*inputs, why):
+        form.add_item(item)
+    return form
+
+
+def _sent(interaction: Interaction) -> dict[str, Any]:
+    data: Any = interaction.data
+    return dict(data or {})
+
+
+def form_id(interaction: Interaction) -> str:
+    """Return which form was sent."""
+    return str(_sent(interaction).get("custom_id", ""))
+
+
+def filled_in(interaction: Interaction) -> dict[str, str]:
+    """Return what somebody has sent with a form, by the ids of its inputs."""
+    rows = _sent(interaction).get("components", [])
+    inputs = [item for row in rows for item in (*row.get("components", ()), row.get("component", {}))]
+    return {item["custom_id"]: item["value"] for item in inputs if "value" in item}
+
+
+async def form_submitted(interaction: Interaction) -> None:
+    """Take the form of a button, whichever bot has opened it."""
+    custom_id = form_id(interaction)
+    kind = next((kind for kind in FORMS if custom_id.startswith(kind.form)), None)
+    cog = planning_cog(interaction)
+    if kind is None or cog is None or not await acknowledge(interaction):
+        return
+    async with cog.answering(interaction):
+        button = kind(custom_id.removeprefix(kind.form))
+        await button.submit(cog, interaction, read_reason(filled_in(interaction).get("reason")))
+
+
+class CancelButton(FormButton, template=re.escape(CANCEL_PREFIX) + DEPLOYMENT_ID):
     """Ask a deployment to stop at its next safe point."""
 
-    prefix = CANCEL_PREFIX
+    prefix, form = CANCEL_PREFIX, CANCEL_FORM
 
-    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
-        await answer(interaction, await cancel(cog, interaction, self.subject))
+    async def _title(self, cog: PlanningCog, interaction: Interaction) -> str:
+        await _find_cancellable(cog, interaction, self.subject)
+        return _("Cancel the deployment")
+
+    async def submit(self, cog: PlanningCog, interaction: Interaction, reason: str) -> None:
+        """Ask it to stop."""
+        await answer(interaction, await cancel(cog, interaction, self.subject, reason))
 
 
-async def cancel(cog: PlanningCog, interaction: Interaction, deployment_id: str) -> str:
-    """Ask a deployment to stop, for those who may; returns what to say. Raises NotPermittedError."""
+async def _find_cancellable(cog: PlanningCog, interaction: Interaction, deployment_id: str) -> Deployment:
+    """Return a deployment, to those who may cancel it. Raises NotPermittedError, InvalidRequestError."""
     deployment, asker = await _find_deployment(cog, deployment_id), asker_of(interaction)
     environment = cog.environment(deployment.environment)
     permit(cancel_refusal(deployment.request.kind, environment, asker, cog.rules))
     if deployment.finished:
-        return _("`{id}` has ended already; there is nothing left to cancel.", id=deployment_id)
-    await cog.application.orchestrator.cancel(deployment_id, actor_of(asker))
+        raise InvalidRequestError(
+            _("`{id}` has ended already; there is nothing left to cancel.", id=deployment_id),
+            hint=said("Use /rollback to undo it."),
+        )
+    return deployment
+
+
+async def cancel(cog: PlanningCog, interaction: Interaction, deployment_id: str, reason: str) -> str:
+    """Ask a deployment to stop, for those who may; returns what to say. Raises NotPermittedError."""
+    deployment = await _find_cancellable(cog, interaction, deployment_id)
+    await cog.application.orchestrator.cancel(deployment_id, actor_of(asker_of(interaction)), reason)
     cog.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
     return _("🚫 `{id}` was asked to stop. It does so at the next safe point.", id=deployment_id)
 
@@ -232,9 +312,8 @@ class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
     async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
         """Plan once more, and start exactly what was shown, or ask the second person."""
         candidates = cog.application.candidates
-        candidate = await candidates.answerable(self.subject)
+        candidate = await _answerable(cog, interaction, self.subject)
         asker, environment = asker_of(interaction), cog.environment(candidate.environment)
-        permit(refusal(Action.DEPLOY, environment, asker, cog.rules))
         asked = cog.request(interaction, environment, DeploymentKind.DEPLOY)
         request = replace(request_for(candidate, actor_of(asker)), interaction_id=asked.interaction_id)
         try:
@@ -269,49 +348,38 @@ class LaterButton(IdButton, template=re.escape(LATER_PREFIX) + CANDIDATE_ID):
         await answer(interaction, _("💤 {version} waits here until somebody deploys it.", version=candidate.version))
 
 
-class SkipButton(IdButton, template=re.escape(SKIP_PREFIX) + CANDIDATE_ID):
+class SkipButton(FormButton, template=re.escape(SKIP_PREFIX) + CANDIDATE_ID):
     """Skip a version, and say why."""
 
-    prefix = SKIP_PREFIX
+    prefix, form = SKIP_PREFIX, SKIP_FORM
 
-    async def callback(self, interaction: Interaction) -> None:
-        """Ask why; nothing is decided before that is sent."""
-        if planning_cog(interaction) is not None:
-            with using_locale(interaction.locale):
-                await interaction.response.send_modal(SkipModal(self.subject))
+    async def _title(self, cog: PlanningCog, interaction: Interaction) -> str:
+        await _answerable(cog, interaction, self.subject)
+        return _("Skip this version")
+
+    async def submit(self, cog: PlanningCog, interaction: Interaction, reason: str) -> None:
+        """Write that it is not wanted."""
+        candidate = await _decided(cog, interaction, self.subject, CandidateState.SKIPPED, note=reason)
+        text = _("⏭️ {version} is skipped: it is not proposed again.", version=candidate.version)
+        await answer(interaction, text)
 
 
-class SkipModal(discord.ui.Modal):
-    """Ask why a version is skipped."""
-
-    def __init__(self, candidate_id: str) -> None:
-        super().__init__(title=_("Skip this version"), custom_id=f"roas:skip-why:{candidate_id}")
-        self._candidate_id = candidate_id
-        self.reason: discord.ui.TextInput[SkipModal] = discord.ui.TextInput(
-            label=_("Why"), custom_id="reason", required=False, max_length=REASON_LENGTH
-        )
-        self.add_item(self.reason)
-
-    async def on_submit(self, interaction: Interaction, /) -> None:
-        """Write the answer."""
-        cog = planning_cog(interaction)
-        if cog is None or not await acknowledge(interaction):
-            return
-        async with cog.answering(interaction):
-            reason = one_line(self.reason.value, REASON_LENGTH) if self.reason.value else ""
-            candidate = await _decided(cog, interaction, self._candidate_id, CandidateState.SKIPPED, note=reason)
-            text = _("⏭️ {version} is skipped: it is not proposed again.", version=candidate.version)
-            await answer(interaction, text)
+async def _answerable(cog: PlanningCog, interaction: Interaction, candidate_id: str) -> Candidate:
+    """Return what waits for an answer, to those who may deploy there. Raises NotPermittedError, InvalidRequestError."""
+    candidate = await cog.application.candidates.answerable(candidate_id)
+    permit(refusal(Action.DEPLOY, cog.environment(candidate.environment), asker_of(interaction), cog.rules))
+    return candidate
 
 
 async def _decided(
     cog: PlanningCog, interaction: Interaction, candidate_id: str, to: CandidateState, **changes: Any
 ) -> Candidate:
     """Write an answer, for those who may deploy there. Raises NotPermittedError, InvalidRequestError."""
-    candidates, asker = cog.application.candidates, asker_of(interaction)
-    candidate = await candidates.answerable(candidate_id)
-    permit(refusal(Action.DEPLOY, cog.environment(candidate.environment), asker, cog.rules))
-    return await candidates.answer(candidate, to, actor_of(asker), **changes)
+    candidate = await _answerable(cog, interaction, candidate_id)
+    return await cog.application.candidates.answer(candidate, to, actor_of(asker_of(interaction)), **changes)
+
+
+FORMS: tuple[type[FormButton], ...] = (CancelButton, SkipButton)
 
 
 BUTTONS: tuple[type[IdButton], ...] = (

@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from roas.app.application import Application
-from roas.cogs.answers import answer
+from roas.cogs.answers import answer, answer_first, ask
 from roas.cogs.arguments import (
     matching,
     matching_last,
@@ -20,7 +20,7 @@ from roas.cogs.arguments import (
     read_version,
     releases,
 )
-from roas.cogs.buttons import BUTTONS, cancel
+from roas.cogs.buttons import BUTTONS, cancel, filled_in, form_id, form_submitted, reason_form
 from roas.cogs.command_sync import CogName
 from roas.cogs.known_versions import RELEASES_SHOWN, TtlCache
 from roas.cogs.ops_cog import OpsCog, actor_of, answered
@@ -30,13 +30,16 @@ from roas.concurrency import end_tasks
 from roas.errors import InvalidRequestError, RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
-from roas.models.deployment import DeploymentKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.starting_times import read_when
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.translation import _
 
 log = get_logger(__name__)
+
+# The id of the form of `/hotfix`: its environment follows.
+HOTFIX_FORM = "roas:hotfix-why:"
 
 
 class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
@@ -144,22 +147,55 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
 
     @app_commands.command(description="Bring a fix to production without building; it is rolled back if it fails")
     @app_commands.describe(
-        version="Which version", reason="Why it cannot wait", environment="Where to (prod or the only one if left out)"
+        version="Which version",
+        reason="Why it cannot wait (asked for if left out)",
+        environment="Where to (prod or the only one if left out)",
     )
     @app_commands.guild_only()
-    @answered
     async def hotfix(
         self,
         interaction: discord.Interaction[Any],
         version: str,
-        reason: str,
+        reason: str | None = None,
         environment: str | None = None,
     ) -> None:
-        """Deploy a fix in a hurry."""
-        target = self.find_environment(interaction, environment or self.production)
+        """Deploy a fix in a hurry, once it is known why."""
+        name = environment or self.production
+        if reason is not None:
+            await self._start_hotfix(interaction, name, version, reason)
+            return
+        async with self.answering(interaction, answer_first):
+            request = self._hotfix(interaction, name, version)
+            wanted: discord.ui.TextInput[Any] = discord.ui.TextInput(
+                label=_("Version"), custom_id="version", default=request.version
+            )
+            title = _("Hotfix for {environment}", environment=request.environment)
+            await ask(interaction, reason_form(f"{HOTFIX_FORM}{request.environment}", title, wanted, needed=True))
+
+    @answered
+    async def _start_hotfix(
+        self, interaction: discord.Interaction[Any], environment: str, version: str, reason: str
+    ) -> None:
+        request = self._hotfix(interaction, environment, version)
+        await self.start_at_once(interaction, replace(request, reason=read_reason(reason, needed=True)))
+
+    def _hotfix(self, interaction: discord.Interaction[Any], environment: str, version: str) -> DeploymentRequest:
+        """Begin a hotfix, for those who may ask for it. Raises NotPermittedError, InvalidRequestError."""
+        target = self.find_environment(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.HOTFIX)
-        request = replace(request, version=read_version(version), reason=read_reason(reason, needed=True))
-        await self.start_at_once(interaction, request)
+        return replace(request, version=read_version(version))
+
+    @commands.Cog.listener()
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Take a form of ours, whichever bot has opened it."""
+        if interaction.type is not discord.InteractionType.modal_submit or not self.leadership.is_leader:
+            return
+        custom_id = form_id(interaction)
+        if not custom_id.startswith(HOTFIX_FORM):
+            await form_submitted(interaction)
+            return
+        values, environment = filled_in(interaction), custom_id.removeprefix(HOTFIX_FORM)
+        await self._start_hotfix(interaction, environment, values.get("version", ""), values.get("reason", ""))
 
     @app_commands.command(description="Go back to an earlier release")
     @app_commands.describe(
@@ -182,10 +218,12 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         await self.show_plan(interaction, request)
 
     @app_commands.command(description="Ask a deployment that is under way to stop at its next safe point")
-    @app_commands.describe(environment="Whose deployment (the only one under way if left out)")
+    @app_commands.describe(environment="Whose deployment (the only one under way if left out)", reason="Why")
     @app_commands.guild_only()
     @answered
-    async def cancel(self, interaction: discord.Interaction[Any], environment: str | None = None) -> None:
+    async def cancel(
+        self, interaction: discord.Interaction[Any], environment: str | None = None, reason: str | None = None
+    ) -> None:
         """Cancel a deployment."""
         self.permit(interaction, Action.STATUS)
         visible = self.visible(interaction)
@@ -201,7 +239,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
             raise InvalidRequestError(
                 _("No deployment of {environment} is under way.", environment=name),
             )
-        await answer(interaction, await cancel(self, interaction, active.id))
+        await answer(interaction, await cancel(self, interaction, active.id, read_reason(reason)))
 
     async def _only_active(self, visible: Collection[str]) -> str:
         """Return the one of some environments of which a deployment is under way. Raises InvalidRequestError."""

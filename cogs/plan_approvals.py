@@ -23,6 +23,7 @@ from roas.cogs.permissions import (
     permit,
     withdraw_refusal,
 )
+from roas.deploy.draft import ASK_AGAIN
 from roas.deploy.planning import refuse_ungranted
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError
 from roas.log import get_logger
@@ -207,7 +208,7 @@ class PlanApprovals:
             deployment = await self._deploy(request)
         except ImageChangedError as error:
             await self._move(plan_record, PlanState.VOID, actor, [PlanState.CONFIRMED], note=error.message)
-            raise ImageChangedError(error.message, hint=_("Ask again for a new plan.")) from error
+            raise ImageChangedError(error.message, hint=ASK_AGAIN) from error
         except Exception:
             await self._move(plan_record, PlanState.PLANNED, actor, [PlanState.CONFIRMED], note=asked)
             raise
@@ -255,7 +256,7 @@ class PlanApprovals:
         if plan_record is None:
             raise InvalidRequestError(
                 _("There is no plan {id} any more.", id=plan_id),
-                hint=_("Ask again for a new plan."),
+                hint=ASK_AGAIN,
             )
         if plan_record.ended:
             return plan_record

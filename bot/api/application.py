@@ -30,7 +30,7 @@ from roas.concurrency import pause, wait_for
 from roas.errors import ImageChangedError, InternalFaultError, InvalidRequestError, NotPermittedError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.actor import Actor
+from roas.models.actor import Actor, CancelRequest
 from roas.models.candidate import Candidate, SourceMode
 from roas.models.change import StateChange, new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
@@ -70,7 +70,7 @@ class Orchestrator(Protocol):
         """Start a deployment."""
         ...
 
-    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
         """Ask a deployment to stop."""
         ...
 
@@ -194,7 +194,9 @@ class ControlApi:
             raise InvalidRequestError(said("Only a deployment in the future can be scheduled."))
         plan = await self._orchestrator.plan(wanted)
         if plan.digest != wanted.plan_digest:
-            raise ImageChangedError(said("The plan is another one by now."), hint=said("Ask again for a new plan."))
+            raise ImageChangedError(
+                said("The plan is another one by now."), hint=said("Type the command again for a new plan.")
+            )
         now, plan_id = datetime.now(UTC), new_id("PLAN")
         wanted = replace(plan.bind(wanted), starts_at=starts_at, interaction_id=plan_id)
         actor = wanted.requested_by
@@ -214,8 +216,9 @@ class ControlApi:
         return _answer(known)
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        asker = _peer(request, await _read(Actor, request))
-        return _answer(await self._orchestrator.cancel(request.match_info["id"], asker))
+        order = await _read(CancelRequest, request)
+        asker = _peer(request, order.actor)
+        return _answer(await self._orchestrator.cancel(request.match_info["id"], asker, order.reason))
 
     async def _decide(self, request: web.Request) -> web.Response:
         order = await _read(DecisionOrder, request)

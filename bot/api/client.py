@@ -25,7 +25,7 @@ from roas.api.documents import (
 from roas.concurrency import begun
 from roas.errors import RoasError
 from roas.messages.message import said
-from roas.models.actor import Actor
+from roas.models.actor import Actor, CancelRequest
 from roas.models.candidate import Candidate
 from roas.models.deployment import Deployment, DeploymentRequest
 from roas.models.plan import Plan, PlanRecord
@@ -101,9 +101,10 @@ class ControlClient:
         """Let a scheduled deployment not begin."""
         return await self._ask(PlanRecord, "POST", f"/v1/schedules/{quote(plan_id, safe='')}/cancellation", actor)
 
-    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
         """Ask a deployment to stop at its next safe point."""
-        return await self._ask(Deployment, "POST", _target(deployment_id, "cancellation"), actor)
+        order = CancelRequest(actor.kind, actor.id, actor.name, reason)
+        return await self._ask(Deployment, "POST", _target(deployment_id, "cancellation"), order)
 
     async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
         """Resume a paused deployment, or take it back."""

@@ -370,15 +370,20 @@ class CandidateCoordinator:
         """Return a candidate that a person may answer. Raises InvalidRequestError that says what became of it."""
         candidate = await self._state.candidates.get(candidate_id)
         if candidate is None:
-            raise InvalidRequestError(said("There is no candidate {id} any more.", id=candidate_id))
+            raise InvalidRequestError(
+                said("There is no candidate {id} any more.", id=candidate_id), hint=said("Use /deploy and its version.")
+            )
         if candidate.state in ANSWERABLE:
             return candidate
         if candidate.state is CandidateState.SUPERSEDED:
             raise InvalidRequestError(
-                said("A newer version has taken the place of {version}.", version=candidate.version)
+                said("A newer version has taken the place of {version}.", version=candidate.version),
+                hint=said("Answer the newest message, or use /deploy and the version that you want."),
             )
+        is_left = candidate.state in {CandidateState.SKIPPED, CandidateState.HELD, CandidateState.REFUSED}
         raise InvalidRequestError(
             said("{version} does not wait for an answer any more.", version=candidate.version),
+            hint=said("Use /deploy and its version.") if is_left else said("Use /status to see what is under way."),
         )
 
     async def answer(self, candidate: Candidate, to: CandidateState, by: Actor, **changes: Any) -> Candidate:

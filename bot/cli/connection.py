@@ -57,13 +57,13 @@ class Connection:
         """
         return await self._resume(environment) if self._resume is not None else ()
 
-    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
         """Ask a deployment to stop; where the bot is unavailable, through the journal."""
         try:
-            return await self.client.cancel(deployment_id, actor)
+            return await self.client.cancel(deployment_id, actor, reason)
         except ControlUnavailableError:
             async with StateManager(self._folder, instance_prefix="CLI") as state:
-                return await state.deployments.request_cancel(deployment_id, actor)
+                return await state.deployments.request_cancel(deployment_id, actor, reason)
 
     async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
         """Let it resume, or take it back; where the bot is unavailable, through the journal."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roas.cli.connection import open_connection
-from roas.cli.deploy import finish_orphans
+from roas.cli.deploy import finish_orphans, one_line_reason
 from roas.cli.running import (
     ExitCode,
     Json,
@@ -27,19 +27,22 @@ DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK|RESTART|STOP|START|KEEP)-[0
 Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|ID", help="What to stop, or what not to begin.")]
 
 
-def cancel(target: Target, as_json: Json = False) -> None:
+WhyCancelled = Annotated[str, typer.Option("--reason", help="Why; the channel shows it.")]
+
+
+def cancel(target: Target, reason: WhyCancelled = "", as_json: Json = False) -> None:
     """Ask a deployment to stop at its next safe point; what it changed is rolled back. Or cancel what is scheduled."""
-    run_command(lambda session: _cancel(session, target), as_json=as_json)
+    run_command(lambda session: _cancel(session, target, one_line_reason(reason)), as_json=as_json)
 
 
-async def _cancel(session: Session, target: str) -> int:
+async def _cancel(session: Session, target: str, reason: str) -> int:
     async with open_journal(session) as state:
         scheduled = await _find_scheduled(session, state, target)
         found = await find_under_way(session, state, target) if scheduled is None else None
     if found is None:
         return await _cancel_schedule(session, scheduled)
     async with open_connection(session) as connection:
-        cancelled = await connection.cancel(found.id, session.user)
+        cancelled = await connection.cancel(found.id, session.user, reason)
         session.terminal.say(f"Asked {found.id} of {found.environment} to stop at its next safe point.")
         # Where its process is dead, no other process would see the request.
         await finish_orphans(session, connection, found.environment)

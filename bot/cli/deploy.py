@@ -197,7 +197,8 @@ def _text(deployment: Deployment, outcome: Outcome) -> str:
             return f"{deployment.id} was rolled back{took}: {_back(deployment)}."
         case Outcome.CANCELLED:
             by = f" by {deployment.cancel_requested_by.name}" if deployment.cancel_requested_by else ""
-            return f"{deployment.id} was cancelled{by}{took}: {_back(deployment)}."
+            why = f" ({deployment.cancel_reason})" if deployment.cancel_reason else ""
+            return f"{deployment.id} was cancelled{by}{why}{took}: {_back(deployment)}."
         case Outcome.FAILED:
             return f"{deployment.id} failed{took}.{_where(deployment)}"
 

@@ -211,16 +211,16 @@ class DeploymentOrchestrator:
         """Start a deployment and wait for its end."""
         return await self.wait((await self.start(request)).id)
 
-    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
         """Ask a deployment to stop at its next safe point, whichever process runs it.
 
         Raises InvalidRequestError where it has ended, or goes back already.
         """
-        ended = await self._components.state.drafts.cancel(deployment_id, actor)
+        ended = await self._components.state.drafts.cancel(deployment_id, actor, reason)
         if ended is not None:
             announce_end(self._components.bus, ended)
             return ended
-        deployment = await self._components.state.deployments.request_cancel(deployment_id, actor)
+        deployment = await self._components.state.deployments.request_cancel(deployment_id, actor, reason)
         self._running.request_stop(deployment_id)
         self._components.bus.publish(CancelRequested(by=actor.name, **origin(deployment, SOURCE)))
         return deployment

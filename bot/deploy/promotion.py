@@ -7,14 +7,14 @@ here, too: that the same images and files were healthy in another environment, f
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from roas.deploy.components import Components
 from roas.deploy.plan import changed_keys
 from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import Message, joined, said
 from roas.models.alert import Alert, Severity
-from roas.models.deployment import Deployment, DeploymentRequest, Outcome
+from roas.models.deployment import Deployment, DeploymentRequest, Operation, Outcome, Scale, Stop
 from roas.models.environment import Environment
 from roas.models.gate import Gate, Judgement, judge_request
 from roas.models.plan import Plan, ServiceAction
@@ -25,6 +25,7 @@ from roas.stack.interface import ResolvedStack, SharedFiles
 from roas.stack.model.scales import with_numbers
 from roas.stack.model.services import services_of
 from roas.stack.stack import Stack
+from roas.state.locks import describe_mark
 from roas.state.manager import StateManager
 
 # What ran in an environment, and can be taken from there.
@@ -42,11 +43,15 @@ class RequirementError(RoasError):
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """Hold the release that is promoted, its model, and the files of it that both environments have."""
+    """Hold the release that is promoted, its model, and the files of it that both environments have.
+
+    `under_way` is the deployment that just moves the environment that it comes from.
+    """
 
     release: Release
     model: Mapping[str, Any]
     files: SharedFiles
+    under_way: Deployment | None = None
 
     def adapt(self, resolved: ResolvedStack) -> ResolvedStack:
         """Return the stack with the images of the release in the place of those that it would build or look up."""
@@ -110,6 +115,13 @@ class Promotion:
 
     def _differences(self, resolved: ResolvedStack, new_model: Mapping[str, Any]) -> Iterator[Message]:
         environment, source = resolved.environment.name, self.source
+        if self.under_way is not None and self.under_way.to_release != self.release.number:
+            yield said(
+                "{deployment_id} is under way in {source}: this is {release}, from before it.",
+                deployment_id=self.under_way.id,
+                source=source,
+                release=self.release.label,
+            )
         if not self.files.compose.keys() & resolved.files.compose.keys():
             yield said(
                 "{environment} and {source} have no compose file in common: the images are the same, and each has its "
@@ -158,6 +170,11 @@ async def find_promotion(components: Components, target: Environment, request: D
         raise InvalidRequestError(said("{environment} cannot be promoted to itself.", environment=source))
     number = request.promoted_release
     release = await (releases.current(source) if number is None else releases.get(source, number))
+    if release is None and number is not None:
+        raise InvalidRequestError(
+            said("r{release} of {environment} is not kept any more.", release=number, environment=source),
+            hint=said("Use /promote for what {environment} runs now.", environment=source),
+        )
     if release is None or release.state not in TAKEN:
         raise InvalidRequestError(
             said("{environment} is on no release yet that succeeded.", environment=source),
@@ -178,7 +195,8 @@ async def find_promotion(components: Components, target: Environment, request: D
             ),
         )
     files = files.shared_with(str(target.folder), target.overrides)
-    return Promotion(release, await stack.load_model(release.model_hash), files)
+    under_way = await components.state.deployments.active(source)
+    return Promotion(release, await stack.load_model(release.model_hash), files, under_way)
 
 
 async def find_missing(
@@ -263,12 +281,45 @@ def find_runs(deployments: Iterable[Deployment], adopted: Iterable[Run] = ()) ->
     return runs
 
 
-def healthy_time(run: Run, alerts: Collection[Alert], now: datetime) -> tuple[datetime, timedelta] | None:
-    """Return since when a release was healthy until the end of its run, and for how long; None with an open alert."""
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Say from when to when an environment was not healthy, and why; what goes on has no end."""
+
+    began: datetime
+    ended: datetime | None
+    why: str
+
+    @classmethod
+    def of_alert(cls, alert: Alert) -> Self:
+        """Return what an alert tells of."""
+        return cls(alert.started_at, None if alert.is_open else alert.resolved_at, alert.title)
+
+
+def find_stops(deployments: Iterable[Deployment], marks: Mapping[str, Stop | Scale]) -> Iterator[Trouble]:
+    """Return when services were stopped through the bot, by its deployments from the first to the last.
+
+    What counts for now are the `marks`: by hand a service is started without a deployment.
+    """
+    began = dict[str, datetime]()
+    for deployment in deployments:
+        request, ended = deployment.request, deployment.ended_at
+        if deployment.outcome is not Outcome.SUCCEEDED or ended is None or request.operation is Operation.KEEP:
+            continue
+        if request.operation is Operation.STOP or (request.operation is Operation.SCALE and request.replicas == 0):
+            began |= {name: deployment.created_at for name in request.services if name not in began}
+            continue
+        for name in frozenset(request.services or began) & began.keys():
+            yield Trouble(began.pop(name), ended, name)
+    for name, mark in sorted(marks.items()):
+        yield Trouble(mark.since, None, said("{service} {what}", service=name, what=describe_mark(mark)))
+
+
+def healthy_time(run: Run, troubles: Iterable[Trouble], now: datetime) -> tuple[datetime, timedelta] | None:
+    """Return since when a release was healthy until the end of its run, and for how long; None in trouble."""
     end, since = run.ended or now, run.began
-    for alert in alerts:
-        over = now if alert.is_open or alert.resolved_at is None else alert.resolved_at
-        if alert.severity is Severity.INFO or alert.started_at > end or over < since:
+    for trouble in troubles:
+        over = trouble.ended or now
+        if trouble.began > end or over < since:
             continue
         if over >= end:
             return None
@@ -276,9 +327,9 @@ def healthy_time(run: Run, alerts: Collection[Alert], now: datetime) -> tuple[da
     return since, max(end - since, timedelta(0))
 
 
-def has_soaked(runs: Iterable[Run], alerts: Collection[Alert], soak: timedelta, now: datetime) -> bool:
+def has_soaked(runs: Iterable[Run], troubles: Collection[Trouble], soak: timedelta, now: datetime) -> bool:
     """Return whether one of some releases was healthy for so long."""
-    times = (healthy_time(run, alerts, now) for run in runs)
+    times = (healthy_time(run, troubles, now) for run in runs)
     return any(time is not None and time[1] >= soak for time in times)
 
 
@@ -294,15 +345,20 @@ async def _why_unsoaked(
         for deployment in reversed(listed)
     ]
     adopted = (Run(item.number, item.created_at) for item in fitting if item.state is ReleaseState.ADOPTED)
-    alerts = sorted(
-        (alert for alert in await state.alerts.all() if alert.environment == source), key=lambda alert: alert.started_at
-    )
+    alerts = [
+        Trouble.of_alert(alert)
+        for alert in await state.alerts.all()
+        if alert.environment == source and alert.severity is not Severity.INFO
+    ]
+    scaled = {name: scale for name, scale in (await state.scales.of(source)).items() if scale.replicas == 0}
+    stops = find_stops(known, {**scaled, **await state.stops.of(source)})
+    troubles = sorted((*alerts, *stops), key=lambda trouble: trouble.began)
     numbers = {release.number for release in fitting}
     runs = [run for run in find_runs(known, adopted) if run.release in numbers]
-    if has_soaked(runs, alerts, soak, moment):
+    if has_soaked(runs, troubles, soak, moment):
         return None
     for run in runs:
-        if run.ended is None and (time := healthy_time(run, alerts, moment)) is not None:
+        if run.ended is None and (time := healthy_time(run, troubles, moment)) is not None:
             return said(
                 "{environment} takes only what was healthy in {source} for {soak}, and r{release} is so since {since} "
                 "UTC: from {when} UTC on it can be deployed.",
@@ -313,13 +369,13 @@ async def _why_unsoaked(
                 since=f"{time[0]:%Y-%m-%d %H:%M}",
                 when=f"{time[0] + soak:%Y-%m-%d %H:%M}",
             )
-    firing = [alert.title for alert in alerts if alert.is_open and alert.severity is not Severity.INFO]
-    if firing and any(run.ended is None for run in runs):
+    present = [trouble.why for trouble in troubles if trouble.ended is None]
+    if present and any(run.ended is None for run in runs):
         return said(
-            "{environment} takes only what is healthy in {source}, where an alert is open: {alerts}",
+            "{environment} takes only what is healthy in {source}, where it is not: {troubles}",
             environment=target,
             source=source,
-            alerts=joined("; ", firing),
+            troubles=joined("; ", present),
         )
     return said(
         "{environment} takes only what was healthy in {source} for {soak}, and this was replaced there before.",

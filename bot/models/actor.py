@@ -27,3 +27,15 @@ class Actor:
     kind: ActorKind
     id: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest(Actor):
+    """Name who asked a deployment to stop, and why."""
+
+    reason: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """Return who asked."""
+        return Actor(self.kind, self.id, self.name)

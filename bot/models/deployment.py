@@ -238,6 +238,7 @@ class Deployment:
     `successors` are the containers of the bot's own service that it has created, written before they are started.
     `draft` is what it carries out, once that is made. `pauses` are the times at which it waited for a person,
     `decision` is what one chose last, taken up or not. `promotes_to` is the environment that requires what runs here.
+    `cancel_reason` is what the one who cancelled it said.
     """
 
     id: str
@@ -263,6 +264,7 @@ class Deployment:
     decision: Decision | None = None
     draft: Draft | None = None
     promotes_to: str = ""
+    cancel_reason: str = ""
 
     @property
     def awaits_approval(self) -> bool:

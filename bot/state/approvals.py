@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.errors import DraftVoidError, InvalidRequestError, NotPermittedError
-from roas.messages.message import said
+from roas.messages.message import joined, said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Draft, Lock, Outcome, Problem
@@ -251,7 +251,7 @@ class Drafts:
 
         return await self._journal.write(work)
 
-    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment | None:
+    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment | None:
         """End a deployment that waits; None where it does not."""
 
         def work(transaction: Transaction) -> Deployment | None:
@@ -259,6 +259,7 @@ class Drafts:
             if known is None or not known.awaits_approval:
                 return None
             why = said("{person} cancelled it before it was approved.", person=actor.name)
+            why = joined(" ", filter(None, (why, reason)))
             _move_plan(transaction, known, PlanState.WITHDRAWN, actor)
             return _end_waiting(transaction, known, why, actor)
 
@@ -309,7 +310,7 @@ def _waiting(transaction: Transaction, environment: str | None) -> tuple[Deploym
 def _not_waiting(deployment_id: str) -> InvalidRequestError:
     return InvalidRequestError(
         said("{deployment} does not wait for an approval.", deployment=deployment_id),
-        hint=said("Ask again for a new plan."),
+        hint=said("Type the command again for a new plan."),
     )
 
 

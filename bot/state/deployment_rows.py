@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from roas.errors import RolloutPausedError, UnreadableRowError
 from roas.messages.message import said
-from roas.models.actor import Actor
+from roas.models.actor import CancelRequest
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import (
     Deployment,
@@ -36,7 +36,7 @@ def document_of(deployment: Deployment) -> str:
     if deployment.awaits_approval:
         problem = Problem(AWAITING, said("It waits for an approval, which this version of the bot cannot take."))
         outcome = Outcome.CANCELLED
-    own = replace(deployment, phases=(), services=(), cancel_requested_by=None, decision=None)
+    own = replace(deployment, phases=(), services=(), cancel_requested_by=None, cancel_reason="", decision=None)
     return to_json(replace(own, problem=problem, outcome=outcome))
 
 
@@ -126,9 +126,11 @@ def _assembled(
 ) -> Deployment | None:
     """Build a deployment, or return None where it holds values of a newer version: that version runs it."""
     try:
+        cancelled = from_row(CancelRequest, cancelled_by) if cancelled_by else None
         own = replace(
             _without_pause(from_row(Deployment, document)),
-            cancel_requested_by=from_row(Actor, cancelled_by) if cancelled_by else None,
+            cancel_requested_by=cancelled.actor if cancelled else None,
+            cancel_reason=cancelled.reason if cancelled else "",
             decision=from_row(Decision, decision) if decision else None,
         )
         if not whole:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from roas.errors import InvalidRequestError, StateError
 from roas.messages.message import said
-from roas.models.actor import Actor
+from roas.models.actor import Actor, CancelRequest
 from roas.models.change import ChangeType
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
@@ -186,7 +186,7 @@ class DeploymentReader:
 class DeploymentControl(DeploymentReader):
     """Take requests to cancel, and decisions about pauses; the owner reads them at its next safe point."""
 
-    async def request_cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+    async def request_cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
         """Ask the owner, whichever process it is, to stop at its next safe point.
 
         Raises InvalidRequestError where there is nothing to cancel.
@@ -196,14 +196,11 @@ class DeploymentControl(DeploymentReader):
             deployment = _cancellable(read_deployment(transaction, deployment_id), deployment_id)
             transaction.execute(
                 "UPDATE deployments SET cancel_requested_by = ? WHERE id = ? AND cancel_requested_by IS NULL",
-                (to_json(actor), deployment_id),
+                (to_json(CancelRequest(actor.kind, actor.id, actor.name, reason)), deployment_id),
             )
-            transaction.add_change(
-                change_of(
-                    ChangeType.AUDIT, deployment, new="cancel requested", metadata={"by": actor.name, "id": actor.id}
-                )
-            )
-            return replace(deployment, cancel_requested_by=actor)
+            facts: dict[str, object] = {"by": actor.name, "id": actor.id, **({"reason": reason} if reason else {})}
+            transaction.add_change(change_of(ChangeType.AUDIT, deployment, new="cancel requested", metadata=facts))
+            return replace(deployment, cancel_requested_by=actor, cancel_reason=reason)
 
         return await self._journal.write(work)
 
@@ -287,6 +284,7 @@ def _cancellable(deployment: Deployment | None, deployment_id: str) -> Deploymen
 def _not_waiting(deployment_id: str) -> InvalidRequestError:
     return InvalidRequestError(
         said("{deployment_id} does not wait for a decision.", deployment_id=deployment_id),
+        hint=said("Use /status to see what is under way."),
     )
 
 

@@ -90,6 +90,7 @@ def log_once(message: str, document: str) -> None:
 WORDS = frozenset(
     {
         "actions",
+        "cancel_reason",
         "changed_keys",
         "detail",
         "hint",

@@ -26,7 +26,6 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "bot/ui/notifications/ops_channel.py": "hidden_drawing",
             "cogs/answers.py": "hidden_embeds",
-            "cogs/buttons.py": "",  # a form, in fixed words
             "cogs/extension.py": "view=None",  # buttons are taken away, and nothing is said
         },
     ),

@@ -214,7 +214,8 @@ def tag_bases(client: EngineClient, pinned: Mapping[str, str]) -> dict[str, str]
                 client.tag(content, BASES, tag, force=True)
             except ApiNotFoundError as error:
                 raise ImageChangedError(
-                    said("The image {name} of a Dockerfile is gone.", name=name), hint=said("Ask again for a new plan.")
+                    said("The image {name} of a Dockerfile is gone.", name=name),
+                    hint=said("Type the command again for a new plan."),
                 ) from error
             named[name] = f"{BASES}:{tag}"
     return named

@@ -36,6 +36,7 @@ from roas.ui.units import duration, phase_detail, step_text
 
 CANCEL_PREFIX = "roas:cancel:"
 SUMMARY_LENGTH = 80
+REASON_LENGTH = 300
 WAITING_LENGTH = 160  # what a phase that is under way waits for
 DETAIL_LENGTH = 60
 SERVICE_NAME_LENGTH = 40
@@ -146,7 +147,7 @@ def _asked(deployment: Deployment) -> str:
     if request.services:
         text += " · " + _("only {services}", services=one_line(", ".join(request.services), 200))
     if request.reason:
-        text += f"\n> {one_line(request.reason, 300)}"
+        text += f"\n> {one_line(request.reason, REASON_LENGTH)}"
     return text
 
 
@@ -169,7 +170,13 @@ def _cancelling(deployment: Deployment) -> list[str]:
     actor = deployment.cancel_requested_by
     if actor is None or deployment.finished:
         return []
-    return [_("🚫 {person} asked to cancel: it stops at the next safe point", person=person(actor))]
+    text = _("🚫 {person} asked to cancel: it stops at the next safe point", person=person(actor))
+    return [text, *cancel_reason(deployment)]
+
+
+def cancel_reason(deployment: Deployment) -> list[str]:
+    """Quote what the one who cancelled said."""
+    return [f"> {one_line(deployment.cancel_reason, REASON_LENGTH)}"] if deployment.cancel_reason else []
 
 
 def _paused(deployment: Deployment) -> list[str]:

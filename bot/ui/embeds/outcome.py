@@ -38,7 +38,7 @@ from roas.ui.drawing import (
     marked_up,
     marked_up_line,
 )
-from roas.ui.embeds.live import service_line
+from roas.ui.embeds.live import cancel_reason, service_line
 from roas.ui.formatting import at, ending, headline, outcome_text, person, release
 from roas.ui.secrets import Redact, without_secrets
 from roas.ui.translation import _, word
@@ -102,7 +102,7 @@ def _way_back(deployment: Deployment) -> tuple[Button, ...]:
 
 
 def _description(deployment: Deployment, outcome: Outcome) -> str:
-    parts = []
+    parts, said = [], list[str]()
     if deployment.duration_seconds is not None:
         parts.append(_("took {duration}", duration=duration(deployment.duration_seconds)))
     parts.append(_("by {person}", person=person(deployment.request.requested_by)))
@@ -110,7 +110,8 @@ def _description(deployment: Deployment, outcome: Outcome) -> str:
         parts.append(_("approved by {person}", person=person(deployment.request.approved_by)))
     if deployment.cancel_requested_by is not None and outcome is not Outcome.SUCCEEDED:  # cancelled too late
         parts.append(_("cancelled by {person}", person=person(deployment.cancel_requested_by)))
-    return f"{_runs_now(deployment, outcome)}\n{' · '.join(parts)}"
+        said.extend(cancel_reason(deployment))
+    return "\n".join([_runs_now(deployment, outcome), " · ".join(parts), *said])
 
 
 def _runs_now(deployment: Deployment, outcome: Outcome) -> str:

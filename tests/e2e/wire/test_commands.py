@@ -178,7 +178,10 @@ async def hotfix_needs_its_role(people, shop, image_ids):
     refused = await ask(people, "dora", "hotfix", version="v2", reason="it burns")
     assert "role" in refused
     assert shop.running("prod") == {"web": image_ids["v1"]}
-    told = await outcome(people, await start(people, "hugo", "hotfix", version="v2", reason="it burns"))
+    typed = await people.slash("hugo", "hotfix", version="v2")
+    assert (await people.answer(typed)).modal is not None, "a reason is asked for"
+    answered = await people.answer(await people.submit(typed, reason="it burns"), deadline_seconds=60)
+    told = await outcome(people, DEPLOYMENT_ID.search(answered.message.text).group())
     assert "succeeded" in told.text
     assert shop.running("prod") == {"web": image_ids["v2"]}
 
@@ -195,8 +198,8 @@ async def deployment_is_alone_until_cancelled(people, shop, image_ids):
     assert "Dora" in refused
     assert "deploy v2" in refused
     assert "since" in refused
-    button = next(button for button in message.buttons if "cancel" in (button.custom_id or ""))
-    await people.answer(await people.click("dora", message, button.custom_id))
+    assert "was asked to stop" in await press(people, "dora", message, "cancel", reason="wrong branch")
     told = await outcome(people, deployment_id)
     assert "cancelled" in told.text
+    assert "wrong branch" in told.text
     assert shop.running("dev") == {"web": image_ids["v1"]}

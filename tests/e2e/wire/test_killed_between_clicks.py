@@ -115,11 +115,15 @@ async def outcome_and_alert_are_too(bot, people, shop, image_ids, told: Message)
     plan = (await people.answer(clicked, deadline_seconds=ANSWER_SECONDS)).message
     begun = await start(people, "dora", "deploy", environment="staging", version="v3")
     message = await live(people, begun, "execution")
+    form = await people.click("dora", message, button(message, "cancel"))
+    assert (await people.answer(form)).modal is not None
     await killed(bot, people)
-    cancelled = await people.click("dora", message, button(message, "cancel"))
+    cancelled = await people.submit(form, reason="wrong branch")
     back = await started(people, "dora", plan, "confirm")
     await people.answer(cancelled)
-    assert "cancelled" in (await outcome(people, begun)).text
+    told = await outcome(people, begun)
+    assert "cancelled" in told.text
+    assert "wrong branch" in told.text
     assert "succeeded" in (await outcome(people, back)).text
     assert shop.running("dev") == {"web": image_ids["v1"]}
     assert shop.containers("staging") == []

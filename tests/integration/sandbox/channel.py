@@ -39,12 +39,14 @@ async def confirm(people: SandboxClient, user: str, plan: Message) -> str:
     return await press(people, user, plan, "confirm")
 
 
-async def press(people: SandboxClient, user: str, message: Message, what: str) -> str:
-    """Press a button and return what the one who pressed it is told."""
+async def press(people: SandboxClient, user: str, message: Message, what: str, **said: str) -> str:
+    """Press a button, send the form that it opens, and return what the one who pressed it is told."""
     custom_id = button(message, what)
     assert custom_id is not None, f"no button to {what}: {message.text}"
     clicked = await people.click(user, message, custom_id)
     answer = await people.answer(clicked, deadline_seconds=ANSWER_SECONDS)
+    if answer.modal is not None:
+        answer = await people.answer(await people.submit(clicked, **said), deadline_seconds=ANSWER_SECONDS)
     assert answer.error is None, f"{what}: {answer.error}"
     assert answer.message is not None
     return answer.message.text

@@ -60,9 +60,9 @@ class PlayedOrchestrator:
         self.fences[deployment.id] = await self.state.deployments.create(deployment, "deploy v1")
         return deployment
 
-    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
+    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
         self.cancelled_by.append(actor)
-        return await self.state.deployments.request_cancel(deployment_id, actor)
+        return await self.state.deployments.request_cancel(deployment_id, actor, reason)
 
     async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
         self.decisions.append((deployment_id, choice, actor))

@@ -110,7 +110,8 @@ async def test_discord_identity_cannot_be_claimed(client: ControlClient, orchest
 
 async def test_cancellation_records_requester(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
     started = await client.start(request(), confirmed=False)
-    cancelled = await client.cancel(started.id, PERSON)
+    cancelled = await client.cancel(started.id, PERSON, "wrong branch")
+    assert cancelled.cancel_reason == "wrong branch"
     assert cancelled.cancel_requested_by == orchestrator.cancelled_by[0]
     assert orchestrator.cancelled_by[0].name == PERSON.name
 

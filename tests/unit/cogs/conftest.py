@@ -83,6 +83,13 @@ class Scene:
         assert custom_id is not None, self.answer(result)
         return await who.click(result.response.message, custom_id=custom_id)
 
+    async def click_and_say(
+        self, who: MemberActor, message: discord.Message, custom_id: str, reason: str = ""
+    ) -> InteractionResult:
+        """Press a button that asks why, and send its form, where there is one."""
+        result = await who.click(message, custom_id=custom_id)
+        return result if result.modal is None else await who.submit_modal(result, {"reason": reason})
+
     def join(self, name: str, *roles: str) -> MemberActor:
         """Let somebody join with some roles."""
         return self.guild.add_member(self.env.create_user(name), roles=[self.roles[role] for role in roles])

@@ -98,8 +98,8 @@ class FakeOrchestrator:
         self.tasks.append(contextvars.Context().run(asyncio.create_task, self._run(deployment, fence)))
         return deployment
 
-    async def cancel(self, deployment_id: str, actor: Actor) -> Deployment:
-        deployment = await self.state.deployments.request_cancel(deployment_id, actor)
+    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
+        deployment = await self.state.deployments.request_cancel(deployment_id, actor, reason)
         self.cancelled.append((deployment_id, actor))
         self._tell(deployment, deployment.phases[0].name)
         self.hold.set()

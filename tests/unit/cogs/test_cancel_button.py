@@ -6,7 +6,7 @@ import pytest
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.ui.embeds.live import draw_live
 from roas.ui.notifications.ops_channel import OpsChannel
-from tests.unit.cogs.conftest import Scene, buttons
+from tests.unit.cogs.conftest import Scene, buttons, shown
 from tests.unit.ui.story import Story
 
 
@@ -25,21 +25,23 @@ async def running(scene: Scene, environment: str = "staging") -> discord.Message
 
 async def test_deployer_cancels_and_channel_shows_it(scene: Scene) -> None:
     live = await running(scene)
-    result = await scene.dora.click(live, custom_id=buttons(live)[0])
+    result = await scene.click_and_say(scene.dora, live, buttons(live)[0], "wrong branch")
     assert "was asked to stop" in scene.answer(result)
     deployment_id, actor = scene.application.orchestrator.cancelled[0]
     assert buttons(live)[0].endswith(deployment_id)
     assert actor.id == str(scene.dora.id)
-    await scene.posted("Deploy v2 to staging: was cancelled")
+    outcome = await scene.posted("Deploy v2 to staging: was cancelled")
+    assert "> wrong branch" in shown(outcome.embeds)
 
 
 async def test_cancelled_message_names_user_without_button(scene: Scene) -> None:
     """The live message says who asked to cancel, and has no button left."""
     story = await Story.begin(scene.application.state, scene.application.bus)
     live = await scene.posted("Deploy v2 to staging")
-    await scene.dora.click(live, custom_id=buttons(live)[0])
+    await scene.click_and_say(scene.dora, live, buttons(live)[0], "wrong branch")
     changed = await scene.posted("asked to cancel")
     assert changed.id == live.id
+    assert "> wrong branch" in shown(changed.embeds)
     assert not changed.components
     await story.finish(Outcome.CANCELLED)
 
@@ -55,13 +57,16 @@ async def test_non_deployer_may_not_cancel(scene: Scene, environment: str) -> No
 async def test_approver_may_cancel_hotfix(scene: Scene) -> None:
     await Story.begin(scene.application.state, scene.application.bus, kind=DeploymentKind.HOTFIX)
     live = await scene.posted("Hotfix v2 for staging")
-    assert "was asked to stop" in scene.answer(await scene.anna.click(live, custom_id=buttons(live)[0]))
+    assert "was asked to stop" in scene.answer(await scene.click_and_say(scene.anna, live, buttons(live)[0]))
 
 
 async def test_button_works_after_restart(scene: Scene) -> None:
+    """The form is taken by the bot that lives, too, whichever has opened it."""
     live = await running(scene)
     await scene.restart()
-    result = await scene.dora.click(live, custom_id=buttons(live)[0])
+    opened = await scene.dora.click(live, custom_id=buttons(live)[0])
+    await scene.restart()
+    result = await scene.dora.submit_modal(opened, {"reason": ""})
     assert "was asked to stop" in scene.answer(result)
     await scene.posted("Deploy v2 to staging: was cancelled")
     assert len(scene.posts()) == 2

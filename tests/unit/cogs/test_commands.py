@@ -61,8 +61,16 @@ async def test_services_option_limits_deployment(scene: Scene) -> None:
     assert scene.application.orchestrator.requests[0].services == ("web", "worker")
 
 
-async def test_hotfix_defaults_to_production(scene: Scene) -> None:
-    await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down")
+@pytest.mark.parametrize("asks", [False, True])
+async def test_hotfix_defaults_to_production(scene: Scene, asks: bool) -> None:
+    """Without a reason a form asks for it, and shows the version once more; the bot may be another one by then."""
+    if asks:
+        opened = await scene.hugo.slash(scene.ops, "hotfix", version="v2.0")
+        assert not scene.application.orchestrator.requests
+        await scene.restart()
+        await scene.hugo.submit_modal(opened, {"version": "v2.1", "reason": "checkout is down"})
+    else:
+        await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down")
     request = scene.application.orchestrator.requests[0]
     assert request.environment == "prod"
     assert request.kind is DeploymentKind.HOTFIX

@@ -72,6 +72,7 @@ COMMANDS: dict[str, tuple[dict[str, str | bool | int], Callable[[str], frozenset
     "promote": ({"from": "dev"}, lambda _environment: DEPLOYER),
     "rollback": ({}, lambda _environment: DEPLOYER),
     "hotfix": ({"version": "v2", "reason": "x"}, lambda _environment: HOTFIX),
+    "hotfix, by a form": ({"version": "v2"}, lambda _environment: HOTFIX),
     "status": ({}, lambda _environment: frozenset()),
     "history": ({}, lambda _environment: frozenset()),
     "logs": ({"service": "web"}, lambda _environment: DEPLOYER | APPROVER | HOTFIX),
@@ -204,13 +205,15 @@ async def test_command_allowed_as_in_table(scene: Scene, row: str) -> None:
         )
         target = {TARGETS.get(command, "environment"): environment}
         result = await people[role].slash(scene.ops, command, **target, **options)
+        if result.modal is not None:
+            result = await people[role].submit_modal(result, {"version": "v2", "reason": "x"})
         answer = scene.answer(result)
         reason, expected = reason_of(scene, answer), lacks(role, needed(environment))
         if command == "cancel" and expected is not None:
             expected = DEPLOYER  # what it needs to start the same, which is what is named
         assert reason == expected, (row, environment, role, answer)
         started = len(scene.application.orchestrator.requests) - before
-        begins = {"hotfix", "restart", "start", "scale"}
+        begins = {"hotfix", "hotfix, by a form", "restart", "start", "scale"}
         assert started == int(reason is None and row in begins), (row, environment, role)
         planned = [button for button in answered_buttons(result) if ":confirm:" in button]
         may_confirm = row in {"deploy", "promote", "rollback", "stop", "scale, to none"} and reason is None
@@ -261,7 +264,7 @@ async def test_cancel_button_allowed_as_in_table(scene: Scene, kind: DeploymentK
         story = await Story.begin(scene.application.state, scene.application.bus, kind=kind, environment=environment)
         message = await scene.as_it_was(draw_live(story.deployment))
         before = len(scene.application.orchestrator.cancelled)
-        answer = scene.answer(await people[role].click(message, custom_id=f"roas:cancel:{story.id}"))
+        answer = scene.answer(await scene.click_and_say(people[role], message, f"roas:cancel:{story.id}"))
         assert len(scene.application.orchestrator.cancelled) - before == int(role in allowed), (kind, role, answer)
         named = HOTFIX if kind is DeploymentKind.HOTFIX else DEPLOYER
         assert reason_of(scene, answer) == (None if role in allowed else named), (kind, environment, role, answer)

@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from roas.cogs.permissions import ACTIONS, Asker, Rules, refusal
-from roas.deploy.promotion import Run, has_soaked
+from roas.deploy.promotion import Run, Trouble, has_soaked
 from roas.models.actor import RECOVERY, Actor, ActorKind
-from roas.models.alert import Alert, AlertSource, Severity
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.gate import Gate, Passage, judge_request
@@ -43,9 +42,8 @@ def is_unmet(required, moment):
         return False
     soak, healthy, alerting, _too_little = required
     runs = [] if healthy is None else [Run(1, moment - healthy)]
-    began = moment - timedelta(minutes=1)
-    alert = Alert("A", "web", AlertSource.HEALTH, Severity.HIGH, "web", began, began)
-    return not has_soaked(runs, [alert] if alerting else [], soak, moment)
+    trouble = Trouble(moment - timedelta(minutes=1), None, "web is down")
+    return not has_soaked(runs, [trouble] if alerting else [], soak, moment)
 
 
 def request(kind: str, reason: str) -> DeploymentRequest:

@@ -1,12 +1,12 @@
 """How long a release was healthy in an environment, and which files and images count as the same."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from roas.deploy.promotion import Run, find_runs, healthy_time, taken_images
+from roas.deploy.promotion import Run, Trouble, find_runs, find_stops, healthy_time, taken_images
 from roas.models.actor import Actor, ActorKind
-from roas.models.alert import Alert, AlertSource, AlertState, Severity
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -15,6 +15,7 @@ from roas.models.deployment import (
     Outcome,
     ServiceProgress,
     ServiceStep,
+    Stop,
 )
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
@@ -68,30 +69,59 @@ def test_runs_of_an_environment(later, runs):
     assert find_runs([FIRST, *later]) == expected
 
 
-def alert(began, ended=None, severity=Severity.HIGH):
-    state = AlertState.FIRING if ended is None else AlertState.RESOLVED
-    over = None if ended is None else at(ended)
-    return Alert("A", "f", AlertSource.HEALTH, severity, "web", at(began), at(began), state=state, resolved_at=over)
+def trouble(began, ended=None):
+    return Trouble(at(began), None if ended is None else at(ended), "web")
 
 
 @pytest.mark.parametrize(
-    ("ended", "alerts", "healthy"),
+    ("ended", "troubles", "healthy"),
     [
         pytest.param(None, [], (0, 90), id="until now"),
         pytest.param(60, [], (0, 60), id="until it was replaced"),
-        pytest.param(None, [alert(-20, -10)], (0, 90), id="before it ran"),
-        pytest.param(None, [alert(-20, 10)], (10, 80), id="when it came"),
-        pytest.param(None, [alert(20, 30), alert(40, 45)], (45, 45), id="since the last one"),
-        pytest.param(None, [alert(20)], None, id="open"),
-        pytest.param(None, [alert(20, severity=Severity.INFO)], (0, 90), id="only told"),
-        pytest.param(60, [alert(50, 70)], None, id="when it was replaced"),
-        pytest.param(60, [alert(70)], (0, 60), id="after it was replaced"),
+        pytest.param(None, [trouble(-20, -10)], (0, 90), id="before it ran"),
+        pytest.param(None, [trouble(-20, 10)], (10, 80), id="when it came"),
+        pytest.param(None, [trouble(20, 30), trouble(40, 45)], (45, 45), id="since the last one"),
+        pytest.param(None, [trouble(20)], None, id="open"),
+        pytest.param(60, [trouble(50, 70)], None, id="when it was replaced"),
+        pytest.param(60, [trouble(70)], (0, 60), id="after it was replaced"),
     ],
 )
-def test_healthy_time(ended, alerts, healthy):
+def test_healthy_time(ended, troubles, healthy):
     run = Run(1, NOON, None if ended is None else at(ended))
     expected = None if healthy is None else (at(healthy[0]), timedelta(minutes=healthy[1]))
-    assert healthy_time(run, alerts, at(90)) == expected
+    assert healthy_time(run, troubles, at(90)) == expected
+
+
+STOP, START, SCALE = Operation.STOP, Operation.START, Operation.SCALE
+
+
+def operated(began, operation, *services, replicas=None):
+    """Return an operation of a minute."""
+    done = deployment(began, began + 1, OK, 1, 1, operation=operation)
+    return replace(done, request=replace(done.request, services=services, replicas=replicas))
+
+
+@pytest.mark.parametrize(
+    ("later", "marked", "stopped"),
+    [
+        pytest.param([operated(10, STOP, "web")], True, [(10, None)], id="stopped"),
+        pytest.param([operated(10, STOP, "web")], False, [], id="started by hand"),
+        pytest.param([operated(10, STOP, "web"), operated(20, START, "web")], False, [(10, 21)], id="started"),
+        pytest.param([operated(10, STOP, "web"), operated(20, START, "worker")], True, [(10, None)], id="another"),
+        pytest.param([operated(10, STOP, "web"), deployment(20, 25, OK, 1, 1)], False, [(10, 25)], id="deployed"),
+        pytest.param(
+            [operated(10, SCALE, "web", replicas=0), operated(20, SCALE, "web", replicas=2)],
+            False,
+            [(10, 21)],
+            id="scaled to none",
+        ),
+        pytest.param([operated(10, SCALE, "web", replicas=2)], False, [], id="scaled"),
+    ],
+)
+def test_stopped_service_is_no_healthy_one(later, marked, stopped):
+    marks = {"web": Stop("staging", "web", DORA, "", at(10))} if marked else {}
+    found = [(trouble.began, trouble.ended) for trouble in find_stops([FIRST, *later], marks)]
+    assert found == [(at(began), None if ended is None else at(ended)) for began, ended in stopped]
 
 
 @pytest.mark.parametrize(
