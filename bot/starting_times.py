@@ -37,10 +37,11 @@ class WindowClosedError(RoasError):
                 when=f"{opens_at.astimezone(environment.windows.place):%Y-%m-%d %H:%M}",
                 zone=environment.windows.zone,
             )
-        hint = said("It passes with a reason: say why it cannot wait.")
+        hint = said("It passes with a reason: `reason:` in the channel, `--reason` on the command line.")
         if not needs_reason:
             hint = said(
-                "Schedule it for the next window (`when`, `--when`), or use a hotfix, which passes with its reason."
+                "Schedule it for the next window (`when`, or `--when` where a bot runs), or use a hotfix, which passes "
+                "with its reason."
             )
         error = cls(text, hint=hint)
         error.opens_at = opens_at

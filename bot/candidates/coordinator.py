@@ -496,7 +496,7 @@ class CandidateCoordinator:
             ),
             None,
         )
-        by = said("rolled back by {person}", person=actor.name)
+        by = said("{person} rolled it back.", person=actor.name)
         if left is not None and left.version:
             await self._put_hold(deployment, left.version, by)
         if actor.id != RECOVERY:

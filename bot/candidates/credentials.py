@@ -101,7 +101,7 @@ class Credentials:
     async def caller(self, bearer: str) -> Caller:
         """Return whose token it is. Raises CredentialsError, IssuerAwayError."""
         if not bearer or len(bearer) > LONGEST_TOKEN:
-            raise _unknown("There is no bearer token.")
+            raise _unknown("No token was sent.")
         if bearer.count(".") == 2 and not bearer.startswith(TOKEN_PREFIX):
             return await self._of_signed(bearer)
         sent, found = hash_token(bearer), ""
@@ -229,5 +229,5 @@ def _why_invalid(error: Exception) -> str:
 def _unknown(cause: str) -> CredentialsError:
     return CredentialsError(
         f"These credentials are of no source: {cause}",
-        hint="Send `Authorization: Bearer` with the token of a source in roas.toml, or a CI job's signed token.",
+        hint="Send a source's token, or a CI job's signed token, in the header `Authorization`, after `Bearer`.",
     )

@@ -65,7 +65,7 @@ async def _find_scheduled(session: Session, state: StateManager, target: str) ->
 
 async def _cancel_schedule(session: Session, scheduled: PlanRecord | None) -> int:
     if scheduled is None:
-        raise InvalidRequestError("There is no such plan.", hint="See `status`.")
+        raise InvalidRequestError("There is no such plan.", hint="See `roas status`.")
     async with open_connection(session) as connection:
         cancelled = await connection.client.cancel_schedule(scheduled.id, session.user)
     session.terminal.say(f"{scheduled.id} of {scheduled.environment} is cancelled: it does not begin.")
@@ -84,7 +84,7 @@ async def find_under_way(session: Session, state: StateManager, target: str) -> 
         found = await state.deployments.active(environment.name)
         missing = f"No deployment of {environment.name} is under way."
     if found is None:
-        raise InvalidRequestError(missing, hint="See `status` and `history`.")
+        raise InvalidRequestError(missing, hint="See `roas status` and `roas history`.")
     return found
 
 

@@ -121,7 +121,7 @@ def read_release(text: str | None) -> int | None:
     matched = RELEASE_PATTERN.fullmatch(text.strip())
     if matched is None:
         raise InvalidRequestError(
-            f"{text!r} is not a release.", hint="A release is a number, such as 12 or r12; `releases` lists them."
+            f"{text!r} is not a release.", hint="A release is a number, such as 12 or r12; `roas releases` lists them."
         )
     return int(matched[1])
 

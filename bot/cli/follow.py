@@ -277,7 +277,7 @@ async def _show(connection: Connection, deployment_id: str, progress: Progress) 
                 progress.note(WITH_CONTAINER.format(environment=record.request.environment))
             if record.finished:
                 return record
-    raise InternalFaultError(f"{deployment_id} was followed, but its end was not seen.", hint="See `history`.")
+    raise InternalFaultError(f"{deployment_id} was followed, but its end was not seen.", hint="See `roas history`.")
 
 
 async def _cancel(session: Session, connection: Connection, deployment_id: str) -> str:

@@ -47,7 +47,7 @@ async def _lock(session: Session, name: str, reason: str, until: str) -> int:
     if ends is not None:
         session.terminal.say(f"The bot unlocks it at {local_time(ends, environment.windows)}.")
     if active is not None:
-        session.terminal.say(f"{active.id} is under way and continues; `cancel {environment.name}` stops it.")
+        session.terminal.say(f"{active.id} is under way and continues; `roas cancel {environment.name}` stops it.")
     if session.terminal.as_json:
         session.terminal.document(to_json(freeze))
     return ExitCode.SUCCEEDED

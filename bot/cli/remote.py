@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -58,7 +59,7 @@ TEXTS = {
     "cancelled": "It was cancelled.",
     "skipped": "Somebody skipped this version.",
     "superseded": "A newer version has taken its place.",
-    "held": "It is on hold: this version was rolled back.",
+    "held": "It is on hold, until there is a newer version or somebody types /deploy with it.",
     "refused": "It was refused.",
 }
 
@@ -174,7 +175,7 @@ class Access:
         if not address or not request_token:
             raise InvalidRequestError(
                 "There is no token.",
-                hint="Set ROAS_TOKEN, or give a GitHub job `permissions: id-token: write`.",
+                hint="Set ROAS_TOKEN, or give a GitHub job the permission `write` of `id-token`.",
             )
         target = URL(address).update_query(audience=self.audience or self.url)
         async with session.get(target, headers={"Authorization": f"Bearer {request_token}"}) as answer:
@@ -217,8 +218,13 @@ def _run(work: Any) -> None:
     terminal = Terminal()
 
     async def guarded() -> int:
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        if task is not None:  # as the first process of a container, it would not end by itself
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             return int(await work(terminal))
+        except asyncio.CancelledError:
+            return ExitCode.INTERRUPTED
         except RoasError as error:
             print_error(terminal, error.problem())
             return code_of_fault(error.key)

@@ -153,7 +153,9 @@ class DeploymentOrchestrator:
         request = replace(request, starts_at=None)
         missing = await find_missing(self._components, environment, request, planned.stack, planned.wanted)
         if missing is not None:
-            raise RequirementError(missing, hint=said("Deploy it there first, or use a hotfix where it cannot wait."))
+            raise RequirementError(
+                missing, hint=said("Let it be healthy there first, or use a hotfix where it cannot wait.")
+            )
 
     async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
         """Carry out what a deployment that waits has drafted: a second person approved exactly that.

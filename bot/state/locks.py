@@ -52,7 +52,7 @@ class FrozenError(RoasError):
     def of(cls, freeze: Freeze, judgement: Judgement | None = None) -> "FrozenError":
         """Create the error: who set the freeze, since when, why, and how to lift it, or to pass it."""
         if judgement is not None and judgement.needs_reason:
-            hint = said("It passes with a reason: say why it cannot wait.")
+            hint = said("It passes with a reason: `reason:` in the channel, `--reason` on the command line.")
         else:
             hint = said(
                 "Ask {frozen_by}; `/unlock {environment}` or `roas unlock {environment}` opens it again.",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from roas.redaction import Redactor
 from tests.unit.sources import all_nodes, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +86,8 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
+# What makes a text that people read.
+SAYS = re.compile(r"Error$|^said$|^_$|^Problem$|\.say$")
 LABELS = """
 alert environment event_type kind outcome phase result service severity source status subscriber type verdict version
 """
@@ -104,6 +107,19 @@ def test_every_door_is_known_and_hides_secrets(kind: str) -> None:
     found = {str(path.relative_to(ROOT)) for path in searched if any(re.search(pattern, call) for call in _calls(path))}
     assert found == set(known), "a new door: let it hide secrets, then list it; or one that is gone"
     assert [name for name, by in known.items() if by not in (ROOT / name).read_text()] == []
+
+
+def test_no_text_of_ours_looks_like_a_secret() -> None:
+    """What hides secrets would tear a hole into a text that says `Bearer` or `token:` before another word."""
+    redact, torn = Redactor().redact, set[str]()
+    for path in SOURCES:
+        for node in all_nodes(tree_of(path)):
+            if not isinstance(node, ast.Call) or not SAYS.search(ast.unparse(node.func)):
+                continue
+            within = (item for part in ast.iter_child_nodes(node) for item in ast.walk(part))
+            words = (item.value for item in within if isinstance(item, ast.Constant) and isinstance(item.value, str))
+            torn |= {text for text in words if redact(text) != text}
+    assert torn == set()
 
 
 def test_metrics_have_labels_of_few_values_only() -> None:

@@ -50,7 +50,7 @@ def _ending(inspected: Mapping[str, Any]) -> str:
 def _probes(inspected: Mapping[str, Any]) -> list[str]:
     log = (inspected["State"].get("Health") or {}).get("Log") or []
     return [
-        f"health check, exit code {probe['ExitCode']}: {str(probe.get('Output', '')).strip()}"
+        f"health check, exit code {probe['ExitCode']}: {str(probe.get('Output', '')).strip() or '(no output)'}"
         for probe in log[-PROBES_SHOWN:]
     ]
 

@@ -321,14 +321,14 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
 def _release(release: Release | None) -> str:
     if release is None:
         return _("none")
-    return _(
-        "**{label}** · version {version} · {state} · {when} by {person}",
-        label=release.label,
-        version=code(release.version or "-"),
-        state=word(release.state),
-        when=at(release.created_at),
-        person=person(release.created_by),
-    )
+    has_version = release.version not in {None, "", release.state.value}  # what was adopted has none
+    parts = [
+        f"**{release.label}**",
+        *([_("version {version}", version=code(release.version))] if has_version else []),
+        word(release.state),
+        _("{when} by {person}", when=at(release.created_at), person=person(release.created_by)),
+    ]
+    return " · ".join(parts)
 
 
 def _going_on(status: EnvironmentStatus) -> str:
@@ -355,7 +355,7 @@ def draw_integration(
     measured = {
         limit: "" if value is None else translate(limit.write(value)) for limit, value, _suspect in values_of(figures)
     }
-    if figures.slowest_subscriber:
+    if figures.slowest_subscriber and EVENT_LATENCY.name in firing:
         name = code(figures.slowest_subscriber, 50)
         measured[EVENT_LATENCY] = _("{value}, slowest: {name}", value=measured[EVENT_LATENCY], name=name)
     if (waiting := figures.dependency_resolution_seconds) is not None:

@@ -280,13 +280,19 @@ async def cancelled_one_goes_back(people: SandboxClient, shop: Shop, swarm: Swar
 
 
 async def prod_is_approved(people: SandboxClient, shop: Shop, swarm: Swarm) -> None:
-    answer = await people.answer(await people.slash("dora", "deploy", environment="prod", version="v1"))
+    """What dev runs is promoted, by digest."""
+    answer = await people.answer(await people.slash("dora", "promote", **{"from": "dev", "to": "prod"}))
     assert answer.message is not None
+    assert "of dev to prod" in answer.message.text
     assert "A second person has to approve it" in await confirm(people, "dora", answer.message)
     begun = DEPLOYMENT_ID.search(await press(people, "anna", await approval(people, "prod"), "approve"))
     assert begun is not None
     assert "succeeded" in (await outcome(people, begun.group())).text
-    assert versions(swarm, shop, "prod") == {"v1"}
+    assert versions(swarm, shop, "prod") == versions(swarm, shop, "dev")
+    with client_of(swarm.manager) as client:
+        webs = [client.services.list(filters={"name": f"{shop.base_name}-{name}_web"})[0] for name in ("dev", "prod")]
+        images = {web.attrs["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] for web in webs}
+    assert len(images) == 1, images
 
 
 async def changed_password_reaches_the_nodes(

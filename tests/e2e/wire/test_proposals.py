@@ -24,8 +24,8 @@ from tests.e2e.wire.shop import SOON_JUDGED, Shop
 from tests.e2e.wire.test_ci import ask
 from tests.integration.candidates.forge import TOKEN as FORGE_TOKEN
 from tests.integration.candidates.forge import FakeForge, fake_forge
+from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, button, outcome, press
 from tests.integration.sandbox.channel import ask as channel_ask
-from tests.integration.sandbox.channel import button, press
 
 pytestmark = pytest.mark.wire
 
@@ -239,6 +239,31 @@ async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, 
     await told(forge, ("commit", better[:4], "roas/staging", "success"))
     states = [item[3] for item in forge.told if item[:3] == ("deployment", "1", "staging")]
     assert (states[0], states[-1]) == ("queued", "success")
+    await asyncio.to_thread(server.commit, files | {"config/greeting": "untested"}, "Say something else")
+    await staging_is_promoted(people, shop, version)
+
+
+async def staging_is_promoted(people: SandboxClient, shop: Shop, version: str) -> None:
+    """What staging runs of its repository goes to prod, by a second person's yes, whatever was committed since."""
+    (shop.folder / "config" / "greeting").write_text("of nobody")
+    assert "one of these roles is needed" in await channel_ask(
+        people, "bob", "promote", **{"from": "staging", "to": "prod"}
+    )
+    typed = await people.answer(await people.slash("dora", "promote", **{"from": "staging", "to": "prod"}))
+    assert typed.message is not None
+    assert version in typed.message.text
+    assert "of staging to prod" in typed.message.text
+    assert "A second person" in await press(people, "dora", typed.message, "confirm")
+    started = DEPLOYMENT_ID.search(await press(people, "anna", await approval(people, "prod"), "approve"))
+    assert started is not None
+    assert "succeeded" in (await outcome(people, started.group())).text
+    assert shop.running("prod") == shop.running("staging")
+    greetings = {
+        (await asyncio.to_thread(container.exec_run, ["cat", "/config/greeting"])).output
+        for environment in ("staging", "prod")
+        for container in shop.containers(environment)
+    }
+    assert greetings == {b"hello\n"}
 
 
 async def deliver(hook: str, commit: str, secret: str = SECRET, delivery: str = "") -> tuple[int, dict]:
