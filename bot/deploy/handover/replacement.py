@@ -280,19 +280,17 @@ class Handover:
         context, service = self._context, self._own.service
         for _ in range(MOST_SUCCESSORS - 1):
             try:
-                container_id = await self._successor()
-                return container_id, await self._require_ready(container_id)
+                return await self._one_ready_successor()
             except SuccessorStoppedError:
                 context.warn(
                     said("The new {service} was stopped or removed by hand: another one was started.", service=service)
                 )
-        container_id = await self._successor()
-        return container_id, await self._require_ready(container_id)
+        return await self._one_ready_successor()
 
-    async def _require_ready(self, container_id: str) -> Heartbeat:
+    async def _one_ready_successor(self) -> tuple[str, Heartbeat]:
+        container_id, restarts = await self._successor()
         try:
-            restarts = self._successors.restarts(container_id)
-            return await self._successors.wait_until_ready(container_id, await self._wanted(), restarts)
+            return container_id, await self._successors.wait_until_ready(container_id, await self._wanted(), restarts)
         except ServiceFailedError as error:
             context, service = self._context, self._own.service
             await context.report(service, ServiceStep.REMOVING, said("the new one, which is not ready to take over"))
@@ -305,14 +303,17 @@ class Handover:
         stack = self._context.stack
         return (await stack.wanted_services(await stack.load_model(self._model_hash))).get(self._own.service)
 
-    async def _successor(self) -> str:
-        """Return the container that is to take over: a running one (of an earlier attempt), or a new one."""
+    async def _successor(self) -> tuple[str, int]:
+        """Return the container that is to take over, and how many restarts are not held against it.
+
+        It is a running one (of an earlier attempt), or a new one, of which each restart counts.
+        """
         context, service = self._context, self._own.service
         wanted = await self._wanted()
         stack = context.stack
         spared = await spared_bots(context.components.peers, stack, self._own)
         if earlier := self._find_working(wanted, spared):
-            return earlier[0]
+            return earlier[0], self._successors.restarts(earlier[0])
         await context.report(service, ServiceStep.CREATING, said("beside the old one"))
         made_beside = spared | {self._own.id} if self._is_restarted else spared
         created = await stack.create_service(self._model_hash, service, beside=True, spared=made_beside)
@@ -323,9 +324,11 @@ class Handover:
             await stack.start(container_id)
         await self._watch.refresh()
         await context.report(service, ServiceStep.WAITING, said("getting ready beside the old one"))
-        if not (fitting := created or self._find_working(wanted, spared)):
-            raise ServiceFailedError(said("The new {service} is gone again.", service=service), service=service)
-        return fitting[0]
+        if created:
+            return created[0], 0
+        if working := self._find_working(wanted, spared):
+            return working[0], self._successors.restarts(working[0])
+        raise ServiceFailedError(said("The new {service} is gone again.", service=service), service=service)
 
     async def settle(self) -> None:
         """Wait until this process's own container is ready, where the deployment changed its service.
