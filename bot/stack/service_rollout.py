@@ -9,7 +9,7 @@ from roas.concurrency import run_uninterrupted
 from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
-from roas.models.health import ContainerSnapshot, ContainerState
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import Front
@@ -169,10 +169,10 @@ class ServiceRollout:
         if container.id not in self._was_ready:
             excused = self.old if time.monotonic() < self._excused_until else frozenset[str]()
             found = judge_readiness(single, (container,), restarts_before=self._restarts, excused=excused)
-        elif container.state is ContainerState.PAUSED:
-            return Replica(container.id, ready=True)
         elif container.restart_count > self._restarts.get(container.id, 0):
             found = ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), container.id)
+        elif container.state is ContainerState.PAUSED or _awaits_check(container):
+            return Replica(container.id, ready=True)
         else:
             found = judge_readiness(single, (container,), tolerated_restarts=2**31)
             if found.state in UNREADY:
@@ -359,3 +359,9 @@ def warn_of_tolerated(definition: ServiceDefinition, record: RolloutRecord, log:
             else said("its `update_config` lets that pass"),
         )
     )
+
+
+def _awaits_check(container: ContainerSnapshot) -> bool:
+    """Return whether the health check of a replica has begun again: somebody paused or restarted it."""
+    is_starting = container.state is ContainerState.RUNNING and container.health is HealthStatus.STARTING
+    return is_starting and not container.unchecked

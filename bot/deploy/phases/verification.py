@@ -257,11 +257,18 @@ def find_disturbance(
             return ServiceReadiness(failed, said("somebody else stopped it"), container.id, stopped=True)
         if container.restart_count <= before.restart_count and _was_started(before, container):
             return ServiceReadiness(failed, said("somebody else restarted it"), container.id, stopped=True)
+        if container.state is ContainerState.PAUSED or _is_checked_again(before, container):
+            return ServiceReadiness(failed, said("somebody else paused it"), container.id, stopped=True)
     return removed() if first.keys() - {snapshot.id for snapshot in containers} else None
 
 
 def _is_starting(container: ContainerSnapshot) -> bool:
     return container.state is ContainerState.RUNNING and container.health is HealthStatus.STARTING
+
+
+def _is_checked_again(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:
+    """Return whether a container that was not started again waits for its first check: it was paused meanwhile."""
+    return before.health is HealthStatus.HEALTHY and _is_starting(after) and not after.unchecked
 
 
 def _was_started(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:

@@ -17,6 +17,8 @@ from roas.stack.model.store import is_kept_model
 NEVER = "0001-01-01"
 # The exit code of a health check that the engine ended, or could not start.
 NOT_RUN = -1
+# How many checks in a row have to fail, where nothing else is said.
+DEFAULT_RETRIES = 3
 IMAGE_ID = "sha256:"
 OF_CONTAINER = "container:"
 LISTED_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
@@ -111,13 +113,15 @@ def snapshot(inspected: dict[str, Any]) -> ContainerSnapshot:
     labels = config.get("Labels") or {}
     ended = state["Status"] in {"exited", "dead", "restarting"}
     health = state.get("Health") or {}
-    unchecked = health.get("Status") == HealthStatus.UNHEALTHY.value and _could_not_run(health.get("Log") or [])
+    is_unhealthy = health.get("Status") == HealthStatus.UNHEALTHY.value
+    unchecked = is_unhealthy and _could_not_run(health.get("Log") or [])
+    awaits_check = unchecked or (is_unhealthy and _was_paused(state, config))
     return ContainerSnapshot(
         id=inspected["Id"],
         name=inspected["Name"].lstrip("/"),
         service=labels.get(SERVICE, ""),
         state=ContainerState(state["Status"]),
-        health=HealthStatus.STARTING if unchecked else HealthStatus(health.get("Status", "none")),
+        health=HealthStatus.STARTING if awaits_check else HealthStatus(health.get("Status", "none")),
         image_id=inspected["Image"],
         image_reference=config.get("Image", ""),
         config_hash=labels.get(CONFIG_HASH, ""),
@@ -141,6 +145,16 @@ def _could_not_run(probes: list[dict[str, Any]]) -> bool:
     """Return whether the engine could not even start the last run of a health check, which says nothing of it."""
     last = probes[-1] if probes else {}
     return last.get("ExitCode") == NOT_RUN and find_passing_fault(str(last.get("Output", ""))) is not None
+
+
+def _was_paused(state: dict[str, Any], config: dict[str, Any]) -> bool:
+    """Return whether an engine calls unhealthy, until the next check, what it paused: too few checks failed for that.
+
+    Of what has ended it says the same, and there is no next check.
+    """
+    retries = (config.get("Healthcheck") or {}).get("Retries") or DEFAULT_RETRIES
+    is_running: bool = state["Status"] == ContainerState.RUNNING.value
+    return is_running and state["Health"].get("FailingStreak", retries) < retries
 
 
 def outline(listed: dict[str, Any]) -> ContainerSnapshot:

@@ -126,6 +126,24 @@ def test_phase_lasts_as_long_as_its_window(loop: VirtualLoop, prod: Callable[...
     run(loop, play())
 
 
+def test_pause_within_the_window_blames_no_version(loop: VirtualLoop, prod: Callable[..., object]) -> None:
+    """An engine checks it again only after its interval: until then nobody knows how it is."""
+
+    async def play() -> None:
+        async with prod(service("web"), told=60) as here:
+            await here.deploy("v1")
+            id_ = await here.watching("v2")
+            await asyncio.sleep(15)
+            here.engine.become("web", ContainerState.RUNNING, HealthStatus.STARTING)
+            await asyncio.sleep(50)
+            here.engine.become("web", ContainerState.RUNNING, HealthStatus.HEALTHY)
+            ended = await here.orchestrator.wait(id_)
+            assert (ended.outcome, here.engine.versions()) == (Outcome.SUCCEEDED, {"web": "web:v2"}), ended.problem
+            assert "web failed: somebody else paused it. The release was applied again." in ended.warnings
+
+    run(loop, play())
+
+
 def test_death_within_the_window_is_the_deployments_failure(loop: VirtualLoop, prod: Callable[..., object]) -> None:
     """It is open until then: lock, outcome, and what its message says at once."""
 

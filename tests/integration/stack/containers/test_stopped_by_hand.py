@@ -9,6 +9,7 @@ import pytest
 
 from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
+from roas.models.health import ContainerState, HealthStatus
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stacks import Stacks
@@ -58,3 +59,38 @@ async def test_stop_by_hand_is_told_from_an_end_of_its_own(
 def _by_hand(environment: Environment, container: str, act: str, *arguments: str) -> None:
     command = ["docker", act, container, *arguments]
     subprocess.run(command, env=manual_environment(environment.docker_host), capture_output=True, check=True)
+
+
+CHECKED = """
+services:
+  web:
+    image: tiny:v1
+    command: ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+    healthcheck: {test: ["CMD", "true"], interval: 60s, start_period: 5s, start_interval: 200ms}
+  gone:
+    image: tiny:v1
+    command: ["sh", "-c", "exit 3"]
+    healthcheck: {test: ["CMD", "true"], interval: 60s}
+"""
+
+
+async def test_paused_container_waits_for_its_next_check(
+    engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient
+) -> None:
+    """Docker calls it unhealthy from the pause on, though no check failed; and so it does of what ended at once."""
+    environment = stack(CHECKED)
+    drafted = await draft(engine, environment)
+    there = engine.of(environment)
+    await there.create_missing(drafted.model_hash)
+    web, gone = (next(c.id for c in await there.containers() if c.service == name) for name in ("web", "gone"))
+    async with ContainerWatch(there) as watch:
+        for container in (web, gone):
+            docker_client.containers.get(container).start()
+        await watch.until(lambda _: any(c.health is HealthStatus.HEALTHY for c in watch.of_service("web")) or None, 60)
+        await watch.until(lambda _: any(c.state is ContainerState.EXITED for c in watch.of_service("gone")) or None, 60)
+    for act in ("pause", "unpause"):
+        await asyncio.to_thread(_by_hand, environment, web, act)
+    assert docker_client.containers.get(web).attrs["State"]["Health"]["Status"] == "unhealthy"
+    found = {container.service: container for container in await there.containers()}
+    assert (found["web"].health, found["web"].unchecked) == (HealthStatus.STARTING, False)
+    assert (found["gone"].health, found["gone"].unchecked) == (HealthStatus.UNHEALTHY, False)
