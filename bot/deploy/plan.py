@@ -41,7 +41,8 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     if difference is None:
         return
     if comparison.most.definitions[name].one_shot and plan.action in RUNS:
-        yield said("it is a job, and runs")
+        runs = difference_of(comparison.certain, name) is not None
+        yield said("it is a job, and runs") if runs else said("it is a job, and runs if its image is another one")
     if plan.action is ServiceAction.RECREATE:
         yield from _reasons_to_recreate(comparison, plan, difference)
     if plan.action is ServiceAction.CREATE and comparison.released_image(name)[0]:

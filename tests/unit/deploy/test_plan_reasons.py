@@ -99,3 +99,19 @@ def test_what_stays_changed_comes_with_how_to_make_it_anew() -> None:
     assert "`roas compose shop -- up -d --force-recreate db web`" in how
     comparison.in_place = {}
     assert not list(left_alone(comparison))
+
+
+@pytest.mark.parametrize(
+    ("certain", "words"),
+    [
+        (ServiceDifference("web", unlike=(ONE,)), "it is a job, and runs"),
+        (None, "it is a job, and runs if its image is another one"),
+    ],
+)
+def test_job_whose_image_is_yet_to_be_built(certain: ServiceDifference | None, words: str) -> None:
+    """It runs only where the build gives another image than it had."""
+    comparison = compared(ServiceDifference("web", unlike=(ONE,)))
+    comparison.most.definitions = {"web": replace(WEB, one_shot=True)}
+    comparison.certain = SimpleNamespace(own=None, differing={} if certain is None else {"web": certain})
+    plan = ServicePlan("web", ServiceAction.RECREATE, "web:v1", if_image_differs=certain is None)
+    assert next(find_reasons(comparison, plan)) == words
