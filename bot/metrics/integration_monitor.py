@@ -3,7 +3,6 @@
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -113,7 +112,6 @@ def _took_back(rollback: Deployment, one: Deployment) -> bool:
 
 
 PERCENTILE = 0.95
-REMEMBERED_RESOLUTIONS = 200
 Clock = Callable[[], float]
 
 
@@ -162,7 +160,7 @@ class IntegrationMeasurements:
     windows: Windows = field(default_factory=Windows)
     clock: Clock = time.monotonic
     deployments: DeploymentFigures | None = None
-    _resolutions: deque[_Resolution] = field(default_factory=lambda: deque(maxlen=REMEMBERED_RESOLUTIONS))
+    _resolutions: list[_Resolution] = field(default_factory=list)
 
     def subscribe(self) -> tuple[Subscription, ...]:
         """Begin to listen."""
@@ -192,7 +190,10 @@ class IntegrationMeasurements:
     async def _resolved(self, event: DependenciesResolved) -> None:
         service, seconds = f"{event.environment}/{event.service}", event.duration_seconds
         allowed = event.allowed_seconds or DEPENDENCY_TIMEOUT_SECONDS
-        self._resolutions.append(_Resolution(self.clock(), service, seconds, seconds / allowed))
+        self._resolutions = [
+            *self._recent_resolutions(),
+            _Resolution(self.clock(), service, seconds, seconds / allowed),
+        ]
 
     def _latencies(self) -> Mapping[str, float]:
         """Return per subscriber the 95th percentile of event latency, or how long an event has been waiting by now.

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +15,14 @@ import pytest
 from roas import client
 from roas.app import maintenance
 from roas.cogs.known_versions import TtlCache
+from roas.concurrency import end_tasks
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.running_deployments import ResumeBackoff
-from roas.errors import EngineUnavailableError
+from roas.errors import EngineUnavailableError, ServiceFailedError
 from roas.events import EventBus
 from roas.health.judgement import RestartHistory
 from roas.health.probes import ProbeLoop
+from roas.health.stack_watch import StackWatch
 from roas.metrics.integration_monitor import IntegrationMeasurements
 from roas.models.deployment import Deployment, Outcome
 from roas.models.environment import Environment
@@ -29,17 +32,26 @@ from roas.models.stack import ServiceDefinition, ServiceProbe
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.limits import RecoveryChecks
+from roas.recovery.restart import settle
+from roas.recovery.swarm_recovery import SwarmRecovery
+from roas.stack.containers import service_creation
+from roas.stack.containers.service_creation import ServiceCreator
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.interface import ContainerEvent
 from roas.state.manager import StateManager
 from roas.state.sync import DataSyncManager, RedisUnavailableError
 from tests.unit.deploy.fake_engine import STARTING, FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
 from tests.unit.deploy.requested import DORA, deploy
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
+from tests.unit.one_stack import OneStack
 from tests.unit.recovery.test_error_handler import FAULT, Scene
+from tests.unit.recovery.test_swarm_recovery import Scene as SwarmScene
 from tests.unit.sample_events import Work, waited
 
 DEV = Environment("dev", "shop-dev", Path(), (), observation_seconds=0.0)
 HOUR = 3600.0
+UNSTARTED = ContainerSnapshot("c", "web-1", "web", ContainerState.CREATED, HealthStatus.NONE, "i", "i", "h")
 
 
 @pytest.fixture
@@ -322,6 +334,91 @@ def test_step_of_a_recovery_has_a_minute_and_a_half(loop: VirtualLoop, tmp_path:
     began = 0.0
     loop.run_until_complete(run())
     assert told == ["90 restart: it did not recover within 90 s"]
+
+
+def test_what_no_event_tells_is_seen_in_half_a_minute(loop: VirtualLoop) -> None:
+    """What a deployment does to its own services is looked at two seconds later, in one look."""
+    looked: list[float] = []
+
+    async def look() -> None:
+        looked.append(loop.time() - began)
+
+    class Events(OneStack):
+        @asynccontextmanager
+        async def events(self, *, since_ns: int) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+            yield self._two()
+
+        async def _two(self) -> AsyncIterator[ContainerEvent]:
+            await asyncio.sleep(40)
+            for container in ("c1", "c2"):
+                yield ContainerEvent("start", container, "web", "shop-dev", {})
+            await asyncio.Event().wait()
+
+    async def run() -> None:
+        watch = StackWatch(cast("Any", Events()), DEV, look, lambda: None, is_calm=lambda _event: True)
+        task = asyncio.create_task(watch.run())
+        await asyncio.sleep(80)
+        await end_tasks(task)
+
+    began = loop.time()
+    loop.run_until_complete(run())
+    assert looked == pytest.approx([0, 30, 42, 72], abs=0.1)
+
+
+@pytest.mark.parametrize(("ends_after", "recovers"), [(1.4, False), (1.6, True)])
+def test_restarted_service_without_check_has_to_last(loop: VirtualLoop, ends_after: float, recovers: bool) -> None:
+    """One that ends within a second and a half was not brought back, and the next step is tried."""
+    definition = service("web", has_health_check=False)
+
+    async def run() -> None:
+        engine = FakeEngine({"web": definition})
+        engine._created("web", "web:v1")
+        engine.become("web", ContainerState.RUNNING, HealthStatus.NONE)
+        async with ContainerWatch(cast("Any", engine)) as watch:
+            loop.call_later(ends_after, engine.become, "web", ContainerState.EXITED, HealthStatus.NONE)
+            await settle(definition, watch)
+
+    if recovers:
+        loop.run_until_complete(run())
+        return
+    with pytest.raises(ServiceFailedError, match="web ended again at once"):
+        loop.run_until_complete(run())
+
+
+def test_tasks_that_swarm_started_again_have_to_last(loop: VirtualLoop, tmp_path: Path) -> None:
+    """They run when it is looked first, and four seconds later."""
+
+    async def run() -> float:
+        async with StateManager(tmp_path) as state:
+            scene = SwarmScene(state, EventBus())
+            scene.recovery = SwarmRecovery(cast("Any", scene), state, scene.alerts, scene.recovery._checks)
+            began = loop.time()
+            assert await scene.recovery._wait(FAULT, DEV) is None
+            return loop.time() - began
+
+    assert loop.run_until_complete(run()) == pytest.approx(4, abs=0.5)
+
+
+@pytest.mark.parametrize(("age", "waits"), [(0, 15), (12, 3), (60, 0)])
+def test_what_others_create_has_a_quarter_of_a_minute_to_start(
+    loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch, age: float, waits: float
+) -> None:
+    """A person's Compose starts in a moment what it has created; one that was killed leaves it as it is."""
+    began = datetime.now(UTC)
+    made = replace(UNSTARTED, created_at=began - timedelta(seconds=age))
+
+    async def there(*_: object) -> tuple[ContainerSnapshot, ...]:
+        return (made,)
+
+    async def now(_: object) -> datetime:
+        return began + timedelta(seconds=loop.time() - at)
+
+    monkeypatch.setattr(service_creation, "take_snapshots", there)
+    monkeypatch.setattr(service_creation, "engine_time", now)
+    creator = ServiceCreator(cast("Any", SimpleNamespace(engine=None, pinned=None)))
+    at = loop.time()
+    assert loop.run_until_complete(creator._started_by_others("web")) == [made]
+    assert loop.time() - at == pytest.approx(waits, abs=0.5)
 
 
 async def test_attempts_are_kept_for_a_week(tmp_path: Path) -> None:
