@@ -111,6 +111,7 @@ class DeploymentContext:
     was_away: bool = False  # the engine, or a Swarm's quorum, in a phase until now
     release: Release | None = None
     model_hash: str | None = None
+    is_whole: bool = False  # all of the release was brought back, and looked at
     watch: ContainerWatch | None = None
     limit: asyncio.Timeout | None = None
     warnings: list[str] = field(default_factory=list)

@@ -15,21 +15,26 @@ from roas.models.events import DeploymentEnded
 from roas.models.release import Release, ReleaseState
 
 ASKED_BACK = frozenset({DeploymentCancelledError.key, TakenBackError.key})
+# Outcomes before which what runs is looked at once more: stale instances are gone by then.
+LOOKED_AT = frozenset({Outcome.SUCCEEDED, Outcome.ROLLED_BACK})
 
 
 async def finish(
     context: DeploymentContext, outcome: Outcome, problem: Problem | None = None, *, active: Release | None = None
 ) -> Deployment:
-    """Write the end and free the environment, in one transaction, then publish it on the bus."""
+    """Write the end and free the environment, in one transaction, then publish it on the bus.
+
+    The engine is asked for nothing between the last look at what runs and the word that it is the release.
+    """
     deployment = replace(
         context.deployment,
         outcome=outcome,
         problem=problem,
         ended_at=datetime.now(UTC),
-        duration_seconds=sum(phase.duration_seconds or 0.0 for phase in context.deployment.phases),
+        duration_seconds=context.deployment.seconds_of_phases,
         warnings=tuple(_still_true(context, outcome)),
     )
-    if deployment.touched:
+    if deployment.touched and outcome not in LOOKED_AT:
         await remove_stale_instances(context.components, context.environment, context.fence)
     context.deployment = deployment
     await context.components.state.deployments.finish(

@@ -227,17 +227,19 @@ async def _report_to_nobody(summary: str) -> None:
 def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
     """Return since when a phase runs, on the monotonic clock, and its record; another process may have begun it.
 
+    What it took before it was done again counts.
     All processes of a machine share the clock of its boot. After another boot no more is sure than how long ago that
     was: the wall clock may have been set since.
     """
     now, begun_at = time.monotonic(), datetime.now(UTC)
+    earlier = known.duration_seconds if known is not None else None
     if known is not None and known.status is PhaseStatus.IN_PROGRESS and known.started_at is not None:
         since_boot = min(boot_seconds(), (begun_at - known.started_at).total_seconds())
         now -= max(0.0, boot_seconds() - known.boot_seconds if known.boot_id == boot_id() else since_boot)
         started = (known.started_at, known.boot_id, known.boot_seconds)
     else:
         started = (begun_at, boot_id(), boot_seconds())
-    begun = PhaseResult(name, PhaseStatus.IN_PROGRESS, attempts=1)
+    begun = PhaseResult(name, PhaseStatus.IN_PROGRESS, attempts=1, duration_seconds=earlier)
     return now, replace(begun, started_at=started[0], boot_id=started[1], boot_seconds=started[2])
 
 
@@ -272,7 +274,7 @@ def _ended(
         result,
         status=status,
         ended_at=datetime.now(UTC),
-        duration_seconds=time.monotonic() - started,
+        duration_seconds=(result.duration_seconds or 0.0) + time.monotonic() - started,
         summary=summary,
         warnings=warnings,
         problem=replace(problem, report="") if problem else None,

@@ -1,13 +1,14 @@
 """Say in which order a deployment goes through its phases, and what undoes it."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
 from roas.deploy.decisions import pause_deployment, wait_for_decision, watch_for_requests, watch_for_standstill
 from roas.deploy.draft import asks_before_the_build, load_release, take_up_draft, wait_for_approval
+from roas.deploy.engine_return import wait_for_engine
+from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.operations import draft_operation
 from roas.deploy.outcome import after_putting_back, finish, is_put_back, on_a_mixture, rollback_failed
 from roas.deploy.phase_runner import PhaseRunner
@@ -15,7 +16,7 @@ from roas.deploy.phases import ALL_PHASES, Phase
 from roas.deploy.phases.verification import require_undisturbed
 from roas.errors import (
     DeploymentCancelledError,
-    EngineUnavailableError,
+    EngineError,
     FencedOffError,
     JournalUnusableError,
     RoasError,
@@ -32,6 +33,8 @@ log = get_logger(__name__)
 
 # How often what somebody else undid is applied again.
 MOST_AGAIN = 2
+# How often what runs is read at the end, where things happen on.
+MOST_LOOKS = 3
 # Operations after which nothing of theirs could be disturbed.
 UNWATCHED = frozenset({Operation.STOP, Operation.KEEP})
 DRAFTING = frozenset({PhaseName.INITIALIZATION, PhaseName.VALIDATION, PhaseName.PREPARATION})
@@ -121,7 +124,7 @@ class DeploymentRun:
         if context.deployment.pauses:  # while it waited, recovery looked after what it did not hold
             await context.components.stop_recovery(context.environment)
         try:
-            await self._run_phases({PhaseName.ROLLBACK})
+            await self._run_phases({PhaseName.ROLLBACK}, self._conclude_rollback)
         except STOPPING:
             raise
         except RoasError as error:
@@ -202,9 +205,37 @@ class DeploymentRun:
                     name=context.environment.name,
                 )
             )
-        if context.environment.on_swarm or context.deployment.request.operation in UNWATCHED:
-            return
-        model_hash = context.model_hash or (await load_release(context)).model_hash
-        with suppress(EngineUnavailableError):
-            async with context.watching() as watch:
-                await require_undisturbed(context, model_hash, watch, with_bot=True)
+        await self._clear_stale_instances()
+        if not context.environment.on_swarm and context.deployment.request.operation not in UNWATCHED:
+            await self._look_last(context.model_hash or (await load_release(context)).model_hash, with_bot=True)
+
+    async def _conclude_rollback(self) -> None:
+        context = self._context
+        await self._clear_stale_instances()
+        if context.is_whole and context.model_hash is not None:
+            await self._look_last(context.model_hash)
+
+    async def _clear_stale_instances(self) -> None:
+        context = self._context
+        if context.deployment.touched:
+            await remove_stale_instances(context.components, context.environment, context.fence)
+
+    async def _look_last(self, model_hash: str, *, with_bot: bool = False) -> None:
+        """Read what runs once more, and again where something happens meanwhile. Raises ServiceFailedError.
+
+        An engine that is away is waited for, not for long: a release that was verified is not undone for that.
+        """
+        context, unread = self._context, ""
+        for _ in range(MOST_LOOKS):
+            try:
+                async with context.watching() as watch:
+                    told = watch.events_told
+                    await require_undisturbed(context, model_hash, watch, with_bot=with_bot)
+                    if watch.events_told == told:
+                        return
+                unread = ""
+            except EngineError as error:
+                unread = error.message
+                await wait_for_engine(context)
+        if unread:
+            context.warn(said("What runs could not be read again at the end: {reason}", reason=unread))

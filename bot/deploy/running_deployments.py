@@ -313,13 +313,19 @@ class Resumption:
                 environment=deployment.environment,
             ),
         )
-        ended = replace(deployment, outcome=Outcome.FAILED, problem=problem, ended_at=datetime.now(UTC))
+        ended = replace(
+            deployment,
+            outcome=Outcome.FAILED,
+            problem=problem,
+            ended_at=datetime.now(UTC),
+            duration_seconds=deployment.seconds_of_phases,
+        )
         await self._components.state.deployments.finish(ended, fence)
         self._components.bus.publish(
             DeploymentEnded(
                 outcome=Outcome.FAILED,
                 kind=ended.request.kind,
-                duration_seconds=sum(phase.duration_seconds or 0.0 for phase in ended.phases),
+                duration_seconds=ended.duration_seconds,
                 abandoned=joined(" ", (problem.message, problem.hint)),
                 **origin(ended, SOURCE),
             )

@@ -189,7 +189,8 @@ class Problem:
 class PhaseResult:
     """Record how a phase went.
 
-    `brought_up` says of one that failed whether all that it was to bring up runs all the same.
+    `duration_seconds` has all times that it was done; of one in progress, the earlier ones. `brought_up` says of one
+    that failed whether all that it was to bring up runs all the same.
     """
 
     name: PhaseName
@@ -265,6 +266,11 @@ class Deployment:
     draft: Draft | None = None
     promotes_to: str = ""
     cancel_reason: str = ""
+
+    @property
+    def seconds_of_phases(self) -> float:
+        """Return what its phases took in all; what was done again counts each time, and no wait for an approval."""
+        return sum(phase.duration_seconds or 0.0 for phase in self.phases)
 
     @property
     def awaits_approval(self) -> bool:

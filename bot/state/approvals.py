@@ -370,7 +370,7 @@ def _end_waiting(
         outcome=Outcome.CANCELLED,
         problem=Problem(DraftVoidError.key, why),
         ended_at=datetime.now(UTC),
-        duration_seconds=sum(phase.duration_seconds or 0.0 for phase in deployment.phases),
+        duration_seconds=deployment.seconds_of_phases,
         draft=replace(deployment.draft, waits=False) if deployment.draft is not None else None,
     )
     write_deployment(transaction, ended)

@@ -111,6 +111,7 @@ class Rollback:
         if context.deployment.problem is not None:  # no verification comes after this
             if not context.environment.on_swarm and not stays:
                 await require_undisturbed(context, model_hash, watch)
+                context.is_whole = True
             await remove_predecessors(context, watch)
 
     @asynccontextmanager

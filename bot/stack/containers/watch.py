@@ -48,6 +48,7 @@ class ContainerWatch:
         self._read_seconds = 0.0
         # When all of it was looked at last, or tried to be.
         self._whole_at = float("-inf")
+        self.events_told = 0
         self._fault: EngineUnavailableError | None = None
         self._broken: BaseException | None = None
         self._away_since: float | None = None
@@ -217,6 +218,7 @@ class ContainerWatch:
 
         One that was just created waits for its start: until then nobody judges by it.
         """
+        self.events_told += 1
         if not event.container_id:
             self._touched = None
         elif self._touched is not None:

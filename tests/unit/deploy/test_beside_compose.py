@@ -1,14 +1,19 @@
 """People type `docker compose up -d` beside a deployment: a plan says what it will do, and what it made is verified."""
 
+import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from roas.deploy import outcome, phase_runner, run
 from roas.deploy.applier import Applier
 from roas.deploy.phases.execution import Execution
 from roas.deploy.phases.verification import Verification
 from roas.deploy.planning import _beside_compose
+from roas.errors import EngineUnavailableError, ServiceFailedError
+from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
@@ -53,8 +58,8 @@ def test_other_version_of_the_files_is_said() -> None:
     assert "roas compose dev" in text
 
 
-@pytest.mark.parametrize(("becomes", "outcome"), [(HEALTHY, Outcome.SUCCEEDED), (UNHEALTHY, Outcome.ROLLED_BACK)])
-async def test_what_was_made_meanwhile_is_verified(orchestrator, engine, monkeypatch, becomes, outcome) -> None:
+@pytest.mark.parametrize(("becomes", "ends"), [(HEALTHY, Outcome.SUCCEEDED), (UNHEALTHY, Outcome.ROLLED_BACK)])
+async def test_what_was_made_meanwhile_is_verified(orchestrator, engine, monkeypatch, becomes, ends) -> None:
     """Their `up -d` of the same version was quicker: nothing is to do, but the new web has yet to become healthy."""
     assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
     execute, verify = Execution.run, Verification.run
@@ -74,7 +79,7 @@ async def test_what_was_made_meanwhile_is_verified(orchestrator, engine, monkeyp
     monkeypatch.setattr(Execution, "run", execute_after_them)
     monkeypatch.setattr(Verification, "run", verify_it)
     deployment = await orchestrator.run(deploy("v2"))
-    assert deployment.outcome is outcome, deployment.problem
+    assert deployment.outcome is ends, deployment.problem
 
 
 @pytest.mark.usefixtures("hurried_time")
@@ -96,6 +101,68 @@ async def test_what_was_made_and_taken_at_once_is_made_again(orchestrator, engin
     assert "web failed: its container was removed by somebody else. The release was applied again." in (
         deployment.warnings
     )
+
+
+async def test_what_was_done_again_counts_in_the_duration(orchestrator, engine, state, monkeypatch) -> None:
+    """The execution takes 10 s, and is done again, since somebody took what it had made."""
+    clock, steps = time.monotonic(), []
+    monkeypatch.setattr(phase_runner.time, "monotonic", lambda: clock)
+    execute = Execution.run
+
+    async def ten_seconds(phase, context):
+        nonlocal clock
+        clock += 10
+        steps.append(phase)
+        text = await execute(phase, context)
+        if len(steps) == 1:
+            error = ServiceFailedError("web was taken", service="web")
+            error.by_somebody = True
+            raise error
+        return text
+
+    monkeypatch.setattr(Execution, "run", ten_seconds)
+    deployment = await orchestrator.run(deploy("v1"))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert deployment.phase(PhaseName.EXECUTION).duration_seconds == deployment.duration_seconds == 20
+
+
+@pytest.mark.parametrize("moment", ["before the last look", "within it"])
+async def test_what_is_taken_at_the_end_is_made_again(orchestrator, engine, monkeypatch, moment) -> None:
+    """Their `up -d --force-recreate` takes a container after all was verified: "succeeded" is said of what runs."""
+    taken: list[str] = []
+    looked = run.require_undisturbed
+
+    async def take(*_: Any) -> None:
+        if not taken:
+            taken.extend(name for name, item in engine.running.items() if item.service == "web")
+            del engine.running[taken[0]]
+            engine.tell("web")
+
+    async def look_and_take(*arguments: Any, **named: Any) -> None:
+        await looked(*arguments, **named)
+        await take()
+        await asyncio.sleep(0)
+
+    if moment == "within it":
+        monkeypatch.setattr(run, "require_undisturbed", look_and_take)
+    else:
+        for module in (run, outcome):
+            monkeypatch.setattr(module, "remove_stale_instances", take, raising=False)
+    deployment = await orchestrator.run(deploy("v1"))
+    assert (deployment.outcome, engine.versions()["web"]) == (Outcome.SUCCEEDED, "web:v1"), deployment.problem
+    assert taken[0] not in engine.running
+    assert [text for text in deployment.warnings if "The release was applied again." in text]
+
+
+@pytest.mark.usefixtures("hurried_time")
+async def test_what_could_not_be_read_at_the_end_is_said(orchestrator, engine, monkeypatch) -> None:
+    async def away(*_: Any, **__: Any) -> None:
+        raise EngineUnavailableError("no answer")
+
+    monkeypatch.setattr(run, "require_undisturbed", away)
+    deployment = await orchestrator.run(deploy("v1"))
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert "What runs could not be read again at the end: no answer" in deployment.warnings
 
 
 @pytest.mark.usefixtures("hurried_time")
