@@ -18,7 +18,7 @@ NEVER = "0001-01-01"
 # The exit code of a health check that the engine ended, or could not start.
 NOT_RUN = -1
 # How many checks in a row have to fail, where nothing else is said.
-DEFAULT_RETRIES = 3
+CHECKS_IN_A_ROW = 3
 IMAGE_ID = "sha256:"
 OF_CONTAINER = "container:"
 LISTED_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
@@ -152,7 +152,7 @@ def _was_paused(state: dict[str, Any], config: dict[str, Any]) -> bool:
 
     Of what has ended it says the same, and there is no next check.
     """
-    retries = (config.get("Healthcheck") or {}).get("Retries") or DEFAULT_RETRIES
+    retries = (config.get("Healthcheck") or {}).get("Retries") or CHECKS_IN_A_ROW
     is_running: bool = state["Status"] == ContainerState.RUNNING.value
     return is_running and state["Health"].get("FailingStreak", retries) < retries
 

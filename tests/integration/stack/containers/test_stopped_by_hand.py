@@ -82,15 +82,15 @@ async def test_paused_container_waits_for_its_next_check(
     drafted = await draft(engine, environment)
     there = engine.of(environment)
     await there.create_missing(drafted.model_hash)
-    web, gone = (next(c.id for c in await there.containers() if c.service == name) for name in ("web", "gone"))
+    made = {container.service: container.id for container in await there.containers()}
     async with ContainerWatch(there) as watch:
-        for container in (web, gone):
-            docker_client.containers.get(container).start()
+        for container_id in made.values():
+            docker_client.containers.get(container_id).start()
         await watch.until(lambda _: any(c.health is HealthStatus.HEALTHY for c in watch.of_service("web")) or None, 60)
         await watch.until(lambda _: any(c.state is ContainerState.EXITED for c in watch.of_service("gone")) or None, 60)
     for act in ("pause", "unpause"):
-        await asyncio.to_thread(_by_hand, environment, web, act)
-    assert docker_client.containers.get(web).attrs["State"]["Health"]["Status"] == "unhealthy"
+        await asyncio.to_thread(_by_hand, environment, made["web"], act)
+    assert docker_client.containers.get(made["web"]).attrs["State"]["Health"]["Status"] == "unhealthy"
     found = {container.service: container for container in await there.containers()}
     assert (found["web"].health, found["web"].unchecked) == (HealthStatus.STARTING, False)
     assert (found["gone"].health, found["gone"].unchecked) == (HealthStatus.UNHEALTHY, False)
