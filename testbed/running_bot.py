@@ -128,7 +128,7 @@ async def running_bot(engine: Engine, folder: Path, stack: Stack) -> AsyncIterat
             ):
                 yield bot
     finally:
-        await asyncio.to_thread(_clear, client, name)
+        await asyncio.to_thread(clear, client, name)
         client.close()
 
 
@@ -196,8 +196,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-def _clear(client: docker.DockerClient, name: str) -> None:
-    """Remove the containers, networks and images of every environment of a stack."""
+def clear(client: docker.DockerClient, name: str) -> None:
+    """Remove the containers, networks and release images of every environment of a stack: a new journal can begin."""
     for container in client.containers.list(all=True, ignore_removed=True):
         if container.labels.get(PROJECT_LABEL, "").startswith(f"{name}-"):
             with suppress(docker.errors.APIError):

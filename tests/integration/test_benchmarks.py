@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.benchmarks import context
+from testbed.daemon import PrivateDaemon
+from testbed.engine import Engine
+from tools.benchmarks import context, services
 from tools.benchmarks.processes import bare_bot, core_shares, memory_of, time_python
 
 
@@ -17,6 +19,11 @@ def test_context_is_measured_beside_cp(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.as_table().count("\n") == 4
     assert "| `cp -r` |" in result.as_table()
     assert result.as_table().endswith("| 1.00 |")
+
+
+def test_each_turn_begins_from_nothing(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
+    result = services.measure(Engine(private_daemon.docker_host, private_daemon), tmp_path, 2, sizes=(1,))
+    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in result.taken.values())
 
 
 async def test_libraries_alone_sync_a_command_and_rest(tmp_path: Path) -> None:
