@@ -50,6 +50,7 @@ from roas.ui.units import duration
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500
 HEADERS = ("service", "action", "old image", "new image", "changed configuration")
+MAYBE = "A question mark: only where the image that is pulled or built is not the one that runs."
 ACTION_STYLES = {
     ServiceAction.CREATE: "green",
     ServiceAction.RECREATE: "yellow",
@@ -158,12 +159,13 @@ def _show_services(terminal: Terminal, services: Sequence[ServicePlan]) -> None:
         widths = [max(map(len, cells)) for cells in zip(HEADERS, *rows, strict=True)]
         for cells in (HEADERS, *rows):
             terminal.say("  ".join(map(str.ljust, cells, widths)).rstrip())
-        return
-
-    table = make_table(*HEADERS)
-    for service, cells in zip(services, rows, strict=True):
-        add_row(table, cells, ("", ACTION_STYLES[service.action]))
-    terminal.talk.print(table)
+    else:
+        table = make_table(*HEADERS)
+        for service, cells in zip(services, rows, strict=True):
+            add_row(table, cells, ("", ACTION_STYLES[service.action]))
+        terminal.talk.print(table)
+    if any(service.if_image_differs for service in services):
+        terminal.say(MAYBE)
 
 
 def _row(service: ServicePlan) -> tuple[str, ...]:

@@ -23,10 +23,11 @@ from roas.stack.stack import Stack
 class Comparison:
     """Hold what was compared for a plan: the changes, the containers, the release that runs and its model.
 
-    `certain` are the changes where every image that is not here yet turns out to be the one that runs, `most` where
-    none does. `as_released` is what the model that runs wants of its services. `in_place` is what hands changed of
-    a container without making it again, by its id. `by_service` are the containers that are left, by service. What
-    deployments of ours changed, and no hand, `by_us` says in words. What `goes_back` follows `rollback_config`.
+    `respelled` is the model that runs, in the words of the new one. `certain` are the changes where every image that is
+    not here yet turns out to be the one that runs, `most` where none does. `as_released` is what the model that runs
+    wants of its services. `in_place` is what hands changed of a container without making it again, by its id.
+    `by_service` are the containers that are left, by service. What deployments of ours changed, and no hand, `by_us`
+    says in words. What `goes_back` follows `rollback_config`.
     """
 
     environment: Environment
@@ -35,6 +36,7 @@ class Comparison:
     containers: SweptContainers
     current: Release | None
     old_model: Mapping[str, Any] | None
+    respelled: Mapping[str, Any] | None
     new_model: Mapping[str, Any]
     as_released: Mapping[str, WantedService]
     in_place: Mapping[str, ContainerDifference]
@@ -122,6 +124,7 @@ async def compare(
         containers=containers,
         current=current,
         old_model=old_model,
+        respelled=await stack.releases.respelled(old_model, most) if old_model else None,
         new_model=most,
         as_released=await stack.wanted_services(old_model, containers.left) if old_model else {},
         in_place=await _changed_in_place(stack, current, certain, containers.left),

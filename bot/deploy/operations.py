@@ -19,13 +19,15 @@ from roas.errors import InvalidRequestError, OwnContainerError
 from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest, Draft, Operation, ServiceProgress, Stop
 from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ServiceDrift
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
-from roas.stack.comparison import ServiceDifference, by_service
+from roas.stack.comparison import ServiceDifference, by_service, compare_service
 from roas.stack.drift import find_drift
 from roas.stack.interface import ReleaseDraft, ResolvedStack
 from roas.stack.model.services import services_of
+from roas.stack.stack import Stack
 from roas.state.locks import describe_mark
 
 
@@ -112,23 +114,11 @@ async def plan_operation(
 
 
 async def _plan_keeping(components: Components, environment: Environment, release: Release) -> PlannedDeployment:
-    """Draft a release of what runs where that is not as the release has it: all else stays as it is in that."""
+    """Plan a release of what runs where that is not as the release has it: all else stays as it is in that."""
     stack = components.stacks.of(environment)
     there = await stack.containers()
-    found = await find_drift(stack, release, release.model_hash, there)
-    adopted = await stack.releases.adopt(release.version or None) if found else None
-    if adopted is None:
-        raise InvalidRequestError(
-            said("{environment} runs as {release} has it.", environment=environment.name, release=release.label)
-        )
-    draft = await stack.releases.draft_with(release, [drift.service for drift in found], adopted)
-    target = replace(release, services=draft.services, model_hash=draft.model_hash)
-    unlike = {drift.service for drift in await find_drift(stack, target, draft.model_hash, there)}
-    if left := sorted(unlike.intersection(drift.service for drift in found)):
-        raise InvalidRequestError(
-            said("{services} cannot be kept: the containers differ from each other.", services=", ".join(left)),
-            hint=said("Change all of them in the same way, or restore the release."),
-        )
+    drifts = await find_drift(stack, release, release.model_hash, there)
+    draft = await _draft_kept(stack, release, drifts, there)
     model = await stack.load_model(draft.model_hash)
     inputs = await stack.releases.hash_inputs(model)
     resolved = ResolvedStack(
@@ -138,30 +128,77 @@ async def _plan_keeping(components: Components, environment: Environment, releas
         stack.definitions(model),
         powers=await stack.releases.powers_of(model),
     )
-    kept = tuple(
-        ServicePlan(service.name, ServiceAction.KEEP, new_image=service.image.reference)
-        for service in draft.services
-        if any(drift.service == service.name for drift in found)
-    )
+    kept = {drift.service for drift in drifts}
     differences = (
         said("{service} is kept: {reason}", service=drift.service, reason=reason)
-        for drift in found
+        for drift in drifts
         for reason in drift.reasons
     )
-    undone = said("Where the stack's files say otherwise, the next deployment undoes it: write it there, too.")
     bound = ("keep", environment.name, str(release.number), release.model_hash, draft.model_hash, inputs)
     plan = Plan(
         environment=environment.name,
         version=draft.version,
         from_release=release.number,
         to_release=None,
-        services=kept,
+        services=tuple(
+            ServicePlan(service.name, ServiceAction.KEEP, new_image=service.image.reference)
+            for service in draft.services
+            if service.name in kept
+        ),
         order=(),
-        warnings=(*differences, undone),
+        warnings=(*differences, *await _what_becomes_of(stack, release, kept, there)),
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
         new_powers=await find_new_powers(components, stack, resolved),
     )
+    target = replace(release, version=draft.version, services=draft.services, model_hash=draft.model_hash)
     return PlannedDeployment(plan, release, inputs, target=target)
+
+
+async def _draft_kept(
+    stack: Stack, release: Release, drifts: Collection[ServiceDrift], there: tuple[ContainerSnapshot, ...]
+) -> ReleaseDraft:
+    """Draft a release with what drifted as it runs, under the version that the images have by then."""
+    adopted = await stack.releases.adopt(release.version or None) if drifts else None
+    if adopted is None:
+        raise InvalidRequestError(
+            said("{environment} runs as {release} has it.", environment=release.environment, release=release.label)
+        )
+    names = {drift.service for drift in drifts}
+    draft = await stack.releases.draft_with(release, names, adopted)
+    draft = replace(draft, version=await stack.releases.version_of(draft.services) or release.version)
+    target = replace(release, services=draft.services, model_hash=draft.model_hash)
+    unlike = {drift.service for drift in await find_drift(stack, target, draft.model_hash, there)}
+    if left := sorted(names & unlike):
+        raise InvalidRequestError(
+            said("{services} cannot be kept: the containers differ from each other.", services=", ".join(left)),
+            hint=said("Change all of them in the same way, or restore the release."),
+        )
+    return draft
+
+
+async def _what_becomes_of(
+    stack: Stack, release: Release, kept: Collection[str], there: Collection[ContainerSnapshot]
+) -> tuple[str, ...]:
+    """Say of what is kept what a deployment makes of it: hands made a container again, or changed it while it ran."""
+    wanted, containers = await stack.wanted_services(await stack.load_model(release.model_hash)), by_service(there)
+    made = sorted(
+        name for name in kept if name not in wanted or compare_service(wanted[name], containers.get(name, ())).unlike
+    )
+    found = []
+    if made:
+        text = said(
+            "Where the stack's files say otherwise, the next deployment recreates {services}: write it there, too.",
+            services=", ".join(made),
+        )
+        found.append(text)
+    if changed := sorted(set(kept) - set(made)):
+        text = said(
+            "{services} stays so, whatever is deployed, until its container is recreated as the stack's files say: "
+            "write it there, too.",
+            services=", ".join(changed),
+        )
+        found.append(text)
+    return tuple(found)
 
 
 async def _refuse_without_needed(

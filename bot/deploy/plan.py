@@ -325,8 +325,8 @@ def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> S
     plan = ServicePlan(name, action, old, new, wanted.identity if wanted else None, if_image_differs=action != certain)
     difference = difference_of(comparison.most, name)
     keys: tuple[str, ...] = ()
-    if action is ServiceAction.RECREATE and comparison.old_model is not None:
-        keys = changed_keys(comparison.old_model, comparison.new_model, name)
+    if action is ServiceAction.RECREATE and comparison.respelled is not None:
+        keys = changed_keys(comparison.respelled, comparison.new_model, name)
     start_first = action is ServiceAction.RECREATE and (definition.start_first or difference is comparison.most.own)
     plan = replace(plan, changed_keys=keys, start_first=start_first)
     plan = replace(plan, reasons=tuple(find_reasons(comparison, plan)))

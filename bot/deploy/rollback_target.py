@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from roas.deploy.components import Components
+from roas.deploy.plan import changed_keys
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest
@@ -117,28 +118,34 @@ async def _last_that_differs(
     """
     if current is None:
         return None
-    now = await _wanted(stack, current)
+    model = await _renewed(stack, current)
+    now = await stack.wanted_services(model)
     for release in await components.state.releases.before(stack.environment.name, current.number):
         try:
-            before = await _wanted(stack, release)
+            earlier = await _renewed(stack, release)
+            before = await stack.wanted_services(earlier)
         except ReleaseNotRestorableError:
             return release  # which says why
+        spelled = await stack.releases.respelled(earlier, model)
         closely = ReleaseState.ADOPTED not in {release.state, current.state}  # that one says less of its services
         if named:
             both = named & before.keys() & now.keys()
-            if any(_differs(before[name], now[name], closely) for name in both):
-                return release
-        elif before.keys() != now.keys() or any(
-            _differs(wanted, now[name], closely) for name, wanted in before.items()
+        elif before.keys() != now.keys():
+            return release
+        else:
+            both = frozenset(now)
+        if any(
+            _differs(before[name], now[name], closely) or (closely and changed_keys(spelled, model, name))
+            for name in both
         ):
             return release
     return None
 
 
-async def _wanted(stack: Stack, release: Release) -> Mapping[str, WantedService]:
-    """Return what a release wants of its services, with today's credentials."""
+async def _renewed(stack: Stack, release: Release) -> Mapping[str, Any]:
+    """Return the model of a release with today's credentials."""
     model, _ = await stack.releases.renewed(release)
-    return await stack.wanted_services(model)
+    return model
 
 
 def _differs(one: WantedService, other: WantedService, closely: bool) -> bool:

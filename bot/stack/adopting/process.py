@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.stack.adopting.defaults import HEALTH_TIMES
+from roas.stack.adopting.defaults import HEALTH_TIMES, NANO
 from roas.stack.labels import COMPOSE_PREFIX
+from roas.stack.model.durations import as_compose_writes
 
 SHORT_ID = 12
 
@@ -12,6 +13,7 @@ SHORT_ID = 12
 def process_fields(inspected: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a service that concern its process; those that the image has are left out."""
     config, defaults = inspected["Config"], image.get("Config") or {}
+    grace = config.get("StopTimeout")
     fields = {
         **_command(config, defaults),
         "environment": _environment(config, defaults),
@@ -20,7 +22,7 @@ def process_fields(inspected: Mapping[str, Any], image: Mapping[str, Any]) -> di
         "user": _own(config, defaults, "User"),
         "working_dir": _own(config, defaults, "WorkingDir"),
         "stop_signal": _own(config, defaults, "StopSignal"),
-        "stop_grace_period": f"{config['StopTimeout']}s" if config.get("StopTimeout") is not None else None,
+        "stop_grace_period": None if grace is None else as_compose_writes(grace),
         "hostname": _hostname(inspected),
         "domainname": config.get("Domainname"),
         "mac_address": config.get("MacAddress"),
@@ -66,7 +68,7 @@ def _health_check(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
         return None
     if check.get("Test") == ["NONE"]:
         return {"disable": True}
-    written = {name: f"{check[key]}ns" for name, key in HEALTH_TIMES.items() if check.get(key)}
+    written = {name: as_compose_writes(check[key] / NANO) for name, key in HEALTH_TIMES.items() if check.get(key)}
     retries = {"retries": check["Retries"]} if check.get("Retries") else {}
     return {"test": check.get("Test"), **written, **retries}
 

@@ -22,6 +22,8 @@ NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
 EXTENSION = "x-"
 DEFAULT_SIGNAL = "SIGTERM"
 ANONYMOUS_NAME = 64
+# What is compared apart, and what no engine on Linux heeds.
+OF_MOUNT = frozenset({"type", "source", "target", "read_only", "consistency"})
 SECRETS_FOLDER = "/run/secrets/"
 
 
@@ -219,7 +221,7 @@ def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str
         source, target = _source(volume, model), normpath(volume["target"])
         if source is None and target in declared:
             continue  # the image says so
-        options = {key: value for key, value in volume.items() if key not in {"type", "source", "target", "read_only"}}
+        options = {key: value for key, value in volume.items() if key not in OF_MOUNT}
         bind = dict(options.pop("bind", None) or {})
         if not bind.pop("create_host_path", False):
             # Compose sends none for a volume or a bind in long form; for a volume, the engine shows one by itself.
@@ -230,11 +232,15 @@ def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str
         plain = {key: value for key, value in options.items() if value not in ({}, None)}
         found[target] = (volume["type"], source, bool(volume.get("read_only")), bind, tmpfs, plain)
     for secret in given.pop("secrets", None) or ():
-        target = str(secret.get("target") or secret["source"])
-        path = target if target.startswith("/") else SECRETS_FOLDER + target
         file = ((model.get("secrets") or {}).get(secret["source"]) or {}).get("file")
-        found[path] = ("bind", file, True, {}, {}, {})
+        found[secret_path(secret)] = ("bind", file, True, {}, {}, {})
     return found
+
+
+def secret_path(secret: Mapping[str, Any]) -> str:
+    """Return where a service finds a secret."""
+    target = str(secret.get("target") or secret["source"])
+    return target if target.startswith("/") else SECRETS_FOLDER + target
 
 
 def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
@@ -243,20 +249,28 @@ def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
     if volume["type"] != "volume" or not source:
         return normpath(str(source)) if source else None
     name = str(((model.get("volumes") or {}).get(source) or {}).get("name") or source)
-    nameless = len(name) == ANONYMOUS_NAME and all(sign in "0123456789abcdef" for sign in name)
-    return None if nameless else name
+    return None if is_nameless(name) else name
+
+
+def is_nameless(volume: str) -> bool:
+    """Return whether a volume has only the name that the engine gave it."""
+    return len(volume) == ANONYMOUS_NAME and all(sign in "0123456789abcdef" for sign in volume)
+
+
+def network_name(key: str, model: Mapping[str, Any]) -> str:
+    """Return the engine's name of a model's network."""
+    return str(((model.get("networks") or {}).get(key) or {}).get("name") or f"{model.get('name')}_{key}")
 
 
 def _networks(given: dict[str, Any], model: Mapping[str, Any], service: str) -> dict[str, Any]:
-    definitions = model.get("networks") or {}
     found = {}
     for key, endpoint in (given.pop("networks", None) or {}).items():
-        name = str((definitions.get(key) or {}).get("name") or f"{model.get('name')}_{key}")
         # The order in which networks are joined is none of what a container has.
         fields = {item: value for item, value in (endpoint or {}).items() if value and item != "priority"}
         if mac_address := fields.get("mac_address"):
             fields["mac_address"] = str(mac_address).lower()
-        found[name] = {**fields, "aliases": sorted(set(fields.get("aliases") or ()) - {service})}
+        aliases = sorted(set(fields.get("aliases") or ()) - {service})
+        found[network_name(key, model)] = {**fields, "aliases": aliases}
     return found
 
 

@@ -26,6 +26,21 @@ async def find_local_versions(engine: Engine, stack: ResolvedStack) -> tuple[str
     return await engine.call(look)
 
 
+def common_version(stack: ResolvedStack, images: Mapping[str, str]) -> str:
+    """Return the version that the `images` of services have; empty where that is none, or more than one.
+
+    `stack` has the placeholder's.
+    """
+    found = {
+        matched["v"]
+        for name, image in images.items()
+        if name in stack.definitions
+        for pattern in image_patterns([stack.definitions[name].image])
+        if (matched := pattern.fullmatch(image.partition("@")[0])) and VERSION.fullmatch(matched["v"])
+    }
+    return found.pop() if len(found) == 1 else ""
+
+
 def image_patterns(references: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     """Convert references with the placeholder to patterns that find the version in a tag."""
     versioned = sorted({reference for reference in references if PLACEHOLDER in reference})

@@ -34,3 +34,14 @@ def read_duration(value: object) -> float:
 def write_duration(seconds: float) -> str:
     """Return a duration as text, such as `1.5s`."""
     return f"{number(seconds)}s" if seconds == 0 or seconds >= 1 else f"{number(seconds * 1000)}ms"
+
+
+def as_compose_writes(seconds: float) -> str:
+    """Return a duration as Compose writes it in a resolved model, such as `1m30s`; it needs none below a second."""
+    if 0 < seconds < 1:
+        return write_duration(seconds)
+    minutes, rest = divmod(round(seconds, DECIMALS), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    parts = [f"{hours}h"] if hours else []
+    parts += [f"{minutes}m"] if hours or minutes else []
+    return "".join([*parts, f"{number(rest)}s"])

@@ -1,6 +1,6 @@
 """Draft the releases of one stack, keep what they are made of, and judge and renew them by what is valid today."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
@@ -15,11 +15,12 @@ from roas.stack.adopting.adoption import AdoptedStack, adopt_project
 from roas.stack.adopting.container_differences import find_container_differences
 from roas.stack.adopting.contents import bind_adopted
 from roas.stack.adopting.sameness import differences
+from roas.stack.adopting.spelling import read_back_services, respelled
 from roas.stack.client import Engine
 from roas.stack.containers.config_hashes import ConfigHashes
 from roas.stack.containers.snapshots import take_outlines
 from roas.stack.docker_client import EngineClient
-from roas.stack.images.local_versions import PLACEHOLDER, find_local_versions
+from roas.stack.images.local_versions import PLACEHOLDER, common_version, find_local_versions
 from roas.stack.images.lookup import digest_of, find_image
 from roas.stack.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
 from roas.stack.interface import ReleaseDraft, ResolvedStack, SharedFiles
@@ -228,6 +229,18 @@ class StackReleases:
             model["services"][name] = {**new, "x-deploy": {**new["x-deploy"], **says}}
         return model
 
+    async def respelled(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an old model in the words of a new one where either was read back from containers."""
+        read_back = read_back_services(old, new)
+        if not read_back:
+            return old
+
+        def look(client: EngineClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
+            images = {name: find_image(client, pinned_content(fields)) or {} for name, fields in read_back.items()}
+            return images, client.info()
+
+        return respelled(old, new, *await self._engine.call(look))
+
     async def check(self, model_hash: str) -> None:
         """Ask today's policy about the model of a release. Raises ComposePolicyError, with the way out."""
         await self._parts.release_policy.check(self._engine.environment, model_hash)
@@ -274,9 +287,21 @@ class StackReleases:
 
         The compose file says which images count. Raises ComposeFileError, ComposePolicyError.
         """
+        return await find_local_versions(self._engine, await self._of_any_version())
+
+    async def version_of(self, services: Iterable[ReleaseService]) -> str:
+        """Return the version that the images of services have; empty where that is none, several, or not known."""
+        images = {service.name: service.image.reference for service in services}
+        try:
+            return common_version(await self._of_any_version(), images)
+        except EngineUnavailableError:
+            raise
+        except RoasError:  # the files cannot be read today
+            return ""
+
+    async def _of_any_version(self) -> ResolvedStack:
         resolver, environment = self._parts.resolver, self._engine.environment
-        resolved = await resolver.resolve(environment, PLACEHOLDER, write_contents=False)
-        return await find_local_versions(self._engine, resolved)
+        return await resolver.resolve(environment, PLACEHOLDER, write_contents=False)
 
     async def hash_inputs(self, model: Mapping[str, Any]) -> str:
         """Return a hash of what running a model depends on besides itself: its secrets, settings and policy."""

@@ -11,6 +11,7 @@ from roas.stack.adopting.adoption import ADOPTED_VERSION, AdoptedStack
 from roas.stack.adopting.rules import with_rules
 from roas.stack.labels import STACK
 from roas.stack.model.definitions import read_definitions
+from roas.stack.model.durations import as_compose_writes
 from roas.stack.model.services import AS_FOUND, IMAGE_ID, SWARM_FILES, services_of
 from roas.stack.swarm.container_spec import ARGUMENTS, CHECK_TIMES, DNS, NANOSECONDS, PLAIN, without_nothing
 from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, differing_keys
@@ -93,7 +94,7 @@ def _host(entry: str) -> str:
 
 
 def _duration(nanoseconds: int) -> str:
-    return f"{int(nanoseconds)}ns"
+    return as_compose_writes(nanoseconds / NANOSECONDS)
 
 
 def _health_check(check: Mapping[str, Any]) -> Json:

@@ -115,6 +115,10 @@ class SwarmReleases(StackReleases):
         self._parts.learn(found.model)
         return await self._draft_model(found.version, found.model, found.references)
 
+    async def respelled(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return an old model as it is: a Swarm's services are compared as specs."""
+        return old
+
     async def renewed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Return the release's model, with the configs and secrets that it has; what is scaled stays so.
 

@@ -1,5 +1,8 @@
 """Single services are stopped, started, restarted and scaled by what a person types; `status` says by whom and why."""
 
+import re
+import subprocess
+
 from tests.e2e.cli.conftest import REPOSITORY, CommandLine
 
 
@@ -50,6 +53,31 @@ def test_what_a_hand_changed_is_kept(on_v1: CommandLine) -> None:
     assert "dev is on r" in kept.stdout
     assert on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-database") == database
     assert "changed by hand" not in on_v1.run("status", "dev").stdout
+    assert "database stays so, whatever is deployed, until its container is recreated" in kept.stdout
+    ((before, after),) = re.findall(r"Plan for dev: (r\d+) → a new release .*dev is on (r\d+)", kept.stdout, re.DOTALL)
+    for typed in ([], ["--to", before]):
+        planned = on_v1.run("rollback", "dev", *typed, "--dry-run")
+        assert planned.returncode == 0, planned.stderr
+        assert f"Plan for dev: {after} → {before} (v1)" in planned.stdout
+        assert re.findall(r"^[-+].*", planned.stdout, re.MULTILINE) == ["-restart: always"]
+        assert "database was changed while it ran, and stays so, until its container is recreated" in planned.stdout
+
+
+def test_kept_release_has_the_version_that_runs(on_v1: CommandLine) -> None:
+    """Somebody types `up -d` with another version, and that is kept: whoever looks is told what runs."""
+    up = ["docker", "compose", "-p", f"{on_v1.project}-dev", "up", "-d", "--wait"]
+    there = on_v1.environ(VERSION="v2")
+    subprocess.run(up, cwd=on_v1.folder / "stack", env=there, check=True, capture_output=True)
+    kept = on_v1.run("keep", "dev")
+    assert kept.returncode == 0, kept.stderr
+    assert re.search(r"Plan for dev: r\d+ → a new release \(v2\)", kept.stdout)
+    assert "the next deployment recreates web: write it there, too." in kept.stdout
+    (number,) = re.findall(r"dev is on (r\d+)", kept.stdout)
+    told = " ".join(on_v1.run("releases", "dev").stdout.split())
+    assert f"{number} (runs) v2" in told
+    again = on_v1.run("deploy", "dev", "v2", "--dry-run")
+    assert "Nothing changes." in again.stdout, "what was kept is what the files say of that version"
+    assert re.findall(r"^[-+].*", again.stdout, re.MULTILINE) == []
 
 
 def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:

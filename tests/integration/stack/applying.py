@@ -1,7 +1,13 @@
 """Apply a stack the way a deployment does, without a deployment."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from roas.deploy.plan import changed_keys
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
+from roas.stack.adopting.adoption import adopt_project
+from roas.stack.adopting.contents import bind_adopted
 from roas.stack.interface import ReleaseDraft
 from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
@@ -45,3 +51,16 @@ async def hashes_of(stack: Stack, model_hash: str, *, as_it_is: bool = False) ->
     """Return the configuration hash that each service's containers should have under a model."""
     wanted = await stack.wanted_services(await stack.load_model(model_hash), as_it_is=as_it_is)
     return {name: service.config_hash for name, service in wanted.items()}
+
+
+async def differs_in_nothing(stack: Stack, model: Mapping[str, Any]) -> None:
+    """A plan shows no difference between files and what was read back of the containers that they mean, either way."""
+    read_back = await adopt_project(stack.engine, await stack._parts.resolver.written(stack.environment, "v1"))
+    assert read_back is not None
+    contents = stack._parts.contents
+    adopted = bind_adopted(read_back.model, read_back.copied, contents, stack.environment.folder, write=False)
+    for old, new in ((adopted, model), (model, adopted)):
+        assert "\n".join(await stack.describe_changes(old, new)) == ""
+        respelled = await stack.releases.respelled(old, new)
+        changed = {name: keys for name in model["services"] if (keys := changed_keys(respelled, new, name))}
+        assert changed == {}

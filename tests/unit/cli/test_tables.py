@@ -50,7 +50,10 @@ CONTENT = "sha256:" + "0123456789abcdef" * 4
         ({"old_image": readable_reference("shop/web:v1", CONTENT), "new_image": "shop/web:v2"}, "shop/web:v1  shop/"),
         ({**SAME, "changed_keys": ("ports",)}, "shop/web:v1  shop/web:v1  ports"),
         ({**SAME, "expected_image": CONTENT}, "shop/web:v1  shop/web:v1 → sha256:0123456789ab"),
-        ({**SAME, "expected_image": CONTENT[7:]}, "shop/web:v1  shop/web:v1 → is built, then compared"),
+        (
+            {**SAME, "expected_image": CONTENT[7:], "if_image_differs": True},
+            "shop/web:v1  shop/web:v1 → is built, then compared",
+        ),
     ],
 )
 def test_new_image_of_a_recreated_service_is_shown_by_its_name(
@@ -58,5 +61,7 @@ def test_new_image_of_a_recreated_service_is_shown_by_its_name(
 ) -> None:
     service = ServicePlan("web", ServiceAction.RECREATE, **recreated)
     show_plan(Terminal(), Plan("dev", "v2", 1, None, (service,), ("web",), (), ""))
-    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("web")]
+    out = capsys.readouterr().out
+    (row,) = [line for line in out.splitlines() if line.startswith("web")]
     assert shown in re.sub(r" {2,}", "  ", row)
+    assert ("recreate?" in row) is ("A question mark: only where the image" in out) is service.if_image_differs

@@ -169,12 +169,18 @@ class FakeEngine(OneStack):
         self._called("adopt")
         return self.adoptable
 
+    async def version_of(self, services: Iterable[ReleaseService]) -> str:
+        return ""
+
     async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
         return frozenset()
 
     async def describe_changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
         """Show nothing: nobody approves here."""
         return ()
+
+    async def respelled(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+        return old
 
     async def networks_and_volumes(self, model: Mapping[str, Any]) -> Mapping[str, str]:
         return dict(self.beside)

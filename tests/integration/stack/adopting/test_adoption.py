@@ -21,7 +21,7 @@ from roas.stack.model.services import ADOPTED_HASH, WRITTEN
 from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.stacks import Stacks
 from testbed.engine import manual_environment
-from tests.integration.stack.applying import apply, draft, hashes_of
+from tests.integration.stack.applying import apply, differs_in_nothing, draft, hashes_of
 from tests.integration.stack.normalised import normalised
 
 EVERYTHING = """
@@ -296,8 +296,10 @@ async def adopted_that_is_as_wanted_stays(engine: Stacks, manually: Environment)
     environment = replace(manually, variables={"NAME": f"{manually.project}-special"})
     before = {c.name: c.id for c in await engine.of(environment).containers()}
     drafted = await draft(engine, environment)
-    services = (await engine.load_model(drafted.model_hash))["services"]
+    model = await engine.load_model(drafted.model_hash)
+    services = model["services"]
     assert {name: fields["x-deploy"].get("unlike") for name, fields in services.items()} == dict.fromkeys(services)
+    await differs_in_nothing(engine.of(environment), model)
     assert {c.name: c.id for c in await apply(engine, environment, drafted.model_hash)} == before
     actor = Actor(ActorKind.SYSTEM, "0", "test")
     succeeded, now = ReleaseState.SUCCEEDED, datetime.now(UTC)

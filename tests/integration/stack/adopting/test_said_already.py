@@ -21,7 +21,7 @@ from testbed.busybox import busybox
 from testbed.engine import manual_environment
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
-from tests.integration.stack.applying import apply, draft
+from tests.integration.stack.applying import apply, differs_in_nothing, draft
 from tests.integration.stack.containers.test_beside_compose import differing, there, up
 
 IMAGE = "roas-said/full:v1"
@@ -267,10 +267,12 @@ async def test_what_is_said_already_recreates_nothing(
     resolved = await engine.of(environment).resolve("v1", write_contents=False)
     wanted = await engine.of(resolved.environment).images.look_up(resolved, frozenset(resolved.definitions))
     images = {name: container.image_id for name, container in wanted.items() if container.image_id}
-    found = (await engine.of(resolved.environment).releases.preview(resolved, images))["services"]
+    model = await engine.of(resolved.environment).releases.preview(resolved, images)
+    found = model["services"]
     unlike = {name: fields["x-deploy"]["unlike"] for name, fields in found.items() if "unlike" in fields["x-deploy"]}
     assert unlike == {}
     assert {name for name, fields in found.items() if "adopted_hash" not in fields["x-deploy"]} == set()
+    await differs_in_nothing(engine.of(environment), model)
 
 
 @pytest.mark.usefixtures("image", "busybox_image")
@@ -297,4 +299,6 @@ async def test_file_that_says_it_all_is_everybodys(
     assert made_by == "bot" or made == before
     up(environment)
     assert await there(engine, environment) == made
-    assert await differing(engine, environment, await draft(engine, environment)) == set()
+    again = await draft(engine, environment)
+    assert await differing(engine, environment, again) == set()
+    await differs_in_nothing(engine.of(environment), await engine.load_model(again.model_hash))

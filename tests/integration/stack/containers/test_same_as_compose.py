@@ -20,7 +20,7 @@ from testbed.busybox import busybox
 from testbed.engine import manual_environment
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
-from tests.integration.stack.applying import deploy, make
+from tests.integration.stack.applying import deploy, differs_in_nothing, make
 from tests.integration.stack.images.test_readable_images import release_of
 from tests.integration.stack.normalised import normalised
 from tests.unit.stack.containers.test_same_as_compose import STACK
@@ -272,7 +272,9 @@ async def as_adopted(environment: Environment, client: docker.DockerClient, stat
     engine = await trusting(environment, state_dir)
     try:
         drafted = await deploy(engine, environment, None)
-        services = (await engine.load_model(drafted.model_hash))["services"]
+        model = await engine.load_model(drafted.model_hash)
+        await differs_in_nothing(engine.of(environment), model)
+        services = model["services"]
     finally:
         await engine.close()
     unlike = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from roas.errors import ComposeFileError
 from roas.models.stack import Dependency, DependencyCondition, DependencyKind, ServiceDefinition
 from roas.stack.model.definitions import read_definitions
-from roas.stack.model.durations import read_duration, write_duration
+from roas.stack.model.durations import as_compose_writes, read_duration, write_duration
 from roas.stack.model.services import INACTIVE, LIVE, OF_RELEASE, RECORDED, as_files_say
 from roas.stack.model.text import read_model, read_resolved, write_model
 from roas.stack.releases.pinning import pin
@@ -233,6 +233,11 @@ def test_broken_model_error_hides_content() -> None:
 )
 def test_duration_parsed(text: object, seconds: float) -> None:
     assert read_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["0s", "500ms", "1s", "1.5s", "59s", "1m0s", "1m30s", "1h0m0s", "2h0m0.5s", "25h1m1s"])
+def test_duration_is_written_as_compose_does(text: str) -> None:
+    assert as_compose_writes(read_duration(text)) == text
 
 
 def test_duration_in_nanoseconds_is_exact() -> None:
