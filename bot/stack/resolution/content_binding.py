@@ -3,7 +3,7 @@
 import copy
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +27,7 @@ class ContentBinder:
     What a container writes to and what lies outside the stack's folder is data and stays where it is, and so does the
     whole folder of a service from which nothing is `withheld`. The files of `proxies` are kept for a plan, too: they
     are checked for it. `instead` names the content that files have in a release that is promoted, by their path in the
-    stack's folder; `bound` names what was bound.
+    stack's folder; `bound` names what was bound. A folder with `private` files, of this environment alone, is neither.
     """
 
     def __init__(
@@ -40,8 +40,10 @@ class ContentBinder:
         proxies: frozenset[str] = frozenset(),
         withheld: Callable[[str], Withheld] = lambda _service: NOTHING_WITHHELD,
         instead: Mapping[str, str] = MappingProxyType({}),
+        private: Collection[Path] = (),
     ) -> None:
         self._store = store
+        self._private = private
         self._instead = instead
         self._given = folder.absolute()
         self._folder = folder.resolve()
@@ -180,6 +182,7 @@ class ContentBinder:
         name, withheld = name_in(source, self._given, self._folder), self._withheld(service)
         # A folder in which there is something of one environment alone is each one's own.
         is_shared = withheld.within(resolved) is None
+        is_shared = is_shared and not any(path.is_relative_to(resolved) for path in self._private)
         try:
             if is_shared and name in self._instead:
                 withheld.refuse(resolved)

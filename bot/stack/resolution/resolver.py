@@ -134,8 +134,9 @@ class StackResolver:
         definitions = _possible_definitions(model)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
+        own = await self._clients.local(lambda: frozenset(map(resolve, _own_files(environment, model))))
         binder = self._binder(
-            environment, write=write_contents, asked=asked, proxies=reloaded, instead=read.instead.bound
+            environment, write=write_contents, asked=asked, proxies=reloaded, instead=read.instead.bound, private=own
         )
         secretive = await self._with_secrets(environment, shared, read.contents, binder)
         bound = await self._clients.local(lambda: binder.bind(secretive))
@@ -265,6 +266,7 @@ class StackResolver:
         asked: frozenset[str] = frozenset(),
         proxies: frozenset[str] = frozenset(),
         instead: Mapping[str, str] = MappingProxyType({}),
+        private: frozenset[Path] = frozenset(),
     ) -> ContentBinder:
         """Create what binds by content; a path is read by the settings, or since it is among what is `asked` for."""
         return ContentBinder(
@@ -275,6 +277,7 @@ class StackResolver:
             proxies=proxies,
             withheld=lambda service: self._policy.withheld_from(service, environment),
             instead=instead,
+            private=private,
         )
 
     def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:
@@ -396,6 +399,14 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
             ),
         )
     return environment.variables | dict.fromkeys(version_names(environment), version)
+
+
+def _own_files(environment: Environment, model: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield what an environment has for itself, whatever folder it lies in: variables, overrides and secrets."""
+    yield from (*environment.env_files, *environment.compose_files[1:])
+    yield from (
+        Path(str(found["file"])) for found in (model.get("secrets") or {}).values() if (found or {}).get("file")
+    )
 
 
 def _possible_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:

@@ -22,7 +22,7 @@ def folder(tmp_path):
     return folder
 
 
-def bind(store, folder, what, *, instead=None, withheld=()):
+def bind(store, folder, what, *, instead=None, withheld=(), private=()):
     """Bind a file or a folder read-only, and return where it is bound from, by its name, and what may be shared."""
     model = {
         "services": {
@@ -30,7 +30,9 @@ def bind(store, folder, what, *, instead=None, withheld=()):
         }
     }
     hidden = Withheld.of(folder.parent / "state", withheld, "")
-    binder = ContentBinder(store, folder, lambda _: False, write=True, withheld=lambda _: hidden, instead=instead or {})
+    binder = ContentBinder(
+        store, folder, lambda _: False, write=True, withheld=lambda _: hidden, instead=instead or {}, private=private
+    )
     (volume,) = binder.bind(model)["services"]["web"]["volumes"]
     return volume["source"], binder.bound
 
@@ -52,6 +54,15 @@ def test_folder_with_a_file_of_one_environment_is_its_own(store, folder, side):
     own, shared = bind(store, folder, "conf", instead=bound, withheld=[secret] if side == "to" else [])
     assert own != released
     assert bound == {} or shared == {}
+
+
+@pytest.mark.parametrize("private", ["conf/prod.env", "conf/app.conf"])
+def test_folder_with_an_own_file_is_not_promoted(store, folder, private):
+    """In another folder, nothing says that a file of this name is what the other environment keeps for itself."""
+    (folder / private).write_text("PASSWORD=x")
+    released, bound = bind(store, folder, "conf", private=[folder / private])
+    assert bound == {}
+    assert bind(store, folder, "conf", instead={"conf": "0" * 64}, private=[folder / private])[0] == released
 
 
 def test_withheld_file_is_refused_whatever_was_released(store, folder):
