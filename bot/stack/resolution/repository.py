@@ -339,11 +339,21 @@ class Repositories:
                     hint=said("The new commit is offered in a moment. Look at it, then decide."),
                 )
             entries = await mirror.entries(commit)
+            self._refuse_own(environment, entries)
             blobs = await mirror.blobs(entries)
             refuse_misleading(entries, blobs)
             await in_thread(lambda: self._write(environment, entries, blobs))
             log.info("files brought", environment=environment.name, commit=commit)
             yield commit
+
+    def _refuse_own(self, environment: Environment, entries: Sequence[Entry]) -> None:
+        """Raise ComposeFileError for a file in the place of the bot's own: its settings and its state."""
+        named = (*environment.withheld, self._folder.parent)
+        kept = {path for path in named if environment.folder in path.parents}
+        for entry in entries:
+            place = environment.folder / entry.path
+            if not kept.isdisjoint((place, *place.parents)) or any(place in path.parents for path in kept):
+                raise _must_not_be_written(entry.path)
 
     def _write(self, environment: Environment, entries: Sequence[Entry], blobs: Mapping[str, bytes]) -> None:
         """Write the files of a commit, and remove those of the one before; nothing else in the folder is touched.
@@ -462,10 +472,14 @@ def _entries(listed: bytes) -> Iterator[Entry]:
                 hint=said("Name a folder without it (`path`), or put it into the repository itself."),
             )
         if path.is_absolute() or {"..", "."} & set(path.parts) or any(_is_git(part) for part in path.parts):
-            raise ComposeFileError(
-                said("The repository has a file that must not be written: {path}.", path=repr(str(path))[:200]),
-            )
+            raise _must_not_be_written(path)
         yield Entry(path, mode if mode in {LINK, EXECUTABLE} else REGULAR, blob, int(size))
+
+
+def _must_not_be_written(path: PurePosixPath) -> ComposeFileError:
+    return ComposeFileError(
+        said("The repository has a file that must not be written: {path}.", path=repr(str(path))[:200]),
+    )
 
 
 def _is_git(part: str) -> bool:

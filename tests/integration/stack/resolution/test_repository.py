@@ -34,13 +34,16 @@ class Scene:
         self.secrets: list[str] = []
         self.repositories = Repositories(self.state, self.secrets.extend)
         self.repository = Repository(server.url)
+        self.withheld: frozenset[Path] = frozenset()
 
     @property
     def mirror(self) -> Mirror:
         return self.repositories.mirror(self.repository)
 
     async def bring(self) -> str:
-        environment = Environment("dev", "shop-dev", self.folder, (), repository=self.repository)
+        environment = Environment(
+            "dev", "shop-dev", self.folder, (), repository=self.repository, withheld=self.withheld
+        )
         async with self.repositories.hold(environment) as commit:
             return commit
 
@@ -157,6 +160,20 @@ async def test_link_that_a_container_put_in_the_way_leads_nowhere(scene, server,
     await scene.bring()
     assert list(outside.iterdir()) == []
     assert scene.files == {"conf/a.conf": "two"}
+
+
+@pytest.mark.parametrize("name", ["bot/roas.toml", "bot", "state/git/dev.json", "state"])
+async def test_what_is_the_bots_is_not_written_over(scene, server, name):
+    """Whoever writes its settings or its journal decides what a stack may have."""
+    scene.repositories = Repositories(scene.folder / "state", scene.secrets.extend)
+    own = scene.folder / "bot" / "roas.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    scene.withheld = frozenset({own})
+    server.commit({"compose.yaml": COMPOSE, name: "theirs"})
+    with pytest.raises(ComposeFileError, match="must not be written"):
+        await scene.bring()
+    assert own.read_text() == "mine"
 
 
 async def test_too_much_is_refused(scene, server, monkeypatch):
