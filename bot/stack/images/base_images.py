@@ -21,7 +21,7 @@ from roas.stack.api_errors import ApiError, ApiNotFoundError
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import find_image, look_up_image, repository_of
-from roas.stack.images.reference import BUILT, FRONTENDS, OWN, is_own, split_reference
+from roas.stack.images.reference import BUILT, OWN, is_frontend, is_own, split_reference
 from roas.stack.images.registry import RegistryClient
 
 IMAGE_CONTEXT = "docker-image://"
@@ -77,6 +77,7 @@ def read_frontend(text: str, args: Mapping[str, str]) -> str:
     """Return the image that reads a Dockerfile, and what it is told, as BuildKit finds them; empty for its own."""
     if named := args.get(SYNTAX):
         return named.strip()
+    text = text.removeprefix("\ufeff")
     lines = text.split("\n")[text.startswith("#!") :]
     for comment in ("#", "//"):
         directive = re.compile(rf"{comment}\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)")
@@ -154,9 +155,13 @@ async def pin_bases(
     contexts = {str(name): str(value) for name, value in (section.get("additional_contexts") or {}).items()}
     text, args = await engine.local(lambda: _dockerfile(section)), _args(section)
     bases, frontend = read_bases(text, args), read_frontend(text, args).partition(" ")[0]
-    if frontend and repository_of(frontend) not in FRONTENDS and not is_own(frontend) and not any_frontend:
+    if frontend and not is_frontend(frontend) and not is_own(frontend) and not any_frontend:
         raise ComposePolicyError(
-            said("{service} is built by the frontend {name}, which is not Docker's.", service=service, name=frontend),
+            said(
+                "{service} is built by {name}, which is no frontend of Docker's that is known.",
+                service=service,
+                name=frontend,
+            ),
             hint=said("Remove its `# syntax=` line, or let `allow` name `build:{service}`.", service=service),
             entries=(f"build:{service}",),
         )

@@ -9,6 +9,8 @@ RELEASES, BUILT, READABLE = "roas-release", "roas-build", "roas"
 OWN = frozenset({RELEASES, BUILT, JAIL, READABLE})
 # Docker's own readers of Dockerfiles. Any other one may say what a cache of another project is called.
 FRONTENDS = frozenset({"docker/dockerfile", "docker/dockerfile-upstream"})
+# Those of them that know no caches of a project's own.
+OLD_FRONTEND = re.compile(r"0(\..*)?|1\.0([.-].*)?|1\.1\.[01](-.*)?")
 LOCAL_REGISTRIES = ("docker.io/library/", "docker.io/", "index.docker.io/library/", "index.docker.io/", "library/")
 NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
@@ -28,6 +30,13 @@ def is_own(reference: str) -> bool:
     name = reference.lower()
     name = next((name.removeprefix(start) for start in LOCAL_REGISTRIES if name.startswith(start)), name)
     return re.split("[/:@]", name, maxsplit=1)[0] in OWN
+
+
+def is_frontend(reference: str) -> bool:
+    """Return whether a name is one of Docker's own readers of Dockerfiles that keeps projects apart."""
+    repository, tag = split_reference(reference.partition("@")[0])
+    name = repository.removeprefix("index.").removeprefix("docker.io/")
+    return name in FRONTENDS and OLD_FRONTEND.fullmatch(tag or "latest") is None
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:

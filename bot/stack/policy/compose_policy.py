@@ -45,7 +45,7 @@ from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 from roas.stack.images.reference import is_own
 from roas.stack.model.raw_files import FileReference
-from roas.stack.model.services import RECORDED, services_of
+from roas.stack.model.services import RECORDED, SHARED_NAMESPACES, services_of
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdings
 from roas.stack.policy.places import Places
 from roas.stack.policy.power import Power, identities
@@ -214,10 +214,8 @@ class ComposePolicy:
                 continue
             if not asks and (environment.policy is PolicyLevel.STRICT or (secret and not of_release)):
                 yield from places.judge_checkout(name, source, secret)
-            elif asks and reads and name not in places.bots and resolve(Path(source)).is_relative_to(places.folder):
-                does = said("reads")
-                text = said("{name} {does} {source} from where it lies", name=name, does=does, source=source)
-                yield Power(text, f"bind:{resolve(Path(source))}")
+            elif asks and name not in places.bots:
+                yield from places.judge_live(name, source, reads=reads)
             if not secret and not of_release:
                 yield from places.judge_withheld(name, source, said("binds"))
 
@@ -227,13 +225,13 @@ class ComposePolicy:
         yield from judge_keys(model)
         for name, service in services_of(model).items():
             yield from judge_service(name, service, places, environment.policy)
-            if environment.is_home and str(service.get("pid") or "").startswith("service:"):
-                # By it a service reads the other's environment, files and memory: here, the bot's.
-                yield Power(
-                    said("{name} has `pid: {mode}`, beside the bot", name=name, mode=service["pid"]),
-                    f"pid:{name}",
-                    is_asked_for=False,
-                )
+            for field in SHARED_NAMESPACES if environment.is_home else ():
+                kind, _, owner = str(service.get(field) or "").partition(":")
+                if kind == "service" and (field == "pid" or owner in places.bots):
+                    # By `pid` a service reads the other's environment, files and memory: here, the bot's. By the
+                    # network it hears what the bot is told without TLS.
+                    text = said("{name} has `{shown}`, beside the bot", name=name, shown=f"{field}: {service[field]}")
+                    yield Power(text, f"{field}:{name}", is_asked_for=field != "pid")
         yield from judge_probes(model)
         own = holdings.own_volumes(environment.project)
         private = environment.policy not in NAMES_ALL

@@ -109,7 +109,9 @@ ENTRIES: Mapping[str, str] = {
     "networks.*.ipam.options": "network",
 }
 _NAMED = "*"
-PLAIN = re.compile(r"[\w./:@-]{1,60}")
+PLAIN = re.compile(r"[\w./:@-]{1,60}", re.ASCII)
+# Of a hash: so many that nobody finds two values of one.
+DIGITS = 40
 _PLACES = frozenset(path[:at] for path in KEYS for at, sign in enumerate(path) if sign == ".")
 
 
@@ -160,7 +162,7 @@ def shown_value(value: object) -> str:
         return ""
     if isinstance(value, str | int | float) and PLAIN.fullmatch(str(value)):
         return str(value)
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:DIGITS]
 
 
 def keys_of(model: Mapping[str, Any]) -> Iterator[FoundKey]:

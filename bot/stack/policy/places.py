@@ -148,6 +148,22 @@ class Places:
             )
         yield Power(text, f"replaceable:{_plain(Path(source))}")
 
+    def judge_live(self, who: str, source: str, *, reads: bool) -> Iterator[Power]:
+        """Find a path of the stack's folder that is bound from where it lies: it may become something else.
+
+        What a container writes in a working copy a commit can make a submodule, whose settings the next `git status`
+        reads on the host.
+        """
+        path = resolve(Path(source))
+        if not path.is_relative_to(self.folder):
+            return
+        if reads:
+            text = said("{name} {does} {source} from where it lies", name=who, does=said("reads"), source=source)
+            yield Power(text, f"bind:{path}")
+        elif repository_at(path) is None and any(is_there(folder / REPOSITORY) for folder in path.parents):
+            text = said("{name} {does} {source}, in a working copy of git", name=who, does=said("binds"), source=source)
+            yield Power(text, f"replaceable:{path}")
+
     def _is_copy(self, source: str) -> bool:
         return self.copies is not None and Path(source).parent == self.copies
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from roas.messages.message import Message
+from roas.messages.message import Message, visible
 from roas.stack.images.lookup import repository_of
 from roas.stack.model.services import services_of, written_fields
 
@@ -40,8 +40,9 @@ SUBJECTS = ("who", "name", "service")
 BESIDE = frozenset({*SUBJECTS, "does", "text"})
 READS, BINDS = "reads", "binds"
 GONE_FROM_RELEASES = frozenset({"build", "container_name", "ulimits", "isolation", "replaceable"})
-MARK = "#"
-PROGRAM = re.compile(rf"{MARK}[0-9a-f]{{12}}\Z")
+# Whoever writes both may look for two programs of one hash: what a release before noted was too short for that.
+MARK, DIGITS = "#", 40
+PROGRAM = re.compile(rf"{MARK}(?:[0-9a-f]{{12}}|[0-9a-f]{{{DIGITS}}})\Z")
 # What of a `build` says which program an image has, but for the content of files.
 BUILT_OF = ("context", "dockerfile", "dockerfile_inline", "target", "additional_contexts")
 
@@ -71,7 +72,7 @@ class Power:
 
     @property
     def name(self) -> str:
-        """Return `web: port 443`: what is typed to grant it, and what a plan shows."""
+        """Return `web: port 443`: what is typed to grant it, and what a plan shows, with each character of it."""
         fields: Mapping[str, Any] = self.text.fields if isinstance(self.text, Message) else {}
         does = str(fields.get("does", ""))
         words = [READS if self.kind == "bind" and does == READS else WORDS.get(self.kind, self.kind)]
@@ -82,7 +83,8 @@ class Power:
         else:
             found = (str(value) for key, value in fields.items() if key not in BESIDE)
             words += [text.removeprefix(self.kind).lstrip(": ") for text in found]
-        return f"{self.service}: {' '.join(' '.join(words).split())}"
+        text = visible(f"{self.service}: {' '.join(filter(None, words))}").replace(MARK, r"\u{23}")
+        return text.replace("  ", r" \u{20}")
 
     @property
     def is_root(self) -> bool:
@@ -138,9 +140,11 @@ def _program(service: Mapping[str, Any]) -> str:
         )
         for volume in service.get("volumes") or ()
     )
-    covered = [service.get(key) for key in ("command", "entrypoint", "user", "post_start", "pre_stop")]
+    covered = [service.get(key) for key in ("command", "entrypoint", "user", "working_dir", "post_start", "pre_stop")]
     covered.append((service.get("healthcheck") or {}).get("test"))
+    # By a variable, an interpreter is told of another program. Of what they hold, a version changes each time.
+    covered.append(sorted(service.get("environment") or ()))
     if build := service.get("build"):
         covered += [build.get(key) for key in BUILT_OF]
     text = json.dumps([repository_of(image), mounts, covered], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

@@ -19,6 +19,10 @@ def judge_token(model: Mapping[str, Any], token: str) -> Iterator[Power]:
     if len(token) < SHORTEST_TOKEN:
         return
     configs = {name for name, value in (model.get("configs") or {}).items() if _contains(value, token)}
+    for kind in ("volumes", "networks"):  # of which others than the services learn, such as a server of files
+        for name, definition in (model.get(kind) or {}).items():
+            if _contains({name: definition}, token):
+                yield Power(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")
     for name, service in services_of(model).items():
         if _contains(service, token) or any(config.get("source") in configs for config in service.get("configs") or ()):
             yield Power(said("{name} is given the bot's own token", name=name), f"bot_token:{name}")

@@ -63,14 +63,28 @@ READS = {
     web("develop: {watch: [{action: sync, path: /etc, target: /x}]}"): (),
 }
 WRITES = {
+    # What a container writes in a working copy, the next commit makes a submodule.
+    web("volumes: ['./data:/x']"): ("web: writes {folder}/data",),
+    web("volumes: ['./data/later:/x', './data/later:/y:ro']"): (
+        "web: writes {folder}/data/later",
+        "web: reads {folder}/data/later",
+    ),
+    # What is shown is what is given, to the last character.
+    web('volumes: ["/srv/a\\u202eb:/x"]'): (r"web: path /srv/a\u{202e}b",),
+    web('volumes: ["/srv/a  b:/x", "/srv/a\\u2003b:/y"]'): (r"web: path /srv/a \u{20}b", r"web: path /srv/a\u{2003}b"),
+    web(f"volumes: ['/srv/a#{'0' * 40}:/x:ro']"): (rf"web: reads /srv/a\u{{23}}{'0' * 40}",),
     web("volumes: ['./.git:/x']"): ("web: writes {folder}/.git",),
     web("volumes: ['./to-etc:/x']"): ("web: path /etc",),
     web("volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: none, o: bind, device: /srv}}}"): (
         "vv: volume device=/srv, o=bind, type=none",
     ),
     web("volumes: ['vv:/x']", "volumes: {vv: {driver_opts: {type: nfs, o: addr=127.0.0.1, device: ':/'}}}"): (
-        "vv: volume device=:/, o=69227b09, type=nfs",
+        "vv: volume device=:/, o=69227b09f5b535ecbc533da06d4f7baa139cb03c, type=nfs",
     ),
+    web(
+        "volumes: ['vv:/x']", f"volumes: {{vv: {{driver_opts: {{type: nfs, o: 'addr={TOKEN}', device: ':/'}}}}}}"
+    ): REFUSED,
+    web("networks: [n]", f"networks: {{n: {{labels: {{a: {TOKEN}}}}}}}"): REFUSED,
     web("volumes: ['vv:/x']", "volumes: {vv: {name: other_data}}"): ("vv: others-volume other_data",),
     web("volumes: ['vv:/x:ro']", "volumes: {vv: {name: other_data}}"): ("vv: reads others-volume other_data",),
     web("volumes: [{type: cluster, source: vv, target: /x}]"): ("web: mount cluster vv",),

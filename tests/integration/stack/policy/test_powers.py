@@ -23,7 +23,7 @@ POWERS = {
     "volumes: ['/etc:/e:ro']": ["web: reads /etc"],
     "volumes: ['./docker-compose.yml:/d']": ["dev: writes {folder}/docker-compose.yml"],
     "cap_add: [NET_ADMIN, SYS_PTRACE]": ["web: cap_add NET_ADMIN", "web: cap_add SYS_PTRACE"],
-    "devices: ['/dev/kvm:/dev/kvm']": ["web: devices 8 hex"],
+    "devices: ['/dev/kvm:/dev/kvm']": ["web: devices 40 hex"],
     "pid: host": ["web: pid host"],
     "network_mode: host": ["web: network_mode host"],
     "security_opt: ['seccomp:unconfined']": ["web: security_opt seccomp:unconfined"],
@@ -50,8 +50,8 @@ async def test_power_is_named_and_asked_for(engine: Stacks, stack: Stack, text: 
     resolved = await engine.of(environment).resolve(None)
     expected = sorted(name.replace("{folder}", str(environment.folder)) for name in wanted)
     found = sorted(await engine.of(environment).releases.new_powers(resolved, ()))
-    if "8 hex" in "".join(expected):
-        assert [name.rpartition(" ")[0] for name in found] == [name[: -len(" 8 hex")] for name in expected]
+    if "40 hex" in "".join(expected):
+        assert [name.rpartition(" ")[0] for name in found] == [name[: -len(" 40 hex")] for name in expected]
     else:
         assert found == expected
     strict = replace(environment, policy=PolicyLevel.STRICT)
@@ -140,7 +140,9 @@ THEIRS = "volumes: {dd: {external: true, name: theirs}}"
 @pytest.mark.parametrize(
     ("before", "after", "is_new"),
     [
-        ("privileged: true", "privileged: true, environment: [A=1]", False),
+        ("privileged: true, environment: [A=1]", "privileged: true, environment: [A=2]", False),
+        ("privileged: true", "privileged: true, environment: ['NODE_OPTIONS=--import=/payload']", True),
+        ("privileged: true", "privileged: true, working_dir: /data", True),
         ("privileged: true", "privileged: true, command: [/payload]", True),
         ("privileged: true", "privileged: true, user: '0'", True),
         ("privileged: true", "privileged: true, volumes: ['./data:/d']", True),

@@ -187,7 +187,7 @@ async def test_only_a_frontend_of_docker_reads_unasked(engine: Stacks, stack: Ca
     environment = stack("services: {web: {build: .}}")
     (environment.folder / "Dockerfile").write_text("# syntax=tiny:v1\nFROM tiny:v1\n")
     resolved = await engine.of(environment).resolve(None)
-    with pytest.raises(ComposePolicyError, match="not Docker's") as caught:
+    with pytest.raises(ComposePolicyError, match="no frontend of Docker's") as caught:
         await engine.of(environment).images.look_up(resolved, frozenset({"web"}))
     allowed = replace(environment, allowed=caught.value.entries)
     assert await engine.of(allowed).images.look_up(await engine.of(allowed).resolve(None), frozenset({"web"}))

@@ -4,6 +4,7 @@ import pytest
 
 from roas.errors import ComposeFileError
 from roas.stack.images.base_images import BaseImages, context_key, read_bases, read_frontend, with_bases
+from roas.stack.images.reference import is_frontend
 
 NAMED = {
     "FROM a:1": ("a:1",),
@@ -39,6 +40,7 @@ FRONTENDS = {
     "// syntax=a/b:1\nx": "a/b:1",
     "# a=b\x0bc\r\n# syntax=a/b:1\r\n": "a/b:1",
     '{"syntax": "a/b:1"}': "a/b:1",
+    "\ufeff#!/bin/sh\n# syntax=a/b:1": "a/b:1",
     "# why\n# syntax=a/b:1\nFROM x": "",
     "\n# syntax=a/b:1": "",
     "FROM x\n# syntax=a/b:1": "",
@@ -52,6 +54,22 @@ def test_frontend_is_found_as_buildkit_finds_it_and_pinned(text: str, frontend: 
     section = {"dockerfile_inline": text, "args": {"BUILDKIT_SYNTAX": None}}
     wanted = frontend.replace(":1", "@sha256:1") or None
     assert with_bases(section, {"a/b:1": "a/b@sha256:1"})["args"] == {"BUILDKIT_SYNTAX": wanted}
+
+
+DOCKERS = {
+    **dict.fromkeys(("docker/dockerfile", "docker.io/docker/dockerfile:1", "docker/dockerfile:1.7-labs"), True),
+    **dict.fromkeys((f"docker/dockerfile:1@sha256:{'a' * 64}", "docker/dockerfile-upstream:master"), True),
+    # Of these, the first three know no caches of a project's own.
+    **dict.fromkeys(
+        ("docker/dockerfile:1.0", "docker/dockerfile:1.0.0-experimental", "docker/dockerfile:1.1.1"), False
+    ),
+    **dict.fromkeys(("docker/dockerfile-other:1", "docker.io:443/docker/dockerfile:1", "dockerfile", "a/b:1"), False),
+}
+
+
+@pytest.mark.parametrize(("name", "is_dockers"), DOCKERS.items())
+def test_frontend_of_docker_is_known(name: str, is_dockers: bool) -> None:
+    assert is_frontend(name) is is_dockers
 
 
 def test_platform_is_noticed() -> None:

@@ -464,4 +464,7 @@ def test_network_takes_no_foreign_subnet(subnet):
 def test_process_namespace_of_the_bot_is_not_shared():
     model = {"services": {"web": {"pid": "service:bot"}}}
     assert entries(model, environment=replace(STACK, is_home=True)) == {"pid:web"}
+    for field in ("network_mode", "ipc"):
+        beside = {"services": {"bot": {}, "web": {field: "service:bot"}, "db": {field: "service:web"}}}
+        assert entries(beside, "state_dir:bot", environment=replace(STACK, is_home=True)) == {f"{field}:web"}
     assert entries(model) == set()

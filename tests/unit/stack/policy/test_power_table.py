@@ -11,11 +11,12 @@ import pytest
 
 from roas.deploy.planning import refuse_ungranted
 from roas.errors import NewPowersError
+from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment, PolicyLevel
 from roas.stack.policy.compose_policy import ComposePolicy
-from roas.stack.policy.power import identities, named
+from roas.stack.policy.power import Power, identities, named
 from testbed.release_before import ROOT
 
 FOLDER = Path("/srv/shop")
@@ -45,6 +46,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "web: docker-socket /run/docker.sock": web(bind("/run/docker.sock", read_only=True)),
     "web: path /srv/media": web(bind("/srv/media")),
     "web: writes /srv/shop/.git": web(bind("/srv/shop/.git")),
+    "web: writes /srv/shop/data": web(bind("/srv/shop/data")),
     "data: volume device=/srv, o=bind, type=none": volume(
         {"driver_opts": {"type": "none", "o": "bind", "device": "/srv"}}
     ),
@@ -61,11 +63,26 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", dict.fromkeys((*MODELS, *SHOWN)))
-def test_page_shows_what_is_found(name: str) -> None:
+def test_page_shows_what_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roas.stack.policy.places.is_there", lambda path: path == FOLDER / ".git")
     assert name in SHOWN
     model = MODELS[name]
     found = identities((*POLICY.check(model, STACK), *POLICY.check_bound(model, STACK)), model)
     assert name in map(named, found)
+
+
+def test_name_of_a_power_is_whole() -> None:
+    """Whoever gives one gives no other one that looks like it, nor one of the same hash."""
+    model = web({"privileged": True})
+    (identity,) = identities(POLICY.check(model, STACK), model)
+    assert re.fullmatch(r"web: privileged#[0-9a-f]{40}", identity)
+    assert named(identity) == named("web: privileged#0123456789ab") == "web: privileged"  # as a release before has it
+    texts = ("/a b", "/a  b", "/a\xa0b", "/a\u200bb", "/a\nb", f"/a b#{'0' * 40}")
+    names = [
+        Power(said("{name} {does} {path}", name="web", does="binds", path=text), f"bind:{text}").name for text in texts
+    ]
+    assert len({*names, *map(named, names)}) == len(texts)
+    assert all(name.isprintable() and name.isascii() for name in names)
 
 
 def asked(kind: DeploymentKind = DeploymentKind.DEPLOY, **more: Any) -> DeploymentRequest:
