@@ -7,8 +7,9 @@ as an extension: discord.py would drop the modules that it runs on.
 
 import asyncio
 import importlib.util
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from types import TracebackType
 
 import aiohttp
@@ -21,11 +22,12 @@ from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import CommandSync
 from roas.cogs.loading import load_cogs, refuse_ours
 from roas.cogs.stopped_bot import StoppedBot, stay_without_journal
-from roas.configuration.settings import load_settings
+from roas.configuration.settings import Settings, load_settings
 from roas.errors import JournalLostError, RoasError, SettingsError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
+from roas.models.change import Post
 from roas.models.ownership import Readiness
 from roas.ui.gateway import DiscordConnection, StandbyGate
 from roas.ui.notifications.notifier import LIVE
@@ -34,6 +36,8 @@ log = get_logger(__name__)
 
 WITHIN_SECONDS = 10.0
 EXTENSION = "roas"
+# What is reloaded now ran by these. Where a reload is refused, discord.py calls the old `setup` again.
+SETTINGS_BEFORE: ContextVar[Settings | None] = ContextVar("settings_before", default=None)
 
 
 class Departure:
@@ -65,27 +69,21 @@ class Departure:
         """Withdraw the commands, if this bot leads and no other will answer them. Raises nothing."""
         if not self._is_last():
             return
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(WITHIN_SECONDS):
-                await self._remove_buttons()
-                await sync.withdraw()
-        except (
-            app_commands.CommandSyncFailure,
-            discord.HTTPException,
-            OSError,
-            TimeoutError,
-            aiohttp.ClientError,
-            RoasError,
-        ) as error:
-            log.warning("commands could not be removed from Discord", error=str(error) or repr(error))
+                with _best_effort("commands could not be removed from Discord"):
+                    await sync.withdraw()
+                with _best_effort("messages are not known"):
+                    for post in await self._live_posts():
+                        with _best_effort("buttons could not be removed from a message"):
+                            channel = self._bot.get_partial_messageable(post.channel_id)
+                            await channel.get_partial_message(post.message_id or 0).edit(view=None)
 
-    async def _remove_buttons(self) -> None:
-        """Take *Cancel* off the messages of what is interrupted now: nobody would answer it."""
+    async def _live_posts(self) -> list[Post]:
+        """Return the messages of what is interrupted now: nobody would answer their *Cancel*."""
         state = self._application.state
-        for deployment in await state.deployments.unfinished():
-            if (post := await state.posts.get(deployment.id, LIVE)) is not None and post.message_id is not None:
-                channel = self._bot.get_partial_messageable(post.channel_id)
-                await channel.get_partial_message(post.message_id).edit(view=None)
+        posts = [await state.posts.get(known.id, LIVE) for known in await state.deployments.unfinished()]
+        return [post for post in posts if post is not None and post.message_id is not None]
 
     def _is_last(self) -> bool:
         instance = self._application.state.instance
@@ -96,7 +94,8 @@ class Departure:
     async def _reload_extension(self, name: str, *, package: str | None = None) -> None:
         """Reload; for that long, what is unloaded comes back at once.
 
-        Settings that are wrong are found before anything is unloaded: discord.py would bring nothing back.
+        Settings that are wrong are found before anything is unloaded. What else refuses a reload (a folder, a name of
+        the host's) leaves the extension with the settings that it had.
         """
         if importlib.util.resolve_name(name, package).partition(".")[0] == EXTENSION:
             try:
@@ -104,10 +103,21 @@ class Departure:
             except SettingsError as error:
                 raise commands.ExtensionFailed(name, error) from error
         self._reloading = True
+        before = SETTINGS_BEFORE.set(self._application.settings)
         try:
             await self._reload(name, package=package)
         finally:
+            SETTINGS_BEFORE.reset(before)
             self._reloading = False
+
+
+@contextmanager
+def _best_effort(event: str) -> Iterator[None]:
+    """Go on where Discord, or the journal, does not do what is asked."""
+    try:
+        yield
+    except (app_commands.CommandSyncFailure, discord.HTTPException, OSError, aiohttp.ClientError, RoasError) as error:
+        log.warning(event, error=str(error) or repr(error))
 
 
 async def setup(bot: commands.Bot) -> None:
@@ -117,8 +127,11 @@ async def setup(bot: commands.Bot) -> None:
     """
     async with AsyncExitStack() as opened:
         opened.push(_show_hint)
-        settings = load_settings(needs_discord=False, is_guest=True)
-        refuse_ours(bot, settings)  # before anything is opened
+        if (before := SETTINGS_BEFORE.get()) is None:
+            settings = load_settings(needs_discord=False, is_guest=True)
+            refuse_ours(bot, settings)  # before anything is opened
+        else:
+            settings = before
         try:
             application = await opened.enter_async_context(open_application(settings))
         except JournalLostError as fault:

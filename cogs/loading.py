@@ -41,7 +41,6 @@ async def load_cogs(bot: commands.Bot, application: Application, leadership: Lea
     read_catalogues()
     async with AsyncExitStack() as opened:
         guild_id, _channel_id = place(application.settings)
-        refuse_ours(bot, application.settings)
         messages = LiveMessages(
             application.state,
             application.bus,

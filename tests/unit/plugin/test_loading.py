@@ -3,13 +3,17 @@
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import discord
 import pytest
 from discord import app_commands
 from discord.ext import commands
 
+from roas.cogs.extension import Departure
 from roas.errors import RoasError, SettingsError, StateError
+from roas.models.change import Post
 from roas.state.manager import StateManager
 from tests.unit.log_lines import captured_logs
 from tests.unit.plugin.host.host_state import host_state, settled
@@ -257,15 +261,66 @@ async def test_what_the_host_does_to_commands_is_logged(host: commands.Bot, happ
     assert "/status" in line["commands"]
 
 
-async def test_reload_with_a_wrong_setting_keeps_the_extension(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("setting", "value", "is_seen_before"),
+    [
+        pytest.param("DISCORD_OPS_CHANNEL_ID", "general", True, id="a name in place of an id"),
+        pytest.param("DISCORD_GUILD_ID", None, False, id="a setting that is missing"),
+        pytest.param("STATE_DIR", "file/state", False, id="a folder that cannot be made"),
+        pytest.param("ROAS_DISCORD_COMMAND_GROUP", "ping", False, id="a group of the host's"),
+        pytest.param("", "status", False, id="a global command of the host's that came since"),
+    ],
+)
+async def test_reload_that_is_refused_keeps_the_extension(
+    host: commands.Bot, monkeypatch: pytest.MonkeyPatch, setting: str, value: str | None, is_seen_before: bool
+):
+    """It goes on with the settings that it had."""
+    Path("file").touch()
     await host.load_extension(EXTENSION)
-    cogs = dict(host.cogs)
-    monkeypatch.setenv("DISCORD_OPS_CHANNEL_ID", "general")
+    cogs, before = dict(host.cogs), {command.name for command in host.tree.get_commands(guild=GUILD)}
+    if value is None:
+        monkeypatch.delenv(setting)
+    elif setting:
+        monkeypatch.setenv(setting, value)
+    else:
+        host.tree.add_command(own(value))
     with pytest.raises(commands.ExtensionFailed) as failed:
         await host.reload_extension(EXTENSION)
-    assert isinstance(failed.value.original, SettingsError)
-    assert dict(host.cogs) == cogs
-    assert {command.name for command in host.tree.get_commands(guild=GUILD)} == {"ping", *NAMES}
+    assert type(failed.value.original).__name__ in {"SettingsError", "NameClashError", "StateError"}
+    assert EXTENSION in host.extensions
+    assert {command.name for command in host.tree.get_commands(guild=GUILD)} == before == {"ping", *NAMES}
+    assert host.cogs.keys() == cogs.keys()
+    assert not is_seen_before or dict(host.cogs) == cogs
+
+
+async def test_message_that_is_gone_keeps_no_command(host: commands.Bot):
+    """Whoever unloads the extension in the middle of two deployments may have deleted the message of one."""
+    edited: list[int] = []
+
+    class Message(SimpleNamespace):
+        async def edit(self, *, view: None) -> None:
+            edited.append(self.id)
+            if self.id == 1:
+                raise discord.NotFound(SimpleNamespace(status=404, reason="gone"), "Unknown Message")  # type: ignore[arg-type]
+
+    class Journal(SimpleNamespace):
+        async def unfinished(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(id=number) for number in (1, 2)]
+
+        async def get(self, number: int, kind: str) -> Post:
+            return Post(str(number), kind, 7, message_id=number)
+
+        async def withdraw(self) -> None:
+            edited.append(0)
+
+    journal: Any = Journal()
+    journal.deployments = journal.posts = journal
+    channel = SimpleNamespace(get_partial_message=lambda number: Message(id=number))
+    bot: Any = SimpleNamespace(get_partial_messageable=lambda _: channel, reload_extension=None)
+    departure = Departure(bot, cast("Any", SimpleNamespace(state=journal)), cast("Any", None), lambda: False)
+    departure._is_last = lambda: True  # type: ignore[method-assign]
+    await departure.leave(journal)
+    assert sorted(edited) == [0, 1, 2]
 
 
 async def test_waiting_to_lead_in_setup_hook_is_an_error(host: commands.Bot):
