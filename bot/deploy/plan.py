@@ -17,6 +17,7 @@ from roas.models.release import Release, ReleaseState
 from roas.models.rollout import FailureAction, RolloutPolicy
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.comparison import ServiceDifference
+from roas.stack.machine.bot_places import mounts_of_service
 from roas.stack.model.services import UNLIKE, adopted_hash, borrowed_targets, pinned_round, services_of
 from roas.stack.rollout import has_policy, is_gradual, policy_of
 
@@ -294,9 +295,43 @@ def make_plan(
         to_release=to_release,
         services=tuple(plans),
         order=tuple(plan.service for plan in plans if plan.action is not ServiceAction.KEEP),
-        warnings=warnings + dropped + tuple(_done_jobs(comparison)) + tuple(left_alone(comparison)),
+        warnings=(
+            *warnings,
+            *dropped,
+            *_done_jobs(comparison),
+            *left_alone(comparison),
+            *(text for name in bound for text in volumes_left(comparison, name)),
+        ),
         digest=_digest(facts, current, plans),
     )
+
+
+def volumes_left(comparison: Comparison, name: str) -> Iterator[str]:
+    """Say which volumes a service no longer finds where it found them: its data does not come along."""
+    models = (comparison.respelled or {}, comparison.new_model)
+    if any(name not in services_of(model) for model in models):
+        return
+    old, new = ({mount.destination.rstrip("/"): mount for mount in mounts_of_service(model, name)} for model in models)
+    for target, mount in old.items():
+        if mount.kind != "volume" or not mount.source:
+            continue
+        instead = new.get(target)
+        if instead is None:
+            yield said(
+                "{service} no longer mounts the volume {volume} at {target}: it does not find there what that holds.",
+                service=name,
+                volume=mount.source,
+                target=target,
+            )
+        elif instead.source != mount.source:
+            yield said(
+                "{service} mounts {other} at {target} instead of the volume {volume}: it does not find there what that "
+                "holds.",
+                service=name,
+                other=instead.source or said("a new volume without a name"),
+                target=target,
+                volume=mount.source,
+            )
 
 
 def _done_jobs(comparison: Comparison) -> Iterator[str]:

@@ -105,6 +105,19 @@ def test_guide_leads_to_a_safe_deployment(line: CommandLine, folder: Path) -> No
     assert again["database"] == before["database"]
     assert line.docker("exec", again["web"][0], "cat", "/settings", "/conf/app.conf") == "greeting = hellofirst"
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
+    renamed_volume_is_named(line, folder, deploy)
+
+
+def renamed_volume_is_named(line: CommandLine, folder: Path, deploy: list[str]) -> None:
+    """A database that would begin with nothing is no detail of a diff."""
+    file = folder / "compose.yaml"
+    text = file.read_text()
+    file.write_text(text.replace('"data:/data"', '"other:/data"').replace("{data: {}}", "{other: {}}"))
+    said = typed(line, [*deploy, "--dry-run"])
+    project = f"{line.project}-prod"
+    assert f"database mounts {project}_other at /data instead of the volume {project}_data" in said
+    file.write_text(text)
+    assert "instead of the volume" not in typed(line, [*deploy, "--dry-run"])
 
 
 def typed(line: CommandLine, words: list[str]) -> str:

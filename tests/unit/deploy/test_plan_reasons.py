@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roas.deploy.plan import find_reasons, left_alone
+from roas.deploy.plan import find_reasons, left_alone, volumes_left
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
@@ -115,3 +115,32 @@ def test_job_whose_image_is_yet_to_be_built(certain: ServiceDifference | None, w
     comparison.certain = SimpleNamespace(own=None, differing={} if certain is None else {"web": certain})
     plan = ServicePlan("web", ServiceAction.RECREATE, "web:v1", if_image_differs=certain is None)
     assert next(find_reasons(comparison, plan)) == words
+
+
+def mounting(*mounts: tuple[str, str, str]) -> dict[str, Any]:
+    """Return a resolved model of web that mounts these: kind, source and target."""
+    volumes = [dict(zip(("type", "source", "target"), mount, strict=True)) for mount in mounts]
+    return {
+        "services": {"web": {"volumes": volumes}},
+        "volumes": {"data": {"name": "shop_data"}, "data2": {"name": "shop_data2"}, "same": {"name": "shop_data"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        ((("volume", "data", "/data"), ("volume", "data2", "/more")), ""),
+        ((("volume", "same", "/data/"),), ""),
+        ((("volume", "data2", "/data"),), "web mounts shop_data2 at /data instead of the volume shop_data"),
+        ((("volume", "", "/data"),), "web mounts a new volume without a name at /data instead of the volume shop_data"),
+        ((("volume", "data", "/elsewhere"),), "web no longer mounts the volume shop_data at /data"),
+    ],
+)
+def test_data_that_does_not_come_along_is_told(new: tuple[tuple[str, str, str], ...], told: str) -> None:
+    old = (("volume", "data", "/data"), ("bind", "/srv/conf", "/conf"), ("volume", "", "/cache"))
+    comparison: Any = SimpleNamespace(respelled=mounting(*old), new_model=mounting(*new))
+    end = ": it does not find there what that holds."
+    assert [str(text) for text in volumes_left(comparison, "web")] == ([told + end] if told else [])
+    assert not tuple(volumes_left(comparison, "added"))
+    comparison.respelled = None  # nothing ran before
+    assert not tuple(volumes_left(comparison, "web"))

@@ -80,7 +80,6 @@ NOT_SAID = {
 NO_MESSAGE = {
     "bot/api/application.py": "the reason that a person gave is stripped",
     "bot/deploy/orchestrator.py": "the reason that a person gave is stripped",
-    "bot/deploy/plan.py": "tuples of warnings",
     "bot/deploy/planning.py": "tuples of warnings",
     "bot/checks/compose.py": "what the compose file says of a variable",
 }
