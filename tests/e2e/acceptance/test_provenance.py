@@ -1,16 +1,23 @@
 """What nobody has signed does not run, whoever asks and however; what ran before may always come back."""
 
+import asyncio
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import docker
 import pytest
 
 from roas.app.application import Application, open_application
+from roas.concurrency import pause
 from roas.configuration.settings import EnvironmentSettings, VerifySettings
 from roas.errors import ImageNotVerifiedError, NotVerifiableNowError, RegistryUnavailableError
+from roas.models.candidate import CandidateState, SourceMode
+from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.plan import PlanRecord, PlanState
 from testbed.cosign import Signer, cosign_folder
 from testbed.debian_packages import PackageError
 from testbed.private_registry import PrivateRegistry, private_registry
@@ -86,7 +93,39 @@ async def unsigned_is_refused_whoever_asks(people: People, shop: Shop):
     failed = await people.deploy("v2")  # without a plan, as a recovery or the command line may
     assert failed.outcome is not Outcome.SUCCEEDED
     assert "not signed" in told(failed)
+    assert "not signed" in await unsigned_of_a_source(people.application)
+    assert "not signed" in await unsigned_at_its_time(people.application, shop)
     assert shop.stack.ids() == before
+
+
+async def unsigned_of_a_source(application: Application) -> str:
+    """Offer what a source would have deployed by itself, and return why it is not."""
+    candidates = application.candidates
+    await candidates.start()
+    offered = await candidates.offer("shop", "dev", "v2", mode=SourceMode.AUTO, is_asked_for=True)
+    async with asyncio.timeout(60):
+        while (known := await application.state.candidates.get(offered.id)) and not known.note:
+            await pause(0.1)
+    await candidates.stop()
+    assert known is not None
+    assert known.state is CandidateState.REFUSED
+    return known.note
+
+
+async def unsigned_at_its_time(application: Application, shop: Shop) -> str:
+    """Schedule what is signed, let its tag mean something else by then, and return why that does not begin."""
+    shop.push("v5", "v3", signed=True)
+    plan_id, now = new_id("PLAN"), datetime.now(UTC)
+    wanted = replace(request(DeploymentKind.DEPLOY, version="v5"), starts_at=now, interaction_id=plan_id)
+    plan = await application.orchestrator.plan(wanted)
+    record = PlanRecord(plan_id, plan.bind(wanted), plan, now, now, PlanState.SCHEDULED, wanted.requested_by, now)
+    await application.state.approvals.add(record)
+    shop.push("v5", "v2", signed=False)
+    await application.schedule.look()
+    known = await application.state.approvals.get(plan_id)
+    assert known is not None
+    assert known.state is PlanState.VOID
+    return known.note
 
 
 async def moved_tag_does_not_run(people: People, shop: Shop):

@@ -1,10 +1,14 @@
 """The bot replaces itself, and there is always exactly one that answers."""
 
+import re
+import time
+
 import pytest
 
 from sandbox.poller import polling
 from testbed.home_stack import BOT_SERVICE
-from tests.integration.sandbox.channel import ask, live, outcome, start
+from tests.e2e.handover.conftest import other_version, rows
+from tests.integration.sandbox.channel import ANSWER_SECONDS, OUTCOME_SECONDS, ask, confirm, live, outcome, start
 
 EVERY_SECONDS = 0.2
 
@@ -34,11 +38,12 @@ async def test_bot_is_replaced_there_and_back_and_always_answers(home, people, i
     assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] == [first.attrs["Image"]]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
     assert "hotfix" in await offered(people)
-    await restart_is_a_handover_and_stop_refused(home, people)
+    await restart_is_a_handover_and_stop_refused(home, people, other_version(home, images))
+    assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] != [first.attrs["Image"]]
 
 
-async def restart_is_a_handover_and_stop_refused(home, people) -> None:
-    """A new container of the same release takes over; nobody is without a bot."""
+async def restart_is_a_handover_and_stop_refused(home, people, version: str) -> None:
+    """A new container of the same release takes over; nobody is without a bot. What was due meanwhile begins once."""
     (before,) = home.bots()
     assert "nobody would be left to start it" in await ask(
         people, "dora", "stop", services=BOT_SERVICE, environment="dev"
@@ -47,10 +52,16 @@ async def restart_is_a_handover_and_stop_refused(home, people) -> None:
         people, "dora", "scale", service=BOT_SERVICE, replicas=2, environment="dev"
     )
     deployment_id = await start(people, "dora", "restart", services=BOT_SERVICE, environment="dev")
+    due = f"<t:{int(time.time()) + 5}>"
+    typed = await people.slash("dora", "deploy", environment="dev", version=version, when=due)
+    plan = (await people.answer(typed, deadline_seconds=ANSWER_SECONDS)).message
+    assert "⏰" in await confirm(people, "dora", plan)
     assert "succeeded" in (await outcome(people, deployment_id)).text
-    (after,) = home.bots(stopped=True)
-    assert after.id != before.id
-    assert after.attrs["Image"] == before.attrs["Image"]
+    assert before.id not in {bot.id for bot in home.bots(stopped=True)}
+    begun = await people.wait_for_message(lambda m: f"Deploy {version} to dev: succeeded" in m.text, OUTCOME_SECONDS)
+    plan_id = re.search(r"PLAN-[0-9A-Z]{26}", plan.text).group()
+    assert len(rows(home, "SELECT id FROM deployments WHERE interaction_id = ?", plan_id)) == 1
+    assert begun.created_at.timestamp() > float(due[3:-1])
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
 
 

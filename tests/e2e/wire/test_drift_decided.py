@@ -41,8 +41,8 @@ def is_asked(message: Message) -> bool:
     return is_of_dev and BY_HAND in message.text and button(message, "keep") is not None
 
 
-async def test_drift_is_restored_or_kept(bot, people, shop, docker_host, image_ids):
-    """Dev is asked for; staging restores by itself. No value is shown."""
+async def test_drift_is_restored_or_kept(bot, start_bot, people, shop, docker_host, image_ids):
+    """Dev is asked for, and what is kept outlives the bot; staging restores by itself. No value is shown."""
     shop.write(alone=True, web=CALM)
     await outcome(people, await start(people, "dora", "deploy", environment="staging", version="v1"))
     shop.write(store=CALM, web=CALM)
@@ -71,7 +71,10 @@ async def test_drift_is_restored_or_kept(bot, people, shop, docker_host, image_i
     change("dev")
     by_hand = web(shop, "dev").id
     again = await people.wait_for_message(is_asked, deadline_seconds=SOON_SECONDS)
-    kept = await outcome(people, await decide(people, again, "keep", "web is kept: its configuration is not"))
+    begun = await decide(people, again, "keep", "web is kept: its configuration is not")
+    await bot.kill()
+    await start_bot()
+    kept = await outcome(people, begun)
     assert "**dev** runs r2 (before: r1)" in kept.text
     await resolved(people, again, SOON_SECONDS)
     assert (is_changed(shop, "dev"), web(shop, "dev").id) == (True, by_hand)

@@ -1,10 +1,12 @@
 """What was confirmed is what is done: another plan and a frozen environment are refused before anything happens."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import ImageChangedError, InvalidRequestError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Operation, Outcome
@@ -165,6 +167,37 @@ async def test_what_runs_is_kept_as_a_release(orchestrator, state, engine, chang
     with pytest.raises(InvalidRequestError, match="runs as r2 has it"):
         await orchestrator.plan(KEEP)
     assert (await orchestrator.plan(rollback())).to_release == changed_by_hand.number
+
+
+@pytest.mark.parametrize("written", range(1, 6))
+async def test_keep_of_a_dead_process_is_taken_up(
+    orchestrator, components, environment, state, engine, changed_by_hand, written, monkeypatch
+):
+    """Whatever it wrote last before it died, the next one keeps the same, once, and touches no container."""
+    plan, running, reached, seen = await orchestrator.plan(KEEP), dict(engine.running), asyncio.Event(), []
+    write, person = state._journal.write, asyncio.current_task()
+
+    async def die(work, **fence):
+        result = await write(work, **fence)
+        if asyncio.current_task() is not person:
+            seen.append(work)
+            if len(seen) >= written:
+                reached.set()
+                await asyncio.Event().wait()
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state._journal, "write", die)
+        deployment = await orchestrator.start(replace(KEEP, plan_digest=plan.digest))
+        await asyncio.wait_for(reached.wait(), 10)
+        await orchestrator.close()
+    successor = DeploymentOrchestrator(components, {"dev": environment})
+    await successor.resume()
+    done = await successor.wait(deployment.id)
+    assert done.outcome is Outcome.SUCCEEDED, done.problem
+    assert engine.running == running
+    releases = [release for release in await state.releases.list("dev") if release.state is ReleaseState.SUCCEEDED]
+    assert [release.service("web").image.reference for release in releases] == ["web:mine", "web:v1"]
 
 
 async def test_what_runs_is_not_kept_where_it_changed_again(orchestrator, state, engine, changed_by_hand):
