@@ -32,6 +32,8 @@ POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0
 # How long a bot may be away while it is followed: it may be replacing itself.
 AWAY_SECONDS = 300.0
+# So long an offer is followed that nobody waits for: until it is known what it would change.
+PLANNED_WITHIN_SECONDS = 30.0
 CODES: Mapping[str, ExitCode] = {
     "succeeded": ExitCode.SUCCEEDED,
     "unchanged": ExitCode.SUCCEEDED,
@@ -43,6 +45,8 @@ CODES: Mapping[str, ExitCode] = {
     "held": ExitCode.LOCKED,
     "refused": ExitCode.REFUSED,
 }
+# What is not known to be of any use yet.
+UNPLANNED = frozenset({"new", "starting"})
 TEXTS = {
     "new": "The bot is planning it.",
     "proposed": "It is proposed in the channel: somebody has to say yes.",
@@ -258,14 +262,14 @@ def _status(access: Access, offer_id: str, minutes: float) -> Any:
 
 
 async def _follow(connection: "RemoteConnection", terminal: Terminal, answer: OfferStatus, minutes: float) -> int:
-    """Write a line for whatever is new until it has ended, or the time is over."""
-    lines, deadline = OfferLines(terminal), time.monotonic() + minutes * 60
+    """Write a line for whatever is new until it has ended, or the time is over; at least until it is planned."""
+    lines, deadline = OfferLines(terminal), time.monotonic() + (minutes * 60 or PLANNED_WITHIN_SECONDS)
     while True:
         lines.answer(answer)
         left = deadline - time.monotonic()
         if answer.ended:
             return CODES.get(answer.state, ExitCode.FAILED)
-        if not minutes:
+        if not minutes and (answer.state not in UNPLANNED or left <= 0):
             return ExitCode.SUCCEEDED
         if left <= 0:
             terminal.say(f"It is followed no longer; it goes on. See it by: roas remote status {answer.id} --wait")

@@ -1,6 +1,5 @@
 """The bot replaces itself, and there is always exactly one that answers."""
 
-import re
 import time
 
 import pytest
@@ -8,7 +7,16 @@ import pytest
 from sandbox.poller import polling
 from testbed.home_stack import BOT_SERVICE
 from tests.e2e.handover.conftest import other_version, rows
-from tests.integration.sandbox.channel import ANSWER_SECONDS, OUTCOME_SECONDS, ask, confirm, live, outcome, start
+from tests.integration.sandbox.channel import (
+    ANSWER_SECONDS,
+    OUTCOME_SECONDS,
+    ask,
+    button,
+    confirm,
+    live,
+    outcome,
+    start,
+)
 
 EVERY_SECONDS = 0.2
 
@@ -59,7 +67,7 @@ async def restart_is_a_handover_and_stop_refused(home, people, version: str) -> 
     assert "succeeded" in (await outcome(people, deployment_id)).text
     assert before.id not in {bot.id for bot in home.bots(stopped=True)}
     begun = await people.wait_for_message(lambda m: f"Deploy {version} to dev: succeeded" in m.text, OUTCOME_SECONDS)
-    plan_id = re.search(r"PLAN-[0-9A-Z]{26}", plan.text).group()
+    plan_id = button(plan, "confirm").rpartition(":")[2]
     assert len(rows(home, "SELECT id FROM deployments WHERE interaction_id = ?", plan_id)) == 1
     assert begun.created_at.timestamp() > float(due[3:-1])
     assert "healthy" in await ask(people, "dora", "status", environment="dev")

@@ -1,9 +1,12 @@
 """A CI job offers versions over TCP: by a token or a signed one, within what its source may, and ends as it ended."""
 
+import asyncio
 import json
+import os
 import re
 import secrets
 import shlex
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -116,8 +119,9 @@ async def token_deploys_and_follows(bot_settings, people, shop, image_ids, url):
     deployment = json.loads(said)["deployments"][0]
     assert deployment["request"]["requested_by"] == {"kind": "source", "id": "shop", "name": "shop"}
     assert "succeeded" in (await outcome(people, deployment["id"])).text
-    code, said = await remote(url, "deploy", "dev", "v1", "--wait", ROAS_TOKEN=TOKEN)
-    assert (code, "runs already" in said) == (0, True), said
+    for waits in ((), ("--wait",)):
+        code, said = await remote(url, "deploy", "dev", "v1", *waits, ROAS_TOKEN=TOKEN)
+        assert (code, "runs already" in said) == (0, True), said
 
 
 async def signed_job_deploys(shop, image_ids, url, issuer):
@@ -145,7 +149,19 @@ async def new_power_waits_for_a_person(shop, image_ids, url):
         _, seen = await ask(url, "GET", f"/v1/deployments/{seen['id']}?wait=10&seen={seen['revision']}")
     assert (seen["state"], "powers" in seen["note"]) == ("proposed", True), seen
     assert shop.running("dev") == {"web": image_ids["v2"]}
+    await followed_until_it_is_told_to_end(url, seen["id"])
     shop.write(alone=True)
+
+
+async def followed_until_it_is_told_to_end(url, offer_id):
+    """The first process of a container has to handle SIGTERM itself."""
+    command = (sys.executable, "-m", "roas", "remote", "status", offer_id, "--wait")
+    own = os.environ | {"ROAS_URL": url, "ROAS_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
+    job = await asyncio.create_subprocess_exec(*command, env=own, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    assert job.stdout is not None
+    assert b"proposed in the channel" in await job.stdout.readline()
+    job.terminate()
+    assert await asyncio.wait_for(job.wait(), 20) == 130
 
 
 async def same_key_asks_once(url):
