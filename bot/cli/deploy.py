@@ -3,9 +3,11 @@
 import asyncio
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +39,6 @@ from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,
-    Operation,
     Outcome,
     PhaseStatus,
     Problem,
@@ -76,29 +77,24 @@ UNANSWERED_SECONDS = 5.0
 def make_request(
     session: Session,
     environment: str,
-    kind: DeploymentKind,
     *,
+    kind: DeploymentKind = DeploymentKind.DEPLOY,
     version: str | None = None,
     services: list[str] | None = None,
-    target_release: int | None = None,
     reason: str = "",
     granted: list[str] | None = None,
-    operation: Operation | None = None,
-    promoted_from: str = "",
+    **more: Any,
 ) -> DeploymentRequest:
-    """Return the request. Raises InvalidRequestError."""
-    text = one_line_reason(reason)
+    """Return the request, with what was typed as text; `more` is as the request has it. Raises InvalidRequestError."""
     return DeploymentRequest(
         environment=as_text(environment),
         kind=kind,
         requested_by=session.user,
         version=None if version is None else as_text(version),
         services=tuple(dict.fromkeys(map(as_text, services or ()))),
-        target_release=target_release,
-        reason=text,
+        reason=one_line_reason(reason),
         granted=tuple(dict.fromkeys(map(as_text, granted or ()))),
-        operation=operation,
-        promoted_from=as_text(promoted_from),
+        **more,
     )
 
 
@@ -288,25 +284,17 @@ def _next(request: DeploymentRequest) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionOptions:
-    """Set how a request is to be executed."""
-
-    dry_run: bool = False
-    confirmed: bool = False
-    detach: bool = False
-    when: str = ""
-
-
-async def execute(session: Session, request: DeploymentRequest, options: ExecutionOptions) -> int:
+async def _carry_out(session: Session, request: DeploymentRequest, *, dry_run: bool, yes: bool, detach: bool) -> int:
     """Show the plan, execute exactly that, follow it to its end, and return the exit code."""
     environment = find_environment(session.settings, request.environment)
-    if not options.dry_run:
-        check_approval(environment, request, confirmed=options.confirmed)
-    async with open_connection(session, read_only=options.dry_run) as connection:
-        if options.dry_run:
+    if not dry_run:
+        check_approval(environment, request, confirmed=yes)
+    async with open_connection(session, read_only=dry_run) as connection:
+        if dry_run:
             return await _show_only(session, connection, request)
-        return await _execute(session, connection, request, options)
+        if request.starts_at is not None:
+            return await _schedule(session, connection, request, confirmed=yes)
+        return await _execute(session, connection, request, confirmed=yes, detach=detach)
 
 
 async def _show_only(session: Session, connection: Connection, request: DeploymentRequest) -> int:
@@ -319,11 +307,9 @@ async def _show_only(session: Session, connection: Connection, request: Deployme
 
 
 async def _execute(
-    session: Session, connection: Connection, request: DeploymentRequest, options: ExecutionOptions
+    session: Session, connection: Connection, request: DeploymentRequest, *, confirmed: bool, detach: bool
 ) -> int:
-    if options.when:
-        return await _schedule(session, connection, request, options)
-    if options.detach and not connection.is_bot:
+    if detach and not connection.is_bot:
         raise InvalidRequestError(
             "No bot is running that could execute the deployment.", hint="Leave out --detach, or start the bot."
         )
@@ -333,11 +319,11 @@ async def _execute(
     with interruptions() as wanted:
         exactly_this = plan.bind(request)
         try:
-            started = await start_deployment(session, connection, exactly_this, wanted, confirmed=options.confirmed)
+            started = await start_deployment(session, connection, exactly_this, wanted, confirmed=confirmed)
         except UnansweredStartError as left:
             return _leave(session, Problem("interrupted", "Left before the bot had answered.", str(left)))
         session.terminal.say(f"Started {started.id}{' in the bot' if connection.is_bot else ''}.")
-        if options.detach and wanted.empty():  # else it is to be cancelled
+        if detach and wanted.empty():  # else it is to be cancelled
             return _end(session, started)
         try:
             return _end(session, await follow_deployment(session, connection, started.id, wanted))
@@ -345,24 +331,18 @@ async def _execute(
             return _detach(session, left)
 
 
-async def _schedule(
-    session: Session, connection: Connection, request: DeploymentRequest, options: ExecutionOptions
-) -> int:
+async def _schedule(session: Session, connection: Connection, request: DeploymentRequest, *, confirmed: bool) -> int:
     """Let the bot begin a deployment at its time."""
     if not connection.is_bot:
         raise InvalidRequestError(
             "No bot is running that could begin it at its time.", hint="Leave out --when, or start the bot."
         )
-    windows = find_environment(session.settings, request.environment).windows
-    request = replace(request, starts_at=read_when(as_text(options.when), windows))
     plan = await connection.client.plan(request)
     show_plan(session.terminal, plan)
-    exactly_this = plan.bind(request)
-    scheduled = await connection.client.schedule(exactly_this, confirmed=options.confirmed)
+    scheduled = await connection.client.schedule(plan.bind(request), confirmed=confirmed)
     starts_at = scheduled.request.starts_at or scheduled.created_at
-    session.terminal.say(
-        f"Scheduled {scheduled.id}: it begins at {local_time(starts_at, windows)}, if nothing changes."
-    )
+    at = local_time(starts_at, find_environment(session.settings, request.environment).windows)
+    session.terminal.say(f"Scheduled {scheduled.id}: it begins at {at}, if nothing changes.")
     if session.terminal.as_json:
         session.terminal.document(to_json(scheduled))
     return ExitCode.SUCCEEDED
@@ -395,85 +375,83 @@ def _leave(session: Session, problem: Problem) -> int:
     return ExitCode.INTERRUPTED
 
 
+# What each command that plans and acts takes, beside what it is about.
+PLANNED_OPTIONS = (
+    Parameter("dry_run", Parameter.KEYWORD_ONLY, default=False, annotation=DryRun),
+    Parameter("yes", Parameter.KEYWORD_ONLY, default=False, annotation=Yes),
+    Parameter("as_json", Parameter.KEYWORD_ONLY, default=False, annotation=Json),
+    Parameter("detach", Parameter.KEYWORD_ONLY, default=False, annotation=Detach),
+)
+
+
+def planned_command(make: Callable[..., DeploymentRequest]) -> Callable[..., None]:
+    """Return the command that carries out a request: `make` is given the session, and what was typed of its own."""
+
+    @wraps(make)
+    def command(*, dry_run: bool, yes: bool, as_json: bool, detach: bool, **typed: Any) -> None:
+        run_command(
+            lambda session: _carry_out(session, make(session, **typed), dry_run=dry_run, yes=yes, detach=detach),
+            as_json=as_json,
+        )
+
+    _, *own = signature(make).parameters.values()
+    command.__signature__ = Signature([*own, *PLANNED_OPTIONS])  # type: ignore[attr-defined]  # typer reads it
+    return command
+
+
 When = Annotated[
     str, typer.Option("--when", metavar="TIME", help="Let the bot begin it then: in 2h, 22:00, next window.")
 ]
 
 
+@planned_command
 def deploy(
+    session: Session,
     environment: EnvironmentName,
     version: Version,
     service: Services = None,
     when: When = "",
-    dry_run: DryRun = False,
     reason: Reason = "",
     grant: Grant = None,
-    yes: Yes = False,
-    as_json: Json = False,
-    detach: Detach = False,
-) -> None:
+) -> DeploymentRequest:
     """Deploy a version: all phases, and back to the old release by itself where it fails."""
-    run_command(
-        lambda session: execute(
-            session,
-            make_request(
-                session,
-                environment,
-                DeploymentKind.DEPLOY,
-                version=version,
-                services=service,
-                reason=reason,
-                granted=grant,
-            ),
-            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach, when=when),
-        ),
-        as_json=as_json,
-    )
+    request = make_request(session, environment, version=version, services=service, reason=reason, granted=grant)
+    return _scheduled(session, request, when)
 
 
+@planned_command
 def promote(
+    session: Session,
     source: Annotated[str, typer.Argument(metavar="FROM", help="The environment whose release is brought.")],
     environment: Annotated[str, typer.Argument(metavar="TO", help="The environment that it is brought to.")],
     when: When = "",
-    dry_run: DryRun = False,
     reason: Reason = "",
     grant: Grant = None,
-    yes: Yes = False,
-    as_json: Json = False,
-    detach: Detach = False,
-) -> None:
+) -> DeploymentRequest:
     """Deploy what runs in another environment: the same images and shared files, with its own overrides and secrets."""
-    run_command(
-        lambda session: execute(
-            session,
-            make_request(
-                session, environment, DeploymentKind.DEPLOY, reason=reason, granted=grant, promoted_from=source
-            ),
-            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach, when=when),
-        ),
-        as_json=as_json,
-    )
+    request = make_request(session, environment, reason=reason, granted=grant, promoted_from=as_text(source))
+    return _scheduled(session, request, when)
 
 
+def _scheduled(session: Session, request: DeploymentRequest, when: str) -> DeploymentRequest:
+    """Return a request with the time at which the bot is to begin it. Raises InvalidRequestError."""
+    if not when:
+        return request
+    windows = find_environment(session.settings, request.environment).windows
+    return replace(request, starts_at=read_when(as_text(when), windows))
+
+
+@planned_command
 def hotfix(
+    session: Session,
     environment: EnvironmentName,
     version: Version,
     reason: Annotated[str, typer.Option("--reason", help="Why it cannot wait.")],
     service: Services = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    as_json: Json = False,
-    detach: Detach = False,
-) -> None:
+) -> DeploymentRequest:
     """Bring a fix without building and pruning, within short times; it is rolled back if it fails."""
-    run_command(
-        lambda session: execute(
-            session,
-            make_request(session, environment, DeploymentKind.HOTFIX, version=version, services=service, reason=reason),
-            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach),
-        ),
-        as_json=as_json,
-    )
+    kind = DeploymentKind.HOTFIX
+    return make_request(session, environment, kind=kind, version=version, services=service, reason=reason)
 
 
 ReleaseNumber = Annotated[
@@ -481,21 +459,10 @@ ReleaseNumber = Annotated[
 ]
 
 
+@planned_command
 def rollback(
-    environment: EnvironmentName,
-    to: ReleaseNumber = None,
-    dry_run: DryRun = False,
-    reason: Reason = "",
-    yes: Yes = False,
-    as_json: Json = False,
-    detach: Detach = False,
-) -> None:
+    session: Session, environment: EnvironmentName, to: ReleaseNumber = None, reason: Reason = ""
+) -> DeploymentRequest:
     """Go back to an earlier release, the whole of it: images and configuration."""
-    run_command(
-        lambda session: execute(
-            session,
-            make_request(session, environment, DeploymentKind.ROLLBACK, target_release=read_release(to), reason=reason),
-            ExecutionOptions(dry_run=dry_run, confirmed=yes, detach=detach),
-        ),
-        as_json=as_json,
-    )
+    number = read_release(to)
+    return make_request(session, environment, kind=DeploymentKind.ROLLBACK, target_release=number, reason=reason)

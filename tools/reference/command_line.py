@@ -4,7 +4,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
 from typer.models import ArgumentInfo, OptionInfo
 
@@ -51,9 +51,8 @@ def _section(path: Sequence[str], callback: Callable[..., Any]) -> str:
 
 def _declared(callback: Callable[..., Any]) -> Iterator[Declared]:
     """Yield name, type, declaration and default of each parameter that typer reads."""
-    hints = get_type_hints(callback, include_extras=True)
     for name, parameter in inspect.signature(callback).parameters.items():
-        kind, *notes = get_args(hints[name])
+        kind, *notes = get_args(parameter.annotation)
         info = next((note for note in notes if isinstance(note, ArgumentInfo | OptionInfo)), None)
         if info is not None and not info.hidden:
             yield name, _bare(kind), info, parameter.default
