@@ -4,16 +4,16 @@ All our loggers are `logging` loggers under the name `roas`. A bot that loads th
 and decides alone where they go: nothing of its logging, and nothing of structlog's configuration, is touched.
 """
 
-import io
 import logging
+import logging.handlers
 import os
 import select
 import stat
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from queue import Full, Queue
 from typing import Any, Protocol, TextIO
 
 import structlog
@@ -21,12 +21,10 @@ from structlog.types import Processor
 
 from roas.redaction import hide
 
-# What waits for a reader, beyond what the kernel takes; more is dropped, and counted.
-MOST_BYTES = 1024 * 1024
+# How many lines wait for a reader, beyond what the kernel takes; more are dropped, and counted.
+MOST_LINES = 4096
 # For how long the end of the process waits for a reader.
 LAST_SECONDS = 2.0
-# Return the record that says how many lines were dropped.
-TellDropped = Callable[[int], logging.LogRecord]
 # What these libraries say on INFO is of no use to people who run the bot.
 QUIET_LIBRARIES = ("aiohttp.access", "asyncio", "docker", "urllib3", "discord.http", "discord.client")
 # Keys that structlog itself needs unchanged.
@@ -48,84 +46,51 @@ def may_block(stream: TextIO) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
-def log_handler(stream: TextIO, tell_dropped: TellDropped) -> logging.StreamHandler[TextIO]:
+def log_handler(stream: TextIO) -> logging.Handler:
     """Return what writes log lines to a stream, without waiting for its reader."""
-    return PatientHandler(stream, tell_dropped) if may_block(stream) else logging.StreamHandler(stream)
+    return PatientHandler(stream) if may_block(stream) else logging.StreamHandler(stream)
 
 
-class PatientHandler(logging.StreamHandler[TextIO]):
-    """Write from a thread; lines for which there was no room are told of once there is."""
+class PatientHandler(logging.handlers.QueueHandler):
+    """Write lines from a thread; those for which there was no room are told of once half of it is free again.
 
-    def __init__(self, stream: TextIO, tell_dropped: TellDropped) -> None:
-        stream.flush()
-        self._lines = _LineWriter(stream.fileno(), stream.encoding or "utf-8")
-        self._tell_dropped = tell_dropped
+    By the descriptor: a thread that is blocked in Python's own stream lets no process end.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._lines: Queue[str] = Queue(MOST_LINES)
         super().__init__(self._lines)
+        self._dropped = 0
+        stream.flush()
+        options = (stream.fileno(), stream.encoding or "utf-8")
+        threading.Thread(target=self._write, args=options, name="log", daemon=True).start()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Hand a line over, and before it how many were dropped."""
-        if dropped := self._lines.take_dropped():
-            super().emit(self._tell_dropped(dropped))
-        super().emit(record)
+    def prepare(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return self.format(record)
+
+    def enqueue(self, record: Any) -> None:
+        """Hand a line over, and before it how many were dropped: one gap, and not many."""
+        if self._dropped and self._lines.qsize() <= MOST_LINES // 2:
+            dropped, self._dropped = self._dropped, 0
+            self._lines.put_nowait(self.format(_dropped(dropped)))
+        try:
+            if self._dropped:
+                raise Full
+            self._lines.put_nowait(record)
+        except Full:
+            self._dropped += 1
 
     def close(self) -> None:
         """Give the last lines a moment: `logging` calls it when the process ends."""
-        self._lines.drain(LAST_SECONDS)
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, LAST_SECONDS)
         super().close()
 
-
-class _LineWriter(io.StringIO):
-    """Take text at once, and write it to a descriptor from a thread.
-
-    Not by way of Python's own stream: one that is locked by a blocked thread lets no process end.
-    """
-
-    def __init__(self, descriptor: int, encoding: str) -> None:
-        super().__init__()
-        self._descriptor = descriptor
-        self._encoding = encoding
-        self._waiting: deque[bytes] = deque()
-        self._bytes = 0
-        self._dropped = 0
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-
-    def write(self, text: str, /) -> int:
-        data = text.encode(self._encoding, "backslashreplace")
-        with self._changed:
-            if self._dropped or self._bytes + len(data) > MOST_BYTES:  # one gap, which is told of, and not many
-                self._dropped += 1
-                return len(text)
-            self._waiting.append(data)
-            self._bytes += len(data)
-            self._changed.notify_all()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
-                self._thread.start()
-        return len(text)
-
-    def take_dropped(self) -> int:
-        """Return how many lines were dropped since this was asked last, once half of the room is free again."""
-        with self._changed:
-            if not self._dropped or self._bytes > MOST_BYTES // 2:
-                return 0
-            dropped, self._dropped = self._dropped, 0
-            return dropped
-
-    def drain(self, seconds: float) -> None:
-        """Wait until all is written, but not for long."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._bytes, seconds)
-
-    def _write_on(self) -> None:
+    def _write(self, descriptor: int, encoding: str) -> None:
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
-                data = self._waiting.popleft()
-            _write_all(self._descriptor, data)
-            with self._changed:
-                self._bytes -= len(data)
-                self._changed.notify_all()
+            _write_all(descriptor, f"{self._lines.get()}\n".encode(encoding, "backslashreplace"))
+            self._lines.task_done()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -172,7 +137,7 @@ def configure_logging(level: str, form: str, redactor: Redactor, stream: TextIO 
     """
     target = sys.stderr if stream is None else stream
     console = form == "console" or (form == "auto" and target.isatty())
-    handler = log_handler(target, _dropped)
+    handler = log_handler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_record_processors(),

@@ -119,22 +119,32 @@ async def find_changes(
     if scope.named:
         chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
         differing = {name: difference for name, difference in all_differing.items() if name in chosen}
-    moved = {name for name, difference in differing.items() if not difference.is_only_unread} | scope.replaced
-    jobs = {name for name, definition in definitions.items() if definition.one_shot} - all_differing.keys()
-    restarts = to_restart(running, moved | scope.restarted) | (scope.restarted & (running.keys() | jobs))
     extra = (there.keys() | await stack.written_services()) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
     return StackChanges(
-        definitions,
-        differing,
-        restarts - own_service,
-        frozenset() if scope.named else (frozenset(extra) - left_alone) | unfinished,
-        _own_difference(bot, wanted, containers),
-        frozenset(left_alone),
-        frozenset(all_differing.keys() - differing.keys()),
-        frozenset(name for name in done if differences[name]),
-        sharing,
+        definitions=definitions,
+        differing=differing,
+        restarts=_restarts(scope, definitions, all_differing, differing, running) - own_service,
+        gone=frozenset() if scope.named else (frozenset(extra) - left_alone) | unfinished,
+        own=_own_difference(bot, wanted, containers),
+        left_alone=frozenset(left_alone),
+        skipped=frozenset(all_differing.keys() - differing.keys()),
+        done=frozenset(name for name in done if differences[name]),
+        sharing=sharing,
     )
+
+
+def _restarts(
+    scope: Scope,
+    definitions: Mapping[str, ServiceDefinition],
+    all_differing: Mapping[str, ServiceDifference],
+    differing: Mapping[str, ServiceDifference],
+    running: Mapping[str, ServiceDefinition],
+) -> frozenset[str]:
+    """Return what starts again as it is: what was asked for, and what depends on something that is replaced."""
+    moved = {name for name, difference in differing.items() if not difference.is_only_unread} | scope.replaced
+    jobs = {name for name, definition in definitions.items() if definition.one_shot} - all_differing.keys()
+    return to_restart(running, moved | scope.restarted) | (scope.restarted & (running.keys() | jobs))
 
 
 async def _done_jobs(

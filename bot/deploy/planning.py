@@ -20,7 +20,7 @@ from roas.deploy.handover.own_service import (
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
 from roas.deploy.plan import files_name_another, make_plan
-from roas.deploy.promotion import find_missing, find_promotion, judge_missing
+from roas.deploy.promotion import Promotion, find_missing, find_promotion, judge_missing
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
     refuse_unready_proxies,
@@ -128,51 +128,36 @@ class Planner:
         promotion = None
         if request.promoted_from:
             promotion = await find_promotion(self._components, self._environment, request)
-            request = replace(request, version=promotion.release.version or None)
-            resolved = await stack.resolve(request.version, write_contents=keep, instead=promotion.files)
-            resolved = promotion.adapt(resolved)
-        else:
-            resolved = await stack.resolve(request.version, write_contents=keep)
+        version = request.version if promotion is None else promotion.release.version or None
+        resolved = await self._resolve(version, promotion, keep=keep)
         named = _named_services(resolved.definitions, request.services)
         current = await release_in_use(self._components.state, self._environment.name)
         changed = named or frozenset(resolved.definitions)
         left = _left_as_they_are(self._environment, current, changed) if named else {}
-        await self._refuse_lost_bot(resolved, changed, left, request.version or self._environment.name)
-        wanted: Mapping[str, WantedImage]
-        if promotion is not None:
-            wanted = await promotion.images(stack, resolved)
-        else:
-            wanted = await stack.images.look_up(resolved, changed)
-        if self._environment.signatures is not None:
-            await self._components.stacks.verify_images(self._environment, wanted)
-        old_model = await stack.load_model(current.model_hash) if current else None
-        await self._refuse_second_copy(current, old_model)
+        await self._refuse_lost_bot(resolved, changed, left, version or self._environment.name)
+        wanted = await self._wanted(resolved, promotion, changed)
+        await self._refuse_second_copy(current)
         comparison = await compare_candidate(
             self._components, self._environment, resolved, wanted, current, frozenset(left), named
         )
         inputs = await stack.releases.hash_inputs(resolved.model)
+        obstacles = tuple(obstacle.message for obstacle in resolved.obstacles)
         plan = make_plan(
             comparison,
-            version=resolved.version if resolved.version == request.version else "",
+            version=resolved.version if resolved.version == version else "",
             definitions=resolved.definitions,
             wanted=wanted,
             inputs=inputs,
             to_release=current.number if current and comparison.new_model == comparison.old_model else None,
-            warnings=(
-                *resolved.warnings,
-                *(obstacle.message for obstacle in resolved.obstacles),
-                *await self._lost_images(current),
-            ),
+            warnings=(*resolved.warnings, *obstacles, *await self._lost_images(current)),
         )
-        before = with_proxies(stack, old_model)
         plan = replace(
             plan,
-            refusals=tuple(obstacle.message for obstacle in resolved.obstacles),
+            refusals=obstacles,
             diff=await self._diff(comparison) if keep else (),
             new_powers=await find_new_powers(self._components, stack, resolved),
-        )
-        plan = plan.with_warnings(
-            *warn_of_dropped(plan, resolved.definitions, before),
+        ).with_warnings(
+            *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
             *_beside_compose(plan, resolved),
             *await self._scales(resolved.model, changed),
         )
@@ -182,6 +167,25 @@ class Planner:
         images = {name: image.image_id for name, image in wanted.items() if image.image_id}
         await self._refuse(plan, resolved, images, kept=frozenset(resolved.definitions) - changed)
         return PlannedDeployment(plan, current, inputs, resolved, wanted, frozenset(left))
+
+    async def _resolve(self, version: str | None, promotion: Promotion | None, *, keep: bool) -> ResolvedStack:
+        """Resolve the stack's files; of a promotion, with the shared files and images of the release."""
+        if promotion is None:
+            return await self._stack.resolve(version, write_contents=keep)
+        return promotion.adapt(await self._stack.resolve(version, write_contents=keep, instead=promotion.files))
+
+    async def _wanted(
+        self, resolved: ResolvedStack, promotion: Promotion | None, changed: frozenset[str]
+    ) -> Mapping[str, WantedImage]:
+        """Return the image of each service. Raises ImageNotFoundError, ImageNotVerifiedError, InvalidRequestError."""
+        wanted: Mapping[str, WantedImage]
+        if promotion is None:
+            wanted = await self._stack.images.look_up(resolved, changed)
+        else:
+            wanted = await promotion.images(self._stack, resolved)
+        if self._environment.signatures is not None:
+            await self._components.stacks.verify_images(self._environment, wanted)
+        return wanted
 
     async def _required(
         self, request: DeploymentRequest, plan: Plan, resolved: ResolvedStack, wanted: Mapping[str, WantedImage]
@@ -222,7 +226,7 @@ class Planner:
         stack, current = self._stack, await release_in_use(self._components.state, self._environment.name)
         target = await find_rollback_target(self._components, stack, request, current)
         if current is not None:
-            await self._refuse_second_copy(current, await stack.load_model(current.model_hash))
+            await self._refuse_second_copy(current)
         await stack.releases.check(target.model_hash)
         again = await _why_again(self._components, stack, target) if is_same(target, current) else ()
         target, renewed, warnings = await self._coming_back(request, target, current, keep=keep)
@@ -362,10 +366,11 @@ class Planner:
                 ),
             )
 
-    async def _refuse_second_copy(self, current: Release | None, old_model: Mapping[str, Any] | None) -> None:
+    async def _refuse_second_copy(self, current: Release | None) -> None:
         """Raise SecondCopyError where the environment's project is not the one that its stack runs as."""
         if current is not None:
-            recorded = str((old_model or {}).get("name") or self._environment.project)
+            model = await self._stack.load_model(current.model_hash)
+            recorded = str(model.get("name") or self._environment.project)
             if recorded != self._environment.project:
                 raise second_copy(self._environment.name, recorded, self._environment.project)
             return
