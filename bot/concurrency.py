@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,8 +14,6 @@ from roas.log import get_logger
 
 log = get_logger(__name__)
 Result = TypeVar("Result")
-# From here the steps of `pause_in_step` are counted: not the same for two bots of one journal.
-_BEGAN = time.monotonic()
 _INTERRUPTED: ContextVar[asyncio.Event | None] = ContextVar("interrupted", default=None)
 
 
@@ -150,30 +147,6 @@ async def pause(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def pause_in_step(seconds: float) -> None:
-    """Wait, between two rounds of a polling loop, until the next whole multiple of so many seconds of this process.
-
-    All loops that do so are woken together: a process at rest is woken once a second, however much it looks after.
-    """
-    loop = asyncio.get_running_loop()
-    woken = loop.create_future()
-
-    def wake() -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    timer = loop.call_at(_next_step(seconds), wake)
-    try:
-        await woken
-    finally:
-        timer.cancel()
-
-
-def _next_step(seconds: float) -> float:
-    """Return when the next whole multiple of so many seconds of this process is, by the event loop's clock."""
-    return _BEGAN + ((asyncio.get_running_loop().time() - _BEGAN) // seconds + 1) * seconds
-
-
 async def wait_for(event: asyncio.Event, within_seconds: float) -> bool:
     """Wait for an event, but no longer than that; returns whether it happened.
 
@@ -181,16 +154,6 @@ async def wait_for(event: asyncio.Event, within_seconds: float) -> bool:
     """
     try:
         async with asyncio.timeout(within_seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
-
-
-async def wait_in_step(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, but no longer than `pause_in_step` does; returns whether it happened."""
-    try:
-        async with asyncio.timeout_at(_next_step(seconds)):
             await event.wait()
     except TimeoutError:
         return False
@@ -208,19 +171,13 @@ class SingleFlight(Generic[Result]):
         self._running: dict[Hashable, asyncio.Task[Result]] = {}
         self._next: dict[Hashable, asyncio.Task[Result]] = {}
 
-    async def ask(
-        self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]], *, gather_seconds: float = 0.0
-    ) -> Result:
-        """Return the result of work that began after this call; raises what the work raises.
-
-        Who asks first may let it begin a moment later, for others that are about to ask.
-        """
-        if key not in self._next and key not in self._running and not gather_seconds:
+    async def ask(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return the result of work that began after this call; raises what the work raises."""
+        if key not in self._next and key not in self._running:
             self._running[key] = self._watched(key, work())
             return await asyncio.shield(self._running[key])
         if key not in self._next:
-            before = self._running.get(key)
-            self._next[key] = self._watched(key, self._after(before, key, work, gather_seconds))
+            self._next[key] = self._watched(key, self._after(self._running[key], key, work))
         return await asyncio.shield(self._next[key])
 
     async def close(self) -> None:
@@ -229,16 +186,9 @@ class SingleFlight(Generic[Result]):
         await end_tasks(*tasks)
 
     async def _after(
-        self,
-        before: asyncio.Task[Result] | None,
-        key: Hashable,
-        work: Callable[[], Coroutine[Any, Any, Result]],
-        gather_seconds: float,
+        self, before: asyncio.Task[Result], key: Hashable, work: Callable[[], Coroutine[Any, Any, Result]]
     ) -> Result:
-        if gather_seconds:
-            await pause(gather_seconds)
-        if before is not None:
-            await asyncio.wait({before})
+        await asyncio.wait({before})
         self._running[key] = self._next.pop(key)
         return await work()
 

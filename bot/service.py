@@ -11,7 +11,7 @@ from roas.app.application import Application, open_application
 from roas.app.foundation import open_foundation
 from roas.client import EXIT_RESTART, RoasBot, run_bot
 from roas.cogs.stopped_bot import StoppedBot
-from roas.concurrency import begun, end_tasks, in_thread, pause, pause_in_step
+from roas.concurrency import begun, end_tasks, in_thread, pause
 from roas.configuration.settings import Settings
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.http.server import HttpServer, JournalStanding
@@ -129,7 +129,7 @@ async def _until_to_begin_again(application: Application) -> int:
         if application.state.lost is not None and await application.state.is_chosen_again():
             log.info("a person brought the journal back; beginning again")
             return EXIT_BEGIN_AGAIN
-        await pause_in_step(LOOK_SECONDS)
+        await pause(LOOK_SECONDS)
 
 
 async def _serve_without_journal(settings: Settings, stop: asyncio.Event, fault: JournalLostError) -> int:
@@ -154,7 +154,7 @@ async def _serve_without_journal(settings: Settings, stop: asyncio.Event, fault:
 async def _until_journal_is_usable(settings: Settings) -> int:
     """Wait until the journal is whole, and the one that the stack was deployed by, or that a person chose."""
     while True:
-        await pause_in_step(JOURNAL_LOOK_SECONDS)
+        await pause(JOURNAL_LOOK_SECONDS)
         with suppress(StateError):
             async with open_foundation(settings, instance_prefix="LOOK") as base:
                 await base.state.check_whole()

@@ -10,7 +10,7 @@ from typing import Any
 from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import JournalDisk
 from roas.alerts.service_alerts import ServiceAlerts
-from roas.concurrency import end_tasks, pause_in_step, run_concurrently
+from roas.concurrency import end_tasks, pause, run_concurrently
 from roas.errors import RoasError
 from roas.health.collector import MonitoringCollector
 from roas.log import get_logger
@@ -94,7 +94,7 @@ class Maintenance:
                 log.error("maintenance round failed", error=error.message, hint=error.hint)
             except Exception:  # the rounds must continue
                 log.exception("maintenance round broke")
-            await pause_in_step(ROUND_SECONDS)
+            await pause(ROUND_SECONDS)
 
     async def _check_frequently(self, frequent_check: Callable[[], Awaitable[None]]) -> None:
         """Look often at what may be started by the engine at any moment."""
@@ -105,7 +105,7 @@ class Maintenance:
                 log.error("a check of the binds failed", error=error.message, hint=error.hint)
             except Exception:  # the checks must continue
                 log.exception("a check of the binds broke")
-            await pause_in_step(FREQUENT_LOOK_SECONDS)
+            await pause(FREQUENT_LOOK_SECONDS)
 
     async def _run_round(self) -> None:
         await self._journal_disk.check()  # first: on a full disk, what follows fails

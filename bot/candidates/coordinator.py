@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from roas.candidates.credentials import source_actor
-from roas.concurrency import end_tasks, wait_in_step
+from roas.concurrency import end_tasks, wait_for
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.promotion import RequirementError
 from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RoasError
@@ -164,14 +164,14 @@ class CandidateCoordinator:
         while True:
             self._news.clear()
             await self._guarded(self._round())
-            await wait_in_step(self._news, POLL_SECONDS if self._workers or self._backoffs else REST_SECONDS)
+            await wait_for(self._news, POLL_SECONDS if self._workers or self._backoffs else REST_SECONDS)
 
     async def _run_sweeps(self) -> None:
         while self._sweeps:
             self._due.clear()
             for sweep in self._sweeps:
                 await self._guarded(sweep())
-            await wait_in_step(self._due, SWEEP_SECONDS)
+            await wait_for(self._due, SWEEP_SECONDS)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from roas.candidates.webhooks import SourceSecrets
-from roas.concurrency import end_tasks, wait_in_step
+from roas.concurrency import end_tasks, wait_for
 from roas.configuration.settings import SourceSettings
 from roas.errors import RoasError, SettingsError
 from roas.events import EventBus, Subscription
@@ -219,7 +219,7 @@ class StatusReporter:
                 log.error("statuses of commits could not be read", error=error.message)
             except Exception:  # otherwise nothing would ever be told again
                 log.exception("statuses of commits could not be told")
-            await wait_in_step(self._news, POLL_SECONDS if self._waits else REST_SECONDS)
+            await wait_for(self._news, POLL_SECONDS if self._waits else REST_SECONDS)
 
     async def tell(self) -> None:
         """Tell whatever is not told yet, the oldest first."""

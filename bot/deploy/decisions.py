@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.concurrency import begun, end_tasks, pause, pause_in_step, wait_for
+from roas.concurrency import begun, end_tasks, pause, wait_for
 from roas.deploy.context import DeploymentContext
 from roas.errors import RoasError, RolloutPausedError, TakenBackError
 from roas.log import get_logger
@@ -80,7 +80,7 @@ async def _tend_proxy(context: DeploymentContext) -> None:
     while definition is not None and definition.proxy is not None:
         with suppress(RoasError):
             await Front(context.stack, definition).settle(waits=False, holds=True)
-        await pause_in_step(TEND_SECONDS)
+        await pause(TEND_SECONDS)
 
 
 async def _decision(context: DeploymentContext) -> Decision | None:

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from roas.concurrency import in_daemon_thread, pause_in_step
+from roas.concurrency import in_daemon_thread, pause
 from roas.errors import RoasError
 from roas.health.judgement import Clock
 from roas.log import get_logger
@@ -270,7 +270,7 @@ class ProbeLoop:
                 well = await self._round()
             except Exception:  # a probe loop that ends unnoticed would be worse than one that fails
                 log.exception("probe round failed", environment=self._environment.name)
-            await pause_in_step(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
+            await pause(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
 
     async def _round(self) -> bool:
         """Ask every probe at the same time; returns whether all answered."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 
 from roas.app.application import Application
-from roas.concurrency import pause_in_step
+from roas.concurrency import pause
 from roas.errors import FencedOffError, InternalFaultError, JournalHeldError, JournalLostError, RoasError, StateError
 from roas.leadership.takeover import OwnPlace, Takeover, TakeoverReason
 from roas.log import get_logger
@@ -137,7 +137,7 @@ class LeaderElector:
                 log.exception("election round broke")
             else:
                 self._write_error = ""
-            await pause_in_step(ACTIVE_BEAT_SECONDS if self._state is ElectorState.LEADER else BEAT_SECONDS)
+            await pause(ACTIVE_BEAT_SECONDS if self._state is ElectorState.LEADER else BEAT_SECONDS)
 
     async def _lose(self, error: JournalLostError) -> None:
         """Stop for good: another bot may already lead with the journal that is at the path now."""

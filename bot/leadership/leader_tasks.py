@@ -15,7 +15,7 @@ from roas.candidates.inspection import SourceInspector
 from roas.candidates.statuses import Forge, StatusReporter, forges_of
 from roas.candidates.sweep import RegistrySweep
 from roas.candidates.webhooks import Webhooks
-from roas.concurrency import end_tasks, pause, pause_in_step
+from roas.concurrency import end_tasks, pause
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
@@ -230,4 +230,4 @@ async def _resume_orphans(application: Application) -> None:
                 log.error("unfinished deployments could not be resumed", error=error.message, hint=error.hint)
         except Exception:  # otherwise no deployment would ever be resumed again
             log.exception("unfinished deployments could not be resumed")
-        await pause_in_step(ORPHAN_POLL_SECONDS)
+        await pause(ORPHAN_POLL_SECONDS)

@@ -39,10 +39,6 @@ from roas.stack.swarm.unsupported import refuse_unsupported
 from roas.stack.swarm.writer import SwarmWriter
 
 Json = dict[str, Any]
-# Events come in bursts, since tasks move together: a reading begins so long after the first one.
-GATHER_SECONDS = 0.05
-# Who follows a write looks again and again.
-FOLLOW_SECONDS = 0.25
 
 
 class SwarmImages(StackImages):
@@ -131,7 +127,7 @@ class SwarmStack(Stack):
     def events(self, *, since_ns: int | None = None) -> TaskEvents:
         """Tell of changes of the stack's tasks, which Swarm itself does not; what was before is not remembered."""
         subscription = SwarmSubscription(self.engine)
-        return TaskEvents(subscription, self._read, self.environment.project, next_reading=self._shared_reading)
+        return TaskEvents(subscription, self._read, self.environment.project, next_reading=self._next_reading)
 
     async def written_services(self) -> frozenset[str]:
         """Return the services that the Swarm has of the stack."""
@@ -231,7 +227,7 @@ class SwarmStack(Stack):
         model = await self.load_model(model_hash)
         definition = read_definitions(model)[service]
         written = await write_service(self._writer, model, definition, recreate=recreate, deployment=deployment)
-        judged = await follow_update(partial(self._shared_reading, FOLLOW_SECONDS), written)
+        judged = await follow_update(self._next_reading, written)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(service, judged)
         return tuple(task.id for task in await self.containers() if task.service == service)
@@ -270,9 +266,9 @@ class SwarmStack(Stack):
     async def _read(self) -> StackReading:
         return await self._writer.read_stack()
 
-    async def _shared_reading(self, gather_seconds: float = GATHER_SECONDS) -> StackReading:
-        """Look at a stack in a moment, for all who follow it: the same event wakes them."""
-        return await self._readings.ask("stack", self._read, gather_seconds=gather_seconds)
+    async def _next_reading(self) -> StackReading:
+        """Look at a stack together with all who follow it."""
+        return await self._readings.ask("stack", self._read)
 
     async def _ask(self, question: Callable[[SwarmCalls], Answer]) -> Answer:
         return await self._writer.ask(question)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from roas.concurrency import SingleFlight, end_tasks, in_thread, pause, pause_in_step, wait_in_step
+from roas.concurrency import SingleFlight, end_tasks, in_thread
 from roas.errors import ShortageError
 
 
@@ -49,29 +49,6 @@ async def test_later_callers_share_next_run(work):
     assert await first == 1
     assert await asyncio.gather(*others) == [2] * 50
     assert await shared.ask("a", work) == 3, "and whoever comes afterwards gets one of their own"
-    assert work.most_at_once == 1
-
-
-async def test_those_about_to_ask_share_run_that_waits_for_them(work):
-    shared: SingleFlight[int] = SingleFlight()
-    work.go_on.set()
-    first = asyncio.create_task(shared.ask("a", work, gather_seconds=0.01))
-    await settle()
-    assert work.begun == 0
-    others = [asyncio.create_task(shared.ask("a", work, gather_seconds=item)) for item in (0.01, 0.0)]
-    assert await asyncio.gather(first, *others) == [1] * 3
-    assert await shared.ask("a", work) == 2
-
-
-async def test_run_that_gathers_waits_for_one_under_way(work):
-    shared: SingleFlight[int] = SingleFlight()
-    first = asyncio.create_task(shared.ask("a", work))
-    await settle()
-    second = asyncio.create_task(shared.ask("a", work, gather_seconds=0.001))
-    await pause(0.01)
-    assert work.begun == 1
-    work.go_on.set()
-    assert (await first, await second) == (1, 2)
     assert work.most_at_once == 1
 
 
@@ -138,43 +115,6 @@ async def test_ended_tasks_have_cleaned_up():
     await end_tasks(*tasks)
     assert cleaned == ["first", "raises", "last"]
     assert all(task.done() for task in tasks)
-
-
-async def test_loops_in_step_share_a_wake_up(monkeypatch: pytest.MonkeyPatch):
-    """Whenever each begins to wait, and however long its round took."""
-    loop, due = asyncio.get_running_loop(), set[float]()
-    known = loop.call_at
-
-    def call_at(when: float, *rest: object, **options: object) -> object:
-        due.add(when)
-        return known(when, *rest, **options)
-
-    async def run(round_seconds: float) -> None:
-        for _ in range(3):
-            await asyncio.sleep(round_seconds)
-            await (wait_in_step(asyncio.Event(), 0.25) if round_seconds else pause_in_step(0.25))
-
-    await pause_in_step(0.25)
-    monkeypatch.setattr(loop, "call_at", call_at)
-    monkeypatch.setattr(loop, "call_later", lambda seconds, *rest, **options: known(loop.time() + seconds, *rest))
-    async with asyncio.TaskGroup() as group:
-        for seconds in (0.0, 0.01, 0.05):
-            group.create_task(run(seconds))
-    assert len(due) <= 5, "three rounds of three loops, and on a busy machine a few that were late"
-
-
-async def test_wait_in_step_ends_with_the_event():
-    event = asyncio.Event()
-    assert not await wait_in_step(event, 0.25)
-    event.set()
-    assert await wait_in_step(event, 60.0)
-
-
-async def test_pause_in_step_ends_when_cancelled():
-    task = asyncio.create_task(pause_in_step(60.0))
-    await asyncio.sleep(0)
-    await end_tasks(task)
-    assert task.cancelled()
 
 
 async def test_blocking_work_is_done_in_another_thread():

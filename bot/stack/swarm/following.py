@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from roas.concurrency import leave_if_interrupted
+from roas.concurrency import leave_if_interrupted, pause
 from roas.errors import EngineUnavailableError
 from roas.stack.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
 from roas.stack.swarm.tasks import UNPLACED, StackReading, read_tasks
@@ -16,6 +16,8 @@ LOST_SECONDS = 15.0
 LEADER_SECONDS = 90.0
 # How long nothing may be on its way while Swarm says that it updates, beyond its monitor and its delay.
 STALLED_SECONDS = 15.0
+# Who follows a write looks again and again.
+FOLLOW_SECONDS = 0.25
 NANOSECONDS = 10**9
 # Swarm does these when a task has failed.
 FOR_A_FAILURE = frozenset({UpdateVerdict.PAUSED, UpdateVerdict.ROLLED_BACK, UpdateVerdict.ROLLBACK_PAUSED})
@@ -167,6 +169,7 @@ async def follow_update(next_reading: NextReading, written: Written) -> Judgemen
     """
     followed = _Followed(next_reading, written)
     while True:
+        await pause(FOLLOW_SECONDS)
         judged = await followed.judge_next()
         if judged is not None and judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from roas.concurrency import end_tasks, wait_for
+from roas.concurrency import end_tasks, pause, wait_for
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.stack.containers.docker_events import ACTIONS, EventSubscription
@@ -22,6 +22,8 @@ WHY, NODE = "why", "node"
 SHOWN = 3  # of what Swarm did, the latest
 # What another node's task does is seen so late at the latest; Swarm itself needs longer to start another one.
 POLL_SECONDS = 2.0
+# Events come in bursts, since tasks move together: a reading begins so long after the first one.
+GATHER_SECONDS = 0.05
 
 
 def new_endings(before: StackReading, now: StackReading, project: str, time_ns: int) -> Iterator[ContainerEvent]:
@@ -92,7 +94,7 @@ Wakes = AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]
 class TaskEvents:
     """Compare one reading with the next; entering it subscribes, and reads for the first time.
 
-    Each `next_reading` may begin a moment later, to be shared with others that the same event wakes.
+    Each `next_reading` may be shared with others that the same event wakes.
     """
 
     def __init__(
@@ -139,6 +141,7 @@ class TaskEvents:
             self._moved.clear()
             if reader.done():
                 await reader  # raises what ended it
+            await pause(GATHER_SECONDS)
             now = await self._next_reading()
             for event in changes(before, now, self._project, time.time_ns()):
                 yield event

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from roas.concurrency import end_tasks, wait_for, wait_in_step
+from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.leadership.leadership import Leadership
@@ -205,7 +205,7 @@ class LiveMessages:
             await self._follow_pending()
             await asyncio.gather(*map(self._all_asked, self._outboxes.all()))
         while True:
-            await wait_in_step(self._look, self._pace.poll)
+            await wait_for(self._look, self._pace.poll)
             self._look.clear()
             await self._follow_pending()
 

@@ -4,7 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from roas.concurrency import wait_for, wait_in_step
+from roas.concurrency import wait_for
 from roas.errors import RoasError
 from roas.limits import Backoff, Retries
 from roas.log import get_logger
@@ -105,7 +105,7 @@ class Notifier(ABC):
     async def _wait_for_news(self) -> None:
         """Wait for something new (or look again after a while), then for the pace, unless it is urgent."""
         poll = self._poll_seconds()
-        await (wait_in_step if poll == self._pace.poll else wait_for)(self._news, poll)
+        await wait_for(self._news, poll)
         rest = self._hold_back_seconds()
         if rest > 0 and await wait_for(self._prompt, rest):
             await wait_for(self._urgent, self.outbox.edit_delay(self.subject, prompt=True))

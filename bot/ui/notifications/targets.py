@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import OwnAlert
 from roas.apprise_target import TargetError, Tone
-from roas.concurrency import end_tasks, pause, wait_in_step
+from roas.concurrency import end_tasks, pause, wait_for
 from roas.configuration.settings import NotifySettings, Settings
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
@@ -108,7 +108,7 @@ class TargetNotifier:
                 log.exception("a target could not be told", target=self.name)
                 await pause(self._parts.pace)
             else:
-                await wait_in_step(self.news, self._parts.pace)
+                await wait_for(self.news, self._parts.pace)
 
     async def send_pending(self) -> None:
         """Tell all that is due, the oldest first. Raises TargetError, StateError."""

@@ -35,6 +35,11 @@ STEP = PLACING_SECONDS - 1
 WAIT = STALLED_SECONDS - 1
 
 
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "FOLLOW_SECONDS", 0)
+
+
 class Looks:
     """Show one look after the other, each so many seconds after the one before."""
 
