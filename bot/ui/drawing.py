@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
 
 import discord
 
@@ -35,8 +34,6 @@ ATTACHMENT_DESCRIPTION = 1024
 NOTHING = "–"
 UNESCAPED_BACKTICK = re.compile(r"(?<!\\)`")
 MASS_MENTION = re.compile(r"@(everyone|here)")
-# A text that is said again is a name or a reason; what a service wrote may be long, and is said once.
-REMEMBERED_TEXTS, REMEMBERED_LENGTH = 512, 200
 
 
 def clip(text: str, limit: int) -> str:
@@ -99,15 +96,7 @@ def _marked_up(text: Field) -> str:
 
 
 def _escaped(part: str) -> str:
-    """Escape a text; a message says the same names and reasons many times, and again with each step."""
-    return _escaped_before(part) if len(part) <= REMEMBERED_LENGTH else _escape(part)
-
-
-def _escape(part: str) -> str:
     return discord.utils.escape_markdown(part, ignore_links=False)
-
-
-_escaped_before = lru_cache(REMEMBERED_TEXTS)(_escape)
 
 
 def _without_mentions(text: str) -> str:

@@ -7,14 +7,11 @@ files themselves are read each time: a change is seen, however soon it comes aft
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from roas.concurrency import end_tasks
-from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.stack.client import EngineClients
 from roas.stack.compose import commands
@@ -60,8 +57,7 @@ class ResolvedCopies:
         async def ask() -> ResolvedCopy:
             await self._clients.local(snapshot.write)
             project = _copied_project(environment, snapshot)
-            async with self._learning_version(environment):
-                output = await self._runner.run_jailed(commands.config(project), environment, snapshot, variables)
+            output = await self._runner.run_jailed(commands.config(project), environment, snapshot, variables)
             read = await self._clients.local(lambda: read_resolved(output.stdout))
             if may_lack_breaks(output.stdout):
                 exact = await self._runner.run_jailed(
@@ -74,21 +70,6 @@ class ResolvedCopies:
 
         key = await self._key(environment, snapshot, variables, ())
         return await self._models.get(key, ask)
-
-    @asynccontextmanager
-    async def _learning_version(self, environment: Environment) -> AsyncIterator[None]:
-        """Ask for the version beside what Compose does in the block: the checks of a deployment would wait for it."""
-
-        async def ask() -> None:
-            with suppress(RoasError):  # whoever needs it is told
-                await self._runner.version(environment)
-
-        asking = asyncio.create_task(ask(), name="version of Compose")
-        try:
-            yield
-            await asking
-        finally:
-            await end_tasks(asking)
 
     async def interpolate(
         self, environment: Environment, snapshot: SourceSnapshot, variables: Mapping[str, str], texts: Iterable[str]

@@ -13,8 +13,6 @@ from typing import Any
 
 from roas.errors import ReleaseNotRestorableError, StateFolderError, find_shortage
 from roas.messages.message import said
-from roas.models.stack import ServiceDefinition
-from roas.stack.model.definitions import read_definitions
 from roas.stack.model.text import read_model, write_model
 
 FOLDER_MODE = 0o700
@@ -38,7 +36,6 @@ class ModelStore:
         self._learn = learn
         # A model is named by its content, so what was read once stays true; reading 50 services takes 50 ms.
         self._read: dict[str, Mapping[str, Any]] = {}
-        self._definitions: dict[str, Mapping[str, ServiceDefinition]] = {}
         self._reading = threading.Lock()
 
     def path(self, model_hash: str) -> Path:
@@ -101,17 +98,6 @@ class ModelStore:
             raise _unusable(self._folder, error) from error
         self._learn(model)
         return model
-
-    def definitions(self, model_hash: str) -> Mapping[str, ServiceDefinition]:
-        """Return how each service of a model is to be updated and judged. Raises ReleaseNotRestorableError."""
-        model = self.load(model_hash)
-        with self._reading:
-            known = self._definitions.get(model_hash)
-            if known is None:
-                known = self._definitions[model_hash] = read_definitions(model)
-                while len(self._definitions) > REMEMBERED:
-                    self._definitions.pop(next(iter(self._definitions)))
-        return known
 
     def add_reference(self, model_hash: str, holder: str) -> None:
         """Record that a holder needs a model, so that it is not removed."""

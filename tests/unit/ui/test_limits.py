@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roas.messages.message import joined, said
-from roas.ui import drawing
 from roas.ui.drawing import (
     FIELD_VALUE,
     NOTHING,
@@ -100,14 +99,6 @@ def test_code_span_cannot_be_closed() -> None:
 
 def test_one_line_has_no_newline() -> None:
     assert "\n" not in one_line("a\nb\r\nc", 100)
-
-
-def test_long_texts_are_not_remembered() -> None:
-    """Hundreds of them would be megabytes."""
-    drawing._escaped_before.cache_clear()
-    for text in ("a*b", "x*" * drawing.REMEMBERED_LENGTH):
-        assert plain(text, 10_000) == text.replace("*", "\\*")
-    assert drawing._escaped_before.cache_info().currsize == 1
 
 
 def test_quoted_commands_are_code_and_fields_are_escaped() -> None:
