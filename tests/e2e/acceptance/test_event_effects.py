@@ -50,6 +50,7 @@ async def test_event_has_effect(scene, effect):
     assert await effect(scene)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EFFECTS)
 async def test_missing_subscription_loses_effect(scene, name):
     scene.without = name
