@@ -142,7 +142,7 @@ async def test_own_timeout_not_taken_for_deadline(subject: Subject) -> None:
 
 async def test_cancel_cancels_checks(subject: Subject) -> None:
     task = asyncio.create_task(validator(Hangs()).examine(subject))
-    await asyncio.wait([task], timeout=0.01)
+    await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

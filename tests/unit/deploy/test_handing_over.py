@@ -98,6 +98,7 @@ async def test_unhealthy_predecessor_awaited(scene, old, monkeypatch):
     assert scene.bot_containers() == [old.container_id]
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_starting_successor_awaited(scene, old, monkeypatch):
     """It says that it is ready, but its health check has not passed yet."""
     heartbeat, heard = old.state.ownership.heartbeat, asyncio.Event()
@@ -370,13 +371,13 @@ async def test_successor_that_was_restarted_between_looks_fails(scene, old, monk
         await start(container_id)
         restart(container_id)
 
-    if at_once:
-        monkeypatch.setattr(scene.home, "start", start_twice)
+    monkeypatch.setattr(scene.home, "start", start_twice if at_once else start)
     scene.home.behaviour["v1", BOT] = STARTING
     home = await old.orchestrator.start(deploy("v1"))
     new = await scene.next()
     scene.home.running[old.container_id] = replace(scene.home.running[old.container_id], health=HealthStatus.HEALTHY)
-    restart(new.container_id)
+    if not at_once:
+        restart(new.container_id)
     scene.home.tell(BOT)
     ended = await old.orchestrator.wait(home.id)
     assert ended.outcome is Outcome.ROLLED_BACK
@@ -400,6 +401,7 @@ async def test_unfit_successor_gone_before_it_is_said(scene, old, monkeypatch):
     assert left[0] == [old.container_id]
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_suspended_bot_takes_its_moment(scene, old):
     """After a pause its own health check fails until it runs again: that says nothing of its version."""
     home = await old.orchestrator.start(deploy("v1"))

@@ -157,6 +157,7 @@ class Dying(Swarming):
 
 @pytest.mark.parametrize("fault", [NoQuorumError("no leader"), ServiceFailedError("web failed: it is in a loop.")])
 @pytest.mark.parametrize("engine", [Dying({"store": service("store"), "web": service("web", "store")})])
+@pytest.mark.usefixtures("hurried_time")
 async def test_tasks_that_died_with_it_get_ready_again(orchestrator, engine, fault: RoasError) -> None:
     engine.fault, engine.left, engine.running = fault, 1, {}
     deployment = await orchestrator.run(deploy())

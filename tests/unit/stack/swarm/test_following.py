@@ -117,6 +117,7 @@ async def test_job_on_a_node_that_is_lost_is_not_waited_for(
 
 
 @pytest.mark.parametrize("job", [True, False])
+@pytest.mark.usefixtures("hurried_time")
 async def test_only_a_job_is_left_by_whoever_cancels(job: bool) -> None:
     """A migration that hangs would hold the deployment for ever, beyond a cancellation and its phase's limit."""
     mode: dict[str, Any] = {"ReplicatedJob": {"TotalCompletions": 1}} if job else {"Replicated": {"Replicas": 1}}
