@@ -195,7 +195,8 @@ class ControlApi:
         plan = await self._orchestrator.plan(wanted)
         if plan.digest != wanted.plan_digest:
             raise ImageChangedError(
-                said("The plan is another one by now."), hint=said("Type the command again for a new plan.")
+                said("The plan is another one by now."),
+                hint=said("Type it again, such as /deploy, for a new plan."),
             )
         now, plan_id = datetime.now(UTC), new_id("PLAN")
         wanted = replace(plan.bind(wanted), starts_at=starts_at, interaction_id=plan_id)

@@ -15,7 +15,7 @@ from roas.models.plan import PlanState
 from roas.models.release import Release, ReleaseState
 from roas.stack.interface import ReleaseDraft
 
-ASK_AGAIN = said("Type the command again for a new plan.")
+ASK_AGAIN = said("Type it again, such as /deploy, for a new plan.")
 
 
 async def make_draft(context: DeploymentContext, planned: PlannedDeployment, model_hash: str) -> Draft:

@@ -170,7 +170,7 @@ class KeptPlans:
 def _not_kept() -> ImageChangedError:
     return ImageChangedError(
         said("This plan is not kept any more, or is of another version of the bot."),
-        hint=said("Type the command again for a new plan."),
+        hint=said("Type it again, such as /deploy, for a new plan."),
     )
 
 

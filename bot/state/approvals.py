@@ -310,7 +310,7 @@ def _waiting(transaction: Transaction, environment: str | None) -> tuple[Deploym
 def _not_waiting(deployment_id: str) -> InvalidRequestError:
     return InvalidRequestError(
         said("{deployment} does not wait for an approval.", deployment=deployment_id),
-        hint=said("Type the command again for a new plan."),
+        hint=said("Type it again, such as /deploy, for a new plan."),
     )
 
 

@@ -220,7 +220,7 @@ def tag_bases(client: EngineClient, pinned: Mapping[str, str]) -> dict[str, str]
             except ApiNotFoundError as error:
                 raise ImageChangedError(
                     said("The image {name} of a Dockerfile is gone.", name=name),
-                    hint=said("Type the command again for a new plan."),
+                    hint=said("Type it again, such as /deploy, for a new plan."),
                 ) from error
             named[name] = f"{BASES}:{tag}"
     return named

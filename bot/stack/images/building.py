@@ -203,7 +203,7 @@ def _read_section(copy: Path, service: str) -> tuple[dict[str, Any], dict[str, A
     except FileNotFoundError as error:
         raise ImageChangedError(
             said("The copy of what {service} is built from is not kept any more.", service=service),
-            hint=said("Type the command again for a new plan."),
+            hint=said("Type it again, such as /deploy, for a new plan."),
             service=service,
         ) from error
     return section, given, bases[0] if bases else {}

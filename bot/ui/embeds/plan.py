@@ -422,8 +422,8 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     if state is PlanState.WITHDRAWN:
         return _("cancelled by {person}", person=decider)
     if state is PlanState.VOID:
-        return f"{marked_up_line(plan_record.note, 500)} {_('Type the command again for a new plan.')}"
-    return _("Nobody approved it in time.") + " " + _("Type the command again for a new plan.")
+        return f"{marked_up_line(plan_record.note, 500)} {_('Type it again, such as /deploy, for a new plan.')}"
+    return _("Nobody approved it in time.") + " " + _("Type it again, such as /deploy, for a new plan.")
 
 
 def _started_as(plan_record: PlanRecord) -> str:

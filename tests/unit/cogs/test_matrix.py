@@ -459,6 +459,20 @@ async def test_alert_button_allowed_as_in_table(scene: Scene, environment: str, 
     )
 
 
+async def test_button_of_what_is_gone_says_what_to_type(scene: Scene) -> None:
+    """The message is still there, and what it is about is not in the journal any more."""
+    gone = {f"{prefix}{new_id('PLAN')}": "/deploy" for prefix in BUTTONS.values()}
+    gone |= {f"{prefix}{new_id('CAND')}": "/deploy" for prefix in (TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX)}
+    gone |= {f"{prefix}{new_id('DEPLOY')}:1": "/status" for prefix in PAUSE_BUTTONS}
+    gone |= {f"{ALERT_PREFIX}{action}:{new_id('ALERT')}": "/status" for action in ALERT_ACTIONS}
+    deployments = {CANCEL_PREFIX: "/status", ROLLBACK_PREFIX: "/rollback", PROMOTE_PREFIX: "/promote"}
+    gone |= {f"{prefix}{new_id('DEPLOY')}": command for prefix, command in deployments.items()}
+    for number, (custom_id, command) in enumerate(gone.items()):
+        message = await scene.as_it_was(Drawing(f"old {number}", (), "old", (Button("x", custom_id),)))
+        answer = scene.answer(await scene.dora.click(message, custom_id=custom_id))
+        assert command in answer, (custom_id, answer)
+
+
 async def test_history_buttons_allowed_for_everybody(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     page = HistoryPage("staging", None, 0)
