@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_jsonable_python
 
+from roas.candidates.webhooks import SourceSecrets
 from roas.cli.output import Terminal, add_row, make_table
 from roas.cli.running import ExitCode, Json, become_owner, run_before_settings
 from roas.configuration.overview import misspelt, overview, schema_of
@@ -50,6 +51,9 @@ def schema() -> None:
 
 def _check(terminal: Terminal, *, needs_discord: bool) -> int:
     reading = _read(needs_discord=needs_discord)
+    if reading.settings is not None and not reading.faults:
+        for name, source in reading.settings.sources.items():
+            SourceSecrets(name, source)  # the bot reads them when it starts
     warnings = list(misspelt(Settings, reading.variables()))
     if terminal.as_json:
         found = {"faults": reading.faults, "warnings": warnings}

@@ -40,6 +40,15 @@ def test_check_names_each_fault_and_ends_with_78(dry_line: CommandLine) -> None:
     assert f"{dry_line.state}/roas.toml: http.port:" in started.stderr
 
 
+def test_check_names_the_file_that_a_source_lacks(dry_line: CommandLine) -> None:
+    """The bot would not start without it."""
+    source = '[sources.shop]\nkind = "github"\nenvironments = { dev = "propose" }\nsecret_file = "/nowhere/secret"\n'
+    write(dry_line, TOML + source)
+    ended = dry_line.run("config", "check")
+    assert ended.returncode == 78
+    assert "secret_file of [sources.shop] cannot be read" in ended.stderr
+
+
 def test_what_only_the_bot_needs_can_be_left_out(dry_line: CommandLine) -> None:
     ended = dry_line.run("config", "check")
     assert ended.returncode == 78

@@ -143,7 +143,8 @@ async def test_plan_is_used_once(scene: Scene) -> None:
 async def test_changed_plan_is_void(scene: Scene) -> None:
     result = await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
     scene.application.orchestrator.start_fault = ImageChangedError("prod is on r7 by now.")
-    assert "Type it again, such as /deploy, for a new plan" in scene.answer(await scene.press(scene.dora, result, "confirm"))
+    answer = scene.answer(await scene.press(scene.dora, result, "confirm"))
+    assert "Type it again, such as /deploy, for a new plan" in answer
     assert (await proposal_of(scene)).state is PlanState.VOID
     scene.application.orchestrator.start_fault = None
     assert "prod is on r7 by now" in scene.answer(await scene.press(scene.dora, result, "confirm"))
