@@ -311,9 +311,9 @@ class Planner:
 
     async def _diff(self, comparison: Comparison) -> tuple[str, ...]:
         """Return the difference to the release that runs, line by line."""
-        if comparison.old_model is None:
+        if comparison.respelled is None:
             return ()
-        return await self._stack.describe_changes(comparison.old_model, comparison.new_model)
+        return await self._stack.describe_changes(comparison.respelled, comparison.new_model)
 
     async def _compare(self, current: Release | None, model: Mapping[str, Any], scope: Scope) -> Comparison:
         """Compare a model of which every image is known with what there is."""

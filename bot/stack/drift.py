@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from roas.messages.message import joined, said
 from roas.models.health import ALIVE, ContainerSnapshot, ServiceDrift
 from roas.models.release import Release
-from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService, compare_service
+from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService, by_service, compare_service
 from roas.stack.model.services import inactive_services
 from roas.stack.stack import Stack
 
@@ -31,11 +31,9 @@ def _drifts(
     inactive: frozenset[str],
     differences: Mapping[str, ContainerDifference],
 ) -> Iterator[ServiceDrift]:
-    by_service: dict[str, list[ContainerSnapshot]] = {}
-    for container in containers:
-        by_service.setdefault(container.service, []).append(container)
-    for name in sorted(wanted.keys() | by_service.keys()):
-        there = by_service.get(name, [])
+    found = by_service(containers)
+    for name in sorted(wanted.keys() | found.keys()):
+        there = found.get(name, [])
         if name not in wanted:
             if name not in inactive:
                 yield _drift(name, [said("{release} does not have it", release=release.label)])

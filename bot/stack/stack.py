@@ -83,9 +83,8 @@ class Stack(ABC):
         return self._parts.definitions(model)
 
     async def describe_changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-        """Say how two pinned models differ, by key and by file, without secrets."""
+        """Say how two pinned models, the old one respelled, differ by key and by file, without secrets."""
         contents, redact = self._parts.contents.folder, self._parts.redactor.redact
-        old = await self.releases.respelled(old, new)
         return await self.engine.local(lambda: describe_changes(old, new, contents, redact))
 
     # What is there, and what is wanted.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from roas.concurrency import begun, end_tasks, wait_for
 from roas.errors import EngineUnavailableError
 from roas.models.health import ContainerSnapshot, ContainerState
+from roas.stack.comparison import by_service
 from roas.stack.containers.docker_events import asks_to_end
 from roas.stack.containers.snapshots import in_order
 from roas.stack.interface import ContainerEvent, ContainerSource
@@ -264,10 +265,8 @@ class ContainerWatch:
                 replace(snapshot, oom_killed=snapshot.oom_killed or snapshot.id in self._starved)
                 for snapshot in containers
             )
-        found: dict[str, list[ContainerSnapshot]] = {}
-        for container in containers:
-            found.setdefault(container.service, []).append(container)
-        before, self._by_service = self._by_service, {name: tuple(own) for name, own in found.items()}
+        found = {name: tuple(there) for name, there in by_service(containers).items()}
+        before, self._by_service = self._by_service, found
         self._containers = containers
         self._fault, self._away_since = None, None
         moved = {name for name in before.keys() | self._by_service if before.get(name) != self._by_service.get(name)}
