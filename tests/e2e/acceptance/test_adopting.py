@@ -64,9 +64,11 @@ async def test_adoption_recreates_nothing_that_fits(people, stack, images):
     planned = await plan_and_deploy(people, stack, "v1")
     assert actions(planned) == {"keep": ALL}
     assert look(stack) == before
+    assert await differing_from_release_0(people) <= {"tools"}
     stack.put("conf/app.conf", "second\n")
     write_all(stack, "v2", tunnel={"environment": {"A": "1"}})
     planned = await plan_and_deploy(people, stack, "v2")
+    assert await differing_from_release_0(people) - {"tools"} == {"tunnel", "web:/config/app.conf"}
     kept = ["db", "store"]
     assert actions(planned) == {"keep": kept, "recreate": ["behind", "torrent", "tunnel", "web"]}
     now = look(stack)
@@ -75,6 +77,12 @@ async def test_adoption_recreates_nothing_that_fits(people, stack, images):
     joined = stack.container("behind").attrs["HostConfig"]["NetworkMode"]
     assert joined == f"container:{stack.container('tunnel').id}"
     await release_0_comes_back_over_a_moved_tag(people, stack, images, before)
+
+
+async def differing_from_release_0(people) -> set[str]:
+    """Return what a plan names above the lines that differ; what a profile has is of release 0 alone."""
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK, target_release=0))
+    return {line.removesuffix(":") for line in plan.diff if line.endswith(":") and line[0] not in "-+ "}
 
 
 async def first_plan_says_why(people, stack):
