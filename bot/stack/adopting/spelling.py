@@ -156,17 +156,20 @@ def _shared(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[s
 
     Volumes without a name are there for what was read back alone.
     """
-    named = {str((definition or {}).get("name") or key): key for key, definition in new.items()}
-    found = {key: definition for key, definition in new.items() if is_nameless(key)}
-    for key, definition in old.items():
-        other = named.get(str((definition or {}).get("name") or key))
-        if other is None:
-            found |= {} if is_nameless(key) else {key: definition}
-        elif _is_same(kind, definition or {}, new[other] or {}):
-            found[other] = new[other]
-        else:
-            found[key] = definition
-    return found
+    there = [(_name(key, definition), definition or {}) for key, definition in old.items()]
+    found = {
+        key: definition
+        for key, definition in new.items()
+        if is_nameless(key)
+        or any(name == _name(key, definition) and _is_same(kind, own, definition or {}) for name, own in there)
+    }
+    same = {_name(key, definition) for key, definition in found.items()}
+    kept = {key: value for key, value in old.items() if _name(key, value) not in same and not is_nameless(key)}
+    return {**kept, **found}
+
+
+def _name(key: str, definition: Mapping[str, Any] | None) -> str:
+    return str((definition or {}).get("name") or key)
 
 
 def _is_same(kind: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -61,11 +61,17 @@ def pin(
         pinned["x-deploy"] = {INACTIVE: inactive}
     if powers := _recorded_powers(model, kept_model or {}, kept_services):
         pinned[RECORDED] = powers
+    return {**pinned, **used_kinds(services, kept_model or {}, model)}
+
+
+def used_kinds(services: Mapping[str, Mapping[str, Any]], *models: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the networks, volumes, secrets and configs of models, the last before the others, that services use."""
+    found = {}
     for kind in SHARED_KINDS:
-        shared = {**((kept_model or {}).get(kind) or {}), **(model.get(kind) or {})}
+        shared = {name: definition for model in models for name, definition in (model.get(kind) or {}).items()}
         if used := {name: definition for name, definition in shared.items() if _is_used(services, kind, name)}:
-            pinned[kind] = used
-    return pinned
+            found[kind] = used
+    return found
 
 
 def _recorded_powers(

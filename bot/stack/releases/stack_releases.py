@@ -29,7 +29,7 @@ from roas.stack.model.scales import as_counted, written_replicas
 from roas.stack.model.services import ADOPTED_HASH, UNLIKE, adopted_hash, pinned_content, replicas_of, services_of
 from roas.stack.policy.power import named, root_first
 from roas.stack.releases.parts import StackParts
-from roas.stack.releases.pinning import SHARED_KINDS, pin
+from roas.stack.releases.pinning import SHARED_KINDS, pin, used_kinds
 from roas.stack.releases.today import hash_inputs, with_credentials_of
 from roas.stack.resolution.environment_values import renewed_secrets
 
@@ -169,9 +169,9 @@ class StackReleases:
             for name, fields in services_of(made).items()
             if hashes[name] == adopted_hash(running[name]) and name not in changed
         }
-        shared = {kind: {**(model.get(kind) or {}), **(made.get(kind) or {})} for kind in SHARED_KINDS}
-        kinds = {kind: found for kind, found in shared.items() if found} if same else {}
-        return {**model, **kinds, "services": {**running, **same}}
+        services = {**running, **same}
+        kept = {key: value for key, value in model.items() if key not in SHARED_KINDS}
+        return {**kept, **used_kinds(services, model, made), "services": services}
 
     async def preview(
         self,

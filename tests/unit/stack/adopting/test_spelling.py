@@ -57,8 +57,13 @@ SAME: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     ({"networks": {"shop_back": None}}, {"networks": {"back": {"priority": 3}}}),
 ]
+# Earlier versions kept the volume by both names in release 0, also where nothing had the first one.
 OF_READ = {
-    "volumes": {"shop_data": {"name": "shop_data", "external": True}, NAMELESS: {"name": NAMELESS, "external": True}},
+    "volumes": {
+        "shop_data": {"name": "shop_data", "external": True},
+        "data": {"name": "shop_data"},
+        NAMELESS: {"name": NAMELESS, "external": True},
+    },
     "networks": {"shop_back": {"name": "shop_back", "driver": "bridge"}},
 }
 OF_FILE = {
