@@ -131,7 +131,8 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
     version = f" ({plan.version})" if plan.version else ""
     terminal.say(f"Plan for {plan.environment}: {release(plan.from_release)} → {goal}{version}")
     _show_services(terminal, plan.services)
-    terminal.say(f"Order: {' → '.join(plan.order)}" if plan.order else "Nothing changes.")
+    unchanged = "No service changes." if plan.diff else "Nothing changes."
+    terminal.say(f"Order: {' → '.join(plan.order)}" if plan.order else unchanged)
     for service in plan.changed:
         for reason in service.reasons:
             terminal.say(f"{service.service}: {reason}")

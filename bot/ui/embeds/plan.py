@@ -249,8 +249,8 @@ def _colour(plan: Plan) -> discord.Colour:
 def _description(plan: Plan) -> str:
     if not plan.changed and plan.warnings and plan.to_release is not None and plan.to_release == plan.from_release:
         return ""  # an interrupted change is rolled back: the warning says so
-    if not plan.changed and plan.warnings:
-        return _("No service is changed.")  # what does not fit, and why it stays so, is in the warnings
+    if not plan.changed and (plan.warnings or plan.diff):
+        return _("No service is changed.")  # what does not fit, and why it stays so, is told below
     if not plan.changed:
         return _("No changes: everything already runs as this version defines it.")
     return lines([_service(service) for service in plan.changed], DESCRIPTION // 2)

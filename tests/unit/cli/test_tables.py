@@ -64,4 +64,13 @@ def test_new_image_of_a_recreated_service_is_shown_by_its_name(
     out = capsys.readouterr().out
     (row,) = [line for line in out.splitlines() if line.startswith("web")]
     assert shown in re.sub(r" {2,}", "  ", row)
+    assert "Order: web" in out
     assert ("recreate?" in row) is ("A question mark: only where the image" in out) is service.if_image_differs
+
+
+@pytest.mark.parametrize(("diff", "told"), [((), "Nothing changes."), (("web:", "+attach: 1"), "No service changes.")])
+def test_plan_that_touches_nothing_says_what_it_knows(
+    capsys: pytest.CaptureFixture[str], diff: tuple[str, ...], told: str
+) -> None:
+    show_plan(Terminal(), Plan("dev", "v2", 1, None, (ServicePlan("web", ServiceAction.KEEP),), (), (), "", diff=diff))
+    assert told in capsys.readouterr().out

@@ -26,7 +26,7 @@ from pathlib import Path
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
-from tools.campaigns.requests.scene import ACTOR, ENVIRONMENT, Scene, application, deploy, roll_back, scene
+from tools.campaigns.requests.scene import ACTOR, ENVIRONMENT, Scene, application, deploy, roll_back, scene, until
 from tools.campaigns.requests.users import users
 
 # What a new version does, as variables of its image.
@@ -136,10 +136,7 @@ class Played:
 def play(found: Scene, case: Case, rate: float) -> Played:
     """Play one case."""
     with _written(found, case):
-        asyncio.run(_deploy(found, "v1"))
-        wrong = [] if wait_until(found.is_whole, WHOLE_SECONDS) else ["HAProxy does not see the first containers"]
-        if asyncio.run(_is_told_of_gap(found, case.tag)) is case.serves:
-            wrong.append("the plan says otherwise whether somebody serves meanwhile")
+        wrong = asyncio.run(_begin(found, case))
         name = f"{case.tag}-{time.time()}"
         with users(found.port, rate=rate, name=name) as seen, _streams(found.port if case.streams else None):
             begun = time.monotonic()
@@ -208,11 +205,17 @@ async def _deploy(found: Scene, version: str) -> None:
         await deploy(opened, version)
 
 
-async def _is_told_of_gap(found: Scene, version: str) -> bool:
-    """Return whether the plan says that nothing answers until the new containers are healthy."""
+async def _begin(found: Scene, case: Case) -> list[str]:
+    """Deploy the version before, and plan the next; returns what is wrong before anything is replaced."""
+    wrong: list[str] = []
     async with application(found) as opened:
-        plan = await opened.orchestrator.plan(_request(version))
-        return any(GAP in str(warning) for warning in plan.warnings)
+        await deploy(opened, "v1")
+        if not await until(found.is_whole, WHOLE_SECONDS):
+            wrong.append("HAProxy does not see the first containers")
+        plan = await opened.orchestrator.plan(_request(case.tag))
+    if any(GAP in str(warning) for warning in plan.warnings) is case.serves:
+        wrong.append("the plan says otherwise whether somebody serves meanwhile")
+    return wrong
 
 
 def _request(version: str) -> DeploymentRequest:
@@ -275,13 +278,13 @@ def main() -> int:
     known: list[Case | str] = [*cases(), *CONFIGURATIONS]
     chosen = [item for item in known if all(text in f"| {_name(item)} |" for text in given.only)][part - 1 :: parts]
     waiting = [item for item in chosen if _name(item) not in {done.case for done in before}]
-    played, until = list[Played](), time.monotonic() + given.seconds
+    played, ends_at = list[Played](), time.monotonic() + given.seconds
     with (
         tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
         scene(Path(folder), proxy="HAProxy", replicas=2, observation_seconds=given.observation) as found,
     ):
         for case in waiting:
-            if time.monotonic() >= until:
+            if time.monotonic() >= ends_at:
                 break
             if isinstance(case, Case):
                 done = play(found, case, given.rate)

@@ -270,8 +270,11 @@ def test_empty_plan_says_so() -> None:
     assert "No changes" in text
 
 
-def test_plan_without_changes_does_not_say_that_all_fits_where_it_does_not() -> None:
-    plan = replace(a_plan(0), warnings=("web was changed while it ran, and stays so.",))
+@pytest.mark.parametrize(
+    "beside", [{"warnings": ("web was changed while it ran, and stays so.",)}, {"diff": ("+a: 1",)}]
+)
+def test_plan_without_changes_does_not_say_that_all_fits_where_it_does_not(beside: dict[str, tuple[str]]) -> None:
+    plan = replace(a_plan(0), **beside)
     text = text_of(draw_plan(plan, dry_run=True))
     assert "No service is changed" in text
     assert "already runs" not in text
