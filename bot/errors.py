@@ -1,8 +1,9 @@
 """Name every fault that this software can report: what is wrong, and what to do about it."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import Self
 
 from roas.messages.message import hide_in, joined, said
@@ -119,6 +120,69 @@ def second_copy(environment: str, found: str, project: str) -> "SecondCopyError"
             environment=environment,
             project=project,
         ),
+    )
+
+
+def unknown_environment(name: str, known: Iterable[str]) -> "InvalidRequestError":
+    """Create the error for an environment that the settings do not have."""
+    return InvalidRequestError(
+        said("There is no environment {name}.", name=repr(name)),
+        hint=said("There are {known}.", known=", ".join(known)),
+    )
+
+
+def unknown_services(unknown: Iterable[str], known: Iterable[str]) -> "InvalidRequestError":
+    """Create the error for services that a stack does not have."""
+    return InvalidRequestError(
+        said("There is no service {name}.", name=", ".join(unknown)),
+        hint=said("There are {known}.", known=", ".join(sorted(known))),
+    )
+
+
+def invalid_version(version: str) -> "InvalidRequestError":
+    """Create the error for a version that is none; it is given as it is to be shown."""
+    return InvalidRequestError(
+        said("{version} is not a valid version.", version=version),
+        hint=said(
+            "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most."
+            " For example v1.4.2."
+        ),
+    )
+
+
+def internal_fault(error: BaseException) -> "InternalFaultError":
+    """Create the error for one that nobody foresaw."""
+    return InternalFaultError(
+        said("Unexpected internal error ({name}).", name=type(error).__name__),
+        hint=said("See the bot's log, and report it."),
+    )
+
+
+def unreadable_file(path: str | PurePath, error: OSError) -> "ComposeFileError":
+    """Create the error for a file of a stack that cannot be read."""
+    return ComposeFileError(
+        said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
+        hint=said("Check its permissions, and that nobody replaces it meanwhile."),
+    )
+
+
+def missing_files(names: str | PurePath) -> "ComposeFileError":
+    """Create the error for files that the settings name and that are not there."""
+    return ComposeFileError(
+        said("There is no such file: {names}.", names=names),
+        hint=said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
+    )
+
+
+def unusable_state(error: OSError) -> "EngineError":
+    """Create the error for a file of the state that cannot be read or written."""
+    return EngineError(
+        said(
+            "STATE_DIR cannot be used: {strerror} ({filename}).",
+            strerror=error.strerror or error,
+            filename=error.filename,
+        ),
+        hint=said("The bot's user must own all that is in STATE_DIR."),
     )
 
 

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from discord import app_commands
 
-from roas.errors import InvalidRequestError
+from roas.deploy.orchestrator import VERSION_PATTERN
+from roas.errors import InvalidRequestError, invalid_version
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseState
 from roas.ui.drawing import CHOICE, CHOICES, clip
 from roas.ui.translation import _
 
-VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 SERVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500
@@ -37,13 +37,7 @@ def read_version(text: str) -> str:
     """Return a version that may become `VERSION` in a compose file. Raises InvalidRequestError."""
     version = text.strip()
     if not VERSION_PATTERN.fullmatch(version):
-        raise InvalidRequestError(
-            said("{version} is not a valid version.", version=as_typed(text)),
-            hint=said(
-                "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most."
-                " For example v1.4.2."
-            ),
-        )
+        raise invalid_version(as_typed(text))
     return version
 
 

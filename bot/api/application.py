@@ -27,7 +27,14 @@ from roas.api.documents import (
 from roas.api.remote_documents import Offer
 from roas.api.system_user import peer
 from roas.concurrency import pause, wait_for
-from roas.errors import ImageChangedError, InternalFaultError, InvalidRequestError, NotPermittedError, RoasError
+from roas.errors import (
+    ImageChangedError,
+    InvalidRequestError,
+    NotPermittedError,
+    RoasError,
+    internal_fault,
+    unknown_environment,
+)
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor, CancelRequest
@@ -248,10 +255,7 @@ class ControlApi:
     def _environment(self, name: str) -> Environment:
         environment = self._environments.get(name)
         if environment is None:
-            raise InvalidRequestError(
-                said("There is no environment {name}.", name=repr(name)),
-                hint=said("There are {known}.", known=", ".join(self._environments)),
-            )
+            raise unknown_environment(name, self._environments)
         return environment
 
 
@@ -266,11 +270,7 @@ async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamRe
         return _answer(to_document(InvalidRequestError(error.reason)), status=FAULT_STATUS)
     except Exception as error:  # the other side must get an answer whatever it is
         log.exception("the control socket could not answer", path=request.path)
-        fault = InternalFaultError(
-            said("Unexpected internal error ({name}).", name=type(error).__name__),
-            hint=said("See the bot's log, and report it."),
-        )
-        return _answer(to_document(fault), status=FAULT_STATUS)
+        return _answer(to_document(internal_fault(error)), status=FAULT_STATUS)
 
 
 def _answer(document: Any, *, status: int = 200) -> web.Response:

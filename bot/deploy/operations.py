@@ -15,7 +15,7 @@ from roas.deploy.handover.own_service import find_running_bot
 from roas.deploy.kept_plans import PlannedDeployment
 from roas.deploy.planning import find_new_powers, has_approvers, refuse_ungranted
 from roas.deploy.scaling import as_scaled, refuse_scale, refuse_scaled_to_none, scaled_model
-from roas.errors import InvalidRequestError, OwnContainerError
+from roas.errors import InvalidRequestError, OwnContainerError, unknown_services
 from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest, Draft, Operation, ServiceProgress, Stop
 from roas.models.environment import Environment
@@ -43,10 +43,7 @@ async def release_to_operate(components: Components, environment: Environment, r
         return release
     known = [service.name for service in release.services]
     if unknown := sorted(set(request.services) - set(known)):
-        raise InvalidRequestError(
-            said("There is no service {name}.", name=", ".join(unknown)),
-            hint=said("There are {known}.", known=", ".join(sorted(known))),
-        )
+        raise unknown_services(unknown, known)
     if not request.services:
         raise InvalidRequestError(said("No service was named."))
     if request.operation is Operation.START:

@@ -20,7 +20,7 @@ from roas.deploy.planning import Planner
 from roas.deploy.promotion import RequirementError, find_missing, judge_missing
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.scaling import model_to_apply
-from roas.errors import InvalidRequestError, RoasError
+from roas.errors import InvalidRequestError, RoasError, invalid_version, unknown_environment
 from roas.limits import coordination_of
 from roas.log import get_logger
 from roas.messages.message import said
@@ -280,10 +280,7 @@ class DeploymentOrchestrator:
         """Return an environment by name. Raises InvalidRequestError that names those there are."""
         environment = self._environments.get(name)
         if environment is None:
-            known = ", ".join(self._environments)
-            raise InvalidRequestError(
-                said("There is no environment {name}.", name=repr(name)), hint=said("There are {known}.", known=known)
-            )
+            raise unknown_environment(name, self._environments)
         return environment
 
     def _check(self, request: DeploymentRequest) -> Environment:
@@ -292,13 +289,7 @@ class DeploymentOrchestrator:
             return environment
         is_promotion = request.promoted_from and request.version is None  # it has its release's
         if not is_promotion and not VERSION_PATTERN.fullmatch(request.version or ""):
-            raise InvalidRequestError(
-                said("{version} is not a valid version.", version=repr(request.version)),
-                hint=said(
-                    "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most."
-                    " For example v1.4.2."
-                ),
-            )
+            raise invalid_version(repr(request.version))
         if request.kind is DeploymentKind.HOTFIX and not request.reason.strip():
             raise InvalidRequestError(said("A hotfix needs a reason."))
         return environment

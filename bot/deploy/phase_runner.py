@@ -34,6 +34,7 @@ from roas.errors import (
     RoasError,
     RolloutPausedError,
     StateError,
+    internal_fault,
 )
 from roas.limits import MOST_QUORUM_LOSSES, PASSING_SECONDS, SOON, Backoff
 from roas.log import get_logger
@@ -245,10 +246,7 @@ def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResu
 
 def _to_internal_error(error: Exception) -> InternalFaultError:
     log.error("a phase broke", exc_info=error)
-    return InternalFaultError(
-        said("Unexpected internal error ({name}).", name=type(error).__name__),
-        hint=said("See the bot's log, and report it."),
-    )
+    return internal_fault(error)
 
 
 def _is_to_be_awaited(fault: Exception) -> bool:

@@ -36,6 +36,7 @@ from roas.errors import (
     NewPowersError,
     RegistryUnavailableError,
     second_copy,
+    unknown_services,
 )
 from roas.messages.message import Message, joined, said
 from roas.models.deployment import DeploymentKind, DeploymentRequest
@@ -440,8 +441,5 @@ async def _why_again(components: Components, stack: Stack, target: Release) -> t
 def _named_services(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ...]) -> frozenset[str]:
     unknown = sorted(set(services) - set(definitions))
     if unknown:
-        raise InvalidRequestError(
-            said("There is no service {name}.", name=", ".join(unknown)),
-            hint=said("There are {known}.", known=", ".join(sorted(definitions))),
-        )
+        raise unknown_services(unknown, definitions)
     return frozenset(services)

@@ -42,10 +42,7 @@ async def ping(url: str, *, timeout_seconds: float = 5.0) -> None:
         async with asyncio.timeout(timeout_seconds):
             await client.ping()
     except Exception as error:  # who answers may be anybody: the library fails in many ways on what is no Redis
-        raise RedisUnavailableError(
-            said("Redis does not answer ({name}).", name=type(error).__name__),
-            hint=said("Check REDIS_URL and that the server runs."),
-        ) from error
+        raise _unavailable(error) from error
     finally:
         await client.aclose()
 
@@ -171,9 +168,14 @@ async def _faults() -> AsyncIterator[None]:
         name = type(error).__name__
         if type(error) is exceptions.ResponseError and not PASSING.search(str(error)):
             raise ProjectionDamagedError(said("What is in Redis cannot be continued ({name}).", name=name)) from error
-        raise RedisUnavailableError(
-            said("Redis does not answer ({name}).", name=name), hint=said("Check REDIS_URL and that the server runs.")
-        ) from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> RedisUnavailableError:
+    return RedisUnavailableError(
+        said("Redis does not answer ({name}).", name=type(error).__name__),
+        hint=said("Check REDIS_URL and that the server runs."),
+    )
 
 
 def _entry_id(sequence: int) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.errors import EngineError
-from roas.messages.message import said
+from roas.errors import unusable_state
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.stack.client import Answer, EngineClients
@@ -83,11 +82,4 @@ class StackParts:
         try:
             return await self.clients.local(work)
         except OSError as error:
-            raise EngineError(
-                said(
-                    "STATE_DIR cannot be used: {strerror} ({filename}).",
-                    strerror=error.strerror or error,
-                    filename=error.filename,
-                ),
-                hint=said("The bot's user must own all that is in STATE_DIR."),
-            ) from error
+            raise unusable_state(error) from error

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, unreadable_file
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.redaction import is_credential
@@ -87,10 +87,7 @@ def _keyed_hash(path: Path, folder: Path, key: bytes) -> str:
     except FileNotFoundError:  # refused already where a service has it
         return f"missing: {path}"
     except OSError as error:
-        raise ComposeFileError(
-            said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
-            hint=said("Check its permissions, and that nobody replaces it meanwhile."),
-        ) from error
+        raise unreadable_file(path, error) from error
     with open(opened, "rb", buffering=0) as file:  # noqa: PTH123 - it is a descriptor
         content = read_bounded(file.fileno(), MOST_BYTES)
     if content is None:

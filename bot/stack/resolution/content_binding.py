@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, unreadable_file
 from roas.messages.message import said
 from roas.stack.model.services import services_of
 from roas.stack.resolution.environment_values import MOUNTED_SECRETS
@@ -168,10 +168,7 @@ class ContentBinder:
         except TooLargeError as error:
             raise ComposeFileError(said("{source} is too large for a secret.", source=source)) from error
         except OSError as error:
-            raise ComposeFileError(
-                said("{path} cannot be read: {strerror}.", path=source, strerror=error.strerror),
-                hint=said("Check its permissions, and that nobody replaces it meanwhile."),
-            ) from error
+            raise unreadable_file(source, error) from error
 
     def _is_named_within(self, source: Path) -> bool:
         """Return whether a path is written as one of the stack's folder, wherever a link leads it."""

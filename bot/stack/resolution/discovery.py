@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, missing_files
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.stack.client import EngineClients
@@ -95,10 +95,7 @@ class SourceDiscovery:
         self._policy.refuse(found, environment)
         for _, path, resolved in own:
             if not self._snapshot.copy(path, resolved):
-                raise ComposeFileError(
-                    said("There is no such file: {names}.", names=path),
-                    hint=said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
-                )
+                raise missing_files(path)
 
     def _is_led_elsewhere(self, path: Path) -> bool:
         """Return whether a link in the stack's folder decides which file has a path; the settings may name any."""

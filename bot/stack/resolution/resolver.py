@@ -7,7 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 from roas.concurrency import begun
-from roas.errors import ComposeFileError, EngineUnavailableError, InvalidRequestError, RoasError, without_secrets
+from roas.errors import (
+    ComposeFileError,
+    EngineUnavailableError,
+    RoasError,
+    invalid_version,
+    missing_files,
+    without_secrets,
+)
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
@@ -391,13 +398,7 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
     if version is None:
         return dict(environment.variables)
     if not VERSION_PATTERN.fullmatch(version):
-        raise InvalidRequestError(
-            said("{version} is not a valid version.", version=repr(version)),
-            hint=said(
-                "Use letters, digits and . _ + -, starting with a letter or a digit; 128 characters at most."
-                " For example v1.4.2."
-            ),
-        )
+        raise invalid_version(repr(version))
     return environment.variables | dict.fromkeys(version_names(environment), version)
 
 
@@ -467,11 +468,7 @@ def _refuse_none_and_too_many(services: Mapping[str, Mapping[str, Any]]) -> None
 def _refuse_missing_files(environment: Environment) -> None:
     missing = [path for path in (*environment.compose_files, *environment.env_files) if not path.is_file()]
     if missing:
-        names = ", ".join(map(str, missing))
-        raise ComposeFileError(
-            said("There is no such file: {names}.", names=names),
-            hint=said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
-        )
+        raise missing_files(", ".join(map(str, missing)))
 
 
 def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:

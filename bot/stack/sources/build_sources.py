@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, unreadable_file
 from roas.messages.message import said
 from roas.stack.sources.build_context import BuildContext, IgnoreRules
 from roas.stack.sources.opening import held, open_regular, read_bounded, resolve
@@ -59,10 +59,7 @@ class BuildSources:
                     "be pulled, write `build: !reset null` for the service in compose.override.yaml."
                 ),
             )
-        return ComposeFileError(
-            said("{path} cannot be read: {strerror}.", path=error.filename or context, strerror=error.strerror),
-            hint=said("Check its permissions, and that nobody replaces it meanwhile."),
-        )
+        return unreadable_file(error.filename or context, error)
 
     def _copy(self, target: Path | None) -> tuple[str, dict[str, Any], dict[str, Any]]:
         section = dict(self.build)

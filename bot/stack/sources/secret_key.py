@@ -4,8 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from roas.errors import EngineError
-from roas.messages.message import said
+from roas.errors import unusable_state
 
 KEY_BYTES = 32
 MODE = 0o600
@@ -24,14 +23,7 @@ class SecretKey:
             try:
                 self._known = self._load()
             except OSError as error:
-                raise EngineError(
-                    said(
-                        "STATE_DIR cannot be used: {strerror} ({filename}).",
-                        strerror=error.strerror or error,
-                        filename=error.filename,
-                    ),
-                    hint=said("The bot's user must own all that is in STATE_DIR."),
-                ) from error
+                raise unusable_state(error) from error
         return self._known
 
     def _load(self) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, unreadable_file
 from roas.messages.message import said
 from roas.stack.sources.opening import held, open_regular, read_bounded
 from roas.temporary import temporary_folder, writing_temporary
@@ -90,10 +90,7 @@ class SourceSnapshot:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise ComposeFileError(
-                said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
-                hint=said("Check its permissions, and that nobody replaces it meanwhile."),
-            ) from error
+            raise unreadable_file(path, error) from error
 
     def content(self, path: Path) -> bytes:
         """Return what a copied file holds."""
