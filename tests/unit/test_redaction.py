@@ -269,9 +269,9 @@ def test_value_known_later_hidden_in_text_seen_before(length: int) -> None:
 def test_large_secret_costs_little() -> None:
     redactor = Redactor()
     begin = time.process_time()
-    for number in range(20):
+    for number in range(5):
         redactor.add(["\n".join(f"line {line} of the large secret {number}" for line in range(20_000))])
-    assert time.process_time() - begin < 10
+    assert time.process_time() - begin < 5
     assert redactor.redact("line 7 of the large secret 3") == HIDDEN
 
 
