@@ -15,33 +15,53 @@ from roas.models.environment import Environment
 Value = TypeVar("Value")
 
 FRESH_SECONDS = 5.0
+USABLE_SECONDS = 60.0
 MOST = 32
 
 
 class TtlCache(Generic[Value]):
-    """Answer from a call that was started a moment ago, by any caller, whether or not it has ended yet."""
+    """Answer from a call that was started a moment ago, by any caller.
 
-    def __init__(self, fresh_seconds: float = FRESH_SECONDS, most: int = MOST) -> None:
+    While it is under way, what was loaded before it serves for a while: of a large stack, a call takes a second.
+    """
+
+    def __init__(
+        self, fresh_seconds: float = FRESH_SECONDS, most: int = MOST, usable_seconds: float = USABLE_SECONDS
+    ) -> None:
         self._fresh_seconds = fresh_seconds
+        self._usable_seconds = usable_seconds
         self._most = most
-        self._entries: dict[Hashable, tuple[float, asyncio.Task[Value]]] = {}
+        self._calls: dict[Hashable, tuple[float, asyncio.Task[Value]]] = {}
+        self._before: dict[Hashable, tuple[float, asyncio.Task[Value]]] = {}
 
     async def ask(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         """Return what was loaded; raises what the load raises, after which the next call loads again."""
-        began, task = self._entries.get(key, (0.0, None))
-        is_over = task is not None and task.done() and time.monotonic() - began >= self._fresh_seconds
-        if task is None or is_over or _has_failed(task):
-            task = asyncio.create_task(load())
-            task.add_done_callback(_has_failed)  # perhaps nobody waits for it any more
-            self._entries.pop(key, None)
-            self._entries[key] = (time.monotonic(), task)
-            while len(self._entries) > self._most:  # one that a caller waits for still answers that caller
-                del self._entries[next(iter(self._entries))]
+        now = time.monotonic()
+        began, task = self._calls.get(key, (0.0, None))
+        if task is None or _has_failed(task) or (task.done() and now - began >= self._fresh_seconds):
+            if task is not None and not _has_failed(task):
+                self._before[key] = (began, task)
+            task = self._begin(key, load)
+        before = self._before.get(key)
+        if not task.done() and before is not None and now - before[0] <= self._usable_seconds:
+            return before[1].result()
         return await asyncio.shield(task)
+
+    def _begin(self, key: Hashable, load: Callable[[], Coroutine[Any, Any, Value]]) -> asyncio.Task[Value]:
+        """Load, and keep the newest; one that is dropped while a caller waits for it still answers that caller."""
+        task = asyncio.create_task(load())
+        task.add_done_callback(_has_failed)  # perhaps nobody waits for it any more
+        self._calls.pop(key, None)
+        self._calls[key] = (time.monotonic(), task)
+        while len(self._calls) > self._most:
+            dropped = next(iter(self._calls))
+            del self._calls[dropped]
+            self._before.pop(dropped, None)
+        return task
 
     async def close(self) -> None:
         """End what is under way, and wait for it."""
-        await end_tasks(*(task for _began, task in self._entries.values()))
+        await end_tasks(*(task for _began, task in self._calls.values()))
 
 
 def _has_failed(task: asyncio.Task[Any]) -> bool:

@@ -42,8 +42,43 @@ async def test_concurrent_callers_share_query() -> None:
 
 
 async def test_expired_entry_queried_again() -> None:
-    glances, looks = TtlCache[int](fresh_seconds=0), Looks()
+    glances, looks = TtlCache[int](fresh_seconds=0, usable_seconds=0), Looks()
     assert [await glances.ask("v", looks) for _ in range(2)] == [1, 2]
+
+
+async def test_old_answer_serves_while_looked_up_anew() -> None:
+    """Nobody who types waits for a large stack twice."""
+    glances, looks = TtlCache[int](fresh_seconds=0), Looks()
+    assert await glances.ask("v", looks) == 1
+    looks.may_end.clear()
+
+    async def type_on() -> int:
+        async with asyncio.timeout(5):
+            answer = await glances.ask("v", looks)
+        await asyncio.sleep(0)
+        return answer
+
+    assert [await type_on() for _ in range(3)] == [1, 1, 1]
+    assert looks.begun == 2, "one look-up for all who type meanwhile"
+    looks.may_end.set()
+    await asyncio.sleep(0)
+    assert await type_on() == 2
+
+
+async def test_failed_look_up_repeated_behind_the_old_answer() -> None:
+    glances, looks = TtlCache[int](fresh_seconds=0), Looks()
+    assert await glances.ask("v", looks) == 1
+    looks.fault = RuntimeError("away")
+    for begun in (2, 3):
+        assert await glances.ask("v", looks) == 1
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert looks.begun == begun
+    looks.fault = None
+    assert await glances.ask("v", looks) == 1
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert await glances.ask("v", looks) == 4
 
 
 async def test_failed_query_repeated() -> None:
