@@ -22,12 +22,15 @@ from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import find_image, look_up_image, repository_of
 from roas.stack.images.reference import BUILT, OWN, is_frontend, is_own, split_reference
-from roas.stack.images.registry import RegistryClient
+from roas.stack.images.registry import ImageName, RegistryClient
 
 IMAGE_CONTEXT = "docker-image://"
 # How what is here, or is an image, is named as a context.
 NEAR = ("/", "service:", IMAGE_CONTEXT)
 BASES = f"{BUILT}/base"
+# What describes an image, where `build.sbom` asks for it.
+SCANNER = "docker/buildkit-syft-scanner"
+NAME = re.compile(r"[\w./:@-]+", re.ASCII)
 EMPTY = "scratch"
 IMAGE_ID = "sha256:"
 # The build argument that names the frontend, which wins over the line in a Dockerfile.
@@ -152,7 +155,7 @@ async def pin_bases(
     What cannot be had is left to the build, which says so. Raises ComposePolicyError for an image of the bot's own, and
     for a frontend that is not Docker's unless `any_frontend` may read the Dockerfile.
     """
-    contexts = {str(name): str(value) for name, value in (section.get("additional_contexts") or {}).items()}
+    contexts = _contexts(section)
     text, args = await engine.local(lambda: _dockerfile(section)), _args(section)
     bases, frontend = read_bases(text, args), read_frontend(text, args).partition(" ")[0]
     if frontend and not is_frontend(frontend) and not is_own(frontend) and not any_frontend:
@@ -227,21 +230,46 @@ def tag_bases(client: EngineClient, pinned: Mapping[str, str]) -> dict[str, str]
 
 
 def source_policy(section: Mapping[str, Any]) -> str:
-    """Return what BuildKit is told of what a build may fetch: none of the bot's own images, but for bases.
+    """Return what BuildKit is told of what a build may fetch: the images that are named, and none of the bot's own.
 
+    It holds whatever a Dockerfile or its frontend says, and however that is written: what is misread here is not had.
     BuildKit fetches from addresses as the host, whose own services it reaches: only a build that has the host's network
-    or that is built from an address, which is a power, may have it do so. It holds whatever a Dockerfile or its
-    frontend says, and however that is written.
+    or that is built from an address, which is a power, may have it do so. What a frontend that is not Docker's takes,
+    which is a power as well, nobody here knows.
     """
-    contexts = map(str, (section.get("context") or "/", *(section.get("additional_contexts") or {}).values()))
+    contexts = [str(used) for used in (section.get("context") or "/", *_contexts(section).values())]
     reaches_host = section.get("network") == "host" or not all(used.startswith(NEAR) for used in contexts)
     denied = [] if reaches_host else [f"{kind}://*" for kind in ("http", "https", "git")]
+    text, args = _dockerfile(section), _args(section)
+    frontend = read_frontend(text, args).partition(" ")[0]
+    is_known = not frontend or is_frontend(frontend) or frontend.startswith(f"{BASES}:")
+    images = [used.removeprefix(IMAGE_CONTEXT) for used in contexts if used.startswith(IMAGE_CONTEXT)]
+    named = [*read_bases(text, args).names, *images, *filter(None, [frontend])]
+    rules = [("DENY", source) for source in (*denied, *([f"{IMAGE_CONTEXT}*"] if is_known else []))]
+    rules += [("ALLOW", source) for name in named for source in _sources_of(name)]
+    if section.get("sbom"):
+        rules.append(("ALLOW", f"{IMAGE_CONTEXT}docker.io/{SCANNER}:*"))
     for name in sorted(OWN):
         places = (f"{name}/*", f"library/{name}:*", f"library/{name}@*")
-        denied += [f"{IMAGE_CONTEXT}docker.io/{place}" for place in places]
-    rules = [{"action": "DENY", "selector": {"identifier": source}} for source in denied]
-    rules.append({"action": "ALLOW", "selector": {"identifier": f"{IMAGE_CONTEXT}docker.io/{BASES}:*"}})
-    return json.dumps({"rules": rules})
+        rules += [("DENY", f"{IMAGE_CONTEXT}docker.io/{place}") for place in places]
+    rules.append(("ALLOW", f"{IMAGE_CONTEXT}docker.io/{BASES}:*"))
+    return json.dumps({"rules": [{"action": action, "selector": {"identifier": source}} for action, source in rules]})
+
+
+def _sources_of(name: str) -> Iterator[str]:
+    """Yield what BuildKit calls an image that is named, before and after it knows the digest."""
+    if NAME.fullmatch(name) is None:  # a star would be any
+        return
+    if "@" in name:
+        yield f"{IMAGE_CONTEXT}*@{name.partition('@')[2]}"
+        return
+    repository, tag = split_reference(name)
+    source = f"{IMAGE_CONTEXT}{ImageName.read(repository)}:{tag or 'latest'}"
+    yield from (source, f"{source}@*")
+
+
+def _contexts(section: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (section.get("additional_contexts") or {}).items()}
 
 
 def untag_bases(client: EngineClient, named: Mapping[str, str]) -> None:
@@ -263,7 +291,7 @@ def with_bases(section: Mapping[str, Any], named: Mapping[str, str]) -> dict[str
         key: f"{IMAGE_CONTEXT}{named.get(value.removeprefix(IMAGE_CONTEXT), value.removeprefix(IMAGE_CONTEXT))}"
         if value.startswith(IMAGE_CONTEXT)
         else value
-        for key, value in ((str(key), str(value)) for key, value in (section.get("additional_contexts") or {}).items())
+        for key, value in _contexts(section).items()
     }
     contexts = {context_key(name): f"{IMAGE_CONTEXT}{content}" for name, content in named.items()} | contexts
     kept = {key: value for key, value in section.items() if not (named and key == "pull")}

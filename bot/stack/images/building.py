@@ -32,7 +32,7 @@ from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.base_images import source_policy, tag_bases, untag_bases, with_bases
 from roas.stack.images.lookup import find_image
-from roas.stack.images.reference import BUILT, in_repository
+from roas.stack.images.reference import BUILT, in_repository, is_own
 from roas.stack.interface import ProgressReport, ResolvedStack
 from roas.stack.model.services import services_of
 from roas.stack.model.text import write_model
@@ -53,6 +53,7 @@ CACHE_NAME = re.compile(r"[\w./:@-]+")
 STEP_WITHIN = 200
 STEP = re.compile(r"\[(?:[^\]]* )?(\d+)/(\d+)\]")
 DENIED = "denied by policy"
+DENIED_IMAGE = re.compile(r'"docker-image://(?:docker\.io/(?:library/)?)?([^"@]+)[^"]*" (?:denied|not allowed)')
 A_STEP_FAILED = "did not complete successfully"
 # By default BuildKit says in an image of containerd's store when it was built, by which the same files make another
 # image each time, and another container. What a model says itself of `provenance` and `sbom` is done.
@@ -253,6 +254,21 @@ def _only(
 def _fault(error: EngineError, service: str, log: str) -> EngineError:
     if isinstance(error, EngineUnavailableError | RegistryUnavailableError) and A_STEP_FAILED not in log:
         return error
+    if found := DENIED_IMAGE.search(log):
+        image = found[1]
+        text = said(
+            "The build of {service} takes the image {image}, which its Dockerfile does not name.",
+            service=service,
+            image=image,
+        )
+        if is_own(image):
+            text = said("{service} is built from {name}, which is the bot's own.", service=service, name=image)
+        return BuildFailedError(
+            text,
+            hint="" if is_own(image) else said("Name it in a line of its own: `FROM {image}`.", image=image),
+            service=service,
+            report=log,
+        )
     if DENIED in log:
         return BuildFailedError(
             said(

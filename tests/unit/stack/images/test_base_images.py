@@ -1,9 +1,19 @@
 """Each image that a Dockerfile begins with is known before it is built, however it is written."""
 
+import json
+from fnmatch import fnmatchcase
+
 import pytest
 
 from roas.errors import ComposeFileError
-from roas.stack.images.base_images import BaseImages, context_key, read_bases, read_frontend, with_bases
+from roas.stack.images.base_images import (
+    BaseImages,
+    context_key,
+    read_bases,
+    read_frontend,
+    source_policy,
+    with_bases,
+)
 from roas.stack.images.reference import is_frontend
 
 NAMED = {
@@ -70,6 +80,34 @@ DOCKERS = {
 @pytest.mark.parametrize(("name", "is_dockers"), DOCKERS.items())
 def test_frontend_of_docker_is_known(name: str, is_dockers: bool) -> None:
     assert is_frontend(name) is is_dockers
+
+
+HUB = "docker-image://docker.io"
+DIGEST = f"sha256:{'a' * 64}"
+# By Dockerfile: what BuildKit would fetch for it, and whether it may.
+FETCHED = [
+    ("FROM a:1", f"{HUB}/library/a:1", True),
+    ("FROM a", f"{HUB}/library/a:latest@{DIGEST}", True),
+    ("FROM a:1", f"{HUB}/library/b:1", False),
+    (f"FROM a:1@{DIGEST}", f"{HUB}/library/a:1@{DIGEST}", True),
+    ("FROM a\nCOPY --from=ghcr.io/x/y / /", "docker-image://ghcr.io/x/y:latest", True),
+    ("FROM *", f"{HUB}/library/b:latest", False),
+    ("# syntax=docker/dockerfile:1\nFROM a", f"{HUB}/docker/dockerfile:1@{DIGEST}", True),
+    ("# syntax=docker/dockerfile:1\nFROM a", f"{HUB}/library/b:1", False),
+    ("# syntax=x/y:1\nFROM a", f"{HUB}/library/b:1", True),  # it was allowed, and nobody knows what it takes
+    ("# syntax=x/y:1\nFROM a", f"{HUB}/roas-build/prod-web:latest", False),
+    ("FROM roas/web:1", f"{HUB}/roas/web:1", False),
+    ("FROM a", f"{HUB}/roas-build/base:0123", True),
+    ("FROM a\nADD https://b /b", "https://b", False),
+]
+
+
+@pytest.mark.parametrize(("text", "source", "may"), FETCHED)
+def test_build_has_what_its_dockerfile_names_alone(text: str, source: str, may: bool) -> None:
+    """BuildKit takes the last rule that fits."""
+    rules = json.loads(source_policy({"dockerfile_inline": text, "context": "/c"}))["rules"]
+    fitting = [rule["action"] for rule in rules if fnmatchcase(source, rule["selector"]["identifier"])]
+    assert (fitting[-1:] != ["DENY"]) is may
 
 
 def test_platform_is_noticed() -> None:
