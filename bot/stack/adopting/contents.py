@@ -14,8 +14,9 @@ from roas.stack.api_errors import ApiError
 from roas.stack.docker_client import EngineClient
 from roas.stack.model.services import services_of
 from roas.stack.resolution.content_binding import ContentBinder, bound_secret
-from roas.stack.sources.contents import ContentStore, TooLargeError
+from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.opening import resolve
+from roas.stack.sources.trees import TooLargeError
 
 # The same bound as that of a secret's file; what is larger is no configuration.
 MOST_BYTES = 4 << 20

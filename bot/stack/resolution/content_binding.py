@@ -12,8 +12,9 @@ from roas.errors import ComposeFileError, unreadable_file
 from roas.messages.message import said
 from roas.stack.model.services import services_of
 from roas.stack.resolution.environment_values import MOUNTED_SECRETS
-from roas.stack.sources.contents import ContentStore, TooLargeError
+from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.opening import is_there, resolve
+from roas.stack.sources.trees import TooLargeError
 from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
 
 EXTERNAL_HINT = said(

@@ -3,13 +3,10 @@
 Only what BuildKit would take counts: `.dockerignore` is read as BuildKit reads it. Links in a context stay links.
 """
 
-import hashlib
-import os
 import re
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,8 +15,8 @@ from docker.utils.fnmatch import translate
 
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.stack.sources.opening import held, open_regular
-from roas.stack.sources.withheld import TokenSearch, Withheld
+from roas.stack.sources.trees import Bounds, TooLargeError, Tree
+from roas.stack.sources.withheld import Withheld
 
 LONGEST = 1000
 # With so many, regular expressions are quick, whatever they are asked.
@@ -32,7 +29,6 @@ MOST_DEPTH = 256
 MOST_RULES = 2000
 # To tell what is built; reading it has no such bound.
 MOST_SECONDS = 120.0
-CHUNK = 1 << 20
 NAMED_FOLDERS = 3
 
 
@@ -81,14 +77,6 @@ def _after(token: re.Match[str], places: set[int], path: str) -> Iterator[int]:
             yield from (at + 1 for at in places if at < len(path) and takes.match(path[at]))
 
 
-@dataclass(frozen=True, slots=True)
-class ContextEntry:
-    """A file, folder or link of a context, by its path in it."""
-
-    path: PurePosixPath
-    status: os.stat_result
-
-
 class IgnoreRules:
     """Tell what a `.dockerignore` leaves out: a later line wins, and what leaves a folder out leaves out all in it."""
 
@@ -129,6 +117,10 @@ class IgnoreRules:
         has_kept = any(kept.is_relative_to(folder) for kept in self._kept)
         return not self._includes_again and not has_kept and self.leaves_out(folder)
 
+    def leaves_out_entry(self, path: PurePosixPath, is_folder: bool) -> bool:
+        """Return whether an entry is left out; a folder that is may hold what is not."""
+        return self.leaves_out_all_in(path) if is_folder else self.leaves_out(path)
+
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
@@ -141,124 +133,38 @@ class BuildContext:
 
     def take(self, target: Path | None = None) -> str:
         """Return the hash of what is in it, and copy that to a new folder. Raises ComposeFileError, OSError."""
-        entries = sorted(self._entries(), key=lambda entry: entry.path.parts)
-        self._refuse_large(entries)
-        digest = hashlib.sha256()
-        if target is not None:
-            target.mkdir(parents=True, mode=0o700)
-        taken = []
-        for entry in entries:
-            body = self._take(entry, target / entry.path if target is not None else None)
-            if body is None:
-                continue
-            taken.append(entry)
-            head = (str(entry.path), f"{entry.status.st_mode:o}", body)
-            digest.update("\0".join(head).encode(errors="surrogateescape") + b"\n")
-        if target is not None:
-            _set_modes(target, taken)
-        return digest.hexdigest()
+        bounds = Bounds(MOST_BYTES, MOST_FILES, MOST_DEPTH)
+        tree = Tree(self.root, self.folder, self.withheld, bounds, self.rules.leaves_out_entry, counts_root=False)
+        try:
+            return tree.take(target)
+        except TooLargeError as error:
+            raise _too_large(self.root, error) from error
 
-    def _entries(self) -> Iterator[ContextEntry]:
-        with held(self.root, self.folder) as descriptor:
-            for place, folders, files, opened in os.fwalk(".", dir_fd=descriptor, onerror=_raise):
-                here = PurePosixPath(place)
-                self._refuse_deep(here)
-                wanted = []
-                for name in sorted((*folders, *files)):
-                    entry = ContextEntry(here / name, os.stat(name, dir_fd=opened, follow_symlinks=False))
-                    is_folder = stat.S_ISDIR(entry.status.st_mode)
-                    if self.withheld.is_named(self.root / entry.path) or self._is_left_out(entry, is_folder=is_folder):
-                        continue
-                    if is_folder:
-                        wanted.append(name)
-                    if stat.S_IFMT(entry.status.st_mode) in {stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK}:
-                        yield entry
-                folders[:] = wanted
 
-    def _is_left_out(self, entry: ContextEntry, *, is_folder: bool) -> bool:
-        """A folder that is left out may hold what is not."""
-        return self.rules.leaves_out_all_in(entry.path) if is_folder else self.rules.leaves_out(entry.path)
-
-    def _take(self, entry: ContextEntry, target: Path | None) -> str | None:
-        """Return what says what an entry holds, and copy it; None where it holds what no stack is given."""
-        source = self.root / entry.path
-        mode = entry.status.st_mode
-        if stat.S_ISDIR(mode):
-            if target is not None:
-                target.mkdir(mode=0o700)
-            return ""
-        with held(source.parent, self.folder) as parent:
-            if stat.S_ISLNK(mode):
-                link = os.readlink(source.name, dir_fd=parent)
-                if target is not None:
-                    target.symlink_to(link)
-                return link
-        with held(source, self.folder) as descriptor:
-            return _take_file(open_regular(descriptor, source), target, TokenSearch(self.withheld.token))
-
-    def _refuse_deep(self, place: PurePosixPath) -> None:
-        if len(place.parts) > MOST_DEPTH:
-            raise ComposeFileError(
-                said(
-                    "{path} is nested more than {most_depth} folders deep.",
-                    path=self.root / place.parts[0],
-                    most_depth=MOST_DEPTH,
-                ),
-                hint=said("Leave out what is not needed by a `.dockerignore`."),
-            )
-
-    def _refuse_large(self, entries: list[ContextEntry]) -> None:
-        size = sum(entry.status.st_size for entry in entries)
-        if size <= MOST_BYTES and len(entries) <= MOST_FILES:
-            return
-        sizes: dict[str, int] = {}
-        for entry in entries:
-            if stat.S_ISREG(entry.status.st_mode):
-                first = entry.path.parts[0]
-                sizes[first] = sizes.get(first, 0) + entry.status.st_size
-        largest = sorted(sizes.items(), key=lambda folder: -folder[1])[:NAMED_FOLDERS]
-        named = ", ".join(f"{name} ({_readable(size)})" for name, size in largest)
-        raise ComposeFileError(
-            said(
-                "The build context {root} is too large ({size}, {entries} {entries|file|files}). Largest: {named}.",
-                root=self.root,
-                size=_readable(size),
-                entries=len(entries),
-                named=named,
-            ),
-            hint=said("Leave out what is not needed by a `.dockerignore`."),
+def _too_large(root: Path, error: TooLargeError) -> ComposeFileError:
+    hint = said("Leave out what is not needed by a `.dockerignore`.")
+    if error.deep is not None:
+        path = root / error.deep.parts[0]
+        return ComposeFileError(
+            said("{path} is nested more than {most_depth} folders deep.", path=path, most_depth=MOST_DEPTH), hint=hint
         )
-
-
-def _take_file(opened: int, target: Path | None, search: TokenSearch) -> str | None:
-    digest = hashlib.sha256()
-    with ExitStack() as stack:
-        source = stack.enter_context(os.fdopen(opened, "rb", buffering=0))
-        copy = stack.enter_context(target.open("xb", buffering=0)) if target is not None else None
-        while part := source.read(CHUNK):
-            digest.update(part)
-            search.take(part)
-            if copy is not None:
-                copy.write(part)
-    if not search.has_found:
-        return digest.hexdigest()
-    if target is not None:
-        target.unlink()
-    return None
-
-
-def _set_modes(target: Path, entries: list[ContextEntry]) -> None:
-    """Set modes and times, folders last: one may be read-only, and what is put into it changes its time."""
-    for entry in reversed(entries):
-        place, status = target / entry.path, entry.status
-        if not stat.S_ISLNK(status.st_mode):
-            place.chmod(stat.S_IMODE(status.st_mode))
-        os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns), follow_symlinks=False)
+    sizes: dict[str, int] = {}
+    for entry in error.entries:
+        if stat.S_ISREG(entry.status.st_mode):
+            first = entry.path.parts[0]
+            sizes[first] = sizes.get(first, 0) + entry.status.st_size
+    largest = sorted(sizes.items(), key=lambda folder: -folder[1])[:NAMED_FOLDERS]
+    return ComposeFileError(
+        said(
+            "The build context {root} is too large ({size}, {entries} {entries|file|files}). Largest: {named}.",
+            root=root,
+            size=_readable(sum(entry.status.st_size for entry in error.entries)),
+            entries=len(error.entries),
+            named=", ".join(f"{name} ({_readable(size)})" for name, size in largest),
+        ),
+        hint=hint,
+    )
 
 
 def _readable(size: int) -> str:
     return f"{size / (1 << 20):.0f} MiB"
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -4,20 +4,18 @@ The settings say where these are. A file that holds the bot's token is one of th
 value.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from roas.errors import ComposePolicyError
 from roas.messages.message import said
-from roas.stack.sources.opening import is_there, read_plain
+from roas.stack.sources.opening import is_there
 
 # Who writes in there decides what the next `git status` on the host runs.
 REPOSITORY = ".git"
 # What is shorter could be anywhere by chance.
 SHORTEST_TOKEN = 16
-MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +45,6 @@ class Withheld:
         """Return whether a resolved path is, or lies in, what the bot or another environment has for itself."""
         return not self.paths.isdisjoint((path, *path.parents))
 
-    def found_in(self, place: Path, most_files: int) -> frozenset[Path]:
-        """Return what is withheld of a file or of a folder with all that is in it; of so many files at most."""
-        if not place.is_dir():
-            return frozenset({place} if self._is_found(place) else ())
-        found: set[Path] = set()
-        left = most_files
-        for folder, folders, files in os.walk(place):
-            here = Path(folder)
-            found.update(here / name for name in folders if self.is_named(here / name))
-            folders[:] = [name for name in folders if here / name not in found]
-            found.update(here / name for name in files if self._is_found(here / name))
-            left -= len(files) + len(folders)
-            if left < 0:  # which is too many to be kept
-                break
-        return frozenset(found)
-
-    def _is_found(self, file: Path) -> bool:
-        return self.is_named(file) or self.holds_token(read_plain(file, MOST_BYTES) if self.token else b"")
-
     def within(self, folder: Path) -> Path | None:
         """Return what is withheld below a resolved folder: the bot's state, or what is there of what settings name."""
         below = (path for path in sorted(self.paths) if path.is_relative_to(folder))
@@ -74,11 +53,6 @@ class Withheld:
     def holds_token(self, content: bytes) -> bool:
         """Return whether a content has the bot's token in it."""
         return bool(self.token) and self.token in content
-
-    def refuse_found(self, place: Path, found: frozenset[Path]) -> None:
-        """Raise ComposePolicyError where a place itself is among what was found in it, or lies in what is withheld."""
-        if place in found or self.hides(place):
-            raise _refusal(place)
 
     def refuse(self, path: Path, content: bytes = b"") -> None:
         """Raise ComposePolicyError where a path that a stack names, or what it holds, is withheld."""

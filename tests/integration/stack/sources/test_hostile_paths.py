@@ -15,8 +15,9 @@ from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.client import FILE_THREADS
 from roas.stack.sources.build_context import BuildContext, IgnoreRules
-from roas.stack.sources.contents import ContentStore, TooLargeError
+from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.opening import is_there
+from roas.stack.sources.trees import TooLargeError
 from roas.stack.sources.withheld import Withheld
 from roas.stack.stacks import Stacks
 

@@ -1,17 +1,16 @@
 """What is kept of configuration files, and what counts as their content."""
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from roas.errors import ComposeFileError
 from roas.stack.resolution.content_binding import ContentBinder
 from roas.stack.sources import contents
-from roas.stack.sources.contents import ContentStore, content_hash
+from roas.stack.sources.contents import ContentStore
+from roas.stack.sources.trees import Tree, TreeEntry
 
 
 def test_content_stored_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,33 +28,37 @@ def test_content_stored_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list((tmp_path / "contents").iterdir()) == []
 
 
+def hash_of(path: Path) -> str:
+    return ContentStore(path.parent / "none").place(path, write=False).name
+
+
 def test_content_covers_modes_names_and_links(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     file = folder / "file"
     file.write_text("text")
     file.chmod(0o644)
-    seen = [content_hash(folder)]
+    seen = [hash_of(folder)]
     file.chmod(0o600)
-    seen.append(content_hash(folder))
+    seen.append(hash_of(folder))
     file.rename(folder / "other")
-    seen.append(content_hash(folder))
+    seen.append(hash_of(folder))
     (folder / "link").symlink_to("other")
-    seen.append(content_hash(folder))
+    seen.append(hash_of(folder))
     (folder / "empty").mkdir()
-    seen.append(content_hash(folder))
+    seen.append(hash_of(folder))
     assert len(set(seen)) == len(seen)
     copy = ContentStore(tmp_path / "contents").place(folder, write=True)
-    assert copy.name == content_hash(copy) == seen[-1]
+    assert copy.name == hash_of(copy) == seen[-1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_content_name_ignores_owner(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("text")
-    mine = content_hash(file)
+    mine = hash_of(file)
     os.chown(file, 12345, 12345)
-    assert content_hash(file) == mine
+    assert hash_of(file) == mine
     kept = ContentStore(tmp_path / "contents").place(file, write=True)
     assert (kept.name, kept.stat().st_uid) == (mine, 12345)
 
@@ -112,22 +115,15 @@ def test_link_set_while_copying_is_not_followed(tmp_path: Path, monkeypatch: pyt
     for place in (folder / "conf" / "sub", outside / "sub"):
         place.mkdir(parents=True)
         (place / "run.sh").write_text(f"below {place.parent.name}")
-    entries = contents._entries
+    take = Tree._take
 
-    def swap_and_yield(source: Path, hidden: frozenset[Path] = frozenset()) -> Iterator[Path]:
-        for path in entries(source, hidden):
-            if path.name == "run.sh" and not (tmp_path / "was").exists() and copying:
-                (folder / name).rename(tmp_path / "was")
-                (folder / name).symlink_to(outside if name == "conf" else outside / "sub")
-            yield path
+    def swap_and_take(tree: Tree, entry: TreeEntry, target: Path | None) -> str | None:
+        if target is not None and entry.path.name == "run.sh" and not (tmp_path / "was").exists():
+            (folder / name).rename(tmp_path / "was")
+            (folder / name).symlink_to(outside if name == "conf" else outside / "sub")
+        return take(tree, entry, target)
 
-    def copy_and_note(source: Path, *others: Any) -> None:
-        copying.append(source)
-        copy(source, *others)
-
-    copy, copying = contents._copy, list[Path]()
-    monkeypatch.setattr(contents, "_copy", copy_and_note)
-    monkeypatch.setattr(contents, "_entries", swap_and_yield)
+    monkeypatch.setattr(Tree, "_take", swap_and_take)
     with suppress(OSError):
         store.place(folder / "conf", beneath=folder, write=True)
     assert (tmp_path / "was").exists()
