@@ -15,7 +15,7 @@ from docker.errors import DockerException
 from requests.exceptions import InvalidHeader
 
 from roas.concurrency import run_concurrently, started_threads
-from roas.errors import EngineError, EngineUnavailableError, ShortageError, find_shortage, without_secrets
+from roas.errors import EngineError, EngineUnavailableError, find_shortage, without_secrets
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.stack.api_errors import ApiError, find_passing_fault
@@ -63,7 +63,8 @@ def socket_path(environment: Environment) -> str:
 class _Connection:
     """One engine: its client, and the threads in which it is asked.
 
-    An engine that hangs fills its own threads, and holds up nobody who asks another one.
+    An engine that hangs fills its own threads, and holds up nobody who asks another one. What an environment's stack
+    takes long for, such as containers that do not stop, fills that environment's.
     """
 
     def __init__(self, address: str) -> None:
@@ -71,11 +72,13 @@ class _Connection:
         self.address = address
         self._opening: asyncio.Future[EngineClient] | None = None
         self.asking = started_threads(ASKING_THREADS, "engine")
-        try:
-            self.acting = started_threads(ACTING_THREADS, "engine-acts")
-        except ShortageError:
-            self.asking.shutdown(wait=False)
-            raise
+        self._acting: dict[str, ThreadPoolExecutor] = {}
+
+    def acting(self, environment: str) -> ThreadPoolExecutor:
+        """Return the threads in which one environment acts. Raises ShortageError."""
+        if environment not in self._acting:
+            self._acting[environment] = started_threads(ACTING_THREADS, "engine-acts")
+        return self._acting[environment]
 
     async def opened(self) -> EngineClient:
         """Return the client; all who ask while it is opened wait for the same opening, and learn how it ended."""
@@ -98,7 +101,7 @@ class _Connection:
         opening, self._opening = self._opening, None
         if opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None:
             opening.result().close()
-        for threads in (self.asking, self.acting):
+        for threads in (self.asking, *self._acting.values()):
             threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -117,7 +120,7 @@ class EngineClients:
 
     async def act(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
         """Do what takes an engine long, as `call` asks it; nobody who asks waits for it."""
-        return await self._ask(environment, self._engine(environment).acting, question)
+        return await self._ask(environment, self._engine(environment).acting(environment.name), question)
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
         """Do blocking work that asks no engine."""

@@ -3,8 +3,10 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -78,6 +80,21 @@ async def test_who_leaves_does_not_end_an_opening(clients: EngineClients, openin
 
 
 @pytest.mark.usefixtures("openings")
+async def test_acts_of_one_environment_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever changes a stack says how long its containers may take to stop."""
+    clients, held = EngineClients(), threading.Event()
+    monkeypatch.setattr(clients, "client", AsyncMock(return_value=clients))
+    waiting = [
+        asyncio.ensure_future(clients.act(SILENT, lambda _client: held.wait()))
+        for _ in range(2 * engine_client.ACTING_THREADS)
+    ]
+    async with asyncio.timeout(10):
+        assert await clients.act(replace(SILENT, name="other"), lambda client: client is clients)
+    held.set()
+    await asyncio.gather(*waiting)
+    await clients.close()
+
+
 @pytest.mark.parametrize("lets_start", [0, 1, 20, engine_client.ASKING_THREADS + 3])
 async def test_what_failed_for_want_of_threads_is_never_done(
     clients: EngineClients, monkeypatch: pytest.MonkeyPatch, lets_start: int
@@ -92,7 +109,8 @@ async def test_what_failed_for_want_of_threads_is_never_done(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    for act in (clients.act, clients.call):
+    # With threads to ask, one asks, and does not act.
+    for act in (clients.act, clients.call) if lets_start < engine_client.ASKING_THREADS else (clients.act,):
         with pytest.raises(EngineUnavailableError, match="can't start new thread") as refused:
             await act(WELL, done.append)
         assert refused.value.transient
