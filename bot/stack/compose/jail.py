@@ -12,7 +12,6 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -69,10 +68,10 @@ def has_landlock() -> bool:
     return version >= 1
 
 
-def confined(command: tuple[str, ...], scratch: Path, descriptors: Iterable[int], kind: JailKind) -> tuple[str, ...]:
-    """Return what to run for a command that may read a folder, and the files of some descriptors that it is passed."""
+def confined(command: tuple[str, ...], scratch: Path, kind: JailKind) -> tuple[str, ...]:
+    """Return what to run for a command that may read a folder and nothing else."""
     (scratch / FILTER).write_bytes(seccomp_filter())
-    readable = [str(scratch), *filter(_exists, LIBRARIES), *(f"/proc/self/fd/{number}" for number in descriptors)]
+    readable = [str(scratch), *filter(_exists, LIBRARIES)]
     executable = [command[0], *map(str, Path("/").glob(LOADERS))]
     build = _by_setpriv if kind is JailKind.SETPRIV else _by_helper
     return (*build(scratch / FILTER, readable, executable), *command)

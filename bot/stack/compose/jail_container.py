@@ -22,8 +22,6 @@ from typing import Any
 
 from docker.types import LogConfig, Ulimit
 
-from roas.errors import EngineError
-from roas.messages.message import said
 from roas.stack.api_errors import ApiError, ApiNotFoundError
 from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES
 from roas.stack.docker_client import EngineClient
@@ -37,14 +35,6 @@ LIBRARY = re.compile(r"(?:=> |^\s*)(?P<path>/\S+) \(0x", re.MULTILINE)
 LEFT_SECONDS = 120.0
 ENDED_BY_A_SIGNAL = 128
 START_SECONDS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class JailedFiles:
-    """Hold what a container gets to see: a folder with all that is in it, and single files where they lie."""
-
-    scratch: Path
-    in_place: Mapping[Path, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +55,7 @@ class ContainerJail:
         self._stopped = threading.Event()
 
     def run(
-        self, command: Sequence[str], files: JailedFiles, variables: Mapping[str, str], folder: Path, most_bytes: int
+        self, command: Sequence[str], scratch: Path, variables: Mapping[str, str], folder: Path, most_bytes: int
     ) -> JailedOutput | None:
         """Run it to its end; None where it prints more than `most_bytes`. Raises EngineError, ApiError."""
         _remove_left(self._client)
@@ -79,13 +69,12 @@ class ContainerJail:
             working_dir=str(folder),
             name=f"{JAIL}-{secrets.token_hex(6)}",
             labels={LABEL: "1"},
-            volumes=[str(place) for place in _places(files)],
+            volumes=[str(scratch)],
             host_config=self._confinement(),
         )
         self._id = created["Id"]
         try:
-            for place, archive in _archives(files):
-                self._client.put_archive(self._id, str(place), archive)
+            self._client.put_archive(self._id, str(scratch), _archive(scratch))
             printed = self._client.attach(self._id, stdout=True, stderr=True, stream=True, demux=True)
             if self._stopped.is_set():
                 return JailedOutput(b"", b"", -1)
@@ -144,24 +133,9 @@ def _libraries(binary: Path) -> tuple[Path, ...]:
     return tuple(Path(match["path"]) for match in LIBRARY.finditer(done.stdout)) if done.returncode == 0 else ()
 
 
-def _places(files: JailedFiles) -> list[Path]:
-    """Return the folders that are filled. Raises EngineError for a file that lies in no folder."""
-    places = list(dict.fromkeys((files.scratch, *(path.parent for path in files.in_place))))
-    if Path("/") in places:
-        raise EngineError(
-            said("A file of / cannot be read by a confined Compose here."), hint=said("Move it into a folder.")
-        )
-    return places
-
-
-def _archives(files: JailedFiles) -> Iterator[tuple[Path, bytes]]:
-    found = sorted(files.scratch.rglob("*"))
-    yield (
-        files.scratch,
-        _tar((path.relative_to(files.scratch), path.read_bytes() if path.is_file() else None, 0o500) for path in found),
-    )
-    for path, content in files.in_place.items():
-        yield path.parent, _tar([(Path(path.name), content, 0o400)])
+def _archive(scratch: Path) -> bytes:
+    found = sorted(scratch.rglob("*"))
+    return _tar((path.relative_to(scratch), path.read_bytes() if path.is_file() else None, 0o500) for path in found)
 
 
 def _tar(entries: Any) -> bytes:

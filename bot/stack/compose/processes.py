@@ -32,7 +32,6 @@ async def start_process(
     command: Sequence[str],
     variables: Mapping[str, str],
     folder: Path,
-    descriptors: Sequence[int] = (),
     *,
     stdin: int = asyncio.subprocess.DEVNULL,
 ) -> asyncio.subprocess.Process:
@@ -47,7 +46,6 @@ async def start_process(
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
             start_new_session=True,
-            pass_fds=descriptors,
         )
     except (OSError, RuntimeError) as error:
         if (short := find_shortage(error)) is not None:

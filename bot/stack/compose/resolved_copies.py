@@ -85,7 +85,7 @@ class ResolvedCopies:
             arguments = commands.config(ComposeProject(environment.project, (path,), env_files))
             output = await self._runner.run_jailed(arguments, environment, snapshot, variables)
             filled: Mapping[str, str] = read_resolved(output.stdout)["services"]["paths"]["labels"]
-            return {text: filled[label] for label, text in labels.items()}
+            return {text: snapshot.mapping.text_back(filled[label]) for label, text in labels.items()}
 
         if not labels:
             return {}

@@ -20,7 +20,7 @@ from roas.stack.api_errors import find_passing_fault
 from roas.stack.client import EngineClients, engine_address, socket_path
 from roas.stack.compose.faults import compose_fault, resolution_fault, too_much
 from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
-from roas.stack.compose.jail_container import ContainerJail, JailedFiles, JailedOutput
+from roas.stack.compose.jail_container import ContainerJail, JailedOutput
 from roas.stack.compose.processes import (
     MODEL_BYTES,
     ComposeOutput,
@@ -111,7 +111,7 @@ class ComposeRunner:
         Raises the fault that its stderr names, with the real paths in it; ComposeFileError where it would take too
         much; EngineUnavailableError where it does not end in time; EngineError where nothing here can confine it.
         """
-        scrubbed = _interpolated(environment, variables)
+        scrubbed = snapshot.variables(_interpolated(environment, variables))
         folder = snapshot.mapping.to_copy(environment.folder)
         folder.mkdir(parents=True, exist_ok=True)
         command = (str(compose_binary()), *arguments)
@@ -135,7 +135,6 @@ class ComposeRunner:
         if code != 0:
             text = stderr or snapshot.mapping.text_back(stdout)
             raise resolution_fault(text, files=_names(environment), redact=self._redact)
-        snapshot.refuse_changed()
         return ComposeOutput(stdout, stderr)
 
     async def version(self, environment: Environment, *, timeout_seconds: float = VERSION_SECONDS) -> str:
@@ -170,9 +169,8 @@ class ComposeRunner:
         folder: Path,
         kind: JailKind,
     ) -> tuple[str, str, int]:
-        descriptors = tuple(snapshot.in_place.values())
-        jailed = confined(command[:1], snapshot.scratch, descriptors, kind)
-        process = await start_process((*jailed, *command[1:]), variables, folder, descriptors)
+        jailed = confined(command[:1], snapshot.scratch, kind)
+        process = await start_process((*jailed, *command[1:]), variables, folder)
         try:
             async with deadline(CONFIG_SECONDS):
                 stdout, stderr = await run_concurrently(map(read_bounded, (process.stdout, process.stderr)))
@@ -193,13 +191,11 @@ class ComposeRunner:
             raise EngineError(
                 said("Compose cannot be confined here."), hint=said("Use a kernel with Landlock (5.13 or newer).")
             )
-        contents = {path: snapshot.content(path) for path in snapshot.in_place}
         jails: list[ContainerJail] = []
 
         def run(client: EngineClient) -> JailedOutput | None:
             jails.append(ContainerJail(client))
-            files = JailedFiles(snapshot.scratch, contents)
-            return jails[0].run(command, files, variables, folder, MODEL_BYTES)
+            return jails[0].run(command, snapshot.scratch, variables, folder, MODEL_BYTES)
 
         try:
             async with deadline(CONFIG_SECONDS):

@@ -11,15 +11,11 @@ from roas.stack.model.raw_yaml import RawMapping
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A compose file, and the folder that its relative paths begin in: one file may be read from several.
-
-    An `in_place` file is named by an absolute path, so that Compose reads it, and what it names, where it lies.
-    """
+    """A compose file, and the folder that its relative paths begin in: one file may be read from several."""
 
     path: Path
     base: Path
     included: bool = False
-    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +32,11 @@ class FileReference:
     included: bool = False
     project_folder: str = ""
     first: str = ""
-    by_absolute: bool = False
 
     @property
     def text(self) -> str:
         """Say who names the file."""
         return said("{name} has `{kind}: {path}`", name=self.who, kind=self.kind, path=self.path)
-
-    @property
-    def in_place(self) -> bool:
-        """Return whether Compose looks for the file where it lies, not relative to the file that names it."""
-        return self.by_absolute or self.path.startswith("/")
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -82,8 +72,7 @@ class FileReference:
         if not self.is_compose_file:
             return None
         base = self.base / self.project_folder if self.project_folder else self.target.parent
-        in_place = self.by_absolute or self.project_folder.startswith("/") if self.project_folder else self.in_place
-        return RawFile(as_written(self.target), as_written(base), self.included or self.kind == "include", in_place)
+        return RawFile(as_written(self.target), as_written(base), self.included or self.kind == "include")
 
 
 def as_written(path: Path) -> Path:

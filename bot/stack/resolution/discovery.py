@@ -8,7 +8,6 @@ way that nobody here understands is not there.
 
 import pwd
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -128,7 +127,7 @@ class SourceDiscovery:
             found += violations
             if violations:
                 continue
-            copied = self._snapshot.copy(target, resolved, in_place=reference.in_place)
+            copied = self._snapshot.copy(target, resolved, reference.path, reference.project_folder)
             if copied and (file := reference.file()) is not None:
                 files.append(file)
         return files, found
@@ -147,7 +146,7 @@ class SourceDiscovery:
 def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) -> list[FileReference]:
     """Return what compose files name. Raises ComposeFileError where that is too much, or one does not parse."""
     found = (
-        replace(reference, by_absolute=file.in_place)
+        reference
         for file in files
         for document in read_raw(file.path, content(file.path))
         for reference in references_of(document, file)

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,8 @@ MOST_BYTES = 4 << 20
 MOST_BYTES_IN_ALL = 32 << 20
 MOST_DEPTH = 64
 FOLDER = "files"
+# What paths are made of in a shell, and so in compose files.
+FOLDERS = ("HOME", "PWD")
 
 
 class PathMapping:
@@ -64,7 +66,7 @@ class PathMapping:
 class SourceSnapshot:
     """Hold a private copy of files, and write it where a command shall see it: at their absolute paths below a folder.
 
-    A file that is named by an absolute path is read where it lies; `in_place` holds the very files that were copied.
+    A file that is named by an absolute path is read there, too: in what a command sees, such paths lead to the copy.
     `instead` is what files hold in a release that is promoted: these are not read here.
     """
 
@@ -72,21 +74,24 @@ class SourceSnapshot:
     folder: Path
     mapping: PathMapping
     instead: Mapping[Path, bytes] = field(default_factory=dict)
-    in_place: dict[Path, int] = field(default_factory=dict)
     _copied: dict[Path, bytes] = field(default_factory=dict)
     _folders: set[Path] = field(default_factory=set)
-    _written: set[Path] = field(default_factory=set)
+    _absolute: set[str] = field(default_factory=set)
 
-    def copy(self, path: Path, resolved: Path, *, in_place: bool = False) -> bool:
-        """Copy what a judged path leads to; returns whether there is a file. Raises ComposeFileError."""
-        if path in self._copied and (not in_place or path in self.in_place):
+    def copy(self, path: Path, resolved: Path, *written: str) -> bool:
+        """Copy what a judged path leads to; returns whether there is a file. Raises ComposeFileError.
+
+        `written` is how the files name it, and what it is relative to.
+        """
+        self._absolute.update(text for text in written if text.startswith("/"))
+        if path in self._copied:
             return True
-        if path in self.instead and not in_place:
+        if path in self.instead:
             self._copied[path] = self._bounded(path, self.instead[path])
             return True
         try:
             with held(resolved, self.folder) as descriptor:
-                return self._copy(path, descriptor, in_place=in_place)
+                return self._copy(path, descriptor)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -102,69 +107,56 @@ class SourceSnapshot:
         return self._copied
 
     def digest(self) -> str:
-        """Name the copy by all that a command which sees it can see: names, contents, and where each is read."""
-        files = sorted(
-            (str(path), hashlib.sha256(content).hexdigest(), path in self.in_place)
-            for path, content in self._copied.items()
-        )
-        covered = [str(self.folder), files, sorted(map(str, self._folders))]
+        """Name the copy by all that a command which sees it can see: names and contents."""
+        files = sorted((str(path), hashlib.sha256(content).hexdigest()) for path, content in self._copied.items())
+        covered = [str(self.folder), files, sorted(map(str, self._folders)), sorted(self._absolute)]
         return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
 
     def write(self) -> None:
-        """Write what is not written yet. Raises EngineError where there is no place."""
+        """Write all of it. Raises ComposeFileError, and EngineError where there is no place."""
         with writing_temporary():
             self.mapping.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in self._folders - self._written:
+            for folder in self._folders:
                 self.mapping.to_copy(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-            for path in self._copied.keys() - self._written:
+            for path, content in self._copied.items():
                 copy = self.mapping.to_copy(path)
                 copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                copy.write_bytes(self._copied[path])
-        self._written |= self._folders | self._copied.keys()
+                copy.write_bytes(self._leading_here(path, content))
 
-    def refuse_changed(self) -> None:
-        """Raise ComposeFileError where a file that was read where it lies is not as it was copied."""
-        for path, descriptor in self.in_place.items():
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            if read_bounded(descriptor, MOST_BYTES) != self._copied[path]:
-                raise ComposeFileError(said("{path} changed while it was read.", path=path))
+    def variables(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return variables in which absolute paths lead to the copy."""
+        here = {name: os.fsdecode(self._leading_here(Path(name), os.fsencode(text))) for name, text in given.items()}
+        folders = {name: given[name] for name in FOLDERS if given.get(name, "").startswith("/")}
+        return here | {name: str(self.mapping.to_copy(Path(path))) for name, path in folders.items()}
 
-    def close(self) -> None:
-        """Let go of the files that are held."""
-        while self.in_place:
-            _, descriptor = self.in_place.popitem()
-            os.close(descriptor)
+    def _leading_here(self, path: Path, content: bytes) -> bytes:
+        """Return a content in which absolute paths lead to the copy; in what a command prints, they lead back."""
+        paths, root = self._paths(), os.fsencode(self.mapping.root)
+        if len(paths.findall(content)) * len(root) > MOST_BYTES_IN_ALL:
+            raise _too_large(path)
+        return paths.sub(lambda found: root + found[0], content)
 
-    def _copy(self, path: Path, descriptor: int, *, in_place: bool) -> bool:
+    def _paths(self) -> re.Pattern[bytes]:
+        """Return what finds the paths that lead to the copy: of a variable with the rest behind it, a beginning."""
+        named = {str(self.folder), *self._absolute}
+        whole = {str(place) for text in named for place in (text, *Path(text).parents)} - {"/"}
+        found = sorted(whole, key=len, reverse=True)
+        return re.compile(b"|".join(re.escape(os.fsencode(text)) for text in found) or rb"(?!)")
+
+    def _copy(self, path: Path, descriptor: int) -> bool:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # Compose shall say what it says of folders
             self._folders.add(path)
             return False
         opened = open_regular(descriptor, path)
         try:
-            content = self._copied.get(path)
-            if content is None:
-                content = self._bounded(path, read_bounded(opened, MOST_BYTES))
-                self._refuse_other(path, content)
-                self._copied[path] = content
-            if in_place:
-                self.in_place[path] = os.dup(opened)
+            self._copied[path] = self._bounded(path, read_bounded(opened, MOST_BYTES))
         finally:
             os.close(opened)
         return True
 
-    def _refuse_other(self, path: Path, content: bytes) -> None:
-        """Raise ComposeFileError for a file that Compose reads where it lies, and that is not as it was released."""
-        if self.instead.get(path, content) != content:
-            raise ComposeFileError(
-                said("{path} is not as the release has it that is promoted.", path=path),
-                hint=said("It is named by an absolute path, and so read where it lies: name it by a relative one."),
-            )
-
     def _bounded(self, path: Path, content: bytes | None) -> bytes:
         if content is None:
-            raise ComposeFileError(
-                said("{path} is too large.", path=path),
-            )
+            raise _too_large(path)
         if len(path.parts) > MOST_DEPTH:
             raise ComposeFileError(
                 said("{path} is nested more than {most_depth} folders deep.", path=path, most_depth=MOST_DEPTH)
@@ -183,14 +175,13 @@ class SourceSnapshot:
         return content
 
 
+def _too_large(path: Path) -> ComposeFileError:
+    return ComposeFileError(said("{path} is too large.", path=path))
+
+
 @contextmanager
 def new_snapshot(folder: Path, instead: Mapping[Path, bytes] = MappingProxyType({})) -> Iterator[SourceSnapshot]:
     """Make an empty copy for a stack whose resolved folder is given; it is gone afterwards. Raises EngineError."""
     with temporary_folder("sources") as made:
         scratch = made.resolve()
-        snapshot = SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER), instead)
-        try:
-            yield snapshot
-        finally:
-            with suppress(OSError):
-                snapshot.close()
+        yield SourceSnapshot(scratch, folder, PathMapping(scratch / FOLDER), instead)

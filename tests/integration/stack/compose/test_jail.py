@@ -80,7 +80,7 @@ def test_jail_lets_read_the_copy_and_no_more(tmp_path: Path, kind: JailKind) -> 
         attempt = (python, "-I", "-S", "-c", ATTEMPTS, str(outside), str(scratch / "own.env"), str(other.pid))
         free = subprocess.run(attempt, capture_output=True, text=True, check=False).stdout.splitlines()
         (scratch / "own.env.new").unlink()
-        command = confined(attempt, scratch, (), kind)
+        command = confined(attempt, scratch, kind)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         other.kill()
     assert done.stdout.splitlines() == ["read the copy"], done.stderr

@@ -92,7 +92,7 @@ async def hash_in_each_jail(runner: ComposeRunner, environment: Environment) -> 
     kinds = [JailKind.HELPER, *([JailKind.SETPRIV] if jail._setpriv_confines() else [])]
     with new_snapshot(folder.resolve()) as snapshot:
         for path in (*environment.compose_files, *(folder / name for name in FILES)):
-            snapshot.copy(path, path.resolve(), in_place=True)
+            snapshot.copy(path, path.resolve(), str(path))
         snapshot.write()
         files = tuple(map(snapshot.mapping.to_copy, environment.compose_files))
         env_files = tuple(map(snapshot.mapping.to_copy, environment.env_files))

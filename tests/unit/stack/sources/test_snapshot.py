@@ -1,4 +1,4 @@
-"""What is copied once is what everybody reads: a file that is read where it lies may not become another."""
+"""What is copied once is what everybody reads, by whatever path it is named."""
 
 import errno
 import os
@@ -11,28 +11,37 @@ from roas.stack.sources import snapshot as copying
 from roas.stack.sources.snapshot import new_snapshot
 
 
-def test_file_that_changed_while_it_was_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "own.env"
-    path.write_text("A=1\n")
-    with new_snapshot(tmp_path) as snapshot:
-        assert snapshot.copy(path, path, in_place=True)
-        snapshot.refuse_changed()
-        with path.open("r+") as file:
-            file.write("A=2\n")
-        with pytest.raises(ComposeFileError, match="changed while it was read"):
-            snapshot.refuse_changed()
+def test_absolute_paths_lead_to_the_copy_and_back(tmp_path: Path) -> None:
+    """Whatever becomes of the files after they were judged, a command reads what was copied."""
+    folder, other = tmp_path / "stack", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    text = f"a: {folder}/x.env, b: {other}/y.env, c: {folder}ping, d: /e{other}, e: ${{D}}/y.env"
+    for path, content in ((folder / "compose.yaml", text), (folder / "x.env", "A=1"), (other / "y.env", f"D={other}")):
+        path.write_text(content)
+    with new_snapshot(folder) as snapshot:
+        for path in (folder / "compose.yaml", folder / "x.env", other / "y.env"):
+            assert snapshot.copy(path, path, str(path))
+            path.unlink()
+            path.symlink_to("/etc/passwd")
+        snapshot.write()
+        root = snapshot.mapping.root
+        seen = snapshot.mapping.to_copy(folder / "compose.yaml").read_text()
+        assert f"a: {root}{folder}/x.env, b: {root}{other}/y.env" in seen
+        assert snapshot.mapping.text_back(seen) == text
+        assert (root / str(other / "y.env").lstrip("/")).read_text() == f"D={root}{other}"
+        given = {"HOME": "/home/a", "PWD": str(folder), "D": str(other), "V": "v1"}
+        here = snapshot.variables(given)
+        assert here == {"HOME": f"{root}/home/a", "PWD": f"{root}{folder}", "D": f"{root}{other}", "V": "v1"}
+        assert {name: snapshot.mapping.text_back(value) for name, value in here.items()} == given
 
 
-def test_replaced_file_is_still_the_one_that_was_copied(tmp_path: Path) -> None:
-    """Another file of that name is not read: the descriptor leads to the one that was judged."""
-    path = tmp_path / "own.env"
-    path.write_text("A=1\n")
-    with new_snapshot(tmp_path) as snapshot:
-        snapshot.copy(path, path, in_place=True)
-        path.unlink()
-        path.symlink_to("/etc/passwd")
-        snapshot.refuse_changed()
-        assert Path(f"/proc/self/fd/{snapshot.in_place[path]}").read_text() == "A=1\n"
+def test_paths_that_make_a_file_large_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"/a" * (1 << 20))
+    with new_snapshot(Path("/a")) as snapshot:
+        snapshot.copy(tmp_path / "a", tmp_path / "a")
+        with pytest.raises(ComposeFileError, match="is too large"):
+            snapshot.write()
 
 
 BOUNDS = {"MOST_BYTES": 3, "MOST_FILES": 1, "MOST_BYTES_IN_ALL": 7, "MOST_DEPTH": 2}
