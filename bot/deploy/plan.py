@@ -10,7 +10,7 @@ from typing import Any
 from roas.deploy.changes import StackChanges
 from roas.deploy.comparison import Comparison, difference_of
 from roas.deploy.dependencies import DependencyCoordinator
-from roas.messages.message import Message, joined, said
+from roas.messages.message import Message, joined, said, spelled
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import REPLACING, Plan, ServiceAction, ServicePlan
 from roas.models.release import Release, ReleaseState
@@ -443,7 +443,7 @@ def changed_keys(old_model: Mapping[str, Any], new_model: Mapping[str, Any], ser
             ]
         else:
             names.append(key)
-    return tuple(names)
+    return tuple(map(spelled, names))
 
 
 def _configuration(model: Mapping[str, Any], service: str) -> dict[str, Any]:

@@ -225,6 +225,11 @@ def visible(text: str) -> str:
     return "".join(rf"\u{{{ord(char):x}}}" if _is_unseen(char) else char for char in text)
 
 
+def spelled(name: str) -> str:
+    """Return a name in ASCII: a letter of another script looks like one that is expected there."""
+    return visible(name).encode("ascii", "backslashreplace").decode()
+
+
 def _is_unseen(char: str) -> bool:
     if char.isascii():
         return not char.isprintable()

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from roas.messages.message import said, visible
+from roas.messages.message import said, spelled, visible
 from roas.stack.model.services import services_of
 from roas.stack.sources.contents import SECRET_PREFIX
 
@@ -65,8 +65,7 @@ def _keys(place: str, old: Any, new: Any, redact: Redact) -> Iterator[str]:
     if isinstance(old, Mapping | None) and isinstance(new, Mapping | None):
         before, after = old or {}, new or {}
         for key in sorted({*before, *after}, key=str):
-            # A letter of another script looks like one that is expected there.
-            name = str(key).encode("ascii", "backslashreplace").decode()
+            name = spelled(str(key))
             below = f"{place}.{name}" if place else name
             if key in before and key in after:
                 yield from _keys(below, before[key], after[key], redact)

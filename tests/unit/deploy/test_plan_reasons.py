@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roas.deploy.plan import find_reasons, left_alone, volumes_left
+from roas.deploy.plan import changed_keys, find_reasons, left_alone, volumes_left
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
@@ -144,3 +144,8 @@ def test_data_that_does_not_come_along_is_told(new: tuple[tuple[str, str, str], 
     assert not tuple(volumes_left(comparison, "added"))
     comparison.respelled = None  # nothing ran before
     assert not tuple(volumes_left(comparison, "web"))
+
+
+def test_changed_key_is_spelled_so_that_it_is_no_other() -> None:
+    old, new = ({"services": {"web": {"environment": keys}}} for keys in ({"A": "1"}, {"\u0410": "1", "A\u200b": "1"}))
+    assert changed_keys(old, new, "web") == ("environment.A", r"environment.A\u{200b}", r"environment.\u0410")
