@@ -171,6 +171,7 @@ def _remove(client: EngineClient, container_id: str) -> None:
 
 def _remove_left(client: EngineClient) -> None:
     """Remove what a bot that was killed left behind."""
-    for container in client.containers(all=True, filters={"label": LABEL}):
+    # An image may bring the label along.
+    for container in client.containers(all=True, filters={"label": LABEL, "name": f"^/{JAIL}-"}):
         if time.time() - container["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
             _remove(client, container["Id"])

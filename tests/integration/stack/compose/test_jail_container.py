@@ -15,7 +15,7 @@ from roas.stack.client import EngineClients
 from roas.stack.compose import commands, jail, jail_container
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.jail import JailKind
-from roas.stack.compose.jail_container import LABEL, ContainerJail, JailedFiles
+from roas.stack.compose.jail_container import LABEL, ContainerJail
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import EngineClient
 from roas.stack.model.text import read_resolved
@@ -154,7 +154,7 @@ async def test_container_of_compose_sees_the_copy_alone(
     script = ATTEMPTS.format(copy=scratch / "own.env", outside=tmp_path / "outside.env", scratch=scratch)
     with closing(EngineClient(docker_host)) as client:
         confined = ContainerJail(client)
-        done = confined.run([str(shell), "sh", "-c", script], JailedFiles(scratch, {}), {}, scratch, 1 << 20)
+        done = confined.run([str(shell), "sh", "-c", script], scratch, {}, scratch, 1 << 20)
     assert done is not None
     lines = [line.split() for line in done.stdout.decode().splitlines()]
     rights = [["CapEff:", "0" * 16], ["CapBnd:", "0" * 16], ["NoNewPrivs:", "1"]]
@@ -188,8 +188,10 @@ async def test_container_that_a_dead_bot_left_is_removed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jail_container, "LEFT_SECONDS", -1.0)
-    left = docker_client.containers.create(busybox_image, labels={LABEL: "1"})
+    left = docker_client.containers.create(busybox_image, name="roas-jail-left", labels={LABEL: "1"})
+    other = docker_client.containers.create(busybox_image, labels={LABEL: "1"})  # as an image may have it
     environment.compose_files[0].write_text("services: {web: {image: x}}")
     await resolver.working_copy(environment, None)
     with pytest.raises(docker.errors.NotFound):
         left.reload()
+    other.remove()
