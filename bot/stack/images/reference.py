@@ -9,8 +9,8 @@ RELEASES, BUILT, READABLE = "roas-release", "roas-build", "roas"
 OWN = frozenset({RELEASES, BUILT, JAIL, READABLE})
 # Docker's own readers of Dockerfiles. Any other one may say what a cache of another project is called.
 FRONTENDS = frozenset({"docker/dockerfile", "docker/dockerfile-upstream"})
-# Those of them that know no caches of a project's own.
-OLD_FRONTEND = re.compile(r"0(\..*)?|1\.0([.-].*)?|1\.1\.[01](-.*)?")
+# Those of them that take no images by ID, and of which the first know no caches of a project's own.
+OLD_FRONTEND = re.compile(r"0(\..*)?|1\.[0-3]([.-].*)?")
 LOCAL_REGISTRIES = ("docker.io/library/", "docker.io/", "index.docker.io/library/", "index.docker.io/", "library/")
 NOT_IN_A_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
@@ -33,7 +33,7 @@ def is_own(reference: str) -> bool:
 
 
 def is_frontend(reference: str) -> bool:
-    """Return whether a name is one of Docker's own readers of Dockerfiles that keeps projects apart."""
+    """Return whether a name is one of Docker's own readers of Dockerfiles that is new enough."""
     repository, tag = split_reference(reference.partition("@")[0])
     name = repository.removeprefix("index.").removeprefix("docker.io/")
     return name in FRONTENDS and OLD_FRONTEND.fullmatch(tag or "latest") is None
