@@ -154,7 +154,7 @@ class Webhooks:
         """Return the status, the id of the delivery, and what becomes of it. Raises StateError if it is not kept."""
         settings, secrets = self._sources.get(name), self._secrets.get(name)
         if settings is None or secrets is None or not is_signed(settings, secrets, headers, path, body):
-            return 401, "", "This is signed by no source."
+            return 401, "", "This is signed by no source: compare its address and secret with those of the source."
         delivery_id = _id_of(settings.kind, headers, body)
         event = next((headers[text] for text in EVENT_HEADERS.get(settings.kind, ()) if headers.get(text)), "push")[
             :100
@@ -171,7 +171,7 @@ class Webhooks:
             is_new |= await self._store(numbered)
         self._notify()
         log.info("webhook taken", source=name, delivery_id=delivery_id, hook_event=event, is_new=is_new)
-        return 202, delivery_id, "It is looked after." if is_new else "It is known already."
+        return 202, delivery_id, "Taken: the bot looks for what it tells of." if is_new else "It is known already."
 
 
 def _id_of(kind: SourceKind, headers: Mapping[str, str], body: bytes) -> str:

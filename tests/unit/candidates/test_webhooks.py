@@ -246,7 +246,7 @@ async def test_redelivery_is_seen_once_it_is_stored(hooks):
     with pytest.raises(OSError, match="full"):
         await hooks.github("push", body)
     hooks.is_full = False
-    assert "looked after" in (await hooks.github("push", body))[2]
+    assert "Taken" in (await hooks.github("push", body))[2]
     assert "known already" in (await hooks.github("push", body))[2]
     assert len(hooks.stored) == 1
 
