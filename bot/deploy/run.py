@@ -206,7 +206,7 @@ class DeploymentRun:
                 )
             )
         await self._clear_stale_instances()
-        if not context.environment.on_swarm and context.deployment.request.operation not in UNWATCHED:
+        if context.deployment.request.operation not in UNWATCHED:
             await self._look_last(context.model_hash or (await load_release(context)).model_hash, with_bot=True)
 
     async def _conclude_rollback(self) -> None:

@@ -286,6 +286,11 @@ async def require_undisturbed(
     The bot itself may stay as it is on the way back.
     """
     stack, deployment = context.stack, context.deployment
+    if context.environment.on_swarm:
+        definitions = await context.definitions_there(model_hash)
+        written = {progress.service for progress in deployment.services if progress.changed}
+        await _require_as_written(context, definitions, written & definitions.keys(), model_hash)
+        return
     await watch.refresh()
     scope = await context.scope()
     model = await stack.load_model(model_hash)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from roas.deploy.context import DeploymentContext
+from roas.deploy.phases.completion import Completion
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus
 from roas.models.environment import EngineKind, Environment
@@ -63,6 +65,23 @@ async def test_hand_while_it_is_observed(orchestrator, engine, components, act: 
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert deployment.problem.message.startswith(message), deployment.problem
     assert deployment.problem.hint.startswith(hint), deployment.problem
+
+
+@pytest.mark.parametrize("act", ["remove_web", "change_web"])
+@pytest.mark.usefixtures("hurried_time")
+async def test_hand_after_it_was_observed(orchestrator, engine, components, monkeypatch, act: str) -> None:
+    """What runs is read again as the last thing before it is said to be the release."""
+    tidy_up = Completion.run
+
+    async def meddle(phase: Completion, context: DeploymentContext) -> str:
+        text = await tidy_up(phase, context)
+        getattr(engine, act)()
+        return text
+
+    monkeypatch.setattr(Completion, "run", meddle)
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.message == "web failed: somebody else changed the service meanwhile."
 
 
 @pytest.mark.usefixtures("hurried_time")
