@@ -164,6 +164,7 @@ async def test_foreign_deployment_followed(client: ControlClient, state: StateMa
             assert [record.outcome async for record in records] == [Outcome.FAILED]
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_follower_notices_lost_bot(state: StateManager, api: ControlApi) -> None:
     async with AsyncExitStack() as bot, ControlClient(state.folder) as client, asyncio.timeout(5):
         await bot.enter_async_context(serve_control_socket(api, state.folder))

@@ -197,6 +197,7 @@ async def test_crash_looping_successor_unhealthy(scene, old):
 
 
 @pytest.mark.parametrize("claimed", ["bot:v1", "bot:v7"])
+@pytest.mark.usefixtures("hurried_time")
 async def test_successor_of_wrong_release_refused(scene, old, claimed):
     """A successor takes over only if it reports the release that is meant."""
     if claimed == "bot:v7":

@@ -48,6 +48,7 @@ class RemovingSlowly(FakeEngine):
 
 
 @pytest.mark.parametrize("engine", [RemovingSlowly({"web": service("web", start_first=True, monitor_seconds=0.1)})])
+@pytest.mark.usefixtures("hurried_time")
 async def test_replaced_container_judges_nothing(orchestrator, engine):
     """Neither a start-first update nor the way back fails by the end of a container that it removed itself."""
     for version in ("v1", "v2", "v3"):
@@ -121,6 +122,7 @@ class Away(FakeEngine):
 
 
 @pytest.mark.parametrize("engine", [Away({"web": service("web")})])
+@pytest.mark.usefixtures("hurried_time")
 async def test_phase_waits_for_engine_that_went_away(orchestrator, engine):
     """More often than a phase is tried again: an engine that restarts takes seconds."""
     deployment = await orchestrator.run(deploy())
@@ -150,6 +152,7 @@ class AwayAtStart(FakeEngine):
 
 @pytest.mark.parametrize("engine", [AwayAtStart({"web": service("web")})])
 @pytest.mark.parametrize("going_back", [False, True])
+@pytest.mark.usefixtures("hurried_time")
 async def test_engine_that_goes_away_in_an_act_is_waited_for(orchestrator, engine, monkeypatch, going_back):
     """Whether it was to go forwards or back: an engine that is upgraded is no reason to roll back, or to give up."""
     monkeypatch.setattr(engine_return, "SOON", Retries(0.01, 0.01))

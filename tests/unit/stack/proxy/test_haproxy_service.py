@@ -105,6 +105,7 @@ async def test_server_of_what_has_just_gone_is_waited_for(scene: Scene) -> None:
     assert scene.proxy.drained() == {"web2", "web3", "web4", "ws2", "ws3", "ws4"}
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_what_is_in_maintenance_by_hand_stays_so_where_its_container_stays(scene: Scene) -> None:
     for name in ("web1", "ws1"):
         scene.server(name).by_hand = True
@@ -190,6 +191,7 @@ async def test_drain_waits_for_open_requests_and_not_for_websockets(scene: Scene
     assert await draining == 0
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_drain_ends_after_its_limit(scene: Scene) -> None:
     scene.server("web1").sessions = 3
     assert await scene.service.drain({"a"}, scene.report) == 3
@@ -205,6 +207,7 @@ async def test_forgotten_drain_is_said_again(scene: Scene) -> None:
     assert await draining == 0
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_last_one_is_not_drained_unless_wanted(scene: Scene) -> None:
     assert await scene.service.drain({"a", "b"}, scene.report, even_last=False) == 0
     assert not scene.proxy.drained()
@@ -267,6 +270,7 @@ async def test_proxy_killed_while_it_is_told_is_told_again(scene: Scene, monkeyp
     assert scene.proxy.drained() == {"web3", "web4", "ws3", "ws4"}
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_proxy_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(haproxy_service, "STARTING_SECONDS", 0.0)
     (scene.folder / "admin.sock").unlink()
@@ -338,6 +342,7 @@ async def test_failing_check_ends_a_drain_at_once(scene: Scene) -> None:
     assert not scene.proxy.drained()
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_both_serve_while_the_new_one_is_watched(scene: Scene) -> None:
     begun = asyncio.get_running_loop().time()
     await scene.service.watch({"b"}, 0.5)
