@@ -141,7 +141,9 @@ class SourceSnapshot:
         named = {str(self.folder), *self._absolute}
         whole = {str(place) for text in named for place in (text, *Path(text).parents)} - {"/"}
         found = sorted(whole, key=len, reverse=True)
-        return re.compile(b"|".join(re.escape(os.fsencode(text)) for text in found) or rb"(?!)")
+        # Not in the middle of another name, such as that of an image.
+        any_of = b"|".join(re.escape(os.fsencode(text)) for text in found) or rb"(?!)"
+        return re.compile(rb"(?<![\w./-])(?:" + any_of + rb")")
 
     def _copy(self, path: Path, descriptor: int) -> bool:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # Compose shall say what it says of folders

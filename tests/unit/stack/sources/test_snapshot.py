@@ -16,7 +16,7 @@ def test_absolute_paths_lead_to_the_copy_and_back(tmp_path: Path) -> None:
     folder, other = tmp_path / "stack", tmp_path / "other"
     folder.mkdir()
     other.mkdir()
-    text = f"a: {folder}/x.env, b: {other}/y.env, c: {folder}ping, d: /e{other}, e: ${{D}}/y.env"
+    text = f"a: {folder}/x.env, b: {other}/y.env, c: {folder}ping, d: reg.io{other}, e: ${{D}}/y.env"
     for path, content in ((folder / "compose.yaml", text), (folder / "x.env", "A=1"), (other / "y.env", f"D={other}")):
         path.write_text(content)
     with new_snapshot(folder) as snapshot:
@@ -28,6 +28,7 @@ def test_absolute_paths_lead_to_the_copy_and_back(tmp_path: Path) -> None:
         root = snapshot.mapping.root
         seen = snapshot.mapping.to_copy(folder / "compose.yaml").read_text()
         assert f"a: {root}{folder}/x.env, b: {root}{other}/y.env" in seen
+        assert f"d: reg.io{other}" in seen
         assert snapshot.mapping.text_back(seen) == text
         assert (root / str(other / "y.env").lstrip("/")).read_text() == f"D={root}{other}"
         given = {"HOME": "/home/a", "PWD": str(folder), "D": str(other), "V": "v1"}
@@ -36,8 +37,16 @@ def test_absolute_paths_lead_to_the_copy_and_back(tmp_path: Path) -> None:
         assert {name: snapshot.mapping.text_back(value) for name, value in here.items()} == given
 
 
+def test_stack_in_the_root_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a: /b")
+    with new_snapshot(Path("/")) as snapshot:
+        snapshot.copy(tmp_path / "a", tmp_path / "a")
+        snapshot.write()
+        assert snapshot.mapping.to_copy(tmp_path / "a").read_text() == "a: /b"
+
+
 def test_paths_that_make_a_file_large_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"/a" * (1 << 20))
+    (tmp_path / "a").write_bytes(b" /a" * (1 << 20))
     with new_snapshot(Path("/a")) as snapshot:
         snapshot.copy(tmp_path / "a", tmp_path / "a")
         with pytest.raises(ComposeFileError, match="is too large"):
