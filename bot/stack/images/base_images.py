@@ -234,15 +234,16 @@ def source_policy(section: Mapping[str, Any]) -> str:
 
     It holds whatever a Dockerfile or its frontend says, and however that is written: what is misread here is not had.
     BuildKit fetches from addresses as the host, whose own services it reaches: only a build that has the host's network
-    or that is built from an address, which is a power, may have it do so. What a frontend that is not Docker's takes,
-    which is a power as well, nobody here knows.
+    or that is built from an address, which is a power, may have it do so. What a Dockerfile that is elsewhere takes, or
+    a frontend that is not Docker's, which are powers as well, nobody here knows.
     """
     contexts = [str(used) for used in (section.get("context") or "/", *_contexts(section).values())]
     reaches_host = section.get("network") == "host" or not all(used.startswith(NEAR) for used in contexts)
     denied = [] if reaches_host else [f"{kind}://*" for kind in ("http", "https", "git")]
     text, args = _dockerfile(section), _args(section)
     frontend = read_frontend(text, args).partition(" ")[0]
-    is_known = not frontend or is_frontend(frontend) or frontend.startswith(f"{BASES}:")
+    is_here = bool(section.get("dockerfile_inline")) or contexts[0].startswith("/")
+    is_known = is_here and (not frontend or is_frontend(frontend) or frontend.startswith(f"{BASES}:"))
     images = [used.removeprefix(IMAGE_CONTEXT) for used in contexts if used.startswith(IMAGE_CONTEXT)]
     named = [*read_bases(text, args).names, *images, *filter(None, [frontend])]
     rules = [("DENY", source) for source in (*denied, *([f"{IMAGE_CONTEXT}*"] if is_known else []))]

@@ -103,10 +103,21 @@ FETCHED = [
 
 @pytest.mark.parametrize(("text", "source", "may"), FETCHED)
 def test_build_has_what_its_dockerfile_names_alone(text: str, source: str, may: bool) -> None:
-    """BuildKit takes the last rule that fits."""
-    rules = json.loads(source_policy({"dockerfile_inline": text, "context": "/c"}))["rules"]
+    assert allows({"dockerfile_inline": text, "context": "/c"}, source) is may
+
+
+def test_build_from_an_address_has_what_its_dockerfile_names_there() -> None:
+    """It is a power; the bot's images are its own all the same."""
+    section = {"context": "https://127.0.0.1/x.git"}
+    assert allows(section, f"{HUB}/library/b:1")
+    assert not allows(section, f"{HUB}/roas-build/prod-web:latest")
+
+
+def allows(section: dict[str, str], source: str) -> bool:
+    """Return whether BuildKit would fetch it: the last rule that fits counts."""
+    rules = json.loads(source_policy(section))["rules"]
     fitting = [rule["action"] for rule in rules if fnmatchcase(source, rule["selector"]["identifier"])]
-    assert (fitting[-1:] != ["DENY"]) is may
+    return fitting[-1:] != ["DENY"]
 
 
 def test_platform_is_noticed() -> None:
