@@ -1,12 +1,11 @@
 """Resolve an environment's compose files to the model that would be deployed."""
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from roas.concurrency import begun
 from roas.errors import (
     ComposeFileError,
     EngineUnavailableError,
@@ -115,17 +114,16 @@ class StackResolver:
         Raises ComposeFileError, ComposePolicyError.
         """
         with without_secrets(self._redactor.redact):
-            # Asked beside what Compose does with the files.
-            async with begun(self._holdings(environment, needed=write_contents)) as asking:
-                read = await self._read(environment, version, instead)
-                return await self._judged(environment, version, read, asking, write_contents=write_contents)
+            read = await self._read(environment, version, instead)
+            holdings = await self._holdings(environment, needed=write_contents)
+            return await self._judged(environment, version, read, holdings, write_contents=write_contents)
 
     async def _judged(
         self,
         environment: Environment,
         version: str | None,
         read: "_Read",
-        asking: Awaitable[EngineHoldings],
+        holdings: EngineHoldings,
         *,
         write_contents: bool,
     ) -> ResolvedStack:
@@ -134,24 +132,13 @@ class StackResolver:
         about_secrets = await self._clients.local(lambda: self._redact_secrets(model))
         # Judged with what each service gets from others, which another one may be allowed to have.
         shared, about_sharing = with_shared_volumes(model)
-        holdings = await asking
         powers = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
         refuse_volumes_of_containers(shared)
         asked = frozenset(power.entry for power in powers)
         definitions = _possible_definitions(model)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
-        reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
-        own = await self._clients.local(lambda: frozenset(map(resolve, _own_files(environment, model))))
-        binder = self._binder(
-            environment, write=write_contents, asked=asked, proxies=reloaded, instead=read.instead.bound, private=own
-        )
-        secretive = await self._with_secrets(environment, shared, read.contents, binder)
-        bound = await self._clients.local(lambda: binder.bind(secretive))
-        bound = with_one_shots(bound, environment.one_shots)
-        if not environment.on_swarm:
-            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
+        bound, binder = await self._bound(environment, read, shared, definitions, asked, write=write_contents)
         compose = await self._clients.local(lambda: self._keep_compose(environment, read, write=write_contents))
-        bound = with_written(bound, model)
         powers += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         if environment.policy == PolicyLevel.ASK and (past := recorded(powers, bound)):
             bound = {**bound, RECORDED: past}
@@ -182,6 +169,30 @@ class StackResolver:
             beside_files=of_version.is_beside_files,
             files=SharedFiles(compose, binder.bound, environment.overrides, str(environment.folder)),
         )
+
+    async def _bound(
+        self,
+        environment: Environment,
+        read: "_Read",
+        shared: Mapping[str, Any],
+        definitions: Mapping[str, ServiceDefinition],
+        asked: frozenset[str],
+        *,
+        write: bool,
+    ) -> tuple[Mapping[str, Any], ContentBinder]:
+        """Bind the files of a model by content; returns it, and what bound them."""
+        model = read.model
+        reloaded = services_with_live_files(model, (proxy for proxy, _ in proxies_of(definitions)))
+        own = await self._clients.local(lambda: frozenset(map(resolve, _own_files(environment, model))))
+        binder = self._binder(
+            environment, write=write, asked=asked, proxies=reloaded, instead=read.instead.bound, private=own
+        )
+        secretive = await self._with_secrets(environment, shared, read.contents, binder)
+        bound = await self._clients.local(lambda: binder.bind(secretive))
+        bound = with_one_shots(bound, environment.one_shots)
+        if not environment.on_swarm:
+            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
+        return with_written(bound, model), binder
 
     def _redact_secrets(self, model: Mapping[str, Any]) -> tuple[str, ...]:
         """Redact a model's secrets from now on, but for names in its own files, and warn of such."""
