@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from roas.concurrency import SingleFlight, begun, run_concurrently
+from roas.concurrency import SingleFlight, run_concurrently
 from roas.errors import ComposePolicyError, ServiceFailedError, without_secrets
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot
@@ -99,15 +99,14 @@ class SwarmStack(Stack):
         def allows(entry: str) -> bool:
             return policy.allows_by_name(entry, environment)
 
-        async with begun(self._require_ready_swarm()) as asking:
-            try:
-                resolved = await super().resolve(version, write_contents=write_contents, instead=instead)
-            except ComposePolicyError:  # no entry of the policy helps where Swarm itself cannot do it
-                with without_secrets(self._parts.redactor.redact):
-                    refuse_unsupported(await self._parts.resolver.written(environment, version), environment, allows)
-                raise
-            refuse_unsupported(resolved.model, environment, allows, contents=policy.state_dir / CONTENTS_FOLDER)
-            await asking
+        try:
+            resolved = await super().resolve(version, write_contents=write_contents, instead=instead)
+        except ComposePolicyError:  # no entry of the policy helps where Swarm itself cannot do it
+            with without_secrets(self._parts.redactor.redact):
+                refuse_unsupported(await self._parts.resolver.written(environment, version), environment, allows)
+            raise
+        refuse_unsupported(resolved.model, environment, allows, contents=policy.state_dir / CONTENTS_FOLDER)
+        await self._require_ready_swarm()
         obstacles = await self._ask(lambda calls: find_on_swarm(calls, environment.project, resolved.model))
         return replace(resolved, obstacles=(*resolved.obstacles, *obstacles))
 
@@ -193,14 +192,10 @@ class SwarmStack(Stack):
         return tuple(map(self._parts.redactor.clean, replacements(await self._read(), service, since)))
 
     async def swarm(self) -> SwarmFacts | None:
-        """Return what the manager says of its Swarm.
-
-        Which node it is takes an engine the longest, and it says so without a leader, too.
-        """
-        asked = self.engine.call(lambda client: SwarmCalls(client).own_node_id())
-        async with begun(asked) as own:
-            found = await self._ask(swarm_facts)
-            return replace(found, own_node_id=await own)
+        """Return what the manager says of its Swarm, and which node it is."""
+        found = await self._ask(swarm_facts)
+        own_node_id = await self.engine.call(lambda client: SwarmCalls(client).own_node_id())
+        return replace(found, own_node_id=own_node_id)
 
     def quorum_losses(self) -> QuorumLosses:
         """Return how often, and for how long, the Swarm was seen without a quorum; it only grows."""
