@@ -270,10 +270,7 @@ def make_plan(
     `inputs`. A rollback is bound to its `model`, too, which has today's credentials.
     """
     coordinator = DependencyCoordinator(comparison.most.definitions)
-    gone = comparison.most.gone
-    plans = [_service(comparison, name, wanted.get(name)) for name in coordinator.order() if name not in gone]
-    plans += [_removal(comparison, name) for name in sorted(gone)]
-    plans += [_sweep(comparison, name) for name in sorted(_swept(comparison) - {plan.service for plan in plans})]
+    plans = _services(comparison, wanted, coordinator.order())
     dropped = tuple(
         said("{service} would start after {on}, but that closes a cycle: left out", service=edge.service, on=edge.on)
         for edge in coordinator.dropped
@@ -349,6 +346,14 @@ def _done_jobs(comparison: Comparison) -> Iterator[str]:
                 service=name,
                 release=comparison.current.label,
             )
+
+
+def _services(comparison: Comparison, wanted: Mapping[str, WantedImage], order: Iterable[str]) -> list[ServicePlan]:
+    """Say of each service what is done to it: first of those that the model has, in their order."""
+    gone = comparison.most.gone
+    plans = [_service(comparison, name, wanted.get(name)) for name in order if name not in gone]
+    plans += [_removal(comparison, name) for name in sorted(gone)]
+    return plans + [_sweep(comparison, name) for name in sorted(_swept(comparison) - {plan.service for plan in plans})]
 
 
 def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> ServicePlan:

@@ -333,10 +333,8 @@ def has_soaked(runs: Iterable[Run], troubles: Collection[Trouble], soak: timedel
     return any(time is not None and time[1] >= soak for time in times)
 
 
-async def _why_unsoaked(
-    state: StateManager, target: str, source: str, fitting: Collection[Release], soak: timedelta, moment: datetime
-) -> Message | None:
-    """Return why releases that have the same images and files were not healthy for long enough; None where one was."""
+async def _look_back(state: StateManager, source: str, fitting: Collection[Release]) -> tuple[list[Run], list[Trouble]]:
+    """Return when an environment ran one of some releases, and what was wrong there, by when it began."""
     listed = await state.deployments.list(source, limit=MOST_DEPLOYMENTS, whole=False)
     known = [
         (await state.deployments.get(deployment.id)) or deployment  # its services say whether it changed anything
@@ -352,9 +350,16 @@ async def _why_unsoaked(
     ]
     scaled = {name: scale for name, scale in (await state.scales.of(source)).items() if scale.replicas == 0}
     stops = find_stops(known, {**scaled, **await state.stops.of(source)})
-    troubles = sorted((*alerts, *stops), key=lambda trouble: trouble.began)
     numbers = {release.number for release in fitting}
     runs = [run for run in find_runs(known, adopted) if run.release in numbers]
+    return runs, sorted((*alerts, *stops), key=lambda trouble: trouble.began)
+
+
+async def _why_unsoaked(
+    state: StateManager, target: str, source: str, fitting: Collection[Release], soak: timedelta, moment: datetime
+) -> Message | None:
+    """Return why releases that have the same images and files were not healthy for long enough; None where one was."""
+    runs, troubles = await _look_back(state, source, fitting)
     if has_soaked(runs, troubles, soak, moment):
         return None
     for run in runs:
