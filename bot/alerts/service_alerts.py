@@ -199,11 +199,15 @@ def stopped(environment: Environment, health: ServiceHealth, *, was_seen: bool) 
 
 
 def _how_to_start(environment: Environment, health: ServiceHealth) -> str:
-    paused = any(container.state is ContainerState.PAUSED for container in health.containers)
+    if any(container.state is ContainerState.PAUSED for container in health.containers):
+        return said(
+            "To start it again: `roas compose {environment} -- unpause {service}`.",
+            environment=environment.name,
+            service=health.service,
+        )
     return said(
-        "To start it again: `roas compose {environment} -- {command} {service}`.",
+        "To start it again: `/start {service}`, or `roas start {environment} {service}`.",
         environment=environment.name,
-        command="unpause" if paused else "up -d",
         service=health.service,
     )
 

@@ -9,7 +9,7 @@ from roas.app.application import open_application
 from roas.configuration.settings import EnvironmentSettings
 from roas.deploy.promotion import RequirementError
 from roas.errors import InvalidRequestError
-from roas.models.deployment import DeploymentKind
+from roas.models.deployment import DeploymentKind, Operation
 from testbed.debian_packages import PackageError
 from testbed.private_registry import private_registry
 from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS, settings_for
@@ -191,6 +191,21 @@ async def test_what_cannot_be_promoted(people, stack, images):
     await is_refused(people, "staging", "It is not known which files r2 of staging was made of")
     assert (await people.succeed("v1", "staging")).to_release == 2, "nothing of it changes"
     assert (await people.application.orchestrator.plan(promotion())).promoted_release == 2
+    await stopped_service_is_no_healthy_one(people)
+
+
+async def stopped_service_is_no_healthy_one(people):
+    """It raises no alert, and yet nobody has seen it work; while it is started, the plan says what is promoted."""
+    stop = replace(request(DeploymentKind.DEPLOY, "staging", services=("web",)), operation=Operation.STOP)
+    succeeded(await people.application.orchestrator.run(stop))
+    (missing,) = (await people.application.orchestrator.plan(promotion())).missing
+    assert "prod takes only what is healthy in staging, where it is not: web was stopped by dora" in missing
+    succeeded(await people.application.orchestrator.run(replace(stop, operation=Operation.START)))
+    assert (await people.application.orchestrator.plan(promotion())).missing == ()
+    begun = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, "staging", "v2"))
+    first, *_ = (await people.application.orchestrator.plan(promotion())).promotion
+    assert first == f"{begun.id} is under way in staging: this is r2, from before it."
+    succeeded(await people.application.orchestrator.wait(begun.id))
 
 
 async def is_refused(people, source, text):
