@@ -1,16 +1,17 @@
 """See what a release changes of the proxies in front of its services, and what cannot be done in one deployment."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from roas.deploy.components import Components
+from roas.deploy.dependencies import DependencyCoordinator
 from roas.errors import ComposeFileError, ProxyError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction
-from roas.models.stack import DependencyKind, ServiceDefinition
+from roas.models.stack import ServiceDefinition
 from roas.stack.model.service_proxy import servers_needed
 from roas.stack.model.services import services_of
 from roas.stack.stack import Stack
@@ -124,11 +125,12 @@ async def _find_unready(
     """
     actions = {service.service: service.action for service in plan.services}
     found: list[tuple[str, str, str]] = []
+    coordinator = DependencyCoordinator(definitions)
     for name, definition in sorted(definitions.items()):
         proxy = definition.proxy
         if proxy is None or actions.get(name) not in REPLACING:
             continue
-        if actions.get(proxy.service) not in CHANGING or _waits_for(definitions, name, proxy.service):
+        if actions.get(proxy.service) not in CHANGING or name in coordinator.dependents([proxy.service]):
             continue
         try:
             await components.stacks.of(environment).proxies.in_front_of(name, proxy).examine(0)
@@ -147,10 +149,3 @@ async def refuse_broken_proxies(
     for service in plan.services:
         if service.action in CHANGING and (image := images.get(service.service)):
             await stack.proxies.check(model, service.service, image)
-
-
-def _waits_for(definitions: Definitions, service: str, other: str, seen: Collection[str] = ()) -> bool:
-    """Return whether a service is started after another one, whatever lies between."""
-    edges = definitions[service].dependencies if service in definitions else ()
-    on = {edge.on for edge in edges if edge.kind is not DependencyKind.SOFT} - set(seen)
-    return other in on or any(_waits_for(definitions, name, other, {*seen, *on, service}) for name in on)
