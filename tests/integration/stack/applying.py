@@ -61,6 +61,7 @@ async def differs_in_nothing(stack: Stack, model: Mapping[str, Any]) -> None:
     adopted = bind_adopted(read_back.model, read_back.copied, contents, stack.environment.folder, write=False)
     for old, new in ((adopted, model), (model, adopted)):
         respelled = await stack.releases.respelled(old, new)
-        assert "\n".join(await stack.describe_changes(respelled, new)) == ""
+        shown = await stack.describe_changes(respelled, new)
+        assert not shown, "\n".join(shown)
         changed = {name: keys for name in model["services"] if (keys := changed_keys(respelled, new, name))}
-        assert changed == {}
+        assert not changed, changed
