@@ -113,12 +113,14 @@ class Scene:
         well = [item for item in there if item.attrs["State"].get("Health", {}).get("Status") == "healthy"]
         others = _addresses(there) - _addresses(well)
         try:
-            states, aside = self.admin().states(), self.admin().set_aside()
+            admin = self.admin()
+            aside = [item.partition("/")[::2] for item in admin.set_aside()]
+            states = {backend: admin.states(backend) for backend in {"web", *(backend for backend, _ in aside)}}
         except OSError:  # it is being started again
             return False
-        up = {address for address, status in states.values() if status == "UP"}
-        names = (item.partition("/")[2] for item in aside)
-        aside_addresses = {states[name][0] for name in names if name in states}
+        up = {address for address, status in states["web"].values() if status == "UP"}
+        # Each backend gives its servers addresses of its own.
+        aside_addresses = {states[backend][name][0] for backend, name in aside if name in states[backend]}
         return bool(well) and up == _addresses(well) and aside_addresses <= others
 
     def _up(self) -> set[str]:
