@@ -156,6 +156,8 @@ def _file(place: str, before: Path | None, after: Path | None, redact: Redact) -
     ours, theirs = (
         [] if content is None else text.split("\n") for content, text in zip((old, new), clean, strict=True)
     )
+    if all(rows[-1:] == [""] or not rows for rows in (ours, theirs)):  # each line has an end, as it should
+        ours, theirs = (rows[:-1] if len(rows) > 1 else rows for rows in (ours, theirs))
     lines = difflib.unified_diff(ours, theirs, lineterm="")
     yield from _headed(place, (shown(line) for line in islice(lines, 2, None)))
     if ours == theirs:
