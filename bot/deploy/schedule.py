@@ -225,13 +225,12 @@ class Schedule:
         granted = () if self._has_approvers else plan.new_powers
         request = replace(plan.bind(request), interaction_id=plan_id, granted=granted)
         again = with_expiry(PlanRecord(plan_id, request, plan, now, now, note=why))
-        if await self._void(plan_record, why, asked_again_as=plan_id):
-            await self._state.approvals.add(again)
+        if await self._void(plan_record, why, again):
             self._announce(again)
 
-    async def _void(self, plan_record: PlanRecord, why: str, *, asked_again_as: str = "") -> bool:
+    async def _void(self, plan_record: PlanRecord, why: str, again: PlanRecord | None = None) -> bool:
         log.warning("scheduled deployment does not begin", plan_id=plan_record.id, reason=why)
-        return await self._move(plan_record, PlanState.VOID, note=why, asked_again_as=asked_again_as)
+        return await self._move(plan_record, PlanState.VOID, note=why, again=again)
 
     async def _move(
         self,
@@ -240,7 +239,7 @@ class Schedule:
         *,
         deployment_id: str | None = None,
         note: str = "",
-        asked_again_as: str = "",
+        again: PlanRecord | None = None,
     ) -> bool:
         """Write what becomes of it, unless somebody cancelled it."""
         done, known = await self._state.approvals.move(
@@ -250,7 +249,7 @@ class Schedule:
             from_states=[plan_record.state],
             deployment_id=deployment_id or plan_record.deployment_id,
             note=note,
-            asked_again_as=asked_again_as,
+            again=again,
         )
         self._announce(known or plan_record)
         return done

@@ -131,11 +131,12 @@ class Approvals:
         deployment_id: str | None = None,
         note: str = "",
         starts_at: datetime | None = None,
-        asked_again_as: str = "",
+        again: PlanRecord | None = None,
     ) -> tuple[bool, PlanRecord | None]:
         """Move a plan from one of some states to another; returns whether that was done, and its current state.
 
         One that waits and whose time is over becomes `expired` instead, except where a deployment of it was started.
+        `again` takes its place, and is written with it: a process that dies has asked again, or changed nothing.
         """
         allowed = frozenset(from_states)
 
@@ -154,7 +155,7 @@ class Approvals:
                 decided_at=now,
                 deployment_id=deployment_id,
                 note=note,
-                asked_again_as=asked_again_as,
+                asked_again_as=again.id if again is not None else "",
                 request=known.request if starts_at is None else replace(known.request, starts_at=starts_at),
             )
             _put(transaction, moved)
@@ -163,6 +164,9 @@ class Approvals:
             elif to is PlanState.VOID:
                 _end_draft(transaction, known, note)
             transaction.add_change(_change(moved, actor, old=known.state))
+            if again is not None:
+                _put(transaction, again)
+                transaction.add_change(_change(again, again.request.requested_by))
             return True, moved
 
         return await self._journal.write(work)

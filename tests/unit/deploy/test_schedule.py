@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -189,6 +190,30 @@ async def test_what_changed_asks_again(clock, schedule, state, orchestrator, pla
     assert CHANGES[change] in again.note
     assert len(await state.deployments.list("dev")) == before
     assert len(await state.approvals.open()) == 1
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+async def test_bot_killed_while_it_asks_again_has_asked(
+    clock, schedule, state, orchestrator, planned, writes, monkeypatch
+):
+    """Whatever it wrote last: the plan waits for its time, or the one that stands for it is there."""
+    record = await planned(deploy("v2"))
+    clock.move_to(AT)
+    await _is_late(clock, state, orchestrator)
+    write, written = state._journal.write, []
+
+    async def die(work, **fence):
+        if len(written) == writes:
+            raise asyncio.CancelledError
+        written.append(work)
+        return await write(work, **fence)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state._journal, "write", die)
+        with suppress(asyncio.CancelledError):
+            await schedule.look()
+    await schedule.look()
+    assert "Its time was" in (await asked_again(state, record)).note
 
 
 async def test_freeze_lets_it_wait_then_asks_again(clock, schedule, state, planned):
