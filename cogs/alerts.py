@@ -32,8 +32,7 @@ LOGS_OF_CONTAINERS = 5
 
 class AlertButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=re.escape(PREFIX)
-    + r"(?P<action>ack|silence|logs|rollback|restart|restore|keep):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})",
+    template=re.escape(PREFIX) + r"(?P<action>ack|silence|logs|rollback):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})",
 ):
     """Do something about an alert; the button knows its id only, everything else is read again on the click."""
 
@@ -57,16 +56,28 @@ class AlertButton(
                 await cog.clicked(interaction, self.action, self.subject)
 
 
+class AlertRestartButton(
+    AlertButton, template=re.escape(PREFIX) + r"(?P<action>restart):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})"
+):
+    """Restart the service of an alert; the release before has no such button, and leaves it alone."""
+
+
+class AlertDriftButton(
+    AlertButton, template=re.escape(PREFIX) + r"(?P<action>restore|keep):(?P<subject>(?:ALERT|STORM)-[0-9A-Z]{26})"
+):
+    """Bring back the release that somebody changed by hand, or make what runs the release."""
+
+
 class AlertsCog(OpsCog, name=CogName.ALERTS.value):
     """Handle what people do about alerts."""
 
     async def cog_load(self) -> None:
         """Listen for clicks on every button under an alert ever posted."""
-        self.bot.add_dynamic_items(AlertButton)
+        self.bot.add_dynamic_items(AlertButton, AlertRestartButton, AlertDriftButton)
 
     async def cog_unload(self) -> None:
         """Stop listening."""
-        self.bot.remove_dynamic_items(AlertButton)
+        self.bot.remove_dynamic_items(AlertButton, AlertRestartButton, AlertDriftButton)
 
     @commands.Cog.listener(f"on_{ANSWERED_ELSEWHERE}")
     async def answered_elsewhere(self, interaction: discord.Interaction[Any]) -> None:
