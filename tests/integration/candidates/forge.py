@@ -36,6 +36,7 @@ class FakeForge:
         self.port = free_port()
         self.is_away = False
         self.told: list[tuple[str, ...]] = []
+        self.links: set[str] = set()
         self.deployments: list[dict[str, Any]] = []
         self.wrong: list[str] = []
         self.app_key: Any = None  # by which the signature of an App is checked
@@ -52,6 +53,7 @@ class FakeForge:
             self.wrong.append(f"token {sent}")
         if body["state"] not in states or len(body["description"]) > 140 or set(body) - {*keys, "state", "description"}:
             self.wrong.append(str(body))
+        self.links |= {body[key] for key in ("log_url", "target_url") if key in body}
         if SHA.fullmatch(request.match_info.get("sha", "0" * 40)) is None:
             self.wrong.append(request.path)
 

@@ -23,7 +23,9 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import CandidateState, SourceMode
 from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import ServiceDefinition, WantedImage
+from roas.stack.api_errors import ApiNotFoundError
+from roas.stack.images.lookup import look_up_image
 from roas.stack.images.registry import ImageName, RegistryClient
 from roas.stack.model.service_track import track_of
 from roas.state.manager import StateManager
@@ -118,6 +120,44 @@ async def limited() -> AsyncIterator[tuple[ImageName, dict]]:
     await runner.cleanup()
 
 
+class PlayedEngine:
+    """Have no image; what its registry is asked by costs a pull."""
+
+    def __init__(self, *, is_local: bool) -> None:
+        self.is_local, self.asked = is_local, []
+
+    async def call(self, work):
+        return work(self)
+
+    def inspect_image(self, _reference):
+        raise ApiNotFoundError(404, "no such image")
+
+    def inspect_distribution(self, reference):
+        self.asked.append(reference)
+        return {"Descriptor": {"digest": f"sha256:{'9' * 64}"}}
+
+
+@pytest.mark.parametrize(
+    ("told", "is_local", "asked_by", "digest"),
+    [
+        ({"headers": {"Docker-Content-Digest": f"sha256:{'0' * 64}"}}, True, ["HEAD"], "0"),
+        ({"status": 404}, True, ["HEAD"], "9"),
+        ({"status": 503}, True, ["HEAD"], "9"),
+        ({}, False, [], "9"),
+    ],
+    ids=["known", "unknown here", "away", "of another machine"],
+)
+async def test_plan_asks_for_a_digest_by_head(limited, client, told, is_local, asked_by, digest):
+    """The engine is asked, which costs a pull, only where that tells nothing."""
+    image, stand_in = limited
+    stand_in.update(told)
+    engine, reference = PlayedEngine(is_local=is_local), f"{image.host}/acme/web:1.1"
+    found = await look_up_image(engine, client, reference, "missing")
+    assert found == WantedImage(reference, None, f"{image.host}/acme/web@sha256:{digest * 64}", must_pull=True)
+    assert stand_in["asked"] == asked_by
+    assert engine.asked == ([] if digest == "0" else [reference])
+
+
 async def test_pages_are_followed_and_credentials_go_nowhere_else(limited, client):
     image, told = limited
     assert await client.tags(image) == ("1.1", "1.2")
@@ -208,6 +248,14 @@ async def test_newest_version_of_all_images_is_offered(registry, client, state):
     (newest, *_rest) = await state.candidates.of_environment("dev")
     assert set(newest.origin.digests) == set(scene.images.values())
     assert newest.services == ("api", "web")
+
+
+async def test_prereleases_are_offered_where_they_are_asked_for(registry, client, state):
+    for tag in ("1.2", "1.10.0rc1", "1.3", "1.10.0b2"):
+        for name in ("acme/web", "acme/api"):
+            await push(registry, name, tag)
+    assert await Scene(state, client, registry, versions=">=1").sweep() == ["1.3"]
+    assert await Scene(state, client, registry, versions=">=1", prereleases=True).sweep() == ["1.10.0rc1", "1.3"]
 
 
 async def test_shorter_list_is_no_news(registry, client, state):

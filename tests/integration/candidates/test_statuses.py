@@ -22,6 +22,7 @@ from tests.integration.candidates.forge import TOKEN, FakeForge, fake_forge
 from tests.unit.candidates.conftest import PlayedOrchestrator
 
 SHA = "a" * 40
+MESSAGE = "https://discord.com/channels/1/2/3"
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ class Scene:
         """Return that of a bot that has just begun to lead."""
 
         async def link(_candidate: Candidate) -> str:
-            return "https://discord.com/channels/1/2/3"
+            return MESSAGE
 
         return StatusReporter(
             forges_of({"shop": self.source}, self.client, self.secrets.extend), self.state, self.bus, link
@@ -102,6 +103,7 @@ async def test_each_step_is_told_once_and_in_order(make_scene, forge, kind):
     for _time in range(2):
         await scene.reporter().tell()
     assert forge.told == TOLD[kind]
+    assert forge.links == {MESSAGE}, "whoever reads it there finds the channel's message"
 
 
 async def test_forge_that_is_away_is_told_later_and_holds_up_nothing(make_scene, forge):

@@ -83,6 +83,34 @@ async def test_wrong_claim_refused(credentials, issuer, changes):
         await credentials.caller(issuer.token(**changes))
 
 
+OF_GITLAB = {"project_path": "acme/shop", "ref": "main", "ref_type": "branch", "ref_protected": "true"}
+OF_WORKFLOW = {
+    "repository": "acme/shop",
+    "workflow": "deploy",
+    "job_workflow_ref": "acme/shop/.github/workflows/deploy.yml@refs/heads/main",
+}
+OTHERS = {
+    "project_path": "acme/shop-fork",
+    "ref": "feature",
+    "ref_type": "tag",
+    "ref_protected": "false",
+    "repository": "acme/fork",
+    "workflow": "lint",
+    "job_workflow_ref": "acme/fork/.github/workflows/deploy.yml@refs/heads/main",
+}
+
+
+@pytest.mark.parametrize("pinned", [OF_GITLAB, OF_WORKFLOW], ids=["gitlab", "workflow"])
+async def test_every_claim_that_is_pinned_counts(issuer, pinned):
+    """As GitLab writes its tokens, and as GitHub names a job's workflow."""
+    credentials = Credentials({"shop": signed_source(claims=pinned)}, issuer.fetch_json)
+    assert (await credentials.caller(issuer.token(**pinned))).source == "shop"
+    for name in pinned:
+        for other in (OTHERS[name], None):
+            with pytest.raises(CredentialsError, match=f"claim {name} is"):
+                await credentials.caller(issuer.token(**pinned | {name: other}))
+
+
 async def test_wrong_signature_refused(credentials, issuer):
     """By another's key, by none, by the public key as if it were a secret, and what was changed afterwards."""
     public = issuer.key.public_key().public_bytes(

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 
 from roas import events, limits
 from roas.app import maintenance
+from roas.candidates.coordinator import CandidateCoordinator
 from roas.configuration.settings import Settings
 from roas.deploy.applier import Applier
 from roas.deploy.phases import preparation
@@ -153,6 +156,23 @@ def test_dependency_limits_as_designed(loop: VirtualLoop) -> None:
     loop.run_until_complete(run())
     assert set(asked) == {10}
     assert [at - began for at in warned] == [pytest.approx(30, abs=1)]
+
+
+def test_sweep_finds_within_five_minutes_what_none_told(loop: VirtualLoop) -> None:
+    swept: list[float] = []
+
+    async def sweep() -> None:
+        swept.append(loop.time())
+
+    async def run() -> None:
+        nothing: Any = None
+        coordinator = CandidateCoordinator(nothing, nothing, nothing, {})
+        coordinator.inspect_with(nothing, sweep)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(coordinator._run_sweeps(), 1000)
+
+    loop.run_until_complete(run())
+    assert [round(later - earlier) for earlier, later in pairwise(swept)] == [300, 300, 300]
 
 
 def test_integration_limits_as_designed() -> None:

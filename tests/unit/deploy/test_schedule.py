@@ -15,6 +15,7 @@ from roas.deploy.schedule import Schedule
 from roas.errors import ImageNotFoundError, InvalidRequestError
 from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.candidate import Hold
+from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentRequest, Freeze, Outcome
 from roas.models.plan import PlanRecord, PlanState
 from roas.models.windows import Windows, read_dates, read_window
@@ -267,6 +268,23 @@ async def test_clock_set_back_begins_nothing_twice(clock, schedule, state, orche
     assert len(await state.deployments.list("dev")) == 2
 
 
+@pytest.mark.parametrize("minutes", [1, 59, 61, 5 * 60, 365 * 24 * 60])
+async def test_clock_set_forward_begins_once_or_asks_again(clock, schedule, state, orchestrator, planned, minutes):
+    """Within an hour it begins; after that a person decides, and a clock that is set right begins nothing."""
+    record = await planned(deploy("v2"))
+    clock.move_to(AT + timedelta(minutes=minutes))
+    for _ in range(2):
+        await schedule.look()
+    if minutes < 60:
+        assert await ended(state, orchestrator, record) is Outcome.SUCCEEDED
+    else:
+        await asked_again(state, record)
+    for moment in (NOON, AT):
+        clock.move_to(moment)
+        await schedule.look()
+    assert len(await state.deployments.list("dev")) == (2 if minutes < 60 else 1)
+
+
 async def test_approved_draft_is_kept_until_its_time(clock, schedule, state, orchestrator, first, engine):
     """A newer draft takes the place of no scheduled one, nor do 24 hours; nothing is planned again for it."""
     waits = []
@@ -299,6 +317,8 @@ async def test_closed_window_refuses_a_person_and_passes_a_rollback(orchestrator
     fixed = await orchestrator.run(hotfix("v2"))
     assert fixed.outcome is Outcome.SUCCEEDED
     assert any("outside of a window: it burns" in warning for warning in fixed.warnings)
+    audits = [change.metadata for change in await state.changes("dev") if change.type is ChangeType.AUDIT]
+    assert [audit["reason"] for audit in audits if audit.get("version") == "v2"] == ["it burns"]
     assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
     automatic = replace(rollback(), requested_by=Actor(ActorKind.SYSTEM, RECOVERY, "recovery"), target_release=2)
     await state.freezes.put(Freeze("dev", DORA, "the fair", datetime.now(UTC)))

@@ -36,7 +36,7 @@ async def series(tmp_path: Path) -> dict[str, set[str]]:
     metrics.attach(bus)
     async with StateManager(tmp_path / "deployments") as state:
         figures = await play(state, GOOD, hours_ago=0.5)
-        figures.delivery = (DeliveryFigures("dev", 1, 0.1, 60.0, 0.5, 60.0),)
+        figures.delivery = (DeliveryFigures("dev", 1, 0.1, 61.0, 0.5, 60.0),)
         metrics.read_deployments(figures)
     sync = DataSyncManager(StateManager(tmp_path), "redis://nowhere", "shop", str)
     metrics.read_integration(IntegrationMonitor(bus, IntegrationMeasurements(bus, sync)))
@@ -49,8 +49,10 @@ async def series(tmp_path: Path) -> dict[str, set[str]]:
     bus.publish(sample_events.ended(seconds=1.0))
     bus.publish(sample_events.phase(PhaseStatus.SUCCESS, 1.0))
     await bus.drain()
+    rendered = metrics.render().decode().splitlines()
+    assert 'roas_delivery_lead_seconds{environment="dev"} 61.0' in rendered
     found: dict[str, set[str]] = {name: set() for name in PROMETHEUS_OWN}
-    for line in metrics.render().decode().splitlines():
+    for line in rendered:
         if not line.startswith("#"):
             name, _, labels = re.match(r"(\w+)(\{(.*)\})? ", line).groups()  # type: ignore[union-attr]
             found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels or ""))

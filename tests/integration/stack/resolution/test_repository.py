@@ -1,5 +1,6 @@
 """The files of a stack come from a repository as they are; nothing that a repository says has an effect here."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from roas.configuration.settings import GitSettings
 from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError, RoasError
 from roas.models.environment import Environment, Repository
+from roas.stack.resolution import repository as module
 from roas.stack.resolution.repository import Mirror, Repositories
 from testbed.debian_packages import PackageError
 from testbed.git_server import GitServer, git_server
@@ -199,6 +201,26 @@ async def test_server_that_is_away_or_has_no_such_ref(scene, server):
         with pytest.raises(RepositoryUnavailableError) as caught:
             await ask()
         assert caught.value.transient
+
+
+async def test_server_that_hangs_is_given_up(scene, server, monkeypatch):
+    """It takes the connection, and never says anything."""
+    held = asyncio.Event()
+
+    async def hang(_reader, writer):
+        await held.wait()
+        writer.close()
+
+    monkeypatch.setattr(module, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(module, "FETCH_SECONDS", 0.5)
+    silent = await asyncio.start_server(hang, "127.0.0.1", 0)
+    scene.repository = replace(scene.repository, url=f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/shop.git")
+    async with asyncio.timeout(10):
+        for ask in (scene.mirror.head, scene.mirror.fetch):
+            with pytest.raises(RepositoryUnavailableError, match=r"0\.5 s"):
+                await ask()
+    held.set()
+    silent.close()
 
 
 async def test_commit_must_be_signed_where_the_setting_asks(scene, server, tmp_path):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import discord
 import pytest
@@ -23,6 +24,7 @@ from roas.models.deployment import (
 from roas.models.health import Verdict
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.state.locks import LockHeldError
+from roas.state.records import DeliveryFigures
 from roas.ui.drawing import BAD, CAREFUL, GOOD, QUIET, RUNNING, Drawing
 from roas.ui.embeds.live import can_be_cancelled, draw_live
 from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_phases, draw_unexpected
@@ -307,6 +309,26 @@ def test_history_shows_who_when_and_outcome() -> None:
     assert "failed and was rolled back" in text
     assert "is running" in text
     assert "r1 → r2" in text
+    assert "Delivery" not in text
+
+
+@pytest.mark.parametrize(
+    ("figures", "shown"),
+    [
+        (
+            (6, 0.2, 700.0, 3 / 8, 90.0),
+            "0.2 a day · lead time 11 min 40 s · 38 % of changes failed · restored in 1 min 30 s",
+        ),
+        ((1, 1 / 30, None, 0.0, None), "0.033 a day · 0 % of changes failed"),
+        ((0, 0.0, None, 1.0, None), "0 a day · 100 % of changes failed"),
+        ((0, 0.0, None, None, None), None),
+    ],
+)
+def test_history_shows_how_the_environment_delivers(figures: tuple[Any, ...], shown: str | None) -> None:
+    delivery = DeliveryFigures("staging", *figures)
+    embeds = draw_history([a_deployment()], HistoryPage("staging"), delivery=delivery).embeds
+    fields = {field.name: field.value for field in embeds[0].fields}
+    assert fields == ({} if shown is None else {"Delivery, last 30 days": shown})
 
 
 async def test_drawn_view_does_not_listen() -> None:

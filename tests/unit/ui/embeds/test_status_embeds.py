@@ -9,8 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roas.api.documents import EnvironmentStatus
+from roas.api.documents import EnvironmentStatus, StatusReport
+from roas.cli.output import Terminal
+from roas.cli.status import show_status
 from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
+from roas.models.candidate import Hold
 from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ServiceHealth, StackHealth, Verdict
@@ -50,6 +53,43 @@ def test_services_listed_worst_first_with_figures() -> None:
     assert not drawing.attachments
     unnamed = text_of(draw_status([EnvironmentStatus("staging", stack, a_release(version=""))]).embeds)
     assert "**r3** · succeeded" in unnamed, "the files follow no version"
+
+
+@pytest.mark.parametrize(
+    ("soak", "embed", "line"),
+    [
+        (0.0, "dev → staging", "takes only what was healthy in dev: dev → staging"),
+        (3600.0, "dev → staging, once healthy there for 1 h", "healthy in dev for 1 h 0 min: dev → staging"),
+    ],
+)
+def test_order_of_environments_shown(
+    soak: float, embed: str, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    stack = a_stack(("web", Verdict.HEALTHY, ""))
+    status = EnvironmentStatus("staging", stack, a_release(), requires="dev", soak_seconds=soak)
+    assert embed in text_of(draw_status([status]).embeds)
+    show_status(Terminal(), StatusReport((status,)))
+    assert line in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("version", "embed", "line"),
+    [("v3", "`v3`", "v3 is on hold since"), ("", "nothing is deployed by itself", "automation is on hold since")],
+)
+def test_holds_shown(
+    version: str, embed: str, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    hold = Hold("staging", version, NOON, "DEPLOY-1", "dora rolled it back.")
+    status = EnvironmentStatus("staging", a_stack(("web", Verdict.HEALTHY, "")), a_release(), holds=(hold,))
+    drawn = text_of(draw_status([status]).embeds)
+    assert embed in drawn
+    assert "dora rolled it back." in drawn
+    show_status(Terminal(), StatusReport((status,)))
+    said = capsys.readouterr().out
+    assert line in said
+    assert "dora rolled it back." in said
 
 
 def test_pruned_releases_named() -> None:

@@ -1,0 +1,120 @@
+"""Sources ask over HTTP for what their settings allow, and get no more; what is sent to a hook brings nothing down."""
+
+import hmac
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import example, given, settings
+
+from roas.api.remote import LARGEST_HOOK_BYTES, RemoteApi
+from roas.candidates.coordinator import CandidateCoordinator
+from roas.candidates.credentials import Credentials, new_token
+from roas.configuration.settings import SourceSettings
+from roas.events import EventBus
+from roas.models.candidate import CandidateState, SourceKind, SourceMode
+from roas.models.environment import Environment
+from roas.state.manager import StateManager
+from tests.unit.candidates.conftest import PlayedOrchestrator
+from tests.unit.candidates.test_webhooks import BODIES, DEEP, EVENTS, FIXTURE_KEPT, HUGE_NUMBER, SECRET, Hooks
+
+MODES = {"dev": SourceMode.AUTO, "staging": SourceMode.PROPOSE, "prod": SourceMode.OFF}
+SOURCES = {"both": ("propose", "deploy"), "proposes": ("propose",), "deploys": ("deploy",)}
+
+
+class Scene:
+    """Ask as the job of a source; nothing but the orchestrator is played."""
+
+    def __init__(self, state: StateManager, orchestrator: PlayedOrchestrator, client: Any, hooks: Hooks) -> None:
+        self.state, self.orchestrator, self.client, self.hooks = state, orchestrator, client, hooks
+        self.tokens: dict[str, str] = {}
+
+    async def ask(self, source: str, path: str, environment: str) -> tuple[int, Any]:
+        offer, sent = {"environment": environment, "version": "v1"}, {"Authorization": f"Bearer {self.tokens[source]}"}
+        async with self.client.post(path, json=offer, headers=sent) as answer:
+            return answer.status, await answer.json()
+
+    async def hook(self, source: str, body: bytes, event: str) -> int:
+        signature = hmac.digest(SECRET.encode(), body, "sha256").hex()
+        sent = {"X-GitHub-Event": event, "X-GitHub-Delivery": "1", "X-Hub-Signature-256": f"sha256={signature}"}
+        sent |= {"X-Gitlab-Event": event, "X-Gitlab-Token": SECRET, "Authorization": SECRET}
+        sent |= {f"X-{kind}-{name}": event for kind in ("Gitea", "Forgejo") for name in ("Event", "Delivery")}
+        sent |= {"X-Gitea-Signature": signature, "X-Forgejo-Signature": signature}
+        async with self.client.post(f"/v1/hooks/{source}/{SECRET}", data=body, headers=sent) as answer:
+            return answer.status
+
+
+@pytest.fixture
+async def scene(tmp_path) -> AsyncIterator[Scene]:
+    async with StateManager(tmp_path / "state") as state:
+        bus, hooks = EventBus(), Hooks(tmp_path)
+        orchestrator = PlayedOrchestrator(state, bus)
+        environments = {name: Environment(name, f"shop-{name}", tmp_path, ()) for name in MODES}
+        coordinator = CandidateCoordinator(state, orchestrator, bus, environments)
+        tokens = {name: new_token() for name in SOURCES}
+        sources = {
+            name: SourceSettings(environments=MODES, actions=actions, token_hash=tokens[name][1])
+            for name, actions in SOURCES.items()
+        }
+
+        async def nowhere(address: str) -> Any:
+            raise AssertionError(address)
+
+        credentials = Credentials(sources, nowhere)
+        api = RemoteApi(state, coordinator, credentials, environments, hooks.webhooks)
+        async with TestClient[web.Request, web.Application](TestServer(api.application())) as client:
+            scene = Scene(state, orchestrator, client, hooks)
+            scene.tokens = {name: token for name, (token, _hash) in tokens.items()}
+            await coordinator.start()
+            yield scene
+            await coordinator.stop()
+        await bus.close()
+
+
+@pytest.mark.parametrize("environment", [*MODES, "moon"])
+@pytest.mark.parametrize("action", ["propose", "deploy"])
+@pytest.mark.parametrize("source", SOURCES)
+async def test_source_gets_what_its_settings_allow(scene, source, action, environment):
+    """Each source, action and mode: only `auto` starts anything, and only where a deployment is asked for."""
+    path = {"propose": "/v1/proposals", "deploy": "/v1/deployments"}[action]
+    status, answer = await scene.ask(source, path, environment)
+    mode = MODES.get(environment, SourceMode.OFF)
+    if mode is SourceMode.OFF or action not in SOURCES[source]:
+        assert (status, answer["key"]) == (403, "not_permitted")
+        named = environment if mode is SourceMode.OFF else action
+        assert named in answer["message"]
+        assert await scene.state.candidates.of_environment(environment) == ()
+        return
+    assert status == 202
+    expected = CandidateState.PROPOSED
+    if (mode, action) == (SourceMode.AUTO, "deploy"):
+        expected = CandidateState.STARTED
+    seen = answer
+    while seen["state"] in {CandidateState.NEW, CandidateState.STARTING}:
+        sent = {"Authorization": f"Bearer {scene.tokens[source]}"}
+        url = f"/v1/deployments/{answer['id']}?wait=5&seen={seen['revision']}"
+        async with scene.client.get(url, headers=sent) as found:
+            seen = await found.json()
+    candidate = await scene.state.candidates.get(answer["id"])
+    assert candidate.state is expected, candidate.note
+    assert len(scene.orchestrator.requests) == (expected is CandidateState.STARTED)
+
+
+async def test_hook_that_is_too_large_is_refused(scene):
+    assert await scene.hook("github", b" " * LARGEST_HOOK_BYTES, "push") == 202
+    assert await scene.hook("github", b" " * (LARGEST_HOOK_BYTES + 1), "push") == 413
+    assert await scene.hook("github", b"{}", "ping") == 202, "the next one is taken"
+
+
+@settings(max_examples=20, **FIXTURE_KEPT)
+@given(body=BODIES, event=EVENTS)
+@example(body=DEEP, event="push")
+@example(body=b"[" * 100_000, event="push")
+@example(body=HUGE_NUMBER, event="push")
+async def test_server_answers_whatever_is_sent(scene, body, event):
+    """No 500, for any kind of source, and nothing is started."""
+    for kind in SourceKind:
+        assert await scene.hook(kind.value, body, event) in {202, 401, 404}, kind
+    assert scene.orchestrator.requests == []
