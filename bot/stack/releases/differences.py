@@ -35,7 +35,7 @@ def describe_changes(old: Mapping[str, Any], new: Mapping[str, Any], contents: P
     """
     lines: list[str] = []
     size = 0
-    for line in _changes(old, new, contents, redact):
+    for line in map(redact, _changes(old, new, contents, redact)):  # names may hold one, too
         size += len(line.encode(errors="replace")) + 1
         if len(lines) >= MOST_LINES or size > MOST_SHOWN:
             return *lines, said("… cut: there are more than {most_lines} lines.", most_lines=len(lines))
