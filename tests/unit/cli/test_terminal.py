@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -79,6 +80,16 @@ def test_written_as_it_is_drawn(said: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert written(plain, SAID[said], monkeypatch) == drawn
     assert "\x1b" not in plain.getvalue()
     assert said in {"paragraph", "long", "nothing"} or STYLE.search(screen.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("line", "colour"),
+    [("-user: 1", "31"), ("+user: 2", "32"), ("@@ -1 +1 @@", "36"), ("web:/greeting:", "1"), ("A changed: it", "33")],
+)
+def test_diff_is_coloured(line: str, colour: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    written(screen, lambda terminal: show_plan(terminal, replace(PLAN, diff=(line,))), monkeypatch)
+    assert f"\x1b[{colour}m{line}\x1b[0m" in screen.getvalue()
 
 
 def test_dumb_terminal_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,21 @@ def test_approver_sees_services_images_and_keys(count: int) -> None:
             assert missing == []
 
 
+@pytest.mark.parametrize("count", [2, 200])
+def test_approver_sees_what_changes_line_by_line(count: int) -> None:
+    """In the message, in Discord's colours; what it has no room for is in the file, whole."""
+    diff = ("web:/greeting:", "@@ -1 +1 @@", *(f"{'-+'[n % 2]}greeting {n}" for n in range(count)))
+    record = a_plan_record()
+    record = replace(record, plan=replace(record.plan, diff=diff))
+    for drawing in (draw_confirmation(record), draw_approval(record), draw_plan_message(record.plan, dry_run=True)):
+        assert_within_limits(drawing.embeds)
+        said = text_of(drawing.embeds)
+        assert "```diff\nweb:/greeting:\n@@ -1 +1 @@\n-greeting 0\n+greeting 1\n" in said
+        assert "line by line: `plan.diff`" in f"{drawing.content}\n{said}"
+        (file,) = [file for file in drawing.attachments if file.name == "plan.diff"]
+        assert file.text == "\n".join(diff) + "\n"
+
+
 def test_overflow_goes_into_file() -> None:
     """An approval shares its room with who asked and why, so that the plan is cut where the plan alone is not."""
     drawing = draw_approval(a_plan_record(large=True), last_seconds=7300)
