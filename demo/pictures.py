@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.async_api import Browser, FloatRect, Locator, Page, async_playwright, expect
 
+from demo.drawn import TEXTS, all_texts
 from demo.home import start_bot
 from demo.processes import ROOT, start_sandbox
 from demo.stage import ENVIRONMENT, Stage
@@ -214,6 +215,7 @@ async def main() -> int:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             stack.push_async_callback(browser.close)
             await take(browser, stage, address["page_url"])
+    TEXTS.write_text(all_texts())
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from demo.drawn import TEXTS, all_texts
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.models import events
 from roas.stack.model.definitions import read_definitions
@@ -54,6 +55,10 @@ def test_documents_use_the_names_of_today(path: Path):
     text = path.read_text()
     old = OLD_NAMES[1:] if path.name == "CHANGELOG.md" else OLD_NAMES  # which says what was renamed
     assert [name for name in old if name in text] == []
+
+
+def test_pictures_show_the_texts_of_today():
+    assert all_texts() == TEXTS.read_text(), "the pictures are stale: take them again by script/pictures"
 
 
 EXPLANATIONS = [
