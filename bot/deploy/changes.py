@@ -71,7 +71,8 @@ class StackChanges:
 
     `gone` are removed. The bot's own service is not among those that differ: `own` says how it does. `left_alone` runs
     by hand and is in an inactive profile; `skipped` differs, and was not named. `done` are jobs that do not run, though
-    none of their containers is as the model says; what they left unfinished is among the `gone`.
+    none of their containers is as the model says; what they left unfinished, or on a way back of another release, is
+    among the `gone`.
     """
 
     definitions: Mapping[str, ServiceDefinition]
@@ -102,7 +103,9 @@ async def find_changes(
     done = await _done_jobs(stack, wanted, containers, scope)
     # One that has run needs no other run for what is left beside it.
     done = frozenset(name for name in done if not differences[name].is_only_surplus)
-    unfinished = {name for name in done if _is_unfinished(wanted[name], there.get(name, ()))}
+    # Compose would recreate what another release's job left, and with it all that depends on that.
+    returns = scope.goes_back and not stack.replaces_by_itself
+    left = {name for name in done if _leaves_something(wanted[name], there.get(name, ()), returns=returns)}
     own_service = frozenset() if bot is None else frozenset({bot.service})
     all_differing = {
         name: difference
@@ -125,7 +128,7 @@ async def find_changes(
         definitions=definitions,
         differing=differing,
         restarts=_restarts(scope, definitions, all_differing, differing, running) - own_service,
-        gone=frozenset() if scope.named else (frozenset(extra) - left_alone) | unfinished,
+        gone=frozenset() if scope.named else (frozenset(extra) - left_alone) | left,
         own=_own_difference(bot, wanted, containers),
         left_alone=frozenset(left_alone),
         skipped=frozenset(all_differing.keys() - differing.keys()),
@@ -170,10 +173,17 @@ async def _done_jobs(
     return frozenset(name for name, job in jobs.items() if name in before and job.is_like(before[name]))
 
 
-def _is_unfinished(wanted: WantedService, containers: Iterable[ContainerSnapshot]) -> bool:
-    """Return whether there are containers of a job that have not ended well, and are not at work as it says."""
+def _leaves_something(wanted: WantedService, containers: Iterable[ContainerSnapshot], *, returns: bool) -> bool:
+    """Return whether there are containers of a job that have not ended well, and are not at work as it says.
+
+    Where its release `returns`, those of another one count as well.
+    """
     return any(
-        not (container.state is ContainerState.EXITED and container.exit_code == 0)
+        not (
+            container.state is ContainerState.EXITED
+            and container.exit_code == 0
+            and (wanted.fits(container) or not returns)
+        )
         and not (container.state is ContainerState.RUNNING and wanted.fits(container))
         for container in containers
     )

@@ -405,7 +405,7 @@ def _removal(comparison: Comparison, name: str) -> ServicePlan:
     released = comparison.released_image(name)[0]
     reasons = () if released or comparison.current is None else (NO_RELEASE_HAS_IT,)
     if name in comparison.most.definitions:
-        reasons = (said("it is a job that did not end well, and does not run again"),)
+        reasons = (said("it is a job that did not end well, or of another release, and does not run again"),)
     return ServicePlan(name, ServiceAction.REMOVE, comparison.running_image(name), reasons=reasons)
 
 

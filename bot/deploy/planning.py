@@ -230,6 +230,8 @@ class Planner:
             await self._refuse_second_copy(current)
         await stack.releases.check(target.model_hash)
         again = await _why_again(self._components, stack, target) if is_same(target, current) else ()
+        if target.state is ReleaseState.FAILED:
+            again += (said("{release} failed when it was deployed, and may fail again.", release=target.label),)
         target, renewed, warnings = await self._coming_back(request, target, current, keep=keep)
         definitions = stack.definitions(renewed)
         bot = await find_running_bot(self._components, self._environment)

@@ -9,6 +9,7 @@ import pytest
 from roas.app.application import open_application
 from roas.configuration.settings import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.plan import ServiceAction
 from testbed.private_registry import private_registry
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_look import StackLook
@@ -99,9 +100,16 @@ async def test_rollback_runs_no_job(shop: Shop, images: dict[str, str]) -> None:
     assert shop.web() == {"web-1": images["v1"]}
     shop.write(1, "v1")
     await shop.nothing_is_to_do()
+    web = shop.stack.container("web").id
+    with pytest.raises(AssertionError, match="migrate"):  # it refuses, as ever; nothing else is touched
+        shop.stack.manually("up", "-d")
+    assert shop.stack.container("web").id == web
     assert await shop.deploy(3, "v2") is Outcome.SUCCEEDED
     plan = await shop.people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
-    assert [service.service for service in plan.changed] == ["web"]
+    assert [(service.service, service.action) for service in plan.changed] == [
+        ("web", ServiceAction.RECREATE),
+        ("migrate", ServiceAction.REMOVE),
+    ]
     assert "migrate does not run again" in " ".join(plan.warnings)
     succeeded(await shop.people.rollback())
     assert (shop.web(), shop.runs()) == ({"web-1": images["v1"]}, "123")

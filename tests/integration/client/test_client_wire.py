@@ -85,7 +85,9 @@ async def test_cancel_button_pings_nobody(living: Living) -> None:
     assert plan is not None
     await confirm(people, "dora", plan)
     live = await people.wait_for_message(lambda m: bool(m.buttons))
-    answer = await people.answer(await people.click("dora", live, live.buttons[0].custom_id or ""))
+    form = await people.click("dora", live, live.buttons[0].custom_id or "")
+    await people.answer(form)
+    answer = await people.answer(await people.submit(form, reason="@everyone look"))
     assert answer.message is not None
     assert "was asked to stop" in answer.message.content
     await people.wait_for_message(lambda m: "was cancelled" in m.text)

@@ -252,6 +252,8 @@ async def test_failed_hotfix_rolled_back(orchestrator, engine):
     engine.behaviour["v2", "web"] = UNHEALTHY
     assert (await orchestrator.run(hotfix("v2"))).outcome is Outcome.ROLLED_BACK
     assert engine.versions()["web"] == "web:v1"
+    plan = await orchestrator.plan(replace(rollback(), target_release=2))
+    assert "r2 failed when it was deployed, and may fail again." in plan.warnings
 
 
 async def test_one_service_goes_back_alone(orchestrator, engine, state):
