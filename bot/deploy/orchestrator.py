@@ -237,9 +237,12 @@ class DeploymentOrchestrator:
         self._components.bus.publish(PauseDecided(choice=choice, by=actor.name, **origin(deployment, SOURCE)))
         return deployment
 
-    async def resume(self) -> tuple[Deployment, ...]:
-        """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
-        return await self._resumption.resume_all()
+    async def resume(self, *, own_only: bool = False) -> tuple[Deployment, ...]:
+        """Resume every unfinished deployment whose process is dead; returns them as they were resumed.
+
+        With `own_only`, only those that this process began, and that the journal or a shortage has stopped.
+        """
+        return await self._resumption.resume_all(own_only=own_only)
 
     async def sweep(self) -> bool:
         """Remove stale instances from this bot's own service; returns whether every container could be checked."""

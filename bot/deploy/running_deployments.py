@@ -214,12 +214,15 @@ class Resumption:
         self._launch = launch
         self._peer_processes = PeerProcesses(components.stacks, components.state, components.peers)
 
-    async def resume_all(self) -> tuple[Deployment, ...]:
-        """Resume every unfinished deployment whose process is dead; returns them as they were resumed."""
+    async def resume_all(self, *, own_only: bool = False) -> tuple[Deployment, ...]:
+        """Resume every unfinished deployment whose process is dead; returns them as they were resumed.
+
+        With `own_only`, only those that stopped here although this process lives.
+        """
         resumed: list[Deployment] = []
         state = self._components.state
         for deployment in await state.deployments.unfinished():
-            if self._running.must_wait(deployment.id):
+            if self._running.must_wait(deployment.id) or (own_only and not self._running.stopped_here(deployment.id)):
                 continue
             lock = await state.locks.get(deployment.environment)
             owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
