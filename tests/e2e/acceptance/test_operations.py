@@ -9,6 +9,7 @@ from roas.app.application import open_application
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Freeze, Operation, Outcome
 from roas.models.health import Verdict
+from roas.models.plan import ServiceAction
 from roas.state.locks import FrozenError, LockHeldError
 from tests.e2e.acceptance.people import ANNA, People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, PROJECT, WATCHED_CHECK, alone
@@ -36,11 +37,16 @@ def runs_since(stack) -> dict[str, str]:
     return {name: state["StartedAt"] if state["Running"] else "" for name, state in states.items()}
 
 
-@pytest.fixture
-async def deployed(people, stack):
-    """Deploy a shop of three: web needs store, and mail nothing."""
+def write_shop(stack) -> None:
+    """Write a shop of three: web needs store, and mail nothing."""
     needs = {"store": {"condition": "service_healthy", "restart": True}}
     stack.write({"store": alone(), "web": alone(depends_on=needs), "mail": alone(restart="always")})
+
+
+@pytest.fixture
+async def deployed(people, stack):
+    """Deploy the shop."""
+    write_shop(stack)
     succeeded(await people.deploy("v1"))
     return stack
 
@@ -56,32 +62,51 @@ async def test_restarts_what_was_named_and_what_says_so(people, deployed):
     assert len(await people.application.state.releases.list("dev")) == 1, "it makes no release"
 
 
-async def test_stopped_service_stays_so_until_it_is_started(people, deployed, application):
-    """It raises no alert and needs no recovery; what goes on without it is told before."""
-    await application.maintenance.start()
-    plan = await application.orchestrator.plan(ask(Operation.STOP, "store", reason="moving house"))
-    assert [str(warning) for warning in plan.warnings] == ["web needs store, and goes on without."]
-    ids = deployed.ids()
-    succeeded(await operate(people, Operation.STOP, "store", "mail", reason="moving house", plan_digest=None))
-    assert deployed.ids() == ids
-    assert runs_since(deployed)["store"] == runs_since(deployed)["mail"] == ""
+async def test_stopped_service_stays_so_until_it_is_deployed(settings, stack):
+    """Over a restart of the bot, too: it raises no alert and needs no recovery; what goes on without it is told before.
+
+    The plan of the next deployment says that it is started.
+    """
+    write_shop(stack)
+    async with open_application(settings) as application:
+        succeeded(await People(application).deploy("v1"))
+        await application.maintenance.start()
+        plan = await application.orchestrator.plan(ask(Operation.STOP, "store", reason="moving house"))
+        assert [str(warning) for warning in plan.warnings] == ["web needs store, and goes on without."]
+        ids = stack.ids()
+        stop = ask(Operation.STOP, "store", "mail", reason="moving house", plan_digest=None)
+        succeeded(await application.orchestrator.run(stop))
+        await is_stopped(application, stack, "store", "mail")
+    async with open_application(settings) as application:
+        await application.maintenance.start()
+        await is_stopped(application, stack, "store", "mail")
+        succeeded(await operate(People(application), Operation.START, "mail"))
+        await is_stopped(application, stack, "store")
+        plan = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, "dev", "v1"))
+        assert [(s.service, s.action) for s in plan.changed if s.service != "web"] == [("store", ServiceAction.START)]
+        succeeded(await People(application).deploy("v1"))
+        assert all(runs_since(stack).values()), "the next deployment brings it back"
+        assert stack.ids() == ids
+        assert await application.state.stops.of("dev") == {}
+        assert await application.state.alerts.open("dev") == ()
+
+
+async def is_stopped(application, stack, *services: str) -> None:
+    """Wait until services count as stopped by a person, and look that nothing is said or done about it."""
 
     async def is_told() -> bool:
         health = await application.collector.collect_all_metrics(application.environments["dev"])
-        found = {one.service: one for one in health.services}
-        return found["store"].verdict is Verdict.HEALTHY and "was stopped by dora" in found["store"].reason
+        found = {service.service: service for service in health.services}
+        return all(
+            found[name].verdict is Verdict.HEALTHY
+            and "was stopped by dora" in found[name].reason
+            and found[name].reason.endswith(": moving house")
+            for name in services
+        )
 
     await until(is_told)
-    health = await application.collector.collect_all_metrics(application.environments["dev"])
-    assert next(one for one in health.services if one.service == "store").reason.endswith(": moving house")
-    assert await application.state.alerts.open("dev") == ()
-    succeeded(await operate(people, Operation.START, "mail"))
-    assert runs_since(deployed)["mail"]
-    assert runs_since(deployed)["store"] == ""
-    assert (await application.state.stops.of("dev")).keys() == {"store"}
-    succeeded(await people.deploy("v2"))
-    assert all(runs_since(deployed).values()), "the next deployment brings it back"
-    assert await application.state.stops.of("dev") == {}
+    assert {name for name, since in runs_since(stack).items() if not since} == set(services)
+    assert (await application.state.stops.of("dev")).keys() == set(services)
     assert await application.state.alerts.open("dev") == ()
 
 

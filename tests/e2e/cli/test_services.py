@@ -1,9 +1,10 @@
 """Single services are stopped, started, restarted and scaled by what a person types; `status` says by whom and why."""
 
 import re
+import signal
 import subprocess
 
-from tests.e2e.cli.conftest import REPOSITORY, CommandLine
+from tests.e2e.cli.conftest import REPOSITORY, CommandLine, wait_for_line
 
 
 def test_stop_status_start_and_restart(on_v1: CommandLine) -> None:
@@ -84,9 +85,24 @@ def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
     unknown = on_v1.run("logs", "dev", "nobody")
     assert unknown.returncode == 2
     assert "There are: database, web." in unknown.stderr
+    (web,) = on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-web").splitlines()
+
+    def write(text: str) -> None:
+        on_v1.docker("exec", web, "sh", "-c", f"echo {text} >/proc/1/fd/1")
+
+    write("before")
     read = on_v1.run("logs", "dev", "web", "--lines", "3")
     assert read.returncode == 0, read.stderr
     assert all(" | 20" in line for line in read.stdout.splitlines())
+    assert read.stdout.endswith(" before\n")
+    followed = on_v1.start("logs", "dev", "web", "--lines", "1", "-f")
+    assert wait_for_line(followed, "before").count("\n") == 1
+    for text in ("first", "password=hunter2hunter2"):
+        write(text)
+        assert wait_for_line(followed, text.partition("hunter2")[0]).count("\n") == 1, "each line is new, and once"
+    followed.send_signal(signal.SIGINT)
+    rest, _ = followed.communicate(timeout=60)
+    assert (followed.returncode, rest) == (130, "")
 
 
 def test_keep_leaves_a_scale_and_refuses_half_a_change(line: CommandLine) -> None:

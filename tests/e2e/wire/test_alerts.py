@@ -271,6 +271,13 @@ async def buttons_work_after_restart(bot, bot_settings, people, shop, web, image
     logs = await log_file(people, told)
     assert "it knows [redacted] and password=[redacted] too" in logs
     assert secret not in logs
+    assert "You may not do this" in await click(people, "mallory", told, "Restart")
+    restarted = DEPLOYMENT_ID.search(await click(people, "dora", told, "Restart"))
+    assert restarted is not None
+    assert "succeeded" in (await outcome(people, restarted.group())).text
+    was = container.attrs["State"]["StartedAt"]
+    container.reload()
+    assert container.attrs["State"]["StartedAt"] > was
     plan = (await people.answer(await people.click("dora", told, button(told, "Roll back")))).message
     assert plan is not None
     rolled_back = DEPLOYMENT_ID.search(await confirm(people, "dora", plan))

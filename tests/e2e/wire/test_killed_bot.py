@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ async def test_kill_after_any_step_leaves_one_release(bot_settings, people, shop
         if killed_after:
             await it_has_ended(people, tmp_path)
             is_whole(shop, image_ids, tmp_path, f"step {killed_after[-1]}")
-        if not await dies(bot, people, version=("v1", "v2")[len(killed_after) % 2]):
+        if not await dies(bot, people, "deploy", environment="dev", version=("v1", "v2")[len(killed_after) % 2]):
             break
         killed_after.append(step)
         step += stride
@@ -60,6 +61,48 @@ async def test_kill_between_steps_resumed(bot, bot_settings, people, shop, image
     await live(people, deployment_id, "execution")
     await bot.kill()
     await assert_next_bot_ends_it(bot_settings, people, shop, image_ids, tmp_path, "a random moment of v2")
+
+
+# What is typed, one after the other, and how many replicas of the web run once it is done.
+OPERATIONS: tuple[tuple[str, dict[str, Any], int], ...] = (
+    ("restart", {"services": "web"}, 1),
+    ("stop", {"services": "web"}, 0),
+    ("start", {"services": "web"}, 1),
+    ("scale", {"service": "web", "replicas": 2}, 2),
+    ("scale", {"service": "web", "replicas": 1}, 1),
+)
+
+
+@pytest.mark.long
+async def test_kill_after_any_step_of_an_operation(bot, bot_settings, people, shop, tmp_path: Path):
+    """Kill it at a step of each command, then at a later one, until all live on; the next bot ends what was typed."""
+    shop.write(alone=True)
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    await bot.stop()
+    killed: list[str] = []
+    for step in range(1, NO_MORE_STEPS, 3):
+        before = len(killed)
+        for command, options, replicas in OPERATIONS:
+            mortal = BotProcess(bot_settings, tmp_path / f"{command}-{step}.log", "tests.e2e.wire.killable_bot")
+            await mortal.start(MORTAL_AFTER=str(step))
+            await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
+            await people.wait_until_connected(CONNECT_SECONDS)
+            when = f"step {step} of /{command}"
+            if await dies(mortal, people, command, environment="dev", **options):
+                killed.append(when)
+                mortal = BotProcess(bot_settings, tmp_path / f"after {command}-{step}.log")
+                await mortal.start()
+            await it_has_ended(people, tmp_path)
+            assert await mortal.stop() == 0, mortal.log.read_text()
+            states = sorted(container.attrs["State"]["Status"] for container in shop.containers("dev"))
+            assert states == (["running"] * replicas or ["exited"]), f"killed at {when}"
+            with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
+                assert journal.execute("SELECT id FROM deployments WHERE outcome IS NULL").fetchall() == [], when
+                assert journal.execute("SELECT environment FROM locks").fetchall() == [], when
+        if len(killed) == before:
+            break
+    assert len(killed) >= 2 * len(OPERATIONS), f"only {killed}"
+    print(f"killed at {killed}")
 
 
 async def test_repeated_kills_need_operator_and_are_posted(bot, bot_settings, people, shop, tmp_path: Path):
@@ -86,15 +129,17 @@ async def test_repeated_kills_need_operator_and_are_posted(bot, bot_settings, pe
         assert journal.execute("SELECT environment FROM locks").fetchall() == []
 
 
-async def dies(bot: BotProcess, people, version: str) -> bool:
-    """Type /deploy, say yes, and tell whether the bot died of it, or lives on when its deployment is over."""
+async def dies(bot: BotProcess, people, command: str, **options: Any) -> bool:
+    """Type a command, say yes where it asks, and tell whether the bot died of it, or lives on when all is over."""
     known = {message.id for message in await people.messages()}
 
     def is_new_outcome(message: Message) -> bool:
         return message.id not in known and " · outcome" in message.text
 
-    plan = (await people.answer(await people.slash("dora", "deploy", environment="dev", version=version))).message
-    await people.click("dora", plan, button(plan, "confirm"))
+    typed = await people.slash("dora", command, **options)
+    if command in {"deploy", "stop"}:
+        plan = (await people.answer(typed)).message
+        await people.click("dora", plan, button(plan, "confirm"))
     end = asyncio.create_task(bot.ended(60))
     told = asyncio.create_task(people.wait_for_message(is_new_outcome, deadline_seconds=60))
     done, pending = await asyncio.wait({end, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -133,8 +178,8 @@ def is_whole(shop, image_ids: dict[str, str], tmp_path: Path, when: str) -> None
 def last_deployment(tmp_path: Path) -> str | None:
     """Return the id of the last deployment in the journal."""
     with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
-        row = journal.execute("SELECT max(id) FROM deployments").fetchone()
-    return row[0]
+        row = journal.execute("SELECT id FROM deployments ORDER BY substr(id, instr(id, '-')) DESC LIMIT 1").fetchone()
+    return None if row is None else row[0]
 
 
 def check_journal(tmp_path: Path, shop, running: dict[str, str], image_ids: dict[str, str], when: str) -> None:
