@@ -87,24 +87,27 @@ async def test_thread_is_opened_once_and_seen_below_its_message_alone(
         await channel.below(another, "dev v2")
 
 
-@pytest.mark.parametrize("is_deleted", [False, True])
+@pytest.mark.parametrize("statuses", [[200], [200, 404], [200, 400]], ids=["open", "deleted", "archived and locked"])
 async def test_deployment_has_two_messages_and_a_thread(
-    channel: OpsChannel, people: SandboxClient, state: StateManager, bus: EventBus, *, is_deleted: bool
+    channel: OpsChannel, people: SandboxClient, state: StateManager, bus: EventBus, statuses: list[int]
 ) -> None:
     """The channel keeps the live message and the outcome; what each phase said is below the first.
 
-    Where somebody deletes the thread, the channel has all of it.
+    Where somebody deletes the thread, or archives and locks it, the channel has all of it.
     """
     messages = LiveMessages(state, bus, Outboxes(Outbox(state, channel)))
     messages.start()
     messages.online()
     try:
         story = await Story.begin(state, bus)
-        if is_deleted:
+        if len(statuses) > 1:
             await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS, ended_at=datetime.now(UTC))
             first = await people.wait_for_message(lambda message: story.id in message.text)
             await people.wait_for_request(lambda request: request["path"].endswith(f"{first.id}/messages"))
-            await people.delete_channel(first.id)
+            if 404 in statuses:
+                await people.delete_channel(first.id)
+            else:
+                await people.add_fault(method="POST", path=f"*/{first.id}/messages", status=400)
         problem = Problem("service_failed", "web failed.", "Look.", report="boom")
         ended = {"ended_at": datetime.now(UTC), "warnings": ("web is slow",), "problem": problem}
         await story.phase(PhaseName.EXECUTION, PhaseStatus.FAILED, **ended)
@@ -118,5 +121,5 @@ async def test_deployment_has_two_messages_and_a_thread(
     assert [name for name in outcome.attachments if "service_failed" in str(name)]
     assert "execution" in live.text
     assert "web failed." in outcome.text
-    told = [request["status"] for request in await people.requests() if request["path"].endswith(f"{live.id}/messages")]
-    assert told == ([200, 404] if is_deleted else [200])
+    below = [request for request in await people.requests() if request["path"].endswith(f"{live.id}/messages")]
+    assert [request["status"] for request in below] == statuses
