@@ -257,7 +257,8 @@ class Planner:
         )
         if plan.changed and not self._environment.on_swarm:
             text = said("`docker compose up -d` goes by the stack's files, and brings back what this takes away.")
-            plan = plan.with_warnings(text)
+            leaving = {name: wanted.definition for name, wanted in comparison.as_released.items()}
+            plan = plan.with_warnings(text, *_jobs_again({**leaving, **definitions}))
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
@@ -427,6 +428,13 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
             )
     if plan.changed and stack.beside_files:
         yield files_name_another(stack.version, plan.environment)
+        yield from _jobs_again(stack.definitions)
+
+
+def _jobs_again(definitions: Mapping[str, ServiceDefinition]) -> Iterator[Message]:
+    """Say which jobs somebody's `docker compose up -d` runs again: it starts whatever has ended, of its version."""
+    if jobs := sorted(name for name, definition in definitions.items() if definition.one_shot):
+        yield said("`docker compose up -d` also runs {jobs} again.", jobs=", ".join(jobs))
 
 
 async def _why_again(components: Components, stack: Stack, target: Release) -> tuple[Message, ...]:

@@ -53,14 +53,22 @@ def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...
     fatal = [missing_source for missing_source in missing if not missing_source.is_created]
     if fatal:
         missing_text = joined("\n", (missing_source.text for missing_source in fatal))
-        bound = " ".join(
-            dict.fromkeys(str(missing_source.source) for missing_source in fatal if missing_source.compose_makes_it)
+        bound, refused = (
+            dict.fromkeys(str(item.source) for item in fatal if item.compose_makes_it is is_made)
+            for is_made in (True, False)
         )
+        hint = said("Create what is missing, or correct the compose file.")
+        if bound:
+            hint = said(
+                "Create what is missing, or correct the compose file: `mkdir -p {paths}`.", paths=" ".join(bound)
+            )
+        if refused:
+            hint = joined(
+                " ", (hint, said("Compose starts nothing without {paths}, either.", paths=", ".join(refused)))
+            )
         raise ComposeFileError(
             said("These do not exist:\n{missing}", missing=missing_text),
-            hint=said("Create what is missing, or correct the compose file: `mkdir -p {paths}`.", paths=bound)
-            if bound
-            else said("Create what is missing, or correct the compose file."),
+            hint=hint,
             service=fatal[0].service if len({missing_source.service for missing_source in fatal}) == 1 else None,
         )
     return tuple(

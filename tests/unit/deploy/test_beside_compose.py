@@ -16,20 +16,32 @@ from roas.errors import EngineUnavailableError, ServiceFailedError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.stack import ServiceDefinition
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
-from tests.unit.deploy.requested import deploy
+from tests.unit.deploy.played_parts import service
+from tests.unit.deploy.requested import deploy, rollback
 
 COPIED = {"x-deploy": {"written": {"image": "a", "volumes": []}}}
 PLAIN = {"x-deploy": {"written": {"image": "a"}}}
+RUNS_AGAIN = "`docker compose up -d` also runs migrate again."
 
 
 def said_of(
-    action: ServiceAction, fields: dict[str, Any], *, beside: bool = False, on_swarm: bool = False, **others: Any
+    action: ServiceAction,
+    fields: dict[str, Any],
+    *,
+    beside: bool = False,
+    on_swarm: bool = False,
+    definitions: tuple[ServiceDefinition, ...] = (),
+    **others: Any,
 ) -> list[str]:
     plan = Plan("dev", "v2", 1, None, (ServicePlan("web", action),), (), (), "d")
     environment = SimpleNamespace(on_swarm=on_swarm)
     model = {"services": {"web": fields, **others}}
-    stack: Any = SimpleNamespace(environment=environment, model=model, beside_files=beside, version="v2")
+    known = {definition.name: definition for definition in definitions}
+    stack: Any = SimpleNamespace(
+        environment=environment, model=model, beside_files=beside, version="v2", definitions=known
+    )
     return list(_beside_compose(plan, stack))
 
 
@@ -56,6 +68,46 @@ def test_other_version_of_the_files_is_said() -> None:
     (text,) = said_of(ServiceAction.RECREATE, PLAIN, beside=True)
     assert "Write v2 there" in text
     assert "roas compose dev" in text
+    jobs = service("migrate", one_shot=True), service("web")
+    assert said_of(ServiceAction.RECREATE, PLAIN, beside=True, definitions=jobs)[1:] == [RUNS_AGAIN]
+    assert said_of(ServiceAction.RECREATE, PLAIN, definitions=jobs) == []
+
+
+async def test_rollback_says_what_typing_compose_would_do(orchestrator, engine, monkeypatch) -> None:
+    """The files name what is rolled back: what is taken away comes back, and its migration runs once more."""
+    await orchestrator.run(deploy("v1"))
+    engine.stack["migrate"] = service("migrate", one_shot=True)
+    start = engine.start
+
+    async def start_and_end(container_id: str) -> None:
+        await start(container_id)
+        if engine.running[container_id].service == "migrate":
+            await engine.stop(container_id)
+            engine.tell("migrate")
+
+    monkeypatch.setattr(engine, "start", start_and_end)
+    succeeded = await orchestrator.run(deploy("v2"))
+    assert succeeded.outcome is Outcome.SUCCEEDED, succeeded.problem
+    warnings = [str(text) for text in (await orchestrator.plan(rollback())).warnings]
+    assert "`docker compose up -d` goes by the stack's files, and brings back what this takes away." in warnings
+    assert RUNS_AGAIN in warnings
+
+
+async def test_name_that_another_project_uses_is_said(orchestrator, engine, monkeypatch) -> None:
+    """There and back: the name stays that project's."""
+
+    async def give_names(model_hash: str) -> dict[str, str]:
+        return {"web": "app:latest", "store": "app:latest"}
+
+    monkeypatch.setattr(engine, "give_names", give_names)
+    text = (
+        "app:latest keeps its meaning on this machine, since a container of another project uses it: "
+        "`docker compose up -d` makes store, web of that image."
+    )
+    for asked in (deploy("v1"), deploy("v2"), rollback()):
+        ended = await orchestrator.run(asked)
+        assert ended.outcome is Outcome.SUCCEEDED, ended.problem
+        assert text in ended.warnings
 
 
 @pytest.mark.parametrize(("becomes", "ends"), [(HEALTHY, Outcome.SUCCEEDED), (UNHEALTHY, Outcome.ROLLED_BACK)])
