@@ -3,8 +3,11 @@
 import pytest
 
 from roas.models.deployment import DeploymentKind, Outcome
-from tests.e2e.acceptance.people import request, told
+from tests.e2e.acceptance.people import ANNA, request, succeeded, told
 from tests.e2e.acceptance.stack import REPOSITORY
+from tests.e2e.acceptance.test_parallel_start import NEVER_HEALTHY, until_waiting
+
+QUICK = {"init": True, "network_mode": "none", "stop_grace_period": "1s"}
 
 
 @pytest.fixture
@@ -13,8 +16,7 @@ def built(stack, images):
     stack.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nCOPY main /main\n")
     stack.put("app/main", "1")
     name = f"{stack.base_name}-built"
-    quick = {"init": True, "network_mode": "none", "stop_grace_period": "1s"}
-    stack.write({"web": {"build": "app", "image": name, **quick}})
+    stack.write({"web": {"build": "app", "image": name, **QUICK}})
     yield f"{name}:latest"
     stack.clear()
     for image in stack.client.images.list():
@@ -48,6 +50,7 @@ async def test_what_failed_keeps_no_name(people, stack, built):
     """`docker compose up -d` starts what runs, and not what was built and rolled back, or built and never started."""
     stack.manually("up", "-d", "--build")
     await people.succeed("v1")
+    first = stack.images()["web-1"]
     stack.put("app/main", "2")
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
     (web,) = plan.services
@@ -68,6 +71,18 @@ async def test_what_failed_keeps_no_name(people, stack, built):
     assert (await people.deploy("v4")).outcome is Outcome.FAILED
     assert (stack.client.images.get(built).id, stack.ids()) == (runs, after)
     assert before
+    succeeded(await people.rollback())
+    assert (stack.client.images.get(built).id, {*stack.images().values()}) == (first, {first})
+    stack.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nCOPY main /main\n")
+    stack.put("app/main", "5")
+    name = built.removesuffix(":latest")
+    stack.write({"web": {"build": "app", "image": name, "healthcheck": NEVER_HEALTHY, **QUICK}})
+    hanging = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v5"))
+    await until_waiting(people.application, hanging.id, "web")
+    assert stack.client.images.get(built).id != first
+    await people.application.orchestrator.cancel(hanging.id, ANNA)
+    assert (await people.application.orchestrator.wait(hanging.id)).outcome is Outcome.CANCELLED
+    assert (stack.client.images.get(built).id, {*stack.images().values()}) == (first, {first})
 
 
 @pytest.mark.parametrize(
@@ -79,9 +94,9 @@ async def test_what_failed_keeps_no_name(people, stack, built):
 )
 async def test_what_one_service_builds_is_built_once_for_all(people, stack, built, again):
     """A worker and a job have the image that the web builds; also one that is not on this machine yet."""
-    name, quick = built.removesuffix(":latest"), {"network_mode": "none", "init": True, "stop_grace_period": "1s"}
-    shared = {"image": name, **({"build": "app"} if again == "build" else {}), **quick}
-    stack.write({"worker": shared, "web": {"build": "app", "image": name, **quick}})
+    name = built.removesuffix(":latest")
+    shared = {"image": name, **({"build": "app"} if again == "build" else {}), **QUICK}
+    stack.write({"worker": shared, "web": {"build": "app", "image": name, **QUICK}})
     await people.succeed("v1")
     first = stack.images()
     assert len({*first.values()}) == 1

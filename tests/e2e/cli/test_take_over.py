@@ -92,6 +92,7 @@ def test_guide_leads_to_a_safe_deployment(line: CommandLine, folder: Path) -> No
             assert "IMMICH_VERSION" in said
             assert f"-prod/bind:{line.folder}/photos" in said
             assert "Nothing changes" in said
+    before = taken_over_stays_with_compose(line, deploy)
     typed(line, deploy)
     assert time.monotonic() - began < MINUTES * 60
     after = containers(line)
@@ -106,6 +107,17 @@ def test_guide_leads_to_a_safe_deployment(line: CommandLine, folder: Path) -> No
     assert line.docker("exec", again["web"][0], "cat", "/settings", "/conf/app.conf") == "greeting = hellofirst"
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
     renamed_volume_is_named(line, folder, deploy)
+
+
+def taken_over_stays_with_compose(line: CommandLine, deploy: list[str]) -> dict[str, tuple[str, str, str]]:
+    """Right after the take-over, `up -d` of the adopted release recreates nothing but what binds a copied file."""
+    before = containers(line)
+    typed(line, [*deploy[:-1], "v1"])
+    assert containers(line) == before
+    typed(line, ["roas", "compose", f"{line.project}-prod", "--", "up", "-d"])
+    after = containers(line)
+    assert {name for name, item in after.items() if item[0] != before[name][0]} <= {"web"}
+    return after
 
 
 def renamed_volume_is_named(line: CommandLine, folder: Path, deploy: list[str]) -> None:

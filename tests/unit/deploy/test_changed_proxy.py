@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.errors import ProxyError
+from roas.errors import ComposeFileError, ProxyError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.stack import ServiceProxy
@@ -54,6 +54,34 @@ async def test_proxy_alone_has_to_serve(orchestrator: DeploymentOrchestrator, en
     assert ended.outcome is Outcome.ROLLED_BACK
     assert ended.problem.key == "proxy"
     assert engine.versions() == {"haproxy": "haproxy:v2", "web": "web:v1"}
+
+
+async def test_new_proxy_is_checked_once_its_image_is_here(
+    orchestrator: DeploymentOrchestrator, engine: FakeEngine, proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan cannot know; preparation does, before anything is touched."""
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    resolve, checked = engine.resolve, list[tuple[str, str]]()
+
+    async def behind_proxy(version: str | None, **how: Any) -> Any:
+        resolved = await resolve(version, **how)
+        resolved.model["services"]["web"]["x-deploy"] = {"proxy": "haproxy"}
+        return resolved
+
+    async def check(_model: Any, name: str, image: str) -> None:
+        checked.append((name, image))
+        raise ComposeFileError(f"{name} refuses its new configuration", service=name)
+
+    monkeypatch.setattr(engine, "resolve", behind_proxy)
+    monkeypatch.setattr(engine, "check", check)
+    plan = await orchestrator.plan(deploy("v2", "haproxy"))
+    assert [item.service for item in plan.changed] == ["haproxy"]
+    assert not checked
+    ended = await orchestrator.run(deploy("v2", "haproxy"))
+    assert (ended.outcome, ended.touched) == (Outcome.FAILED, False)
+    assert ended.problem.message == "haproxy refuses its new configuration"
+    assert checked == [("haproxy", "sha256:haproxy:v2")]
+    assert engine.versions() == {"haproxy": "haproxy:v1", "web": "web:v1"}
 
 
 async def test_proxy_that_stays_is_not_asked(orchestrator: DeploymentOrchestrator, proxy: Any) -> None:

@@ -94,6 +94,10 @@ def world() -> World:
             [container("web", "x", "sha256:2")],
             {"web": "it runs the image app:sha256:2 instead of app:v1"},
         ),
+        (
+            [replace(container("web", "x", "sha256:2"), image_reference="app:v1")],  # the name was moved since
+            {"web": "it runs the image app:v1 (2) instead of 1"},
+        ),
         ([container("web", "x"), container("db")], {"web": "its configuration is not that of r3"}),
         ([container("web"), container("web", number=2)], {"web": "it has 2 containers instead of 1"}),
         ([container("tools")], {}),
