@@ -5,6 +5,7 @@ Every step is in the journal before it is made, so that whichever process leads 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,6 +35,7 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
 from roas.models.plan import Plan, PlanState
+from roas.models.release import Release
 from roas.starting_times import WindowClosedError
 from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager
@@ -115,7 +117,11 @@ class CandidateCoordinator:
             reason=reason,
             key=key,
         )
-        if (hold := await self._hold_of(candidate)) is not None:
+        if (hold := await self._hold_of(candidate)) is not None and hold.configuration:
+            with suppress(RoasError):  # what cannot be planned is held by the rest
+                plan = await self._orchestrator.plan(request_for(candidate, source_actor(source)), keep=False)
+                hold = await self._hold_of(replace(candidate, plan=plan))
+        if hold is not None:
             candidate = replace(candidate, state=CandidateState.HELD, note=hold.reason)
         added, is_new = await self._state.candidates.add(candidate, is_asked_for=is_asked_for)
         if is_new:
@@ -479,7 +485,8 @@ class CandidateCoordinator:
             return
         if deployment.outcome is Outcome.ROLLED_BACK and request.kind is not DeploymentKind.ROLLBACK:
             if deployment.problem is not None and deployment.problem.key in BLAMED:
-                await self._put_hold(deployment, request.version or "", deployment.problem.message)
+                release = await self._release(deployment, deployment.to_release)
+                await self._put_hold(deployment, request.version or "", deployment.problem.message, release)
         elif deployment.outcome is Outcome.SUCCEEDED and request.kind is DeploymentKind.ROLLBACK:
             if deployment.from_release == deployment.to_release:  # what a hand changed was undone: no version was left
                 return
@@ -488,21 +495,21 @@ class CandidateCoordinator:
     async def _note_rollback(self, deployment: Deployment) -> None:
         """Keep out the version that was left; after a person's rollback nothing is deployed by itself, too."""
         actor = deployment.request.requested_by
-        left = next(
-            (
-                release
-                for release in await self._state.releases.list(deployment.environment)
-                if release.number == deployment.from_release
-            ),
-            None,
-        )
+        left = await self._release(deployment, deployment.from_release)
         by = said("{person} rolled it back.", person=actor.name)
         if left is not None and left.version:
-            await self._put_hold(deployment, left.version, by)
+            await self._put_hold(deployment, left.version, by, left)
         if actor.id != RECOVERY:
             await self._put_hold(deployment, "", by)
 
-    async def _put_hold(self, deployment: Deployment, version: str, reason: str) -> None:
+    async def _release(self, deployment: Deployment, number: int | None) -> Release | None:
+        return None if number is None else await self._state.releases.get(deployment.environment, number)
+
+    async def _put_hold(
+        self, deployment: Deployment, version: str, reason: str, release: Release | None = None
+    ) -> None:
+        services = release.services if release is not None else ()
+        named = deployment.request.services
         candidate = await self._state.candidates.of_deployment(deployment.id)
         origin = candidate.origin if candidate is not None else Origin()
         hold = Hold(
@@ -513,6 +520,9 @@ class CandidateCoordinator:
             reason=reason,
             commit=origin.commit,
             digests=origin.digests,
+            configuration={
+                service.name: service.definition_hash for service in services if not named or service.name in named
+            },
         )
         if await self._state.holds.put(hold):
             log.info("hold set", environment=hold.environment, version=version, deployment_id=deployment.id)

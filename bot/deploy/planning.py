@@ -155,6 +155,7 @@ class Planner:
         plan = replace(
             plan,
             refusals=obstacles,
+            configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
             diff=await self._diff(comparison) if keep else (),
             new_powers=await find_new_powers(self._components, stack, resolved),
         ).with_warnings(
@@ -307,6 +308,7 @@ class Planner:
             warnings=before.warnings,
             refusals=before.refusals,
             new_powers=ungranted(request, before),
+            configuration=before.configuration,
             diff=await self._diff(comparison),
             promoted_from=before.promoted_from,
             promoted_release=before.promoted_release,

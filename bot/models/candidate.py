@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -163,8 +164,9 @@ class Candidate:
 class Hold:
     """Record a version that is kept out of an environment, or, without a version, that nothing is deployed by itself.
 
-    What a field leaves out, the hold does not know: it then holds by the rest. One that was lifted is kept, so that
-    the same deployment does not bring it back.
+    What a field leaves out, the hold does not know: it then holds by the rest. `configuration` is a hash of each
+    service's definition, its files among it. One that was lifted is kept, so that the same deployment does not bring it
+    back.
     """
 
     environment: str
@@ -175,6 +177,7 @@ class Hold:
     commit: str = ""
     digests: dict[str, str] = field(default_factory=dict)
     lifted_by: Actor | None = None
+    configuration: dict[str, str] = field(default_factory=dict)
 
     def holds(self, candidate: Candidate) -> bool:
         """Return whether a candidate is what is kept out, as far as both know."""
@@ -183,8 +186,14 @@ class Hold:
             return False
         if self.commit and origin.commit and self.commit != origin.commit:
             return False
-        both = self.digests.keys() & origin.digests.keys()
-        return all(self.digests[name] == origin.digests[name] for name in both)
+        planned = candidate.plan.configuration if candidate.plan is not None else {}
+        if planned and not candidate.services and self.configuration.keys() - planned.keys():  # a service is gone
+            return False
+        return _agree(self.digests, origin.digests) and _agree(self.configuration, planned)
+
+
+def _agree(held: Mapping[str, str], offered: Mapping[str, str]) -> bool:
+    return all(held[name] == offered[name] for name in held.keys() & offered.keys())
 
 
 @dataclass(frozen=True, slots=True)

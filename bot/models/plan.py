@@ -1,7 +1,7 @@
 """Describe what a deployment would change, before anything is touched."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -65,7 +65,8 @@ class Plan:
     With `refusals`, which are among the warnings too, it would do nothing of it as things are: a check would fail.
     `new_powers` are what its services get beyond their own containers, and no kept release has. `diff` is how a draft
     differs from the release that runs, by key and by file. A promotion says what of it is not as in the environment
-    `promoted_from`, and `missing` what its environment requires, and is not so yet.
+    `promoted_from`, and `missing` what its environment requires, and is not so yet. `configuration` is a hash of the
+    definition of each service that it brings, its files among it.
     """
 
     environment: str
@@ -83,6 +84,7 @@ class Plan:
     promoted_release: int | None = None
     promotion: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    configuration: dict[str, str] = field(default_factory=dict)
 
     def bind(self, request: DeploymentRequest) -> DeploymentRequest:
         """Return a request that starts exactly this plan."""

@@ -8,7 +8,8 @@ import pytest
 from roas.app.application import open_application
 from roas.configuration.settings import EnvironmentSettings
 from roas.deploy.promotion import RequirementError
-from roas.errors import InvalidRequestError
+from roas.errors import InvalidRequestError, NewPowersError
+from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import DeploymentKind, Operation
 from testbed.debian_packages import PackageError
 from testbed.private_registry import private_registry
@@ -122,6 +123,7 @@ async def test_prod_takes_only_what_staging_has_soaked(stack, images, tmp_path):
         assert (await people.succeed("v1", "staging")).promotes_to == "prod"
         for asked in (request(DeploymentKind.DEPLOY, "prod", "v1"), promotion()):
             await is_refused_for_an_hour(application, asked)
+        await alert_begins_the_hour_again(application)
         asked = request(DeploymentKind.DEPLOY, "prod", "v2")
         (missing,) = (await application.orchestrator.plan(asked)).missing
         assert missing == f"prod takes only what was healthy in staging, and this was not: {REPOSITORY}:v2"
@@ -142,6 +144,19 @@ async def is_refused_for_an_hour(application, asked):
     assert (await application.orchestrator.plan(later)).missing == ()
     with pytest.raises(RequirementError, match="UTC on it can be deployed"):
         await application.orchestrator.run(asked)
+
+
+async def alert_begins_the_hour_again(application):
+    """While it is open nothing is promoted, whatever the hour; once it is resolved the hour begins."""
+    down = AlertReport("web", AlertSource.HEALTH, Severity.HIGH, "web is down", environment="staging", service="web")
+    later = promotion(starts_at=datetime.now(UTC) + timedelta(hours=2))
+    await application.alert_service.take([down])
+    (missing,) = (await application.orchestrator.plan(later)).missing
+    assert missing == "prod takes only what is healthy in staging, where it is not: web is down"
+    with pytest.raises(RequirementError, match="web is down"):
+        await application.orchestrator.run(promotion())
+    await application.alert_service.take([replace(down, firing=False)])
+    await is_refused_for_an_hour(application, promotion())
 
 
 @pytest.fixture
@@ -192,6 +207,20 @@ async def test_what_cannot_be_promoted(people, stack, images):
     assert (await people.succeed("v1", "staging")).to_release == 2, "nothing of it changes"
     assert (await people.application.orchestrator.plan(promotion())).promoted_release == 2
     await stopped_service_is_no_healthy_one(people)
+    await new_power_is_asked_for(people, stack)
+
+
+async def new_power_is_asked_for(people, stack):
+    """That staging has it gives prod nothing."""
+    power = "web: pid host"
+    stack.write({"web": alone(pid="host"), "other": alone()})
+    await people.succeed("v2", "staging", granted=(power,))
+    plan = await people.application.orchestrator.plan(promotion())
+    assert plan.new_powers == (power,)
+    refused = await people.application.orchestrator.run(plan.bind(promotion()))
+    assert (refused.problem.key, stack.containers("prod")) == (NewPowersError.key, [])
+    succeeded(await people.application.orchestrator.run(plan.bind(promotion(granted=(power,)))))
+    assert stack.container("web", "prod").attrs["HostConfig"]["PidMode"] == "host"
 
 
 async def stopped_service_is_no_healthy_one(people):

@@ -33,6 +33,9 @@ def deployments(line: CommandLine) -> list[tuple[str, str | None]]:
 
 def test_scheduled_deployment_outlives_the_bot(line: CommandLine) -> None:
     """It is shown, cancelled, and begun once by the next bot after a death over its time; the record says who asked."""
+    opens = (datetime.now(UTC) + timedelta(hours=6)).hour
+    line.state.mkdir(exist_ok=True)
+    (line.state / "roas.toml").write_text(f'[environments.staging.windows]\nopen = ["0 {opens} * * * for 1h"]\n')
     refused = line.run("deploy", "dev", "v1", "--when", at(60))
     assert refused.returncode == 2, "nobody would begin it"
     bot = line.live()
@@ -42,6 +45,11 @@ def test_scheduled_deployment_outlives_the_bot(line: CommandLine) -> None:
     assert first["id"] in line.run("status", "dev").stdout
     assert line.document("cancel", "dev")["state"] == "withdrawn"
     assert line.document("status", "dev")["environments"][0]["scheduled"] == []
+    for environment, text, hour in (("dev", "22:00", 22), ("staging", "next window", opens)):
+        starts_at = line.document("deploy", environment, "v4", "--when", text)["request"]["starts_at"]
+        begins = datetime.fromisoformat(starts_at)
+        assert (begins.hour, begins.minute, begins > datetime.now(UTC)) == (hour, 0, True), text
+        assert line.document("cancel", environment)["state"] == "withdrawn"
     scheduled = line.document("deploy", "dev", "v2", "--when", "in 30m")
     bot.kill()
     bot.wait()

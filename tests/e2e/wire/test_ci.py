@@ -1,6 +1,8 @@
 """A CI job offers versions over TCP: by a token or a signed one, within what its source may, and ends as it ended."""
 
 import asyncio
+import csv
+import io
 import json
 import os
 import re
@@ -98,6 +100,7 @@ async def test_job_deploys_within_what_its_source_may(bot, bot_settings, people,
     shop.write(alone=True)
     await token_deploys_and_follows(bot_settings, people, shop, image_ids, url)
     await signed_job_deploys(shop, image_ids, url, issuer)
+    await record_names_source_and_commit(bot_settings)
     await new_power_waits_for_a_person(shop, image_ids, url)
     await same_key_asks_once(url)
     await refusals_have_their_status(url, issuer)
@@ -129,6 +132,7 @@ async def signed_job_deploys(shop, image_ids, url, issuer):
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{issuer.address}/token?v=1",
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-job",
         "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_SHA": "c" * 40,
         "GITHUB_RUN_ID": "17",
         "GITHUB_RUN_ATTEMPT": "1",
         "GITHUB_JOB": "deploy",
@@ -139,6 +143,18 @@ async def signed_job_deploys(shop, image_ids, url, issuer):
     code, said = await remote(url, "deploy", "dev", "v2", "--wait", "--audience", "https://elsewhere", **job)
     assert (code, "audience" in said) == (6, True), said
     assert "ROAS_TOKEN" in (await remote(url, "deploy", "dev", "v2"))[1]
+
+
+async def record_names_source_and_commit(bot_settings):
+    code, said = await roas(bot_settings, "history", "dev", "--format", "json")
+    newest, *_ = json.loads(said)["deployments"]
+    assert (code, newest["version"], newest["source"], newest["commit"]) == (0, "v2", "shop", "c" * 40)
+    assert (newest["requested_by"], newest["approved_by"], newest["repository"]) == ("shop", "", "acme/shop")
+    code, said = await roas(bot_settings, "history", "dev", "--format", "csv")
+    (row, *_) = csv.DictReader(io.StringIO(said))
+    assert {name: row[name] for name in ("version", "source", "commit", "plan")} == {
+        name: newest[name] for name in ("version", "source", "commit", "plan")
+    }
 
 
 async def new_power_waits_for_a_person(shop, image_ids, url):
@@ -197,6 +213,9 @@ async def bad_version_ends_the_job_as_rolled_back_and_is_held(people, shop, imag
     assert shop.running("dev") == {"web": image_ids["v2"]}
     code, said = await remote(url, "deploy", "dev", "v3", "--wait", ROAS_TOKEN=TOKEN)
     assert (code, "on hold" in said) == (5, True), said
+    shop.write(alone=True, web=SOON_JUDGED | {"labels": {"mended": "half"}})
+    code, said = await remote(url, "deploy", "dev", "v3", "--wait", ROAS_TOKEN=TOKEN)
+    assert (code, "rolled back" in said) == (3, True), "other files of the same version are newer"
     status, said = await ask(url, "GET", "/v1/environments")
     views = {view["name"]: view for view in said["environments"]}
     assert (status, views["dev"]["version"], views["dev"]["holds"]) == (200, "v2", ["v3"])

@@ -22,6 +22,7 @@ from testbed.sample import Behaviour
 from testbed.waiting import wait_until
 from tests.e2e.wire.shop import SOON_JUDGED, Shop
 from tests.e2e.wire.test_ci import ask
+from tests.e2e.wire.test_command_line import roas
 from tests.integration.candidates.forge import TOKEN as FORGE_TOKEN
 from tests.integration.candidates.forge import FakeForge, fake_forge
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, button, outcome, press
@@ -178,7 +179,7 @@ async def press_refused(people: SandboxClient, user: str, message: Message, what
     return answer.message.text
 
 
-async def test_job_for_prod_waits_for_two_people(bot, people, shop, push, api_port):
+async def test_job_for_prod_waits_for_two_people(bot, bot_settings, people, shop, push, api_port):
     """`auto` where the environment needs approval is a proposal; the second person is still needed."""
     url = f"http://127.0.0.1:{api_port}"
     await push("v1")
@@ -193,6 +194,10 @@ async def test_job_for_prod_waits_for_two_people(bot, people, shop, push, api_po
     status, said = await ask(url, "GET", f"/v1/deployments/{offered['id']}?wait=30", token=TOKEN)
     assert (said["state"], said["ended"]) == ("succeeded", True)
     assert re.fullmatch(r"DEPLOY-[0-9A-Z]{26}", said["deployment"]["id"])
+    code, told_of = await roas(bot_settings, "history", "prod", "--format", "json")
+    (record,) = json.loads(told_of)["deployments"]
+    assert (code, record["requested_by"], record["approved_by"], record["source"]) == (0, "Dora", "Anna", "job")
+    assert record["draft"]
 
 
 async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, push, api_port, forge, server):

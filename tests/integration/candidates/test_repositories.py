@@ -33,9 +33,9 @@ class GitOrchestrator(PlayedOrchestrator):
         super().__init__(state, bus)
         self.repositories, self.environment = repositories, environment
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
+    async def plan(self, request: DeploymentRequest, *, keep: bool = True) -> Plan:
         async with self.repositories.hold(self.environment, request.stack_commit):
-            return await super().plan(request)
+            return await super().plan(request, keep=keep)
 
 
 class Scene:

@@ -40,6 +40,13 @@ def test_settings_schema_is_printed(environment: CleanEnvironment, tmp_path: Pat
     assert '"properties"' in environment.run(tmp_path, "roas", "config", "schema")
 
 
+def test_no_extra_is_installed_or_needed(environment: CleanEnvironment, tmp_path: Path):
+    """A host bot installs nothing for CI jobs, agents and pagers; a command that needs it says how to have it."""
+    missing = "import importlib.util, roas.app.composition, roas.service; "
+    missing += "print([name for name in ('jwt', 'mcp', 'apprise') if importlib.util.find_spec(name)])"
+    assert environment.run(tmp_path, "python", "-c", missing).strip() == "[]"
+
+
 def test_import_beside_own_bot_and_cogs(environment: CleanEnvironment, tmp_path: Path):
     (tmp_path / "bot.py").write_text("OWNER = 'somebody'\n")
     (tmp_path / "cogs").mkdir()

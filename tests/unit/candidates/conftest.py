@@ -31,18 +31,19 @@ class PlayedOrchestrator:
         self.unmet: RoasError | None = None  # of a plan that is shown all the same
         self.digest = "digest"
         self.current = ""
+        self.configuration: dict[str, str] = {}
         self.fences: dict[str, Fence] = {}
         self.dies_after_start = False
         self.new_powers: tuple[str, ...] = ()
         self.started = asyncio.Event()
 
-    async def plan(self, request: DeploymentRequest) -> Plan:
+    async def plan(self, request: DeploymentRequest, *, keep: bool = True) -> Plan:
         if self.fault is not None:
             raise self.fault
         action = ServiceAction.KEEP if request.version == self.current else ServiceAction.RECREATE
         service = ServicePlan("web", action, "web:v0", f"web:{request.version}")
         plan = Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), self.digest)
-        return replace(plan, new_powers=self.new_powers)
+        return replace(plan, new_powers=self.new_powers, configuration=dict(self.configuration))
 
     async def start(self, request: DeploymentRequest) -> Deployment:
         if (fault := self.fault or self.unmet) is not None:
@@ -57,12 +58,12 @@ class PlayedOrchestrator:
             raise asyncio.CancelledError
         return deployment
 
-    async def finish(self, outcome: Outcome, key: str = "") -> Deployment:
+    async def finish(self, outcome: Outcome, key: str = "", *, to_release: int | None = None) -> Deployment:
         """End the last deployment."""
         deployment = await self.state.deployments.get(list(self.fences)[-1])
         assert deployment is not None
         problem = Problem(key, "web is unhealthy") if key else None
-        ended = replace(deployment, outcome=outcome, problem=problem, ended_at=datetime.now(UTC))
+        ended = replace(deployment, outcome=outcome, problem=problem, ended_at=datetime.now(UTC), to_release=to_release)
         await self.state.deployments.finish(ended, self.fences[deployment.id])
         self.bus.publish(
             DeploymentEnded(

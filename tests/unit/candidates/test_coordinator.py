@@ -22,10 +22,11 @@ from roas.errors import (
     RepositoryUnavailableError,
 )
 from roas.models.actor import Actor, ActorKind
-from roas.models.candidate import Candidate, CandidateState, Delivery, Hold, Origin, SourceMode
+from roas.models.candidate import Candidate, CandidateState, Commit, Delivery, Hold, Origin, SourceMode
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome
 from roas.models.events import CandidateChanged
-from roas.models.plan import PlanRecord, PlanState
+from roas.models.plan import Plan, PlanRecord, PlanState
+from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.state.candidates import KeyReusedError
 from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.notifications.deployment_notifier import has_message
@@ -72,6 +73,27 @@ async def test_who_decides(coordinator, orchestrator, state, reaches, mode, envi
         expected = State.WAITING if is_frozen else State.STARTED
     await reaches(candidate, expected)
     assert len(orchestrator.requests) == (expected is State.STARTED)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_shown"),
+    [
+        ("https://github.com/acme/shop/compare/a...b", True),
+        ("", False),
+        ("http://github.com/acme/shop/compare/a...b", False),
+        ("https://evil.example.org/> [click](https://x)", False),
+    ],
+)
+async def test_proposal_is_posted_before_its_plan_with_a_compare_link(coordinator, orchestrator, address, is_shown):
+    await coordinator.stop()
+    origin = Origin(commit="b" * 40, compare_url=address, commits=(Commit("b" * 40, "Mend it", "Ada"),))
+    candidate = await offer(coordinator, mode=PROPOSE, origin=origin)
+    assert (candidate.state, candidate.plan, has_message(candidate)) == (State.NEW, None, True)
+    fields = {field.name: field.value for field in draw_proposal(candidate).embeds[0].fields}
+    text = fields["Commits"]
+    assert ("bbbbbbb" in text, "Mend it" in text, "Ada" in text) == (True, True, True)
+    assert (f"<{address}>" in text) == is_shown
+    assert is_shown or "<http" not in text
 
 
 async def test_newer_takes_the_place_and_the_message(coordinator, state, reaches):
@@ -131,6 +153,35 @@ async def test_what_was_to_blame_is_kept_out_until_a_person_deploys_it(coordinat
     await orchestrator.start(person)
     await orchestrator.finish(Outcome.SUCCEEDED)
     assert await state.holds.of("dev") == ()
+
+
+@pytest.mark.parametrize(
+    ("services", "moved", "expected"),
+    [
+        ((), "", State.HELD),
+        ((), "web", State.STARTED),
+        ((), "api", State.STARTED),
+        (("web",), "api", State.HELD),
+        ((), "not to be planned", State.HELD),
+    ],
+)
+async def test_other_files_of_the_same_version_are_newer(
+    coordinator, orchestrator, state, reaches, services, moved, expected
+):
+    """Whoever mends the files, and not the code, need not name another version."""
+    bad = await reaches(await offer(coordinator, "v1", services=services), State.STARTED)
+    configuration = orchestrator.configuration = {"web": "1", "api": "1"}
+    pinned = tuple(ReleaseService(name, ImagePin("a:1", "sha256:1"), sha) for name, sha in configuration.items())
+    release = Release("dev", 0, "v1", ReleaseState.FAILED, pinned, "model", datetime.now(UTC), PERSON)
+    fence = orchestrator.fences[bad.deployment_id]
+    number = (await state.releases.add(release, fence)).number
+    await orchestrator.finish(Outcome.ROLLED_BACK, "service_failed", to_release=number)
+    if moved in configuration:
+        configuration[moved] = "2"
+    elif moved:
+        orchestrator.fault = EngineUnavailableError("the engine is away")
+    again = await offer(coordinator, "v1", services=services, is_asked_for=True)
+    await reaches(again, expected)
 
 
 @pytest.mark.parametrize("key", ["engine_unavailable", "shortage", "registry_unavailable", "cancelled", "journal_lost"])
@@ -361,12 +412,20 @@ async def test_delivery_is_looked_after_once(coordinator, make_coordinator, stat
         ({"digests": {"web": "1"}}, {"digests": {"web": "2"}}, False),
         ({"digests": {"web": "1"}}, {"digests": {"web": "1"}}, True),
         ({"digests": {"web": "1"}}, {"digests": {"api": "2"}}, True),
+        ({"configuration": {"web": "1"}}, {"configuration": {"web": "2"}}, False),
+        ({"configuration": {"web": "1"}}, {"configuration": {"web": "1", "api": "2"}}, True),
+        ({"configuration": {"web": "1", "api": "1"}}, {"configuration": {"web": "1"}}, False),
+        ({"configuration": {"web": "1", "api": "1"}}, {"configuration": {"web": "1"}, "services": ("web",)}, True),
+        ({"configuration": {"web": "1"}}, {}, True),
         ({"version": ""}, {}, False),
     ],
 )
-def test_newer_is_another_commit_or_digest(hold, offered, is_held):
+def test_newer_is_another_commit_digest_or_configuration(hold, offered, is_held):
     version = offered.pop("version", "v1")
-    candidate = Candidate("CAND-1", "shop", "dev", version, datetime.now(UTC), origin=Origin(**offered))
+    plan = Plan("dev", version, 1, None, (), (), (), "digest", configuration=offered.pop("configuration", {}))
+    services, now = offered.pop("services", ()), datetime.now(UTC)
+    origin = Origin(**offered)
+    candidate = Candidate("CAND-1", "shop", "dev", version, now, services=services, origin=origin, plan=plan)
     kept_out = Hold("dev", hold.pop("version", "v1"), datetime.now(UTC) - timedelta(1), "DEPLOY-1", **hold)
     assert kept_out.holds(candidate) is is_held
 

@@ -112,6 +112,11 @@ async def test_identity_is_asked_for_in_either_form(scene, tmp_path, bundle):
     for subject in ("https://github.com/eve/*", "https://github.com/acme/sho", "*/tags/v1", SUBJECT.replace(".", "x")):
         await scene.is_refused(image, policy(subject))
     await scene.is_refused(image, policy("*", "https://gitlab.com"))
+    logged = replace(policy(SUBJECT), transparency_log=True)
+    # The older form carries no proof of its own: the public log is asked, which may be away.
+    refused = ImageNotVerifiedError if bundle else (ImageNotVerifiedError, NotVerifiableNowError)
+    with pytest.raises(refused, match="log"):
+        await scene.verify(image, logged)
     await scene.is_refused(image, scene.policy)
 
 
