@@ -29,12 +29,12 @@ async def find_local_versions(engine: Engine, stack: ResolvedStack) -> tuple[str
 def common_version(stack: ResolvedStack, images: Mapping[str, str]) -> str:
     """Return the version that the `images` of services have; empty where that is none, or more than one.
 
-    `stack` has the placeholder's.
+    `stack` has the placeholder's. What a job ran last says nothing of the version that runs.
     """
     found = {
         matched["v"]
         for name, image in images.items()
-        if name in stack.definitions
+        if name in stack.definitions and not stack.definitions[name].one_shot
         for pattern in image_patterns([stack.definitions[name].image])
         if (matched := pattern.fullmatch(image.partition("@")[0])) and VERSION.fullmatch(matched["v"])
     }

@@ -1,8 +1,13 @@
 """Which of an engine's images are versions of a stack."""
 
 import re
+from types import SimpleNamespace
+from typing import Any
 
-from roas.stack.images.local_versions import PLACEHOLDER, image_patterns, versions_of
+import pytest
+
+from roas.models.stack import ServiceDefinition
+from roas.stack.images.local_versions import PLACEHOLDER, common_version, image_patterns, versions_of
 
 
 def test_versioned_tags_sorted_newest_first() -> None:
@@ -23,3 +28,22 @@ def test_name_is_no_pattern() -> None:
     (pattern,) = image_patterns([f"shop.example/a+b:{PLACEHOLDER}"])
     assert not re.fullmatch(pattern, "shopXexample/a+b:v1")
     assert pattern.fullmatch("shop.example/a+b:v1")
+
+
+@pytest.mark.parametrize(
+    ("web", "worker", "migrate", "common"),
+    [("v1", "v1", "v1", "v1"), ("v1", "v1", "v2", "v1"), ("v1", "v2", "v2", ""), ("v1", "other", "v2", "v1")],
+)
+def test_version_that_runs_is_that_of_what_goes_on_running(web: str, worker: str, migrate: str, common: str) -> None:
+    """A job ran once, perhaps of another version."""
+    images = {
+        "web": f"shop:{web}",
+        "worker": worker if worker == "other" else f"shop:{worker}",
+        "migrate": f"shop:{migrate}",
+    }
+    names = {"web": False, "worker": False, "migrate": True}
+    definitions = {
+        name: ServiceDefinition(name, f"shop:{PLACEHOLDER}", "d", one_shot=one_shot) for name, one_shot in names.items()
+    }
+    stack: Any = SimpleNamespace(definitions=definitions)
+    assert common_version(stack, images) == common
