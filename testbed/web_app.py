@@ -2,10 +2,10 @@
 
 GET answers with the version, `/slow?SECONDS` after so long, `/events` with server-sent events that do not end. POST
 writes the id in its body to `ORDERS`, once for each time that it is carried out. `/ws` is a WebSocket. Where `WARMING`
-is set it listens at once, and answers 503 for so many seconds; where `FIRST_WARMS` names a file, only whoever makes
-that file does. Where `CRASHES_AFTER` is set it ends with code 1 so many seconds after its start, where `FAILS_AFTER` is
-it answers 500 from then on. SIGTERM lets it take no more connections but those that wait already, answer what it has,
-tell WebSockets that it goes, and end.
+is set it listens at once, and answers 503 for so many seconds. Where `CRASHES_AFTER` is set it ends with code 1 so many
+seconds after its start, where `FAILS_AFTER` is it answers 500 from then on. Where `ONLY_FIRST` names a file, all that
+is so of the container that makes the file, also when it starts again, and of no other. SIGTERM lets it take no more
+connections but those that wait already, answer what it has, tell WebSockets that it goes, and end.
 """
 
 import asyncio
@@ -25,19 +25,20 @@ WEBSOCKET_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 GOING_AWAY = b"\x88\x02\x03\xe9"  # a close frame with 1001
 
 
-def warming() -> float:
-    """Return for how many seconds it is not ready."""
-    seconds = float(os.environ.get("WARMING", "0"))
-    if mark := os.environ.get("FIRST_WARMS"):
+def is_flawed() -> bool:
+    """Return whether this container is one of those that are not well."""
+    if mark := os.environ.get("ONLY_FIRST"):
         try:
-            Path(mark).touch(exist_ok=False)
+            with Path(mark).open("x") as made:
+                made.write(socket.gethostname())
         except FileExistsError:
-            return 0.0
-    return seconds
+            return Path(mark).read_text() == socket.gethostname()
+    return True
 
 
-READY_AT = time.monotonic() + warming()
-FAILS_AT = time.monotonic() + float(os.environ.get("FAILS_AFTER", "inf"))
+FLAWS = os.environ if is_flawed() else {}
+READY_AT = time.monotonic() + float(FLAWS.get("WARMING", "0"))
+FAILS_AT = time.monotonic() + float(FLAWS.get("FAILS_AFTER", "inf"))
 EVENT_SECONDS = 0.2
 OPEN: set["Connection"] = set()
 IDLE = asyncio.Event()
@@ -148,7 +149,7 @@ async def serve() -> None:
     """Serve until SIGTERM, then finish what has begun."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     IDLE.set()
-    if crashes_after := os.environ.get("CRASHES_AFTER"):
+    if crashes_after := FLAWS.get("CRASHES_AFTER"):
         loop.call_later(float(crashes_after), os._exit, 1)
     server = await loop.create_server(Connection, "0.0.0.0", PORT, backlog=1024)  # noqa: S104 - in its container
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,18 +5,22 @@ from pathlib import Path
 import pytest
 
 from testbed.daemon import PrivateDaemon
+from tools.campaigns.requests.crash import KINDS as EVERY_KIND
 from tools.campaigns.requests.crash import crash
 from tools.campaigns.requests.scene import scene
-from tools.campaigns.requests.table import Case, play
+from tools.campaigns.requests.table import IN_DRAIN, Case, play
 
 RATE = 20
-# The bot and the proxy at once, while the old containers drain, or while a person is asked.
-KINDS = [0, pytest.param(1, marks=pytest.mark.long)]
+# The bot and the proxy at once, while the old containers drain, or while a person is asked; nobody, while the new
+# container crashes again and again.
+LOOPING = len(EVERY_KIND) - 1
+KINDS = [0, pytest.param(1, marks=pytest.mark.long), pytest.param(LOOPING, marks=pytest.mark.long)]
 # One at a time one serves; what crashes or fails soon after its start gives the requests back.
 CASES = (
     Case("stop-first", 1, 2, "good", streams=False),
     Case("start-first", 0, 2, "crashes after 3 s", streams=True),
     Case("start-first", 0, 2, "fails after 3 s", streams=False),
+    Case("start-first", 0, 2, IN_DRAIN, streams=True),
 )
 
 

@@ -2,9 +2,10 @@
 
 `python -m tools.campaigns.requests.crash --kills 24`. In turn, the bot, the proxy, both, or a command line that carries
 the deployment out are killed: while the old containers drain, while the deployment is paused, or while the new
-containers are held. Then a new bot resumes.
-Afterwards one version runs, HAProxy sends requests to its containers and to nothing else, no server is in `drain` or
-`maint`, no order was carried out twice, and where the proxy lived, no request was lost.
+containers are held. Then a new bot resumes. The last kind kills nobody: in a pause, the new container crashes again and
+again. Afterwards one version runs, HAProxy sends requests to its containers and to nothing else, no server is in
+`drain` or `maint`, and no order was carried out twice. Where the proxy lived, no request was lost; where it was killed,
+no more than a kill costs while nobody deploys, which is measured first.
 """
 
 import argparse
@@ -38,6 +39,12 @@ MOST_SECONDS = 120
 WHOLE_SECONDS = 20
 VICTIMS = ("bot and proxy", "bot", "proxy", "command line")
 MOMENTS = ("draining", "paused", "held")
+NOBODY = "nobody"
+KINDS = (*itertools.product(VICTIMS, MOMENTS), (NOBODY, "paused"))
+# How often a crash loop goes round in a pause.
+ROUNDS = 3
+# By how long a proxy's next start may differ from that of another time.
+START_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,11 +55,18 @@ class Kill:
     moment: str
     rate: float
     goes_on: bool = False
+    # How many requests are lost where the proxy is killed while nobody deploys.
+    cost: int = 0
 
     @property
     def ends_bot(self) -> bool:
         """Return whether whoever carries the deployment out is killed."""
-        return self.victim != "proxy"
+        return self.victim not in {"proxy", NOBODY}
+
+    @property
+    def ends_proxy(self) -> bool:
+        """Return whether the proxy is killed."""
+        return "proxy" in self.victim
 
     def begin(self, found: Scene, version: str) -> "subprocess.Popen[bytes]":
         """Start whoever deploys the version."""
@@ -85,19 +99,45 @@ def crash(found: Scene, kills: int, rate: float, *, first: int = 0) -> list[str]
     if not wait_until(found.is_whole, WHOLE_SECONDS):
         raise RuntimeError("the first deployment did not succeed")
     broken: list[str] = []
-    kinds = itertools.islice(itertools.cycle(itertools.product(VICTIMS, MOMENTS)), first, None)
-    for number, (victim, moment) in zip(range(kills), kinds, strict=False):
+    chosen = [*zip(range(kills), itertools.islice(itertools.cycle(KINDS), first, None), strict=False)]
+    cost = _measure_kill(found, rate) if any("proxy" in victim for _, (victim, _) in chosen) else 0
+    for number, (victim, moment) in chosen:
         begun = time.monotonic()
-        kill = Kill(victim, moment, rate, goes_on=number // len(MOMENTS) % 2 == 1)
+        goes_on = victim != NOBODY and number // len(MOMENTS) % 2 == 1
+        kill = Kill(victim, moment, rate, goes_on=goes_on, cost=cost)
         version, before = ("v2", "v1") if number % 2 == 0 else ("v1", "v2")
-        wrong = list(_paused(found, kill, version, before) if moment == "paused" else _one(found, kill, version))
-        print(f"{number + 1}: {victim}, {moment}: {wrong or 'whole'} ({time.monotonic() - begun:.0f} s)", flush=True)
+        seen = Users()
+        play = _paused(found, kill, seen, version, before) if moment == "paused" else _one(found, kill, seen, version)
+        wrong = list(play)
+        took, lost = (
+            time.monotonic() - begun,
+            f"{seen.lost} of {seen.report['sent']} lost {seen.report['failures'] or ''}",
+        )
+        print(f"{number + 1}: {victim}, {moment}: {wrong or 'whole'}, {lost} ({took:.0f} s)", flush=True)
         broken += [f"{victim}, {moment}: {item}" for item in wrong]
     return broken
 
 
-def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
-    with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen, _slow_requests(found):
+def _measure_kill(found: Scene, rate: float) -> int:
+    """Kill the proxy while nobody deploys; returns how many requests are lost."""
+    with users(found.port, rate=rate, name=f"{time.time()}") as seen, _slow_requests(found):
+        killed = _proxy_process(found)
+        os.kill(killed, signal.SIGKILL)
+        if not wait_until(lambda: _proxy_process(found) not in {0, killed} and found.is_whole(), WHOLE_SECONDS):
+            raise RuntimeError("the proxy did not come back")
+    print(
+        f"the proxy killed while nobody deploys: {seen.lost} of {seen.report['sent']} lost {seen.report['failures']}",
+        flush=True,
+    )
+    return seen.lost
+
+
+def _proxy_process(found: Scene) -> int:
+    return int(found.containers("haproxy")[0].attrs["State"]["Pid"])
+
+
+def _one(found: Scene, kill: Kill, seen: Users, version: str) -> Iterator[str]:
+    with users(found.port, rate=kill.rate, name=f"{time.time()}", seen=seen), _slow_requests(found):
         bot = kill.begin(found, version)
         if not _meet(found, kill.moment, bot):
             yield f"the moment never came (the bot ended with {bot.poll()})"
@@ -115,17 +155,18 @@ def _one(found: Scene, kill: Kill, version: str) -> Iterator[str]:
 def _strike(found: Scene, kill: Kill, bot: "subprocess.Popen[bytes]") -> None:
     if kill.ends_bot:
         bot.kill()
-    if "proxy" in kill.victim:
-        os.kill(found.containers("haproxy")[0].attrs["State"]["Pid"], signal.SIGKILL)
+    if kill.ends_proxy:
+        os.kill(_proxy_process(found), signal.SIGKILL)
 
 
-def _paused(found: Scene, kill: Kill, version: str, before: str) -> Iterator[str]:
+def _paused(found: Scene, kill: Kill, seen: Users, version: str, before: str) -> Iterator[str]:
     """Kill while a person is asked about the first new container; then decide, and bring the next version up whole.
 
     Meanwhile, and where it goes on, only what is well gets requests, and only what is not is set aside.
     """
-    with users(found.port, rate=kill.rate, name=f"{time.time()}") as seen:
-        with pausing(found):
+    loops = kill.victim == NOBODY
+    with users(found.port, rate=kill.rate, name=f"{time.time()}", seen=seen):
+        with pausing(found, loops=loops):
             bot = kill.begin(found, FLAKY)
             if not wait_until(found.is_paused, MOST_SECONDS):
                 yield f"it never paused (the bot ended with {bot.poll()})"
@@ -133,6 +174,10 @@ def _paused(found: Scene, kill: Kill, version: str, before: str) -> Iterator[str
             if kill.ends_bot:
                 bot.wait(MOST_SECONDS)
                 bot = _worker(found)
+            if loops:
+                restarts = _restarts(found)
+                if not wait_until(lambda: _restarts(found) >= restarts + ROUNDS, MOST_SECONDS):
+                    yield "it does not crash again and again"
             if not wait_until(found.serves_what_is_well, WHOLE_SECONDS):
                 yield f"in the pause: {found.admin().states()}, {found.admin().set_aside()}"
             if not found.is_paused():
@@ -150,9 +195,14 @@ def _paused(found: Scene, kill: Kill, version: str, before: str) -> Iterator[str
     yield from _judge(found, kill, seen, version)
 
 
+def _restarts(found: Scene) -> int:
+    return sum(int(container.attrs["RestartCount"]) for container in found.containers())
+
+
 def _judge(found: Scene, kill: Kill, seen: Users, version: str) -> Iterator[str]:
-    if seen.lost and "proxy" not in kill.victim:
-        yield f"{seen.lost} requests were lost: {seen.report['failures']}"
+    most = kill.cost + kill.rate * START_SECONDS if kill.ends_proxy else 0
+    if seen.lost > most:
+        yield f"{seen.lost} requests were lost, and at most {most:.0f} may be: {seen.report['failures']}"
     if twice := seen.twice(found.orders):
         yield f"{len(twice)} orders were carried out twice"
     if missing := seen.missing(found.orders):

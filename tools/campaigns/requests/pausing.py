@@ -1,4 +1,7 @@
-"""Let the deployment of the scene pause: its version is well but for the first container of it, which never is."""
+"""Let the deployment of the scene pause: its version is well but for the first container of it, which never is.
+
+That one is not healthy, and, where it is to, ends again and again.
+"""
 
 import os
 import subprocess
@@ -19,12 +22,17 @@ PAUSES = {
     "start_period: 30s": "start_period: 2s",
 }
 DECIDED = 60
+# How long the first container lives each time.
+LIFE_SECONDS = 2
 
 
 @contextmanager
-def pausing(found: Scene) -> Iterator[None]:
+def pausing(found: Scene, *, loops: bool = False) -> Iterator[None]:
     """Write into the compose file that a failed replica pauses, for the length of the block."""
-    web_image(found.client, f"shop/web:{FLAKY}", version=FLAKY, WARMING="3600", FIRST_WARMS=f"/orders/{MARK}")
+    flaws = {"WARMING": "3600", "ONLY_FIRST": f"/orders/{MARK}"}
+    if loops:
+        flaws["CRASHES_AFTER"] = str(LIFE_SECONDS)
+    web_image(found.client, f"shop/web:{FLAKY}", version=FLAKY, **flaws)
     (found.orders.parent / MARK).unlink(missing_ok=True)
     page = found.folder / "stack" / "compose.yaml"
     usual = written = page.read_text()

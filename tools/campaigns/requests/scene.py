@@ -89,6 +89,10 @@ class Scene:
             timeout=ENDED,
         )
 
+    def addresses(self) -> set[str]:
+        """Return where the containers of the service answer."""
+        return addresses(self.containers())
+
     def versions(self) -> list[str]:
         """Return the versions of the containers, by the names of their images: `web:v1-0123456789ab` of a release."""
         tags = (str(container.attrs["Config"]["Image"]).rpartition(":")[2] for container in self.containers())
@@ -103,7 +107,7 @@ class Scene:
     def is_whole(self) -> bool:
         """Return whether HAProxy sends requests to exactly the containers that run, and has nothing set aside."""
         try:
-            return self._up() == _addresses(self.containers()) and not self.admin().set_aside()
+            return self._up() == self.addresses() and not self.admin().set_aside()
         except OSError:  # it is being started again
             return False
 
@@ -111,7 +115,7 @@ class Scene:
         """Return whether HAProxy sends requests to exactly what is healthy, and sets aside nothing but the rest."""
         there = self.containers()
         well = [item for item in there if item.attrs["State"].get("Health", {}).get("Status") == "healthy"]
-        others = _addresses(there) - _addresses(well)
+        others = addresses(there) - addresses(well)
         try:
             admin = self.admin()
             aside = [item.partition("/")[::2] for item in admin.set_aside()]
@@ -121,13 +125,14 @@ class Scene:
         up = {address for address, status in states["web"].values() if status == "UP"}
         # Each backend gives its servers addresses of its own.
         aside_addresses = {states[backend][name][0] for backend, name in aside if name in states[backend]}
-        return bool(well) and up == _addresses(well) and aside_addresses <= others
+        return bool(well) and up == addresses(well) and aside_addresses <= others
 
     def _up(self) -> set[str]:
         return {address for address, status in self.admin().states().values() if status == "UP"}
 
 
-def _addresses(containers: list[Container]) -> set[str]:
+def addresses(containers: list[Container]) -> set[str]:
+    """Return where containers of the service answer."""
     return {
         f"{network['IPAddress']}:8080"
         for container in containers

@@ -13,20 +13,33 @@ import asyncio
 import itertools
 import json
 import math
+import os
+import signal
 import socket
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event, Thread
 
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
-from tools.campaigns.requests.scene import ACTOR, ENVIRONMENT, Scene, application, deploy, roll_back, scene, until
+from tools.campaigns.requests.scene import (
+    ACTOR,
+    ENVIRONMENT,
+    Scene,
+    addresses,
+    application,
+    deploy,
+    roll_back,
+    scene,
+    until,
+)
 from tools.campaigns.requests.users import users
 
 # What a new version does, as variables of its image.
@@ -39,9 +52,14 @@ VERSIONS = {
     "crashes after 8 s": {"CRASHES_AFTER": "8"},
     "fails after 3 s": {"FAILS_AFTER": "3"},
 }
+# While the last old containers drain, which open streams make take long.
+IN_DRAIN = "crashes in the drain"
+# Until the engine has told of it, and the old ones are given the requests back.
+REACTION_SECONDS = 0.5
 SLOW = "slow start"
 GOOD = ("good", SLOW)
-STREAMS = 2
+# So many that each old container has one of them.
+STREAMS = 8
 # What the configuration of HAProxy becomes: other text for some of it, and how the deployment of that ends.
 CONFIGURATIONS = {
     "changed": ("timeout client 60s", "timeout client 61s", Outcome.SUCCEEDED),
@@ -87,6 +105,17 @@ class Case:
         return all(order == "start-first" or 0 < parallelism < self.replicas for order, parallelism in ways)
 
     @property
+    def flaws(self) -> dict[str, str]:
+        """Return what the new version does, as variables of its image."""
+        return {} if self.version == IN_DRAIN else VERSIONS[self.version]
+
+    @property
+    def of_bad(self) -> tuple[str, ...]:
+        """Return what became of requests that the new version lost; where all crash at once, HAProxy has no other."""
+        no_other = ("status 503",) if self.version == IN_DRAIN else ()
+        return OF_BAD.get(self.version.partition(" ")[0], ()) + no_other
+
+    @property
     def tag(self) -> str:
         """Return the version's tag."""
         return self.version.replace(" ", "-")
@@ -111,6 +140,7 @@ def cases() -> Iterator[Case]:
     for there, back in itertools.permutations((("start-first", 0), ("stop-first", 1))):
         for version in ("good", "never healthy", "crashes after 8 s"):
             yield Case(*there, 3, version, streams=False, back=back)
+    yield Case("start-first", 0, 2, IN_DRAIN, streams=True)
 
 
 @dataclass(frozen=True)
@@ -140,14 +170,19 @@ def play(found: Scene, case: Case, rate: float) -> Played:
         name = f"{case.tag}-{time.time()}"
         with users(found.port, rate=rate, name=name) as seen, _streams(found.port if case.streams else None):
             begun = time.monotonic()
-            ended = asyncio.run(_replace(found, case.tag, and_back=case.version in GOOD))
+            with _crashing(found) if case.version == IN_DRAIN else nullcontext(Event()) as crashed:
+                ended = asyncio.run(_replace(found, case.tag, and_back=case.version in GOOD))
             took = time.monotonic() - begun
+        if case.version == IN_DRAIN and not crashed.is_set():
+            wrong.append("nothing was drained with all new ones in service")
         if ended.outcome is not (Outcome.SUCCEEDED if case.version in GOOD else Outcome.ROLLED_BACK):
             wrong.append(f"it ended as {ended.outcome}: {ended.problem}")
         if not wait_until(found.is_whole, WHOLE_SECONDS):
             wrong.append(f"not whole: {found.admin().states()}, {found.admin().set_aside()}")
     failures = Counter(seen.report["failures"])
-    of_bad = sum(failures[item] for item in OF_BAD.get(case.version.partition(" ")[0], ()))
+    of_bad = sum(failures[item] for item in case.of_bad)
+    if case.version == IN_DRAIN and of_bad > rate * REACTION_SECONDS:
+        wrong.append(f"{of_bad} requests were lost before the old containers served again: {dict(failures)}")
     lost = seen.lost - of_bad
     if case.serves and lost:
         wrong.append(f"{lost} requests were lost: {dict(failures)} at {seen.report['failed_at']}")
@@ -231,9 +266,35 @@ async def _replace(found: Scene, version: str, *, and_back: bool = False) -> Dep
 
 
 @contextmanager
+def _crashing(found: Scene) -> Iterator[Event]:
+    """Let the new containers crash once the last old ones are drained; the event says that they have."""
+    old, crashed, ended = found.addresses(), Event(), Event()
+
+    def crash() -> bool:
+        with suppress(OSError):
+            states = dict(found.admin().states().values())
+            up = {address for address, status in states.items() if status == "UP"}
+            going = [status for address, status in states.items() if address in old]
+            if going and len(up - old) == len(old) and all(status.startswith("DRAIN") for status in going):
+                for container in found.containers():
+                    if not addresses([container]) & old:
+                        os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+                crashed.set()
+        return crashed.is_set() or ended.is_set()
+
+    thread = Thread(target=wait_until, args=(crash, math.inf), daemon=True)
+    thread.start()
+    try:
+        yield crashed
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
 def _written(found: Scene, case: Case) -> Iterator[None]:
     """Write the case into the compose file, for the length of the block; the way back is the same way."""
-    web_image(found.client, f"shop/web:{case.tag}", version=case.tag, **VERSIONS[case.version])
+    web_image(found.client, f"shop/web:{case.tag}", version=case.tag, **case.flaws)
     page = found.folder / "stack" / "compose.yaml"
     usual = written = page.read_text()
     ways = [f"{key}: {{order: {order}, parallelism: {count}}}" for key, (order, count) in case.ways.items()]

@@ -34,8 +34,10 @@ class Users:
 
 
 @contextmanager
-def users(port: int, *, rate: float, seconds: float = 3600, name: str = "order") -> Iterator[Users]:
-    """Let users send requests for the length of the block, from a process of their own."""
+def users(
+    port: int, *, rate: float, seconds: float = 3600, name: str = "order", seen: Users | None = None
+) -> Iterator[Users]:
+    """Let users send requests for the length of the block, from a process of their own; `seen` holds what they saw."""
     command = [sys.executable, "-m", "tools.campaigns.requests.load", "--port", str(port), "--rate", str(rate)]
     process = subprocess.Popen(
         [*command, "--seconds", str(seconds), "--name", name],
@@ -44,7 +46,7 @@ def users(port: int, *, rate: float, seconds: float = 3600, name: str = "order")
         text=True,
         cwd=Path(__file__).resolve().parents[3],
     )
-    seen = Users()
+    seen = seen or Users()
     try:
         yield seen
         answer, _ = process.communicate(timeout=END_SECONDS)  # closes its input, so that it ends
