@@ -20,7 +20,7 @@ from roas.metrics.integration_monitor import (
 )
 from roas.models.candidate import Hold
 from roas.models.deployment import DeploymentRequest, Freeze, PhaseStatus
-from roas.models.health import ServiceDrift, ServiceHealth, Verdict
+from roas.models.health import ContainerState, ServiceDrift, ServiceHealth, Verdict
 from roas.models.plan import PlanRecord
 from roas.models.release import Release
 from roas.ui.drawing import (
@@ -293,7 +293,8 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
 
 def _service(health: ServiceHealth, release: Release | None) -> str:
     head = f"{VERDICTS[health.verdict][0]} **{one_line(health.service, 60)}** {word(health.verdict)}"
-    if health.verdict is not Verdict.HEALTHY and health.reason:
+    rests = not any(container.state is ContainerState.RUNNING for container in health.containers)
+    if health.reason and (health.verdict is not Verdict.HEALTHY or rests):  # such as: somebody has stopped it
         head += f": {marked_up_line(health.reason, 120)}"
     details = " · ".join(part for part in _details(health, release) if part)
     return f"{head}\n-# {details}" if details else head

@@ -16,7 +16,7 @@ from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.models.candidate import Hold
 from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus
-from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.models.health import ContainerState, ServiceHealth, StackHealth, Verdict
 from roas.ui.drawing import BAD, GOOD
 from roas.ui.embeds.status import draw_integration, draw_status
 from roas.ui.translation import using_locale
@@ -103,6 +103,15 @@ def test_running_version_shown_not_wanted_one() -> None:
     other = replace(a_container("web"), image_id="sha256:" + "b" * 64, image_reference="shop/web:v2")
     stack = StackHealth("staging", Verdict.HEALTHY, (ServiceHealth("web", Verdict.HEALTHY, "", (other,)),), NOON)
     assert "`web:v2`" in text_of(draw_status([EnvironmentStatus("staging", stack, a_release())]).embeds)
+
+
+def test_stopped_service_says_who_stopped_it() -> None:
+    """It is well, since nothing is wrong; nobody should read that it serves."""
+    ended = replace(a_container("web"), state=ContainerState.EXITED, exit_code=0)
+    stopped = ServiceHealth("web", Verdict.HEALTHY, "was stopped by dora, 2026-11-30 03:00 UTC", (ended,))
+    stack = StackHealth("staging", Verdict.HEALTHY, (stopped,), NOON)
+    said = text_of(draw_status([EnvironmentStatus("staging", stack, a_release())]).embeds)
+    assert "**web** healthy: was stopped by dora" in said
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-TW"])
