@@ -81,7 +81,7 @@ def _log_of(bot: Any, lines: int) -> str:
 
 def forget_releases(client: docker.DockerClient, project: str | None = PROJECT) -> None:
     """Remove the tags of releases of a project, or of all: a bot with an empty journal takes them for a lost one's."""
-    own = f"{RELEASES}/" if project is None else f"{RELEASES}/{project}-"
+    own = (f"{RELEASES}/",) if project is None else (f"{RELEASES}/{project}-", f"{RELEASES}/journal:{project}")
     for image in client.images.list(name=f"{RELEASES}/*"):
         for tag in image.tags:
             if tag.startswith(own):  # it has the names of its stack, too

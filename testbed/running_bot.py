@@ -212,5 +212,6 @@ def clear(client: docker.DockerClient, name: str) -> None:
 
 
 def _release_tags(client: docker.DockerClient, name: str) -> Iterator[str]:
+    ours = (f"roas-release/{name}-", f"roas-release/journal:{name}-")
     for image in client.images.list():
-        yield from (tag for tag in image.tags if tag.startswith(f"roas-release/{name}-"))
+        yield from (tag for tag in image.tags if tag.startswith(ours))

@@ -41,14 +41,14 @@ class ReleaseKeeper:
         current = await self._state.releases.current(stack.environment.name)
         if current is not None:
             with suppress(ImageNotFoundError):  # then it cannot be restored, which the plan says
-                await stack.releases.protect(current)
+                await self._protect(stack, current)
             return current
         draft = await stack.releases.adopt(version)
         if draft is None:
             return None
         release = _release(stack, draft, actor, None, state=ReleaseState.ADOPTED)
         adopted = await self._state.releases.add(release, fence, correlation_id)
-        await stack.releases.protect(adopted)
+        await self._protect(stack, adopted)
         return adopted
 
     async def create_release(
@@ -66,13 +66,13 @@ class ReleaseKeeper:
         replaces = current.number if current else None
         release = _release(stack, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
         numbered = await self._state.releases.add(release, fence, correlation_id)
-        await stack.releases.protect(numbered)
+        await self._protect(stack, numbered)
         return numbered
 
     async def note_files(self, stack: Stack, release: Release, draft: ReleaseDraft, fence: Fence) -> None:
         """Keep of which files a release is made, where a draft that is the same in all else is made of others."""
         if draft.files_hash and draft.files_hash != release.files_hash:
-            await stack.releases.protect(await self._state.releases.set_files(release, draft.files_hash, fence))
+            await self._protect(stack, await self._state.releases.set_files(release, draft.files_hash, fence))
 
     async def require_images(
         self, stack: Stack, release: Release, services: Collection[str], report: ServiceReport
@@ -97,9 +97,12 @@ class ReleaseKeeper:
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
         if gone and not lost:
-            await stack.releases.protect(release)
+            await self._protect(stack, release)
         if lost:
             raise not_restorable(release, sorted(lost), [pins[name] for name in sorted(lost)])
+
+    async def _protect(self, stack: Stack, release: Release) -> None:
+        await stack.releases.protect(release, self._state.journal_id)
 
     async def forget(self, stack: Stack, kept: int, fence: Fence, *, runs: int | None) -> None:
         """Write that the releases beyond the last `kept` are not kept any more, but for that which runs."""

@@ -80,7 +80,7 @@ async def refuse_missing_journal(
     """Raise JournalMissingError where the engines have what a journal did that this one knows nothing of.
 
     The disk of the state folder may not be mounted: Docker makes an empty folder in its place. Or another disk is, with
-    an earlier journal. An engine that does not answer tells nothing.
+    an earlier journal or with that of another bot. An engine that does not answer tells nothing.
     """
     begun = await state.has_begun()
     asked = _newer_traces if begun else _traces
@@ -88,7 +88,11 @@ async def refuse_missing_journal(
     found = [trace for trace in traces if trace]
     if found and begun:
         raise JournalMissingError(
-            said("The journal in {folder} is an earlier one. {traces}", folder=folder, traces=found[0]),
+            said(
+                "The journal in {folder} is an earlier one, or that of another bot. {traces}",
+                folder=folder,
+                traces=found[0],
+            ),
             hint=said(
                 "If another disk belongs at the state folder, mount it, and restart the bot. Else, where the bot "
                 "runs, bring back a copy by `roas restore`, or take this journal as it is by `roas restore --keep`."
@@ -106,7 +110,7 @@ async def refuse_missing_journal(
 
 
 async def _newer_traces(state: StateManager, stack: Stack, folder: Path) -> str:
-    """Say what a newer journal left of an environment that this one knows; empty where nothing is seen of it."""
+    """Say what another journal left of an environment that this one knows; empty where nothing is seen of it."""
     environment = stack.environment
     newest = await state.newest(environment.name)
     if newest.release < 0:  # it may have had another name
@@ -117,9 +121,19 @@ async def _newer_traces(state: StateManager, stack: Stack, folder: Path) -> str:
             if newest.deployed_at and moment_of(writer) > max(newest.deployed_at, newest.chosen_at):
                 return _written_by(writer, environment)
             number = max(await _held(stack, await _projects(stack)), default=-1)
+            journals = await stack.releases.journals()
     except (RoasError, TimeoutError):
         return ""
-    return "" if newest.chosen_at or number <= newest.release else _images_of(number, environment)
+    if newest.chosen_at:
+        return ""
+    if journals and state.journal_id not in journals:
+        return said(
+            "{environment} was deployed last by {journal}, and this one is {id}.",
+            environment=environment.name,
+            journal=", ".join(sorted(journals)),
+            id=state.journal_id,
+        )
+    return "" if number <= newest.release else _images_of(number, environment)
 
 
 async def _traces(_state: StateManager, stack: Stack, folder: Path) -> str:

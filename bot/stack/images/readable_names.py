@@ -14,7 +14,15 @@ from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import find_image, repository_of
-from roas.stack.images.reference import FRONTENDS, READABLE, is_own, release_repository, split_reference
+from roas.stack.images.reference import (
+    FRONTENDS,
+    JOURNALS,
+    READABLE,
+    RELEASES,
+    is_own,
+    release_repository,
+    split_reference,
+)
 from roas.stack.labels import PROJECT, project_of
 from roas.stack.model.services import image_reference, pinned_image_id, written_fields
 
@@ -127,9 +135,10 @@ def _tag(reference: str) -> str:
     return split_reference(reference)[1] or "latest"
 
 
-def unneeded_references(tags: Iterable[str], protecting: str) -> tuple[str, ...]:
-    """Return an image's readable names once no release protects it any more, whoever's it was."""
+def unneeded_references(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return an image's names of ours once no release protects it any more, whoever's it was."""
     named = list(tags)
-    if any(tag.startswith(protecting) for tag in named):
+    marks = tuple(tag for tag in named if tag.startswith(f"{JOURNALS}:"))
+    if any(tag.startswith(f"{RELEASES}/") and tag not in marks for tag in named):
         return ()
-    return tuple(tag for tag in named if tag.startswith(PREFIX))
+    return (*marks, *(tag for tag in named if tag.startswith(PREFIX)))

@@ -7,6 +7,8 @@ from roas.stack.compose.jail_container import JAIL
 # Under these repositories the bot keeps what it knows by its ID; no stack gets or gives such a name.
 RELEASES, BUILT, READABLE = "roas-release", "roas-build", "roas"
 OWN = frozenset({RELEASES, BUILT, JAIL, READABLE})
+# Here a tag names the journal by which a project was deployed last. Releases' tags are numbers, in other repositories.
+JOURNALS = f"{RELEASES}/journal"
 # Docker's own readers of Dockerfiles. Any other one may say what a cache of another project is called.
 FRONTENDS = frozenset({"docker/dockerfile", "docker/dockerfile-upstream"})
 # Those of them that take no images by ID, and of which the first know no caches of a project's own.

@@ -1,4 +1,7 @@
-"""Keep the images of releases from pruning, by tags of our own."""
+"""Keep the images of releases from pruning, by tags of our own, and name by one the journal that has them.
+
+It outlives the state folder: a bot whose journal is another one has another disk there.
+"""
 
 import re
 from collections.abc import Collection
@@ -12,7 +15,10 @@ from roas.stack.compose.faults import image_not_found
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.lookup import find_image
 from roas.stack.images.readable_names import unneeded_references
-from roas.stack.images.reference import NOT_IN_A_REPOSITORY, RELEASES, release_repository
+from roas.stack.images.reference import JOURNALS, NOT_IN_A_REPOSITORY, RELEASES, release_repository
+
+# The engine takes tags of 128 characters.
+LONGEST_PROJECT = 80
 
 
 def release_tag(project: str, service: str, number: int) -> tuple[str, str]:
@@ -40,6 +46,38 @@ async def tag_images(engine: Engine, release: Release) -> None:
             ) from error
 
     await engine.each(tag, first.values())
+
+
+async def tag_journal(engine: Engine, release: Release, journal_id: str) -> None:
+    """Name the journal by a tag of an image of the release, and no other journal of this project.
+
+    The tag goes from release to release, so that it keeps no image that no release has.
+    """
+    start = _of_project(engine.project)
+
+    def tag(client: EngineClient, image_id: str) -> None:
+        for named in _journals(client, engine.project) - {journal_id}:
+            with suppress(ApiNotFoundError):
+                _untag(client, f"{JOURNALS}:{start}{named}")
+        client.tag(image_id, JOURNALS, f"{start}{journal_id}", force=True)
+
+    await engine.each(tag, [service.image.image_id for service in release.services[:1]])
+
+
+async def tagged_journals(engine: Engine) -> frozenset[str]:
+    """Return the ids of the journals that tags of the project name."""
+    return await engine.call(lambda client: _journals(client, engine.project))
+
+
+def _of_project(project: str) -> str:
+    return f"{project[:LONGEST_PROJECT]}."
+
+
+def _journals(client: EngineClient, project: str) -> frozenset[str]:
+    start = f"{JOURNALS}:{_of_project(project)}"
+    images = client.images(filters={"reference": JOURNALS})
+    tags = (tag for image in images for tag in image.get("RepoTags") or ())
+    return frozenset(tag.removeprefix(start) for tag in tags if tag.startswith(start))
 
 
 async def tagged_numbers(engine: Engine, services: Collection[str] | None = None) -> frozenset[int]:
@@ -80,7 +118,7 @@ async def untag_images(engine: Engine, release: Release) -> None:
                 with suppress(ApiNotFoundError):
                     _untag(client, tag)
             left = find_image(client, service.image.image_id) or {}
-            for reference in unneeded_references(left.get("RepoTags") or (), f"{RELEASES}/"):
+            for reference in unneeded_references(left.get("RepoTags") or ()):
                 with suppress(ApiNotFoundError):
                     _untag(client, reference, used=is_ours)
 

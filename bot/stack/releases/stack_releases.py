@@ -22,7 +22,14 @@ from roas.stack.containers.snapshots import take_outlines
 from roas.stack.docker_client import EngineClient
 from roas.stack.images.local_versions import PLACEHOLDER, common_version, find_local_versions
 from roas.stack.images.lookup import digest_of, find_image
-from roas.stack.images.release_tags import missing_images, tag_images, tagged_numbers, untag_images
+from roas.stack.images.release_tags import (
+    missing_images,
+    tag_images,
+    tag_journal,
+    tagged_journals,
+    tagged_numbers,
+    untag_images,
+)
 from roas.stack.interface import ReleaseDraft, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.scales import as_counted, written_replicas
@@ -335,10 +342,16 @@ class StackReleases:
             return frozenset()
         return await resolver.powers_of_release(model, environment, await resolver.holdings(environment))
 
-    async def protect(self, release: Release) -> None:
-        """Hold a release's model, and tag its images so that pruning leaves them alone."""
+    async def protect(self, release: Release, journal_id: str = "") -> None:
+        """Hold a release's model, and tag its images so that pruning leaves them alone; a tag names the journal."""
         await tag_images(self._engine, release)
         await self._hold_model(release)
+        if journal_id:
+            await tag_journal(self._engine, release, journal_id)
+
+    async def journals(self) -> frozenset[str]:
+        """Return the ids of the journals by which the engine says that the project was deployed last, if any."""
+        return await tagged_journals(self._engine)
 
     async def held(self, services: Collection[str] | None = None) -> frozenset[int]:
         """Return the numbers of releases of which tags or a model may be held, the tags of these services if given.

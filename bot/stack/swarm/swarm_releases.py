@@ -127,9 +127,13 @@ class SwarmReleases(StackReleases):
         """
         return await self._scaled(release), ()
 
-    async def protect(self, release: Release) -> None:
+    async def protect(self, release: Release, journal_id: str = "") -> None:
         """Keep a release's model; its images are the registry's to keep."""
         await self._hold_model(release)
+
+    async def journals(self) -> frozenset[str]:
+        """Return none: no tag of a manager follows the stack."""
+        return frozenset()
 
     async def unprotect(self, release: Release, *, needed: frozenset[str] = frozenset()) -> None:
         """Remove what a release held that is no longer kept, and the configs and secrets that no stored model names."""

@@ -116,6 +116,33 @@ async def test_earlier_journal_in_place_of_the_newest_is_a_fault(
     assert await bot.stop() == 0
 
 
+@pytest.mark.long
+async def test_journal_of_another_bot_in_place_of_ours_is_a_fault(
+    start_bot, bot_settings, people, shop, tmp_path: Path
+):
+    """The old disk is mounted again beside a new journal that has come no further than it."""
+    shop.write(store=STAYS)
+    bot = await start_bot()
+    await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
+    assert await bot.stop() == 0
+    state, old = tmp_path / "state", tmp_path / "old"
+    shutil.copytree(state, old)
+    code, said = await roas(bot_settings, "restore", "--new", "--yes")
+    assert code == 0, said
+    code, said = await roas(bot_settings, "deploy", "dev", "v2")
+    assert code == 0, said
+    state.rename(tmp_path / "new")
+    old.rename(state)
+    before = everything(shop)
+    code, said = await roas(bot_settings, "deploy", "dev", "v1")
+    assert (code, "was deployed last by JOURNAL-" in said) == (69, True), said
+    assert everything(shop) == before
+    code, said = await roas(bot_settings, "restore", "--keep")
+    assert code == 0, said
+    code, said = await roas(bot_settings, "deploy", "dev", "v1")
+    assert code == 0, said
+
+
 def remove_wal(state: Path) -> None:
     state.joinpath(f"{JOURNAL_NAME}-wal").unlink()
 

@@ -59,6 +59,7 @@ class FakeEngine(OneStack):
     running: dict[str, ContainerSnapshot] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     protected: set[int] = field(default_factory=set)
+    journal_id: str = ""
     ids: Any = field(default_factory=lambda: count(1))
     streams: list[asyncio.Queue[ContainerEvent | None]] = field(default_factory=list)
     hold: asyncio.Event | None = None
@@ -206,8 +207,12 @@ class FakeEngine(OneStack):
     async def hash_inputs(self, model: Mapping[str, Any]) -> str:
         return self.inputs
 
-    async def protect(self, release: Release) -> None:
+    async def protect(self, release: Release, journal_id: str = "") -> None:
         self.protected.add(release.number)
+        self.journal_id = journal_id
+
+    async def journals(self) -> frozenset[str]:
+        return frozenset(filter(None, [self.journal_id]))
 
     async def held(self, services: Collection[str] | None = None) -> frozenset[int]:
         self._called("held")

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from roas.deploy.handover.state_folder import _folder, refuse_moved_state, state_move
-from roas.errors import StateMovedError
+from roas.deploy.handover.state_folder import _folder, refuse_missing_journal, refuse_moved_state, state_move
+from roas.errors import JournalMissingError, StateMovedError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
-from roas.models.facts import OwnContainer
+from roas.models.facts import FoundProject, OwnContainer
 from roas.stack.machine.bot_places import place_of_container
+from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import MOVED, UNHEALTHY
 from tests.unit.deploy.requested import DORA
 from tests.unit.deploy.requested import deploy_home as deploy
@@ -67,6 +68,55 @@ async def test_command_line_of_another_journal_is_refused(scene, old, tmp_path, 
         await refuse_moved_state(components, environment, model)
     await refuse_moved_state(components, environment, model, kept=frozenset({BOT}))
     await refuse_moved_state(components, environment, {"services": {BOT: {"image": "i"}}})
+
+
+@pytest.mark.parametrize(
+    ("held", "named", "choice", "fault"),
+    [
+        (1, "", "", ""),  # of the release before
+        (1, "its own", "", ""),
+        (1, "JOURNAL-OTHER", "", "was deployed last by JOURNAL-OTHER"),
+        (9, "its own", "", "images of release 9"),
+        (9, "JOURNAL-OTHER", "CHOICE-1", ""),
+    ],
+)
+async def test_other_journal_in_place_of_ours_is_a_fault(scene, old, held, named, choice, fault):
+    """Another disk is mounted: release numbers alone say nothing where its journal has come as far."""
+    await old.orchestrator.run(deploy("v1"))
+    assert scene.home.journal_id == old.state.journal_id
+    old.state._journal.choice = choice
+    scene.home.protected = {held}
+    scene.home.journal_id = named.replace("its own", old.state.journal_id)
+    environment = Environment("home", "home", scene.folder, (), is_home=True)
+    asked = refuse_missing_journal(old.state, scene.engines, [environment], scene.folder)
+    if not fault:
+        await asked
+        return
+    with pytest.raises(JournalMissingError, match=fault):
+        await asked
+
+
+@pytest.mark.parametrize(
+    ("file", "fault"),
+    [("state/models/gone.yml", True), ("state/models/there.yml", False), ("compose.yaml", False)],
+)
+async def test_model_that_is_missing_is_a_fault(scene, tmp_path, monkeypatch, file, fault):
+    """No image of a release is left: the label of the containers says by itself that there was a journal."""
+
+    async def projects() -> tuple[FoundProject, ...]:
+        return (FoundProject("home", files=(str(tmp_path / file),)),)
+
+    monkeypatch.setattr(scene.home, "projects", projects)
+    environment = Environment("home", "home", scene.folder, (), is_home=True)
+    async with StateManager(tmp_path / "state") as empty:
+        (empty.folder / "models").mkdir()
+        (empty.folder / "models" / "there.yml").touch()
+        asked = refuse_missing_journal(empty, scene.engines, [environment], empty.folder)
+        if not fault:
+            await asked
+            return
+        with pytest.raises(JournalMissingError, match=r"home runs from .*gone.yml, which is not there"):
+            await asked
 
 
 INSPECTED = {

@@ -260,8 +260,12 @@ class EngineDouble:
         """Bind to nothing: there are no secrets, and the settings stay."""
         return ""
 
-    async def protect(self, release: Release) -> None:
+    async def protect(self, release: Release, journal_id: str = "") -> None:
         """Do nothing: nobody prunes here."""
+
+    async def journals(self) -> frozenset[str]:
+        """Name no journal."""
+        return frozenset()
 
     async def held(self, services: Collection[str] | None = None) -> frozenset[int]:
         """Hold nothing."""

@@ -226,8 +226,9 @@ async def test_prune_spares_protected_release(
     environment = stack(one("passing:v1"))
     drafted = await draft(engine, environment)
     release, other = release_of(drafted), release_of(drafted, 4)
-    await engine.of(environment).releases.protect(release)
-    await engine.of(environment).releases.protect(other)
+    await engine.of(environment).releases.protect(release, "JOURNAL-1")
+    await engine.of(environment).releases.protect(other, "JOURNAL-2")
+    assert await engine.of(environment).releases.journals() == {"JOURNAL-2"}
     docker_client.images.remove("passing:v1")
     docker_client.images.prune()
     assert await engine.of(environment).releases.missing_images(release) == ()
