@@ -150,6 +150,17 @@ async def test_folder_moved_on_the_host_is_noticed(tmp_path: Path, state: StateM
             await beat(inside)
 
 
+async def test_folder_in_place_of_ours_is_no_fault_of_the_disk(state: StateManager) -> None:
+    """SQLite calls what it has open read-only then."""
+    await beat(state)
+    state.folder.rename(state.folder.with_name("old"))
+    state.folder.mkdir()
+    with pytest.raises(JournalLostError, match="was deleted, moved or overwritten") as told:
+        await beat(state)
+    assert "roas restore" in told.value.hint
+    assert not [word for word in ("read-only", "dmesg") if word in f"{told.value.message} {told.value.hint}"]
+
+
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count the visits to the journal's thread, the fresh readers, and the looks at the kernel's list of mounts."""
