@@ -148,6 +148,20 @@ async def test_containerd_away_is_waited_for_and_blames_nobody(on_parted, parted
         assert on_parted.ids()["other-1"] == before
 
 
+@pytest.mark.long
+async def test_containerd_away_from_the_first_deployment_is_waited_for(on_parted, parted, tmp_path):
+    """There is no release to go back to: nothing stays created that was never started."""
+    on_parted.write({"web": alone(healthcheck=WATCHED_CHECK)})
+    async with open_application(settings_for(on_parted, tmp_path / "state")) as application:
+        await asyncio.to_thread(parted.kill_containerd)
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))
+        await until_told(application, started.id, PhaseName.EXECUTION)
+        await asyncio.to_thread(parted.start_containerd)
+        deployment = await application.orchestrator.wait(started.id)
+        assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+        assert list(on_parted.images()) == ["web-1"], "it runs"
+
+
 STALLS = [3, 75]
 
 

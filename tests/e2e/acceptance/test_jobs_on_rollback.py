@@ -123,8 +123,19 @@ async def test_rollback_runs_no_job(shop: Shop, images: dict[str, str]) -> None:
     await shop.nothing_is_to_do()
     succeeded(await shop.people.deploy("v1"))
     assert shop.runs() == "1234"
+    await restoring_after_drift_runs_none(shop, images["v1"])
     assert await shop.deploy(5, "v2") is Outcome.SUCCEEDED
     assert shop.runs() == "12345"
+
+
+async def restoring_after_drift_runs_none(shop: Shop, image: str) -> None:
+    """As *Restore the release* asks for it: go to the release that the environment is on."""
+    shop.write(1, "v2")
+    shop.stack.manually("up", "-d", "--no-deps", "web")
+    assert shop.web() != {"web-1": image}
+    current = await shop.people.application.state.releases.current("dev")
+    succeeded(await shop.people.rollback(to=current.number))
+    assert (shop.web(), shop.runs()) == ({"web-1": image}, "1234")
 
 
 async def test_job_that_failed_is_gone_after_rollback(shop: Shop, images: dict[str, str]) -> None:

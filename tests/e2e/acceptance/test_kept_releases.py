@@ -13,7 +13,7 @@ from roas.limits import STANDARD
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
 from testbed.sample import sample_image
-from tests.e2e.acceptance.people import People, request, succeeded
+from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded
 from tests.e2e.acceptance.stack import WATCHED_CHECK, alone
 from tests.e2e.wire.refusing_engine import RefusingEngine
 
@@ -46,9 +46,10 @@ async def test_repeated_deployments_keep_the_way_back(people, stack, two_release
     """As CI does, the same again and again: that makes no release, and a plain rollback goes to the other version."""
     state = people.application.state
     await people.succeed("v1")
-    for _ in range(11):
-        deployment = await people.succeed("v2")
-        assert (deployment.request.version, deployment.to_release) == ("v2", 2)
+    for by in (ANNA, DORA) * 5 + (ANNA,):
+        started = await people.succeed("v2", by=by)
+        told = (await state.deployments.get(started.id)).request
+        assert (told.version, told.requested_by, started.to_release) == ("v2", by, 2)
     stack.container("web").remove(force=True)
     assert (await people.succeed("v2")).to_release == 2, "what is missing is made again"
     assert stack.images() == {"web-1": two_releases["v2"]}

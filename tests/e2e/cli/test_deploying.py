@@ -203,4 +203,6 @@ def test_detach_without_bot_refused(on_v1: CommandLine) -> None:
     ended = on_v1.run("deploy", "dev", "v1", "--detach")
     assert ended.returncode == 2
     assert "Leave out --detach" in ended.stderr
+    back = on_v1.run("rollback", "dev")
+    assert (back.returncode, "no release before the current one" in back.stderr) == (2, True)
     assert on_v1.running() == BOTH_V1

@@ -17,6 +17,15 @@ services:
     deploy:
       replicas: 2
       update_config: {{parallelism: 1, failure_action: pause, order: start-first}}
+    depends_on: {{migrate: {{condition: service_completed_successfully}}}}
+    volumes: ["data:/data"]
+  migrate:
+    image: {REPOSITORY}:v1
+    network_mode: none
+    restart: "no"
+    command: ["sh", "-c", "echo ${{VERSION:-v1}} >>/data/runs"]
+    volumes: ["data:/data"]
+volumes: {{data: {{}}}}
 """
 
 
@@ -25,6 +34,10 @@ def test_paused_rollout_goes_on_or_back(line: CommandLine) -> None:
     assert line.run("deploy", "dev", "v1").returncode == 0
     its_process_hears_the_decision(line)
     decision_reaches_what_a_dead_process_left(line)
+    filters = {"label": [f"{PROJECT_LABEL}={line.project}-dev", f"{SERVICE_LABEL}=web"]}
+    web = line.client.containers.list(filters=filters)[0]
+    ran = web.exec_run(["cat", "/data/runs"]).output.decode().split()
+    assert ran.count("v1") == 1, "no way back runs a job"
 
 
 def its_process_hears_the_decision(pausing: CommandLine) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from roas.deploy import outcome, phase_runner, run
 from roas.deploy.applier import Applier
+from roas.deploy.phases import verification
 from roas.deploy.phases.execution import Execution
 from roas.deploy.phases.verification import Verification
 from roas.deploy.planning import _beside_compose
@@ -203,6 +206,48 @@ async def test_what_is_taken_at_the_end_is_made_again(orchestrator, engine, monk
     deployment = await orchestrator.run(deploy("v1"))
     assert (deployment.outcome, engine.versions()["web"]) == (Outcome.SUCCEEDED, "web:v1"), deployment.problem
     assert taken[0] not in engine.running
+    assert [text for text in deployment.warnings if "The release was applied again." in text]
+
+
+@pytest.mark.usefixtures("hurried_time")
+@pytest.mark.parametrize("typed", ["restart", "up -d"])
+async def test_what_is_typed_in_the_verification_blames_nobody(orchestrator, engine, monkeypatch, typed) -> None:
+    """Their `docker compose restart`, or `up -d`, ends what was ready: it is verified once more."""
+    start, observe, verify, disturbed = engine.start, verification._observe, Verification.run, []
+
+    async def start_and_note(container_id):
+        engine.running[container_id] = replace(engine.running[container_id], started_at=datetime.now(UTC))
+        await start(container_id)
+
+    async def observe_after_them(context, watch, definition, own):
+        if definition.name == "web" and "web:v2" in engine.versions().values() and not disturbed:
+            disturbed.extend(name for name, item in engine.running.items() if item.service == "web")
+            (name,) = disturbed
+            if typed == "restart":
+                later = datetime.now(UTC) + timedelta(minutes=1)
+                engine.running[name] = replace(engine.running[name], started_at=later)
+            else:
+                del engine.running[name]
+                engine._created("web", "web:v2")
+            engine.become("web", *STARTING)
+            await watch.refresh()
+        return await observe(context, watch, definition, own)
+
+    async def verify_again(phase, context):
+        if disturbed:
+            engine.become("web", *HEALTHY)
+        return await verify(phase, context)
+
+    assert (await orchestrator.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
+    for item in engine.stack.values():
+        object.__setattr__(item, "monitor_seconds", 30.0)
+    engine.start = start_and_note
+    monkeypatch.setattr(verification, "_observe", observe_after_them)
+    monkeypatch.setattr(Verification, "run", verify_again)
+    deployment = await orchestrator.run(deploy("v2"))
+    assert disturbed
+    assert (deployment.outcome, deployment.problem) == (Outcome.SUCCEEDED, None)
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
     assert [text for text in deployment.warnings if "The release was applied again." in text]
 
 
