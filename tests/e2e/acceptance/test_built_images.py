@@ -96,15 +96,18 @@ async def test_what_one_service_builds_is_built_once_for_all(people, stack, buil
     """A worker and a job have the image that the web builds; also one that is not on this machine yet."""
     name = built.removesuffix(":latest")
     shared = {"image": name, **({"build": "app"} if again == "build" else {}), **QUICK}
-    stack.write({"worker": shared, "web": {"build": "app", "image": name, **QUICK}})
+    migrate = shared | {"command": ["true"], "entrypoint": [], "restart": "no"}
+    after = {"migrate": {"condition": "service_completed_successfully"}}
+    stack.write(
+        {"worker": shared, "migrate": migrate, "web": {"build": "app", "image": name, "depends_on": after, **QUICK}}
+    )
     await people.succeed("v1")
-    first = stack.images()
-    assert len({*first.values()}) == 1
+    assert stack.listed().keys() == {"migrate-1", "web-1", "worker-1"}
+    (first,) = {item["ImageID"] for item in stack.listed().values()}
     stack.put("app/main", "2")
     await people.succeed("v2")
-    second = stack.images()
-    assert len({*second.values()}) == 1
-    assert {*first.values()} != {*second.values()}
+    (second,) = {item["ImageID"] for item in stack.listed().values()}
+    assert first != second
     before = stack.ids()
     stack.manually("up", "-d")
     assert stack.ids() == before
