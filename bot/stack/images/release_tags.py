@@ -55,13 +55,16 @@ async def tag_journal(engine: Engine, release: Release, journal_id: str) -> None
     """
     start = _of_project(engine.project)
 
-    def tag(client: EngineClient, image_id: str) -> None:
+    def mark(client: EngineClient, image_id: str) -> None:
         for named in _journals(client, engine.project) - {journal_id}:
             with suppress(ApiNotFoundError):
                 _untag(client, f"{JOURNALS}:{start}{named}")
-        client.tag(image_id, JOURNALS, f"{start}{journal_id}", force=True)
+        tag = f"{start}{journal_id}"
+        found = find_image(client, f"{JOURNALS}:{tag}")
+        if found is None or found["Id"] != image_id:
+            client.tag(image_id, JOURNALS, tag, force=True)
 
-    await engine.each(tag, [service.image.image_id for service in release.services[:1]])
+    await engine.each(mark, [service.image.image_id for service in release.services[:1]])
 
 
 async def tagged_journals(engine: Engine) -> frozenset[str]:

@@ -85,6 +85,7 @@ def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
     unknown = on_v1.run("logs", "dev", "nobody")
     assert unknown.returncode == 2
     assert "There are: database, web." in unknown.stderr
+    assert on_v1.run("scale", "dev", "web", "1").returncode == 0, "another test may have scaled it"
     (web,) = on_v1.docker("ps", "-q", "--filter", f"name={on_v1.project}-dev-web").splitlines()
 
     def write(text: str) -> None:
