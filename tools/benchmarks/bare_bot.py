@@ -14,11 +14,18 @@ OBJECTS_BETWEEN_COLLECTIONS = 200_000
 COMMAND = "bare"
 LIBRARIES = (
     "aiohttp.web",
+    "apprise",
+    "cronsim",
     "discord.ext.commands",
+    "docker",
+    "jwt",
+    "PIL.Image",
     "prometheus_client",
     "pydantic_settings",
+    "redis.asyncio",
     "stamina",
     "structlog",
+    "typer",
     "ulid",
     "yaml",
 )
