@@ -11,8 +11,8 @@ from roas.api.control_socket import serve
 from roas.api.documents import StatusReport
 from roas.app.application import Application, open_application
 from roas.cli.running import Session, warn_of_first_use
-from roas.concurrency import end_tasks, pause
-from roas.errors import InvalidRequestError, RoasError, StateError
+from roas.concurrency import begun, end_tasks, pause
+from roas.errors import InvalidRequestError, JournalLostError, RoasError, StateError
 from roas.leadership.leader_tasks import control_api
 from roas.log import get_logger
 from roas.models.deployment import Deployment
@@ -39,9 +39,8 @@ async def serve_itself(session: Session, *, read_only: bool) -> AsyncIterator[tu
         application = await stack.enter_async_context(
             open_application(session.settings, instance_prefix="CLI", read_only=read_only)
         )
-        stopped = partial(application.orchestrator.resume, own_only=True)
-        tell = partial(session.terminal.say, on_err=True)
-        await stack.enter_async_context(send_heartbeats(application.state, stopped, tell))
+        await stack.enter_async_context(send_heartbeats(application.state, partial(session.terminal.say, on_err=True)))
+        await stack.enter_async_context(begun(_resume_stopped(application)))
         folder = stack.enter_context(temporary_folder("api"))
         await stack.enter_async_context(serve(control_api(application), folder))
         client = await stack.enter_async_context(ControlClient(folder))
@@ -79,47 +78,52 @@ async def _refuse_own_container(application: Application, name: str) -> None:
         )
 
 
+async def _resume_stopped(application: Application) -> None:
+    """Resume what this process began and the journal has stopped; apart from the heartbeats, which wait for no engine.
+
+    Elsewhere the bot's leader does so.
+    """
+    while True:
+        await pause(BEAT_SECONDS)
+        try:
+            await application.orchestrator.resume(own_only=True)
+        except RoasError as error:
+            log.warning("what has stopped cannot be resumed yet", error=error.message)
+        except Exception:  # otherwise it would stand still for good
+            log.exception("what has stopped cannot be resumed yet")
+
+
 def _untold(_text: str) -> None:
     """Tell nobody."""
 
 
 @asynccontextmanager
-async def send_heartbeats(
-    state: StateManager,
-    resume: Callable[[], Awaitable[object]] | None = None,
-    tell: Callable[[str], None] = _untold,
-) -> AsyncIterator[None]:
-    """Write a heartbeat now and every second until the block ends, and `resume` what the journal has stopped.
+async def send_heartbeats(state: StateManager, tell: Callable[[str], None] = _untold) -> AsyncIterator[None]:
+    """Write a heartbeat now and every second until the block ends, and tell where the journal cannot be written.
 
-    While the journal cannot be written, since its disk is full, that is told. Raises StateError where the first
-    heartbeat fails.
+    Raises StateError where the first fails.
     """
     await _beat(state)
-    task = asyncio.create_task(_keep_beating(state, resume, tell), name="heartbeat")
+    task = asyncio.create_task(_keep_beating(state, tell), name="heartbeat")
     try:
         yield
     finally:
         await end_tasks(task)
 
 
-async def _keep_beating(
-    state: StateManager, resume: Callable[[], Awaitable[object]] | None, tell: Callable[[str], None]
-) -> None:
+async def _keep_beating(state: StateManager, tell: Callable[[str], None]) -> None:
     is_told = False
     while True:
         await pause(BEAT_SECONDS)
         try:
             await _beat(state)
-            if resume is not None:
-                await resume()
         except StateError as error:
-            log.warning("the journal cannot be written", error=error.message)
+            log.warning("the heartbeat cannot be written", error=error.message)
             if not is_told:
                 tell(f"warning: {error.message}")
-                tell("→ What is under way goes on once the journal can be written again.")
+                if not isinstance(error, JournalLostError):
+                    tell("→ What is under way goes on once the journal can be written again.")
             is_told = True
-        except RoasError as error:
-            log.warning("what has stopped cannot be resumed yet", error=error.message)
         else:
             if is_told:
                 tell("The journal can be written again.")
