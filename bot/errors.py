@@ -150,6 +150,12 @@ def invalid_version(version: str) -> "InvalidRequestError":
     )
 
 
+def refuse_missing(missing: Iterable[str]) -> None:
+    """Raise RequirementError where something is missing that an environment requires."""
+    for text in missing:
+        raise RequirementError(text, hint=said("Let it be healthy there first, or use a hotfix where it cannot wait."))
+
+
 def internal_fault(error: BaseException) -> "InternalFaultError":
     """Create the error for one that nobody foresaw."""
     return InternalFaultError(
@@ -333,6 +339,12 @@ class RegistryUnavailableError(EngineError):
 
     key = "registry_unavailable"
     transient = True
+
+
+class RequirementError(RoasError):
+    """The environment takes only what was healthy for some time in another one, and this was not, or not yet."""
+
+    key = "requirement"
 
 
 class ImageNotVerifiedError(EngineError):

@@ -25,7 +25,7 @@ from roas.cogs.permissions import (
 )
 from roas.deploy.draft import ASK_AGAIN
 from roas.deploy.planning import refuse_ungranted
-from roas.errors import ImageChangedError, InvalidRequestError, RoasError
+from roas.errors import ImageChangedError, InvalidRequestError, RoasError, refuse_missing
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
@@ -72,23 +72,27 @@ class PlanApprovals:
 
     async def require_idle(self, request: DeploymentRequest) -> None:
         """Raise FrozenError or LockHeldError where a request could not be started now."""
-        environment = request.environment
-        if (freeze := await self._state.freezes.get(environment)) is not None:
-            judgement = judge_request(request, {Gate.FREEZE})
-            if not judgement.may_begin:
-                raise FrozenError.of(freeze, judgement)
-        if (lock := await self._state.locks.get(environment)) is not None:
+        await self._require_thawed(request)
+        if (lock := await self._state.locks.get(request.environment)) is not None:
             held_by = await self._state.deployments.get(lock.deployment_id)
             if held_by is None or not held_by.only_watches:
                 raise LockHeldError(lock)
 
+    async def _require_thawed(self, request: DeploymentRequest) -> None:
+        if (freeze := await self._state.freezes.get(request.environment)) is not None:
+            judgement = judge_request(request, {Gate.FREEZE})
+            if not judgement.may_begin:
+                raise FrozenError.of(freeze, judgement)
+
     async def create_plan(self, request: DeploymentRequest) -> PlanRecord:
         """Plan a request and save it, bound to exactly this plan. Raises RoasError."""
-        environment = self._environment(request.environment)
+        environment, asked = self._environment(request.environment), request
         if request.kind is DeploymentKind.DEPLOY and request.operation is None:
             request = replace(request, starts_at=starting_time(environment, request.starts_at))
         if request.starts_at is None or environment.needs_approval:
             await self.require_idle(request)
+        elif asked.starts_at is None:  # only who chooses a time may mean one after the freeze
+            await self._require_thawed(asked)
         if environment.needs_approval:
             permit(approvers_refusal(environment, self._rules))
         plan = await self._application.orchestrator.plan(request)
@@ -195,6 +199,7 @@ class PlanApprovals:
         asks = self._environment(plan_record.environment).needs_approval
         starts_at = self._time_of(plan_record)
         if starts_at is not None and not asks:
+            refuse_missing(plan_record.plan.missing)
             done, plan_record = await self._move(
                 plan_record, PlanState.SCHEDULED, actor, [PlanState.PLANNED], starts_at=starts_at
             )

@@ -33,6 +33,7 @@ from roas.errors import (
     NotPermittedError,
     RoasError,
     internal_fault,
+    refuse_missing,
     unknown_environment,
 )
 from roas.log import get_logger
@@ -205,6 +206,7 @@ class ControlApi:
                 said("The plan is another one by now."),
                 hint=said("Type it again, such as /deploy, for a new plan."),
             )
+        refuse_missing(plan.missing)
         now, plan_id = datetime.now(UTC), new_id("PLAN")
         wanted = replace(plan.bind(wanted), starts_at=starts_at, interaction_id=plan_id)
         actor = wanted.requested_by

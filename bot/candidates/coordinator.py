@@ -13,8 +13,7 @@ from typing import Any
 from roas.candidates.credentials import source_actor
 from roas.concurrency import end_tasks, wait_for
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.deploy.promotion import RequirementError
-from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RoasError
+from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RequirementError, RoasError
 from roas.events import EventBus, Subscription
 from roas.limits import SOON, Backoff
 from roas.log import get_logger

@@ -17,10 +17,10 @@ from roas.deploy.handover.state_folder import refuse_missing_journal
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
 from roas.deploy.operations import plan_operation, release_to_operate
 from roas.deploy.planning import Planner
-from roas.deploy.promotion import RequirementError, find_missing, judge_missing
+from roas.deploy.promotion import find_missing, judge_missing
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.scaling import model_to_apply
-from roas.errors import InvalidRequestError, RoasError, invalid_version, unknown_environment
+from roas.errors import InvalidRequestError, RoasError, invalid_version, refuse_missing, unknown_environment
 from roas.limits import coordination_of
 from roas.log import get_logger
 from roas.messages.message import said
@@ -141,7 +141,9 @@ class DeploymentOrchestrator:
             return request, None
         planned = await self._plans.find(environment, request.plan_digest)
         planned = await self._plans.require_current(environment, planned)
-        await self._require_healthy(environment, request, planned)
+        # What is drafted for a later time is judged by that, and once more then.
+        asked = request if request.needs_approval else replace(request, starts_at=None)
+        await self._require_healthy(environment, asked, planned)
         return planned.plan.bind(request), None if planned.target is None else planned.target.number
 
     async def _require_healthy(
@@ -150,12 +152,8 @@ class DeploymentOrchestrator:
         """Raise RequirementError where something of a plan was not healthy yet where its environment requires that."""
         if planned.stack is None or judge_missing(request, True).may_begin:
             return
-        request = replace(request, starts_at=None)
         missing = await find_missing(self._components, environment, request, planned.stack, planned.wanted)
-        if missing is not None:
-            raise RequirementError(
-                missing, hint=said("Let it be healthy there first, or use a hotfix where it cannot wait.")
-            )
+        refuse_missing(() if missing is None else (missing,))
 
     async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
         """Carry out what a deployment that waits has drafted: a second person approved exactly that.
@@ -171,7 +169,7 @@ class DeploymentOrchestrator:
             require_window(environment, replace(waiting.request, approved_by=actor))
             if environment.requires and waiting.request.plan_digest is not None:
                 planned = await self._plans.find(environment, waiting.request.plan_digest)
-                await self._require_healthy(environment, waiting.request, planned)
+                await self._require_healthy(environment, replace(waiting.request, starts_at=None), planned)
         with self._running.beginning(deployment_id):
             purpose = _purpose(waiting.request, waiting.to_release)
             deployment, fence = await self._components.state.drafts.approve(deployment_id, actor, purpose)

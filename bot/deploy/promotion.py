@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from roas.deploy.components import Components
 from roas.deploy.plan import changed_keys
-from roas.errors import InvalidRequestError, RoasError
+from roas.errors import InvalidRequestError
 from roas.messages.message import Message, joined, said
 from roas.models.alert import Alert, Severity
 from roas.models.deployment import Deployment, DeploymentRequest, Operation, Outcome, Scale, Stop
@@ -33,12 +33,6 @@ TAKEN = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
 # So many deployments are looked at for how long a release ran.
 MOST_DEPLOYMENTS = 200
 SHOWN = 5
-
-
-class RequirementError(RoasError):
-    """The environment takes only what was healthy for some time in another one, and this was not, or not yet."""
-
-    key = "requirement"
 
 
 @dataclass(frozen=True, slots=True)

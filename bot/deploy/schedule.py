@@ -13,8 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from roas.concurrency import end_tasks, wait_for
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.deploy.promotion import RequirementError
-from roas.errors import InvalidRequestError, RoasError
+from roas.errors import InvalidRequestError, RequirementError, RoasError
 from roas.events import EventBus
 from roas.log import get_logger
 from roas.messages.message import said

@@ -7,8 +7,7 @@ import pytest
 
 from roas.app.application import open_application
 from roas.configuration.settings import EnvironmentSettings
-from roas.deploy.promotion import RequirementError
-from roas.errors import InvalidRequestError, NewPowersError
+from roas.errors import InvalidRequestError, NewPowersError, RequirementError
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import DeploymentKind, Operation
 from testbed.debian_packages import PackageError

@@ -8,7 +8,6 @@ import pytest
 import time_machine
 
 from roas.candidates.coordinator import BLAMED
-from roas.deploy.promotion import RequirementError
 from roas.errors import (
     ComposeFileError,
     ComposePolicyError,
@@ -20,6 +19,7 @@ from roas.errors import (
     RefMovedError,
     RegistryUnavailableError,
     RepositoryUnavailableError,
+    RequirementError,
 )
 from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import Candidate, CandidateState, Commit, Delivery, Hold, Origin, SourceMode

@@ -6,7 +6,6 @@ import pytest
 
 from roas.api.documents import ControlUnavailableError
 from roas.cli.running import code_of_deployment, code_of_fault
-from roas.deploy.promotion import RequirementError
 from roas.errors import (
     EngineUnavailableError,
     FencedOffError,
@@ -18,6 +17,7 @@ from roas.errors import (
     RefMovedError,
     RepositoryError,
     RepositoryUnavailableError,
+    RequirementError,
     RoasError,
     SettingsError,
     StateError,
