@@ -39,7 +39,9 @@ class Offer(Document, extra="forbid"):
     repository: str = Field(default="", max_length=200, description="Such as acme/shop.")
     commit: str = Field(default="", pattern=r"^([0-9a-f]{7,64})?$", description="Which commit it was made of.")
     ref: str = Field(default="", max_length=200, description="Of which branch or tag.")
-    url: str = Field(default="", pattern=r"^(https?://[^\s]{1,500})?$", description="Where the job is to be seen.")
+    url: str = Field(
+        default="", max_length=508, pattern=r"^(https?://\S+)?$", description="Where the job is to be seen."
+    )
 
 
 class PhaseStatus(Document):

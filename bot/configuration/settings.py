@@ -84,8 +84,8 @@ def _at(
 
 
 # Who signs tokens: by TLS, or on this machine.
-SOAK = r"^(\d{1,6}[mhd])+$"
-ISSUER = r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$"
+SOAK = r"^([0-9]{1,6}[mhd])+$"
+ISSUER = r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s?#]*)?)$"
 
 
 class GitSettings(BaseModel, extra="forbid"):
@@ -93,7 +93,7 @@ class GitSettings(BaseModel, extra="forbid"):
 
     url: str = Field(pattern=REPOSITORY_ADDRESS)
     ref: str = Field(default="main", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")
-    path: str = Field(default="", pattern=r"^[\w./-]{0,200}$")
+    path: str = Field(default="", max_length=200, pattern=r"^[\w./-]*$")
     key_file: Path | None = None
     known_hosts_file: Path | None = None
     token_file: Path | None = None

@@ -57,15 +57,15 @@ PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9][a-z0-9_-]{0,31}$": "must be 1 to 32 lower-case letters, digits, - and _, a letter or digit first",
     r"^[a-z0-9][a-z0-9_-]{0,62}$": "must be 1 to 63 lower-case letters, digits, - and _, a letter or digit first",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of a variable: letters, digits and _, no digit first",
-    r"^(\d{1,6}[mhd])+$": "must be in minutes, hours or days, such as 30m, 2h or 1d",
+    r"^([0-9]{1,6}[mhd])+$": "must be in minutes, hours or days, such as 30m, 2h or 1d",
     r"(?i)^(DEBUG|INFO|WARNING|ERROR)$": "must be DEBUG, INFO, WARNING or ERROR",
     r"^(auto|json|console)$": "must be auto, json or console",
     r"^sha256:[0-9a-f]{64}$": "must be what `roas remote token` prints: sha256: and 64 digits",
     r"^[\w.-]+(/[\w.-]+)+$": "must be a repository, such as acme/shop",
-    r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?)$": "must begin with https://",
+    r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s?#]*)?)$": "must begin with https://",
     REPOSITORY_ADDRESS: "must be the address of a repository, by https or ssh, without a password",
     r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$": "must be the name of a branch or tag",
-    r"^[\w./-]{0,200}$": "must be a path in the repository: letters, digits, _, -, . and /",
+    r"^[\w./-]*$": "must be a path in the repository: letters, digits, _, -, . and /",
 }
 # The same for kinds that have a limit.
 LIMITED: Mapping[str, Callable[[Limits], str]] = {

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from roas.api.remote_documents import Offer
 from roas.configuration.settings import GivenSettings
 from roas.configuration.wrong_values import PATTERNS, wrong_values
 from roas.http.webhook import Webhook
@@ -53,6 +54,12 @@ def test_every_pattern_has_a_meaning() -> None:
     used = set(patterns(GivenSettings.model_json_schema()))
     assert len(used) > 3
     assert used == set(PATTERNS)
+
+
+def test_patterns_count_few_characters() -> None:
+    """Of `\\w` that may come 200 times pydantic makes an automaton of 11 MiB: lengths belong to `max_length`."""
+    asked = [*patterns(GivenSettings.model_json_schema()), *patterns(Offer.model_json_schema())]
+    assert [pattern for pattern in asked if re.search(r"(\\[wdsS][^\[\]]*\]?|\.)\{\d*,?[2-9]\d\d\}", pattern)] == []
 
 
 def test_alternatives_are_one_fault() -> None:
