@@ -37,7 +37,7 @@ from roas.models.facts import OwnContainer
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import RECOVERY_ACTOR, ErrorHandler, RecoveryParts
-from roas.recovery.limits import RecoveryChecks
+from roas.recovery.refusals import RecoveryChecks
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
 from roas.recovery.upkeep import LeftDrains, RenewedLogins
 from roas.stack.behind_proxy import BehindProxy

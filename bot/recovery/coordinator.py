@@ -15,7 +15,7 @@ from roas.models.environment import Environment
 from roas.models.events import RecoveryCompleted, RecoveryRequested
 from roas.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
 from roas.recovery.handler import RECOVERED, AlertNotes
-from roas.recovery.limits import Handler
+from roas.recovery.refusals import Handler
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -22,7 +22,7 @@ from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryO
 from roas.models.release import Holding
 from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
-from roas.recovery.limits import Budget, RecoveryChecks, find_refusal, find_sound_release, is_held, wanted_service
+from roas.recovery.refusals import RecoveryChecks, budget_allows, find_refusal, find_sound_release, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
@@ -79,13 +79,7 @@ class RecoveryParts:
 class ErrorHandler:
     """Restart, recreate from the release, roll back, or escalate; an attempt is recorded before it is made."""
 
-    def __init__(
-        self,
-        parts: RecoveryParts,
-        *,
-        attempts: RecoveryAttempts | None = None,
-        budget: Budget | None = None,
-    ) -> None:
+    def __init__(self, parts: RecoveryParts, *, attempts: RecoveryAttempts | None = None) -> None:
         self._stacks = parts.stacks
         self._manager = parts.manager
         self._state = parts.state
@@ -93,7 +87,6 @@ class ErrorHandler:
         self._checks = parts.checks
         self._roll_back = parts.roll_back
         self._recovery_attempts = attempts or RecoveryAttempts()
-        self._budget = budget or Budget()
 
     async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
         """Recover a service or say why not. Raises StateError."""
@@ -139,7 +132,7 @@ class ErrorHandler:
     async def _may_try(self, fault: Fault, action: RecoveryAction) -> bool:
         if action is RecoveryAction.ROLL_BACK and await self._holding(fault) is not None:
             return False  # a deployment is paused: which release it is to be is what a person is asked
-        return await self._budget.allows(self._state.recoveries, fault.environment, fault.service, action)
+        return await budget_allows(self._state.recoveries, fault.environment, fault.service, action)
 
     async def _check_between(self, fault: Fault, environment: Environment) -> RecoveryReport | None:
         """Return why nothing more is to be tried, a moment after an attempt that did not help; None where it is."""
@@ -228,55 +221,33 @@ class ErrorHandler:
 
     async def _try(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
         if action is RecoveryAction.ROLL_BACK:
-            return await self._try_rollback(fault, environment)
+            return await _why_in_vain(self._deploy_previous(fault, environment))
 
         async def is_locked() -> bool:
-            return is_held(fault, await self._holding(fault))
+            holding = await self._holding(fault)
+            return holding is not None and holding.holds(fault.service)
 
-        ended, problem = await self._recovery_attempts.run(
-            environment, self._apply(fault, environment, action), is_locked
-        )
+        async def act() -> str | None:
+            if await is_locked():  # a deployment has just taken the environment
+                return YIELDED_TO_DEPLOYMENT
+            return await _why_in_vain(self._apply(fault, environment, action))
+
+        ended, problem = await self._recovery_attempts.run(environment, act(), is_locked)
         if problem is not None and await is_locked():  # it met what the deployment does to the service
             return YIELDED_TO_DEPLOYMENT
         return problem if ended else YIELDED_TO_DEPLOYMENT
 
-    async def _try_rollback(self, fault: Fault, environment: Environment) -> str | None:
-        try:
-            return await self._deploy_previous(fault, environment)
-        except TimeoutError:
-            return said("it did not recover within {step_seconds} s", step_seconds=f"{STEP_SECONDS:g}")
-        except RoasError as error:
-            if isinstance(passing := find_passing(error) or error, EngineUnavailableError):
-                raise passing from error
-            return error.message
-
-    async def _apply(self, fault: Fault, environment: Environment, action: RecoveryAction) -> str | None:
-        """Restart or recreate, unless a deployment has just taken the environment; returns why it did not help."""
-        if is_held(fault, await self._holding(fault)):
-            return YIELDED_TO_DEPLOYMENT
-        stack = self._stacks.of(environment)
-        try:
-            async with asyncio.timeout(STEP_SECONDS), ContainerWatch(stack) as watch:
-                model_hash, definition = await self._wanted(fault)
-                await stack.releases.check(model_hash)
-                if action is RecoveryAction.RESTART:
-                    await restart_service(
-                        stack,
-                        definition,
-                        watch,
-                        self._checks.answers,
-                        self._checks.expect_end,
-                        self._manager.behind_proxy,
-                    )
-                else:
-                    await self._recreate(stack, model_hash, definition, watch)
-        except TimeoutError:
-            return said("it did not recover within {step_seconds} s", step_seconds=f"{STEP_SECONDS:g}")
-        except RoasError as error:
-            if isinstance(passing := find_passing(error) or error, EngineUnavailableError):
-                raise passing from error
-            return error.message
-        return None
+    async def _apply(self, fault: Fault, environment: Environment, action: RecoveryAction) -> None:
+        """Restart or recreate. Raises RoasError, TimeoutError."""
+        stack, checks = self._stacks.of(environment), self._checks
+        async with asyncio.timeout(STEP_SECONDS), ContainerWatch(stack) as watch:
+            model_hash, definition = await self._wanted(fault)
+            await stack.releases.check(model_hash)
+            if action is RecoveryAction.RESTART:
+                proxies = self._manager.behind_proxy
+                await restart_service(stack, definition, watch, checks.answers, checks.expect_end, proxies)
+            else:
+                await self._recreate(stack, model_hash, definition, watch)
 
     async def _wanted(self, fault: Fault) -> tuple[str, ServiceDefinition]:
         return await wanted_service(self._stacks, self._state, fault)
@@ -318,6 +289,18 @@ class ErrorHandler:
             await wait_until_ready(stack, definition, watch)
             await settle(definition, watch)
         return None
+
+
+async def _why_in_vain(attempt: Awaitable[str | None]) -> str | None:
+    """Return why an attempt did not help, or None where it did. Raises EngineUnavailableError."""
+    try:
+        return await attempt
+    except TimeoutError:
+        return said("it did not recover within {step_seconds} s", step_seconds=f"{STEP_SECONDS:g}")
+    except RoasError as error:
+        if isinstance(passing := find_passing(error) or error, EngineUnavailableError):
+            raise passing from error
+        return error.message
 
 
 async def _ignore_progress(service: str, step: ServiceStep, text: str, fraction: float | None) -> None:

@@ -11,7 +11,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.recovery import Fault, RecoveryOutcome, RecoveryReport
 from roas.recovery.handler import STEP_SECONDS, AlertNotes
-from roas.recovery.limits import Handler, RecoveryChecks, find_refusal
+from roas.recovery.refusals import Handler, RecoveryChecks, find_refusal
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stacks import Stacks
 from roas.state.manager import StateManager

@@ -83,7 +83,7 @@ ANSWERS = {
     "bot/deploy/run.py": "_handle_failure rollback_on_failure",
     "bot/leadership/elector.py": "_renew",
     "bot/leadership/takeover.py": "_find_reason _revert_handover",
-    "bot/recovery/limits.py": "class Budget",
+    "bot/recovery/refusals.py": "def budget_allows",
     "bot/recovery/handler.py": "_deploy_previous",
     "bot/state/ownership.py": "renew",
     "bot/state/sync.py": "backoff.failed()",

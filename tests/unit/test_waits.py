@@ -31,7 +31,7 @@ from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryS
 from roas.models.stack import ServiceDefinition, ServiceProbe
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.limits import RecoveryChecks
+from roas.recovery.refusals import RecoveryChecks
 from roas.recovery.restart import settle
 from roas.recovery.swarm_recovery import SwarmRecovery
 from roas.stack.containers import service_creation

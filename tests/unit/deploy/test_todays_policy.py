@@ -9,7 +9,7 @@ from roas.errors import ComposePolicyError
 from roas.models.deployment import Outcome
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.limits import RecoveryChecks
+from roas.recovery.refusals import RecoveryChecks
 from roas.stack.manager import DeploymentManager
 from tests.unit.deploy.fake_engine import UNHEALTHY
 from tests.unit.deploy.requested import deploy, rollback

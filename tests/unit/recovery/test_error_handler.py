@@ -21,7 +21,7 @@ from roas.models.release import Holding, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.limits import Budget, RecoveryChecks, find_sound_release
+from roas.recovery.refusals import RecoveryChecks, budget_allows, find_sound_release
 from roas.state.instance import boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import stacks_that
@@ -219,8 +219,8 @@ async def test_rollback_budget_spans_environment(scene: Scene) -> None:
     await scene.state.recoveries.save(RecoveryStep("STEP-1", "ALERT-0", "dev", "store", ROLL_BACK, now))
     old = now - timedelta(hours=1)
     await scene.state.recoveries.save(RecoveryStep("STEP-2", "ALERT-0", "dev", "web", RECREATE, old))
-    assert not await Budget().allows(scene.state.recoveries, "dev", "web", ROLL_BACK)
-    assert await Budget().allows(scene.state.recoveries, "dev", "web", RECREATE)
+    assert not await budget_allows(scene.state.recoveries, "dev", "web", ROLL_BACK)
+    assert await budget_allows(scene.state.recoveries, "dev", "web", RECREATE)
 
 
 async def test_running_deployment_blocks_recovery(scene: Scene) -> None:
@@ -292,7 +292,7 @@ async def test_wall_clock_jump_keeps_budget(scene: Scene) -> None:
     await scene.handler.handle(FAULT, DEV)
     assert scene.tried == [RESTART, RESTART, RESTART, RECREATE]
     with booted_for(boot_seconds() + RECOVERY_WINDOW.total_seconds() + 1):
-        assert await Budget().allows(scene.state.recoveries, "dev", "web", RECREATE)
+        assert await budget_allows(scene.state.recoveries, "dev", "web", RECREATE)
 
 
 async def test_interrupted_attempt_closed_once(scene: Scene) -> None:
@@ -315,7 +315,7 @@ async def test_starting_deployment_interrupts_recovery(scene: Scene) -> None:
 
 
 def booted_for(seconds: float) -> Any:
-    return mock.patch("roas.recovery.limits.boot_seconds", return_value=seconds)
+    return mock.patch("roas.recovery.refusals.boot_seconds", return_value=seconds)
 
 
 async def test_job_not_run_by_recovery(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

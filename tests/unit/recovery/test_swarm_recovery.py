@@ -17,7 +17,7 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
 from roas.models.recovery import RecoveryOutcome, RecoveryReport
 from roas.recovery.coordinator import fault_of
-from roas.recovery.limits import RecoveryChecks
+from roas.recovery.refusals import RecoveryChecks
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack

@@ -1,7 +1,7 @@
 """Say what keeps a recovery from acting: its budget, a deployment, a person, or no release to go back to."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -25,33 +25,24 @@ from roas.state.recoveries import Recoveries
 SOUND = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.UNVERIFIED})
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Allow so many attempts of a kind per service and window; a rollback counts for its whole environment."""
+async def budget_allows(recoveries: Recoveries, environment: str, service: str, action: RecoveryAction) -> bool:
+    """Return whether something may be tried once more for a service; a rollback counts for its whole environment.
 
-    window: timedelta = RECOVERY_WINDOW
-    allowed: Mapping[RecoveryAction, int] = field(default_factory=lambda: RECOVERIES)
-
-    async def allows(self, recoveries: Recoveries, environment: str, service: str, action: RecoveryAction) -> bool:
-        """Return whether something may be tried once more. Raises StateError."""
-        counted_for = None if action is RecoveryAction.ROLL_BACK else service
-        made = await recoveries.of(environment, counted_for, action)
-        return sum(age_of(step) < self.window for step in made) < self.allowed.get(action, 0)
+    Raises StateError.
+    """
+    counted_for = None if action is RecoveryAction.ROLL_BACK else service
+    made = await recoveries.of(environment, counted_for, action)
+    return sum(_age_of(step) < RECOVERY_WINDOW for step in made) < RECOVERIES[action]
 
 
-def age_of(step: RecoveryStep) -> timedelta:
+def _age_of(step: RecoveryStep) -> timedelta:
     """Return how long ago something was tried; since the machine booted, a wall clock that jumps changes nothing."""
     if step.boot_id == boot_id():
         return timedelta(seconds=boot_seconds() - step.boot_seconds)
     return abs(datetime.now(UTC) - step.begun_at)
 
 
-def is_held(fault: Fault, holding: Holding | None) -> bool:
-    """Return whether a deployment has the service that failed in hand."""
-    return holding is not None and holding.holds(fault.service)
-
-
-def deferred_by(fault: Fault, holding: Holding | None) -> RecoveryReport | None:
+def _deferred_by(fault: Fault, holding: Holding | None) -> RecoveryReport | None:
     """Return why a service is left to a deployment, or None where it is not."""
     if holding is None or not holding.holds(fault.service):
         return None
@@ -156,8 +147,8 @@ async def find_refusal(
     state: StateManager, checks: RecoveryChecks, fault: Fault, environment: Environment
 ) -> RecoveryReport | None:
     """Return why a fault cannot be fixed from here, or None where it can. Raises StateError."""
-    if (kept_away := deferred_by(fault, await state.deployments.holding(fault.environment))) is not None:
-        return kept_away
+    if (deferred := _deferred_by(fault, await state.deployments.holding(fault.environment))) is not None:
+        return deferred
     if checks.is_manual_stop(fault.environment, fault.service):
         return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, said("it was stopped manually, so it is left as it is"))
     verdict = checks.verdict(fault.environment, fault.service)
