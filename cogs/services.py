@@ -14,16 +14,18 @@ from roas.cogs.planning import PlanningCog
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
 from roas.stack.model.scales import MOST_REPLICAS
 
+_of_services = app_commands.describe(
+    services="Which service, or several, separated by spaces",
+    environment="Where (prod or the only one if left out)",
+    reason="Why",
+)
+
 
 class ServicesCog(PlanningCog, name=CogName.SERVICES.value):
     """Do to single services what people do every day."""
 
     @app_commands.command(description="Restart services; a new container of the bot itself takes over from this one")
-    @app_commands.describe(
-        services="Which service, or several, separated by spaces",
-        environment="Where (prod or the only one if left out)",
-        reason="Why",
-    )
+    @_of_services
     @app_commands.guild_only()
     @answered
     async def restart(
@@ -38,11 +40,7 @@ class ServicesCog(PlanningCog, name=CogName.SERVICES.value):
         await self.start_at_once(interaction, request)
 
     @app_commands.command(description="Stop services until they are started or deployed again")
-    @app_commands.describe(
-        services="Which service, or several, separated by spaces",
-        environment="Where (prod or the only one if left out)",
-        reason="Why",
-    )
+    @_of_services
     @app_commands.guild_only()
     @answered
     async def stop(
@@ -58,11 +56,7 @@ class ServicesCog(PlanningCog, name=CogName.SERVICES.value):
         )
 
     @app_commands.command(description="Start services that do not run")
-    @app_commands.describe(
-        services="Which service, or several, separated by spaces",
-        environment="Where (prod or the only one if left out)",
-        reason="Why",
-    )
+    @_of_services
     @app_commands.guild_only()
     @answered
     async def start(

@@ -88,7 +88,6 @@ async def open_application(
     settings: Settings,
     *,
     instance_prefix: str = BOT,
-    redactor: Redactor | None = None,
     metrics: Metrics | None = None,
     read_only: bool = False,
 ) -> AsyncIterator[Application]:
@@ -97,13 +96,7 @@ async def open_application(
     `metrics` count for a Prometheus: only the bot by itself serves them. Nothing is resumed by itself: call
     `orchestrator.resume()` for what a dead process left. Who `read_only` makes no journal where there is none.
     """
-    opened = open_foundation(
-        settings,
-        instance_prefix=instance_prefix,
-        redactor=redactor,
-        metrics=metrics,
-        read_only=read_only,
-    )
+    opened = open_foundation(settings, instance_prefix=instance_prefix, metrics=metrics, read_only=read_only)
     async with opened as base, AsyncExitStack() as stack:
         application = _build(base)
         await _start(application, stack)
@@ -118,6 +111,8 @@ def _build(base: Foundation) -> Application:
     figures = DeploymentFigures(base.state, base.environments)
     measurements = IntegrationMeasurements(base.bus, sync, deployments=figures)
     duplicate_token = build_duplicate_token(base, monitoring.alert_service)
+    proxies, start = deployment.manager.behind_proxy, deployment.orchestrator.start
+    has_approvers = bool(base.settings.discord_approver_role_ids)
     return Application(
         settings=base.settings,
         environments=base.environments,
@@ -134,23 +129,11 @@ def _build(base: Foundation) -> Application:
         held_lease=deployment.held_lease,
         peers=deployment.peers,
         alert_service=monitoring.alert_service,
-        maintenance=build_maintenance(
-            base,
-            monitoring,
-            recovery,
-            duplicate_token,
-            figures,
-            deployment.manager.behind_proxy,
-            deployment.orchestrator.start,
-        ),
+        maintenance=build_maintenance(base, monitoring, recovery, duplicate_token, figures, proxies, start),
         duplicate_token=duplicate_token,
         candidates=CandidateCoordinator(base.state, deployment.orchestrator, base.bus, base.environments),
         schedule=Schedule(
-            base.state,
-            deployment.orchestrator,
-            base.bus,
-            base.environments,
-            has_approvers=bool(base.settings.discord_approver_role_ids),
+            base.state, deployment.orchestrator, base.bus, base.environments, has_approvers=has_approvers
         ),
         deployment_figures=figures,
         integration_monitor=IntegrationMonitor(base.bus, measurements),

@@ -41,7 +41,6 @@ async def open_foundation(
     settings: Settings,
     *,
     instance_prefix: str = BOT,
-    redactor: Redactor | None = None,
     metrics: Metrics | None = None,
     read_only: bool = False,
 ) -> AsyncIterator[Foundation]:
@@ -49,7 +48,7 @@ async def open_foundation(
 
     Who `read_only` makes no journal where there is none. Raises StateError, EngineError where there is no place.
     """
-    redactor, known = redactor or Redactor(), environments(settings)
+    redactor, known = Redactor(), environments(settings)
     _seed(redactor, settings, known)
     async with AsyncExitStack() as stack:
         stack.callback(hide_everywhere(redactor))

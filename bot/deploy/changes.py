@@ -85,6 +85,12 @@ class StackChanges:
     done: frozenset[str] = frozenset()
     sharing: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
+    def difference_of(self, name: str) -> ServiceDifference | None:
+        """Return how a service differs, the bot's own too; None where it does not."""
+        if self.own is not None and self.own.service == name:
+            return self.own or None
+        return self.differing.get(name)
+
 
 async def find_changes(
     stack: Stack,
@@ -100,12 +106,9 @@ async def find_changes(
     differences = {name: compare_service(service, there.get(name, ())) for name, service in wanted.items()}
     definitions = {name: service.definition for name, service in wanted.items()}
     sharing = {name: shared_with(fields) | lenders_of(fields) for name, fields in services_of(model).items()}
-    done = await _done_jobs(stack, wanted, containers, scope)
     # One that has run needs no other run for what is left beside it.
-    done = frozenset(name for name in done if not differences[name].is_only_surplus)
-    # Compose would recreate what another release's job left, and with it all that depends on that.
-    returns = scope.goes_back and not stack.replaces_by_itself
-    left = {name for name in done if _leaves_something(wanted[name], there.get(name, ()), returns=returns)}
+    jobs = await _done_jobs(stack, wanted, containers, scope)
+    done = frozenset(name for name in jobs if not differences[name].is_only_surplus)
     own_service = frozenset() if bot is None else frozenset({bot.service})
     all_differing = {
         name: difference
@@ -118,12 +121,13 @@ async def find_changes(
         for name, definition in definitions.items()
         if name not in all_differing and runs(there.get(name, ()))
     }
-    differing = all_differing
-    if scope.named:
-        chosen = _chosen(scope.named, all_differing, definitions, sharing, running)
-        differing = {name: difference for name, difference in all_differing.items() if name in chosen}
+    chosen = _chosen(scope.named, all_differing, definitions, sharing, running) if scope.named else definitions.keys()
+    differing = {name: difference for name, difference in all_differing.items() if name in chosen}
     extra = (there.keys() | await stack.written_services()) - wanted.keys()
     left_alone = (extra & inactive_services(model)) - scope.moved
+    # Compose would recreate what another release's job left, and with it all that depends on that.
+    returns = scope.goes_back and not stack.replaces_by_itself
+    left = {name for name in done if _leaves_something(wanted[name], there.get(name, ()), returns=returns)}
     return StackChanges(
         definitions=definitions,
         differing=differing,

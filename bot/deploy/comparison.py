@@ -1,7 +1,7 @@
 """Compare what would be deployed with what there is: models, images and containers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
 from roas.models.stack import WantedImage
-from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService, by_service
+from roas.stack.comparison import ContainerDifference, WantedService, by_service
 from roas.stack.interface import ResolvedStack, SweptContainers
 from roas.stack.stack import Stack
 
@@ -62,13 +62,6 @@ class Comparison:
         return there[0].image_reference or there[0].image_id
 
 
-def difference_of(changes: StackChanges, name: str) -> ServiceDifference | None:
-    """Return how a service differs, the bot's own too; None where it does not."""
-    if changes.own is not None and changes.own.service == name:
-        return changes.own or None
-    return changes.differing.get(name)
-
-
 # Stands for an image that is yet to be pulled or built, where that gives another one than runs.
 ANOTHER_IMAGE = f"sha256:{'0' * 64}"
 
@@ -95,8 +88,7 @@ async def compare_candidate(
 
     certain = await model(same)
     most = certain if same == other else await model(other)
-    old_model = await stack.load_model(current.model_hash) if current else None
-    scope = Scope(named=named, moved=brought_services(current), released=old_model)
+    scope = Scope(named=named, moved=brought_services(current))
     return await compare(components, environment, current, certain, most, scope, containers)
 
 
@@ -112,11 +104,12 @@ async def compare(
     """Compare models with what there is: what is done at least, and at most if images turn out to be others."""
     stack = components.stacks.of(environment)
     bot = await components.own_bot(environment)
+    old_model = await stack.load_model(current.model_hash) if current else None
+    scope = replace(scope, released=old_model)
 
     async def changes(model: Mapping[str, Any]) -> StackChanges:
         return await find_changes(stack, model, containers.left, bot=bot, scope=scope)
 
-    old_model = await stack.load_model(current.model_hash) if current else None
     return Comparison(
         environment=environment,
         certain=(least := await changes(certain)),

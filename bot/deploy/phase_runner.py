@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -56,10 +56,9 @@ AWAITING_ENGINE = frozenset({PhaseName.PREPARATION, PhaseName.EXECUTION, PhaseNa
 class PhaseRunner:
     """Run the phases of one deployment, one at a time; transient faults are tried again."""
 
-    def __init__(self, context: DeploymentContext, phases: Sequence[Phase] = ALL_PHASES) -> None:
+    def __init__(self, context: DeploymentContext) -> None:
         self._context = context
         context.absence_told = quorum_losses(context)
-        self._phases: Mapping[PhaseName, Phase] = {phase.name: phase for phase in phases}
         self._tell: Callable[[str], Awaitable[None]] = _report_to_nobody
         # What passes by itself, and the phase that runs waited for last.
         self._awaited: EngineUnavailableError | None = None
@@ -160,7 +159,7 @@ class PhaseRunner:
             with attempt:
                 await attempted(attempt.num)
                 waits = policy.name in AWAITING_ENGINE and attempt.num == 1
-                return await self._run_and_wait(self._phases[policy.name], waits=waits)
+                return await self._run_and_wait(ALL_PHASES[policy.name], waits=waits)
         raise AssertionError("the loop returns or raises")
 
     async def _run_and_wait(self, phase: Phase, *, waits: bool) -> str:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from roas.deploy.changes import StackChanges
-from roas.deploy.comparison import Comparison, difference_of
+from roas.deploy.comparison import Comparison
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.messages.message import Message, joined, said, spelled
 from roas.models.health import ContainerSnapshot
@@ -28,7 +28,7 @@ NO_RELEASE_HAS_IT = said("it is in no release: somebody started it by hand")
 
 def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     """Yield the reasons of one service, in words."""
-    difference = difference_of(comparison.most, plan.service)
+    difference = comparison.most.difference_of(plan.service)
     name, there = plan.service, comparison.containers_of(plan.service)
     yield from find_leftovers(comparison, name)
     if plan.action is ServiceAction.RESTART:
@@ -42,7 +42,7 @@ def find_reasons(comparison: Comparison, plan: ServicePlan) -> Iterator[str]:
     if difference is None:
         return
     if comparison.most.definitions[name].one_shot and plan.action in RUNS:
-        runs = difference_of(comparison.certain, name) is not None
+        runs = comparison.certain.difference_of(name) is not None
         yield said("it is a job, and runs") if runs else said("it is a job, and runs if its image is another one")
     if plan.action is ServiceAction.RECREATE:
         yield from _reasons_to_recreate(comparison, plan, difference)
@@ -113,19 +113,19 @@ def _image_changes(comparison: Comparison, plan: ServicePlan, difference: Servic
 
 
 def _is_replaced(comparison: Comparison, name: str) -> bool:
-    difference = difference_of(comparison.most, name)
+    difference = comparison.most.difference_of(name)
     return difference is not None and bool(difference.unlike or not comparison.containers_of(name))
 
 
 def _is_short(comparison: Comparison, name: str) -> bool:
-    difference = difference_of(comparison.most, name)
+    difference = comparison.most.difference_of(name)
     return difference is not None and difference.missing > 0
 
 
 def _adopted_with_files(comparison: Comparison) -> Iterator[str]:
     for name, fields in services_of(comparison.new_model).items():
         binds = any(volume.get("type") == "bind" and volume.get("read_only") for volume in fields.get("volumes") or ())
-        if adopted_hash(fields) and binds and difference_of(comparison.most, name) is None:
+        if adopted_hash(fields) and binds and comparison.most.difference_of(name) is None:
             yield name
 
 
@@ -133,7 +133,7 @@ def _changed_in_place(comparison: Comparison) -> Iterator[str]:
     """Say what of each container stays that is not as its own configuration hash says."""
     changes, stay = comparison.most, list[str]()
     for name in sorted(changes.definitions.keys() - changes.skipped):
-        difference = difference_of(changes, name)
+        difference = changes.difference_of(name)
         if difference is not None and difference.unlike:
             continue
         going = {container.id for container in difference.surplus} if difference else set[str]()
@@ -165,7 +165,7 @@ def left_alone(comparison: Comparison) -> Iterator[str]:
             "{name} stays as somebody started it: what its bound files held at that time is not known.", name=name
         )
     for name, fields in services_of(comparison.new_model).items():
-        if adopted_hash(fields) and borrowed_targets(fields) and difference_of(comparison.most, name) is None:
+        if adopted_hash(fields) and borrowed_targets(fields) and comparison.most.difference_of(name) is None:
             yield said("{name} stays as Compose made it: it can write to what it borrows with `:ro`.", name=name)
     yield from _changed_in_place(comparison)
     label = comparison.current.label if comparison.current else ""
@@ -277,14 +277,9 @@ def make_plan(
     )
     current = comparison.current
     bound = definitions or comparison.most.definitions
-    facts = {
-        "environment": comparison.environment.name,
-        "version": version,
-        "definitions": {name: definition.definition_hash for name, definition in bound.items()},
-        "images": {name: image.identity for name, image in wanted.items()},
-        "inputs": inputs,
-        "model": model,
-    }
+    facts = {"environment": comparison.environment.name, "version": version, "inputs": inputs, "model": model}
+    facts["definitions"] = {name: definition.definition_hash for name, definition in bound.items()}
+    facts["images"] = {name: image.identity for name, image in wanted.items()}
     return Plan(
         environment=comparison.environment.name,
         version=version,
@@ -363,7 +358,7 @@ def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> S
     definition = comparison.most.definitions[name]
     definition = definition.for_rollback() if comparison.goes_back else definition
     plan = ServicePlan(name, action, old, new, wanted.identity if wanted else None, if_image_differs=action != certain)
-    difference = difference_of(comparison.most, name)
+    difference = comparison.most.difference_of(name)
     keys: tuple[str, ...] = ()
     if action is ServiceAction.RECREATE and comparison.respelled is not None:
         keys = changed_keys(comparison.respelled, comparison.new_model, name)
@@ -381,7 +376,7 @@ def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> S
 
 def _action(changes: StackChanges, comparison: Comparison, name: str) -> ServiceAction:
     """Name what is done to a service that the model has."""
-    difference = difference_of(changes, name)
+    difference = changes.difference_of(name)
     there = comparison.containers_of(name)
     if difference is None:
         if name in changes.restarts and there:

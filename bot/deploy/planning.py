@@ -125,7 +125,6 @@ class Planner:
         Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
         SecondCopyError, StateMovedError, ImageNotVerifiedError, NotVerifiableNowError.
         """
-        stack = self._stack
         promotion = None
         if request.promoted_from:
             promotion = await find_promotion(self._components, self._environment, request)
@@ -141,34 +140,49 @@ class Planner:
         comparison = await compare_candidate(
             self._components, self._environment, resolved, wanted, current, frozenset(left), named
         )
-        inputs = await stack.releases.hash_inputs(resolved.model)
-        obstacles = tuple(obstacle.message for obstacle in resolved.obstacles)
-        plan = make_plan(
-            comparison,
-            version=resolved.version if resolved.version == version else "",
-            definitions=resolved.definitions,
-            wanted=wanted,
-            inputs=inputs,
-            to_release=current.number if current and comparison.new_model == comparison.old_model else None,
-            warnings=(*resolved.warnings, *obstacles, *await self._lost_images(current)),
-        )
-        plan = replace(
-            plan,
-            refusals=obstacles,
-            configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
-            diff=await self._diff(comparison) if keep else (),
-            new_powers=await find_new_powers(self._components, stack, resolved),
-        ).with_warnings(
-            *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
-            *_beside_compose(plan, resolved),
-            *await self._scales(resolved.model, changed),
-        )
+        inputs = await self._stack.releases.hash_inputs(resolved.model)
+        named_version = resolved.version if resolved.version == version else ""
+        plan = await self._describe(comparison, resolved, wanted, changed, named_version, inputs)
+        if keep:
+            plan = replace(plan, diff=await self._diff(comparison))
         if promotion is not None:
             plan = promotion.describe(plan, resolved, comparison.new_model)
         plan = await self._required(request, plan, resolved, wanted)
         images = {name: image.image_id for name, image in wanted.items() if image.image_id}
         await self._refuse(plan, resolved, images, kept=frozenset(resolved.definitions) - changed)
         return PlannedDeployment(plan, current, inputs, resolved, wanted, frozenset(left))
+
+    async def _describe(
+        self,
+        comparison: Comparison,
+        resolved: ResolvedStack,
+        wanted: Mapping[str, WantedImage],
+        changed: frozenset[str],
+        version: str,
+        inputs: str,
+    ) -> Plan:
+        """Return the plan of a resolved stack, with its new powers and what to warn of."""
+        current, stack = comparison.current, self._stack
+        obstacles = tuple(obstacle.message for obstacle in resolved.obstacles)
+        plan = make_plan(
+            comparison,
+            version=version,
+            definitions=resolved.definitions,
+            wanted=wanted,
+            inputs=inputs,
+            to_release=current.number if current and comparison.new_model == comparison.old_model else None,
+            warnings=(*resolved.warnings, *obstacles, *await self._lost_images(current)),
+        )
+        return replace(
+            plan,
+            refusals=obstacles,
+            configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
+            new_powers=await find_new_powers(self._components, stack, resolved),
+        ).with_warnings(
+            *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
+            *_beside_compose(plan, resolved),
+            *await self._scales(resolved.model, changed),
+        )
 
     async def _resolve(self, version: str | None, promotion: Promotion | None, *, keep: bool) -> ResolvedStack:
         """Resolve the stack's files; of a promotion, with the shared files and images of the release."""
@@ -290,11 +304,7 @@ class Planner:
         """Return the plan of a drafted release: what is known of it by now is every image."""
         stack, current = self._stack, planned.current
         model = await stack.load_model(release.model_hash)
-        scope = Scope(
-            named=frozenset(request.services),
-            moved=brought_services(current),
-            released=await stack.load_model(current.model_hash) if current else None,
-        )
+        scope = Scope(named=frozenset(request.services), moved=brought_services(current))
         comparison, before = await self._compare(current, model, scope), planned.plan
         plan = make_plan(
             comparison,

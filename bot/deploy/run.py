@@ -1,6 +1,6 @@
 """Say in which order a deployment goes through its phases, and what undoes it."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 
 from roas.concurrency import begun
@@ -12,7 +12,6 @@ from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.operations import draft_operation
 from roas.deploy.outcome import after_putting_back, finish, is_put_back, on_a_mixture, rollback_failed
 from roas.deploy.phase_runner import PhaseRunner
-from roas.deploy.phases import ALL_PHASES, Phase
 from roas.deploy.phases.verification import require_undisturbed
 from roas.errors import (
     DeploymentCancelledError,
@@ -55,9 +54,9 @@ class DeploymentRun:
     | the rollback phase after a failure | an operator; of a rollback that was asked for, what was well is put back |
     """
 
-    def __init__(self, context: DeploymentContext, phases: Sequence[Phase] = ALL_PHASES) -> None:
+    def __init__(self, context: DeploymentContext) -> None:
         self._context = context
-        self._runner = PhaseRunner(context, phases)
+        self._runner = PhaseRunner(context)
 
     async def run(self) -> Deployment:
         """Run the rest of the deployment and return its record. Raises FencedOffError if another process took over."""

@@ -1,6 +1,7 @@
 """Keep others from an environment: the lock of a running deployment, and the freeze that a person sets."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from roas.errors import InvalidRequestError, RoasError
@@ -122,16 +123,7 @@ def take_lock(
     if held is not None and held.instance_id != from_instance:
         raise LockHeldError(held)
     token = next_token(transaction, wanted.environment)
-    lock = Lock(
-        environment=wanted.environment,
-        deployment_id=wanted.deployment_id,
-        held_by=wanted.held_by,
-        purpose=wanted.purpose,
-        since=wanted.since,
-        instance_id=transaction.instance_id,
-        token=token,
-        paused=wanted.paused,
-    )
+    lock = replace(wanted, instance_id=transaction.instance_id, token=token)
     put_lock(transaction, lock)
     old = held.deployment_id if held else None
     transaction.add_change(_change(lock, old=old, new=lock.deployment_id, correlation_id=correlation_id))

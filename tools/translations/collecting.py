@@ -107,6 +107,9 @@ def _interface(file: Path) -> Iterator[Entry]:
             yield from _command(node, _place(file))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "app_commands.Group":
             yield from _described(node, _place(file))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "app_commands.describe":
+            for keyword in node.keywords:
+                yield Entry(_literal(keyword.value) or "…", "description", _place(file))
 
 
 def _said(file: Path) -> Iterator[Entry]:
@@ -118,7 +121,7 @@ def _said(file: Path) -> Iterator[Entry]:
 
 
 def _command(function: ast.AsyncFunctionDef, place: str) -> Iterator[Entry]:
-    """Yield the names and descriptions of a slash command and its options."""
+    """Yield the name and the description of a slash command, and the names of its options."""
     decorators = [node for node in function.decorator_list if isinstance(node, ast.Call)]
     called = {ast.unparse(node.func).rpartition(".")[2]: node for node in decorators}
     if "command" not in called:
@@ -129,9 +132,6 @@ def _command(function: ast.AsyncFunctionDef, place: str) -> Iterator[Entry]:
     renamed = {word.arg: _literal(word.value) for word in called["rename"].keywords} if "rename" in called else {}
     for argument in function.args.args[2:]:
         yield Entry(renamed.get(argument.arg) or argument.arg, "name", place)
-    if "describe" in called:
-        for keyword in called["describe"].keywords:
-            yield Entry(_literal(keyword.value) or "…", "description", place)
 
 
 def _described(group: ast.Call, place: str) -> Iterator[Entry]:

@@ -26,7 +26,7 @@ class Phase(Protocol):
         ...
 
 
-ALL_PHASES: tuple[Phase, ...] = (
+_PHASES: tuple[Phase, ...] = (
     Initialization(),
     Validation(),
     Preparation(),
@@ -35,5 +35,6 @@ ALL_PHASES: tuple[Phase, ...] = (
     Completion(),
     Rollback(),
 )
+ALL_PHASES = {phase.name: phase for phase in _PHASES}
 
 __all__ = ["ALL_PHASES", "Phase"]

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from roas.deploy.applier import Applier
-from roas.deploy.changes import begun_services, find_changes
+from roas.deploy.changes import StackChanges, begun_services, find_changes
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import refuse_unplanned
@@ -66,7 +66,6 @@ class Rollback:
         return await context.components.state.releases.get(context.environment.name, number)
 
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
-        stack, manager = context.stack, context.components.manager
         stays = await self._bot_without_place(context, target)
         for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
@@ -74,17 +73,9 @@ class Rollback:
         await context.update(applied_model=model_hash)
         await watch.refresh()
         bot = await context.bot()
+        changes = await self._find_changes(context, watch, target, model_hash, bot, stays)
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
-        own_bot, bot = bot, None if stays else bot
-        model = await stack.load_model(model_hash)
-        scope = replace(await context.scope(), begun=begun_services(context.deployment))
-        changes = await find_changes(stack, model, watch.containers, bot=own_bot, scope=scope)
-        refuse_unplanned(context, changes, stays)
-        of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
-        needed = (frozenset(changes.differing) | of_bot) - stays
-        if context.failed:
-            await manager.releases.require_images(context.stack, target, needed, context.report)
-        await context.name_images(model_hash)
+        bot = None if stays else bot
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
         differing, restarts = frozenset(changes.differing) - own, changes.restarts - own
@@ -107,12 +98,34 @@ class Rollback:
             await applier.apply_all((differing | restarts) - late, restoring=True)
             await replace_bot_if_needed(context, watch, model_hash, bot)
             await applier.apply_all((differing | restarts) & late, restoring=True)
-        await manager.behind_proxy.settle_idle(context.stack, definitions.values(), waits=True)
+        behind_proxy = context.components.manager.behind_proxy
+        await behind_proxy.settle_idle(context.stack, definitions.values(), waits=True)
         if context.deployment.problem is not None:  # no verification comes after this
             if not context.environment.on_swarm and not stays:
                 await require_undisturbed(context, model_hash, watch)
                 context.is_whole = True
             await remove_predecessors(context, watch)
+
+    async def _find_changes(
+        self,
+        context: DeploymentContext,
+        watch: ContainerWatch,
+        target: Release,
+        model_hash: str,
+        bot: OwnContainer | None,
+        stays: frozenset[str],
+    ) -> StackChanges:
+        """Find what is not as the release has it, and require its images while nothing has been changed."""
+        model = await context.stack.load_model(model_hash)
+        scope = replace(await context.scope(), begun=begun_services(context.deployment))
+        changes = await find_changes(context.stack, model, watch.containers, bot=bot, scope=scope)
+        refuse_unplanned(context, changes, stays)
+        if context.failed:
+            of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
+            needed = (frozenset(changes.differing) | of_bot) - stays
+            await context.components.manager.releases.require_images(context.stack, target, needed, context.report)
+        await context.name_images(model_hash)
+        return changes
 
     @asynccontextmanager
     async def _gone_once_restored(

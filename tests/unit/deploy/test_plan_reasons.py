@@ -1,11 +1,13 @@
 """A plan says of a service on one machine what happens to its containers, and of one on a Swarm what to its tasks."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from roas.deploy.changes import StackChanges
 from roas.deploy.plan import changed_keys, find_reasons, left_alone, volumes_left
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import ServiceAction, ServicePlan
@@ -18,17 +20,13 @@ ONE = ContainerSnapshot("1", "web-1", "web", ContainerState.RUNNING, HealthStatu
 CURRENT = SimpleNamespace(label="r2", state=ReleaseState.SUCCEEDED)
 
 
+def changed(definitions: Mapping[str, Any], differing: Mapping[str, ServiceDifference]) -> StackChanges:
+    return StackChanges(definitions, differing, restarts=frozenset(), gone=frozenset())
+
+
 def compared(difference: ServiceDifference, *, is_first: bool = False, on_swarm: bool = False) -> Any:
     """Return what a plan is made of, where web differs so."""
-    changes = SimpleNamespace(
-        own=None,
-        differing={"web": difference},
-        restarts=(),
-        definitions={"web": WEB},
-        sharing={},
-        wanted={},
-        surplus={},
-    )
+    changes = changed({"web": WEB}, {"web": difference})
     return SimpleNamespace(
         certain=changes,
         most=changes,
@@ -86,7 +84,7 @@ def test_origin_of_a_container_told_only_where_nothing_else_explains(image: str,
 def test_what_stays_changed_comes_with_how_to_make_it_anew() -> None:
     """Somebody removed the network; a deployment of the same version leaves the containers without one."""
     definitions = {"web": WEB, "db": replace(WEB, name="db")}
-    changes = SimpleNamespace(definitions=definitions, skipped=set(), differing={}, left_alone=(), own=None)
+    changes = changed(definitions, {})
     comparison: Any = SimpleNamespace(
         most=changes,
         current=SimpleNamespace(label="r2", environment="shop"),
@@ -111,8 +109,8 @@ def test_what_stays_changed_comes_with_how_to_make_it_anew() -> None:
 def test_job_whose_image_is_yet_to_be_built(certain: ServiceDifference | None, words: str) -> None:
     """It runs only where the build gives another image than it had."""
     comparison = compared(ServiceDifference("web", unlike=(ONE,)))
-    comparison.most.definitions = {"web": replace(WEB, one_shot=True)}
-    comparison.certain = SimpleNamespace(own=None, differing={} if certain is None else {"web": certain})
+    comparison.most = replace(comparison.most, definitions={"web": replace(WEB, one_shot=True)})
+    comparison.certain = changed({"web": WEB}, {} if certain is None else {"web": certain})
     plan = ServicePlan("web", ServiceAction.RECREATE, "web:v1", if_image_differs=certain is None)
     assert next(find_reasons(comparison, plan)) == words
 

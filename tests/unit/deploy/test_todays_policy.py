@@ -58,6 +58,6 @@ async def test_a_recovery_asks_todays_policy(orchestrator, engine, state, enviro
     fault = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
     engine.calls.clear()
     engine.faults["check"] = [REFUSED]
-    problem = await handler._apply(fault, environment, action)
+    problem = await handler._try(fault, environment, action)
     assert problem == REFUSED.message
     assert not CHANGES.intersection(name for name, _ in engine.calls)
