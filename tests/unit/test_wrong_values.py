@@ -57,7 +57,7 @@ def test_every_pattern_has_a_meaning() -> None:
 
 
 def test_patterns_count_few_characters() -> None:
-    """Of `\\w` that may come 200 times pydantic makes an automaton of 11 MiB: lengths belong to `max_length`."""
+    r"""Of `\w` that may come 200 times pydantic makes an automaton of 11 MiB: lengths belong to `max_length`."""
     asked = [*patterns(GivenSettings.model_json_schema()), *patterns(Offer.model_json_schema())]
     assert [pattern for pattern in asked if re.search(r"(\\[wdsS][^\[\]]*\]?|\.)\{\d*,?[2-9]\d\d\}", pattern)] == []
 
