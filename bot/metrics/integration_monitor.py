@@ -245,10 +245,10 @@ class IntegrationMeasurements:
         return failed / total, max(failures, key=lambda name: failures[name]) if failed else ""
 
 
-def percentile(values: Iterable[float]) -> float | None:
+def percentile(values: Iterable[float], share: float = PERCENTILE) -> float | None:
     """Return the smallest value that so large a share of all does not exceed; None of nothing."""
     ordered = sorted(values)
-    return ordered[math.ceil(PERCENTILE * len(ordered)) - 1] if ordered else None
+    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
 
 
 SOURCE = "integration_monitor"
