@@ -116,8 +116,8 @@ class Stack:
         return {name: value for name, _, value in pairs}
 
     def read(self, service: str, path: str, environment: str = "dev") -> str:
-        """Read a file as a container of a service sees it; twice, if it seems empty: a busy engine may lose output."""
-        for _ in range(2):
+        """Read a file as a container of a service sees it; again, if it seems empty: a busy engine may lose output."""
+        for _ in range(5):
             code, output = self.container(service, environment).exec_run(["cat", path])
             assert code == 0, output
             if output:

@@ -66,7 +66,9 @@ async def restart_is_a_handover_and_stop_refused(home, people, version: str) -> 
     assert "⏰" in await confirm(people, "dora", plan)
     assert "succeeded" in (await outcome(people, deployment_id)).text
     assert before.id not in {bot.id for bot in home.bots(stopped=True)}
-    begun = await people.wait_for_message(lambda m: f"Deploy {version} to dev: succeeded" in m.text, OUTCOME_SECONDS)
+    begun = await people.wait_for_message(
+        lambda m: f"Deploy {version} to dev: succeeded" in m.text, OUTCOME_SECONDS, after=plan
+    )
     plan_id = button(plan, "confirm").rpartition(":")[2]
     assert len(rows(home, "SELECT id FROM deployments WHERE interaction_id = ?", plan_id)) == 1
     assert begun.created_at.timestamp() > float(due[3:-1])

@@ -24,7 +24,7 @@ from tests.unit.ui.story import until
 
 pytestmark = pytest.mark.wire
 
-ORDER_SECONDS = 30.0
+ORDER_SECONDS = 90.0
 MANY_RELOADS = 5
 OURS = {"deploy", "hotfix", "rollback", "cancel", "restart", "stop", "start", "scale"} | {
     *("status", "history", "logs", "lock", "unlock")

@@ -58,7 +58,9 @@ def replaced(bot: SmallBot, people: SandboxClient, monkeypatch: pytest.MonkeyPat
 
 
 async def test_bot_that_hears_nobody_for_a_while_fails_demo(replaced: Any) -> None:
-    with pytest.raises(StoryError, match=r"[1-9]\d* were never answered and 0 twice; nobody was listening for 0\.\d s"):
+    with pytest.raises(
+        StoryError, match=r"[1-9]\d* were never answered and 0 twice; nobody was listening for \d+\.\d s"
+    ):
         async with asyncio.timeout(30):
             await replaced(unheard=8)
 

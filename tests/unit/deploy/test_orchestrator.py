@@ -114,13 +114,13 @@ async def test_second_deployment_refused(orchestrator, engine):
 async def test_phase_timeout_names_awaited(orchestrator, engine, monkeypatch):
     from roas.models.coordination import PhasePolicy
 
-    short = tuple(PhasePolicy(p.name, 0.2) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
+    short = tuple(PhasePolicy(p.name, 20) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
     table = {**limits.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
     monkeypatch.setattr(limits, "COORDINATIONS", table)
     engine.behaviour["v1", "store"] = STARTING
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.ROLLED_BACK
-    assert "execution did not end within 0.2 s" in deployment.problem.message
+    assert "execution did not end within 20 s" in deployment.problem.message
     assert "store (waiting)" in deployment.problem.message
 
 

@@ -101,14 +101,15 @@ async def test_old_row_shown_as_it_is(orchestrator, engine, tmp_path):
     assert "The rollback failed too: web failed: " in outcome
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_phase_out_of_time_in_chinese(orchestrator, engine, tmp_path, monkeypatch):
     """The words for a phase and a step are those that are read everywhere else."""
-    short = tuple(PhasePolicy(p.name, 0.2) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
+    short = tuple(PhasePolicy(p.name, 20) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
     table = {**limits.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}
     monkeypatch.setattr(limits, "COORDINATIONS", table)
     engine.behaviour["v1", "store"] = STARTING
     ended = await again(tmp_path / "state", (await orchestrator.run(deploy("v1"))).id)
-    assert ended.problem.message.startswith("execution did not end within 0.2 s. Still under way: store (waiting)")
+    assert ended.problem.message.startswith("execution did not end within 20 s. Still under way: store (waiting)")
     with using_locale("zh-TW"):
         text = translate(ended.problem.message)
         assert f"「{word(PhaseName.EXECUTION)}」" in text

@@ -79,7 +79,7 @@ async def test_path_that_is_none_breaks_no_plan(
     environment.compose_files[0].write_text(FIELDS[field] % PATHS[path])
     refused = ""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             resolved = await engine.of(environment).resolve(None, write_contents=False)
     except RoasError as error:
         refused = f"{error.message} {error.hint}"
