@@ -144,6 +144,32 @@ async def main():
 asyncio.run(main())
 """
 
+# What it makes of plans that wait here, where somebody then presses its button.
+APPROVE = """
+import asyncio, json, sys
+from pathlib import Path
+from bot.models.actor import Actor, ActorKind
+from bot.models.proposal import ProposalState
+from bot.state.manager import StateManager
+
+
+async def main():
+    async with StateManager(Path(sys.argv[1])) as state:
+        plans, anna = await state.approvals.open(), Actor(ActorKind.DISCORD, "3", "anna")
+        moved = [
+            await state.approvals.move(plan.id, ProposalState.CONFIRMED, anna, from_states=[ProposalState.AWAITING])
+            for plan in plans
+        ]
+        print(json.dumps({
+            "unfinished": [one.id for one in await state.deployments.unfinished()],
+            "outcomes": [one.outcome for one in await state.deployments.list()],
+            "plans": [plan.state for plan in plans],
+            "approved": any(done for done, _ in moved),
+        }))
+
+asyncio.run(main())
+"""
+
 
 def run_release_before(code: Path, program: str, folder: Path, *arguments: str) -> Any:
     """Run a program with the code of the release before on a state folder, and return its last line, which is JSON."""

@@ -16,7 +16,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.change import Post
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Freeze, Outcome, PhaseStatus, Problem, ServiceStep
+from roas.models.deployment import Draft, Freeze, Outcome, PhaseStatus, Problem, ServiceStep
 from roas.models.plan import PlanState
 from roas.models.recovery import RecoveryAction
 from roas.models.release import ReleaseState
@@ -24,7 +24,7 @@ from roas.models.rollout import Choice, Decision, Pause
 from roas.state.documents import from_row, to_json
 from roas.state.journal_place import JOURNAL_NAME
 from roas.state.manager import StateManager
-from tests.integration.state.release_before import READ, UNFINISHED, WRITE, run_release_before
+from tests.integration.state.release_before import APPROVE, READ, UNFINISHED, WRITE, run_release_before
 from tests.unit.state.stored_surface import DOCUMENTS
 from tests.unit.state.test_approvals import a_plan_record
 from tests.unit.state.test_state_manager import a_deployment, a_release
@@ -191,6 +191,27 @@ async def test_release_before_takes_a_paused_deployment_back(before: Path, tmp_p
         await state.deployments.set_paused(went_on, fence, paused=False)
     (theirs,) = run_release_before(before, UNFINISHED, tmp_path)
     assert theirs["problem"] is None
+
+
+async def test_release_before_leaves_a_draft_to_wait(before: Path, tmp_path: Path) -> None:
+    """It knows no drafts: it resumes none, says that the plan is void, and approves none. Then this one has it again."""
+    wanted = a_plan_record(state=PlanState.CONFIRMED)
+    request = replace(wanted.request, interaction_id=wanted.id)
+    drafted = Draft("f" * 64, from_model="", inputs="i", replaces=())
+    begun = replace(a_deployment(), request=request, draft=drafted)
+    async with StateManager(tmp_path) as state:
+        await state.approvals.add(wanted)
+        fence = await state.deployments.create(begun, "deploy v3")
+        await state.approvals.move(
+            wanted.id, PlanState.STARTED, ANNA, from_states=[PlanState.CONFIRMED], deployment_id=begun.id
+        )
+        await state.drafts.wait_for_approval(begun, fence)
+    theirs = run_release_before(before, APPROVE, tmp_path)
+    assert theirs == {"unfinished": [], "outcomes": ["cancelled"], "plans": ["void"], "approved": False}
+    async with StateManager(tmp_path) as state:
+        (waiting,) = await state.drafts.waiting(begun.environment)
+        assert (waiting.id, waiting.draft) == (begun.id, replace(drafted, waits=True))
+        assert [plan.state for plan in await state.approvals.open()] == [PlanState.DRAFTED]
 
 
 async def test_fixture_is_what_before_writes(before: Path, of_before: Path, tmp_path_factory: Any) -> None:
