@@ -8,11 +8,8 @@ their place (`jail_container.py`).
 
 import ctypes
 import platform
-import shutil
 import struct
-import subprocess
 import sys
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +17,6 @@ MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 20
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
 LOADERS = "lib*/ld-*.so*"
-NULL = "/dev/null"
 HELPER = Path(__file__).with_name("jail_exec.py")
 FILTER = "seccomp"
 SYS_LANDLOCK_CREATE_RULESET = 444
@@ -43,24 +39,11 @@ ARCHITECTURES = {
 }
 
 
-class JailKind(StrEnum):
-    """How Compose is confined on this machine."""
-
-    SETPRIV = "setpriv"
-    HELPER = "helper"
-    CONTAINER = "container"
-
-
 @cache
-def jail_kind() -> JailKind:
-    """Find out what this machine offers; asked once for each process."""
-    if platform.machine() not in ARCHITECTURES or not has_landlock():
-        return JailKind.CONTAINER
-    return JailKind.SETPRIV if _setpriv_confines() else JailKind.HELPER
-
-
 def has_landlock() -> bool:
-    """Return whether the kernel has Landlock, and lets this process use it."""
+    """Return whether the kernel has Landlock, and lets this process use it; asked once for each process."""
+    if platform.machine() not in ARCHITECTURES:
+        return False
     libc = ctypes.CDLL(None, use_errno=True)
     version: int = libc.syscall(
         ctypes.c_long(SYS_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(LANDLOCK_VERSION)
@@ -68,13 +51,13 @@ def has_landlock() -> bool:
     return version >= 1
 
 
-def confined(command: tuple[str, ...], scratch: Path, kind: JailKind) -> tuple[str, ...]:
+def confined(command: tuple[str, ...], scratch: Path) -> tuple[str, ...]:
     """Return what to run for a command that may read a folder and nothing else."""
     (scratch / FILTER).write_bytes(seccomp_filter())
-    readable = [str(scratch), *filter(_exists, LIBRARIES)]
-    executable = [command[0], *map(str, Path("/").glob(LOADERS))]
-    build = _by_setpriv if kind is JailKind.SETPRIV else _by_helper
-    return (*build(scratch / FILTER, readable, executable), *command)
+    allowed = [f"r{path}" for path in (scratch, *filter(Path.exists, map(Path, LIBRARIES)))]
+    allowed += [f"x{path}" for path in (command[0], *Path("/").glob(LOADERS))]
+    limits = (str(MEMORY_BYTES), str(CPU_SECONDS))
+    return (sys.executable, "-I", "-S", str(HELPER), str(scratch / FILTER), *limits, *allowed, "--", *command)
 
 
 def seccomp_filter(machine: str | None = None) -> bytes:
@@ -92,40 +75,3 @@ def seccomp_filter(machine: str | None = None) -> bytes:
         (RETURN, 0, 0, REFUSE),
     ]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-
-
-def _by_setpriv(filter_file: Path, readable: list[str], executable: list[str]) -> list[str]:
-    rules = [f"read-file,read-dir:{path}" if Path(path).is_dir() else f"read-file:{path}" for path in readable]
-    rules += [f"read-file,execute:{path}" for path in executable]
-    rules += [f"read-file,write-file:{NULL}"]
-    limits = [f"--data={MEMORY_BYTES}", f"--cpu={CPU_SECONDS}", "--fsize=0", "--core=0"]
-    options = [option for rule in rules for option in ("--landlock-rule", f"path-beneath:{rule}")]
-    prlimit, setpriv = _programs()
-    return [
-        *(prlimit, *limits, setpriv, "--pdeathsig", "KILL", "--no-new-privs"),
-        *("--landlock-access", "fs", *options, "--seccomp-filter", str(filter_file), "--"),
-    ]
-
-
-def _by_helper(filter_file: Path, readable: list[str], executable: list[str]) -> list[str]:
-    rules = [option for path in readable for option in ("--read", path)]
-    rules += [option for path in executable for option in ("--execute", path)]
-    limits = ["--data", str(MEMORY_BYTES), "--cpu", str(CPU_SECONDS)]
-    return [sys.executable, "-I", "-S", str(HELPER), *limits, "--filter", str(filter_file), *rules, "--"]
-
-
-def _setpriv_confines() -> bool:
-    prlimit, setpriv = _programs()
-    if not prlimit or not setpriv:
-        return False
-    offered = subprocess.run((setpriv, "--help"), capture_output=True, text=True, check=False).stdout
-    return "--landlock-rule" in offered and "--seccomp-filter" in offered
-
-
-def _programs() -> tuple[str, str]:
-    """Find what confines: what is confined has no PATH."""
-    return shutil.which("prlimit") or "", shutil.which("setpriv") or ""
-
-
-def _exists(path: str) -> bool:
-    return Path(path).exists()

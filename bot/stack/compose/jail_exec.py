@@ -1,15 +1,14 @@
-"""Become a command that is confined; for machines whose `setpriv` cannot do it.
+"""Become a command that is confined: `jail.py` says how, by the arguments before the command.
 
 Started between the bot and Compose, by itself: it imports nothing of the bot, so that it costs little.
 """
 
-import argparse
 import ctypes
 import os
 import resource
 import signal
+import stat
 import sys
-from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 38, 22
 SECCOMP_MODE_FILTER = 2
@@ -45,19 +44,13 @@ class Program(ctypes.Structure):
 
 def main() -> None:
     """Take the limits on, then run the command that comes after them."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=int, required=True)
-    parser.add_argument("--cpu", type=int, required=True)
-    parser.add_argument("--filter", required=True)
-    parser.add_argument("--read", action="append", default=[])
-    parser.add_argument("--execute", action="append", default=[])
     end = sys.argv.index("--")
-    wanted, command = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
-    program = Path(wanted.filter).read_bytes()
-    limit(wanted.data, wanted.cpu)
+    (filter_file, data, cpu, *allowed), command = sys.argv[1:end], sys.argv[end + 1 :]
+    program = read(filter_file)
+    limit(int(data), int(cpu))
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    restrict_files(wanted.read, wanted.execute)
+    restrict_files(allowed)
     buffer = ctypes.create_string_buffer(program, len(program))
     filtered = Program(len(program) // INSTRUCTION_BYTES, ctypes.cast(buffer, ctypes.c_void_p))
     check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(filtered), 0, 0))
@@ -75,16 +68,20 @@ def limit(data: int, cpu: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def restrict_files(readable: list[str], executable: list[str]) -> None:
-    """Refuse every file but these."""
+def read(path: str) -> bytes:
+    """Return what a file holds."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return os.read(descriptor, os.fstat(descriptor).st_size)
+
+
+def restrict_files(allowed: list[str]) -> None:
+    """Refuse every file but these: `r` is before the path of what may be read, `x` of what may be executed, too."""
     version = check(libc.syscall(SYS_CREATE_RULESET, None, ctypes.c_size_t(0), 1))
     handled = (1 << RIGHTS_BY_VERSION.get(version, max(RIGHTS_BY_VERSION.values()))) - 1
     ruleset = Ruleset(handled)
     rules = check(libc.syscall(SYS_CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(ctypes.sizeof(ruleset)), 0))
-    for path in readable:
-        allow(rules, path, READ_FILE | READ_DIR)
-    for path in executable:
-        allow(rules, path, READ_FILE | EXECUTE)
+    for rule in allowed:
+        allow(rules, rule[1:], READ_FILE | (EXECUTE if rule[0] == "x" else READ_DIR))
     allow(rules, NULL, READ_FILE | WRITE_FILE)
     check(libc.syscall(SYS_RESTRICT_SELF, rules, 0))
     os.close(rules)
@@ -93,7 +90,7 @@ def restrict_files(readable: list[str], executable: list[str]) -> None:
 def allow(rules: int, path: str, access: int) -> None:
     """Allow something of a path."""
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    rights = access if Path(path).is_dir() else access & ~READ_DIR
+    rights = access if stat.S_ISDIR(os.fstat(descriptor).st_mode) else access & ~READ_DIR
     rule = PathBeneath(rights, descriptor)
     check(libc.syscall(SYS_ADD_RULE, rules, RULE_PATH_BENEATH, ctypes.byref(rule), 0))
     os.close(descriptor)

@@ -19,7 +19,7 @@ from roas.models.environment import Environment
 from roas.stack.api_errors import find_passing_fault
 from roas.stack.client import EngineClients, engine_address, socket_path
 from roas.stack.compose.faults import compose_fault, resolution_fault, too_much
-from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES, JailKind, confined, jail_kind
+from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES, confined, has_landlock
 from roas.stack.compose.jail_container import ContainerJail, JailedOutput
 from roas.stack.compose.processes import (
     MODEL_BYTES,
@@ -103,8 +103,6 @@ class ComposeRunner:
         environment: Environment,
         snapshot: SourceSnapshot,
         variables: Mapping[str, str],
-        *,
-        kind: JailKind | None = None,
     ) -> ComposeOutput:
         """Run a command that sees a snapshot and no other file, no network, no engine and no program.
 
@@ -115,12 +113,11 @@ class ComposeRunner:
         folder = snapshot.mapping.to_copy(environment.folder)
         folder.mkdir(parents=True, exist_ok=True)
         command = (str(compose_binary()), *arguments)
-        kind = kind or jail_kind()
         refused = forks_refused()
-        if kind is JailKind.CONTAINER:
-            stdout, stderr, code = await self._run_in_container(command, environment, snapshot, scrubbed, folder)
+        if has_landlock():
+            stdout, stderr, code = await self._run_confined(command, snapshot, scrubbed, folder)
         else:
-            stdout, stderr, code = await self._run_confined(command, snapshot, scrubbed, folder, kind)
+            stdout, stderr, code = await self._run_in_container(command, environment, snapshot, scrubbed, folder)
         stderr = snapshot.mapping.text_back(stderr)
         if forks_refused() > refused and (short := find_passing_fault(stderr)) is not None:
             raise short
@@ -167,9 +164,8 @@ class ComposeRunner:
         snapshot: SourceSnapshot,
         variables: Mapping[str, str],
         folder: Path,
-        kind: JailKind,
     ) -> tuple[str, str, int]:
-        jailed = confined(command[:1], snapshot.scratch, kind)
+        jailed = confined(command[:1], snapshot.scratch)
         process = await start_process((*jailed, *command[1:]), variables, folder)
         try:
             async with deadline(CONFIG_SECONDS):

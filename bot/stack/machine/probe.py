@@ -14,7 +14,7 @@ from roas.messages.message import said
 from roas.models.facts import BotPlace, EngineFacts, FoundProject, Mount, OwnContainer, PublishedPort
 from roas.stack.api_errors import ApiNotFoundError
 from roas.stack.client import Engine
-from roas.stack.compose.jail import JailKind, jail_kind
+from roas.stack.compose.jail import has_landlock
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.snapshots import engine_time
@@ -80,9 +80,9 @@ class DockerProbe:
         """Return the version of the Compose CLI. Raises EngineError where there is none."""
         return await self._runner.version(self._engine.environment)
 
-    async def jail(self) -> JailKind:
-        """Return what confines Compose while it reads the stack's files."""
-        return await in_thread(jail_kind)
+    async def has_landlock(self) -> bool:
+        """Return whether Landlock confines Compose while it reads the stack's files; else a container does."""
+        return await in_thread(has_landlock)
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         """Return the host ports that running containers hold. Raises EngineUnavailableError."""

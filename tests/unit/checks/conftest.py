@@ -13,7 +13,6 @@ from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 from roas.models.facts import EngineFacts, FoundProject, OwnContainer, PublishedPort
 from roas.models.stack import ServiceDefinition
-from roas.stack.compose.jail import JailKind
 from roas.stack.interface import ResolvedStack
 
 GIB = 1024**3
@@ -32,7 +31,7 @@ class StubProbe:
     memory: int | None = 4 * GIB
     free_port: bool | None = True
     found_projects: tuple[FoundProject, ...] = ()
-    confined: JailKind = JailKind.SETPRIV
+    landlock: bool = True
 
     async def version(self) -> EngineFacts:
         if self.facts is None:
@@ -42,8 +41,8 @@ class StubProbe:
     async def compose_version(self) -> str:
         return self.compose
 
-    async def jail(self) -> JailKind:
-        return self.confined
+    async def has_landlock(self) -> bool:
+        return self.landlock
 
     async def published_ports(self) -> tuple[PublishedPort, ...]:
         await self.version()

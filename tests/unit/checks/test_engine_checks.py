@@ -13,7 +13,6 @@ from roas.models.check import CheckResult, Severity
 from roas.models.environment import EngineKind
 from roas.models.facts import PublishedPort
 from roas.models.stack import Obstacle, ObstacleKind
-from roas.stack.compose.jail import JailKind
 
 Make = Callable[..., Subject]
 
@@ -56,15 +55,10 @@ async def test_compose_2_20_or_newer_required(subject: Subject, probe: Any, vers
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        (JailKind.SETPRIV, "setpriv"),
-        (JailKind.HELPER, "helper"),
-        (JailKind.CONTAINER, "in a container without network"),
-    ],
+    ("landlock", "words"), [(True, "by Landlock and seccomp"), (False, "in a container without network")]
 )
-async def test_jail_in_force_is_named(subject: Subject, probe: Any, kind: JailKind, words: str) -> None:
-    probe.confined = kind
+async def test_jail_in_force_is_named(subject: Subject, probe: Any, landlock: bool, words: str) -> None:
+    probe.landlock = landlock
     (result,) = await jail.run(subject)
     assert words in result.message
     assert result.passed

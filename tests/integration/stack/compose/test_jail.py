@@ -17,7 +17,7 @@ from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.client import ASKING_THREADS, FILE_THREADS, EngineClients
 from roas.stack.compose import program
-from roas.stack.compose.jail import ARCHITECTURES, JailKind, confined, jail_kind, seccomp_filter
+from roas.stack.compose.jail import ARCHITECTURES, confined, seccomp_filter
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.model.text import read_resolved
 from roas.stack.policy.compose_policy import ComposePolicy
@@ -28,7 +28,6 @@ from roas.temporary import PREFIX
 from testbed.inherited import chosen_programs
 
 SECRET = "LEAKED"
-KINDS = [JailKind.SETPRIV, JailKind.HELPER]
 # Each line prints its name where it is possible.
 ATTEMPTS = """
 import ctypes, os, socket, sys
@@ -66,10 +65,7 @@ for name, attempt in tries.items():
 """
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_jail_lets_read_the_copy_and_no_more(tmp_path: Path, kind: JailKind) -> None:
-    if kind is JailKind.SETPRIV and jail_kind() is not kind:
-        pytest.skip("setpriv is too old here: the helper is in force")
+def test_jail_lets_read_the_copy_and_no_more(tmp_path: Path) -> None:
     scratch, outside = tmp_path / "scratch", tmp_path / "outside.env"
     scratch.mkdir()
     outside.write_text(SECRET)
@@ -80,7 +76,7 @@ def test_jail_lets_read_the_copy_and_no_more(tmp_path: Path, kind: JailKind) -> 
         attempt = (python, "-I", "-S", "-c", ATTEMPTS, str(outside), str(scratch / "own.env"), str(other.pid))
         free = subprocess.run(attempt, capture_output=True, text=True, check=False).stdout.splitlines()
         (scratch / "own.env.new").unlink()
-        command = confined(attempt, scratch, kind)
+        command = confined(attempt, scratch)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         other.kill()
     assert done.stdout.splitlines() == ["read the copy"], done.stderr
@@ -384,8 +380,8 @@ async def test_what_takes_too_much_is_refused(
 def test_helper_refuses_to_run_unconfined(tmp_path: Path) -> None:
     """A filter that the kernel does not take ends it: the command is not started."""
     (tmp_path / "bad").write_bytes(b"12345678")
-    helper = [sys.executable, "-I", "-S", "bot/stack/compose/jail_exec.py", "--data", str(1 << 30), "--cpu", "5"]
-    command = [*helper, "--filter", str(tmp_path / "bad"), "--", "/bin/echo", "started"]
+    helper = [sys.executable, "-I", "-S", "bot/stack/compose/jail_exec.py", str(tmp_path / "bad"), str(1 << 30), "5"]
+    command = [*helper, "x/bin/echo", "--", "/bin/echo", "started"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[4])
     assert done.returncode != 0
     assert "started" not in done.stdout

@@ -1,6 +1,6 @@
 """Where the kernel has no Landlock, Compose is confined in a container: the same results, and no more to see."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +12,8 @@ from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.stack.client import EngineClients
-from roas.stack.compose import commands, jail, jail_container
+from roas.stack.compose import commands, jail_container, runner
 from roas.stack.compose.commands import ComposeProject
-from roas.stack.compose.jail import JailKind
 from roas.stack.compose.jail_container import LABEL, ContainerJail
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import EngineClient
@@ -46,13 +45,9 @@ ulimit -c
 
 
 @pytest.fixture
-def without_landlock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def without_landlock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be on a kernel that has none."""
-    monkeypatch.setattr(jail, "has_landlock", lambda: False)
-    jail.jail_kind.cache_clear()
-    assert jail.jail_kind() is JailKind.CONTAINER
-    yield
-    jail.jail_kind.cache_clear()
+    monkeypatch.setattr(runner, "has_landlock", lambda: False)
 
 
 @pytest.fixture
@@ -86,10 +81,9 @@ async def resolve_as_compose(resolver: StackResolver, environment: Environment, 
     assert (await resolver._read(environment, None)).model == read_resolved(expected.stdout)
 
 
-async def hash_in_each_jail(runner: ComposeRunner, environment: Environment) -> list[str]:
-    """Have Compose hash the services of one copy in each jail that this machine has, and in the container."""
+async def hash_in_each_jail(jailing: ComposeRunner, environment: Environment) -> list[str]:
+    """Have Compose hash the services of one copy where Landlock confines it, and in the container."""
     folder = environment.folder
-    kinds = [JailKind.HELPER, *([JailKind.SETPRIV] if jail._setpriv_confines() else [])]
     with new_snapshot(folder.resolve()) as snapshot:
         for path in (*environment.compose_files, *(folder / name for name in FILES)):
             snapshot.copy(path, path.resolve(), str(path))
@@ -97,10 +91,13 @@ async def hash_in_each_jail(runner: ComposeRunner, environment: Environment) -> 
         files = tuple(map(snapshot.mapping.to_copy, environment.compose_files))
         env_files = tuple(map(snapshot.mapping.to_copy, environment.env_files))
         arguments = commands.config_hashes(ComposeProject(environment.project, files, env_files))
-        return [
-            (await runner.run_jailed(arguments, environment, snapshot, environment.variables, kind=kind)).stdout
-            for kind in (JailKind.CONTAINER, *kinds)
-        ]
+        hashes = []
+        for has_landlock in (True, False):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(runner, "has_landlock", lambda found=has_landlock: found)
+                output = await jailing.run_jailed(arguments, environment, snapshot, environment.variables)
+            hashes.append(output.stdout)
+        return hashes
 
 
 async def hash_as_in_the_other_jails(environment: Environment, *names: str) -> None:
