@@ -14,8 +14,9 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from roas.configuration.compose_yaml import Document, read_compose, values_of
 from roas.errors import RoasError
-from roas.stack.model.raw_yaml import RawMapping, read_raw
+from roas.stack.model.raw_files import RawFile, references_of
 from roas.stack.sources.opening import read_plain, resolve
 
 MOST_FILES = 200
@@ -60,21 +61,14 @@ def variable_uses(compose_files: Iterable[Path], known: Mapping[str, str]) -> tu
 
     A file that cannot be read or parsed has none: resolving it reports what is wrong with it.
     """
-    uses: list[Use] = []
-    for document in _documents(compose_files):
-        for text in _texts(document):
-            uses += _scan(text, known)
-    return tuple(uses)
+    texts = (value for document in _documents(compose_files) for value in values_of(document) if isinstance(value, str))
+    return tuple(use for text in texts for use in _scan(text, known))
 
 
 def images_of(compose_files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
     """Return each service of the compose files, and of what they include, with its image as it is written."""
-    found: list[tuple[str, str]] = []
-    for document in _documents(compose_files):
-        for name, service in (entry for section in document.all("services") for entry in _entries(section)):
-            images = (image for field, image in _entries(service) if field == "image")
-            found += [(name, image) for image in images if isinstance(image, str) and len(image) <= LONGEST_IMAGE]
-    return tuple(found)
+    images = ((name, fields.get("image")) for name, fields in _services(compose_files))
+    return tuple((name, image) for name, image in images if isinstance(image, str) and len(image) <= LONGEST_IMAGE)
 
 
 def profiles_of(compose_files: Iterable[Path]) -> dict[str, frozenset[str]]:
@@ -83,17 +77,11 @@ def profiles_of(compose_files: Iterable[Path]) -> dict[str, frozenset[str]]:
     A name with a variable in it is nobody's to choose, and is left out.
     """
     found: dict[str, frozenset[str]] = {}
-    for document in _documents(compose_files):
-        for name, service in (entry for section in document.all("services") for entry in _entries(section)):
-            named = [
-                item
-                for field, value in _entries(service)
-                if field == "profiles" and isinstance(value, list)
-                for item in value
-                if isinstance(item, str) and "$" not in item
-            ]
-            if named:
-                found[name] = found.get(name, frozenset()) | frozenset(named)
+    for name, fields in _services(compose_files):
+        profiles = fields.get("profiles")
+        named = profiles if isinstance(profiles, list) else ()
+        if plain := frozenset(item for item in named if isinstance(item, str) and "$" not in item):
+            found[name] = found.get(name, frozenset()) | plain
     return found
 
 
@@ -113,53 +101,35 @@ def _tag_start(image: str) -> int:
     return colon if colon > outside.rfind("/") else len(image)
 
 
-def _documents(compose_files: Iterable[Path]) -> Iterator[RawMapping]:
+def _services(compose_files: Iterable[Path]) -> Iterator[tuple[str, Document]]:
+    for document in _documents(compose_files):
+        services = document.get("services")
+        for name, fields in services.items() if isinstance(services, dict) else ():
+            if isinstance(fields, dict):
+                yield name, fields
+
+
+def _documents(compose_files: Iterable[Path]) -> Iterator[Document]:
     """Load compose files, and what they include from beside or below themselves, each once."""
-    waiting, seen = list(compose_files), set[Path]()
-    folders = {resolve(path.parent) for path in waiting}
+    waiting, seen = [RawFile(path, path.parent) for path in compose_files], set[Path]()
+    folders = {resolve(file.base) for file in waiting}
     while waiting and len(seen) < MOST_FILES:
-        path = waiting.pop(0)
-        if (leads_to := resolve(path)) in seen:
+        file = waiting.pop(0)
+        if (leads_to := resolve(file.path)) in seen:
             continue
         seen.add(leads_to)
-        for document in _load(path):
-            yield document
-            waiting += islice(_included(document, path.parent, folders), MOST_FILES)
+        with suppress(RoasError):
+            for document in read_compose(file.path, read_plain(file.path, MOST_BYTES)):
+                yield document
+                waiting += islice(_included(document, file, folders), MOST_FILES)
 
 
-def _load(path: Path) -> tuple[RawMapping, ...]:
-    try:
-        return read_raw(path, read_plain(path, MOST_BYTES))
-    except RoasError:
-        return ()
-
-
-def _entries(value: object) -> tuple[tuple[str, object], ...]:
-    return value.entries if isinstance(value, RawMapping) else ()
-
-
-def _texts(document: RawMapping) -> Iterator[str]:
-    """Walk through the values, each once however many aliases lead to it; keys are not interpolated."""
-    pending: list[object] = [document]
-    seen: set[int] = set()
-    while pending:
-        value = pending.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, RawMapping | list) and id(value) not in seen:
-            seen.add(id(value))
-            below = [entry for _, entry in value.entries] if isinstance(value, RawMapping) else value
-            pending += reversed(below)
-
-
-def _included(document: RawMapping, folder: Path, folders: set[Path]) -> Iterator[Path]:
-    for value in document.all("include"):
-        for entry in value if isinstance(value, list) else [value]:
-            named = [path for field, path in _entries(entry) if field == "path"] or [entry]
-            for item in (text for path in named for text in (path if isinstance(path, list) else [path])):
-                with suppress(RoasError):
-                    if isinstance(item, str) and _is_below(resolve(folder / item), folders):
-                        yield folder / item
+def _included(document: Document, file: RawFile, folders: set[Path]) -> Iterator[RawFile]:
+    for reference in references_of(document, file):
+        with suppress(RoasError):
+            included = reference.settled({}, None).file() if reference.kind == "include" else None
+            if included is not None and _is_below(resolve(included.path), folders):
+                yield included
 
 
 def _is_below(path: Path, folders: set[Path]) -> bool:

@@ -4,11 +4,14 @@ import io
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from dotenv import dotenv_values
+
+from roas.configuration.compose_yaml import read_compose, values_of
+from roas.errors import RoasError
 
 # In Compose's own order: the first that exists is taken.
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -96,25 +99,14 @@ def own_names(environment: str) -> tuple[str, ...]:
 
 def named_files(path: Path) -> frozenset[Path]:
     """Return the files that a compose file names for variables, secrets and configs; none where it does not parse."""
-    try:
-        pending = list(yaml.compose_all(read_text(path), Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return frozenset()
-    seen: set[int] = set()
     found: set[str] = set()
-    while pending:
-        node = pending.pop()
-        if node is None or id(node) in seen or isinstance(node, yaml.ScalarNode):
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            pending += node.value
-            continue
-        for key, value in node.value:
-            values = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            if isinstance(key, yaml.ScalarNode) and key.value in NAMING:
-                found.update(str(node.value) for node in values if isinstance(node, yaml.ScalarNode))
-            pending.append(value)
+    with suppress(RoasError):
+        for document in read_compose(path, read_text(path).encode()):
+            for value in values_of(document):
+                if isinstance(value, dict):
+                    named = (value[key] for key in NAMING & value.keys())
+                    texts = (item for entry in named for item in (entry if isinstance(entry, list) else [entry]))
+                    found.update(item for item in texts if isinstance(item, str))
     return frozenset(path.parent / item for item in found if item and "$" not in item)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from roas.concurrency import in_thread, run_concurrently
+from roas.configuration.compose_yaml import read_compose
 from roas.deploy.components import Components
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
@@ -22,7 +23,6 @@ from roas.stack.machine.bot_places import (
     mounts_of_service,
     variables_of_service,
 )
-from roas.stack.model.raw_yaml import read_raw
 from roas.stack.model.store import MODELS
 from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
@@ -185,8 +185,9 @@ def _written_services(environment: Environment) -> set[str]:
     found: set[str] = set()
     for path in environment.compose_files:
         with suppress(OSError, RoasError):
-            for document in read_raw(path, path.read_bytes()):
-                found |= {name for section in document.all("services") for name, _ in getattr(section, "entries", ())}
+            for document in read_compose(path, path.read_bytes()):
+                if isinstance(services := document.get("services"), dict):
+                    found |= services.keys()
     return found
 
 

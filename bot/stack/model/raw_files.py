@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from roas.configuration.compose_yaml import Document
 from roas.messages.message import said
-from roas.stack.model.raw_yaml import RawMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,47 +80,30 @@ def as_written(path: Path) -> Path:
     return Path(os.path.normpath(path))
 
 
-def references_of(document: RawMapping, file: RawFile) -> Iterator[FileReference]:
+def references_of(document: Document, file: RawFile) -> Iterator[FileReference]:
     """Find every file that a compose file names and that Compose would read."""
-    for included in document.all("include"):
-        for entry in _listed(included):
-            yield from _included(entry, file)
-    for services in document.all("services"):
-        for name, service in services.entries if isinstance(services, RawMapping) else ():
-            if isinstance(service, RawMapping):
-                yield from _named_by_service(name, service, file)
+    for entry in _listed(document.get("include")):
+        yield from _included(entry, file)
+    services = document.get("services")
+    for name, service in services.items() if isinstance(services, dict) else ():
+        if isinstance(service, dict):
+            extended = service.get("extends")
+            named = {kind: service.get(kind) for kind in ("env_file", "label_file")}
+            named["extends"] = extended.get("file") if isinstance(extended, dict) else None
+            for kind, value in named.items():
+                yield from (FileReference(kind, name, path, file.base, file.included) for path in _texts(value))
 
 
 def _included(entry: object, file: RawFile) -> Iterator[FileReference]:
-    fields = entry if isinstance(entry, RawMapping) else RawMapping((("path", entry),))
-    who = file.path.name
-    projects = [project for value in fields.all("project_directory") for project in _texts(value) if project]
-    for value in fields.all("path"):
-        paths = _texts(value)
-        for path, project in ((path, project) for path in paths for project in projects or [""]):
-            yield FileReference("include", who, path, file.base, file.included, project, paths[0])
-    yield from _env_files_of_included(fields, projects, file)
-
-
-def _env_files_of_included(fields: RawMapping, projects: list[str], file: RawFile) -> Iterator[FileReference]:
-    """Find the env files of what is included; without any of its own, it has the `.env` that lies beside it."""
-    who = file.path.name
-    named = [path for value in fields.all("env_file") for path in _texts(value)]
-    for path in named:
-        yield FileReference("env_file", who, path, file.base, file.included)
-    if not named:
-        firsts = [paths[0] for value in fields.all("path") if (paths := _texts(value))]
-        for project, first in ((project, first) for project in projects or [""] for first in firsts):
-            yield FileReference("env_file", who, "", file.base, file.included, project, first)
-
-
-def _named_by_service(name: str, service: RawMapping, file: RawFile) -> Iterator[FileReference]:
-    named = [
-        (kind, path) for kind in ("env_file", "label_file") for value in service.all(kind) for path in _texts(value)
-    ]
-    for extended in service.all("extends"):
-        named += [("extends", path) for value in _fields(extended, "file") for path in _texts(value)]
-    yield from (FileReference(kind, name, path, file.base, file.included) for kind, path in named)
+    """Find what is included, and its env files: without any of its own, it has the `.env` that lies beside it."""
+    fields = entry if isinstance(entry, dict) else {"path": entry}
+    paths = _texts(fields.get("path"))
+    first, project = (next(iter(texts), "") for texts in (paths, _texts(fields.get("project_directory"))))
+    env_files = _texts(fields.get("env_file")) or [""] * bool(paths)
+    for kind, named in (("include", paths), ("env_file", env_files)):
+        yield from (
+            FileReference(kind, file.path.name, path, file.base, file.included, project, first) for path in named
+        )
 
 
 def _listed(value: object) -> list[object]:
@@ -129,15 +112,7 @@ def _listed(value: object) -> list[object]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def _fields(value: object, key: str) -> list[object]:
-    return value.all(key) if isinstance(value, RawMapping) else []
-
-
 def _texts(value: object) -> list[str]:
     """Return the paths of a field that takes one, several, or mappings with a `path`."""
-    found = (
-        text
-        for entry in _listed(value)
-        for text in (_fields(entry, "path") if isinstance(entry, RawMapping) else [entry])
-    )
-    return [text for text in found if isinstance(text, str) and text]
+    entries = (entry.get("path") if isinstance(entry, dict) else entry for entry in _listed(value))
+    return [text for entry in entries for text in _listed(entry) if isinstance(text, str) and text]

@@ -12,10 +12,10 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from roas.configuration.compose_yaml import Document, read_compose, values_of
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import is_credential, passwords_within
-from roas.stack.model.raw_yaml import RawMapping, read_raw
 from roas.stack.model.services import services_of
 from roas.stack.sources import opening
 from roas.stack.sources.contents import SECRET_PREFIX
@@ -52,7 +52,7 @@ def _of_file(path: Path, text: str) -> Iterator[str]:
     else:
         yield from _of_lines(text)
         with suppress(RoasError):
-            for document in read_raw(path, text.encode(errors="surrogateescape")):
+            for document in read_compose(path, text.encode(errors="surrogateescape")):
                 yield from _of_entries(document)
 
 
@@ -133,22 +133,13 @@ def _leads_out(path: Path, folder: Path) -> bool:
     return path.is_relative_to(folder) and not resolve(path).is_relative_to(resolve(folder))
 
 
-def _of_entries(found: RawMapping) -> Iterator[str]:
-    """Yield the credentials of a mapping and of those in it, each of which is looked at once."""
-    pending: list[object] = [found]
-    seen: set[int] = set()
-    while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, RawMapping):
-            yield from of_variables({name: entry for name, entry in value.entries if isinstance(entry, str)})
-            pending += [entry for _, entry in value.entries if not isinstance(entry, str)]
+def _of_entries(document: Document) -> Iterator[str]:
+    """Yield the credentials of a document and of all mappings and lists in it."""
+    for value in values_of(document):
+        if isinstance(value, dict):
+            yield from of_variables({name: entry for name, entry in value.items() if isinstance(entry, str)})
         elif isinstance(value, list):
-            pairs = (entry.partition("=") for entry in value if isinstance(entry, str))
-            yield from of_variables({name: pair for name, _, pair in pairs})
-            pending += [entry for entry in value if not isinstance(entry, str)]
+            yield from of_variables(_mapping([entry for entry in value if isinstance(entry, str)]))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from roas.configuration.compose_yaml import SPLIT_IT, read_compose
 from roas.errors import ComposeFileError, missing_files
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -19,7 +20,6 @@ from roas.stack.client import EngineClients
 from roas.stack.compose.resolved_copies import ResolvedCopies
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.model.raw_files import FileReference, RawFile, as_written, references_of
-from roas.stack.model.raw_yaml import SPLIT_IT, read_raw
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.power import Power
 from roas.stack.sources.opening import resolve
@@ -148,7 +148,7 @@ def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) 
     found = (
         reference
         for file in files
-        for document in read_raw(file.path, content(file.path))
+        for document in read_compose(file.path, content(file.path))
         for reference in references_of(document, file)
     )
     # Lists in aliases in lists make millions of a few lines.

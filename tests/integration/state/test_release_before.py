@@ -194,7 +194,7 @@ async def test_release_before_takes_a_paused_deployment_back(before: Path, tmp_p
 
 
 async def test_release_before_leaves_a_draft_to_wait(before: Path, tmp_path: Path) -> None:
-    """It knows no drafts: it resumes none, says that the plan is void, and approves none. Then this one has it again."""
+    """It resumes no draft, says that its plan is void, and approves none. Then this one has it again."""
     wanted = a_plan_record(state=PlanState.CONFIRMED)
     request = replace(wanted.request, interaction_id=wanted.id)
     drafted = Draft("f" * 64, from_model="", inputs="i", replaces=())

@@ -1,12 +1,10 @@
-"""Read the YAML of a compose file as it is written: each scalar as its text, each key with all that it may mean.
+"""Read the YAML of a compose file as it is written: each scalar as its text, which nothing is converted from.
 
-Compose reads another YAML than PyYAML does: `yes` and `12:30` are texts there, `!!set` changes nothing about a mapping,
-and a value tagged `!reset` lets the one that is merged in show through. So nothing is converted here, and where two
-values compete, both count. Nothing is judged by it: what it misreads is a file that Compose does not get.
+Compose reads another YAML than PyYAML does: `yes` and `12:30` are texts there, and `!!set` changes nothing about a
+mapping. Nothing is judged by it: what it misreads is a file that Compose does not get.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -27,20 +25,7 @@ SPLIT_IT = said("Split it, or have no more than it needs.")
 REMEMBERED, REMEMBERED_BYTES = 32, 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class RawMapping:
-    """Hold the entries of a mapping, those merged into it included; a key may occur more than once."""
-
-    entries: tuple[tuple[str, object], ...]
-    _values: dict[str, list[object]] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        for name, value in self.entries:
-            self._values.setdefault(name, []).append(value)
-
-    def all(self, key: str) -> list[object]:
-        """Return every value that a key may have."""
-        return self._values.get(key, [])
+Document = dict[str, object]
 
 
 class _RawLoader(yaml.CSafeLoader):
@@ -54,22 +39,36 @@ _RawLoader.yaml_implicit_resolvers = {
 }
 
 
-def read_raw(path: Path, content: bytes) -> tuple[RawMapping, ...]:
-    """Return the documents of a compose file, of which `path` is for messages only.
+def read_compose(path: Path, content: bytes) -> tuple[Document, ...]:
+    """Return the documents of a compose file, of which `path` is for messages only; nobody changes them.
 
     Raises ComposeFileError that names the file and the line.
     """
     return _read_again(path, content) if len(content) <= REMEMBERED_BYTES else _read(path, content)
 
 
-def _read(path: Path, content: bytes) -> tuple[RawMapping, ...]:
+def values_of(document: Document) -> Iterator[object]:
+    """Yield a document and every value in it, in the order of the text; each once, however many aliases lead to it."""
+    pending: list[object] = [document]
+    seen: set[int] = set()
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict | list):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            pending += reversed([*value.values()] if isinstance(value, dict) else value)
+        yield value
+
+
+def _read(path: Path, content: bytes) -> tuple[Document, ...]:
     try:
         _refuse_too_many(yaml.parse(content, Loader=_RawLoader), path)
         nodes = list(yaml.compose_all(content, Loader=_RawLoader))
         documents = [_Reader(path).value(node) for node in nodes if node is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _does_not_parse(path, content, error) from error
-    return tuple(document for document in documents if isinstance(document, RawMapping))
+    return tuple(document for document in documents if isinstance(document, dict))
 
 
 # One deployment reads the same bytes for its plan, its checks and its release, each time twice.
@@ -113,22 +112,25 @@ class _Reader:
         self._done[id(node)] = found
         return found
 
-    def _mapping(self, node: yaml.MappingNode) -> RawMapping:
-        own: list[tuple[str, object]] = []
-        merged: dict[tuple[str, int], tuple[str, object]] = {}
-        overridden: set[str] = set()
+    def _mapping(self, node: yaml.MappingNode) -> Document:
+        """Return a mapping with what is merged into it; its own keys win, but for one that is reset."""
+        own: Document = {}
+        merged: Document = {}
+        reset: set[str] = set()
         for key_node, value_node in node.value:
             if key_node.tag == MERGE:
-                merged |= {(name, id(value)): (name, value) for name, value in self._merged(value_node)}
+                for mapping in self._merged(value_node):
+                    merged = {**mapping, **merged}
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _fault(key_node, said("a key is not text"))
-            own.append((str(key_node.value), self.value(value_node)))
-            if value_node.tag != RESET:
-                overridden.add(str(key_node.value))
-        shown = [entry for entry in merged.values() if entry[0] not in overridden]
-        self._count(len(own) + len(shown))
-        return RawMapping((*own, *shown))
+            own[str(key_node.value)] = self.value(value_node)
+            if value_node.tag == RESET:
+                reset.add(str(key_node.value))
+        for key in reset & merged.keys():
+            del own[key]
+        self._count(len(own) + len(merged))
+        return {**merged, **own}
 
     def _count(self, entries: int) -> None:
         """Refuse what only merges make large."""
@@ -136,13 +138,13 @@ class _Reader:
         if self._entries > MOST_EVENTS:
             raise _too_large(self._path)
 
-    def _merged(self, node: yaml.Node) -> Iterator[tuple[str, object]]:
+    def _merged(self, node: yaml.Node) -> Iterator[Document]:
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             value = self.value(source)
-            if not isinstance(value, RawMapping):
+            if not isinstance(value, dict):
                 raise _fault(source, said("only mappings can be merged"))
-            self._count(len(value.entries))
-            yield from value.entries
+            self._count(len(value))
+            yield value
 
 
 def _fault(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
