@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from roas.concurrency import SingleFlight, run_concurrently
-from roas.errors import ComposePolicyError, ServiceFailedError, without_secrets
+from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot
 from roas.models.release import ImagePin
@@ -17,7 +17,6 @@ from roas.stack.client import Answer, Engine
 from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.image_supply import StackImages
 from roas.stack.interface import NO_FILES, ProgressReport, ResolvedStack, SharedFiles
-from roas.stack.labels import STACK
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.per_model import PerModel
 from roas.stack.policy.compose_policy import CONTENTS_FOLDER
@@ -27,7 +26,7 @@ from roas.stack.swarm.adopting import adopt_stack, is_ours
 from roas.stack.swarm.calls import MANAGER, SwarmCalls, no_manager, swarm_facts
 from roas.stack.swarm.following import follow_update
 from roas.stack.swarm.judgement import Judgement, UpdateVerdict, failure_hint
-from roas.stack.swarm.normal_form import differing_keys, spec_hash, stack_name
+from roas.stack.swarm.normal_form import differing_keys, is_of, spec_hash, stack_name
 from roas.stack.swarm.obstacles import find_on_swarm
 from roas.stack.swarm.service_spec import service_spec
 from roas.stack.swarm.service_writes import make_shared, write_service
@@ -99,13 +98,8 @@ class SwarmStack(Stack):
         def allows(entry: str) -> bool:
             return policy.allows_by_name(entry, environment)
 
-        try:
-            resolved = await super().resolve(version, write_contents=write_contents, instead=instead)
-        except ComposePolicyError:  # no entry of the policy helps where Swarm itself cannot do it
-            with without_secrets(self._parts.redactor.redact):
-                refuse_unsupported(await self._parts.resolver.written(environment, version), environment, allows)
-            raise
-        refuse_unsupported(resolved.model, environment, allows, contents=policy.state_dir / CONTENTS_FOLDER)
+        resolved = await super().resolve(version, write_contents=write_contents, instead=instead)
+        refuse_unsupported(resolved.model, environment, allows, policy.state_dir / CONTENTS_FOLDER)
         await self._require_ready_swarm()
         obstacles = await self._ask(lambda calls: find_on_swarm(calls, environment.project, resolved.model))
         return replace(resolved, obstacles=(*resolved.obstacles, *obstacles))
@@ -250,7 +244,7 @@ class SwarmStack(Stack):
 
         def remove(calls: SwarmCalls) -> None:
             found = calls.service(stack_name(project, service))
-            if found is not None and (found["Spec"].get("Labels") or {}).get(STACK) == project:
+            if found is not None and is_of(found, project):
                 calls.remove("services", str(found["ID"]))
 
         await self._ask(remove)

@@ -14,7 +14,7 @@ from roas.stack.model.definitions import read_definitions
 from roas.stack.model.durations import as_compose_writes
 from roas.stack.model.services import AS_FOUND, IMAGE_ID, SWARM_FILES, services_of
 from roas.stack.swarm.container_spec import ARGUMENTS, CHECK_TIMES, DNS, NANOSECONDS, PLAIN, without_nothing
-from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, differing_keys
+from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, differing_keys, is_job
 from roas.stack.swarm.service_spec import service_spec
 from roas.stack.swarm.tasks import StackReading, digest_of_image, service_name
 
@@ -250,7 +250,7 @@ def _model(environment: Environment, reading: StackReading, files: Mapping[str, 
         extension: Json = {IMAGE_ID: digest_of_image(str(container["Image"])), AS_FOUND: True}
         if kept := {key: container[key] for key in ("Configs", "Secrets") if container.get(key)}:
             extension[SWARM_FILES] = kept
-        if "ReplicatedJob" in (spec.get("Mode") or {}):
+        if is_job(spec):
             extension["one_shot"] = True
         fields["x-deploy"] = extension
         ruled = with_rules(fields, files.get(name) or {}, specs.keys(), environment.folder)

@@ -1,15 +1,17 @@
 """Follow a write until it is certain what became of it: Swarm moves a service from a node that is lost, and no job."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 from roas.concurrency import leave_if_interrupted, pause
 from roas.errors import EngineUnavailableError
 from roas.stack.swarm.judgement import Judgement, UpdateVerdict, Written, judge_update
+from roas.stack.swarm.normal_form import is_job
 from roas.stack.swarm.tasks import UNPLACED, StackReading, read_tasks
 
 Json = dict[str, Any]
+Thing = TypeVar("Thing")
 # How long a node is down before it counts as lost: an engine that is restarted is back sooner.
 LOST_SECONDS = 15.0
 # How long the managers may be without a leader; an election takes ten to twenty seconds, a read waits for it.
@@ -23,41 +25,26 @@ NANOSECONDS = 10**9
 FOR_A_FAILURE = frozenset({UpdateVerdict.PAUSED, UpdateVerdict.ROLLED_BACK, UpdateVerdict.ROLLBACK_PAUSED})
 
 
-class LostNodes:
-    """Know for how long each node has been down: by our clock, as far as somebody looked."""
-
-    def __init__(self) -> None:
-        self._down_since: dict[str, float] = {}
-
-    def seen(self, reading: StackReading, now: float) -> Mapping[str, str]:
-        """Return the names of the lost nodes by id."""
-        self._down_since = {node: self._down_since.get(node, now) for node in reading.lost}
-        lost = (node for node, since in self._down_since.items() if now - since > LOST_SECONDS)
-        return {node: reading.hostnames.get(node, node) for node in lost}
-
-
 # Look at the stack in a moment, together with all others who follow a write in it. Raises EngineUnavailableError.
 NextReading = Callable[[], Awaitable[StackReading]]
 
 
-class Waits:
-    """Know for how long each task has been in its state: by our clock, since those of the managers may differ."""
+class Durations(Generic[Thing]):
+    """Know for how long something has been so: by our clock, since those of the managers may differ."""
 
     def __init__(self) -> None:
-        self._since: dict[tuple[str, str], float] = {}
+        self._since: dict[Thing, float] = {}
 
-    def seen(self, tasks: Iterable[Json], now: float) -> Mapping[str, float]:
-        """Return the seconds of each task, by its id."""
-        found = {}
-        for task in tasks:
-            key = str(task["ID"]), _stage(str((task.get("Status") or {}).get("State") or "new"))
-            found[key[0]] = now - self._since.setdefault(key, now)
-        return found
+    def seen(self, things: Iterable[Thing], now: float) -> dict[Thing, float]:
+        """Return the seconds of each thing that is so now, as far as somebody looked."""
+        self._since = {thing: self._since.get(thing, now) for thing in things}
+        return {thing: now - since for thing, since in self._since.items()}
 
 
-def _stage(state: str) -> str:
-    """Return a state, or what those have in common that wait for a node."""
-    return "unplaced" if state in UNPLACED else state
+def _stage(task: Json) -> tuple[str, str]:
+    """Return a task's id and its state, or what those have in common that wait for a node."""
+    state = str((task.get("Status") or {}).get("State") or "new")
+    return str(task["ID"]), "unplaced" if state in UNPLACED else state
 
 
 def _monitor_seconds(service: Json | None) -> float:
@@ -86,10 +73,10 @@ class _Followed:
         self._begin_again()
 
     def _begin_again(self) -> None:
-        self._waits = Waits()
+        self._waits: Durations[tuple[str, str]] = Durations()
         self._ran: set[str] = set()
         self._stalled_since: float | None = None
-        self._lost_nodes = LostNodes()
+        self._lost_nodes: Durations[str] = Durations()
 
     async def judge_next(self) -> Judgement | None:
         """Judge by the next look; None where there is no leader just now, or it does not say why yet.
@@ -106,19 +93,20 @@ class _Followed:
             return None
         now = time.monotonic()
         service = next((entry for entry in reading.services if entry["ID"] == self._written.service_id), None)
-        lost = self._lost_nodes.seen(reading, now) if _is_job(service) else {}
+        down = self._lost_nodes.seen(reading.lost, now) if _is_job(service) else {}
+        lost = {node: reading.hostnames.get(node, node) for node, long in down.items() if long > LOST_SECONDS}
         if self._away_since is not None:
             self._began += now - self._away_since
             self._away_since = None
         tasks = tuple(task for task in reading.tasks if task["ServiceID"] == self._written.service_id)
-        waited, seconds = self._waits.seen(tasks, now), now - self._began
+        waits = self._waits.seen(map(_stage, tasks), now)
         judged = judge_update(
             self._written,
             service,
             tasks,
             reading.networks,
-            seconds=seconds,
-            waits=waited,
+            seconds=now - self._began,
+            waits={task_id: long for (task_id, _), long in waits.items()},
             lost_nodes=lost,
         )
         if judged.verdict in FOR_A_FAILURE and judged.task_id is None and not self._asked_why:
@@ -176,4 +164,4 @@ async def follow_update(next_reading: NextReading, written: Written) -> Judgemen
 
 
 def _is_job(service: Json | None) -> bool:
-    return service is not None and "ReplicatedJob" in service["Spec"]["Mode"]
+    return service is not None and is_job(service["Spec"])

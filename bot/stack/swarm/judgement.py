@@ -13,8 +13,8 @@ from typing import Any
 
 from roas.messages.message import said
 from roas.stack.containers.readiness import FIND_OUT_WHO
-from roas.stack.swarm.normal_form import NONCE, spec_hash
-from roas.stack.swarm.tasks import UNPLACED, SwarmTask, failures_before, read_tasks
+from roas.stack.swarm.normal_form import NONCE, force_of, is_job, spec_hash
+from roas.stack.swarm.tasks import UNPLACED, SwarmTask, failures_before, last_run, read_tasks
 
 # A service may need a start or two to find what it depends on, as on one machine; more is a loop.
 TOLERATED_FAILURES = 2
@@ -100,7 +100,7 @@ def judge_update(
     if state == "paused":
         return Judgement(UpdateVerdict.PAUSED, _with_failure(message, new), _last_failed(new))
     current = tuple(task for task in own if task.spec_hash == written.spec_hash)
-    if "ReplicatedJob" in service["Spec"]["Mode"]:
+    if is_job(service["Spec"]):
         return _judge_job(service, current, waited, lost_nodes or {})
     return _judge_running(service, state, own, current, seconds, new, waited)
 
@@ -108,8 +108,11 @@ def judge_update(
 def _is_ours(written: Written, service: Mapping[str, Any], networks: Mapping[str, str]) -> bool:
     """Return whether a service has the very spec that was written: a hand's update keeps our label."""
     spec = service["Spec"]
-    force = int((spec.get("TaskTemplate") or {}).get("ForceUpdate") or 0)
-    return nonce_of(spec) == written.nonce and force == written.force and spec_hash(spec, networks) == written.spec_hash
+    return (
+        nonce_of(spec) == written.nonce
+        and force_of(spec) == written.force
+        and spec_hash(spec, networks) == written.spec_hash
+    )
 
 
 def new_nonce(deployment: str = "") -> str:
@@ -239,9 +242,7 @@ def _judge_job(
     waited: Mapping[str, float],
     lost_nodes: Mapping[str, str],
 ) -> Judgement:
-    iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
-    of_run = tuple(task for task in current if task.iteration == iteration)
-    total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
+    of_run, total = last_run(service, current)
     if sum(task.state == "complete" for task in of_run) >= total:
         return Judgement(UpdateVerdict.DONE, said("it ended with code 0"), of_run[-1].id if of_run else None)
     open_ones = [task for task in of_run if not task.failed and task.state != "complete" and task.desired != "shutdown"]

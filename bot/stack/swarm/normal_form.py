@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from roas.stack.labels import STACK
+
 STACK_IMAGE = "com.docker.stack.image"
 SERVICE = "io.roas.service"
 NONCE = "io.roas.write"  # another one with each write of ours: the API returns no version for an update
@@ -20,6 +22,21 @@ LONGEST_NAME = 63
 def stack_name(project: str, name: str) -> str:
     """Return what a service, network or volume of a stack is called, as `docker stack deploy` calls it."""
     return f"{project}_{name}"
+
+
+def is_of(service: Mapping[str, Any] | None, project: str | None) -> bool:
+    """Return whether a service, config or secret of the Swarm belongs to a stack."""
+    return service is not None and (service["Spec"].get("Labels") or {}).get(STACK) == project
+
+
+def is_job(spec: Mapping[str, Any]) -> bool:
+    """Return whether a service's tasks are to end: Swarm updates none, and moves none from a node that is lost."""
+    return "ReplicatedJob" in (spec.get("Mode") or {})
+
+
+def force_of(spec: Mapping[str, Any] | None) -> int:
+    """Return the counter of forced updates."""
+    return int(((spec or {}).get("TaskTemplate") or {}).get("ForceUpdate") or 0)
 
 
 def content_name(project: str, name: str, content: str) -> str:

@@ -7,10 +7,9 @@ from typing import Any
 from roas.messages.message import said
 from roas.models.stack import Obstacle, ObstacleKind
 from roas.models.swarm import SwarmNode
-from roas.stack.labels import STACK
 from roas.stack.model.services import services_of
 from roas.stack.swarm.calls import SwarmCalls, swarm_node
-from roas.stack.swarm.normal_form import stack_name
+from roas.stack.swarm.normal_form import is_of, stack_name
 
 CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*")
 NODE_LABELS, ENGINE_LABELS = "node.labels.", "engine.labels."
@@ -77,7 +76,7 @@ def find_held_ports(model: Mapping[str, Any], project: str, services: Iterable[J
 
     A port by ingress is one of the whole Swarm. One in `mode: host` is of a node: Swarm looks for one that has it free.
     """
-    others = [service for service in services if (service["Spec"].get("Labels") or {}).get(STACK) != project]
+    others = [service for service in services if not is_of(service, project)]
     for name, fields in sorted(services_of(model).items()):
         by_ingress = _wanted(fields, INGRESS)
         for port in sorted(by_ingress | _wanted(fields, HOST)):
@@ -131,7 +130,7 @@ def find_held_names(
     names = {stack_name(project, name): name for name in services_of(model)}
     for found in services:
         called = str(found["Spec"]["Name"])
-        if called in names and (found["Spec"].get("Labels") or {}).get(STACK) != project:
+        if called in names and not is_of(found, project):
             yield Obstacle(
                 ObstacleKind.SERVICE_NAME,
                 said("The Swarm already has a service {service} that does not belong to this stack.", service=called),

@@ -12,11 +12,10 @@ from roas.errors import EngineError
 from roas.messages.message import said
 from roas.models.stack import ServiceDefinition
 from roas.stack.api_errors import ApiError
-from roas.stack.labels import STACK
 from roas.stack.swarm.calls import OutOfSequenceError, SharedGoneError, SwarmCalls, hostname
 from roas.stack.swarm.container_spec import NANOSECONDS
 from roas.stack.swarm.judgement import Written, is_of_deployment, nonce_of
-from roas.stack.swarm.normal_form import SERVICE, spec_hash
+from roas.stack.swarm.normal_form import SERVICE, force_of, is_job, is_of, spec_hash
 from roas.stack.swarm.service_spec import (
     CONFIGS,
     SECRETS,
@@ -28,7 +27,7 @@ from roas.stack.swarm.service_spec import (
     networks_of,
     service_spec,
 )
-from roas.stack.swarm.tasks import ENDED, SwarmTask, read_tasks
+from roas.stack.swarm.tasks import ENDED, SwarmTask, last_run, read_tasks
 from roas.stack.swarm.writer import Seen, SwarmWriter, see_service
 
 
@@ -81,25 +80,17 @@ def _make_files(calls: SwarmCalls, project: str, kind: str, files: Iterable[Kept
             with suppress(OutOfSequenceError):
                 calls.create(kind, spec)
             there = calls.named(kind)
-        _require_ours(kind, name, there[name]["Spec"], project, _same_content(file, kind))
+        # Of a secret, Swarm does not show what it holds.
+        if not is_of(there[name], project) or (kind == CONFIGS and not _holds(there[name], file)):
+            raise EngineError(
+                said("The Swarm has another {kind} with the name {name}.", kind=kind.removesuffix("s"), name=name),
+                hint=said("Find out whose it is, and remove it."),
+            )
     return {name: str(there[name]["ID"]) for name in wanted}
 
 
-def _same_content(file: KeptFile, kind: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Return whether a config holds what it should; of a secret, Swarm does not show it."""
-    if kind == SECRETS:
-        return lambda _: True
-    return lambda spec: base64.b64decode(spec.get("Data") or "") == file.source.read_bytes()
-
-
-def _require_ours(
-    kind: str, name: str, spec: Mapping[str, Any], project: str, same: Callable[[Mapping[str, Any]], bool]
-) -> None:
-    if (spec.get("Labels") or {}).get(STACK) != project or not same(spec):
-        raise EngineError(
-            said("The Swarm has another {kind} with the name {name}.", kind=kind.removesuffix("s"), name=name),
-            hint=said("Find out whose it is, and remove it."),
-        )
+def _holds(config: Mapping[str, Any], file: KeptFile) -> bool:
+    return base64.b64decode(config["Spec"].get("Data") or "") == file.source.read_bytes()
 
 
 Json = dict[str, Any]
@@ -121,10 +112,10 @@ async def end_earlier_run(writer: SwarmWriter, spec: Mapping[str, Any], seen: Se
     was removed before. Swarm updates no job, so that this takes no way back: that is the stored release. Raises
     EngineError where a run does not end in time.
     """
-    if not any("ReplicatedJob" in item["Mode"] for item in (spec, (seen.service or {}).get("Spec") or spec)):
+    if not is_job(spec) and not is_job((seen.service or {}).get("Spec") or {}):
         return seen
     project = writer.engine.project
-    service = seen.service if _is_ours(seen.service, project) else None
+    service = seen.service if is_of(seen.service, project) else None
     running = await writer.ask(lambda calls: _running(calls, project, spec, service))
     if not running:
         return seen
@@ -138,11 +129,6 @@ async def end_earlier_run(writer: SwarmWriter, spec: Mapping[str, Any], seen: Se
         leave_if_interrupted()
         running = await writer.ask(lambda calls: _running(calls, project, spec, service))
     return seen if service is None else replace(seen, service=None, tasks=())
-
-
-def _is_ours(service: Mapping[str, Any] | None, project: str) -> bool:
-    labels = {} if service is None else service["Spec"].get("Labels") or {}
-    return labels.get(STACK) == project
 
 
 def _running(
@@ -207,8 +193,7 @@ def previous_write(
     if not nonce_of(of) or spec_hash(of, networks) != spec_hash(wanted, networks):
         return None
     own = read_tasks(service, tasks, networks)
-    is_job = "ReplicatedJob" in spec["Mode"]
-    if is_job and _has_failed(service, own) and not is_of_deployment(nonce_of(of), deployment):
+    if is_job(spec) and _has_failed(service, own) and not is_of_deployment(nonce_of(of), deployment):
         return None
     before = nonce_of(spec if of is previous else previous)
     since = _since(service)
@@ -216,7 +201,7 @@ def previous_write(
         str(service["ID"]),
         nonce_of(of),
         spec_hash(of, networks),
-        int((of.get("TaskTemplate") or {}).get("ForceUpdate") or 0),
+        force_of(of),
         before,
         frozenset(task.id for task in own if task.created < since),
     )
@@ -231,9 +216,7 @@ def _since(service: Mapping[str, Any]) -> str:
 
 def _has_failed(service: Mapping[str, Any], own: tuple[SwarmTask, ...]) -> bool:
     """Return whether the last run of a job ended badly: another deployment runs it again, and none that ended well."""
-    iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
-    of_run = [task for task in own if task.iteration == iteration]
-    total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
+    of_run, total = last_run(service, own)
     is_done = sum(task.state == "complete" for task in of_run) >= total
     return not is_done and any(task.failed for task in of_run)
 

@@ -148,6 +148,13 @@ def _iteration(task: Mapping[str, Any]) -> int:
     return 0 if found is None else int(found.get("Index") or 0) + 1
 
 
+def last_run(service: Mapping[str, Any], own: Iterable[SwarmTask]) -> tuple[tuple[SwarmTask, ...], int]:
+    """Return the tasks of a job's last run, and how many of them have to end well."""
+    iteration = int(((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0) + 1
+    total = int(service["Spec"]["Mode"]["ReplicatedJob"].get("TotalCompletions", 1))
+    return tuple(task for task in own if task.iteration == iteration), total
+
+
 def failures_before(task: SwarmTask, tasks: Iterable[SwarmTask]) -> int:
     """Return how many tasks of the same place have failed since another spec ran there, before this one did.
 

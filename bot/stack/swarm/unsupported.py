@@ -64,12 +64,9 @@ Found = tuple[str, str]  # what is asked for, and what to do instead
 
 
 def refuse_unsupported(
-    model: Mapping[str, Any], environment: Environment, allows: Callable[[str], bool], *, contents: Path | None = None
+    model: Mapping[str, Any], environment: Environment, allows: Callable[[str], bool], contents: Path
 ) -> None:
-    """Raise ComposeFileError that lists all that a Swarm cannot do of a model.
-
-    `contents` has the files that are kept; without it, they are yet to be bound to their contents.
-    """
+    """Raise ComposeFileError that lists all that a Swarm cannot do of a model, whose files are kept in `contents`."""
     found = [
         *_too_long_names(model, environment),
         *(item for name, fields in services_of(model).items() for item in _of_service(name, fields, contents)),
@@ -79,13 +76,6 @@ def refuse_unsupported(
     ]
     if found:
         raise unsupported(found, environment)
-
-
-def becomes_a_config(volume: Mapping[str, Any]) -> bool:
-    """Return whether a volume is a file that is only read; a folder never is, and one that is not seen here may be."""
-    return bool(volume.get("read_only")) and not (
-        volume.get("type") == "bind" and Path(str(volume.get("source"))).is_dir()
-    )
 
 
 def unsupported(found: Iterable[Found], environment: Environment) -> ComposeFileError:
@@ -106,12 +96,11 @@ def _too_long_names(model: Mapping[str, Any], environment: Environment) -> Itera
             yield text, said("give it a shorter name: Swarm takes {most} characters", most=LONGEST_NAME)
 
 
-def _of_service(name: str, fields: Mapping[str, Any], contents: Path | None) -> Iterator[Found]:
+def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterator[Found]:
     yield from _of_fields(name, fields)
     for volume in fields.get("volumes") or ():
-        if contents is not None or not becomes_a_config(volume):
-            yield from _of_volume(name, volume, contents)
-    for entry in (fields.get("secrets") or ()) if contents is not None else ():
+        yield from _of_volume(name, volume, contents)
+    for entry in fields.get("secrets") or ():
         text = said("{service} takes the secret {secret} from where it lies", service=name, secret=entry.get("source"))
         yield text, said("let the bot's user read the file, so that it becomes a secret of the Swarm")
 
@@ -165,11 +154,11 @@ def _of_ports(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
             )
 
 
-def _of_volume(name: str, volume: Mapping[str, Any], contents: Path | None) -> Iterator[Found]:
+def _of_volume(name: str, volume: Mapping[str, Any], contents: Path) -> Iterator[Found]:
     kind, source = volume.get("type"), str(volume.get("source") or "")
     if kind in {"volume", "tmpfs"}:
         return
-    if kind == "bind" and contents is not None and Path(source).is_relative_to(contents):
+    if kind == "bind" and Path(source).is_relative_to(contents):
         if Path(source).is_dir():
             yield (
                 said("{service} binds the folder that is mounted at {target}", service=name, target=volume["target"]),

@@ -19,7 +19,7 @@ from roas.stack.docker_client import EngineClient
 from roas.stack.labels import STACK
 from roas.stack.swarm.calls import AUTH_HEADER, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.stack.swarm.judgement import Written, new_nonce, nonce_of
-from roas.stack.swarm.normal_form import DIGITS, LOGIN, NONCE, spec_hash
+from roas.stack.swarm.normal_form import DIGITS, LOGIN, NONCE, force_of, is_job, is_of, spec_hash
 from roas.stack.swarm.tasks import StackReading, read_stack
 
 # Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it
@@ -198,9 +198,9 @@ class SwarmWriter:
         image = str(spec["TaskTemplate"]["ContainerSpec"]["Image"])
         mark = login_mark(calls, image, self._key())
         labels = spec["Labels"] or {}
-        is_job = "ReplicatedJob" in spec["Mode"]  # it would run again
+        # A job would run again.
         is_at_rest = (service.get("UpdateStatus") or {}).get("State") in {None, "", "completed", "rollback_completed"}
-        if NONCE not in labels or is_job or not is_at_rest or not mark or labels.get(LOGIN) == mark:
+        if NONCE not in labels or is_job(spec) or not is_at_rest or not mark or labels.get(LOGIN) == mark:
             return ""
         renewed = {**spec, "Labels": {**labels, LOGIN: mark}}
         try:
@@ -233,7 +233,7 @@ class SwarmWriter:
         after = await self.ask(send)
         if after is None:
             raise OutOfSequenceError(str(spec["Name"]))
-        return _written(after, sent, nonce, nonce_of(before["Spec"]) if before else "", networks, force=_force(sent))
+        return _written(after, sent, nonce, nonce_of(before["Spec"]) if before else "", networks, force=force_of(sent))
 
     async def _quiet(self, found: Json | None, nonce: str) -> Json | None:
         """Return the service once nobody else's update of it goes on, or has gone on for too long."""
@@ -280,7 +280,7 @@ def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:
 
 def _require_own(service: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     """Raise EngineError where a service belongs to another stack, or to none, and only has our name."""
-    if (service["Spec"].get("Labels") or {}).get(STACK) != spec["Labels"].get(STACK):
+    if not is_of(service, spec["Labels"].get(STACK)):
         raise EngineError(
             said("The Swarm already has a service {service} that does not belong to this stack.", service=spec["Name"]),
             hint=said("Remove it, or give the project or the service another name."),
@@ -295,11 +295,6 @@ def _is_free(service: Mapping[str, Any]) -> bool:
     return bool(nonce) and nonce != nonce_of(service.get("PreviousSpec"))
 
 
-def _force(spec: Mapping[str, Any] | None) -> int:
-    """Return the counter of forced updates."""
-    return int(((spec or {}).get("TaskTemplate") or {}).get("ForceUpdate") or 0)
-
-
 def _before(service: Mapping[str, Any], nonce: str) -> str:
     """Return the mark of what a write of ours took the place of."""
     own = nonce_of(service["Spec"])
@@ -308,7 +303,7 @@ def _before(service: Mapping[str, Any], nonce: str) -> str:
 
 def _with_write(spec: Mapping[str, Any], before: Mapping[str, Any] | None, nonce: str, *, recreate: bool) -> Json:
     """Return a spec with the mark of this write, and the counter of forced updates as it is, or one more."""
-    template = {**spec["TaskTemplate"], "ForceUpdate": _force((before or {}).get("Spec")) + int(recreate)}
+    template = {**spec["TaskTemplate"], "ForceUpdate": force_of((before or {}).get("Spec")) + int(recreate)}
     return {**spec, "TaskTemplate": template, "Labels": {**spec["Labels"], NONCE: nonce}}
 
 
@@ -321,5 +316,5 @@ def _written(
     *,
     force: int | None = None,
 ) -> Written:
-    forced = _force(service["Spec"]) if force is None else force
+    forced = force_of(service["Spec"]) if force is None else force
     return Written(str(service["ID"]), nonce, spec_hash(sent, networks), forced, before)

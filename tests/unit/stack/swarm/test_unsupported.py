@@ -136,24 +136,3 @@ def test_number_of_tasks_means_nothing_on_every_node() -> None:
     )
     assert not refused(deploy={"mode": "global"})
     assert not refused(deploy={"replicas": 3})
-
-
-@pytest.mark.parametrize(("read_only", "refused"), [(True, False), (False, True)])
-def test_file_that_is_only_read_may_become_a_config(read_only: bool, refused: bool) -> None:
-    """Before its content is kept, it is a bind like any other; a folder never becomes one."""
-    bind = {"type": "bind", "source": "/etc/hosts", "target": "/x", "read_only": read_only}
-    assert ("binds /etc/hosts" in unbound(bind)) is refused
-    assert "binds /etc of the host" in unbound({**bind, "source": "/etc"})
-
-
-def unbound(*volumes: dict[str, Any]) -> str:
-    model = {"name": "shop", "services": {"web": {"image": "web:1", "volumes": list(volumes)}}}
-    try:
-        refuse_unsupported(model, ENVIRONMENT, lambda _entry: False)
-    except ComposeFileError as error:
-        return error.message
-    return ""
-
-
-def test_model_that_is_not_known_has_nothing() -> None:
-    refuse_unsupported({}, ENVIRONMENT, lambda _entry: False)
