@@ -172,6 +172,11 @@ def unreadable_file(path: str | PurePath, error: OSError) -> "ComposeFileError":
     )
 
 
+def too_large_file(path: str | PurePath, hint: str = "") -> "ComposeFileError":
+    """Create the error for a file of a stack that is larger than any should be."""
+    return ComposeFileError(said("{path} is too large.", path=path), hint=hint)
+
+
 def missing_files(names: str | PurePath) -> "ComposeFileError":
     """Create the error for files that the settings name and that are not there."""
     return ComposeFileError(

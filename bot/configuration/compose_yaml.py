@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, too_large_file
 from roas.messages.message import said
 
 # Keys, values, aliases and the ends of lists and mappings, in one file; the largest that was seen had 15,000.
@@ -78,11 +78,7 @@ _read_again = lru_cache(REMEMBERED)(_read)
 def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:
     """Count what a file is made of before anything is made of it; an alias counts, wherever it leads."""
     if next(islice(events, MOST_EVENTS, None), None) is not None:
-        raise _too_large(path)
-
-
-def _too_large(path: Path) -> ComposeFileError:
-    return ComposeFileError(said("{path} is too large.", path=path), hint=SPLIT_IT)
+        raise too_large_file(path, SPLIT_IT)
 
 
 class _Reader:
@@ -136,7 +132,7 @@ class _Reader:
         """Refuse what only merges make large."""
         self._entries += entries
         if self._entries > MOST_EVENTS:
-            raise _too_large(self._path)
+            raise too_large_file(self._path, SPLIT_IT)
 
     def _merged(self, node: yaml.Node) -> Iterator[Document]:
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:

@@ -10,15 +10,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from roas.errors import ComposeFileError, unreadable_file
-from roas.messages.message import said
+from roas.errors import unreadable_file
 from roas.models.environment import Environment
 from roas.redaction import is_credential
 from roas.stack.client import EngineClients
 from roas.stack.model.services import ADOPTED_HASH, services_of
 from roas.stack.model.store import ModelStore
 from roas.stack.resolution.resolver import StackResolver
-from roas.stack.sources.opening import held, open_regular, read_bounded, resolve
+from roas.stack.sources.opening import read_regular, resolve
 
 # For so long an answer counts: a deployment asks once for each of its services.
 FRESH_SECONDS = 15.0
@@ -80,18 +79,13 @@ def _secrets(model: Mapping[str, Any], folder: Path, key: bytes) -> list[tuple[s
 def _keyed_hash(path: Path, folder: Path, key: bytes) -> str:
     """Hash what a secret's file holds; one that the bot may not read counts as where it lies."""
     try:
-        with held(resolve(path), folder) as descriptor:
-            opened = open_regular(descriptor, path)
+        content = read_regular(path, resolve(path), folder, MOST_BYTES)[1]
     except PermissionError:
         return f"unreadable: {path}"
     except FileNotFoundError:  # refused already where a service has it
         return f"missing: {path}"
     except OSError as error:
         raise unreadable_file(path, error) from error
-    with open(opened, "rb", buffering=0) as file:  # noqa: PTH123 - it is a descriptor
-        content = read_bounded(file.fileno(), MOST_BYTES)
-    if content is None:
-        raise ComposeFileError(said("{path} is too large.", path=path))
     return hmac.digest(key, content, "sha256").hex()
 
 

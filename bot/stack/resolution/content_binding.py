@@ -166,8 +166,6 @@ class ContentBinder:
         except (FileNotFoundError, NotADirectoryError) as error:
             does = said("takes the {kind} {key} from", kind="secret", key=name)
             raise missing_source(service, does, source) from error
-        except TooLargeError as error:
-            raise ComposeFileError(said("{source} is too large for a secret.", source=source)) from error
         except OSError as error:
             raise unreadable_file(source, error) from error
 

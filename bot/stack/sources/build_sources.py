@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,7 +11,7 @@ from typing import Any
 from roas.errors import ComposeFileError, unreadable_file
 from roas.messages.message import said
 from roas.stack.sources.build_context import BuildContext, IgnoreRules
-from roas.stack.sources.opening import held, open_regular, read_bounded, resolve
+from roas.stack.sources.opening import read_regular, resolve
 from roas.stack.sources.withheld import Withheld
 
 MOST_BYTES = 4 << 20
@@ -151,14 +150,9 @@ class BuildSources:
         if not may_be_outside and not resolved.is_relative_to(self.folder):
             return None
         try:
-            with held(resolved, self.folder) as descriptor:
-                opened = open_regular(descriptor, path)
+            content = read_regular(path, resolved, self.folder, MOST_BYTES)[1]
         except (FileNotFoundError, NotADirectoryError):
             return None
-        with os.fdopen(opened, "rb", buffering=0) as file:
-            content = read_bounded(file.fileno(), MOST_BYTES)
-        if content is None:
-            raise ComposeFileError(said("{path} is too large.", path=path))
         self.withheld.refuse(resolved, content)
         return content
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from roas.stack.sources.opening import held, open_regular, read_bounded
-from roas.stack.sources.trees import PERMISSIONS, Bounds, TooLargeError, Tree
+from roas.stack.sources.opening import read_regular
+from roas.stack.sources.trees import PERMISSIONS, Bounds, Tree
 from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
 
 FOLDER_MODE = 0o700
@@ -70,17 +70,10 @@ class ContentStore:
     ) -> Path:
         """Return where a secret's file is kept; with `write`, keep it, with the owner and the mode that it has.
 
-        The links of the path are resolved already. Raises ComposeFileError for what is no regular file,
-        TooLargeError, OSError.
+        The links of the path are resolved already. Raises ComposeFileError for what is too large or no regular file,
+        OSError.
         """
-        with held(source, beneath) as descriptor:
-            opened = open_regular(descriptor, source)
-        try:
-            status, content = os.fstat(opened), read_bounded(opened, MOST_SECRET_BYTES)
-        finally:
-            os.close(opened)
-        if content is None:
-            raise TooLargeError(source)
+        status, content = read_regular(source, source, beneath, MOST_SECRET_BYTES)
         withheld.refuse(source, content)
         head = f"secret\0{status.st_uid}:{status.st_gid}:{status.st_mode & PERMISSIONS:o}\0".encode()
         name = SECRET_PREFIX + hmac.digest(self._key(), head + content, "sha256").hex()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, too_large_file
 from roas.messages.message import said
 
 # The same number on every architecture.
@@ -92,6 +92,22 @@ def open_regular(descriptor: int, path: Path) -> int:
         raise ComposeFileError(said("{path} is {kind}.", path=path, kind=kind))
     # Without waiting: some files of the kernel, such as `/proc/kmsg`, are regular ones that never end.
     return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def read_regular(path: Path, resolved: Path, folder: Path, most_bytes: int) -> tuple[os.stat_result, bytes]:
+    """Return the status and the content of a regular file: where its path leads, beneath a resolved folder.
+
+    Raises ComposeFileError for anything else and for what has more than `most_bytes`, OSError.
+    """
+    with held(resolved, folder) as descriptor:
+        opened = open_regular(descriptor, path)
+    try:
+        status, content = os.fstat(opened), read_bounded(opened, most_bytes)
+    finally:
+        os.close(opened)
+    if content is None:
+        raise too_large_file(path)
+    return status, content
 
 
 def read_bounded(descriptor: int, most_bytes: int) -> bytes | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from roas.errors import ComposeFileError, unreadable_file
+from roas.errors import ComposeFileError, too_large_file, unreadable_file
 from roas.messages.message import said
 from roas.stack.sources.opening import held, open_regular, read_bounded
 from roas.temporary import temporary_folder, writing_temporary
@@ -133,7 +133,7 @@ class SourceSnapshot:
         """Return a content in which absolute paths lead to the copy; in what a command prints, they lead back."""
         paths, root = self._paths(), os.fsencode(self.mapping.root)
         if len(paths.findall(content)) * len(root) > MOST_BYTES_IN_ALL:
-            raise _too_large(path)
+            raise too_large_file(path)
         return paths.sub(lambda found: root + found[0], content)
 
     def _paths(self) -> re.Pattern[bytes]:
@@ -158,7 +158,7 @@ class SourceSnapshot:
 
     def _bounded(self, path: Path, content: bytes | None) -> bytes:
         if content is None:
-            raise _too_large(path)
+            raise too_large_file(path)
         if len(path.parts) > MOST_DEPTH:
             raise ComposeFileError(
                 said("{path} is nested more than {most_depth} folders deep.", path=path, most_depth=MOST_DEPTH)
@@ -175,10 +175,6 @@ class SourceSnapshot:
                 ),
             )
         return content
-
-
-def _too_large(path: Path) -> ComposeFileError:
-    return ComposeFileError(said("{path} is too large.", path=path))
 
 
 @contextmanager
