@@ -122,30 +122,12 @@ async def build_image(
     Raises ImageChangedError where the copy is not kept any more; BuildFailedError with the log's end as report;
     RegistryUnavailableError where the base image cannot be had.
     """
-    log: deque[str] = deque(maxlen=REPORTED_LINES)
-
-    async def on_line(line: str) -> None:
-        if line.strip():
-            log.append(_shown(line, redactor))
-            await report(service, log[-1], _fraction(line))
-
     reference = stack.definitions[service].image
     # What the files call it is everybody's, and means what runs until a release with another image is brought up.
     name = f"{BUILT}/{in_repository(f'{stack.environment.project}-{service}')}"
     before = await engine.call(lambda client: find_image(client, reference))
-    async with _written_for_build(engine, stack, service, name, copy) as (path, sources):
-        arguments = commands.build(ComposeProject.of_model(stack.environment, path), service)
-        try:
-            await runner.run(
-                arguments,
-                stack.environment,
-                variables={**NO_TIMES, SOURCE_POLICY: str(sources)},
-                timeout_seconds=BUILD_SECONDS,
-                service=service,
-                on_line=on_line,
-            )
-        except EngineError as error:
-            raise _fault(error, service, redactor.redact("\n".join(log))) from error
+    async with _written_for_build(engine, stack, service, name, copy) as written:
+        await _run_build(runner, redactor, stack, service, report, *written)
     section = services_of(stack.model)[service].get("build") or {}
     kept = before if not any(section.get(key) for key in BESIDE_CONTENT) else None
     image_id = await engine.call(lambda client: _built(client, name, kept))
@@ -155,6 +137,36 @@ async def build_image(
             service=service,
         )
     return image_id
+
+
+async def _run_build(
+    runner: ComposeRunner,
+    redactor: Redactor,
+    stack: ResolvedStack,
+    service: str,
+    report: ProgressReport,
+    model: Path,
+    sources: Path,
+) -> None:
+    """Have Compose build by a model and a source policy; what is printed is reported line by line."""
+    log: deque[str] = deque(maxlen=REPORTED_LINES)
+
+    async def on_line(line: str) -> None:
+        if line.strip():
+            log.append(_shown(line, redactor))
+            await report(service, log[-1], _fraction(line))
+
+    try:
+        await runner.run(
+            commands.build(ComposeProject.of_model(stack.environment, model), service),
+            stack.environment,
+            variables={**NO_TIMES, SOURCE_POLICY: str(sources)},
+            timeout_seconds=BUILD_SECONDS,
+            service=service,
+            on_line=on_line,
+        )
+    except EngineError as error:
+        raise _fault(error, service, redactor.redact("\n".join(log))) from error
 
 
 @asynccontextmanager

@@ -59,17 +59,7 @@ from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
 
 # These are no powers of Docker's, but of the bot: trust in who changes a stack does not give them.
 OF_THE_BOT = frozenset(
-    {
-        "state_dir",
-        "bot_token",
-        "provider",
-        "probe",
-        "env_file",
-        "label_file",
-        "include",
-        "extends",
-        "compose_file",
-    }
+    {"state_dir", "bot_token", "provider", "probe", "env_file", "label_file", "include", "extends", "compose_file"}
 )
 # Where our copies of configuration files are, below the state folder.
 CONTENTS_FOLDER = "contents"
@@ -126,24 +116,21 @@ class ComposePolicy:
 
     def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
-        places = self._places(model, environment, holdings, self._copies)
-        found = [
-            *self._judge(model, environment, places, holdings),
-            *self._judge_live(model, environment, places, of_release=True),
-        ]
-        self.refuse(found, environment, of_release=True)
+        self.refuse(self._judge_stored(model, environment, holdings), environment, of_release=True)
 
     def powers_of_release(
         self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
     ) -> frozenset[str]:
         """Return what the powers of a stored model are known by."""
-        places = self._places(model, environment, holdings, self._copies)
         known = frozenset(map(str, model.get(RECORDED) or ()))
-        found = (
-            *self._judge(model, environment, places, holdings),
-            *self._judge_live(model, environment, places, of_release=True),
-        )
-        return identities(found, model) | known
+        return identities(self._judge_stored(model, environment, holdings), model) | known
+
+    def _judge_stored(
+        self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
+    ) -> Iterator[Power]:
+        places = self._places(model, environment, holdings, self._copies)
+        yield from self._judge(model, environment, places, holdings)
+        yield from self._judge_live(model, environment, places, of_release=True)
 
     def without_allowed(self, violations: Iterable[Power], environment: Environment) -> list[Power]:
         """Leave out what the settings allow in an environment; an allowed path allows what is below it."""

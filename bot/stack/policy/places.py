@@ -114,7 +114,7 @@ class Places:
         """Find a file that is read at every deployment, and that a container could write or replace."""
         target = resolve(source)
         for place in self.writable:
-            if is_inside(target, place.path):
+            if target.is_relative_to(place.path):
                 yield Power(
                     said(
                         "{who} {does} {source}, which {other} may write",
@@ -188,11 +188,6 @@ def repository_at(path: Path) -> Path | None:
     if REPOSITORY in path.parts:
         return Path(*path.parts[: path.parts.index(REPOSITORY) + 1])
     return path / REPOSITORY if is_there(path / REPOSITORY) else None
-
-
-def is_inside(path: Path, folder: Path) -> bool:
-    """Return whether a resolved path is a folder or lies in it."""
-    return path.is_relative_to(folder)
 
 
 def is_replaceable(source: Path, writable: Path) -> bool:

@@ -156,9 +156,7 @@ class StackResolver:
                 *read.warnings,
                 *missing,
                 *about_sharing,
-                # A Swarm replaces tasks as the file says.
-                *(() if environment.on_swarm else (*impossible_updates(definitions), *lossy_updates(definitions))),
-                *_ignored_hooks(model),
+                *_without_effect(environment, model, definitions),
                 *binder.warnings,
                 *_by_trust(powers, environment),
             ),
@@ -447,8 +445,15 @@ def _ignored_files(environment: Environment) -> tuple[str, ...]:
     )
 
 
-def _ignored_hooks(model: Mapping[str, Any]) -> Iterator[str]:
-    """Say which hooks nobody runs: Compose does so itself, and of ours it only creates containers."""
+def _without_effect(
+    environment: Environment, model: Mapping[str, Any], definitions: Mapping[str, ServiceDefinition]
+) -> Iterator[str]:
+    """Say which updates cannot be as the file says, but for a Swarm, and which hooks nobody runs.
+
+    Compose runs these itself, and of ours it only creates containers.
+    """
+    if not environment.on_swarm:
+        yield from (*impossible_updates(definitions), *lossy_updates(definitions))
     for name, service in services_of(model).items():
         if hooks := ", ".join(key for key in ("post_start", "pre_stop") if service.get(key)):
             yield said(
