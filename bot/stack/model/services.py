@@ -140,11 +140,6 @@ def with_targets(service: Mapping[str, Any], key: str, targets: Iterable[str]) -
     return {**service, "x-deploy": {**extension, key: named}}
 
 
-def pinned_content(service: Mapping[str, Any]) -> str:
-    """Return the image ID of a service of a release's model; those of older versions name it as their image."""
-    return pinned_image_id(service) or str(service.get("image") or "")
-
-
 def inactive_services(model: Mapping[str, Any]) -> frozenset[str]:
     """Return the services that the compose files have in inactive profiles only, as far as a model says it."""
     return frozenset((model.get("x-deploy") or {}).get(INACTIVE) or ())

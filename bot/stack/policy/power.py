@@ -40,9 +40,9 @@ SUBJECTS = ("who", "name", "service")
 BESIDE = frozenset({*SUBJECTS, "does", "text"})
 READS, BINDS = "reads", "binds"
 GONE_FROM_RELEASES = frozenset({"build", "container_name", "ulimits", "isolation", "replaceable"})
-# Whoever writes both may look for two programs of one hash: what a release before noted was too short for that.
+# So many that whoever writes both finds no two programs of one hash.
 MARK, DIGITS = "#", 40
-PROGRAM = re.compile(rf"{MARK}(?:[0-9a-f]{{12}}|[0-9a-f]{{{DIGITS}}})\Z")
+PROGRAM = re.compile(rf"{MARK}[0-9a-f]{{{DIGITS}}}\Z")
 # What of a `build` says which program an image has, but for the content of files.
 BUILT_OF = ("context", "dockerfile", "dockerfile_inline", "target", "additional_contexts")
 
