@@ -23,6 +23,9 @@ PART_AWAY = (
 )
 PART_AWAY_HINT = said("Start it again, for instance by `systemctl restart containerd docker`, then try again.")
 LONGEST_REASON = 300
+AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
+# Statuses that are about the engine, and not about what it was asked for.
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
 
 class ApiError(Exception):

@@ -18,7 +18,7 @@ from roas.concurrency import run_concurrently, started_threads
 from roas.errors import EngineError, EngineUnavailableError, find_shortage, without_secrets
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.stack.api_errors import ApiError, find_passing_fault
+from roas.stack.api_errors import AWAY_HINT, BUSY_STATUSES, ApiError, find_passing_fault
 from roas.stack.docker_client import LOCAL_SCHEMES, EngineClient, RegistryLogins, path_of
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -27,13 +27,11 @@ ASKING_THREADS = 16
 ACTING_THREADS = 32
 # For files, apart from those that ask engines: whatever a disk does, the engines are still asked.
 FILE_THREADS = 8
-BUSY_STATUSES = frozenset({429, 502, 503, 504})
 # What an engine says once it speaks other versions of its API than when its client was opened.
 OTHER_API = re.compile(r"client version \S+ is too (new|old)\.")
 BRIEF_LENGTH = 200
 # What the SDK puts before everything that keeps it from an engine: it is cut off, and nobody reads it.
 SDK_ASKED = "Error while fetching server API version: "
-AWAY_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 # Where a container gets a path that the host does not have, Docker makes a folder of it.
 NO_SOCKET_HINT = said(
     "Name the engine's socket on the host (`docker context ls` shows it): DOCKER_SOCKET in the shipped stack, else "

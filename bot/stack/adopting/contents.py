@@ -9,10 +9,9 @@ from typing import Any
 
 from roas.errors import ComposeFileError
 from roas.log import get_logger
-from roas.stack.adopting.sameness import SECRETS_FOLDER
 from roas.stack.api_errors import ApiError
 from roas.stack.docker_client import EngineClient
-from roas.stack.model.services import services_of
+from roas.stack.model.services import MOUNTED_SECRETS, services_of
 from roas.stack.resolution.content_binding import ContentBinder, bound_secret
 from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.opening import resolve
@@ -125,4 +124,4 @@ def _volumes(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_secret(volume: Mapping[str, Any]) -> bool:
-    return str(volume.get("target", "")).startswith(SECRETS_FOLDER)
+    return str(volume.get("target", "")).startswith(MOUNTED_SECRETS)

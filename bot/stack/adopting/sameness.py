@@ -12,8 +12,9 @@ from typing import Any
 
 from roas.stack.adopting.defaults import HEALTH_CHECK, HEALTH_TIMES, NANO, UNLIMITED, without_defaults
 from roas.stack.adopting.mounts import DEFAULT_PROPAGATION
+from roas.stack.containers.snapshots import is_nameless
 from roas.stack.model.durations import read_duration
-from roas.stack.model.services import borrowed_targets, restart_policy, restart_text
+from roas.stack.model.services import MOUNTED_SECRETS, borrowed_targets, restart_policy, restart_text
 
 RESERVED = "devices reserved"
 # What makes no container different, or is compared elsewhere.
@@ -21,10 +22,8 @@ NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profil
 NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
 EXTENSION = "x-"
 DEFAULT_SIGNAL = "SIGTERM"
-ANONYMOUS_NAME = 64
 # What is compared apart, and what no engine on Linux heeds.
 OF_MOUNT = frozenset({"type", "source", "target", "read_only", "consistency"})
-SECRETS_FOLDER = "/run/secrets/"
 
 
 def read_number(value: object) -> int | None:
@@ -240,7 +239,7 @@ def _mounts(given: dict[str, Any], model: Mapping[str, Any], config: Mapping[str
 def secret_path(secret: Mapping[str, Any]) -> str:
     """Return where a service finds a secret."""
     target = str(secret.get("target") or secret["source"])
-    return target if target.startswith("/") else SECRETS_FOLDER + target
+    return target if target.startswith("/") else MOUNTED_SECRETS + target
 
 
 def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
@@ -250,11 +249,6 @@ def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
         return normpath(str(source)) if source else None
     name = str(((model.get("volumes") or {}).get(source) or {}).get("name") or source)
     return None if is_nameless(name) else name
-
-
-def is_nameless(volume: str) -> bool:
-    """Return whether a volume has only the name that the engine gave it."""
-    return len(volume) == ANONYMOUS_NAME and all(sign in "0123456789abcdef" for sign in volume)
 
 
 def network_name(key: str, model: Mapping[str, Any]) -> str:

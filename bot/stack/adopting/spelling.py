@@ -9,7 +9,8 @@ from copy import deepcopy
 from posixpath import normpath
 from typing import Any
 
-from roas.stack.adopting.sameness import RESERVED, differences, is_nameless, network_name, secret_path
+from roas.stack.adopting.sameness import RESERVED, differences, network_name, secret_path
+from roas.stack.containers.snapshots import is_nameless
 from roas.stack.model.services import WRITTEN, adopted_hash, replicas_of, services_of
 
 # Where else a file may say what a service's own key says, as a path below `deploy`.

@@ -13,7 +13,7 @@ from roas.errors import (
     RoasError,
 )
 from roas.messages.message import said
-from roas.stack.api_errors import find_passing_fault
+from roas.stack.api_errors import AWAY_HINT, find_passing_fault
 
 # These are compiled when something has failed: they are the largest that a process which starts would compile.
 ENGINE_UNAVAILABLE = (
@@ -51,7 +51,6 @@ LEVEL = re.compile(r'^time="[^"]*" level=(?:error|fatal) msg="(?P<text>.*)"$')
 NOISE = re.compile(r"^time=|^ (Container|Network|Volume|Image) ")
 # A program in Go that got no thread, or no memory, ends so.
 CRASH = re.compile(r"^(runtime|runtime/cgo|fatal error): ")
-CHECK_ENGINE_HINT = said("Start Docker, or correct DOCKER_HOST; the bot's user must be able to use its socket.")
 
 
 def _says(pattern: str, text: str) -> bool:
@@ -77,7 +76,7 @@ def compose_fault(
     if passing := find_passing_fault(text, service):
         return passing
     if _says(ENGINE_UNAVAILABLE, written):
-        return EngineUnavailableError(said("The engine cannot be reached: {text}", text=text), hint=CHECK_ENGINE_HINT)
+        return EngineUnavailableError(said("The engine cannot be reached: {text}", text=text), hint=AWAY_HINT)
     if _says(CONTAINER_CONFLICT, written):
         return ContainerConflictError(
             said("Somebody else changes the same containers: {text}", text=text),

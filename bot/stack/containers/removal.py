@@ -8,7 +8,7 @@ from typing import Any
 from roas.errors import ContainerConflictError, ContainerRemovedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.stack.api_errors import ApiError, ApiNotFoundError, find_passing_fault
+from roas.stack.api_errors import BUSY_STATUSES, ApiError, ApiNotFoundError, find_passing_fault
 from roas.stack.client import Engine
 from roas.stack.containers.networks import rejoin
 from roas.stack.containers.own_container import refuse_own_container
@@ -20,8 +20,6 @@ DEFAULT_GRACE_SECONDS = 10
 # Of many that start at once each takes as long as all of them.
 START_SECONDS = 120
 NETWORK_GONE = re.compile(r"network \S+ not found")
-# Statuses that are about the engine and not about the container that it was to start.
-ENGINE_STATUSES = frozenset({429, 502, 503, 504})
 
 
 async def start_container(engine: Engine, container_id: str) -> None:
@@ -31,7 +29,7 @@ async def start_container(engine: Engine, container_id: str) -> None:
         try:
             client.start(container_id, timeout=START_SECONDS)
         except ApiError as error:
-            if error.status in ENGINE_STATUSES or find_passing_fault(error.explanation):
+            if error.status in BUSY_STATUSES or find_passing_fault(error.explanation):
                 raise
             inspected = inspect_or_none(client, container_id)
             if inspected is None:

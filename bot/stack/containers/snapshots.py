@@ -193,10 +193,15 @@ def _is_of_release(labels: Mapping[str, str]) -> bool:
     return is_kept_model(Path(labels.get(CONFIG_FILES, "")))
 
 
+def is_nameless(volume: str) -> bool:
+    """Return whether a volume has only the name that the engine gave it."""
+    return UNNAMED.fullmatch(volume) is not None
+
+
 def _has_unnamed_volumes(found: dict[str, Any]) -> bool:
     """Return whether a container has volumes to which the engine gave a name."""
     volumes = (mount for mount in found.get("Mounts") or () if mount.get("Type") == "volume")
-    return any(UNNAMED.fullmatch(str(volume.get("Name") or "")) for volume in volumes)
+    return any(is_nameless(str(volume.get("Name") or "")) for volume in volumes)
 
 
 def _endpoints(listed: dict[str, Any]) -> Iterator[str]:

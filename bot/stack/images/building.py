@@ -34,7 +34,7 @@ from roas.stack.images.base_images import source_policy, tag_bases, untag_bases,
 from roas.stack.images.lookup import find_image
 from roas.stack.images.reference import BUILT, in_repository, is_own
 from roas.stack.interface import ProgressReport, ResolvedStack
-from roas.stack.model.services import services_of
+from roas.stack.model.services import as_mapping, services_of
 from roas.stack.model.text import write_model
 from roas.stack.sources.build_sources import BuildSources
 from roas.stack.sources.contents import discard
@@ -228,7 +228,7 @@ def kept_apart(section: Mapping[str, Any], project: str) -> dict[str, Any]:
     Mounted caches (`RUN --mount=type=cache`) are the project's own, whatever the section says of them.
     """
     kept = {key: value for key, value in section.items() if key not in {"tags", "cache_from", "cache_to"}}
-    kept["args"] = {**_mapping(section.get("args")), CACHE_NAMESPACE: project}
+    kept["args"] = {**as_mapping(section.get("args")), CACHE_NAMESPACE: project}
     sources = [fields for entry in section.get("cache_from") or () if (fields := cache_fields(str(entry)))]
     if names := [fields["ref"] for fields in sources if fields["type"] == "registry" and "ref" in fields]:
         kept["cache_from"] = [f"type=registry,ref={name}" for name in names if CACHE_NAME.fullmatch(name)]
@@ -245,13 +245,6 @@ def cache_fields(entry: str) -> dict[str, str]:
         return {"type": "registry", "ref": fields[0]}
     named = {key.strip().lower(): value.strip() for key, _, value in (field.partition("=") for field in fields)}
     return {"type": "", **named}
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        return dict(value)
-    pairs = (str(entry).partition("=") for entry in value) if isinstance(value, list) else ()
-    return {name: text if sign else None for name, sign, text in pairs}
 
 
 def _only(

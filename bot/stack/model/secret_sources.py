@@ -16,7 +16,7 @@ from roas.configuration.compose_yaml import Document, read_compose, values_of
 from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import is_credential, passwords_within
-from roas.stack.model.services import services_of
+from roas.stack.model.services import MOUNTED_SECRETS, as_mapping, services_of
 from roas.stack.sources import opening
 from roas.stack.sources.contents import SECRET_PREFIX
 from roas.stack.sources.opening import resolve
@@ -28,8 +28,6 @@ DEFAULT_VALUE = re.compile(r"\$\{(?P<name>\w+):?[-+](?P<value>[^${}]*)\}")
 APART = re.compile(r"[/:@.,\s]+")
 # What somebody made up by chance is no word.
 PLAIN_WORD = re.compile(r"[A-Za-z](?:[a-z]{1,20}|[A-Z]{1,20})(?:[-_][A-Za-z]{1,20}){0,3}\d{0,2}")
-# Where a container finds the secrets that Compose gives it.
-MOUNTED_SECRETS = "/run/secrets/"
 
 
 def stack_secrets(environment: Environment) -> Iterator[str]:
@@ -83,9 +81,9 @@ def _of_lines(text: str) -> Iterator[str]:
 def model_secrets(model: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a resolved model holds: credentials among variables and build arguments, and the files of secrets."""
     for service in services_of(model).values():
-        yield from of_variables(_mapping(service.get("environment")))
-        yield from of_variables(_mapping((service.get("build") or {}).get("args")))
-        yield from of_variables(_mapping(service.get("labels")))
+        yield from of_variables(as_mapping(service.get("environment")))
+        yield from of_variables(as_mapping((service.get("build") or {}).get("args")))
+        yield from of_variables(as_mapping(service.get("labels")))
         for volume in service.get("volumes") or ():
             place = Path(str(volume.get("source") or ""))
             mounted = str(volume.get("target", "")).startswith(MOUNTED_SECRETS) and volume.get("read_only")
@@ -106,7 +104,7 @@ def literal_names(model: Mapping[str, Any]) -> set[str]:
     services = services_of(model)
     texts: list[object] = [model.get("name"), *services]
     for service in services.values():
-        texts += [service.get("image"), service.get("container_name"), *_mapping(service.get("environment"))]
+        texts += [service.get("image"), service.get("container_name"), *as_mapping(service.get("environment"))]
         texts += [volume.get(key) for volume in service.get("volumes") or () for key in ("source", "target")]
     for kind in ("networks", "volumes", "configs", "secrets"):
         for name, definition in (model.get(kind) or {}).items():
@@ -139,11 +137,4 @@ def _of_entries(document: Document) -> Iterator[str]:
         if isinstance(value, dict):
             yield from of_variables({name: entry for name, entry in value.items() if isinstance(entry, str)})
         elif isinstance(value, list):
-            yield from of_variables(_mapping([entry for entry in value if isinstance(entry, str)]))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    if isinstance(value, Mapping):
-        return value
-    pairs = (str(entry).partition("=") for entry in value) if isinstance(value, list) else ()
-    return {name: pair for name, _, pair in pairs}
+            yield from of_variables(as_mapping([entry for entry in value if isinstance(entry, str)]))

@@ -20,6 +20,8 @@ WRITTEN, WRITTEN_BEFORE = "written", "written_before"
 LEFT_OUT = ("depends_on", "develop", "profiles")
 BOUND = ("volumes", "configs", "secrets")
 NOTHING = "/dev/null"
+# Where a container finds the secrets that it is given.
+MOUNTED_SECRETS = "/run/secrets/"
 # In `x-deploy` of a service that was adopted and is recreated: the fields in which it is another.
 UNLIKE = "unlike"
 # In `x-deploy` of a service: the places in its containers to which Compose copies what a release binds, and those of
@@ -52,6 +54,14 @@ CONDITIONS = {"any": "always", "none": "no", "": "no"}
 def services_of(model: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """Return the services of a model; one without any fields is an empty mapping."""
     return {str(name): service or {} for name, service in (model.get("services") or {}).items()}
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """Return what is a mapping, or a list of `name=value`, as a mapping; of a name alone, the value is None."""
+    if isinstance(value, Mapping):
+        return value
+    pairs = (str(entry).partition("=") for entry in value) if isinstance(value, list) else ()
+    return {name: text if sign else None for name, sign, text in pairs}
 
 
 def as_files_say(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import PublishedPort
 from roas.stack.client import is_local
 from roas.stack.containers.own_container import own_container_id
+from roas.stack.containers.snapshots import is_nameless
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import project_of
 from roas.stack.machine.host_ports import published_ports
@@ -19,9 +20,6 @@ from roas.stack.policy.places import WritablePlace
 from roas.stack.policy.power import Power
 from roas.stack.policy.resources import VOLUME_DRIVERS
 from roas.stack.sources.opening import resolve
-
-# What the engine and Compose call a volume that nobody has named.
-ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +177,7 @@ def _real_name(model: Mapping[str, Any], volume: Mapping[str, Any], project: str
 def _volume(found: Mapping[str, Any], mounted: Mapping[str, set[str]]) -> HeldVolume:
     labels = found.get("Labels") or {}
     project = project_of(labels)
-    if not project and ANONYMOUS.fullmatch(
-        str(found["Name"])
-    ):  # an adopted stack names such a volume; it is of whoever mounts it
+    if not project and is_nameless(str(found["Name"])):  # an adopted stack names it; it is of whoever mounts it
         users = mounted.get(str(found["Name"]), set())
         project = next(iter(users)) if len(users) == 1 else ""
     return HeldVolume(str(found.get("Driver") or ""), frozenset(found.get("Options") or ()), project)

@@ -10,8 +10,7 @@ from typing import Any
 
 from roas.errors import ComposeFileError, unreadable_file
 from roas.messages.message import said
-from roas.stack.model.services import services_of
-from roas.stack.resolution.environment_values import MOUNTED_SECRETS
+from roas.stack.model.services import MOUNTED_SECRETS, services_of
 from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.opening import is_there, resolve
 from roas.stack.sources.trees import TooLargeError
@@ -220,7 +219,7 @@ class ContentBinder:
 
 def bound_secret(place: Path, target: str) -> dict[str, Any]:
     """Return the bind of a kept secret, where Compose would mount it."""
-    return _kept_bind(place, MOUNTED_SECRETS / target)
+    return _kept_bind(place, PurePosixPath(MOUNTED_SECRETS) / target)
 
 
 def _kept_bind(place: Path, target: PurePosixPath) -> dict[str, Any]:

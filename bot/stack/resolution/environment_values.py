@@ -12,10 +12,8 @@ from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.stack.model.raw_files import as_written
-from roas.stack.model.services import services_of
+from roas.stack.model.services import MOUNTED_SECRETS, services_of
 from roas.stack.sources.contents import SECRET_PREFIX
-
-MOUNTED_SECRETS = PurePosixPath("/run/secrets")
 
 
 def with_environment_values(

@@ -16,6 +16,7 @@ from roas.messages.message import said
 from roas.stack.model.services import (
     BORROWED,
     COPIED,
+    MOUNTED_SECRETS,
     NETWORK_MODE,
     OF_SERVICE,
     SHARED_NAMESPACES,
@@ -23,9 +24,7 @@ from roas.stack.model.services import (
     services_of,
     with_targets,
 )
-from roas.stack.resolution.environment_values import MOUNTED_SECRETS
 
-ROOT = PurePosixPath("/")
 OF_CONTAINER = "container:"
 # What Compose adds itself where a namespace is written as a service's.
 DEPENDENCY = {"condition": "service_started", "required": True, "restart": True}
@@ -40,12 +39,12 @@ def with_copied_targets(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _targets(service: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[str]:
-    for kind, folder in (("configs", ROOT), ("secrets", MOUNTED_SECRETS)):
+    for kind, folder in (("configs", "/"), ("secrets", MOUNTED_SECRETS)):
         known = model.get(kind) or {}
         for entry in service.get(kind) or ():
             definition = known.get(entry["source"]) or {}
             if "content" in definition or "environment" in definition:
-                yield str(folder / str(entry.get("target") or entry["source"]))
+                yield str(PurePosixPath(folder) / str(entry.get("target") or entry["source"]))
 
 
 def with_own_namespaces(model: Mapping[str, Any]) -> Mapping[str, Any]:

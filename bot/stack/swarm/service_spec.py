@@ -8,14 +8,13 @@ from typing import Any
 
 from roas.models.stack import ServiceDefinition
 from roas.stack.labels import STACK
-from roas.stack.model.services import AS_FOUND, ROUND, SWARM_FILES, replicas_of, restart_policy
+from roas.stack.model.services import AS_FOUND, MOUNTED_SECRETS, ROUND, SWARM_FILES, replicas_of, restart_policy
 from roas.stack.sources.contents import SECRET_PREFIX
 from roas.stack.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing
 from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, content_name, stack_name
 
 Json = dict[str, Any]
 SECRETS, CONFIGS = "secrets", "configs"
-MOUNTED_SECRETS = "/run/secrets/"
 # What a compose file binds read-only may be a script; a secret is as Swarm makes it.
 MODES = {SECRETS: 0o444, CONFIGS: 0o555}
 MONITOR_SECONDS = 5.0
