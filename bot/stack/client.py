@@ -104,40 +104,27 @@ class _Connection:
 
 
 class EngineClients:
-    """Ask engines, each in threads of its own."""
+    """Keep the connections to engines, each with threads of its own, and those in which files are worked on."""
 
     def __init__(self, redact: Callable[[str], str] = str) -> None:
-        self._redact = redact
+        self.redact = redact
+        self.logins = RegistryLogins()
         self._engines: dict[str, _Connection] = {}
-        self._logins = RegistryLogins()
         self._file_threads = started_threads(FILE_THREADS, "files")
-
-    async def call(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
-        """Ask an engine in a thread. Raises EngineUnavailableError, or EngineError for what it refuses."""
-        return await self._ask(environment, self._engine(environment).asking, question)
-
-    async def act(self, environment: Environment, question: Callable[[EngineClient], Answer]) -> Answer:
-        """Do what takes an engine long, as `call` asks it; nobody who asks waits for it."""
-        return await self._ask(environment, self._engine(environment).acting(environment.name), question)
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
         """Do blocking work that asks no engine."""
         return await asyncio.get_running_loop().run_in_executor(self._file_threads, work)
 
-    async def client(self, environment: Environment) -> EngineClient:
-        """Return the client of an engine, with today's logins to registries. Raises as `call` does.
-
-        Streams are read in threads of their own: they would hold those that answer questions.
-        """
-        engine = self._engine(environment)
-        with without_secrets(self._redact), typed_faults(engine.address):
-            client = await engine.opened()
-            self._logins.refresh(client)
-            return client
-
     def of(self, environment: Environment) -> "Engine":
         """Return what asks the engine of an environment."""
         return Engine(self, environment)
+
+    def connection(self, address: str) -> _Connection:
+        """Return the connection to an engine. Raises ShortageError."""
+        if address not in self._engines:
+            self._engines[address] = _Connection(address)
+        return self._engines[address]
 
     async def close(self) -> None:
         """Close every client and let the threads end."""
@@ -146,32 +133,12 @@ class EngineClients:
         self._engines.clear()
         self._file_threads.shutdown(wait=False, cancel_futures=True)
 
-    def _engine(self, environment: Environment) -> _Connection:
-        address = engine_address(environment)
-        if address not in self._engines:
-            self._engines[address] = _Connection(address)
-        return self._engines[address]
-
-    async def _ask(
-        self, environment: Environment, threads: ThreadPoolExecutor, question: Callable[[EngineClient], Answer]
-    ) -> Answer:
-        client = await self.client(environment)
-        engine = self._engine(environment)
-
-        def ask() -> Answer:
-            with without_secrets(self._redact), typed_faults(engine.address):
-                try:
-                    return question(client)
-                except ApiError as error:
-                    if OTHER_API.search(error.explanation):
-                        engine.forget(client)
-                    raise
-
-        return await asyncio.get_running_loop().run_in_executor(threads, ask)
-
 
 class Engine:
-    """Ask the engine that one environment's stack runs on; see `EngineClients` for what each method raises."""
+    """Ask the engine that one environment's stack runs on, in threads.
+
+    What asks raises EngineUnavailableError, or EngineError for what the engine refuses.
+    """
 
     def __init__(self, clients: EngineClients, environment: Environment) -> None:
         self._clients = clients
@@ -182,11 +149,11 @@ class Engine:
 
     async def call(self, question: Callable[[EngineClient], Answer]) -> Answer:
         """Ask in a thread."""
-        return await self._clients.call(self.environment, question)
+        return await self._ask(self._clients.connection(self.address).asking, question)
 
     async def act(self, question: Callable[[EngineClient], Answer]) -> Answer:
-        """Do what takes the engine long."""
-        return await self._clients.act(self.environment, question)
+        """Do what takes the engine long; nobody who asks waits for it."""
+        return await self._ask(self._clients.connection(self.address).acting(self.environment.name), question)
 
     async def each(self, question: Callable[[EngineClient, Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Ask the same about many items at the same time."""
@@ -197,8 +164,28 @@ class Engine:
         return await self._clients.local(work)
 
     async def client(self) -> EngineClient:
-        """Return the client, for a stream in a thread of its own."""
-        return await self._clients.client(self.environment)
+        """Return the client, with today's logins to registries, for a stream in a thread of its own.
+
+        A stream would hold a thread that answers questions.
+        """
+        with without_secrets(self._clients.redact), typed_faults(self.address):
+            client = await self._clients.connection(self.address).opened()
+            self._clients.logins.refresh(client)
+            return client
+
+    async def _ask(self, threads: ThreadPoolExecutor, question: Callable[[EngineClient], Answer]) -> Answer:
+        client = await self.client()
+
+        def ask() -> Answer:
+            with without_secrets(self._clients.redact), typed_faults(self.address):
+                try:
+                    return question(client)
+                except ApiError as error:
+                    if OTHER_API.search(error.explanation):
+                        self._clients.connection(self.address).forget(client)
+                    raise
+
+        return await asyncio.get_running_loop().run_in_executor(threads, ask)
 
 
 def _about(question: Callable[[EngineClient, Item], Answer], item: Item, client: EngineClient) -> Answer:

@@ -187,6 +187,7 @@ class ComposeRunner:
             raise EngineError(
                 said("Compose cannot be confined here."), hint=said("Use a kernel with Landlock (5.13 or newer).")
             )
+        engine = self._clients.of(environment)
         jails: list[ContainerJail] = []
 
         def run(client: EngineClient) -> JailedOutput | None:
@@ -195,11 +196,11 @@ class ComposeRunner:
 
         try:
             async with deadline(CONFIG_SECONDS):
-                done = await self._clients.call(environment, run)
+                done = await engine.call(run)
         except BaseException:
             if jails:
                 with suppress(EngineError):  # why it has to end is what is told
-                    await self._clients.act(environment, lambda _client: jails[0].stop())
+                    await engine.act(lambda _client: jails[0].stop())
             raise
         if done is None:
             raise too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))

@@ -64,7 +64,7 @@ class ProbeTargets:
             return _read(client, environment.project, sees_host=is_local(environment) and not _is_within(client))
 
         with suppress(EngineUnavailableError):
-            self._last[environment.name] = await self._clients.call(environment, look)
+            self._last[environment.name] = await self._clients.of(environment).call(look)
         return self._last.get(environment.name, Place())
 
 

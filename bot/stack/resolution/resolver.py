@@ -234,7 +234,7 @@ class StackResolver:
 
     async def holdings(self, environment: Environment) -> EngineHoldings:
         """Query what exists on the engine. Raises EngineUnavailableError."""
-        return await self._clients.call(environment, lambda client: read_holdings(client, self._policy.state_dir))
+        return await self._clients.of(environment).call(lambda client: read_holdings(client, self._policy.state_dir))
 
     async def powers_of_release(
         self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings

@@ -77,10 +77,10 @@ async def test_engine_of_another_version_is_asked_anew(
     clients = EngineClients()
 
     async def ask() -> None:
-        await clients.call(environment, lambda client: client.containers())
+        await clients.of(environment).call(lambda client: client.containers())
 
     await ask()
-    first = await clients.client(environment)
+    first = await clients.of(environment).client()
     engine.api, engine.refusal = api, refusal
     asked = await asyncio.gather(*(ask() for _ in range(3)), return_exceptions=True)
     assert {type(item) for item in asked} <= {EngineUnavailableError, NoneType}

@@ -132,10 +132,10 @@ async def test_look_at_another_engine(
 async def test_act_on_another_engine(clients: EngineClients, hanging: Engine, well: Engine) -> None:
     await take_snapshots(clients.of(hanging.environment))  # it is opened
     hanging.hangs_at = ("/containers",)
-    acts = [asyncio.ensure_future(clients.act(hanging.environment, _inspect)) for _ in range(2 * ACTING_THREADS)]
+    acts = [asyncio.ensure_future(clients.of(hanging.environment).act(_inspect)) for _ in range(2 * ACTING_THREADS)]
     await _held(hanging, ACTING_THREADS)
     async with asyncio.timeout(SECONDS):
-        assert (await clients.act(well.environment, _inspect))["Name"] == "/web"
+        assert (await clients.of(well.environment).act(_inspect))["Name"] == "/web"
     await _let_go(hanging, acts)
 
 

@@ -13,7 +13,7 @@ import pytest
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 from roas.stack import client as engine_client
-from roas.stack.client import EngineClients, typed_faults
+from roas.stack.client import Engine, EngineClients, typed_faults
 from roas.stack.docker_client import EngineClient
 
 SECONDS = 10.0
@@ -56,21 +56,21 @@ async def clients(openings: Openings) -> AsyncIterator[EngineClients]:
 
 
 async def test_silent_engine_holds_up_no_other(clients: EngineClients, openings: Openings) -> None:
-    asked = [asyncio.ensure_future(clients.call(SILENT, id)) for _ in range(3 * engine_client.ASKING_THREADS)]
+    asked = [asyncio.ensure_future(clients.of(SILENT).call(id)) for _ in range(3 * engine_client.ASKING_THREADS)]
     async with asyncio.timeout(SECONDS / 2):
-        assert await clients.call(WELL, type) is Opened
+        assert await clients.of(WELL).call(type) is Opened
     openings.ended.set()
     found = await asyncio.gather(*asked, return_exceptions=True)
     assert all(isinstance(item, EngineUnavailableError) for item in found)
     assert openings.opened.count(str(SILENT.docker_host)) == 1, "all learn how that one ended"
     with pytest.raises(EngineUnavailableError):
-        await clients.client(SILENT)  # whoever comes later tries again
-    assert await clients.client(WELL) is await clients.client(WELL)
+        await clients.of(SILENT).client()  # whoever comes later tries again
+    assert await clients.of(WELL).client() is await clients.of(WELL).client()
     assert len(openings.opened) == 3
 
 
 async def test_who_leaves_does_not_end_an_opening(clients: EngineClients, openings: Openings) -> None:
-    first, second = (asyncio.ensure_future(clients.call(SILENT, id)) for _ in range(2))
+    first, second = (asyncio.ensure_future(clients.of(SILENT).call(id)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     openings.ended.set()
@@ -83,13 +83,13 @@ async def test_who_leaves_does_not_end_an_opening(clients: EngineClients, openin
 async def test_acts_of_one_environment_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever changes a stack says how long its containers may take to stop."""
     clients, held = EngineClients(), threading.Event()
-    monkeypatch.setattr(clients, "client", AsyncMock(return_value=clients))
+    monkeypatch.setattr(Engine, "client", AsyncMock(return_value=clients))
     waiting = [
-        asyncio.ensure_future(clients.act(SILENT, lambda _client: held.wait()))
+        asyncio.ensure_future(clients.of(SILENT).act(lambda _client: held.wait()))
         for _ in range(2 * engine_client.ACTING_THREADS)
     ]
     async with asyncio.timeout(10):
-        assert await clients.act(replace(SILENT, name="other"), lambda client: client is clients)
+        assert await clients.of(replace(SILENT, name="other")).act(lambda client: client is clients)
     held.set()
     await asyncio.gather(*waiting)
     await clients.close()
@@ -110,15 +110,16 @@ async def test_what_failed_for_want_of_threads_is_never_done(
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     # With threads to ask, one asks, and does not act.
-    for act in (clients.act, clients.call) if lets_start < engine_client.ASKING_THREADS else (clients.act,):
+    well = clients.of(WELL)
+    for act in (well.act, well.call) if lets_start < engine_client.ASKING_THREADS else (well.act,):
         with pytest.raises(EngineUnavailableError, match="can't start new thread") as refused:
-            await act(WELL, done.append)
+            await act(done.append)
         assert refused.value.transient
     monkeypatch.setattr(threading.Thread, "start", start)
-    assert await clients.act(WELL, type) is Opened, "with threads again, it is asked"
+    assert await clients.of(WELL).act(type) is Opened, "with threads again, it is asked"
     monkeypatch.setattr(threading.Thread, "start", refuse)
     for _ in range(3 * engine_client.ACTING_THREADS):
-        assert await clients.act(WELL, type) is Opened, "those that it needs run already"
+        assert await clients.of(WELL).act(type) is Opened, "those that it needs run already"
     assert done == []
     names = [item.name for item in threading.enumerate() if item.name.startswith("engine")]
     assert len(names) <= engine_client.ASKING_THREADS + engine_client.ACTING_THREADS, "none of the failed ones are left"

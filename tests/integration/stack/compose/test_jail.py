@@ -340,7 +340,7 @@ async def test_hanging_files_leave_engine_threads() -> None:
         away = Environment("dev", "p", Path("/"), (), docker_host="unix:///nowhere.sock")
         with pytest.raises(RoasError, match="does not answer"):
             async with asyncio.timeout(10):
-                await clients.call(away, lambda client: client.ping())
+                await clients.of(away).call(lambda client: client.ping())
     finally:
         held.set()
         await asyncio.gather(*waiting)

@@ -10,7 +10,7 @@ from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
 from roas.models.environment import Environment
 from roas.models.swarm import Absence, QuorumLosses
 from roas.stack.api_errors import ApiError
-from roas.stack.client import Engine, EngineClients
+from roas.stack.client import Engine
 from roas.stack.swarm import writer as module
 from roas.stack.swarm.writer import SwarmWriter
 
@@ -23,8 +23,9 @@ class Manager:
     def __init__(self, clock: SimpleNamespace) -> None:
         self.clock, self.seconds = clock, 0.0
         self.sdk = SimpleNamespace(raw=None)
+        self.address, self.project = "unix:///run/docker.sock", DEV.project
 
-    async def call(self, _environment: Environment, question: Any) -> Any:
+    async def call(self, question: Any) -> Any:
         self.clock.now += self.seconds
         return question(self)
 
@@ -38,7 +39,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
 
 @pytest.fixture
 def writer(manager: Manager) -> SwarmWriter:
-    return SwarmWriter(Engine(cast("EngineClients", manager), DEV))
+    return SwarmWriter(cast("Engine", manager))
 
 
 async def ask(writer: SwarmWriter, manager: Manager, seconds: float, *, leads: bool) -> None:
@@ -73,7 +74,7 @@ async def test_time_counts_from_the_question_until_an_answer(writer: SwarmWriter
 async def test_what_was_answered_meanwhile_is_no_absence(writer: SwarmWriter, manager: Manager) -> None:
     """Who asks again and again sees the managers before another one's question is given up."""
 
-    async def call(_environment: Environment, question: Any) -> Any:
+    async def call(question: Any) -> Any:
         manager.clock.now += 10
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(manager, "call", whole)
