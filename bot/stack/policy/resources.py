@@ -9,7 +9,7 @@ from roas.stack.model.services import services_of
 from roas.stack.policy.keys import shown_value
 from roas.stack.policy.places import Places
 from roas.stack.policy.power import Power
-from roas.stack.policy.values import judge_labels
+from roas.stack.policy.rules import judge_labels
 
 VOLUME_DRIVERS = frozenset({"", "local"})
 NETWORK_DRIVERS = frozenset({"", "bridge"})

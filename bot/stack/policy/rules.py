@@ -1,4 +1,7 @@
-"""Find in a resolved model the rights and namespaces of services and builds that the policy refuses."""
+"""Find in a resolved model what services and builds have that the policy refuses.
+
+A right, a namespace or a value is harmless where a list here says so; everything else is a power.
+"""
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
@@ -7,11 +10,13 @@ from typing import Any
 
 from roas.messages.message import said
 from roas.models.environment import PolicyLevel
+from roas.stack.images.reference import is_own
+from roas.stack.labels import COMPOSE_PREFIX
 from roas.stack.model.raw_files import as_written
-from roas.stack.policy.keys import Judgement, keys_of
+from roas.stack.model.services import as_mapping
+from roas.stack.policy.keys import Judgement, keys_of, shown_value
 from roas.stack.policy.places import Places
 from roas.stack.policy.power import UNKNOWN, Power
-from roas.stack.policy.values import ISOLATIONS, judge_labels, judge_limits, judge_values
 from roas.stack.sources.opening import resolve
 
 NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
@@ -27,6 +32,20 @@ FREE_VALUES = frozenset({"environment", "args", "labels"})
 BUILD_NETWORKS = frozenset({"", "none", "default"})
 EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - as Docker says it
 OTHER_CONTEXTS = ("service:", "docker-image:")
+# These write only to the engine's own folder; other drivers connect to whatever the stack's author names.
+LOGGING_DRIVERS = frozenset({"", "json-file", "local", "none"})
+LOGGING_OPTIONS = frozenset(
+    {"compress", "env", "env-regex", "labels", "labels-regex", "max-buffer-size", "max-file", "max-size", "mode", "tag"}
+)
+# The kernel keeps these apart for each container.
+OWN_SYSCTLS = ("net.", "kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.", "kernel.domainname")
+# With the others, `nice`, `rtprio` and `rttime`, a process can take the processors away from everybody else.
+OWN_LIMITS = frozenset(
+    {"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nofile", "nproc", "rss", "sigpending", "stack"}
+)
+MOUNT_TYPES = frozenset({"bind", "npipe", "volume", "tmpfs"})
+OWN_PROPAGATION = frozenset({"", "private", "rprivate", "slave", "rslave"})
+ISOLATIONS = frozenset({"", "default"})
 
 
 def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
@@ -44,7 +63,10 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, level: 
     """Find what a service may not have."""
     yield from _security(name, service)
     yield from _namespaces(name, service, level)
-    yield from judge_values(name, service)
+    yield from _logging(name, service)
+    yield from _kernel(name, service)
+    yield from _mounts(name, service)
+    yield from _labels(name, service)
     yield from _build(name, service.get("build"), places)
     if level in NAMES_ALL:
         yield from _ports(name, service)
@@ -60,7 +82,7 @@ def _build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterat
     if not build:
         return
     context = str(build.get("context", "."))
-    for used in map(str, [context, *_values(build.get("additional_contexts"))]):
+    for used in map(str, [context, *as_mapping(build.get("additional_contexts")).values()]):
         if used.startswith(OTHER_CONTEXTS):
             continue
         if not used.startswith("/") or not resolve(Path(used)).is_relative_to(places.folder):
@@ -82,20 +104,13 @@ def _build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterat
             said("{name} is built with `isolation: {isolation}`", name=name, isolation=isolation), f"build:{name}"
         )
     yield from judge_labels(name, build.get("labels"))
-    yield from judge_limits(name, build.get("ulimits"))
-
-
-def _values(contexts: object) -> list[object]:
-    if isinstance(contexts, Mapping):
-        return list(contexts.values())
-    return [str(entry).partition("=")[2] for entry in contexts] if isinstance(contexts, list) else []
+    yield from _limits(name, build.get("ulimits"))
 
 
 def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     for option in service.get("security_opt") or ():
         if str(option) not in HARMLESS_SECURITY_OPTIONS:
-            text = said("{name} has `{shown}`", name=name, shown=f"security_opt: {option}")
-            yield Power(text, f"security_opt:{name}")
+            yield _has(name, "security_opt", option)
     for source in service.get("volumes_from") or ():
         if str(source).startswith("container:"):
             text = said("{name} takes the volumes of {source}", name=name, source=source)
@@ -112,8 +127,75 @@ def _namespaces(name: str, service: Mapping[str, Any], level: PolicyLevel) -> It
         if is_refused:
             # Whose processes these are, a name or an id does not say: perhaps the bot's, and nobody is given those.
             is_asked_for = field != "pid" or value == "host"
-            text = said("{name} has `{shown}`", name=name, shown=f"{field}: {value}")
-            yield Power(text, f"{field}:{name}", is_asked_for=is_asked_for)
+            yield _has(name, field, value, is_asked_for=is_asked_for)
+
+
+def judge_labels(who: str, labels: object) -> Iterator[Power]:
+    """Find labels by which Compose, and so the bot, would take something for what it is not."""
+    for key in map(str, as_mapping(labels)):
+        if key.startswith(COMPOSE_PREFIX):
+            yield Power(said("{who} has the label {key}, which is Compose's own", who=who, key=key), "")
+
+
+def _limits(name: str, limits: object) -> Iterator[Power]:
+    """Find limits that concern more than the processes of a container."""
+    yield from (_has(name, "ulimits", limit) for limit in sorted(set(map(str, as_mapping(limits))) - OWN_LIMITS))
+
+
+def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+    logging = service.get("logging") or {}
+    driver = str(logging.get("driver") or "")
+    if driver not in LOGGING_DRIVERS:
+        if options := logging.get("options"):  # where it connects to
+            driver += f" {shown_value(options)}"
+        yield Power(said("{name} logs by `{driver}`", name=name, driver=driver), f"logging:{name}")
+        return
+    # Not what they say: it may be a password.
+    if unknown := sorted(set(map(str, logging.get("options") or ())) - LOGGING_OPTIONS):
+        yield Power(
+            said("{name} has the logging options {unknown}", name=name, unknown=", ".join(unknown)), f"logging:{name}"
+        )
+
+
+def _kernel(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+    for setting in sorted(map(str, as_mapping(service.get("sysctls")))):
+        if not setting.startswith(OWN_SYSCTLS):
+            yield _has(name, "sysctls", setting)
+    yield from _limits(name, service.get("ulimits"))
+    if service.get("oom_kill_disable") or _number(service.get("oom_score_adj")) < 0:
+        yield Power(said("{name} would be spared when memory runs out", name=name), f"oom:{name}")
+    if (isolation := str(service.get("isolation") or "")) not in ISOLATIONS:
+        yield _has(name, "isolation", isolation)
+    yield from (
+        _has(name, "storage_opt", option) for option in sorted({*as_mapping(service.get("storage_opt"))} - {"size"})
+    )
+
+
+def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+    for volume in service.get("volumes") or ():
+        kind = str(volume.get("type") or "")
+        bind = volume.get("bind") or {}
+        if kind == "image" and is_own(str(volume.get("source") or "")):
+            yield Power(
+                said("{name} mounts the image {source}, which is the bot's own", name=name, source=volume["source"]), ""
+            )
+        elif kind not in MOUNT_TYPES:
+            yield Power(
+                said("{name} mounts the {kind} {source}", name=name, kind=kind, source=volume.get("source")),
+                f"mount:{name}",
+            )
+        if (propagation := str(bind.get("propagation") or "")) not in OWN_PROPAGATION:
+            yield Power(
+                said("{name} has `bind.propagation: {propagation}`", name=name, propagation=propagation),
+                f"mount:{name}",
+            )
+
+
+def _labels(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+    yield from judge_labels(name, service.get("labels"))
+    yield from judge_labels(name, (service.get("deploy") or {}).get("labels"))
+    for volume in service.get("volumes") or ():
+        yield from judge_labels(name, (volume.get("volume") or {}).get("labels"))
 
 
 def _ports(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
@@ -138,6 +220,18 @@ def _is_loopback(address: str) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value or 0))
+    except ValueError:
+        return -1.0  # what is no number is not known to be harmless
+
+
+def _has(name: str, key: str, value: object, *, is_asked_for: bool = True) -> Power:
+    text = said("{name} has `{shown}`", name=name, shown=f"{key}: {value}")
+    return Power(text, f"{key}:{name}", is_asked_for=is_asked_for)
 
 
 def _hides_bytes(value: object) -> bool:

@@ -82,16 +82,16 @@ def test_an_undone_key_is_found(
 
 
 UNDONE = {
-    "policy.values.LOGGING_DRIVERS": (
+    "policy.rules.LOGGING_DRIVERS": (
         "services.logging",
         frozenset({"syslog", "fluentd", "gelf", "splunk", "awslogs"}),
     ),
-    "policy.values.LOGGING_OPTIONS": ("services.logging", frozenset({"syslog-address", "cache-disabled"})),
-    "policy.values.OWN_SYSCTLS": ("services.sysctls", ("",)),
-    "policy.values.OWN_LIMITS": ("services.ulimits", frozenset({"rtprio", "nice"})),
-    "policy.values.MOUNT_TYPES": ("services.volumes", frozenset({"image", "cluster", "bind", "volume"})),
-    "policy.values.OWN_PROPAGATION": ("services.volumes", frozenset({"", "rshared"})),
-    "policy.values.COMPOSE_PREFIX": ("services.labels", "nothing.has.this."),
+    "policy.rules.LOGGING_OPTIONS": ("services.logging", frozenset({"syslog-address", "cache-disabled"})),
+    "policy.rules.OWN_SYSCTLS": ("services.sysctls", ("",)),
+    "policy.rules.OWN_LIMITS": ("services.ulimits", frozenset({"rtprio", "nice"})),
+    "policy.rules.MOUNT_TYPES": ("services.volumes", frozenset({"image", "cluster", "bind", "volume"})),
+    "policy.rules.OWN_PROPAGATION": ("services.volumes", frozenset({"", "rshared"})),
+    "policy.rules.COMPOSE_PREFIX": ("services.labels", "nothing.has.this."),
     "policy.resources.VOLUME_DRIVERS": ("volumes", frozenset({"", "local", "vieux/sshfs"})),
     "policy.resources.NETWORK_DRIVERS": ("networks", frozenset({"", "bridge", "macvlan", "ipvlan"})),
     "policy.resources.ADDRESS_DRIVERS": ("networks", frozenset({"", "default", "vendor/ipam"})),
