@@ -206,7 +206,8 @@ def _of_forge(settings: SourceSettings, event: str, body: Any) -> Hint:
     """Read an event of GitHub, Forgejo or Gitea, which write alike."""
     if event == "ping":
         raise UselessError("pong")
-    _check_repository(settings, str(body["repository"]["full_name"]))
+    if event != "package" or body["repository"] is not None:  # Gitea's belongs to an owner, and often to no repository
+        _check_repository(settings, str(body["repository"]["full_name"]))
     match event:
         case "push":
             if body.get("deleted") or not SHA.match(str(body["after"])) or not int(str(body["after"]), 16):
@@ -221,19 +222,29 @@ def _of_forge(settings: SourceSettings, event: str, body: Any) -> Hint:
                 raise UselessError("This run has not succeeded.")
             return _commit(settings, f"{BRANCH}{run['head_branch']}", str(run["head_sha"]), str(run["html_url"]))
         case "release":
-            release = body["release"]
-            if body["action"] not in {"published", "released"} or release["draft"]:
-                raise UselessError("This release is not published.")
-            if release["prerelease"]:
-                raise UselessError("This is a prerelease.")
-            return _tag(settings, str(release["tag_name"]), str(release["html_url"]))
+            return _of_release(settings, body["action"], body["release"])
         case "registry_package" | "package":
-            package = body[event]
-            version = package["package_version"]
-            tag = str(version["container_metadata"]["tag"]["name"])
-            address = str(version.get("package_url") or "")
-            return _image(settings, address.rpartition(":")[0] or f"{package['namespace']}/{package['name']}", tag)
+            return _of_package(settings, body["action"], body[event])
     raise UselessError(f"The bot has no use for {event}.")
+
+
+def _of_release(settings: SourceSettings, action: str, release: Any) -> Hint:
+    if action not in {"published", "released"} or release["draft"]:
+        raise UselessError("This release is not published.")
+    if release["prerelease"]:
+        raise UselessError("This is a prerelease.")
+    return _tag(settings, str(release["tag_name"]), str(release["html_url"]))
+
+
+def _of_package(settings: SourceSettings, action: str, package: Any) -> Hint:
+    if settings.kind is not SourceKind.GITHUB:
+        if (action, package["type"]) != ("created", "container"):
+            raise UselessError("No image was pushed.")
+        return _image(settings, f"{package['owner']['login']}/{package['name']}", str(package["version"]))
+    version = package["package_version"]
+    tag = str(version["container_metadata"]["tag"]["name"])
+    address = str(version.get("package_url") or "")
+    return _image(settings, address.rpartition(":")[0] or f"{package['namespace']}/{package['name']}", tag)
 
 
 def _of_gitlab(settings: SourceSettings, body: Any) -> Hint:

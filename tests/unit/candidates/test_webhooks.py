@@ -100,6 +100,36 @@ async def test_payload_of_github(hooks, event, name, hint, reason):
     assert [{key: found[key] for key in hint} for found in hooks.hints] == ([hint] if hint else [])
 
 
+RECORDED = json.loads((PAYLOADS / "of_others.json").read_text())
+
+
+@pytest.mark.parametrize("sent", RECORDED, ids=lambda sent: sent["from"])
+async def test_payload_of_others(hooks, tmp_path, sent):
+    """As it was recorded, where each says from where, and signed as its sender does."""
+    kind, body, raw = SourceKind(sent["kind"]), sent["body"], json.dumps(sent["body"]).encode()
+    named = body.get("project") or body.get("repository")
+    project = named if isinstance(named, dict) else {}
+    own = SourceSettings(
+        kind=kind,
+        repository=project.get("path_with_namespace") or project.get("full_name"),
+        images=tuple(hint["image"] for hint in sent["hints"] if "image" in hint),
+        branches=("*",),
+        secret_file=tmp_path / "secret",
+    )
+    hooks.webhooks = Webhooks({kind.value: own}, hooks.store, hooks.wake)
+    signature = hmac.digest(SECRET.encode(), raw, "sha256").hex()
+    signed = {"X-Gitlab-Token": SECRET, "Authorization": SECRET}
+    signed |= {"X-Forgejo-Signature": signature, "X-Gitea-Signature": signature}
+    assert (await hooks.send(kind.value, raw, sent["headers"], path="guessed"))[0] == 401
+    status, delivery, note = await hooks.send(kind.value, raw, sent["headers"] | signed, path=SECRET)
+    assert (status, note) == (202, "Taken: the bot looks for what it tells of.")
+    assert delivery == sent.get("delivery", delivery)
+    found = [
+        {key: hint.get(key) for key in expected} for hint, expected in zip(hooks.hints, sent["hints"], strict=True)
+    ]
+    assert found == sent["hints"]
+
+
 async def test_changed_payloads_of_github(hooks):
     run = payload("workflow_run.completed.json")
     run["repository"]["full_name"] = "codertocat/hello-world"
