@@ -256,6 +256,11 @@ async def test_prereleases_are_offered_where_they_are_asked_for(registry, client
             await push(registry, name, tag)
     assert await Scene(state, client, registry, versions=">=1").sweep() == ["1.3"]
     assert await Scene(state, client, registry, versions=">=1", prereleases=True).sweep() == ["1.10.0rc1", "1.3"]
+    off = Scene(state, client, registry, versions=">=2", prereleases=True)
+    off.source = SourceSettings(kind="registry", environments={"dev": SourceMode.OFF})
+    for name in ("acme/web", "acme/api"):
+        await push(registry, name, "2.0")
+    assert await off.sweep() == ["1.10.0rc1", "1.3"], "a source that is off is not asked for"
 
 
 async def test_shorter_list_is_no_news(registry, client, state):

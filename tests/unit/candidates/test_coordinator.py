@@ -119,6 +119,20 @@ async def test_newest_is_what_came_last_whatever_the_clock_says(coordinator, sta
     assert [item.id for item in await state.candidates.of_proposal(first.proposal)] == offered
 
 
+@pytest.mark.parametrize(("seconds", "is_one"), [(0, True), (29, True), (31, False)])
+async def test_services_within_half_a_minute_are_one_proposal(coordinator, reaches, seconds, is_one):
+    """The message is there with the first, and holds both."""
+    noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    with time_machine.travel(noon, tick=False) as clock:
+        web = await offer(coordinator, mode=PROPOSE, services=("web",), origin=Origin(digests={"web": "sha256:1"}))
+        assert has_message(web)
+        await reaches(web, State.PROPOSED)
+        clock.move_to(noon + timedelta(seconds=seconds), tick=False)
+        api = await offer(coordinator, mode=PROPOSE, services=("api",), origin=Origin(digests={"api": "sha256:2"}))
+        assert (api.id == web.id, api.services) == (is_one, ("api", "web") if is_one else ("api",))
+        assert (await reaches(api, State.PROPOSED)).services == api.services
+
+
 async def test_images_of_one_build_are_one_proposal(coordinator, state, reaches):
     web = await offer(coordinator, mode=PROPOSE, services=("web",), origin=Origin(digests={"web": "sha256:1"}))
     await reaches(web, State.PROPOSED)

@@ -271,7 +271,7 @@ async def test_cancel_button_allowed_as_in_table(scene: Scene, kind: DeploymentK
         await story.finish()
 
 
-@pytest.mark.parametrize("prefix", [TAKE_PREFIX, LATER_PREFIX])
+@pytest.mark.parametrize("prefix", [TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX])
 async def test_proposal_button_allowed_as_deploying(scene: Scene, prefix: str) -> None:
     """A source's version is deployed by whoever may deploy; what needs approval waits for the second person."""
     people, state = await people_of(scene), scene.application.state.candidates
@@ -284,12 +284,13 @@ async def test_proposal_button_allowed_as_deploying(scene: Scene, prefix: str) -
         assert shown is not None
         before = len(scene.application.orchestrator.requests)
         message = await scene.as_it_was(draw_proposal(shown))
-        answer = scene.answer(await people[role].click(message, custom_id=f"{prefix}{shown.id}"))
+        answer = scene.answer(await scene.click_and_say(people[role], message, f"{prefix}{shown.id}", "too early"))
         assert reason_of(scene, answer) == (None if role in DEPLOYS else DEPLOYER), (environment, role, answer)
         known = await state.get(shown.id)
         assert known is not None
-        expected = {TAKE_PREFIX: CandidateState.CONFIRMED, LATER_PREFIX: CandidateState.LATER}[prefix]
-        assert known.state is (expected if role in DEPLOYS else CandidateState.PROPOSED), (environment, role)
+        expected = {TAKE_PREFIX: CandidateState.CONFIRMED, LATER_PREFIX: CandidateState.LATER}
+        expected[SKIP_PREFIX] = CandidateState.SKIPPED
+        assert known.state is (expected[prefix] if role in DEPLOYS else CandidateState.PROPOSED), (environment, role)
         started = scene.application.orchestrator.requests[before:]
         assert len(started) == (prefix == TAKE_PREFIX and role in DEPLOYS), (environment, role)
         assert all(request.needs_approval for request in started) or environment != "prod", "the second person is asked"
@@ -301,7 +302,8 @@ async def test_proposal_button_allowed_as_deploying(scene: Scene, prefix: str) -
 async def test_yes_to_a_proposal_in_every_state(scene: Scene, hold: str, is_frozen: bool) -> None:
     """Mode, freeze, hold, role, source and environment: a person's yes starts it, and nothing else does."""
     people, application = await people_of(scene), scene.application
-    state, offers = application.state, (("shop", SourceMode.AUTO), ("agent.dora", SourceMode.PROPOSE))
+    state, sources, modes = application.state, ("shop", "agent.dora"), (SourceMode.AUTO, SourceMode.PROPOSE)
+    offers = tuple(zip(sources, modes, strict=True) if hold else product(sources, modes))
     for environment, role, (source, mode) in product(ENVIRONMENTS, ROLES, offers):
         where = (environment, role, source)
         offered = await application.candidates.offer(source, environment, "v1", mode=mode, is_asked_for=True)
