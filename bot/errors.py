@@ -156,8 +156,14 @@ def refuse_missing(missing: Iterable[str]) -> None:
         raise RequirementError(text, hint=said("Let it be healthy there first, or use a hotfix where it cannot wait."))
 
 
-def internal_fault(error: BaseException) -> "InternalFaultError":
-    """Create the error for one that nobody foresaw."""
+def fault_of(error: Exception) -> RoasError:
+    """Return any error as one of ours: what passes by itself, where it came of that, or one that nobody foresaw."""
+    if isinstance(error, StateError):  # it says where, and what stops for it
+        return error
+    if (passing := find_passing(error)) is not None:
+        return passing
+    if isinstance(error, RoasError):
+        return error
     return InternalFaultError(
         said("Unexpected internal error ({name}).", name=type(error).__name__),
         hint=said("See the bot's log, and report it."),

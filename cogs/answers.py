@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import aiohttp
 import discord
 
-from roas.errors import RoasError
+from roas.errors import InternalFaultError, fault_of
 from roas.log import get_logger
 from roas.models.change import new_id
 from roas.ui.command_names import drawing_found_as, embeds_found_as, found_as
@@ -136,16 +136,19 @@ async def answering(interaction: discord.Interaction, redact: Redact, reply: Rep
 async def _explaining(interaction: discord.Interaction, redact: Redact, reply: Reply) -> AsyncIterator[None]:
     try:
         yield
-    except RoasError as error:
+    except Exception as error:  # the boundary: what nobody foresaw has an id, and the log has the rest
+        fault = fault_of(error)
+        if isinstance(fault, InternalFaultError):
+            incident = new_id("ERR")
+            log.exception("a command broke", incident=incident, interaction_id=interaction.id)
+            await reply(interaction, embeds=draw_unexpected(incident))
+            return
         log.info(
             "a command was refused or failed",
             interaction_id=interaction.id,
             user_id=interaction.user.id,
-            key=error.key,
-            error=error.message,
+            key=fault.key,
+            error=fault.message,
+            exc_info=fault is not error,
         )
-        await reply(interaction, embeds=draw_error(error, redact))
-    except Exception:  # the boundary: the person gets an id, the log gets the rest
-        incident = new_id("ERR")
-        log.exception("a command broke", incident=incident, interaction_id=interaction.id)
-        await reply(interaction, embeds=draw_unexpected(incident))
+        await reply(interaction, embeds=draw_error(fault, redact))

@@ -32,7 +32,7 @@ from roas.errors import (
     InvalidRequestError,
     NotPermittedError,
     RoasError,
-    internal_fault,
+    fault_of,
     refuse_missing,
     unknown_environment,
 )
@@ -266,13 +266,13 @@ async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamRe
     """Return an error as a document; an unexpected one is logged, and answered without its text."""
     try:
         return await handler(request)
-    except RoasError as error:
-        return _answer(to_document(error), status=FAULT_STATUS)
     except web.HTTPException as error:
         return _answer(to_document(InvalidRequestError(error.reason)), status=FAULT_STATUS)
     except Exception as error:  # the other side must get an answer whatever it is
-        log.exception("the control socket could not answer", path=request.path)
-        return _answer(to_document(internal_fault(error)), status=FAULT_STATUS)
+        fault = fault_of(error)
+        if fault is not error:
+            log.exception("the control socket could not answer", path=request.path)
+        return _answer(to_document(fault), status=FAULT_STATUS)
 
 
 def _answer(document: Any, *, status: int = 200) -> web.Response:

@@ -19,7 +19,7 @@ from roas.api.system_user import current_user
 from roas.cli.output import Terminal, print_error
 from roas.configuration.environments import environments
 from roas.configuration.settings import Settings, load_settings
-from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
+from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError, fault_of
 from roas.log import configure_logging, get_logger
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
@@ -307,15 +307,18 @@ def _run(work: Work, terminal: Terminal, *, is_bot: bool) -> int:
     try:
         session = _open_session(terminal, redactor, is_bot=is_bot)
         return asyncio.run(_work(work, session))
-    except RoasError as error:
-        return _print_and_return(error, terminal)
     except KeyboardInterrupt:
         terminal.say("Interrupted.", on_err=True)
         return ExitCode.INTERRUPTED
     except Exception as error:
-        if session is not None and is_debugging(session.settings):
-            raise
-        return _print_and_return(_to_internal_error(error), terminal)
+        fault = fault_of(error)
+        if isinstance(fault, InternalFaultError) and fault is not error:
+            if session is not None and is_debugging(session.settings):
+                raise
+            get_logger(__name__).error("command broke", exc_info=error)
+            hint = "Try again with LOG_LEVEL=DEBUG to see where, and report it."
+            fault = InternalFaultError(fault.message, hint=hint)
+        return _print_and_return(fault, terminal)
     finally:
         stop_hiding()
 
@@ -337,11 +340,3 @@ def _open_session(terminal: Terminal, redactor: Redactor, *, is_bot: bool) -> Se
 def _print_and_return(error: RoasError, terminal: Terminal) -> int:
     print_error(terminal, to_document(error))
     return code_of_fault(error.key)
-
-
-def _to_internal_error(error: Exception) -> RoasError:
-    get_logger(__name__).error("command broke", exc_info=error)
-    return InternalFaultError(
-        f"Unexpected internal error ({type(error).__name__}).",
-        hint="Try again with LOG_LEVEL=DEBUG to see where, and report it.",
-    )

@@ -28,13 +28,12 @@ from roas.errors import (
     DeploymentCancelledError,
     EngineUnavailableError,
     FencedOffError,
-    InternalFaultError,
     JournalUnusableError,
     PhaseTimeoutError,
     RoasError,
     RolloutPausedError,
     StateError,
-    internal_fault,
+    fault_of,
 )
 from roas.limits import MOST_QUORUM_LOSSES, PASSING_SECONDS, SOON, Backoff
 from roas.log import get_logger
@@ -90,7 +89,7 @@ class PhaseRunner:
             raise
         except Exception as error:  # an unexpected error must be recorded as the outcome, too
             warn_of_absence(context)
-            known = error if isinstance(error, RoasError) else _to_internal_error(error)
+            known = _logged_fault(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
             await context.save_phases(_ended(result, status, started, problem=known.problem()))
             raise known from error.__cause__ if known is error else error
@@ -112,11 +111,10 @@ class PhaseRunner:
             return await self._run_with_retries(policy, attempted)
         except StateError:
             raise
-        except RoasError as error:
-            log.warning("completion failed", key=error.key, error=error.message)
-            self._context.warn(not_tidied_up(error.message))
         except Exception as error:
-            self._context.warn(not_tidied_up(_to_internal_error(error).message))
+            fault = _logged_fault(error)
+            log.warning("completion failed", key=fault.key, error=fault.message)
+            self._context.warn(not_tidied_up(fault.message))
         return "not all was tidied up"
 
     async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], Awaitable[None]]") -> str:
@@ -243,9 +241,11 @@ def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResu
     return now, replace(begun, started_at=started[0], boot_id=started[1], boot_seconds=started[2])
 
 
-def _to_internal_error(error: Exception) -> InternalFaultError:
-    log.error("a phase broke", exc_info=error)
-    return internal_fault(error)
+def _logged_fault(error: Exception) -> RoasError:
+    fault = fault_of(error)
+    if fault is not error:
+        log.error("a phase broke", exc_info=error)
+    return fault
 
 
 def _is_to_be_awaited(fault: Exception) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from roas.deploy.context import DeploymentContext
-from roas.errors import FencedOffError, RoasError
+from roas.errors import FencedOffError, fault_of
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
@@ -53,14 +53,12 @@ async def _try(context: DeploymentContext, task: Awaitable[object], text: Callab
         await task
     except FencedOffError:
         raise
-    except RoasError as error:
-        if error.transient:
-            raise
-        log.warning("a task of completion failed", error=error.message)
-        context.warn(text(error.message))
     except Exception as error:  # no unexpected error may undo a verified release
-        log.exception("a task of completion broke")
-        context.warn(text(said("Unexpected internal error ({name}).", name=type(error).__name__)))
+        fault = fault_of(error)
+        if fault.transient:
+            raise fault from (error.__cause__ if fault is error else error)
+        log.warning("a task of completion failed", error=fault.message, exc_info=fault is not error)
+        context.warn(text(fault.message))
 
 
 def not_tidied_up(why: str) -> str:

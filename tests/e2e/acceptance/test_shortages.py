@@ -26,12 +26,12 @@ from roas.app import application as application_
 from roas.app.application import open_application
 from roas.concurrency import pause
 from roas.deploy import phase_runner, running_deployments
-from roas.errors import StateError
+from roas.errors import ShortageError, StateError, fault_of
 from roas.limits import Retries
-from roas.models.deployment import Deployment, DeploymentKind, Outcome
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request
-from tests.e2e.acceptance.stack import alone
+from tests.e2e.acceptance.stack import Stack, alone
 
 PRODUCT = str(Path(application_.__file__).parents[1])
 # What is done for everybody is counted where it is asked for.
@@ -56,6 +56,11 @@ class Site(NamedTuple):
     what: str
     file: str
     line: int
+
+    @property
+    def is_varied(self) -> bool:
+        """Return whether it refuses for one reason or another: a thread that cannot start has one."""
+        return not self.what.startswith("Thread")
 
 
 class System:
@@ -107,10 +112,22 @@ def watched_system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     monkeypatch.undo()
 
 
-async def carried_out(people: People, version: str) -> Deployment:
-    """Deploy; what only the state folder stopped is resumed, as the leader does."""
-    orchestrator = people.application.orchestrator
-    started = await orchestrator.start(request(DeploymentKind.DEPLOY, version=version))
+async def carried_out(people: People, asked: DeploymentRequest) -> Deployment:
+    """Ask for a deployment; what only the state folder stopped is resumed, as the leader does.
+
+    What is refused for the shortage, as such, has changed nothing: it is asked for again, as a person does.
+    """
+    orchestrator, deployments = people.application.orchestrator, people.application.state.deployments
+    while True:
+        before = await deployments.list("dev", limit=1)
+        try:
+            started = await orchestrator.start(asked)
+            break
+        except Exception as error:
+            fault = fault_of(error)
+        assert isinstance(fault, ShortageError | StateError), repr(fault)
+        assert await deployments.list("dev", limit=1) == before
+        assert await people.application.state.locks.get("dev") is None
     while True:
         try:
             return await orchestrator.wait(started.id)
@@ -119,38 +136,62 @@ async def carried_out(people: People, version: str) -> Deployment:
                 await pause(0.05)
 
 
+class Way(NamedTuple):
+    """One of the ways on which a deployment meets a shortage, and how it ends all the same."""
+
+    outcome: Outcome
+    kind: DeploymentKind = DeploymentKind.DEPLOY
+    command: str | None = None
+
+    def write(self, stack: Stack, number: int) -> None:
+        """Write files that are none that were read before: all is done that a first deployment does."""
+        stack.write({"web": alone(healthcheck=None, command=self.command, labels={"number": str(number)})})
+
+
+WAYS = {
+    "deployment": Way(Outcome.SUCCEEDED),
+    "automatic rollback": Way(Outcome.ROLLED_BACK, command="/absent"),
+    "rollback": Way(Outcome.SUCCEEDED, DeploymentKind.ROLLBACK),
+}
 # Each place costs a deployment: of a few it is seen that the class is dealt with, of all by `--long`.
-STRIDES = [8, pytest.param(1, marks=pytest.mark.long)]
+STRIDES = [16, pytest.param(1, marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("stride", STRIDES)
-async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch, stride):
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch, way, stride):
+    """Each refuses in each of the ways that a system knows; one refusal of a sample."""
     for module, name in ((phase_runner, "SOON"), (running_deployments, "PATIENTLY")):
         monkeypatch.setattr(module, name, Retries(0.01, 0.05))
-
-    def change(number: int) -> None:
-        """Write files that are none that were read before: all is done that a first deployment does."""
-        stack.write({"web": alone(healthcheck=None, labels={"number": str(number)})})
-
-    change(0)
+    WAYS["deployment"].write(stack, 0)
     async with open_application(settings_for(stack, tmp_path / "state")) as application:
         people = People(application)
         await people.succeed("v1")
-        with watched_system(monkeypatch) as system:
-            change(1)
+
+        async def played(index: int) -> Deployment:
+            """Go one way, from a release that runs."""
+            if way.kind is DeploymentKind.ROLLBACK:
+                return await carried_out(people, request(way.kind, target_release=2 - index % 2))
+            way.write(stack, index)
+            return await carried_out(people, request(way.kind, version=f"v{index % 2 + 1}"))
+
+        if way.kind is DeploymentKind.ROLLBACK:
+            WAYS["deployment"].write(stack, 1)
             await people.succeed("v2")
-            sites = sorted(system.seen)[::stride]
-            assert len(sites) > 30 / stride
+        with watched_system(monkeypatch) as system:
+            assert (await played(1)).outcome is way.outcome
+            sites = sorted(system.seen)
+            assert len(sites) > 30
+            faults = [(site, number) for site in sites for number in (ERRORS if site.is_varied else ERRORS[:1])]
             not_reached = []
-            for index, site in enumerate(sites):
-                number = ERRORS[index % len(ERRORS)]
+            for index, (site, number) in enumerate(faults[::stride], 2):
                 system.refuse(site, number)
-                change(index + 2)
                 async with asyncio.timeout(60):
-                    deployment = await carried_out(people, f"v{index % 2 + 1}")
+                    deployment = await played(index)
                 told = f"{site} {errno.errorcode[number]}: {deployment.outcome} {deployment.problem}"
                 print(told, system.left, flush=True)
-                assert deployment.outcome is Outcome.SUCCEEDED, told
+                assert deployment.outcome is way.outcome, told
                 assert await application.state.locks.get("dev") is None
+                assert len(stack.images()) == 1
                 not_reached += [site] * (system.left == REFUSALS)
-            assert len(not_reached) <= len(sites) / (4 if stride == 1 else 2), not_reached
+            assert len(not_reached) <= len(faults[::stride]) / (4 if stride == 1 else 2), not_reached

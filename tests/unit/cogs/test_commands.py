@@ -1,11 +1,12 @@
 """What people type in the ops channel, what they are answered, and what happens then."""
 
+import errno
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from roas.errors import EngineUnavailableError
+from roas.errors import ComposeFileError, EngineUnavailableError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseResult, PhaseStatus
 from roas.models.health import ServicePoint, ServiceSeries, Verdict
@@ -215,6 +216,20 @@ async def test_unexpected_fault_id_matches_log(scene: Scene, caplog: pytest.LogC
     incident = next(word.strip("`.") for word in answer.split() if word.startswith("`ERR-"))
     assert "secret detail" not in answer
     assert incident in caplog.text
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_shortage_is_told_as_one(scene: Scene, wrapped: bool) -> None:
+    """Whatever ran out while the plan was made, and whatever words the place where it did has for that."""
+    fault: Exception = OSError(errno.EMFILE, "Too many open files")
+    if wrapped:
+        cause, fault = fault, ComposeFileError("compose.yaml cannot be read.", hint="Check its permissions.")
+        fault.__cause__ = cause
+    scene.application.orchestrator.fault = fault
+    answer = scene.answer(await scene.dora.slash(scene.ops, "rollback", environment="staging"))
+    assert "Out of open files for the moment" in answer
+    assert "permissions" not in answer
+    assert "ERR-" not in answer
 
 
 async def test_unacknowledged_interaction_has_no_effect(scene: Scene) -> None:
