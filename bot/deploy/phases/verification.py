@@ -129,11 +129,11 @@ async def _get_ready_and_observe(
     """Observe from when the service was ready on; from now on where this process has not seen that.
 
     A deployment that was resumed, or that an engine went away from and came back to, may find containers that were
-    started again with a machine, or by somebody: they get ready first.
+    started again with a machine, or by somebody: they get ready first. One that ended by itself has failed.
     """
     log = ServiceRolloutLog(context, definition, no_news)
     at_first = of_release(watch.containers, definition.name, own)
-    started_again = any(map(_is_starting, at_first))
+    started_again = any(map(_is_starting, at_first)) and not _has_restarted(context, definition.name, at_first)
     if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away or started_again:
         only = own.id if own is not None and own.service == definition.name else None
         again = wait_until_ready(context.stack, definition, watch, only=only, without=log.tolerated)
@@ -255,11 +255,20 @@ def find_disturbance(
             return ServiceReadiness(failed, said("its container was replaced by somebody else"), removed=True)
         if container.was_stopped and container.state in ENDED:
             return ServiceReadiness(failed, said("somebody else stopped it"), container.id, stopped=True)
-        if container.restart_count <= before.restart_count and _was_started(before, container):
+        if container.restart_count > before.restart_count:  # it ended by itself
+            continue
+        if _was_started(before, container):
             return ServiceReadiness(failed, said("somebody else restarted it"), container.id, stopped=True)
         if container.state is ContainerState.PAUSED or _is_checked_again(before, container):
             return ServiceReadiness(failed, said("somebody else paused it"), container.id, stopped=True)
     return removed() if first.keys() - {snapshot.id for snapshot in containers} else None
+
+
+def _has_restarted(context: DeploymentContext, service: str, containers: Collection[ContainerSnapshot]) -> bool:
+    """Return whether a restart policy has started a container again since this process saw it ready."""
+    ready = context.ready.get(service)
+    known = {} if ready is None else {container.id: container.restart_count for container in ready.containers}
+    return any(container.restart_count > known.get(container.id, container.restart_count) for container in containers)
 
 
 def _is_starting(container: ContainerSnapshot) -> bool:

@@ -166,11 +166,15 @@ def test_death_within_the_window_is_the_deployments_failure(loop: VirtualLoop, p
     run(loop, play())
 
 
-def test_restart_while_others_get_ready_counts(loop: VirtualLoop, prod: Callable[..., object]) -> None:
-    """Whatever ended since the first write of the deployment counts, not only what ends while all are watched."""
+@pytest.mark.parametrize("has_check", [False, True])
+def test_restart_while_others_get_ready_counts(loop: VirtualLoop, prod: Callable[..., object], has_check: bool) -> None:
+    """Whatever ended since the first write of the deployment counts, not only what ends while all are watched.
+
+    Nor does it help that it is healthy again in the end.
+    """
 
     async def play() -> None:
-        async with prod(unchecked("store"), service("web", "store")) as here:
+        async with prod(service("store") if has_check else unchecked("store"), service("web", "store")) as here:
             await here.deploy("v1")
             here.engine.behaviour["v2", "web"] = STARTING
             started = await here.start("v2")
@@ -178,10 +182,14 @@ def test_restart_while_others_get_ready_counts(loop: VirtualLoop, prod: Callable
             [store] = [
                 container for container in here.engine.running.values() if container.image_reference == "store:v2"
             ]
-            here.engine.running[store.id] = replace(store, restart_count=1)
+            health = HealthStatus.STARTING if has_check else HealthStatus.NONE
+            here.engine.running[store.id] = replace(store, restart_count=1, health=health)
             here.engine.tell("store")
             await asyncio.sleep(5)
             here.engine.become("web", ContainerState.RUNNING, HealthStatus.HEALTHY)
+            if has_check:
+                await asyncio.sleep(1)
+                here.engine.become("store", ContainerState.RUNNING, HealthStatus.HEALTHY)
             ended = await here.orchestrator.wait(started.id)
             assert ended.outcome is Outcome.ROLLED_BACK
             assert "it restarted while it was observed" in ended.problem.message
