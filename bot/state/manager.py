@@ -14,7 +14,7 @@ from roas.errors import JournalLostError, StateError
 from roas.log import get_logger
 from roas.messages.message import Message, said
 from roas.models.change import ChangeType, Post, StateChange, TargetPosition, moment_of
-from roas.models.deployment import Scale, Stop
+from roas.models.deployment import Outcome, Scale, Stop
 from roas.redaction import hide
 from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals, Drafts
@@ -22,7 +22,7 @@ from roas.state.backups import Backup, Backups, choice_at
 from roas.state.candidates import Candidates, Deliveries, Holds
 from roas.state.deployments import DeploymentStateManager
 from roas.state.documents import readable
-from roas.state.history import History
+from roas.state.history import DEPLOYMENTS_KEPT, History
 from roas.state.instance import INSTANCES, Instance
 from roas.state.journal import Journal, WriteTrouble
 from roas.state.journal_place import JOURNAL_NAME
@@ -244,6 +244,21 @@ class StateManager:
             return Newest(int(release[0]), str(deployment[0]), moment_of(self._journal.choice))
 
         return await self._journal.read(newest)
+
+    async def may_have_written(self, deployment_id: str, environment: str) -> bool:
+        """Return whether what a deployment wrote is of this journal: it has it, or had it before it dropped old ones.
+
+        One that has not brought an environment anywhere yet has taken over what is there. Raises StateError.
+        """
+        row = await self._journal.read(
+            lambda transaction: transaction.execute(
+                "SELECT EXISTS (SELECT 1 FROM deployments WHERE id = ?)"
+                " OR NOT EXISTS (SELECT 1 FROM deployments WHERE environment = ? AND outcome = ?)"
+                " OR (SELECT count(*) FROM deployments) >= ?",
+                (deployment_id, environment, Outcome.SUCCEEDED, DEPLOYMENTS_KEPT),
+            ).fetchone()
+        )
+        return bool(row[0])
 
     async def rescue(self) -> Path | None:
         """Copy what this process still holds of its lost journal, and tell others that it acts no more.

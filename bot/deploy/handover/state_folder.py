@@ -126,6 +126,8 @@ async def _newer_traces(state: StateManager, stack: Stack, folder: Path) -> str:
         return ""
     if newest.chosen_at:
         return ""
+    if writer and not await state.may_have_written(writer, environment.name):
+        return _written_by(writer, environment)
     if journals and state.journal_id not in journals:
         return said(
             "{environment} was deployed last by {journal}, and this one is {id}.",

@@ -59,6 +59,8 @@ class FakeEngine(OneStack):
     running: dict[str, ContainerSnapshot] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     protected: set[int] = field(default_factory=set)
+    # The deployment that wrote what a Swarm has; empty where there is none.
+    writer: str = ""
     journal_id: str = ""
     ids: Any = field(default_factory=lambda: count(1))
     streams: list[asyncio.Queue[ContainerEvent | None]] = field(default_factory=list)
@@ -219,7 +221,7 @@ class FakeEngine(OneStack):
         return frozenset(self.protected)
 
     async def last_writer(self) -> str:
-        return ""
+        return self.writer
 
     async def unprotect(self, release: Release, *, needed: frozenset[str] = frozenset()) -> None:
         self._called("unprotect", release.label)

@@ -6,6 +6,7 @@ import pytest
 
 from roas.deploy.handover.state_folder import _folder, refuse_missing_journal, refuse_moved_state, state_move
 from roas.errors import JournalMissingError, StateMovedError
+from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject, OwnContainer
@@ -93,6 +94,32 @@ async def test_other_journal_in_place_of_ours_is_a_fault(scene, old, held, named
         await asked
         return
     with pytest.raises(JournalMissingError, match=fault):
+        await asked
+
+
+@pytest.mark.parametrize(
+    ("writer", "choice", "fault"),
+    [
+        ("its own", "", False),
+        ("an earlier one of another's", "", True),
+        ("an earlier one of another's", "CHOICE-1", False),
+        ("a later one of another's", "", True),
+    ],
+)
+async def test_other_journal_than_the_one_that_wrote_a_swarm_is_a_fault(scene, old, writer, choice, fault):
+    """Its deployments may be later than those of the journal that is missing."""
+    earlier = new_id("DEPLOY")
+    own = (await old.orchestrator.run(deploy("v1", services=("store",)))).id
+    later = new_id("DEPLOY")
+    named = {"its own": own, "an earlier one of another's": earlier, "a later one of another's": later}
+    scene.home.writer = named[writer]
+    old.state._journal.choice = choice
+    environment = Environment("home", "home", scene.folder, (), is_home=True)
+    asked = refuse_missing_journal(old.state, scene.engines, [environment], scene.folder)
+    if not fault:
+        await asked
+        return
+    with pytest.raises(JournalMissingError, match=f"services of home that {named[writer]} wrote"):
         await asked
 
 
