@@ -4,10 +4,14 @@ import asyncio
 import os
 import secrets
 import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from roas.app.application import open_application
+from roas.concurrency import begun, in_thread
 from roas.configuration.settings import EnvironmentSettings
 from roas.deploy import engine_return, phase_runner
 from roas.errors import EngineUnavailableError
@@ -17,11 +21,12 @@ from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.stack.containers import watch as container_watch
 from testbed.daemon import PrivateDaemon
 from testbed.sample import sample_image
+from testbed.waiting import wait_until
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request, told
 from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, Stack, alone, patiently
 from tests.e2e.acceptance.test_parallel_start import NEVER_HEALTHY, until_waiting
-from tests.e2e.acceptance.trouble import alert_that, is_over, until
+from tests.e2e.acceptance.trouble import WAIT_SECONDS, alert_that, is_over, until
 
 
 @pytest.fixture
@@ -163,6 +168,18 @@ async def test_containerd_away_from_the_first_deployment_is_waited_for(on_parted
 
 
 STALLS = [3, 75]
+# What a step of a build runs, as no other process of this machine does.
+BUILT = ("sleep", "4.0625")
+
+
+def processes_that(begin: Sequence[str]) -> list[int]:
+    """Return the processes whose command line has these words in it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if "\0".join(begin) in path.read_text():
+                found.append(int(path.parent.name))
+    return found
 
 
 @pytest.mark.long
@@ -188,13 +205,52 @@ async def test_containerd_stalled_midway_is_waited_for(on_parted, parted, tmp_pa
         assert set(on_parted.images().values()) == {on_parted.client.images.get(f"{REPOSITORY}:v2").id}
 
 
-async def test_containerd_away_rolls_nothing_back(on_parted, parted, tmp_path):
-    """Recovery waits for it, and what it could not do says nothing of the service."""
-    on_parted.write({"web": alone(healthcheck=WATCHED_CHECK), "store": alone(healthcheck=None)})
+@pytest.mark.long
+async def test_buildkit_killed_while_it_builds_is_waited_for(frail, fresh_daemon, tmp_path):
+    """It is a part of the engine, and comes back with it; what it built is built again, and no file is to blame."""
+    frail.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nRUN {' '.join(BUILT)}\n")
+    frail.write({"web": alone(image=f"{frail.base_name}-built", build="app")})
+    async with open_application(settings_for(frail, tmp_path / "state")) as application:
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v1"))
+        await asyncio.to_thread(wait_until, lambda: processes_that(BUILT), WAIT_SECONDS)
+        await asyncio.to_thread(fresh_daemon.restart, kill=True)
+        deployment = await application.orchestrator.wait(started.id)
+        assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+        assert list(frail.images()) == ["web-1"]
+
+
+@pytest.mark.long
+async def test_shims_killed_while_they_start_are_waited_for(on_parted, parted, tmp_path):
+    """Each dies with the container that it is to start: another one is started, and no version is to blame."""
+    on_parted.write({"web": alone()})
+    shim = ("containerd-shim-runc-v2", "-address", f"{parted.run_folder}/containerd/containerd.sock")
     async with open_application(settings_for(on_parted, tmp_path / "state")) as application:
         people = People(application)
         await people.succeed("v1")
-        await people.succeed("v2")
+        known = set(processes_that(shim))
+
+        def kill_first() -> None:
+            for _ in range(3):
+                assert wait_until(lambda: set(processes_that(shim)) - known, WAIT_SECONDS)
+                for pid in set(processes_that(shim)) - known:
+                    known.add(pid)
+                    os.kill(pid, signal.SIGKILL)
+
+        async with begun(in_thread(kill_first)) as killing:
+            deployment = await people.deploy("v2")
+            await killing
+        assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+        assert set(on_parted.images().values()) == {on_parted.client.images.get(f"{REPOSITORY}:v2").id}
+
+
+@pytest.mark.parametrize("versions", [("v1", "v2"), pytest.param(("v2",), marks=pytest.mark.long)])
+async def test_containerd_away_rolls_nothing_back(on_parted, parted, tmp_path, versions):
+    """Recovery waits for it, and what it could not do says nothing of the service, be there an older release or not."""
+    on_parted.write({"web": alone(healthcheck=WATCHED_CHECK), "store": alone(healthcheck=None)})
+    async with open_application(settings_for(on_parted, tmp_path / "state")) as application:
+        people = People(application)
+        for version in versions:
+            await people.succeed(version)
         store = on_parted.ids()["store-1"]
         await application.maintenance.start()
         pid = on_parted.container("web").attrs["State"]["Pid"]
@@ -204,7 +260,7 @@ async def test_containerd_away_rolls_nothing_back(on_parted, parted, tmp_path):
         raised = await alert_that(application, lambda one: one.service == "web")
         over = await alert_that(application, lambda one: one.id == raised.id and is_over(one))
         assert not [text for text in over.actions if text.startswith("roll back")], over.actions
-        assert (await application.state.releases.current("dev")).number == 2
+        assert (await application.state.releases.current("dev")).number == len(versions)
         assert on_parted.ids()["store-1"] == store
         assert set(on_parted.images().values()) == {on_parted.client.images.get(f"{REPOSITORY}:v2").id}
 

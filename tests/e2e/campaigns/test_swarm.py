@@ -1,4 +1,4 @@
-"""Rounds of the campaign on a Swarm: the bot, a node and two of three managers die; each end is an honest one."""
+"""Rounds of the campaign on a Swarm: the bot, a node and two managers die, a leader stalls; each end is honest."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize(("who", "rounds"), [("bot", 12), ("node", 8), ("quorum", 2)])
+@pytest.mark.parametrize(("who", "rounds"), [("bot", 12), ("node", 8), ("quorum", 2), ("leader", 3)])
 def test_each_end_is_honest(who: str, rounds: int) -> None:
     """`python -m tools.campaigns.swarm` plays all of them."""
     command = [sys.executable, "-m", "tools.campaigns.swarm", "--only", who, "--limit", str(rounds)]

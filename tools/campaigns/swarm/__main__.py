@@ -2,8 +2,8 @@
 
 The bot is killed before and after each step that the journal announces and each write to the Swarm, of a deployment
 that succeeds and of the way back of one that fails; a worker's engine, with all its processes, when each phase begins
-and in the middle of an update; and two of three managers. `--only` chooses one of these. All of it takes long:
-`--slice 3/8` plays the third part.
+and in the middle of an update; and two of three managers. The leader of three managers stalls at each write. `--only`
+chooses one of these. All of it takes long: `--slice 3/8` plays the third part.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tools.campaigns.swarm.ground import FAILING, FAILING_JOB, Ground, ground
 from tools.campaigns.swarm.rounds import (
+    WRITE,
     Kind,
     Played,
     Round,
@@ -38,7 +39,7 @@ def main() -> int:
     given = parser.parse_args()
     played: list[Played] = []
     for kind in map(Kind, given.only or Kind):
-        managers = 3 if kind is Kind.QUORUM else 1
+        managers = 3 if kind in {Kind.QUORUM, Kind.LEADER} else 1
         with (
             tempfile.TemporaryDirectory(prefix="roas-swarm-") as folder,
             ground(Path(folder), managers=managers) as found,
@@ -60,6 +61,8 @@ def rounds_of(found: Ground, kind: Kind) -> list[Round]:
     if kind is Kind.BOT:
         rounds = [*(Round(kind, step) for step in good), *(Round(kind, step, FAILING) for step in bad)]
         return [*rounds, Round(kind, write_of(good, "migrate"), FAILING_JOB)]
+    if kind is Kind.LEADER:
+        return [Round(kind, step) for step in good if WRITE.match(step)]
     steps = [*phase_steps(good), *([write_of(good, "web")] if kind is Kind.NODE else [])]
     return [*(Round(kind, step) for step in steps), *(Round(kind, step, FAILING) for step in phase_steps(bad))]
 

@@ -4,10 +4,15 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Thread
 
+import docker.errors
+import requests.exceptions
+
+from testbed.swarm import SwarmNode, client_of
 from testbed.waiting import wait_until
 from tools.campaigns.swarm.ground import COMMAND_SECONDS, ENVIRONMENT, FAILING_JOB, STACK, Ground
 from tools.campaigns.swarm.judge import SUCCEEDED, Before, Ended, before, judge
@@ -17,16 +22,18 @@ NOTICED_SECONDS = 60.0
 HONEST_SECONDS = 60.0
 QUORUM_AWAY_SECONDS = 20.0
 LEFT = "may still run there as it was before"
+BLAMES = ("somebody else", "changed outside this deployment", "changed the service")
 TOLD = ("no quorum", "no leader", "managers of the Swarm")
 WRITE = re.compile(r"after \S+: (create|update|remove) \S+s( |$)")
 
 
 class Kind(StrEnum):
-    """Who dies."""
+    """Who dies; the leader of the managers only stalls."""
 
     BOT = "bot"
     NODE = "node"
     QUORUM = "quorum"
+    LEADER = "leader"
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ class Round:
 
     def __str__(self) -> str:
         then = f", and the next one {self.again}" if self.again else ""
-        return f"{self.kind} dies {self.step}{then}" + (f" of {self.version}" if self.version else "")
+        act = "stalls" if self.kind is Kind.LEADER else "dies"
+        return f"{self.kind} {act} {self.step}{then}" + (f" of {self.version}" if self.version else "")
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,8 @@ def play(ground: Ground, one: Round) -> Played:
     """Play a round, and leave the ground as it was found: all nodes live."""
     began = time.monotonic()
     known = _begin(ground, one.version)
-    ended, wrong, noticed = {Kind.BOT: _bot, Kind.NODE: _node, Kind.QUORUM: _quorum}[one.kind](ground, one, known)
+    played = {Kind.BOT: _bot, Kind.NODE: _node, Kind.QUORUM: _quorum, Kind.LEADER: _leader}[one.kind]
+    ended, wrong, noticed = played(ground, one, known)
     if not ground.gate.reached:
         wrong = (*wrong, "the step was never reached")
     if ended.outcome == "failed":  # an operator was asked for, and deploys again
@@ -192,6 +201,52 @@ def _quorum(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str
     if not one.version and ended.outcome != SUCCEEDED:
         wrong = (*wrong, "it did not go on when they were back")
     return ended, (*wrong, *(_without_quorum(ground, told, *away) if away else ())), None
+
+
+def _leader(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, ...], None]:
+    """Stall the manager that leads, which is not the one that is asked, and let it go on a while later."""
+    leader = _other_leader(ground)
+
+    def stall() -> None:
+        leader.pause()
+        returning.start()
+
+    def back() -> None:
+        time.sleep(QUORUM_AWAY_SECONDS)  # for how long it stalls, no wait for anything
+        leader.resume()
+
+    returning = Thread(target=back)
+    try:
+        told = _run_through(ground, one, known, stall)
+    finally:
+        if ground.gate.reached:
+            returning.join()
+        ground.swarm.wait_until_ready(len(ground.swarm.nodes))
+    ended, wrong = judge(ground, known)
+    wrong = (*wrong, *(f"it blames somebody: {text}" for text in BLAMES if text in " ".join(told.split())))
+    if not one.version and ended.outcome != SUCCEEDED:
+        wrong = (*wrong, "it did not go on when another one led")
+    return ended, wrong, None
+
+
+def _other_leader(ground: Ground) -> SwarmNode:
+    """Return the manager that leads; where it is the one that bots ask, it stalls until another one does."""
+    asked, *others = ground.swarm.nodes
+
+    def leads(node: SwarmNode) -> bool:
+        with suppress(docker.errors.APIError, requests.exceptions.RequestException), client_of(node) as client:
+            own = client.nodes.get(client.info()["Swarm"]["NodeID"])
+            return bool(own.attrs["ManagerStatus"].get("Leader"))
+        return False
+
+    if leads(asked):
+        asked.pause()
+        elected = wait_until(lambda: any(map(leads, others)), NOTICED_SECONDS)
+        asked.resume()
+        if not elected:
+            raise RuntimeError("no other manager was elected")
+        ground.swarm.wait_until_ready(len(ground.swarm.nodes))
+    return next(node for node in others if leads(node))
 
 
 def _end_repeats(ground: Ground) -> None:
