@@ -32,4 +32,4 @@ async def test_hands_leave_a_stack_that_is_well(
 @pytest.mark.timeout(600)
 @pytest.mark.long
 async def test_races_with_compose_leave_one_release(tmp_path: Path) -> None:
-    assert await run_races(tmp_path, races(seed=1, number=6), lanes=2)
+    assert await run_races(tmp_path, races(seed=1, number=6), lanes=2, results=tmp_path / "results")

@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
+
 from roas.models.deployment import ServiceStep
+from tools.campaigns import kept_rounds
 from tools.campaigns.crash.coverage import Coverage
 from tools.campaigns.crash.playing import Played, Verdict
 from tools.campaigns.crash.points import Point, Report, Role, Victim, is_intent
 from tools.campaigns.crash.record import Record
 from tools.campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, relevant_first, step_rounds
+from tools.campaigns.kept_rounds import KeptRounds
 
 ALONE = Report(Point(Role.PREDECESSOR, "execution: create_service store", "before"), "store", 0.0)
 ALONE = replace(ALONE, present=frozenset({Role.PREDECESSOR}))
@@ -59,6 +63,21 @@ def test_played_rounds_not_repeated(tmp_path):
         Played(good, Verdict.GOOD, 1.5, ("succeeded",)),
         Played(bad, Verdict.BROKEN, 60.0, (), ("one bot: 2",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_played"), [("deploy/run.py", False), ("errors.py", False), ("ui/drawing.py", True), ("", True)]
+)
+def test_rounds_of_other_code_are_played_again(tmp_path, monkeypatch, changed, is_played):
+    """A sitting goes on where the last one stopped, unless a room has changed that acts on a stack."""
+    monkeypatch.setattr(kept_rounds, "BOT", tmp_path)
+    for name in ("deploy/run.py", "errors.py", "ui/drawing.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("before")
+    KeptRounds(tmp_path / "results").add("1: up -d", {"verdict": "good"})
+    if changed:
+        (tmp_path / changed).write_text("after")
+    assert list(KeptRounds(tmp_path / "results").last()) == ["1: up -d"] * is_played
 
 
 def test_planted_defect_rounds_come_first():

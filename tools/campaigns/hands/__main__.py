@@ -27,13 +27,14 @@ def main() -> int:
     parser.add_argument("--match", default=[], nargs="*", help="only rounds whose name has one of these in it")
     parser.add_argument("--races", type=int, default=0, help="race so many commands of Compose with a bot of its own")
     parser.add_argument("--plants", action="store_true", help="plant each defect, and see that its round turns red")
-    parser.add_argument("--results", type=Path, help="where evidence goes, and is gone on with (default: a new folder)")
+    parser.add_argument("--results", type=Path, help="where rounds of this code are kept (default: a new folder)")
     given = parser.parse_args()
     results = given.results or Path(tempfile.mkdtemp(prefix="roas-hands-results-"))
     if given.races:
         logging.disable(logging.CRITICAL)
         with tempfile.TemporaryDirectory(prefix="roas-races-") as folder:
-            playing = run_races(Path(folder), races(given.seed, given.races), given.lanes, given.minutes)
+            chosen = races(given.seed, given.races)
+            playing = run_races(Path(folder), chosen, given.lanes, results=results, minutes=given.minutes)
             return int(not asyncio.run(_until_stopped(playing)))
     if given.plants:
         return int(not asyncio.run(_until_stopped(play_plants(results, given.match))))

@@ -10,10 +10,10 @@ from pathlib import Path
 from tools.campaigns.crash.playing import Verdict
 from tools.campaigns.hands.ground import Ground, opened_ground
 from tools.campaigns.hands.playing import Played, clean, play
-from tools.campaigns.hands.record import commit
 from tools.campaigns.hands.rounds import Hand, Kind, Moment, Round
 from tools.campaigns.instrumented.gate import PLANT_VARIABLE
 from tools.campaigns.instrumented.planted import PLANTING
+from tools.campaigns.kept_rounds import code_version
 
 ROUNDS = {
     "blind-to-hands": Round(Hand.COMPOSE_UP, Moment.IDLE, Kind.GOOD),
@@ -78,4 +78,4 @@ def _print(found: Found, results: Path) -> None:
     line = {"plant": found.plant, "seen": seen, "round": str(found.played.round), "wrong": found.played.wrong}
     results.mkdir(parents=True, exist_ok=True)
     with (results / FILE_NAME).open("a") as file:
-        file.write(json.dumps(line | {"commit": commit()}) + "\n")
+        file.write(json.dumps(line | {"code": code_version()}) + "\n")

@@ -10,9 +10,9 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from testbed.daemon import UNFILTERED, PrivateDaemon
 from testbed.engine import manual_environment
 from testbed.sample import CHECK, sample_image
+from tools.campaigns.kept_rounds import KeptRounds, code_version
 
 REPOSITORY = "roas-races/app"
 VERSIONS = ("v1", "v2")
@@ -223,24 +224,38 @@ def race_lanes(folder: Path, number: int) -> Iterator[list[RaceLane]]:
         client.close()
 
 
-async def run_races(folder: Path, chosen: list[Race], lanes: int, minutes: float = 0.0) -> bool:
-    """Play rounds on stacks side by side, print the table, and return whether all went well."""
-    waiting, played, wrong = iter(chosen), Counter[tuple[str, str]](), list[str]()
-    end = time.monotonic() + (minutes * 60 or float("inf"))
+async def run_races(folder: Path, chosen: Sequence[Race], lanes: int, *, results: Path, minutes: float = 0.0) -> bool:
+    """Play the rounds that are left on stacks side by side, print the table, and return whether all went well."""
+    kept, end = KeptRounds(results), time.monotonic() + (minutes * 60 or float("inf"))
+    rounds = {f"{number}: {race}": race for number, race in enumerate(chosen)}
+    waiting = iter([(key, race) for key, race in rounds.items() if key not in kept.last()])
 
     async def run(lane: RaceLane) -> None:
-        for race in waiting:
+        for key, race in waiting:
             if time.monotonic() > end:
                 return
+            began = time.monotonic()
             outcome, found = await lane.play(race)
-            played[race.command + (" (start)" if race.is_start else ""), outcome.partition(":")[0]] += 1
-            wrong.extend(f"{race}: {item}" for item in found)
-            print(f"{sum(played.values())}  {race}  {outcome}  {'; '.join(found)}", flush=True)
+            seconds = time.monotonic() - began
+            kept.add(key, {"race": asdict(race), "outcome": outcome, "wrong": found, "seconds": round(seconds, 1)})
+            print(f"{key}  {outcome}  {'; '.join(found)}  {seconds:.1f} s", flush=True)
 
     with race_lanes(folder, lanes) as opened:
         await asyncio.gather(*(run(lane) for lane in opened))
-    print("\n| typed | outcome | rounds |\n|---|---|---|")
-    for (command, outcome), count in sorted(played.items()):
-        print(f"| docker compose {command} | {outcome} | {count} |")
-    print(f"\n{sum(played.values())} rounds, {len(wrong)} breaches", *wrong, sep="\n")
-    return not wrong
+    played = {key: line for key, line in kept.last().items() if key in rounds}
+    text = _table(played.values(), len(rounds))
+    (results / "races.md").write_text(text)
+    print(text)
+    return len(played) == len(rounds) and not any(line["wrong"] for line in played.values())
+
+
+def _table(lines: Collection[Mapping[str, Any]], planned: int) -> str:
+    """Return what was typed and what came of it, and each breach."""
+    counts = Counter(
+        (line["race"]["command"] + (" (start)" if line["race"]["is_start"] else ""), line["outcome"].partition(":")[0])
+        for line in lines
+    )
+    wrong = [f"{line['key']}: {text}" for line in lines for text in line["wrong"]]
+    rows = [f"| docker compose {typed} | {outcome} | {count} |" for (typed, outcome), count in sorted(counts.items())]
+    told = f"{len(lines)} of {planned} rounds, {len(wrong)} breaches. Code: {code_version()}."
+    return "\n".join(["| typed | outcome | rounds |", "|---|---|---|", *rows, "", told, *wrong, ""])

@@ -1,31 +1,23 @@
 """Keep a line of each round in the results folder, and what follows from all of them."""
 
-import json
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from testbed.home_stack import ROOT
 from tools.campaigns.crash.playing import Verdict
 from tools.campaigns.hands.ground import Left
 from tools.campaigns.hands.playing import Played
 from tools.campaigns.hands.rounds import Hand, Moment, Round, covering_first
-
-FILE_NAME = "rounds.jsonl"
+from tools.campaigns.kept_rounds import KeptRounds, code_version
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Hold one round that was played; `key` is the round as the code writes it."""
+    """Hold one round that was played."""
 
-    key: str
     verdict: Verdict
     seconds: float
     wrong: tuple[str, ...]
-    commit: str
-    at: str
     load: float
     # It failed on a busy machine, and is played again: only the last time counts.
     again: bool = False
@@ -40,20 +32,14 @@ class Record:
     """Write rounds as they are played, and know those that need not be played again."""
 
     def __init__(self, results: Path) -> None:
-        results.mkdir(parents=True, exist_ok=True)
-        self._path = results / FILE_NAME
-        self._commit = commit()
+        self._rounds = KeptRounds(results)
 
     def add(self, played: Played, load: float, nth: int, left: Left, *, again: bool) -> None:
         """Write how one round went."""
-        at = datetime.now(UTC).isoformat(timespec="seconds")
         line = Line(
-            repr(played.round),
             played.verdict,
             round(played.seconds, 1),
             played.wrong,
-            self._commit,
-            at,
             load,
             again,
             played.outcome,
@@ -61,30 +47,28 @@ class Record:
             left.image_names,
             left.files,
         )
-        with self._path.open("a") as file:
-            file.write(json.dumps(asdict(line)) + "\n")
+        self._rounds.add(repr(played.round), asdict(line))
 
     def last(self) -> Mapping[str, Line]:
-        """Return how each round that was played went the last time."""
-        if not self._path.exists():
-            return {}
-        lines = (json.loads(text) for text in self._path.read_text().splitlines())
+        """Return how each round that was played of this code went the last time."""
+        names = [field.name for field in fields(Line)]
         return {
-            line["key"]: Line(**line | {"verdict": Verdict(line["verdict"]), "wrong": tuple(line["wrong"])})
-            for line in lines
+            key: Line(
+                **{name: line[name] for name in names}
+                | {"verdict": Verdict(line["verdict"]), "wrong": tuple(line["wrong"])}
+            )
+            for key, line in self._rounds.last().items()
         }
 
     def left(self, rounds: Sequence[Round]) -> list[Round]:
-        """Return the rounds that are to be played: not those that went well, nor those that this commit broke."""
+        """Return the rounds that are to be played: not those that went well, nor those that this code broke."""
         last = self.last()
         done = {item for item in rounds if self._is_done(last.get(repr(item)))}
         reached = {(item.hand, item.moment) for item in done}
         return covering_first((item for item in rounds if item not in done), reached)
 
     def _is_done(self, line: Line | None) -> bool:
-        if line is None or line.again:
-            return False
-        return line.verdict is Verdict.GOOD or (line.verdict is Verdict.BROKEN and line.commit == self._commit)
+        return line is not None and not line.again and line.verdict in {Verdict.GOOD, Verdict.BROKEN}
 
 
 def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
@@ -97,7 +81,6 @@ def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
     reached = {(item.hand, item.moment) for item in hit}
     missing = [f"{hand} ({moment})" for hand in Hand for moment in Moment if (hand, moment) not in reached]
     most = max(hit.values(), key=lambda line: line.nth, default=None)
-    commits = sorted({line.commit for line in hit.values()})
     return "\n".join(
         [
             "| what was done | rounds | played | ended well | the slowest, in seconds after it |",
@@ -106,7 +89,7 @@ def summary(rounds: Iterable[Round], last: Mapping[str, Line]) -> str:
             "",
             f"{good} of {len(hit)} rounds ended well; {len(rounds) - len(hit)} were not played.",
             *([] if most is None else [_left(most, hit.values())]),
-            f"Commits: {', '.join(commits)}.",
+            f"Code: {code_version()}.",
             *(f"never hit: {item}" for item in missing),
             *(f"{line.verdict}: {turn}: {'; '.join(line.wrong)}" for turn, line in found.items() if line.wrong),
             "",
@@ -129,9 +112,3 @@ def _left(most: Line, lines: Iterable[Line]) -> str:
         f"The stack that went through the most rounds had {most.nth}: {most.image_names} names of images and "
         f"{most.files} files in STATE_DIR then. The most after any round: {names} names, {files} files."
     )
-
-
-def commit() -> str:
-    """Return the commit that is played, marked where files differ from it."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout.strip() or "unknown"
