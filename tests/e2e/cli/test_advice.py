@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Scene:
         self.line = line
         self.version = "v1"
         self.options: tuple[str, ...] = ()
+        self.variables: dict[str, str] = {}
         self.web = {
             "image": f"{REPOSITORY}:${{VERSION:-v1}}",
             "network_mode": "none",
@@ -36,6 +38,10 @@ class Scene:
     @property
     def folder(self) -> Path:
         return self.line.folder / "stack"
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "docker-compose.yml"
 
     def write(self) -> None:
         self.line.write(yaml.safe_dump(self.stack, sort_keys=False))
@@ -137,3 +143,129 @@ def test_file_that_is_not_there_is_written_as_told(line: CommandLine) -> None:
     assert line.run("deploy", "dev", "v1", STACK_DIR=str(line.folder / "elsewhere")).returncode != 0
     scene.write()
     assert line.run("deploy", "dev", "v1").returncode == 0
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Say what is wrong, how its hint begins, and what a person does who reads that."""
+
+    told: str
+    wrong: Callable[[Scene], object]
+    right: Callable[[Scene], object]
+    command: tuple[str, ...] = ("deploy", "dev", "v1")
+
+
+def with_variables(**variables: str) -> Callable[[Scene], None]:
+    """Return what sets variables of the command."""
+    return lambda scene: scene.variables.update(variables)
+
+
+def without_variables(scene: Scene) -> None:
+    scene.variables.clear()
+
+
+def external(kind: str) -> Callable[[Scene], None]:
+    """Return what lets the service have a network or a volume that nobody has created."""
+
+    def write(scene: Scene) -> None:
+        name = f"{scene.line.project}-external"
+        scene.web[f"{kind}s"] = ["there:/there"] if kind == "volume" else ["there"]
+        scene.web.pop("network_mode")
+        scene.stack[f"{kind}s"] = {"there": {"external": True, "name": name}}
+        scene.write()
+        scene.options = ("--grant", f"external_{kind}:{name}")
+
+    return write
+
+
+def held_name(scene: Scene) -> None:
+    name = f"{scene.line.project}-held"
+    scene.line.docker("create", "--name", name, f"{REPOSITORY}:v1")
+    scene.web["container_name"] = name
+    scene.write()
+    scene.options = ("--grant", "container_name:web")
+
+
+def second_copy(scene: Scene) -> None:
+    scene.line.docker("compose", "-p", f"{scene.line.project}-prod", "-f", str(scene.file), "up", "-d")
+
+
+def scaled_to_none(scene: Scene) -> None:
+    assert scene.line.run("deploy", "dev", "v1").returncode == 0
+    assert scene.line.run("scale", "dev", "web", "0", "--yes").returncode == 0
+
+
+def typed(*words: str) -> Callable[[Scene], None]:
+    """Return what types a command of ours or of Docker's."""
+
+    def type_it(scene: Scene) -> None:
+        filled = [word.format(name=scene.line.project) for word in words[1:]]
+        if words[0] == "docker":
+            scene.line.docker(*filled)
+        else:
+            assert scene.line.run(*filled).returncode == 0
+
+    return type_it
+
+
+NOWHERE = "127.0.0.1:1"
+STARTS = ("start", "dev", "web")
+HINTS = [
+    Hint("Start Docker, or correct DOCKER_HOST", with_variables(DOCKER_HOST="unix:///nowhere"), without_variables),
+    Hint(
+        "Check DOCKER_CERT_PATH",
+        with_variables(DOCKER_HOST=f"tcp://{NOWHERE}", DOCKER_TLS_VERIFY="1", DOCKER_CERT_PATH="/nowhere"),
+        without_variables,
+    ),
+    Hint(
+        "Look at the redis service, or correct REDIS_URL",
+        with_variables(REDIS_URL=f"redis://{NOWHERE}/0"),
+        without_variables,
+        ("doctor", "dev"),
+    ),
+    Hint(
+        "Look at the prometheus service, or correct PROMETHEUS_URL",
+        with_variables(PROMETHEUS_URL=f"http://{NOWHERE}"),
+        without_variables,
+        ("doctor", "dev"),
+    ),
+    Hint("Set STATE_DIR to a folder that", with_variables(STATE_DIR="/proc/nowhere"), without_variables),
+    Hint(
+        "Create it with `docker network create",
+        external("network"),
+        typed("docker", "network", "create", "{name}-external"),
+    ),
+    Hint(
+        "Create it with `docker volume create",
+        external("volume"),
+        typed("docker", "volume", "create", "{name}-external"),
+    ),
+    Hint("Remove it with `docker rm -f", held_name, typed("docker", "rm", "-f", "{name}-held")),
+    Hint(
+        "Set `project_name =",
+        second_copy,
+        lambda scene: scene.variables.update(ENVIRONMENTS__DEV__PROJECT_NAME=f"{scene.line.project}-prod"),
+    ),
+    Hint(
+        "Scale it: `/scale web 1`", scaled_to_none, typed("roas", "scale", "dev", "web", "1"), ("start", "dev", "web")
+    ),
+    Hint(
+        "Ask",
+        typed("roas", "lock", "dev", "--reason", "a freeze"),
+        typed("roas", "unlock", "dev"),
+    ),
+]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("hint", HINTS, ids=lambda hint: hint.told)
+def test_hint_is_followed_until_it_is_not_told(line: CommandLine, hint: Hint) -> None:
+    """What it names is set, or typed: after that the same command does what it was typed for."""
+    scene = Scene(line, {})
+    hint.wrong(scene)
+    refused = line.run(*hint.command, *scene.options, **scene.variables)
+    assert hint.told in " ".join((refused.stdout + refused.stderr).split()), refused
+    hint.right(scene)
+    done = line.run(*hint.command, *scene.options, **scene.variables)
+    assert hint.told not in " ".join((done.stdout + done.stderr).split()), done
+    assert "doctor" in hint.command or done.returncode == 0, done

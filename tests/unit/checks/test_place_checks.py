@@ -41,6 +41,9 @@ async def test_open_state_folder_fails_with_remedy(subject: Subject) -> None:
     assert not result.passed
     assert "0750" in result.message
     assert ("chmod 700" in result.remedy, result.severity) == (True, Severity.WARNING), "it hinders no deployment"
+    subject.settings.state_dir.chmod(0o700)
+    (result,) = await state_folder.run(subject)
+    assert result.passed
 
 
 async def test_missing_state_folder_is_warned_of(subject: Subject) -> None:

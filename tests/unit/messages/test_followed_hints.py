@@ -1,0 +1,225 @@
+"""Each text that names a command or a setting is followed by a test until it works, or says why it is not.
+
+Whoever writes a new one says here which: otherwise these tests are red.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.pofile import read_po
+
+ROOT = Path(__file__).parents[3]
+CATALOGUE = ROOT / "bot" / "ui" / "locale" / "zh_TW" / "LC_MESSAGES" / "roas.po"
+PROGRAMS = "roas|docker|pip|git|chown|chmod|mv|rm|kill|fuser|findmnt|dmesg|ss|systemctl"
+SLASH = (
+    "deploy|rollback|hotfix|promote|status|lock|unlock|history|scale|start|stop|restart|logs|cancel|config|alerts|keep"
+)
+NAMES_SOMETHING = re.compile(
+    rf"`({PROGRAMS})\b|(?<![\w/.])/({SLASH})\b|(?<![\w-])--[a-z]{{3,}}|\b[A-Z]{{3,}}_[A-Z_]{{2,}}\b|roas\.toml"
+    r"|\b[a-z]+_[a-z_]+\b`"
+)
+
+# By the test, how the texts begin that it follows.
+FOLLOWED = {
+    "e2e/cli/test_advice.py::test_advice_is_followed_until_it_deploys": [
+        "Check the image's name and the version",
+        "Correct the file; `docker compose config`",
+    ],
+    "e2e/cli/test_advice.py::test_file_that_is_not_there_is_written_as_told": ["Check STACK_DIR and COMPOSE_FILE"],
+    "e2e/cli/test_advice.py::test_port_that_a_process_holds_is_freed_as_told": ["Find it with `ss -lptn"],
+    "e2e/cli/test_advice.py::test_hint_is_followed_until_it_is_not_told": [
+        "Start Docker, or correct DOCKER_HOST",
+        "Check DOCKER_CERT_PATH",
+        "Look at the redis service, or correct REDIS_URL",
+        "Look at the prometheus service, or correct PROMETHEUS_URL",
+        "Set STATE_DIR to a folder that this user may write.",
+        "Create it with `docker {kind} create",
+        "Remove it with `docker rm -f {name}`",
+        "Scale it: `/scale",
+        "Ask {frozen_by}; `/unlock",
+    ],
+    "e2e/cli/test_resume.py::test_paused_rollout_goes_on_or_back": ["Resume {deployment_id} or roll it back"],
+    "e2e/cli/test_services.py::test_stop_status_start_and_restart": ["To start it again: `/start {service}`"],
+    "e2e/acceptance/test_outcomes.py::test_critical_service_is_named_with_its_setting": [
+        "This deployment did not change {definition}"
+    ],
+    "e2e/acceptance/test_engine_away.py::test_lost_engine_fails_deployment_then_repaired": [
+        "An operator is needed.",
+        "{name} may run parts of two releases.",
+    ],
+    "e2e/wire/test_missing_journal.py::test_empty_folder_in_place_of_the_state_is_a_fault": [
+        "If the disk of the state folder is not mounted, mount it, and restart",
+    ],
+    "e2e/wire/test_missing_journal.py::test_earlier_journal_in_place_of_the_newest_is_a_fault": [
+        "If another disk belongs at the state folder",
+    ],
+    "e2e/wire/test_missing_journal.py::test_journal_removed_under_a_living_bot_is_rescued": [
+        "`roas restore`, run where this bot runs",
+    ],
+    "e2e/handover/test_damaged_journal.py::test_journal_without_half_its_pages_restored": [
+        "`roas restore`, run where the bot runs"
+    ],
+    "e2e/handover/test_typed_commands.py::test_typed_commands_leave_other_services_alone": [
+        "To recreate what stays so: `roas compose",
+        "{services} was changed while it ran",
+        "Name the engine's socket on the host",
+        "To start it again: `roas compose",
+    ],
+    "unit/stack/policy/test_policy.py::test_refusal_has_the_lines_for_roas_toml": [
+        "Deploy a version without it, or add to roas.toml"
+    ],
+    "unit/checks/test_place_checks.py::test_open_state_folder_fails_with_remedy": ["Close it: `chmod 700"],
+    "unit/http/test_http.py::test_occupied_port_says_what_to_do": ["Find who has it with `ss -ltnp"],
+    "unit/http/test_http.py::test_foreign_address_reported": ["Set HTTP_HOST to an address of this machine"],
+    "e2e/wire/test_out_of_processes.py::test_deployment_goes_on_once_there_are_processes_again": [
+        "Find what uses it up, or raise the limit",
+    ],
+    "e2e/acceptance/test_new_powers.py::test_hotfix_gives_no_power": ["Use /deploy, which asks for them."],
+}
+
+# By the reason, how the texts begin that nobody can follow here.
+NOT_HERE = {
+    "Discord's developer portal and a server's settings take a person": [
+        "Invite it with the scopes",
+        "Let anyone mention the role",
+        "Reset it at https://discord.com",
+        "The ops channel, <#{channel}>, is gone",
+    ],
+    "no machine of a test has systemd, a broken disk or a kernel of its own": [
+        "Check on the machine whether Docker runs",
+        "Start it again, for instance by `systemctl",
+        "Find out why {folder} cannot be written",
+    ],
+    "the tests run as root, whom no port is denied": ["Set HTTP_PORT to 1024 or above."],
+    "the package is on no index that a test may ask": ["Install it: `pip install"],
+    "it is a setting of Grafana's or Alertmanager's": ["Look at the alerts where they come from"],
+    "it depends on who did it, and on their reasons": [
+        "Bots of {others} use {folder} too",
+        "Remove it, or let it use the STATE_DIR of this bot.",
+        "Find the process that hangs or was stopped",
+        "See whether somebody ran `docker service rollback`",
+        "The engine may be stalled or very busy",
+    ],
+}
+
+# What names something and advises nothing: it says how things are, or will be.
+SAYS_ONLY = [
+    "A probe is a URL",
+    "COMPOSE_FILE in the stack's .env",
+    "DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set",
+    "DISCORD_TOKEN is not set",
+    "Describe a stack that runs in roas.toml.",
+    "REDIS_URL is not set",
+    "STATE_DIR cannot be used",
+    "STATE_DIR is {folder}",
+    "The plan of `/deploy {name}` says",
+    "There is no room for a copy of the journal",
+    "Where it runs: `docker exec",
+    "`docker compose up -d` also runs",
+    "`docker compose up -d` goes by the stack's files, and brings",
+    "`docker compose up -d` recreates {services}",
+    "`live_binds` of {name}",
+    "`{id}` is under way and continues",
+    "a task is never privileged",
+    "its STATE_DIR is {where}",
+    "its `update_config` lets that pass",
+    "the volume {name} exists",
+    "the volume {name} has",
+    "{image} keeps its meaning",
+    "{megabytes} MB are free",
+    "{sharing}: `volumes_from`",
+    "{who} has the `container_name`",
+    "{who} {does} {source}",
+]
+
+# What could be followed here, and is not yet. It may only become less.
+OPEN = [
+    "Add the public key of `key_file`",
+    "Answer the newest message, or use /deploy",
+    "Bring them back, or remove them: `docker node demote",
+    "Check REDIS_URL and that the server runs.",
+    "Choose another release (`roas releases",
+    "Correct COMPOSE_PROJECT_NAME or HOME_ENVIRONMENT.",
+    "Correct `known_hosts_file`",
+    "Create it: `docker network create --driver overlay",
+    "Get it (`git submodule update --init`",
+    "Give each its own COMPOSE_PROJECT_NAME",
+    "Give it a token and a STATE_DIR of its own",
+    "Give it and what is in it to the user",
+    "Give it to the user that the bot runs as",
+    "Give the bot the socket of the engine that runs it",
+    "If the disk of the state folder is not mounted, mount it. Without",
+    "It passes with a reason",
+    "It takes tasks again by `docker node update",
+    "Keep {service} in the compose file",
+    "Look at /status",
+    "Look at the plan with --dry-run",
+    "Make room, for instance with `docker image prune` and `docker builder prune`",
+    "Name a service of the stack, or add {entry}",
+    "Name one service, and a number",
+    "Nothing in the stack follows the version",
+    "Promote its node (`docker node promote`)",
+    "Put that right by `docker service update`",
+    "Read the bot's log, then `/rollback",
+    "Read the logs, then deploy a release that works",
+    "Remove that from {service} in the compose file",
+    "Run `docker swarm init` there",
+    "Run `docker swarm unlock` there.",
+    "STATE_DIR must be a folder on a local file system",
+    "Schedule it for the next window",
+    "See that it does not run there any more",
+    "See that it has ended there",
+    "See what keeps nodes from it",
+    "Set {project_name} back to {project}.",
+    "Sign the commit with a key of `signers_file`",
+    "Start it first: `/start",
+    "Start it, or remove it: `docker node rm",
+    "Start the bot as a service of the stack",
+    "Stop the other bot, or give this one a STATE_DIR",
+    "The bot is replaced by a successor",
+    "The bot's user must own all that is in STATE_DIR.",
+    "The request to cancel came too late",
+    "To move it: `docker compose stop",
+    "To stop it all the same, do it manually",
+    "Type it again, such as /deploy",
+    "Use /deploy and its version.",
+    "Use /deploy, or push the image",
+    "Use /promote",
+    "Use /rollback",
+    "Use /status",
+    "Use the STATE_DIR of that bot",
+    "Where a bot runs already, use its settings",
+    "`docker compose up -d` goes by the stack's files, which name another version.",
+    "set PROMETHEUS_URL so that",
+    "{folder} lies on a file system that is mounted read-only",
+    "{name} is on {release}: what was well before runs again.",
+]
+
+
+def texts() -> list[str]:
+    with CATALOGUE.open("rb") as file:
+        ids = (message.id if isinstance(message.id, str) else message.id[0] for message in read_po(file))
+        return sorted({text for text in ids if NAMES_SOMETHING.search(text)})
+
+
+def beginnings() -> Iterator[str]:
+    for table in (FOLLOWED, NOT_HERE):
+        for begin in table.values():
+            yield from begin
+    yield from (*SAYS_ONLY, *OPEN)
+
+
+def test_each_text_has_its_place() -> None:
+    found = texts()
+    assert len(found) > 100
+    places = Counter(text for text in found for begin in beginnings() if text.startswith(begin))
+    assert [text for text in found if places[text] != 1] == []
+    assert [begin for begin in beginnings() if not any(text.startswith(begin) for text in found)] == []
+
+
+def test_each_test_that_follows_is_there() -> None:
+    for place in FOLLOWED:
+        file, _, name = place.partition("::")
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE), place
