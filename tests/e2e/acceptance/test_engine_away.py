@@ -172,12 +172,13 @@ STALLS = [3, 75]
 BUILT = ("sleep", "4.0625")
 
 
-def processes_that(begin: Sequence[str]) -> list[int]:
-    """Return the processes whose command line has these words in it."""
+def processes_that(words: Sequence[str]) -> list[int]:
+    """Return the processes whose command line has all of these words."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            if "\0".join(begin) in path.read_text():
+            line = path.read_text()
+            if all(word in line for word in words):
                 found.append(int(path.parent.name))
     return found
 
@@ -223,7 +224,7 @@ async def test_buildkit_killed_while_it_builds_is_waited_for(frail, fresh_daemon
 async def test_shims_killed_while_they_start_are_waited_for(on_parted, parted, tmp_path):
     """Each dies with the container that it is to start: another one is started, and no version is to blame."""
     on_parted.write({"web": alone()})
-    shim = ("containerd-shim-runc-v2", "-address", f"{parted.run_folder}/containerd/containerd.sock")
+    shim = ("containerd-shim-runc-v2", f"{parted.run_folder}/containerd/containerd.sock")
     async with open_application(settings_for(on_parted, tmp_path / "state")) as application:
         people = People(application)
         await people.succeed("v1")
