@@ -116,7 +116,7 @@ def _secrets(folder: Path) -> Iterator[list[str]]:
 
 def _pip_settings() -> dict[str, str]:
     output = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, timeout=120
     ).stdout
     found: dict[str, str] = {}
     for line in output.splitlines():

@@ -14,6 +14,12 @@ class ReleaseBeforeMissingError(RuntimeError):
     """The repository's history does not reach back to the release before; the message says what to do."""
 
 
+def powers_before(service: str, docker_host: str) -> str:
+    """Return COMPOSE_POLICY_ALLOW of a bot's service: that release knows no entries of one environment."""
+    socket = docker_host.removeprefix("unix://")
+    return f"cap_add:{service},docker_socket:{service},state_dir:{service},bind:{socket}"
+
+
 def unpack_release_before(folder: Path) -> Path:
     """Write the whole tree of the release before into a folder, and return it. Raises ReleaseBeforeMissingError."""
     command = ["git", "archive", "--format=tar", RELEASE_BEFORE]

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from testbed.bot_image import build_bot_image
-from testbed.home_stack import IMAGE, STORE_IMAGE, Home
-from testbed.release_before import ReleaseBeforeMissingError, unpack_release_before
+from testbed.home_stack import BOT_SERVICE, IMAGE, STORE_IMAGE, Home
+from testbed.release_before import ReleaseBeforeMissingError, powers_before, unpack_release_before
 from testbed.sample import CHECK
 from tests.e2e.handover.conftest import clear_away
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, ask, confirm, outcome, press, start
@@ -47,12 +47,9 @@ def home(standing: Home, releases: dict[str, str]) -> Iterator[Home]:
     """Start the stack on the release before, with a shop in prod beside it; it is laid out as it was in the end."""
     settings = standing.folder / ".env"
     usual = settings.read_text()
-    socket = standing.engine.docker_host.removeprefix("unix://")
-    powers = ("cap_add:discord-bot", "docker_socket:discord-bot", "state_dir:discord-bot", f"bind:{socket}")
     own = {
         "VERSION": "before",
-        # The release before does not know the entries of one environment that today's compose file has.
-        "COMPOSE_POLICY_ALLOW": ",".join(powers),
+        "COMPOSE_POLICY_ALLOW": powers_before(BOT_SERVICE, standing.engine.docker_host),
         "WEBHOOK_TOKEN": TOKEN,
         "ENVIRONMENTS__PROD__COMPOSE_FILE": SHOP,
         "HANDOVER_SECONDS": "60",

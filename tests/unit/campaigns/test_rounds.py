@@ -1,5 +1,6 @@
 """The campaign hits every step with everybody who is there, says so, and draws the same rounds from the same seed."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -7,10 +8,20 @@ import pytest
 from roas.models.deployment import ServiceStep
 from tools.campaigns import kept_rounds
 from tools.campaigns.crash.coverage import Coverage
+from tools.campaigns.crash.learning import _own
 from tools.campaigns.crash.playing import Played, Verdict
 from tools.campaigns.crash.points import Point, Report, Role, Victim, is_intent
 from tools.campaigns.crash.record import Record
-from tools.campaigns.crash.rounds import Kind, Script, hang_rounds, random_rounds, relevant_first, step_rounds
+from tools.campaigns.crash.rounds import (
+    DOWNGRADES,
+    Kind,
+    Script,
+    all_rounds,
+    hang_rounds,
+    random_rounds,
+    relevant_first,
+    step_rounds,
+)
 from tools.campaigns.kept_rounds import KeptRounds
 
 ALONE = Report(Point(Role.PREDECESSOR, "execution: create_service store", "before"), "store", 0.0)
@@ -78,6 +89,14 @@ def test_rounds_of_other_code_are_played_again(tmp_path, monkeypatch, changed, i
     if changed:
         (tmp_path / changed).write_text("after")
     assert list(KeptRounds(tmp_path / "results").last()) == ["1: up -d"] * is_played
+
+
+def test_downgrade_hit_where_both_bots_are():
+    alone = replace(ALONE, point=replace(ALONE.point, step="execution: start store"))
+    traces = _own({Script.REPLACE: (ALONE, BOTH), Script.REVERT: (ALONE, alone), Script.DOWNGRADE: (ALONE, BOTH)})
+    assert traces == {Script.REPLACE: (ALONE, BOTH), Script.REVERT: (alone,), Script.DOWNGRADE: (BOTH,)}
+    drawn = [item for item in all_rounds(traces, 5, 1) if item.script is Script.DOWNGRADE]
+    assert Counter(item.kind for item in drawn) == {Kind.STEPS: 3, Kind.RANDOM: DOWNGRADES}
 
 
 def test_planted_defect_rounds_come_first():

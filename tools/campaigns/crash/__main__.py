@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=0, help="at most so many rounds, drawn by the seed")
     parser.add_argument("--minutes", type=float, default=0, help="begin no round after so many minutes")
     parser.add_argument("--keep", action="store_true", help="keep logs and journal of each stack at the end, too")
+    parser.add_argument("--no-downgrades", action="store_true", help="leave out the release before")
     parser.add_argument(
         "--results", type=Path, help="where evidence goes (default: a new folder); what was played there is not again"
     )
@@ -40,6 +41,7 @@ def main() -> int:
         minutes=given.minutes,
         results=results,
         keep=given.keep,
+        downgrades=not given.no_downgrades,
     )
     return asyncio.run(Campaign(options).run())
 

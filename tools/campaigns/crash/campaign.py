@@ -39,6 +39,8 @@ class CampaignOptions:
     limit: int = 0
     minutes: float = 0
     keep: bool = False
+    # With the release before, whose image takes minutes to be made where it is not in a cache.
+    downgrades: bool = True
 
 
 class Campaign:
@@ -80,14 +82,17 @@ class Campaign:
     async def _open(self, stack: ExitStack, folder: Path) -> list[Lane]:
         self._reporter.say(f"laying out {self._options.lanes} stack(s); results go to {self._options.results}")
         names = [f"lane{number}" for number in range(1, self._options.lanes + 1)]
-        opened = [opened_lane(name, folder / name, plant=self._options.plant) for name in names]
+        opened = [
+            opened_lane(name, folder / name, plant=self._options.plant, downgrades=self._options.downgrades)
+            for name in names
+        ]
         lanes = [await asyncio.to_thread(stack.enter_context, context) for context in opened]
         for lane in lanes:
             lane.renews = True
         return lanes
 
     async def _learn(self, lanes: Sequence[Lane]) -> Traces:
-        traces = await learn(lanes, self._options.kinds)
+        traces = await learn(lanes, self._options.kinds, () if self._options.downgrades else (Script.DOWNGRADE,))
         for script, trace in traces.items():
             self._reporter.say(f"{script}: {len(trace)} points of its own, before and after each step")
         self._reporter.say(f"a clean deployment takes {lanes[0].length_seconds:.1f} s")

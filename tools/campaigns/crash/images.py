@@ -1,16 +1,21 @@
-"""Build two good versions of the instrumented bot, one that never starts, and one that becomes unhealthy."""
+"""Build two good versions of the instrumented bot, and bad ones: one never starts, one becomes unhealthy.
+
+That of the release before is as it was shipped.
+"""
 
 import io
 import json
 import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import docker
 
-from testbed.bot_image import bot_image
+from testbed.bot_image import bot_image, build_bot_image
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE
+from testbed.release_before import unpack_release_before
 from testbed.sample import sample_image
 from tools.campaigns.instrumented.unhealthy import ILL
 
@@ -18,6 +23,7 @@ CAMPAIGNS = Path(__file__).resolve().parents[1]
 PLACE = "/opt/bot"
 GOOD = ("v1", "v2")
 BAD = "bad"
+BEFORE = "before"
 STORE = "store"
 INSTRUMENTED = ["python", "-m", "tools.campaigns.instrumented"]
 COMMANDS = {
@@ -48,6 +54,13 @@ def make_images(
         finally:
             container.remove(force=True)
         sample_image(client, f"{STORE}:{version}", version=version)
+
+
+def make_release_before(engine: Engine, client: docker.DockerClient) -> None:
+    """Make the bot of the release before by its own Dockerfile. Raises ReleaseBeforeMissingError."""
+    with tempfile.TemporaryDirectory(prefix="roas-before-") as folder:
+        build_bot_image(engine, f"{IMAGE}:{BEFORE}", version=BEFORE, source=unpack_release_before(Path(folder)))
+    sample_image(client, f"{STORE}:{BEFORE}", version=BEFORE)
 
 
 def _instruments() -> bytes:

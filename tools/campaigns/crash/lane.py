@@ -33,10 +33,11 @@ from testbed.home_stack import (
     lay_out,
     running_sandbox,
 )
+from testbed.release_before import powers_before
 from testbed.sample import CHECK
 from tools.campaigns.crash.facts import ContainerFacts, FactFinder, Facts
 from tools.campaigns.crash.gate import Gate
-from tools.campaigns.crash.images import COMMANDS, GOOD, make_images
+from tools.campaigns.crash.images import BEFORE, COMMANDS, GOOD, make_images, make_release_before
 from tools.campaigns.crash.journal import JournalReader, Mark
 from tools.campaigns.crash.judge import breaches
 from tools.campaigns.crash.points import Report, Role, is_intent
@@ -174,6 +175,25 @@ class Lane:
                     return time.monotonic() - begun, wrong
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def upgrade(self, seconds: float) -> tuple[str, ...]:
+        """Let the bot of the release before bring today's back, where it runs; returns what is wrong then."""
+        release = self.reader.look(self.mark).release
+        if release is None or release.version != BEFORE:
+            return ()
+        await self.begin()
+        command = ["python", "-m", "bot", "deploy", ENVIRONMENT, GOOD[0], "--yes"]
+        await asyncio.to_thread(self.home.client.containers.get(self.predecessor).exec_run, command, detach=True)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while True:  # until it has begun
+                await asyncio.sleep(LOOK_SECONDS)
+                if self.reader.look(self.mark).deployments:
+                    break
+        _, wrong = await self.settle(frozenset(), seconds)
+        (bot,) = await asyncio.to_thread(self.bots)
+        if not wrong and bot.id == self.predecessor:
+            return ("the release before runs on",)
+        return wrong
+
     async def wrong_notifications(self) -> tuple[str, ...]:
         """Return the deployments of this journal whose outcome was not posted exactly once in the channel."""
         ended = await asyncio.to_thread(self.reader.ended)
@@ -247,10 +267,12 @@ def opened_lane(
     commands: Mapping[str, Sequence[str] | None] = COMMANDS,
     beside: Beside | None = None,
     on: PrivateDaemon | None = None,
+    downgrades: bool = False,
 ) -> Iterator[Lane]:
     """Start an engine, make the images and lay out a stack, for the time of the block; nothing runs yet.
 
-    `on` is an engine that is there already: all that runs on it is removed, before and afterwards.
+    `on` is an engine that is there already: all that runs on it is removed, before and afterwards. What `downgrades`
+    has an image of the release before, which knows the settings of its time.
     """
     with nullcontext(on) if on else PrivateDaemon(folder / "engine", settings={"dns": []}) as daemon:
         engine = Engine(daemon.docker_host, daemon)
@@ -259,10 +281,14 @@ def opened_lane(
             if on:
                 _remove(client)
             make_images(engine, client, commands)
+            if downgrades:
+                make_release_before(engine, client)
             with running_sandbox(engine) as discord:
                 values = home_settings(discord, engine, folder / "home") | SETTINGS
                 gate = Gate(folder / "home" / "state")
                 values |= {GATE_VARIABLE: gate.path, PLANT_VARIABLE: plant}
+                if downgrades:
+                    values |= {"COMPOSE_POLICY_ALLOW": powers_before(BOT_SERVICE, engine.docker_host)}
                 services, more = beside(client) if beside is not None else ({}, {})
                 values |= more
                 yield _laid_out(name, folder / "home", engine, daemon, client, discord, gate, values, services)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from roas.concurrency import end_tasks
 from roas.models.deployment import Outcome
 from tools.campaigns.crash import faults
-from tools.campaigns.crash.images import BAD
+from tools.campaigns.crash.images import BAD, BEFORE
 from tools.campaigns.crash.lane import Lane
 from tools.campaigns.crash.points import Point, Report, Role, Victim, roles_of
 from tools.campaigns.crash.rounds import Kind, Round, Script
@@ -24,8 +24,9 @@ CLEAN_OUTCOMES = {
     Script.REPLACE: Outcome.SUCCEEDED.value,
     Script.REVERT: Outcome.ROLLED_BACK.value,
     Script.TAKE_BACK: Outcome.ROLLED_BACK.value,
+    Script.DOWNGRADE: Outcome.SUCCEEDED.value,
 }
-BAD_VERSIONS = {Script.REVERT: BAD, Script.TAKE_BACK: ILL}
+OTHER_VERSIONS = {Script.REVERT: BAD, Script.TAKE_BACK: ILL, Script.DOWNGRADE: BEFORE}
 LOOK_SECONDS = 0.1
 
 
@@ -67,8 +68,11 @@ async def clean_run(lane: Lane, script: Script) -> tuple[tuple[Report, ...], flo
     try:
         for _ in range(CLEAN_TRIES):
             took = await _undisturbed(lane, script)
-            if _outcomes(lane) == (CLEAN_OUTCOMES[script],):
-                return tuple(lane.gate.trace), took
+            outcomes, trace = _outcomes(lane), tuple(lane.gate.trace)
+            if script is Script.DOWNGRADE and (wrong := await lane.upgrade(CLEAN_SECONDS)):
+                raise CleanRunError(f"{lane.name}: the release before does not bring today's back: {wrong}", wrong)
+            if outcomes == (CLEAN_OUTCOMES[script],):
+                return trace, took
         raise CleanRunError(f"{lane.name}: {CLEAN_TRIES} times a clean run was not {CLEAN_OUTCOMES[script]}")
     finally:
         lane.surveys = False
@@ -99,15 +103,18 @@ async def play(lane: Lane, wanted: Round) -> Played:
         lane.gate.release()
         took, wrong = await lane.settle(killed or frozenset(), END_SECONDS)
         await asyncio.wait({asked}, timeout=END_SECONDS)
+        outcomes = _outcomes(lane)
+        if wanted.script is Script.DOWNGRADE and not wrong:
+            wrong = await lane.upgrade(END_SECONDS)
         verdict = Verdict.BROKEN if wrong else Verdict.MISSED if killed is None else Verdict.GOOD
-        return Played(wanted, verdict, took, _outcomes(lane), wrong)
+        return Played(wanted, verdict, took, outcomes, wrong)
     finally:
         lane.gate.release()
         await end_tasks(asked)
 
 
 def _version(lane: Lane, script: Script) -> str:
-    return BAD_VERSIONS.get(script) or lane.other_version()
+    return OTHER_VERSIONS.get(script) or lane.other_version()
 
 
 async def _reached(lane: Lane, held: "asyncio.Future[Report]") -> bool:

@@ -11,6 +11,8 @@ from tools.campaigns.crash.points import Point, Report, Role, Victim, possible_v
 SECOND_FAULT = 0.25
 SECOND_FAULT_SECONDS = 8.0
 TORN_SECONDS = 0.3
+# Random moments of downgrades: most of what happens then, the bot of the release before does, which stops at no gate.
+DOWNGRADES = 20
 # Longer than a lease, so that another bot takes over meanwhile.
 ASLEEP_SECONDS = 10.0
 
@@ -29,12 +31,14 @@ class Kind(StrEnum):
 class Script(StrEnum):
     """What is deployed: a good version, one whose bot never starts, or one whose bot becomes unhealthy after takeover.
 
-    With the second all is rolled back without a handover; with the third the predecessor takes back first.
+    With the second all is rolled back without a handover; with the third the predecessor takes back first. With the
+    last, the bot of the release before takes over, which stops at no gate, and brings today's back in the end.
     """
 
     REPLACE = "replace"
     REVERT = "revert"
     TAKE_BACK = "take back"
+    DOWNGRADE = "downgrade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ def all_rounds(traces: Mapping[Script, Sequence[Report]], number: int, seed: int
         yield from daemon_rounds(script, traces[script])
     for script in traces:
         yield from step_rounds(script, traces[script])
+    if Script.DOWNGRADE in traces:
+        yield from random_rounds(DOWNGRADES, seed, Script.DOWNGRADE)
     yield from hang_rounds(trace)
     yield from usurped_rounds(trace)
     yield from torn_rounds(trace, seed)
@@ -101,15 +107,15 @@ def step_rounds(script: Script, trace: Iterable[Report]) -> Iterator[Round]:
             yield Round(Kind.STEPS, script, report.point, victim)
 
 
-def random_rounds(number: int, seed: int) -> Iterator[Round]:
+def random_rounds(number: int, seed: int, script: Script = Script.REPLACE) -> Iterator[Round]:
     """Yield rounds with faults spread evenly over the length of a deployment."""
     for index in range(number):
-        dice = random.Random(f"{seed}:random:{index}")  # noqa: S311 - reproducible on purpose
+        dice = random.Random(f"{seed}:random:{'' if script is Script.REPLACE else script}{index}")  # noqa: S311 - reproducible on purpose
         victim = dice.choice(list(Victim))
         second = None
         if dice.random() < SECOND_FAULT:
             second = (dice.choice(list(Victim)), dice.uniform(0, SECOND_FAULT_SECONDS))
-        yield Round(Kind.RANDOM, victim=victim, moment=dice.random(), second_fault=second)
+        yield Round(Kind.RANDOM, script, victim=victim, moment=dice.random(), second_fault=second)
 
 
 def daemon_rounds(script: Script, trace: Iterable[Report]) -> Iterator[Round]:
