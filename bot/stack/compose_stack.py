@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from roas.concurrency import run_concurrently
 from roas.models.health import ContainerSnapshot
@@ -20,7 +20,7 @@ from roas.stack.containers.repair import ContainerRepair, after_repairs, needs_r
 from roas.stack.containers.service_creation import ServiceCreator
 from roas.stack.containers.snapshots import take_named_outlines, take_outlines, take_snapshots, take_snapshots_of
 from roas.stack.image_supply import StackImages
-from roas.stack.interface import ContainerEvent, SweptContainers
+from roas.stack.interface import ContainerEvent, Creation, SweptContainers
 from roas.stack.model.services import with_needs
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
@@ -81,26 +81,19 @@ class ComposeStack(Stack):
         kept = {container.id for container in left}
         return SweptContainers(left, tuple(container for container in there if container.id not in kept))
 
-    async def create_service(
-        self,
-        model_hash: str,
-        service: str,
-        *,
-        beside: bool = False,
-        recreate: bool = False,
-        spared: frozenset[str] = frozenset(),
-        seen: tuple[ContainerSnapshot, ...] | None = None,
-        at_most: int | None = None,
-        deployment: str = "",
-    ) -> tuple[str, ...]:
+    async def create_service(self, model_hash: str, service: str, **how: Unpack[Creation]) -> tuple[str, ...]:
         """Create a service's containers as the model says and return the ids that are to be started."""
         await self.releases.check(model_hash)
         together = self._just_made.pop((model_hash, service), None)
-        if together and not recreate and seen is not None and together == {container.id for container in seen}:
+        seen = how.get("seen")
+        if (
+            together
+            and not how.get("recreate")
+            and seen is not None
+            and together == {container.id for container in seen}
+        ):
             return tuple(container.id for container in seen if container.never_ran)
-        made = await self._creator.create(
-            model_hash, service, beside=beside, recreate=recreate, spared=spared, seen=seen, at_most=at_most
-        )
+        made = await self._creator.create(model_hash, service, **how)
         self._just_judged |= set(made)
         return made
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
@@ -80,6 +80,23 @@ class ReleaseDraft:
     services: tuple[ReleaseService, ...]
     model_hash: str
     files_hash: str = ""
+
+
+class Creation(TypedDict, total=False):
+    """Say how a service's containers are created; all of it may be left out.
+
+    With `beside` a container that differs stays until it is removed by id (start-first), and no more than `at_most` new
+    ones are created. With `recreate`, every container is replaced. Those that are `spared`, by id, are neither removed
+    nor renamed, nor returned. `seen` are the service's containers as a watch has them at this moment: where all of them
+    are as they should be, the engine is not asked again. A Swarm notes the id of the `deployment` with what is written.
+    """
+
+    beside: bool
+    at_most: int | None
+    recreate: bool
+    spared: frozenset[str]
+    seen: tuple[ContainerSnapshot, ...] | None
+    deployment: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
@@ -14,7 +14,7 @@ from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.client import Engine
 from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.image_supply import StackImages
-from roas.stack.interface import NO_FILES, ContainerEvent, ResolvedStack, SharedFiles, SweptContainers
+from roas.stack.interface import NO_FILES, ContainerEvent, Creation, ResolvedStack, SharedFiles, SweptContainers
 from roas.stack.machine.probe import DockerProbe
 from roas.stack.model.services import replicas_of, services_of
 from roas.stack.policy.misled_binds import MisledBinds
@@ -175,26 +175,11 @@ class Stack(ABC):
     # What is done.
 
     @abstractmethod
-    async def create_service(
-        self,
-        model_hash: str,
-        service: str,
-        *,
-        beside: bool = False,
-        recreate: bool = False,
-        spared: frozenset[str] = frozenset(),
-        seen: tuple[ContainerSnapshot, ...] | None = None,
-        at_most: int | None = None,
-        deployment: str = "",
-    ) -> tuple[str, ...]:
+    async def create_service(self, model_hash: str, service: str, **how: Unpack[Creation]) -> tuple[str, ...]:
         """Create a service's containers as the model says, not yet started, and return the ids that are to be started.
 
         What runs already as the model says is left alone (its id is not returned). A container that differs is
-        stopped and replaced; with `beside` it stays until it is removed by id (start-first). With `recreate`, every
-        container is replaced. A replaced container passes its anonymous volumes on. Those that are `spared`, by id, are
-        neither removed nor renamed, nor returned. `seen` are the service's containers as a watch has them at this
-        moment: where all of them are as they should be, the engine is not asked again. With `beside`, no more than
-        `at_most` new ones are created. In a Swarm, what is written has the id of the `deployment` with it.
+        stopped and replaced, and passes its anonymous volumes on.
         """
 
     @abstractmethod

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 from roas.concurrency import SingleFlight, run_concurrently
 from roas.errors import ServiceFailedError
@@ -16,7 +16,7 @@ from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.client import Answer, Engine
 from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.image_supply import StackImages
-from roas.stack.interface import NO_FILES, ProgressReport, ResolvedStack, SharedFiles
+from roas.stack.interface import NO_FILES, Creation, ProgressReport, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.per_model import PerModel
 from roas.stack.policy.compose_policy import CONTENTS_FOLDER
@@ -195,18 +195,7 @@ class SwarmStack(Stack):
         """Return how often, and for how long, the Swarm was seen without a quorum; it only grows."""
         return self._writer.quorum_losses()
 
-    async def create_service(
-        self,
-        model_hash: str,
-        service: str,
-        *,
-        beside: bool = False,
-        recreate: bool = False,
-        spared: frozenset[str] = frozenset(),
-        seen: tuple[ContainerSnapshot, ...] | None = None,
-        at_most: int | None = None,
-        deployment: str = "",
-    ) -> tuple[str, ...]:
+    async def create_service(self, model_hash: str, service: str, **how: Unpack[Creation]) -> tuple[str, ...]:
         """Write a service and wait for what Swarm makes of it; returns its tasks. Raises ServiceFailedError.
 
         While Swarm updates a service, nothing of ours touches it: whoever cancels waits for the end of the update, but
@@ -215,6 +204,7 @@ class SwarmStack(Stack):
         await self.releases.check(model_hash)
         model = await self.load_model(model_hash)
         definition = read_definitions(model)[service]
+        recreate, deployment = how.get("recreate", False), how.get("deployment", "")
         written = await write_service(self._writer, model, definition, recreate=recreate, deployment=deployment)
         judged = await follow_update(self._next_reading, written)
         if judged.verdict is not UpdateVerdict.DONE:

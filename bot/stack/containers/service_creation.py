@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Unpack
 
 from roas.concurrency import pause
 from roas.errors import (
@@ -22,6 +23,7 @@ from roas.stack.containers.pinned_services import PinnedService
 from roas.stack.containers.removal import remove_container, unpause
 from roas.stack.containers.repair import is_of_others, needs_repair, plan_repairs, repair_containers
 from roas.stack.containers.snapshots import engine_time, take_snapshots
+from roas.stack.interface import Creation
 from roas.stack.model.services import stop_grace_seconds
 
 log = get_logger(__name__)
@@ -39,18 +41,10 @@ class ServiceCreator:
         self._engine = creation.engine
         self._pinned = creation.pinned
 
-    async def create(
-        self,
-        model_hash: str,
-        service: str,
-        *,
-        beside: bool,
-        recreate: bool,
-        spared: frozenset[str] = frozenset(),
-        seen: tuple[ContainerSnapshot, ...] | None = None,
-        at_most: int | None = None,
-    ) -> tuple[str, ...]:
+    async def create(self, model_hash: str, service: str, **how: Unpack[Creation]) -> tuple[str, ...]:
         """Create what a service lacks and return the ids that are to be started."""
+        beside, recreate = how.get("beside", False), how.get("recreate", False)
+        spared, seen = how.get("spared", frozenset()), how.get("seen")
         pinned = await self._pinned.pinned(model_hash, service, recreate=recreate)
         wanted = pinned.wanted
         if seen and not recreate and not needs_repair(seen) and _is_complete(wanted, [*seen], spared, beside=beside):
@@ -66,9 +60,7 @@ class ServiceCreator:
         if recreate or not _is_complete(wanted, existing, spared, beside=beside):
             stay = (container for container in existing if beside or (wanted.fits(container) and not recreate))
             await unpause(self._engine, [container for container in stay if container.id not in spared])
-            await self._compose_create(
-                model_hash, pinned, existing, spared, beside=beside, recreate=recreate, at_most=at_most
-            )
+            await self._compose_create(model_hash, pinned, existing, how)
             existing = await self._existing(service)
         if not _fitting(wanted, existing, spared) and wanted.definition.replicas:
             raise ContainerConflictError(  # somebody else has just replaced it: the next try finds what is left
@@ -159,14 +151,11 @@ class ServiceCreator:
         model_hash: str,
         pinned: PinnedService,
         existing: list[ContainerSnapshot],
-        spared: frozenset[str],
-        *,
-        beside: bool,
-        recreate: bool,
-        at_most: int | None,
+        how: Creation,
     ) -> None:
         wanted, name = pinned.wanted, pinned.wanted.definition.name
-        missing = wanted.definition.replicas - _fitting(wanted, existing, spared)
+        beside, recreate, at_most = how.get("beside", False), how.get("recreate", False), how.get("at_most")
+        missing = wanted.definition.replicas - _fitting(wanted, existing, how.get("spared", frozenset()))
         missing = missing if at_most is None else min(missing, at_most)
         scale = {name: len(existing) + missing} if beside else {}
         # Compose 2.40 also replaces what hands took out of a network. What fits stays, as the plan says.
