@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
 
-from roas.messages.message import said
+from roas.messages.message import Message, said
 from roas.stack.model.services import services_of
 from roas.stack.policy.keys import shown_value
 from roas.stack.policy.places import Places
@@ -69,33 +69,31 @@ def _is_only_read(name: str, model: Mapping[str, Any]) -> bool:
 def _networks(model: Mapping[str, Any], project: str, *, private_subnets: bool) -> Iterator[Power]:
     for name, definition in (model.get("networks") or {}).items():
         fields = definition or {}
-        driver = str(fields.get("driver") or "")
-        if driver == "host" or fields.get("name") == "host":
-            yield Power(said("the network {name} is that of the {owner}", name=name, owner="host"), f"network:{name}")
-        elif driver not in NETWORK_DRIVERS:
-            yield Power(said("the network {name} has the driver {driver}", name=name, driver=driver), f"network:{name}")
-        for option, value in (fields.get("driver_opts") or {}).items():
-            if option not in HARMLESS_NETWORK_OPTIONS:
-                shown = f"{option}={shown_value(value)}"
-                text = said("the network {name} has the option {option}", name=name, option=shown)
-                yield Power(text, f"network:{name}")
-        if str((fields.get("ipam") or {}).get("driver") or "") not in ADDRESS_DRIVERS:
-            yield Power(
-                said("the network {name} has the `ipam` driver {driver}", name=name, driver=fields["ipam"]["driver"]),
-                f"network:{name}",
-            )
-        for subnet in _subnets(fields):
-            if not private_subnets or not _is_private(subnet):
-                yield Power(
-                    said("the network {name} takes the traffic of the host to {subnet}", name=name, subnet=subnet),
-                    f"network:{name}",
-                )
+        texts = _why_no_network(name, fields, private_subnets=private_subnets)
+        yield from (Power(text, f"network:{name}") for text in texts)
         if (real := _foreign(name, fields, project)) is not None:
             yield Power(
                 said("the network {name} is {real}, which is not the stack's own", name=name, real=real),
                 f"external_network:{real}",
             )
         yield from judge_labels(said("the network {name}", name=name), fields.get("labels"))
+
+
+def _why_no_network(name: str, fields: Mapping[str, Any], *, private_subnets: bool) -> Iterator[Message]:
+    driver = str(fields.get("driver") or "")
+    if driver == "host" or fields.get("name") == "host":
+        yield said("the network {name} is that of the {owner}", name=name, owner="host")
+    elif driver not in NETWORK_DRIVERS:
+        yield said("the network {name} has the driver {driver}", name=name, driver=driver)
+    for option, value in (fields.get("driver_opts") or {}).items():
+        if option not in HARMLESS_NETWORK_OPTIONS:
+            shown = f"{option}={shown_value(value)}"
+            yield said("the network {name} has the option {option}", name=name, option=shown)
+    if (driver := str((fields.get("ipam") or {}).get("driver") or "")) not in ADDRESS_DRIVERS:
+        yield said("the network {name} has the `ipam` driver {driver}", name=name, driver=driver)
+    for subnet in _subnets(fields):
+        if not private_subnets or not _is_private(subnet):
+            yield said("the network {name} takes the traffic of the host to {subnet}", name=name, subnet=subnet)
 
 
 def _subnets(fields: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from roas.messages.message import said
+from roas.messages.message import Message, said
 from roas.models.environment import PolicyLevel
 from roas.stack.images.reference import is_own
 from roas.stack.labels import COMPOSE_PREFIX
@@ -67,7 +67,8 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, level: 
     yield from _kernel(name, service)
     yield from _mounts(name, service)
     yield from _labels(name, service)
-    yield from _build(name, service.get("build"), places)
+    if build := service.get("build"):
+        yield from _build(name, build, places)
     if level in NAMES_ALL:
         yield from _ports(name, service)
     for volume in service.get("volumes") or ():
@@ -77,34 +78,28 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, level: 
             yield from places.judge_bind(name, source, does, read_only=read_only)
 
 
-def _build(name: str, build: Mapping[str, Any] | None, places: Places) -> Iterator[Power]:
-    """Find what a build may not have: places outside the stack's folder, rights, others' names."""
-    if not build:
-        return
+def _build(name: str, build: Mapping[str, Any], places: Places) -> Iterator[Power]:
+    yield from (Power(text, f"build:{name}") for text in _why_not_built(name, build, places))
+    yield from judge_labels(name, build.get("labels"))
+    yield from _limits(name, build.get("ulimits"))
+
+
+def _why_not_built(name: str, build: Mapping[str, Any], places: Places) -> Iterator[Message]:
+    """Say what a build may not have: places outside the stack's folder, the host's network, another isolation."""
     context = str(build.get("context", "."))
     for used in map(str, [context, *as_mapping(build.get("additional_contexts")).values()]):
         if used.startswith(OTHER_CONTEXTS):
             continue
         if not used.startswith("/") or not resolve(Path(used)).is_relative_to(places.folder):
-            yield Power(
-                said("{name} is built from {used}, outside the stack's folder", name=name, used=used), f"build:{name}"
-            )
+            yield said("{name} is built from {used}, outside the stack's folder", name=name, used=used)
     path = Path(context) / str(build.get("dockerfile") or "Dockerfile")
     # BuildKit and the kernel may differ in where this leads.
     if not all(resolve(item).is_relative_to(places.folder) for item in (path, as_written(path))):
-        yield Power(
-            said("{name} is built by {path}, outside the stack's folder", name=name, path=path), f"build:{name}"
-        )
+        yield said("{name} is built by {path}, outside the stack's folder", name=name, path=path)
     if str(build.get("network") or "") not in BUILD_NETWORKS:
-        yield Power(
-            said("{name} is built in the network `{network}`", name=name, network=build["network"]), f"build:{name}"
-        )
+        yield said("{name} is built in the network `{network}`", name=name, network=build["network"])
     if (isolation := str(build.get("isolation") or "")) not in ISOLATIONS:
-        yield Power(
-            said("{name} is built with `isolation: {isolation}`", name=name, isolation=isolation), f"build:{name}"
-        )
-    yield from judge_labels(name, build.get("labels"))
-    yield from _limits(name, build.get("ulimits"))
+        yield said("{name} is built with `isolation: {isolation}`", name=name, isolation=isolation)
 
 
 def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
