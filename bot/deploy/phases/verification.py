@@ -132,7 +132,7 @@ async def _get_ready_and_observe(
     started again with a machine, or by somebody: they get ready first. One that ended by itself has failed.
     """
     log = ServiceRolloutLog(context, definition, no_news)
-    at_first = of_release(watch.containers, definition.name, own)
+    _, at_first = without(log.tolerated, definition, of_release(watch.containers, definition.name, own))
     started_again = any(map(_is_starting, at_first)) and not _has_restarted(context, definition.name, at_first)
     if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away or started_again:
         only = own.id if own is not None and own.service == definition.name else None

@@ -277,6 +277,11 @@ def pinned_image_id(service: Mapping[str, Any]) -> str:
     return str((service.get("x-deploy") or {}).get(IMAGE_ID) or "")
 
 
+def image_of(service: Mapping[str, Any]) -> str:
+    """Return by what an engine knows the image of a service of a release's model, of the release before, too."""
+    return pinned_image_id(service) or str(service.get("image") or "")
+
+
 def pinned_round(service: Mapping[str, Any]) -> str:
     """Return what a release's model runs a one-shot service of a Swarm again by; empty for any other service."""
     return str((service.get("x-deploy") or {}).get(ROUND) or "")

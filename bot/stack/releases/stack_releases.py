@@ -33,7 +33,15 @@ from roas.stack.images.release_tags import (
 from roas.stack.interface import ReleaseDraft, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.scales import as_counted, written_replicas
-from roas.stack.model.services import ADOPTED_HASH, UNLIKE, adopted_hash, pinned_image_id, replicas_of, services_of
+from roas.stack.model.services import (
+    ADOPTED_HASH,
+    UNLIKE,
+    adopted_hash,
+    image_of,
+    pinned_image_id,
+    replicas_of,
+    services_of,
+)
 from roas.stack.policy.power import named, root_first
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.pinning import SHARED_KINDS, pin, used_kinds
@@ -161,7 +169,7 @@ class StackReleases:
             for name, fields in services_of(stack.model).items()
             if name in running
         }
-        ids = {name: pinned_image_id(running[name]) for name in services}
+        ids = {name: image_of(running[name]) for name in services}
         definitions = {name: replace(stack.definitions[name], image=images[name]) for name in services}
         made = pin({**stack.model, "services": services}, definitions, ids)
         hashes = await ConfigHashes(self._engine, self._parts.runner).of(made, as_it_is=True)
@@ -224,7 +232,7 @@ class StackReleases:
         }
 
         def look(client: EngineClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
-            found = {name: find_image(client, pinned_image_id(new)) or {} for name, (new, _) in candidates.items()}
+            found = {name: find_image(client, image_of(new)) or {} for name, (new, _) in candidates.items()}
             return found, client.info() if candidates else {}
 
         images, says_of_itself = await self._engine.call(look)
@@ -243,7 +251,7 @@ class StackReleases:
             return old
 
         def look(client: EngineClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
-            images = {name: find_image(client, pinned_image_id(fields)) or {} for name, fields in read_back.items()}
+            images = {name: find_image(client, image_of(fields)) or {} for name, fields in read_back.items()}
             return images, client.info()
 
         return respelled(old, new, *await self._engine.call(look))
@@ -400,7 +408,7 @@ class StackReleases:
         """Store a model whose images are pinned already; `references` say how people call the images."""
         services: list[ReleaseService] = []
         for name, definition in sorted(read_definitions(model).items()):
-            image_id = pinned_image_id(model["services"][name])
+            image_id = image_of(model["services"][name])
             pinned = await self._image(references.get(name, image_id), image_id, built=False)
             services.append(ReleaseService(name, pinned, definition.definition_hash, definition.replicas))
         return ReleaseDraft(version, tuple(services), self._models.save(model))

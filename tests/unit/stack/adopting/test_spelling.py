@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from roas.stack.adopting.spelling import read_back_services, respelled
+from roas.stack.releases.stack_releases import StackReleases
 
 NAMELESS = "0123456789abcdef" * 4
 IMAGE = {"Config": {"Env": ["PATH=/bin"], "Cmd": ["run"], "Volumes": {"/said": {}}}}
@@ -111,3 +112,30 @@ def test_two_files_are_compared_as_they_are_written() -> None:
     old, new = model({"cpus": 0.5}), model({"deploy": {"resources": {"limits": {"cpus": "0.5"}}}})
     assert respelled(old, new, {}, {}) is old
     assert read_back_services(old, new) == {}
+
+
+@pytest.mark.parametrize(
+    ("pinned", "asked"), [({}, "shop/web@sha256:1"), ({"image_id": "sha256:2"}, "sha256:2")], ids=["before", "today"]
+)
+async def test_image_is_asked_for_by_what_the_model_says(pinned: dict[str, str], asked: str) -> None:
+    """The release before pinned no ID apart: the `image` of a release that it adopted says it all."""
+    known: list[str] = []
+
+    class Client:
+        def inspect_image(self, reference: str) -> dict[str, Any]:
+            known.append(reference)
+            return IMAGE
+
+        def info(self) -> dict[str, Any]:
+            return {}
+
+    class Engine:
+        async def call(self, look: Any) -> Any:
+            return look(Client())
+
+    releases: Any = StackReleases.__new__(StackReleases)
+    releases._engine = Engine()
+    old = model({"image": "shop/web@sha256:1"}, is_read_back=True)
+    old["services"]["web"]["x-deploy"] |= pinned
+    await releases.respelled(old, model({"image": "web"}))
+    assert known == [asked]
