@@ -9,6 +9,10 @@ from typing import Self
 from roas.messages.message import hide_in, joined, said
 from roas.models.deployment import Problem
 
+# What to type next, in the channel or in a terminal.
+SEE_STATUS = said("`/status` or `roas status` shows what is under way.")
+UNDO = said("`/rollback` or `roas rollback` undoes it.")
+
 
 class RoasError(Exception):
     """Say what is wrong (`message`) and what to do (`hint`).

@@ -14,7 +14,7 @@ from roas.cogs.command_sync import CogName
 from roas.cogs.ops_cog import OpsCog, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
 from roas.cogs.planning import PlanningCog
-from roas.errors import InvalidRequestError, RoasError
+from roas.errors import SEE_STATUS, InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import Alert
@@ -113,9 +113,7 @@ class AlertsCog(OpsCog, name=CogName.ALERTS.value):
         alert = await kept.get(subject)
         alerts = [alert] if alert is not None else await kept.group(subject)
         if not alerts:
-            raise InvalidRequestError(
-                said("There is no alert {alert_id}.", alert_id=subject), hint=_("Use /status to see what is under way.")
-            )
+            raise InvalidRequestError(said("There is no alert {alert_id}.", alert_id=subject), hint=SEE_STATUS)
         return alerts
 
     async def _acknowledge(self, alerts: Sequence[Alert], asker: Asker) -> str:

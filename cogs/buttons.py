@@ -17,7 +17,7 @@ from roas.cogs.ops_cog import Interaction, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, cancel_refusal, permit, refusal
 from roas.cogs.plan_approvals import PlanApprovals
 from roas.cogs.planning import PlanningCog
-from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RoasError
+from roas.errors import SEE_STATUS, UNDO, ImageChangedError, InvalidRequestError, RefMovedError, RoasError
 from roas.messages.message import said
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
@@ -38,6 +38,7 @@ CANDIDATE_ID = r"(?P<id>CAND-[0-9A-Z]{26})"
 # The ids of forms: the id of what they are about follows.
 CANCEL_FORM = "roas:cancel-why:"
 SKIP_FORM = "roas:skip-why:"
+TAKE_BACK_FORM = "roas:take-back-why:"
 
 
 class IdButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"roas:none"):
@@ -79,7 +80,7 @@ async def _find_deployment(cog: PlanningCog, deployment_id: str, hint: str = "")
     if deployment is None:
         raise InvalidRequestError(
             said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-            hint=hint or _("Use /status to see what is under way."),
+            hint=hint or SEE_STATUS,
         )
     return deployment
 
@@ -170,7 +171,7 @@ async def _find_cancellable(cog: PlanningCog, interaction: Interaction, deployme
     if deployment.finished:
         raise InvalidRequestError(
             _("`{id}` has ended already; there is nothing left to cancel.", id=deployment_id),
-            hint=said("Use /rollback to undo it."),
+            hint=UNDO,
         )
     return deployment
 
@@ -183,36 +184,47 @@ async def cancel(cog: PlanningCog, interaction: Interaction, deployment_id: str,
     return _("🚫 `{id}` was asked to stop. It does so at the next safe point.", id=deployment_id)
 
 
-class PauseButton(IdButton, template=r"roas:none"):
-    """Decide on one pause of a deployment; a later one has buttons of its own."""
-
-    choice: ClassVar[Choice]
-
-    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
-        deployment_id, _colon, number = self.subject.partition(":")
-        deployment, asker = await _find_deployment(cog, deployment_id), asker_of(interaction)
-        environment = cog.environment(deployment.environment)
-        permit(cancel_refusal(deployment.request.kind, environment, asker, cog.rules))
-        await cog.application.orchestrator.decide(deployment_id, self.choice, actor_of(asker), pause=int(number))
-        cog.live_messages.follow(deployment_id, deployment.environment).notify(urgent=True)
-        if self.choice is Choice.GO_ON:
-            await answer(interaction, _("▶️ `{id}` resumes.", id=deployment_id))
-        else:
-            await answer(interaction, _("↩️ `{id}` is rolled back.", id=deployment_id))
-
-
-class ResumeButton(PauseButton, template=re.escape(GO_ON_PREFIX) + PAUSE_ID):
-    """Resume a paused deployment."""
+class ResumeButton(IdButton, template=re.escape(GO_ON_PREFIX) + PAUSE_ID):
+    """Resume a deployment from one of its pauses; a later one has buttons of its own."""
 
     prefix = GO_ON_PREFIX
-    choice = Choice.GO_ON
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        await answer(
+            interaction, _("▶️ `{id}` resumes.", id=await _decide(cog, interaction, self.subject, Choice.GO_ON))
+        )
 
 
-class TakeBackButton(PauseButton, template=re.escape(TAKE_BACK_PREFIX) + PAUSE_ID):
-    """Roll a paused deployment back."""
+class TakeBackButton(FormButton, template=re.escape(TAKE_BACK_PREFIX) + PAUSE_ID):
+    """Roll a deployment back from one of its pauses, and say why."""
 
-    prefix = TAKE_BACK_PREFIX
-    choice = Choice.ROLL_BACK
+    prefix, form = TAKE_BACK_PREFIX, TAKE_BACK_FORM
+
+    async def _title(self, cog: PlanningCog, interaction: Interaction) -> str:
+        await _find_pausing(cog, interaction, self.subject)
+        return _("Roll the deployment back")
+
+    async def submit(self, cog: PlanningCog, interaction: Interaction, reason: str) -> None:
+        """Write that it is to go back."""
+        rolled_back = await _decide(cog, interaction, self.subject, Choice.ROLL_BACK, reason)
+        await answer(interaction, _("↩️ `{id}` is rolled back.", id=rolled_back))
+
+
+async def _find_pausing(cog: PlanningCog, interaction: Interaction, subject: str) -> Deployment:
+    """Return the deployment of a pause, to those who may decide on it. Raises NotPermittedError."""
+    deployment = await _find_deployment(cog, subject.partition(":")[0])
+    environment = cog.environment(deployment.environment)
+    permit(cancel_refusal(deployment.request.kind, environment, asker_of(interaction), cog.rules))
+    return deployment
+
+
+async def _decide(cog: PlanningCog, interaction: Interaction, subject: str, choice: Choice, reason: str = "") -> str:
+    """Write what becomes of a pause, for those who may; returns the deployment. Raises NotPermittedError."""
+    deployment, actor = await _find_pausing(cog, interaction, subject), actor_of(asker_of(interaction))
+    number = int(subject.partition(":")[2])
+    await cog.application.orchestrator.decide(deployment.id, choice, actor, reason, pause=number)
+    cog.live_messages.follow(deployment.id, deployment.environment).notify(urgent=True)
+    return deployment.id
 
 
 class PlanButton(IdButton, template=r"roas:none"):
@@ -379,7 +391,7 @@ async def _decided(
     return await cog.application.candidates.answer(candidate, to, actor_of(asker_of(interaction)), **changes)
 
 
-FORMS: tuple[type[FormButton], ...] = (CancelButton, SkipButton)
+FORMS: tuple[type[FormButton], ...] = (CancelButton, SkipButton, TakeBackButton)
 
 
 BUTTONS: tuple[type[IdButton], ...] = (

@@ -82,7 +82,7 @@ class Orchestrator(Protocol):
         """Ask a deployment to stop."""
         ...
 
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "") -> Deployment:
         """Resume a paused deployment, or take it back."""
         ...
 
@@ -233,7 +233,7 @@ class ControlApi:
     async def _decide(self, request: web.Request) -> web.Response:
         order = await _read(DecisionOrder, request)
         asker = _peer(request, order.actor)
-        return _answer(await self._orchestrator.decide(request.match_info["id"], order.choice, asker))
+        return _answer(await self._orchestrator.decide(request.match_info["id"], order.choice, asker, order.reason))
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
         """Write the deployment's record, a line at each change, until it has ended or the other side is gone."""

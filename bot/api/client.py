@@ -106,9 +106,10 @@ class ControlClient:
         order = CancelRequest(actor.kind, actor.id, actor.name, reason)
         return await self._ask(Deployment, "POST", _target(deployment_id, "cancellation"), order)
 
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "") -> Deployment:
         """Resume a paused deployment, or take it back."""
-        return await self._ask(Deployment, "POST", _target(deployment_id, "decision"), DecisionOrder(choice, actor))
+        order = DecisionOrder(choice, actor, reason)
+        return await self._ask(Deployment, "POST", _target(deployment_id, "decision"), order)
 
     async def status(self, environment: str | None = None) -> StatusReport:
         """Ask how one environment is, or all of them."""

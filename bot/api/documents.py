@@ -34,10 +34,11 @@ class StartOrder:
 
 @dataclass(frozen=True, slots=True)
 class DecisionOrder:
-    """Say what a person chose for a deployment that is paused."""
+    """Say what a person chose for a deployment that is paused, and why."""
 
     choice: Choice
     actor: Actor
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,14 @@ from typing import Any
 from roas.candidates.credentials import source_actor
 from roas.concurrency import end_tasks, wait_for
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.errors import ImageChangedError, InvalidRequestError, RefMovedError, RequirementError, RoasError
+from roas.errors import (
+    SEE_STATUS,
+    ImageChangedError,
+    InvalidRequestError,
+    RefMovedError,
+    RequirementError,
+    RoasError,
+)
 from roas.events import EventBus, Subscription
 from roas.limits import SOON, Backoff
 from roas.log import get_logger
@@ -388,7 +395,7 @@ class CandidateCoordinator:
         is_left = candidate.state in {CandidateState.SKIPPED, CandidateState.HELD, CandidateState.REFUSED}
         raise InvalidRequestError(
             said("{version} does not wait for an answer any more.", version=candidate.version),
-            hint=said("Use /deploy and its version.") if is_left else said("Use /status to see what is under way."),
+            hint=said("Use /deploy and its version.") if is_left else SEE_STATUS,
         )
 
     async def answer(self, candidate: Candidate, to: CandidateState, by: Actor, **changes: Any) -> Candidate:

@@ -67,9 +67,13 @@ async def one_shots(_subject: Subject, stack: ResolvedStack) -> list[Finding]:
 
 
 @stack_check("stop_signals", Severity.INFO)
-async def stop_signals(subject: Subject, _stack: ResolvedStack) -> list[Finding]:
-    """Look for services without `init: true`: as PID 1, a program without a handler ignores its stop signal."""
-    without = {name: service for name, service in subject.services.items() if not service.get("init")}
+async def stop_signals(subject: Subject, stack: ResolvedStack) -> list[Finding]:
+    """Look for services without `init: true`: as PID 1, a program without a handler ignores its stop signal.
+
+    A job ends by itself.
+    """
+    jobs = {name for name, definition in stack.definitions.items() if definition.one_shot}
+    without = {name: fields for name, fields in subject.services.items() if not fields.get("init") and name not in jobs}
     shells = sorted(name for name, service in without.items() if _starts_a_shell(service))
     rest = sorted(set(without) - set(shells))
     found: list[Finding] = []

@@ -65,13 +65,13 @@ class Connection:
             async with StateManager(self._folder, instance_prefix="CLI") as state:
                 return await state.deployments.request_cancel(deployment_id, actor, reason)
 
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "") -> Deployment:
         """Let it resume, or take it back; where the bot is unavailable, through the journal."""
         try:
-            return await self.client.decide(deployment_id, choice, actor)
+            return await self.client.decide(deployment_id, choice, actor, reason)
         except ControlUnavailableError:
             async with StateManager(self._folder, instance_prefix="CLI") as state:
-                return await state.deployments.decide(deployment_id, choice, actor)
+                return await state.deployments.decide(deployment_id, choice, actor, reason)
 
     async def follow(self, deployment_id: str) -> AsyncGenerator[Deployment, None]:
         """Yield its record at each change until it has ended.

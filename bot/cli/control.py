@@ -27,10 +27,10 @@ DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK|RESTART|STOP|START|KEEP)-[0
 Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|ID", help="What to stop, or what not to begin.")]
 
 
-WhyCancelled = Annotated[str, typer.Option("--reason", help="Why; the channel shows it.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; the channel shows it.")]
 
 
-def cancel(target: Target, reason: WhyCancelled = "", as_json: Json = False) -> None:
+def cancel(target: Target, reason: Why = "", as_json: Json = False) -> None:
     """Ask a deployment to stop at its next safe point; what it changed is rolled back. Or cancel what is scheduled."""
     run_command(lambda session: _cancel(session, target, one_line_reason(reason)), as_json=as_json)
 
@@ -92,17 +92,17 @@ Paused = Annotated[str, typer.Argument(metavar="ENVIRONMENT|DEPLOYMENT_ID", help
 Back = Annotated[bool, typer.Option("--roll-back", help="Roll it back instead, as the button of that name does.")]
 
 
-def resume(target: Paused, roll_back: Back = False, as_json: Json = False) -> None:
+def resume(target: Paused, roll_back: Back = False, reason: Why = "", as_json: Json = False) -> None:
     """Resume a deployment that paused because new replicas failed (`failure_action: pause`), or roll it back."""
-    run_command(lambda session: _resume(session, target, roll_back=roll_back), as_json=as_json)
+    run_command(lambda session: _resume(session, target, one_line_reason(reason), roll_back=roll_back), as_json=as_json)
 
 
-async def _resume(session: Session, target: str, *, roll_back: bool) -> int:
+async def _resume(session: Session, target: str, reason: str, *, roll_back: bool) -> int:
     async with open_journal(session) as state:
         found = await find_under_way(session, state, target)
     choice = Choice.ROLL_BACK if roll_back else Choice.GO_ON
     async with open_connection(session) as connection:
-        decided = await connection.decide(found.id, choice, session.user)
+        decided = await connection.decide(found.id, choice, session.user, reason)
         what = "is rolled back" if roll_back else "resumes"
         session.terminal.say(f"{found.id} of {found.environment} {what}.")
         # Where its process is dead, no other process would see the decision.

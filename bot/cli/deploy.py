@@ -51,7 +51,7 @@ from roas.ui.units import duration
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500
 HEADERS = ("service", "action", "old image", "new image", "changed configuration")
-MAYBE = "A question mark: only where the image that is pulled or built is not the one that runs."
+MAYBE = "A question mark: only if the image that is pulled or built is another one than before."
 ACTION_STYLES = {
     ServiceAction.CREATE: "green",
     ServiceAction.RECREATE: "yellow",

@@ -58,7 +58,14 @@ async def wait_for_decision(context: DeploymentContext) -> None:
     log.info("paused deployment decided", choice=decision.choice, by=decision.decided_by.name)
     if decision.choice is Choice.ROLL_BACK:
         raise TakenBackError(
-            said("{reason} {person} took it back.", reason=pause.message, person=decision.decided_by.name),
+            said("{reason} {person} took it back.", reason=pause.message, person=decision.decided_by.name)
+            if not decision.reason
+            else said(
+                "{reason} {person} took it back: {why}",
+                reason=pause.message,
+                person=decision.decided_by.name,
+                why=decision.reason,
+            ),
             service=pause.service,
             report=pause.report,
         )

@@ -225,12 +225,14 @@ class DeploymentOrchestrator:
         self._components.bus.publish(CancelRequested(by=actor.name, **origin(deployment, SOURCE)))
         return deployment
 
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
+    async def decide(
+        self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "", *, pause: int | None = None
+    ) -> Deployment:
         """Resume a paused deployment, or take it back, whichever process runs it.
 
         Raises InvalidRequestError where it does not wait, or not for that `pause` any more.
         """
-        deployment = await self._components.state.deployments.decide(deployment_id, choice, actor, pause=pause)
+        deployment = await self._components.state.deployments.decide(deployment_id, choice, actor, reason, pause=pause)
         self._running.read_decision(deployment_id)
         self._components.bus.publish(PauseDecided(choice=choice, by=actor.name, **origin(deployment, SOURCE)))
         return deployment

@@ -425,10 +425,15 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
     if stack.environment.on_swarm:
         return
     services = services_of(stack.model)
-    made = (
-        service.service for service in plan.services if service.action in {ServiceAction.CREATE, ServiceAction.RECREATE}
-    )
-    if copied := {name for name in made if binds_copies(services.get(name, {}))}:
+    made = [plan for plan in plan.services if plan.action in {ServiceAction.CREATE, ServiceAction.RECREATE}]
+    copying = [service for service in made if binds_copies(services.get(service.service, {}))]
+    if perhaps := sorted(service.service for service in copying if service.if_image_differs):
+        yield said(
+            "Where {services} is recreated, `docker compose up -d` recreates it again: it binds the stack's files, a "
+            "release has copies of them.",
+            services=", ".join(perhaps),
+        )
+    if copied := {service.service for service in copying if not service.if_image_differs}:
         yield said(
             "`docker compose up -d` recreates {services}: it binds the stack's files, a release has copies of them.",
             services=", ".join(sorted(copied)),

@@ -89,11 +89,12 @@ WATCH = 0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Record what a person chose, and for which pause of a deployment."""
+    """Record what a person chose, for which pause of a deployment, and why."""
 
     pause: int
     choice: Choice
     decided_by: Actor
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from roas.errors import InvalidRequestError, StateError
+from roas.errors import SEE_STATUS, UNDO, InvalidRequestError, StateError
 from roas.messages.message import said
 from roas.models.actor import Actor, CancelRequest
 from roas.models.change import ChangeType
@@ -204,8 +204,10 @@ class DeploymentControl(DeploymentReader):
 
         return await self._journal.write(work)
 
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
-        """Write what a person chose for a deployment that is paused, whichever process runs it.
+    async def decide(
+        self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "", *, pause: int | None = None
+    ) -> Deployment:
+        """Write what a person chose for a deployment that is paused, and why, whichever process runs it.
 
         Raises InvalidRequestError where it is not, or not for that `pause` any more.
         """
@@ -217,16 +219,11 @@ class DeploymentControl(DeploymentReader):
             waits_for = deployment.pause if deployment.is_waiting else None
             if waits_for is None or pause not in {None, waits_for.number}:
                 raise _decided_already(deployment, pause) or _not_waiting(deployment_id)
-            decision = Decision(waits_for.number, choice, actor)
+            decision = Decision(waits_for.number, choice, actor, reason)
             transaction.execute("UPDATE deployments SET decision = ? WHERE id = ?", (to_json(decision), deployment_id))
-            transaction.add_change(
-                change_of(
-                    ChangeType.AUDIT,
-                    deployment,
-                    new="pause decided",
-                    metadata={"by": actor.name, "id": actor.id, "choice": choice.value, "pause": decision.pause},
-                )
-            )
+            facts: dict[str, object] = {"by": actor.name, "id": actor.id, "choice": choice, "pause": decision.pause}
+            facts |= {"reason": reason} if reason else {}
+            transaction.add_change(change_of(ChangeType.AUDIT, deployment, new="pause decided", metadata=facts))
             return replace(deployment, decision=decision)
 
         return await self._journal.write(work)
@@ -260,7 +257,7 @@ def _cancellable(deployment: Deployment | None, deployment_id: str) -> Deploymen
                 deployment_id=deployment_id,
                 outcome=deployment.outcome,
             ),
-            hint=said("Use /rollback to undo it."),
+            hint=UNDO,
         )
     if deployment.problem is not None:
         raise InvalidRequestError(
@@ -276,7 +273,7 @@ def _cancellable(deployment: Deployment | None, deployment_id: str) -> Deploymen
                 "{deployment_id} has verified its release already, and is only cleaning up.",
                 deployment_id=deployment_id,
             ),
-            hint=said("Use /rollback to undo it."),
+            hint=UNDO,
         )
     return deployment
 
@@ -284,7 +281,7 @@ def _cancellable(deployment: Deployment | None, deployment_id: str) -> Deploymen
 def _not_waiting(deployment_id: str) -> InvalidRequestError:
     return InvalidRequestError(
         said("{deployment_id} does not wait for a decision.", deployment_id=deployment_id),
-        hint=said("Use /status to see what is under way."),
+        hint=SEE_STATUS,
     )
 
 
@@ -299,7 +296,7 @@ def _decided_already(deployment: Deployment, pause: int | None) -> InvalidReques
     else:
         person = decision.decided_by.name
         what = said("let it go on") if decision.choice is Choice.GO_ON else said("rolled it back")
-    hint = said("Use /status to see what is under way.")
+    hint = SEE_STATUS
     if deployment.is_waiting:
         hint = said("It has paused again since: decide on its newest message.")
     return InvalidRequestError(

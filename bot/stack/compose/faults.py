@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import PurePath
 
 from roas.errors import (
     ComposeFileError,
@@ -38,6 +39,7 @@ CONTAINER_CONFLICT = (
 )
 MISSING_VARIABLE = re.compile(r"required variable (?P<name>\S+) is missing a value:? ?(?P<text>.*)")
 INTERPOLATING = re.compile(r"error while interpolating (?P<place>\S+): ")
+READING = re.compile(r"failed to read (?P<file>\S+): ")
 FILE_INVALID = (
     r"^yaml:|^validating |interpolat|additional property|must be a|undefined (service|volume|network|config|secret)"
     r"|depends on undefined|no such file or directory|env file .* not found|couldn't find env file|dependency cycle"
@@ -163,8 +165,12 @@ def _not_usable(text: str, files: str) -> ComposeFileError:
 
 
 def _missing_variable(text: str, missing: re.Match[str], files: str) -> ComposeFileError:
-    place = INTERPOLATING.search(text)
+    place, env_file = INTERPOLATING.search(text), READING.search(text)
     where = said(" for {place}", place=place["place"]) if place else ""
+    if env_file:
+        files = PurePath(env_file["file"]).name
+    elif not place:  # Compose does not say which
+        files = said("an env file that {files} names", files=files)
     reason = f" ({missing['text'].strip()})" if missing["text"].strip() else ""
     return ComposeFileError(
         said(

@@ -151,9 +151,17 @@ def _asked(deployment: Deployment) -> str:
     return text
 
 
+def took(deployment: Deployment) -> str:
+    """Say how long it took; the time that it waited for another process counts."""
+    values = {"duration": duration(deployment.duration_seconds) or "?", "count": deployment.attempts}
+    if deployment.attempts > 1:
+        return _("took {duration}, with the time until it was resumed (attempt {count})", **values)
+    return _("took {duration}", duration=values["duration"])
+
+
 def _time(deployment: Deployment, usual_seconds: float | None) -> str:
     if deployment.finished:
-        return _("took {duration}", duration=duration(deployment.duration_seconds) or "?")
+        return took(deployment)
     text = _("started {when}", when=since(deployment.created_at))
     if usual_seconds is not None:
         text += " · " + _(
@@ -171,12 +179,12 @@ def _cancelling(deployment: Deployment) -> list[str]:
     if actor is None or deployment.finished:
         return []
     text = _("🚫 {person} asked to cancel: it stops at the next safe point", person=person(actor))
-    return [text, *cancel_reason(deployment)]
+    return [text, *quoted(deployment.cancel_reason)]
 
 
-def cancel_reason(deployment: Deployment) -> list[str]:
-    """Quote what the one who cancelled said."""
-    return [f"> {one_line(deployment.cancel_reason, REASON_LENGTH)}"] if deployment.cancel_reason else []
+def quoted(reason: str) -> list[str]:
+    """Quote why somebody did something, where they have said it."""
+    return [f"> {one_line(reason, REASON_LENGTH)}"] if reason else []
 
 
 def _paused(deployment: Deployment) -> list[str]:

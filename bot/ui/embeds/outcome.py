@@ -38,7 +38,7 @@ from roas.ui.drawing import (
     marked_up,
     marked_up_line,
 )
-from roas.ui.embeds.live import cancel_reason, service_line
+from roas.ui.embeds.live import quoted, service_line, took
 from roas.ui.formatting import at, ending, headline, outcome_text, person, release
 from roas.ui.secrets import Redact, without_secrets
 from roas.ui.translation import _, word
@@ -104,13 +104,13 @@ def _way_back(deployment: Deployment) -> tuple[Button, ...]:
 def _description(deployment: Deployment, outcome: Outcome) -> str:
     parts, said = [], list[str]()
     if deployment.duration_seconds is not None:
-        parts.append(_("took {duration}", duration=duration(deployment.duration_seconds)))
+        parts.append(took(deployment))
     parts.append(_("by {person}", person=person(deployment.request.requested_by)))
     if deployment.request.approved_by is not None:
         parts.append(_("approved by {person}", person=person(deployment.request.approved_by)))
     if deployment.cancel_requested_by is not None and outcome is not Outcome.SUCCEEDED:  # cancelled too late
         parts.append(_("cancelled by {person}", person=person(deployment.cancel_requested_by)))
-        said.extend(cancel_reason(deployment))
+        said.extend(quoted(deployment.cancel_reason))
     return "\n".join([_runs_now(deployment, outcome), " · ".join(parts), *said])
 
 
@@ -262,7 +262,8 @@ def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
         return _("It does not wait any more.")
     if decision.choice is Choice.GO_ON:
         return _("▶️ {person} resumed it.", person=person(decision.decided_by))
-    return _("↩️ {person} rolled it back.", person=person(decision.decided_by))
+    text = _("↩️ {person} rolled it back.", person=person(decision.decided_by))
+    return "\n".join([text, *quoted(decision.reason)])
 
 
 HISTORY_PREFIX = "roas:history:"

@@ -125,6 +125,7 @@ async def usual_seconds(state: StateManager, deployment: Deployment) -> float | 
         if _alike(known_deployment.request, deployment.request)
         and known_deployment.id < deployment.id
         and known_deployment.duration_seconds is not None
+        and known_deployment.attempts == 1
     ]
     return median(times[:COMPARED]) if times else None
 
@@ -140,7 +141,9 @@ async def last_seconds(state: StateManager, deployment_kind: str, environment: s
         (
             deployment.duration_seconds
             for deployment in known
-            if deployment.request.kind == deployment_kind and deployment.request.operation is None
+            if deployment.request.kind == deployment_kind
+            and deployment.request.operation is None
+            and deployment.attempts == 1
         ),
         None,
     )

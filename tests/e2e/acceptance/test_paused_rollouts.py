@@ -144,10 +144,10 @@ async def only_what_a_pause_is_about_is_left_alone(application, stack, images, d
     told = await alert_that(application, lambda one: one.service == "web" and bool(one.actions))
     assert told.actions[0].startswith(f"kept away: {found.id} is paused in the middle of web")
     assert (await application.state.deployments.get(found.id)).is_waiting
-    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, pause=1)
+    await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, "wrong branch", pause=1)
     ended = await application.orchestrator.wait(found.id)
     assert ended.outcome is Outcome.ROLLED_BACK
-    assert "anna took it back" in ended.problem.message
+    assert "anna took it back: wrong branch" in ended.problem.message
     assert set(stack.images().values()) == {images["v1"]}
     assert set(stack.ids().values()) == before
     with pytest.raises(InvalidRequestError):

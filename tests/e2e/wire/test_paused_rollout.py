@@ -61,14 +61,16 @@ async def button_rolls_back(people, shop, image_ids, paused: str) -> None:
     assert "it waits for" in await ask(people, "bob", "status", environment="dev")
     assert "It is paused" in await ask(people, "dora", "deploy", environment="dev", version="v2")
     assert "one of these roles is needed" in await press(people, "bob", asked, "take-back")
-    both = await asyncio.gather(*(press(people, who, asked, "take-back") for who in ("anna", "dora")))
+    both = await asyncio.gather(
+        *(press(people, who, asked, "take-back", reason="it stinks") for who in ("anna", "dora"))
+    )
     late, first = sorted(both, key=lambda told: "is rolled back" in told)
     assert "is rolled back" in first
     assert re.search("was decided already: (Anna|Dora) rolled it back", late), late
     told = await outcome(people, paused)
     assert "rolled back" in told.text
     assert images(shop) == [image_ids["v1"]] * 2
-    assert "rolled it back" in (await question(people, paused, 1, waits=False)).text
+    assert "rolled it back.\n> it stinks" in (await question(people, paused, 1, waits=False)).text
 
 
 async def cancelling_rolls_back(people, shop, image_ids, paused: str) -> None:

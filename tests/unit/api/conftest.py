@@ -64,9 +64,9 @@ class PlayedOrchestrator:
         self.cancelled_by.append(actor)
         return await self.state.deployments.request_cancel(deployment_id, actor, reason)
 
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor) -> Deployment:
+    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "") -> Deployment:
         self.decisions.append((deployment_id, choice, actor))
-        return await self.state.deployments.decide(deployment_id, choice, actor)
+        return await self.state.deployments.decide(deployment_id, choice, actor, reason)
 
     def _note(self, request: DeploymentRequest) -> None:
         self.requests.append(request)

@@ -127,13 +127,15 @@ async def test_shell_as_pid_1_warns_missing_init_informs(with_services: Make) ->
         "shell": {"command": ["sh", "-c", "prepare && serve"]},
         "makes_way": {"command": ["sh", "-c", "prepare && exec serve"]},
         "inited": {"init": True, "command": ["sh", "-c", "serve"]},
+        "job": {"command": ["sh", "-c", "prepare && migrate"]},
     }
-    found = failed(await stop_signals.run(with_services(services)))
+    found = failed(await stop_signals.run(with_services(services, job={"one_shot": True})))
     assert [(severity, "makes_way" in message) for severity, message in found] == [
         (Severity.WARNING, False),
         (Severity.INFO, True),
     ]
-    assert "shell will take 10 s" in found[0][1]
+    assert "on: shell will take 10 s" in found[0][1]
+    assert "job" not in found[1][1]
 
 
 async def test_bot_in_fixed_place_warns(with_services: Make, probe: StubProbe) -> None:

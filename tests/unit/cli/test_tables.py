@@ -65,7 +65,7 @@ def test_new_image_of_a_recreated_service_is_shown_by_its_name(
     (row,) = [line for line in out.splitlines() if line.startswith("web")]
     assert shown in re.sub(r" {2,}", "  ", row)
     assert "Order: web" in out
-    assert ("recreate?" in row) is ("A question mark: only where the image" in out) is service.if_image_differs
+    assert ("recreate?" in row) is ("A question mark: only if the image" in out) is service.if_image_differs
 
 
 @pytest.mark.parametrize(("diff", "told"), [((), "Nothing changes."), (("web:", "+attach: 1"), "No service changes.")])

@@ -105,8 +105,10 @@ class FakeOrchestrator:
         self.hold.set()
         return deployment
 
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, *, pause: int | None = None) -> Deployment:
-        return await self.state.deployments.decide(deployment_id, choice, actor, pause=pause)
+    async def decide(
+        self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "", *, pause: int | None = None
+    ) -> Deployment:
+        return await self.state.deployments.decide(deployment_id, choice, actor, reason, pause=pause)
 
     async def resume(self) -> tuple[Deployment, ...]:
         return ()

@@ -409,10 +409,11 @@ async def test_pause_button_allowed_as_cancelling(scene: Scene, prefix: str, kin
         paused = replace(story.deployment, pauses=(pause,))
         await state.update(paused, story.fence)
         message = await scene.as_it_was(draw_pause(paused, pause))
-        answer = scene.answer(await people[role].click(message, custom_id=f"{prefix}{story.id}:1"))
-        known = await state.get(story.id)
+        clicked = await scene.click_and_say(people[role], message, f"{prefix}{story.id}:1", "wrong branch")
+        answer, known = scene.answer(clicked), await state.get(story.id)
         assert known is not None
         chosen = None if known.decision is None else known.decision.choice
+        assert chosen is not Choice.ROLL_BACK or known.decision.reason == "wrong branch"
         assert chosen is (PAUSE_BUTTONS[prefix] if role in allowed else None), (kind, environment, role, answer)
         named = HOTFIX if kind is DeploymentKind.HOTFIX else DEPLOYER
         assert reason_of(scene, answer) == (None if role in allowed else named), (kind, environment, role, answer)

@@ -125,6 +125,21 @@ def test_secret_hidden_before_the_text_is_cut() -> None:
     assert "xxx" not in told
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("failed to read /shop/.env: required variable NOPE is missing a value", "is missing in .env."),
+        ("required variable NOPE is missing a value: why", "is missing in an env file that compose.yml names (why)."),
+        (
+            "error while interpolating services.web.image: required variable NOPE is missing a value",
+            "is missing for services.web.image in compose.yml.",
+        ),
+    ],
+)
+def test_missing_variable_is_told_with_the_file_that_wants_it(said: str, told: str) -> None:
+    assert resolution_fault(said, files="compose.yml").message == f"The variable NOPE {told}"
+
+
 def test_log_that_is_cut_begins_with_a_whole_line() -> None:
     assert readable_log(b"short") == "short"
     cut = readable_log(b"half of a secret " + b"x" * MOST_BYTES + b"\nwhole line\n")

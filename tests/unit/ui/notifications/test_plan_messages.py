@@ -141,7 +141,10 @@ def test_live_message_shows_estimate_and_end_time() -> None:
     done = int((NOON + timedelta(seconds=90)).timestamp())
     assert f"usually takes 1 min 30 s, until <t:{done}:T>" in text
     assert "usually" not in text_of(draw_live(a_deployment()).embeds)
-    assert "usually" not in text_of(draw_live(a_deployment(outcome=Outcome.SUCCEEDED), usual_seconds=90).embeds)
+    ended = a_deployment(outcome=Outcome.SUCCEEDED)
+    assert "usually" not in text_of(draw_live(ended, usual_seconds=90).embeds)
+    for drawing in (draw_live(replace(ended, attempts=2)), draw_outcome(replace(ended, attempts=2))):
+        assert ", with the time until it was resumed (attempt 2)" in text_of(drawing.embeds)
 
 
 def test_only_reversible_outcome_has_rollback_button() -> None:
@@ -163,10 +166,15 @@ def test_recovery_plan_never_says_nothing_changes() -> None:
 
 
 async def test_estimate_is_median_of_recent_successes(state: StateManager) -> None:
-    async def took(seconds: float, outcome: Outcome = Outcome.SUCCEEDED, kind: DeploymentKind = DeploymentKind.DEPLOY):
+    async def took(
+        seconds: float,
+        outcome: Outcome = Outcome.SUCCEEDED,
+        kind: DeploymentKind = DeploymentKind.DEPLOY,
+        attempts: int = 1,
+    ) -> None:
         deployment = a_deployment(kind)
         fence = await state.deployments.create(deployment, "x")
-        ended = replace(deployment, outcome=outcome, ended_at=datetime.now(UTC), duration_seconds=seconds)
+        ended = replace(deployment, outcome=outcome, ended_at=NOON, duration_seconds=seconds, attempts=attempts)
         await state.deployments.finish(ended, fence)
 
     assert await usual_seconds(state, a_deployment()) is None
@@ -174,6 +182,7 @@ async def test_estimate_is_median_of_recent_successes(state: StateManager) -> No
         await took(seconds)
     await took(1.0, Outcome.FAILED)
     await took(1.0, kind=DeploymentKind.ROLLBACK)
+    await took(9000.0, attempts=2)
     assert await usual_seconds(state, a_deployment()) == 14.0
     assert await usual_seconds(state, a_deployment(environment="prod")) is None
     assert await last_seconds(state, DeploymentKind.DEPLOY, "staging") == 100.0
