@@ -88,14 +88,17 @@ async def test_kill_after_any_step_of_an_operation(bot, bot_settings, people, sh
             await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
             await people.wait_until_connected(CONNECT_SECONDS)
             when = f"step {step} of /{command}"
+            since = {container.attrs["State"]["StartedAt"] for container in shop.containers("dev")}
             if await dies(mortal, people, command, environment="dev", **options):
                 killed.append(when)
                 mortal = BotProcess(bot_settings, tmp_path / f"after {command}-{step}.log")
                 await mortal.start()
             await it_has_ended(people, tmp_path)
             assert await mortal.stop() == 0, mortal.log.read_text()
-            states = sorted(container.attrs["State"]["Status"] for container in shop.containers("dev"))
+            found = [container.attrs["State"] for container in shop.containers("dev")]
+            states = sorted(state["Status"] for state in found)
             assert states == (["running"] * replicas or ["exited"]), f"killed at {when}"
+            assert command != "restart" or since.isdisjoint(state["StartedAt"] for state in found), when
             with sqlite3.connect(tmp_path / "state" / "journal.sqlite3") as journal:
                 assert journal.execute("SELECT id FROM deployments WHERE outcome IS NULL").fetchall() == [], when
                 assert journal.execute("SELECT environment FROM locks").fetchall() == [], when

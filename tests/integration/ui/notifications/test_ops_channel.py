@@ -87,14 +87,27 @@ async def test_thread_is_opened_once_and_seen_below_its_message_alone(
         await channel.below(another, "dev v2")
 
 
-@pytest.mark.parametrize("statuses", [[200], [200, 404], [200, 400]], ids=["open", "deleted", "archived and locked"])
+@pytest.mark.parametrize(
+    ("thread", "statuses"),
+    [
+        ("open", [200]),
+        ("deleted", [200, 404]),
+        ("archived and locked", [200, 400]),
+        ("without permission", []),
+        ("none in this channel", []),
+    ],
+)
 async def test_deployment_has_two_messages_and_a_thread(
-    channel: OpsChannel, people: SandboxClient, state: StateManager, bus: EventBus, statuses: list[int]
+    channel: OpsChannel, people: SandboxClient, state: StateManager, bus: EventBus, thread: str, statuses: list[int]
 ) -> None:
     """The channel keeps the live message and the outcome; what each phase said is below the first.
 
-    Where somebody deletes the thread, or archives and locks it, the channel has all of it.
+    Where somebody deletes the thread, or archives and locks it, or where there can be none, the channel has all of it.
     """
+    if thread == "without permission":
+        await people.deny_bot("create_public_threads")
+    if thread == "none in this channel":
+        await people.add_fault(method="POST", path="*/threads", status=400, times=9)
     messages = LiveMessages(state, bus, Outboxes(Outbox(state, channel)))
     messages.start()
     messages.online()
@@ -104,7 +117,7 @@ async def test_deployment_has_two_messages_and_a_thread(
             await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS, ended_at=datetime.now(UTC))
             first = await people.wait_for_message(lambda message: story.id in message.text)
             await people.wait_for_request(lambda request: request["path"].endswith(f"{first.id}/messages"))
-            if 404 in statuses:
+            if thread == "deleted":
                 await people.delete_channel(first.id)
             else:
                 await people.add_fault(method="POST", path=f"*/{first.id}/messages", status=400)
@@ -123,3 +136,5 @@ async def test_deployment_has_two_messages_and_a_thread(
     assert "web failed." in outcome.text
     below = [request for request in await people.requests() if request["path"].endswith(f"{live.id}/messages")]
     assert [request["status"] for request in below] == statuses
+    opened = [request for request in await people.requests() if request["path"].endswith("/threads")]
+    assert len(opened) == 1, "it is tried once"
