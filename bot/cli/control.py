@@ -16,14 +16,14 @@ from roas.cli.running import (
     run_command,
 )
 from roas.errors import InvalidRequestError
-from roas.models.deployment import Deployment
+from roas.models.deployment import Deployment, DeploymentKind, Operation
 from roas.models.plan import PlanRecord
 from roas.models.rollout import Choice
 from roas.state.documents import to_json
 from roas.state.manager import StateManager
 
 PLAN_ID = re.compile(r"PLAN-[0-9A-Z]{26}")
-DEPLOYMENT_ID = re.compile(r"(DEPLOY|HOTFIX|ROLLBACK|RESTART|STOP|START|KEEP)-[0-9A-Z]{26}")
+DEPLOYMENT_ID = re.compile(rf"({'|'.join([*DeploymentKind, *Operation])})-[0-9A-Z]{{26}}")
 Target = Annotated[str, typer.Argument(metavar="ENVIRONMENT|ID", help="What to stop, or what not to begin.")]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.client import SandboxClient
 from sandbox.views import Message
 
-DEPLOYMENT_ID = re.compile(r"\b(?:RESTART|STOP|START|KEEP|DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]+\b")
+DEPLOYMENT_ID = re.compile(r"\b(?:RESTART|STOP|START|SCALE|KEEP|DEPLOY|HOTFIX|ROLLBACK)-[0-9A-Z]+\b")
 ANSWER_SECONDS = 60.0
 OUTCOME_SECONDS = 150.0
 

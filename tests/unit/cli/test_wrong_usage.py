@@ -3,6 +3,9 @@
 import pytest
 
 from roas.cli import run_command_line
+from roas.cli.control import DEPLOYMENT_ID
+from roas.models.change import new_id
+from roas.models.deployment import DeploymentKind, Operation
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,8 @@ def test_wrong_usage_shows_right_one(capsys: pytest.CaptureFixture[str], argumen
     said = capsys.readouterr()
     assert text in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize("kind", [*DeploymentKind, *Operation])
+def test_deployment_of_each_kind_is_known_by_its_id(kind: str) -> None:
+    assert DEPLOYMENT_ID.fullmatch(new_id(kind))
