@@ -13,7 +13,7 @@ from roas.concurrency import begun, end_tasks, pause, wait_for
 from roas.deploy.context import DeploymentContext
 from roas.errors import RoasError, RolloutPausedError, TakenBackError
 from roas.log import get_logger
-from roas.messages.message import said
+from roas.messages.message import joined, said
 from roas.models.deployment import PhaseStatus
 from roas.models.events import DeploymentPaused, DeploymentStoodStill
 from roas.models.rollout import Choice, Decision, Pause
@@ -57,15 +57,9 @@ async def wait_for_decision(context: DeploymentContext) -> None:
     pause = context.deployment.pauses[-1]
     log.info("paused deployment decided", choice=decision.choice, by=decision.decided_by.name)
     if decision.choice is Choice.ROLL_BACK:
+        took_back = said("{reason} {person} took it back.", reason=pause.message, person=decision.decided_by.name)
         raise TakenBackError(
-            said("{reason} {person} took it back.", reason=pause.message, person=decision.decided_by.name)
-            if not decision.reason
-            else said(
-                "{reason} {person} took it back: {why}",
-                reason=pause.message,
-                person=decision.decided_by.name,
-                why=decision.reason,
-            ),
+            joined(" ", filter(None, (took_back, decision.reason))),
             service=pause.service,
             report=pause.report,
         )

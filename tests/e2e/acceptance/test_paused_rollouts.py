@@ -147,7 +147,7 @@ async def only_what_a_pause_is_about_is_left_alone(application, stack, images, d
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, "wrong branch", pause=1)
     ended = await application.orchestrator.wait(found.id)
     assert ended.outcome is Outcome.ROLLED_BACK
-    assert "anna took it back: wrong branch" in ended.problem.message
+    assert "anna took it back. wrong branch" in ended.problem.message
     assert set(stack.images().values()) == {images["v1"]}
     assert set(stack.ids().values()) == before
     with pytest.raises(InvalidRequestError):
