@@ -12,7 +12,7 @@ from roas.models.gate import Gate, judge_request
 from roas.models.windows import Windows, read_length
 
 FURTHEST = timedelta(days=90)
-TIMESTAMP = re.compile(r"<t:(\d{1,11})(?::[tTdDfFsSR])?>")
+TIMESTAMP = re.compile(r"<t:(\d{1,11})(?::[tdfsr])?>")  # of a text in lower case
 IN = re.compile(r"in\s+((?:\d{1,6}\s*[mhd]\s*)+)")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 NEXT_WINDOW = "next window"

@@ -3,9 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import discord
+import pytest
+from discord import app_commands
+
 from roas.models.deployment import Freeze
 from roas.models.plan import PlanState
 from roas.models.windows import Windows, read_window
+from roas.starting_times import read_moment
 from tests.unit.cogs.conftest import Scene, buttons
 from tests.unit.cogs.test_plans import proposal_of
 
@@ -108,6 +113,18 @@ async def test_wrong_time_is_refused_with_what_is_right(scene: Scene) -> None:
     for when, expected in (("soon", "Write"), (f"{(opens - timedelta(hours=1)):%H:%M}", "outside of every window")):
         result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2", when=when)
         assert expected in scene.answer(result)
+
+
+@pytest.mark.skipif(not hasattr(app_commands, "Timestamp"), reason="discord.py has it since 2.7")
+@pytest.mark.parametrize("style", ["", *(f":{letter}" for letter in "tTdDfFsSR")])
+async def test_when_reads_all_that_discords_timestamp_reads(scene: Scene, style: str) -> None:
+    """The option is of the same type, and means the same moment; a text can say more."""
+    command = scene.env.bot.tree.get_command("deploy", guild=discord.Object(scene.guild.id))  # type: ignore[attr-defined]
+    (option,) = [option for option in command.parameters if option.name == "when"]
+    timestamp, at = app_commands.Timestamp(), datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)
+    typed = f"<t:{int(at.timestamp())}{style}>"
+    assert option.type is timestamp.type
+    assert read_moment(typed, Windows()) == await timestamp.transform(None, typed) == at  # type: ignore[arg-type]
 
 
 async def test_lock_ends_by_itself(scene: Scene) -> None:
