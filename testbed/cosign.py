@@ -1,17 +1,24 @@
 """Sign images by the real cosign 3, of Debian's unstable suite: with keys, and as an issuer's certificate says."""
 
+import base64
+import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from testbed.debian_packages import UNSTABLE, unpacked
@@ -22,7 +29,9 @@ PLAIN_ISSUER, ISSUER_TEXT = "1.3.6.1.4.1.57264.1.1", "1.3.6.1.4.1.57264.1.8"
 AUTHORITY = x509.Name(
     [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "testbed"), x509.NameAttribute(NameOID.COMMON_NAME, "testbed")]
 )
-OFFLINE = ("--use-signing-config=false", "--tlog-upload=false", "--yes")
+OURSELVES = ("--use-signing-config=false", "--yes")
+OFFLINE = (*OURSELVES, "--tlog-upload=false")
+LOG_NAME = "log.example.org"
 
 
 def cosign_folder() -> Path:
@@ -49,10 +58,11 @@ class Signer:
         """Return the file of the public key."""
         return self.folder / "cosign.pub"
 
-    def sign(self, image: str, *, bundle: bool = True) -> None:
+    def sign(self, image: str, *, bundle: bool = True, log: "TransparencyLog | None" = None) -> None:
         """Sign an image by digest: with a bundle as an OCI referrer, or under a tag as before cosign 3."""
         form = () if bundle else ("--new-bundle-format=false",)
-        self._run("sign", "--key", "cosign.key", *self.certificate, *OFFLINE, *form, image)
+        where = OFFLINE if log is None else (*OURSELVES, "--rekor-url", log.url, "--trusted-root", str(log.root))
+        self._run("sign", "--key", "cosign.key", *self.certificate, *where, *form, image)
 
     def attest(self, image: str, predicate: Mapping[str, object], kind: str = "slsaprovenance1") -> None:
         """Say by a signed attestation how an image was built."""
@@ -105,6 +115,94 @@ class Authority:
         subprocess.run(importing, cwd=place, env=environment, check=True, capture_output=True)
         chain = ("--certificate", str(place / "leaf.pem"), "--certificate-chain", str(self._folder / "ca.pem"))
         return Signer(place, login, chain)
+
+
+@dataclass(frozen=True)
+class TransparencyLog:
+    """Say where a log of signatures is, and the root that trusts it."""
+
+    url: str
+    root: Path
+
+
+@contextmanager
+def transparency_log(folder: Path) -> Iterator[TransparencyLog]:
+    """Keep a log as Rekor does, with a key of its own: each entry stands in a tree of one leaf."""
+    folder.mkdir()
+    key = generate_private_key(SECP256R1())
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            proposed = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            entry = _logged(proposed, key)
+            (number,), answer = entry, json.dumps(entry).encode()
+            self.send_response(201)
+            for name, value in (("Content-Type", "application/json"), ("ETag", number)):
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (folder / "log.pub").write_bytes(public)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        log = TransparencyLog(f"http://127.0.0.1:{server.server_address[1]}", folder / "root.json")
+        described = f"url={log.url},public-key={folder}/log.pub,start-time=2024-01-01T00:00:00Z,origin={LOG_NAME}"
+        command = [str(cosign_folder() / "cosign"), "trusted-root", "create", "--rekor", described]
+        subprocess.run([*command, "--out", str(log.root)], check=True, capture_output=True)
+        yield log
+        server.shutdown()
+
+
+def _logged(proposed: Any, key: EllipticCurvePrivateKey) -> dict[str, Any]:
+    """Return the entry of a signature, with the log's promise and its proof, by the entry's number."""
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    own_id, body = hashlib.sha256(public).digest(), _canonical(_kept(proposed))
+    leaf = hashlib.sha256(b"\0" + body).digest()
+    entry = {
+        "body": _text(body),
+        "integratedTime": int(time.time()),  # what is signed is the wall clock
+        "logID": own_id.hex(),
+        "logIndex": 0,
+    }
+    note = f"{LOG_NAME} - 1\n1\n{_text(leaf)}\n"  # its name, the number of its tree, the size, the root
+    checkpoint = f"{note}\n\N{EM DASH} {LOG_NAME} {_text(own_id[:4] + _signature(key, note.encode()))}\n"
+    proof = {"checkpoint": checkpoint, "hashes": [], "logIndex": 0, "rootHash": leaf.hex(), "treeSize": 1}
+    promise = _text(_signature(key, _canonical(entry)))
+    return {
+        f"{1:016x}{leaf.hex()}": entry | {"verification": {"inclusionProof": proof, "signedEntryTimestamp": promise}}
+    }
+
+
+def _kept(proposed: Any) -> Any:
+    """Return what a log keeps of what is sent: of an envelope only its hashes and who signed it."""
+    if proposed["kind"] != "dsse":
+        return proposed
+    content = proposed["spec"]["proposedContent"]
+    envelope = json.loads(content["envelope"])
+    signed = zip(envelope["signatures"], content["verifiers"], strict=True)
+    hashes = {"envelopeHash": content["envelope"].encode(), "payloadHash": base64.b64decode(envelope["payload"])}
+    spec: dict[str, Any] = {
+        name: {"algorithm": "sha256", "value": hashlib.sha256(data).hexdigest()} for name, data in hashes.items()
+    }
+    spec["signatures"] = [{"signature": one["sig"], "verifier": verifier} for one, verifier in signed]
+    return {"apiVersion": "0.0.1", "kind": "dsse", "spec": spec}
+
+
+def _canonical(document: Any) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _signature(key: EllipticCurvePrivateKey, data: bytes) -> bytes:
+    return key.sign(data, ECDSA(SHA256()))
 
 
 def _certificate(subject: x509.Name, key: EllipticCurvePrivateKey) -> x509.CertificateBuilder:

@@ -13,7 +13,7 @@ from roas.errors import ImageNotVerifiedError, NotVerifiableNowError, RoasError
 from roas.models.environment import SignaturePolicy
 from roas.models.stack import WantedImage
 from roas.stack.images.provenance import ImageVerifier
-from testbed.cosign import ISSUER, Authority, Signer, cosign_folder
+from testbed.cosign import ISSUER, Authority, Signer, cosign_folder, transparency_log
 from testbed.debian_packages import PackageError
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.redis_server import free_port
@@ -86,6 +86,22 @@ async def test_signed_by_the_key_in_either_form(scene, tmp_path, bundle):
     wrong = replace(scene.policy, key_files=(stranger.public,))
     await scene.is_refused(image, wrong)
     await scene.verify(image, replace(wrong, key_files=(stranger.public, scene.signer.public)))
+
+
+@pytest.mark.parametrize("bundle", [True, False], ids=["bundle", "tag"])
+async def test_signature_has_to_be_in_the_log_that_is_trusted(scene, tmp_path, bundle):
+    """As it is without a word; the log itself need not be there any more."""
+    image, unlogged = await scene.push(f"logged-{bundle}"), await scene.push(f"unlogged-{bundle}")
+    scene.signer.sign(unlogged, bundle=bundle)
+    with transparency_log(tmp_path / "log") as log, transparency_log(tmp_path / "another") as another:
+        scene.signer.sign(image, bundle=bundle, log=log)
+    policy = SignaturePolicy(key_files=(scene.signer.public,), trusted_root_file=log.root)
+    await scene.verify(image, policy)
+    # The older form carries no proof of its own: what is in none is asked for at a log, which is away.
+    refused = ImageNotVerifiedError if bundle else (ImageNotVerifiedError, NotVerifiableNowError)
+    for wrong, asked in ((unlogged, policy), (image, replace(policy, trusted_root_file=another.root))):
+        with pytest.raises(refused):
+            await scene.verify(wrong, asked)
 
 
 async def test_tag_that_moves_after_the_verification_is_another_image(scene):
