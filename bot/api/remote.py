@@ -28,8 +28,9 @@ from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.credentials import Caller, Credentials, CredentialsError, IssuerAwayError
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import wait_for
-from roas.configuration.wrong_values import wrong_values
+from roas.configuration.wrong_values import explain_body
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
+from roas.http.webhook import read_body
 from roas.log import get_logger
 from roas.models.candidate import CANDIDATE_PREFIX, Candidate, Origin, SourceAction, SourceMode
 from roas.models.change import StateChange
@@ -43,9 +44,7 @@ log = get_logger(__name__)
 
 LARGEST_BODY_BYTES = 64 * 1024
 LARGEST_HOOK_BYTES = 4 * 1024 * 1024
-PATIENCE_SECONDS = 20.0
 LONGEST_KEY = 200
-MOST_REPORTED_FAULTS = 3
 SHUTDOWN_SECONDS = 1.0
 # Changes by this process are seen at once; those by another one, on the same journal, by looking.
 POLL_SECONDS = 1.0
@@ -231,25 +230,7 @@ async def _read_offer(request: web.Request) -> Offer:
     try:
         return Offer.model_validate_json(body)
     except ValidationError as error:
-        faults = wrong_values(error)[:MOST_REPORTED_FAULTS]
-        texts = "; ".join(f"{'.'.join(map(str, path)) or 'body'}: {text}" for path, text in faults)
-        raise InvalidRequestError(f"The body is not what is asked for: {texts[:500]}") from error
-
-
-async def read_body(request: web.Request, largest: int) -> bytes:
-    """Read a body; a packed one counts as it is unpacked. Raises HTTPException."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            async for chunk in request.content.iter_chunked(64 * 1024):
-                body += chunk
-                if len(body) > largest:
-                    raise web.HTTPRequestEntityTooLarge(largest, len(body))
-    except TimeoutError as error:
-        raise web.HTTPRequestTimeout(reason=f"the body was not complete within {PATIENCE_SECONDS:g} s") from error
-    except web.RequestPayloadError as error:
-        raise web.HTTPBadRequest(reason="the body is not what its encoding says") from error
-    return bytes(body)
+        raise InvalidRequestError(f"The body is not what is asked for: {explain_body(error)}") from error
 
 
 @web.middleware

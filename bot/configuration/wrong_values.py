@@ -12,6 +12,7 @@ from roas.models.environment import REPOSITORY_ADDRESS
 ValuePath = tuple[int | str, ...]
 Limits = Mapping[str, Any]
 
+MOST_EXPLAINED = 3
 WHOLE_NUMBER, NUMBER, YES_OR_NO = "must be a whole number", "must be a number", "must be true or false"
 TEXT, LIST, TABLE = "must be text in quotes", "must be a list", "must be a table of keys and values"
 TIME = "must be a time with its zone, such as 2026-01-31T12:00:00Z"
@@ -91,6 +92,12 @@ def wrong_values(error: ValidationError) -> list[tuple[ValuePath, str]]:
         if (text := _meaning(detail)) not in texts:
             texts.append(text)
     return [(path, ", or ".join(texts)) for path, texts in found.items()]
+
+
+def explain_body(error: ValidationError) -> str:
+    """Describe what is wrong with a body that was sent, without repeating what is in it."""
+    faults = wrong_values(error)[:MOST_EXPLAINED]
+    return "; ".join(f"{'.'.join(map(str, path)) or 'body'}: {text}" for path, text in faults)[:500]
 
 
 def _meaning(fault: ErrorDetails) -> str:

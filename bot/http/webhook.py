@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from roas.alerts.alert_service import AlertService
-from roas.configuration.wrong_values import wrong_values
+from roas.configuration.wrong_values import explain_body
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -34,7 +34,6 @@ log = get_logger(__name__)
 LARGEST_BODY = 4 * 1024 * 1024
 PATIENCE_SECONDS = 30.0
 SCHEME = "bearer "
-MOST_REPORTED_ERRORS = 3
 
 
 def _texts(value: object) -> object:
@@ -155,16 +154,11 @@ class AlertWebhook:
         if not self._is_leader():
             return _refuse(503, "this bot is on standby; try again, another one leads")
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                webhook = await _read(request)
-        except TimeoutError:
-            return _refuse(408, f"the body was not complete within {PATIENCE_SECONDS:g} s")
-        except web.HTTPRequestEntityTooLarge:
-            return _refuse(413, f"a delivery may have {LARGEST_BODY} bytes at most")
-        except web.RequestPayloadError:
-            return _refuse(400, "the body is not what its Content-Encoding or Transfer-Encoding says")
+            webhook = Webhook.model_validate_json(await read_body(request, LARGEST_BODY))
+        except web.HTTPException as error:
+            return _refuse(error.status, error.reason)
         except ValidationError as error:
-            return _refuse(400, _explain(error))
+            return _refuse(400, explain_body(error))
         except (ValueError, RecursionError):
             return _refuse(400, "the body is not JSON")
         return await self._take(webhook)
@@ -186,25 +180,24 @@ class AlertWebhook:
         return hmac.compare_digest(sent.strip().encode(errors="replace"), self._token) and bool(sent)
 
 
-async def _read(request: web.Request) -> Webhook:
-    """Read a delivery; a packed one counts as it is unpacked.
-
-    Raises HTTPRequestEntityTooLarge, RequestPayloadError, ValidationError, ValueError.
-    """
-    if request.content_length is not None and request.content_length > LARGEST_BODY:
-        raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, request.content_length)
+async def read_body(request: web.Request, largest: int) -> bytes:
+    """Read a body; a packed one counts as it is unpacked. Raises HTTPException, whose reason says what is wrong."""
     body = bytearray()
-    async for chunk in request.content.iter_chunked(64 * 1024):
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, len(body))
-    return Webhook.model_validate_json(bytes(body))
-
-
-def _explain(error: ValidationError) -> str:
-    """Describe what is wrong with a body without repeating what is in it."""
-    faults = wrong_values(error)[:MOST_REPORTED_ERRORS]
-    return "; ".join(f"{'.'.join(map(str, path)) or 'body'}: {text}" for path, text in faults)[:500]
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for chunk in request.content.iter_chunked(64 * 1024):
+                body += chunk
+                if len(body) > largest:
+                    raise web.HTTPRequestEntityTooLarge(
+                        largest, len(body), reason=f"the body may have {largest} bytes at most"
+                    )
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(reason=f"the body was not complete within {PATIENCE_SECONDS:g} s") from error
+    except web.RequestPayloadError as error:
+        raise web.HTTPBadRequest(
+            reason="the body is not what its Content-Encoding or Transfer-Encoding says"
+        ) from error
+    return bytes(body)
 
 
 def _refuse(status: int, reason: str) -> web.Response:
