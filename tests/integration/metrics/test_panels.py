@@ -21,6 +21,7 @@ from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import DeploymentFigures, IntegrationFigures
 from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.alert import AlertSource, AlertState, Severity
+from roas.models.candidate import Candidate, CandidateState
 from roas.models.change import ChangeType, StateChange, new_id
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
@@ -70,7 +71,7 @@ PANELS: dict[str, dict[str, float | None]] = {
     "Deployments: Deployment duration of the last hour, 95th percentile": {"DEPLOY": 60, "ROLLBACK": 12},
     "Deployments: Average phase duration, last hour": {"execution": 14},  # a quarter of each
     "Delivery, last 30 days: Deployments a day": {"prod": 4 / 30},
-    "Delivery, last 30 days: Lead time from the commit": {},  # no commit is known of any
+    "Delivery, last 30 days: Lead time from the commit": {"prod": 320},  # of three times 320, and 360 s
     "Delivery, last 30 days: Change failure rate": {"prod": 4 / 6},
     "Delivery, last 30 days: Time to restore": {"prod": 176},  # of 30, 40, 312 and 350 s
     "Services: Services by verdict": {"healthy": 1, "unhealthy": 1, "degraded": 0, "unknown": 0, "unverified": 0},
@@ -174,6 +175,10 @@ class Day:
             to_release=after,
         )
         fence = await self.state.deployments.create(deployment, "test")
+        if kind is DEPLOY:  # five minutes after a source had offered it
+            offered = self.now - timedelta(minutes=5)
+            candidate = Candidate(new_id("CAND"), "ci", "prod", f"v{after}", offered, deployment_id=deployment.id)
+            await self.state.candidates.add(replace(candidate, state=CandidateState.STARTED))
         self.living.append(self.process())
         self.now += timedelta(seconds=seconds)
         phase = PhaseResult(PhaseName.EXECUTION, PhaseStatus.SUCCESS, 1, duration_seconds=seconds * 3 / 8)
