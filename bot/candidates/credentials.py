@@ -63,14 +63,9 @@ class Caller:
     settings: SourceSettings = field(repr=False)
     job: str = ""
 
-    @property
-    def actor(self) -> Actor:
-        """Return who is in the history for what the source asked for."""
-        return source_actor(self.source)
-
 
 def source_actor(name: str) -> Actor:
-    """Return the actor of a source."""
+    """Return the actor of a source, who is in the history for what it asked for."""
     return Actor(ActorKind.SOURCE, name, name)
 
 
