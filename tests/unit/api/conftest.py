@@ -47,12 +47,14 @@ class PlayedOrchestrator:
         self.cancelled_by: list[Actor] = []
         self.decisions: list[tuple[str, Choice, Actor]] = []
         self.fault: Exception | None = None
+        self.missing: tuple[str, ...] = ()
         self.fences: dict[str, Fence] = {}
 
     async def plan(self, request: DeploymentRequest) -> Plan:
         self._note(request)
         service = ServicePlan("web", ServiceAction.RECREATE, "web:v0", "web:v1", changed_keys=("environment.A",))
-        return Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), "digest")
+        plan = Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), "digest")
+        return replace(plan, missing=self.missing)
 
     async def start(self, request: DeploymentRequest) -> Deployment:
         self._note(request)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
@@ -21,6 +21,7 @@ from roas.errors import (
     InternalFaultError,
     InvalidRequestError,
     NotPermittedError,
+    RequirementError,
     RoasError,
     ValidationFailedError,
 )
@@ -106,6 +107,19 @@ async def test_discord_identity_cannot_be_claimed(client: ControlClient, orchest
     assert asker.kind is ActorKind.SYSTEM
     assert asker.id == str(os.getuid())
     assert asker.name != "Ada"
+
+
+async def test_time_is_kept_for_what_may_begin_then(
+    client: ControlClient, orchestrator: PlayedOrchestrator, state: StateManager
+) -> None:
+    asked = request(plan_digest="digest", starts_at=datetime.now(UTC) + timedelta(hours=1))
+    orchestrator.missing = ("dev takes only what was healthy in staging",)
+    with pytest.raises(RequirementError, match="takes only"):
+        await client.schedule(asked, confirmed=False)
+    assert await state.approvals.scheduled() == ()
+    orchestrator.missing = ()
+    scheduled = await client.schedule(asked, confirmed=False)
+    assert [record.id for record in await state.approvals.scheduled()] == [scheduled.id]
 
 
 async def test_cancellation_records_requester(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
