@@ -305,7 +305,7 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
 
 
 class PromoteButton(IdButton, template=re.escape(PROMOTE_PREFIX) + DEPLOYMENT_ID):
-    """Promote the release of a deployment to the environment that requires it; the plan is shown first."""
+    """Promote the release of a deployment to the environment that is next; the plan is shown first."""
 
     prefix = PROMOTE_PREFIX
 

@@ -17,7 +17,7 @@ from roas.deploy.handover.state_folder import refuse_missing_journal
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
 from roas.deploy.operations import plan_operation, release_to_operate
 from roas.deploy.planning import Planner
-from roas.deploy.promotion import find_missing, judge_missing
+from roas.deploy.promotion import find_missing, judge_missing, next_environment
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.scaling import model_to_apply
 from roas.errors import InvalidRequestError, RoasError, invalid_version, refuse_missing, unknown_environment
@@ -307,9 +307,7 @@ class DeploymentOrchestrator:
             created_at=datetime.now(UTC),
             phases=tuple(PhaseResult(policy.name) for policy in coordination.phases),
             to_release=to_release,
-            promotes_to=next(
-                (name for name, other in self._environments.items() if other.requires == request.environment), ""
-            ),
+            promotes_to=next_environment(self._environments, request.environment),
         )
 
     def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:

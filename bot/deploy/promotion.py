@@ -393,3 +393,23 @@ def _length(length: timedelta) -> str:
 def judge_missing(request: DeploymentRequest, missing: object) -> Judgement:
     """Return what becomes of a request, by whether something is missing that its environment requires."""
     return judge_request(request, {Gate.REQUIRES} if missing else ())
+
+
+def next_environment(environments: Mapping[str, Environment], source: str) -> str:
+    """Return where a release goes next: to what requires its environment, or to the next one of the same stack.
+
+    Empty where there is none.
+    """
+    here, names = environments[source], list(environments)
+    found = [name for name, other in environments.items() if other.requires == source]
+    for name in names[names.index(source) + 1 :]:
+        other = environments[name]
+        if not other.requires and _shares_files(here, other):
+            found.append(name)
+    return next(iter(found), "")
+
+
+def _shares_files(here: Environment, other: Environment) -> bool:
+    if here.repository is not None and other.repository is not None:
+        return (here.repository.url, here.repository.path) == (other.repository.url, other.repository.path)
+    return here.folder == other.folder

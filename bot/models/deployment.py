@@ -238,7 +238,7 @@ class Deployment:
     `handed_over_to` is the process that the bot which began it passed it on to, when the bot itself was replaced.
     `successors` are the containers of the bot's own service that it has created, written before they are started.
     `draft` is what it carries out, once that is made. `pauses` are the times at which it waited for a person,
-    `decision` is what one chose last, taken up or not. `promotes_to` is the environment that requires what runs here.
+    `decision` is what one chose last, taken up or not. `promotes_to` is where it goes to next.
     `cancel_reason` is what the one who cancelled it said.
     """
 

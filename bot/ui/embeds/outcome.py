@@ -9,6 +9,7 @@ import discord
 from roas.errors import NotPermittedError, RoasError
 from roas.models.deployment import (
     Deployment,
+    DeploymentKind,
     Operation,
     Outcome,
     PhaseResult,
@@ -84,9 +85,10 @@ def _buttons(deployment: Deployment) -> tuple[Button, ...]:
 
 
 def _promotion(deployment: Deployment) -> tuple[Button, ...]:
-    """Offer to promote what came up where another environment requires that."""
-    came_up = deployment.outcome is Outcome.SUCCEEDED and deployment.request.operation is None
-    if not came_up or not deployment.promotes_to:
+    """Offer to promote the whole of what came up, where another environment is next."""
+    request = deployment.request
+    came_up = deployment.outcome is Outcome.SUCCEEDED and request.kind is not DeploymentKind.ROLLBACK
+    if not came_up or not deployment.promotes_to or request.operation is not None or request.services:
         return ()
     label = _("Promote to {environment}", environment=deployment.promotes_to)
     return (Button(label, f"{PROMOTE_PREFIX}{deployment.id}", emoji="⏩"),)

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from roas.deploy.promotion import Run, Trouble, find_runs, find_stops, healthy_time, taken_images
+from roas.deploy.promotion import Run, Trouble, find_runs, find_stops, healthy_time, next_environment, taken_images
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import (
     Deployment,
@@ -17,6 +18,7 @@ from roas.models.deployment import (
     ServiceStep,
     Stop,
 )
+from roas.models.environment import Environment, Repository
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.stack.interface import SharedFiles
@@ -149,3 +151,37 @@ def test_overrides_of_another_folder_are_not_shared():
     files = SharedFiles({"compose.yml": "1", "override.yml": "2", "common.yml": "3"}, {}, ("override.yml",), "/srv/a")
     assert files.shared_with("/srv/a", ("compose.prod.yml",)).compose == files.compose
     assert set(files.shared_with("/srv/b", ("common.yml",)).compose) == {"compose.yml"}
+
+
+GIT = {"url": "https://git.example.org/shop.git", "path": "deploy"}
+
+
+@pytest.mark.parametrize(
+    ("places", "requires", "target"),
+    [
+        ("aaa", {}, "staging"),
+        ("aba", {}, "prod"),
+        ("abc", {}, ""),
+        ("aaa", {"staging": "prod"}, "prod"),
+        ("aaa", {"prod": "dev"}, "prod"),
+        ("abc", {"prod": "dev"}, "prod"),
+        ("aaa", {"staging": "prod", "prod": "staging"}, ""),
+        ("gig", {}, "prod"),
+        ("ghi", {}, ""),
+    ],
+)
+def test_next_environment(places, requires, target):
+    """What requires it, or the next one of the same folder or repository that requires no other."""
+    repositories = {"g": Repository(**GIT), "h": Repository(**GIT | {"path": "other"})}
+    environments = {
+        name: Environment(
+            name,
+            name,
+            Path("/srv", name if place in "ghi" else place),
+            (),
+            repository=repositories.get(place),
+            requires=requires.get(name, ""),
+        )
+        for name, place in zip(("dev", "staging", "prod"), places, strict=True)
+    }
+    assert next_environment(environments, "dev") == target
