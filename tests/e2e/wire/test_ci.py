@@ -20,9 +20,10 @@ from aiohttp import web
 from roas.candidates.credentials import new_token
 from testbed.redis_server import free_port
 from tests.e2e.wire.bot_process import ROOT
-from tests.e2e.wire.shop import SOON_JUDGED
+from tests.e2e.wire.shop import REPOSITORY, SOON_JUDGED
 from tests.e2e.wire.test_command_line import roas
-from tests.integration.sandbox.channel import outcome
+from tests.integration.sandbox.channel import ask as channel_ask
+from tests.integration.sandbox.channel import button, outcome, press, start
 from tests.unit.candidates.issuer import AUDIENCE, Issuer
 
 pytestmark = pytest.mark.wire
@@ -96,7 +97,9 @@ async def ask(url: str, method: str, path: str, document=None, *, token: str = T
         return answer.status, await answer.json()
 
 
-async def test_job_deploys_within_what_its_source_may(bot, bot_settings, people, shop, image_ids, url, issuer):
+async def test_job_deploys_within_what_its_source_may(
+    bot, bot_settings, people, shop, image_ids, url, issuer, docker_client
+):
     shop.write(alone=True)
     await token_deploys_and_follows(bot_settings, people, shop, image_ids, url)
     await signed_job_deploys(shop, image_ids, url, issuer)
@@ -106,6 +109,9 @@ async def test_job_deploys_within_what_its_source_may(bot, bot_settings, people,
     await refusals_have_their_status(url, issuer)
     await bad_version_ends_the_job_as_rolled_back_and_is_held(people, shop, image_ids, url)
     await everything_is_described(url)
+    docker_client.images.get(image_ids["v2"]).tag(REPOSITORY, "v4")
+    await rollback_by_hand_keeps_automation_out(people, shop, image_ids, url)
+    docker_client.images.remove(f"{REPOSITORY}:v4")
 
 
 async def remote(url: str, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -143,6 +149,10 @@ async def signed_job_deploys(shop, image_ids, url, issuer):
     code, said = await remote(url, "deploy", "dev", "v2", "--wait", "--audience", "https://elsewhere", **job)
     assert (code, "audience" in said) == (6, True), said
     assert "ROAS_TOKEN" in (await remote(url, "deploy", "dev", "v2"))[1]
+    # GitLab's `id_tokens` hand a job its signed token ready made.
+    code, said = await remote(url, "deploy", "dev", "v2", "--wait", ROAS_TOKEN=issuer.token())
+    assert (code, "runs already" in said) == (0, True), said
+    assert (await remote(url, "deploy", "dev", "v2", ROAS_TOKEN=issuer.token(ref="refs/heads/feature")))[0] == 6
 
 
 async def record_names_source_and_commit(bot_settings):
@@ -155,6 +165,26 @@ async def record_names_source_and_commit(bot_settings):
     assert {name: row[name] for name in ("version", "source", "commit", "plan")} == {
         name: newest[name] for name in ("version", "source", "commit", "plan")
     }
+
+
+async def rollback_by_hand_keeps_automation_out(people, shop, image_ids, url):
+    """What a person left stays out, and what is newer is proposed, until it is taken."""
+    shop.write(alone=True)
+    await outcome(people, await start(people, "dora", "rollback", environment="dev"))
+    assert "nothing is deployed by itself" in await channel_ask(people, "bob", "status", environment="dev")
+    code, said = await remote(url, "deploy", "dev", "v2", "--wait", ROAS_TOKEN=TOKEN)
+    assert (code, "on hold" in said) == (5, True), said
+    _, seen = await ask(url, "POST", "/v1/deployments", {"environment": "dev", "version": "v4"})
+    while seen["state"] in {"new", "waiting"}:
+        _, seen = await ask(url, "GET", f"/v1/deployments/{seen['id']}?wait=10&seen={seen['revision']}")
+    assert (seen["state"], "was rolled back by hand" in seen["note"]) == ("proposed", True), seen
+    assert shop.running("dev") == {"web": image_ids["v1"]}
+    shown = await people.wait_for_message(lambda one: "v4" in one.text and button(one, "take") is not None)
+    await press(people, "dora", shown, "take")
+    await people.wait_for_message(lambda one: "v4 → dev: succeeded" in one.text, deadline_seconds=90)
+    assert "nothing is deployed by itself" not in await channel_ask(people, "bob", "status", environment="dev")
+    code, said = await remote(url, "deploy", "dev", "v1", "--wait", ROAS_TOKEN=TOKEN)
+    assert code == 0, "it goes on by itself"
 
 
 async def new_power_waits_for_a_person(shop, image_ids, url):

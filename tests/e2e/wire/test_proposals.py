@@ -3,8 +3,10 @@
 import asyncio
 import hmac
 import json
+import os
 import re
 import secrets
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from testbed.redis_server import free_port
 from testbed.sample import Behaviour
 from testbed.waiting import wait_until
 from tests.e2e.wire.shop import SOON_JUDGED, Shop
-from tests.e2e.wire.test_ci import ask
+from tests.e2e.wire.test_ci import GUIDE, ask
 from tests.e2e.wire.test_command_line import roas
 from tests.integration.candidates.forge import TOKEN as FORGE_TOKEN
 from tests.integration.candidates.forge import FakeForge, fake_forge
@@ -48,6 +50,19 @@ async def server(tmp_path: Path) -> AsyncIterator[GitServer]:
 def api_port(server: GitServer) -> int:
     """Return a port that the server, which listens already, has not taken."""
     return free_port()
+
+
+@pytest.fixture
+def proxied(api_port: int, tmp_path: Path) -> Iterator[str]:
+    """Put Caddy before the bot, by the words of the guide; returns its address."""
+    (words,) = re.findall(r"^```\n([^`]*reverse_proxy[^`]*)^```", GUIDE.read_text(), re.MULTILINE)
+    address = f"http://127.0.0.1:{free_port()}"
+    words = words.replace("roas.example.org", address).replace("discord-bot:8081", f"127.0.0.1:{api_port}")
+    (tmp_path / "Caddyfile").write_text(f"{{\n    admin off\n}}\n{words}")
+    command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
+    with subprocess.Popen(command, env=os.environ | {"HOME": str(tmp_path)}, stderr=subprocess.DEVNULL) as caddy:
+        yield address
+        caddy.terminate()
 
 
 @pytest.fixture
@@ -147,6 +162,7 @@ async def test_push_becomes_a_proposal(bot, people, shop, push):
     assert done.id == shown.id
     assert button(done, "take") is None
     assert list(shop.running("dev")) == ["web"]
+    await button_promotes(people, shop)
 
     await push("v3", "unhealthy")
     bad = await proposal(people, "New version for dev: v3", "is recreated")
@@ -171,6 +187,19 @@ async def test_push_becomes_a_proposal(bot, people, shop, push):
     assert "is skipped" in await press(people, "dora", later, "skip", reason="breaks the cart")
     skipped = await proposal(people, "v4 → dev: skipped", "breaks the cart")
     assert skipped.id == good.id
+
+
+async def button_promotes(people: SandboxClient, shop: Shop) -> None:
+    """The outcome offers the next environment of the same folder: what runs goes there, by a second person's yes."""
+    told = await people.wait_for_message(lambda one: button(one, "promote") is not None, deadline_seconds=30)
+    assert "succeeded" in told.text
+    assert "one of these roles is needed" in await press_refused(people, "bob", told, "promote")
+    asked = await people.answer(await people.click("dora", told, button(told, "promote")))
+    assert "r1 of dev (v2)" in asked.message.text
+    assert "A second person" in await press(people, "dora", asked.message, "confirm")
+    started = DEPLOYMENT_ID.search(await press(people, "anna", await approval(people, "prod"), "approve"))
+    assert "succeeded" in (await outcome(people, started.group())).text
+    assert shop.running("prod") == shop.running("dev")
 
 
 async def press_refused(people: SandboxClient, user: str, message: Message, what: str) -> str:
@@ -200,9 +229,9 @@ async def test_job_for_prod_waits_for_two_people(bot, bot_settings, people, shop
     assert record["draft"]
 
 
-async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, push, api_port, forge, server):
+async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, push, proxied, forge, server):
     """From a git push to the status at the forge; a bad commit is rolled back and stays out, a newer one comes in."""
-    hook = f"http://127.0.0.1:{api_port}/v1/hooks/code"
+    hook = f"{proxied}/v1/hooks/code"
     names = ("docker-compose.yml", "config/greeting")
     files = {name: (shop.folder / name).read_text() for name in names}
 
