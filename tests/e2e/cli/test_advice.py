@@ -195,6 +195,44 @@ def scaled_to_none(scene: Scene) -> None:
     assert scene.line.run("scale", "dev", "web", "0", "--yes").returncode == 0
 
 
+def stopped_need(scene: Scene) -> None:
+    scene.stack["services"]["store"] = {**scene.web, "image": f"{REPOSITORY}:v1"}
+    scene.web["depends_on"] = ["store"]
+    scene.write()
+    for command in (("deploy", "dev", "v1"), ("stop", "dev", "store", "--yes")):
+        assert scene.line.run(*command).returncode == 0
+
+
+def on_v2(scene: Scene) -> None:
+    for version in ("v1", "v2"):
+        assert scene.line.run("deploy", "dev", version).returncode == 0
+
+
+def locked_on_v2(scene: Scene) -> None:
+    on_v2(scene)
+    assert scene.line.run("lock", "dev", "--reason", "a freeze").returncode == 0
+
+
+def missing_build(scene: Scene) -> None:
+    scene.web |= {"image": f"{scene.line.project}-built", "build": "app"}
+    scene.write()
+
+
+def build_made(scene: Scene) -> None:
+    (scene.folder / "app").mkdir()
+    (scene.folder / "app" / "Dockerfile").write_text(f"FROM {REPOSITORY}:v1\n")
+
+
+def with_options(*options: str, after: Callable[[Scene], object] = Scene.write) -> Callable[[Scene], None]:
+    """Return what has the command typed with options, after something else."""
+
+    def choose(scene: Scene) -> None:
+        after(scene)
+        scene.options = options
+
+    return choose
+
+
 def typed(*words: str) -> Callable[[Scene], None]:
     """Return what types a command of ours or of Docker's."""
 
@@ -209,7 +247,8 @@ def typed(*words: str) -> Callable[[Scene], None]:
 
 
 NOWHERE = "127.0.0.1:1"
-STARTS = ("start", "dev", "web")
+START, AGAIN = ("start", "dev", "web"), ("restart", "dev", "web")
+BACK, LOOK = ("rollback", "dev"), ("history",)
 HINTS = [
     Hint("Start Docker, or correct DOCKER_HOST", with_variables(DOCKER_HOST="unix:///nowhere"), without_variables),
     Hint(
@@ -246,9 +285,18 @@ HINTS = [
         second_copy,
         lambda scene: scene.variables.update(ENVIRONMENTS__DEV__PROJECT_NAME=f"{scene.line.project}-prod"),
     ),
+    Hint("Scale it: `/scale web 1`", scaled_to_none, typed("roas", "scale", "dev", "web", "1"), START),
+    Hint("Start it first: `/start store`", stopped_need, typed("roas", "start", "dev", "store"), AGAIN),
+    Hint("It passes with a reason", locked_on_v2, with_options("--reason", "v2 is broken"), BACK),
     Hint(
-        "Scale it: `/scale web 1`", scaled_to_none, typed("roas", "scale", "dev", "web", "1"), ("start", "dev", "web")
+        "Choose another release (`roas releases",
+        with_options("--to", "9", after=on_v2),
+        with_options("--to", "1"),
+        BACK,
     ),
+    Hint("Look at the plan with --dry-run", Scene.write, with_options("--yes"), ("deploy", "prod", "v1")),
+    Hint("Where a bot runs already, use its settings", with_variables(STATE_DIR="/nowhere"), without_variables, LOOK),
+    Hint("Get it (`git submodule update --init`", missing_build, build_made),
     Hint(
         "Ask",
         typed("roas", "lock", "dev", "--reason", "a freeze"),

@@ -11,7 +11,7 @@ import pytest
 from sandbox.client import SandboxClient
 from tests.e2e.acceptance.stack import CHECK, patiently
 from tests.e2e.wire.shop import SERVICE_LABEL, Shop
-from tests.integration.sandbox.channel import live, outcome, start
+from tests.integration.sandbox.channel import ask, live, outcome, start
 from tests.unit.ui.story import until
 
 pytestmark = pytest.mark.wire
@@ -74,10 +74,24 @@ def is_waiting_store(container: Any) -> bool:
     return bool(is_store and state["Running"] and state["Health"]["Status"] == "starting")
 
 
-@pytest.mark.parametrize("command", [pytest.param("deploy", marks=pytest.mark.long), "rollback"])
+@pytest.mark.parametrize(
+    ("command", "is_cancelled"),
+    [
+        pytest.param("deploy", False, marks=pytest.mark.long),
+        pytest.param("deploy", True, marks=pytest.mark.long),
+        ("rollback", False),
+    ],
+)
 async def test_deployment_goes_on_once_there_are_processes_again(
-    shop: Shop, bot: Any, people: SandboxClient, image_ids: dict[str, str], limit: Limit, command: str
+    shop: Shop,
+    bot: Any,
+    people: SandboxClient,
+    image_ids: dict[str, str],
+    limit: Limit,
+    command: str,
+    is_cancelled: bool,
 ) -> None:
+    """Meanwhile whoever asks is told why it stands still, and may cancel it."""
     shop.write(store={"healthcheck": CHECK | {"test": patiently("test -e /tmp/ready"), "start_period": "60s"}})
     for version in ("v1", "v2") if command == "rollback" else ("v1",):
         started = await start(people, "dora", "deploy", environment="dev", version=version)
@@ -87,6 +101,10 @@ async def test_deployment_goes_on_once_there_are_processes_again(
     started = await start(people, "dora", command, environment="dev", **wanted)
     await until_ready(shop, limit, bot.pid)
     await live(people, started, TOLD)
+    told = await ask(people, "bob", "status", environment="dev")
+    assert TOLD in told or (started in told and "🟢" not in told), told
+    if is_cancelled:
+        assert "was asked to stop" in await ask(people, "dora", "cancel", environment="dev")
     limit.release()
-    assert "succeeded" in (await outcome(people, started)).text
-    assert set(shop.running("dev").values()) == {image_ids["v2" if command == "deploy" else "v1"]}
+    assert ("cancelled" if is_cancelled else "succeeded") in (await outcome(people, started)).text
+    assert set(shop.running("dev").values()) == {image_ids["v2" if command == "deploy" and not is_cancelled else "v1"]}
