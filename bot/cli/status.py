@@ -112,7 +112,7 @@ def _active(status: EnvironmentStatus) -> str:
     deployment = status.active
     if deployment is None:
         return ""
-    phases = [phase.name.value for phase in deployment.phases if phase.status is PhaseStatus.IN_PROGRESS]
+    phases = [phase for phase in deployment.phases if phase.status is PhaseStatus.IN_PROGRESS]
     by = person(deployment.request.requested_by)
     text = f"{deployment.id} by {by} since {at(deployment.created_at)}"
     purpose = f": {status.lock.purpose}" if status.lock else ""
@@ -121,7 +121,10 @@ def _active(status: EnvironmentStatus) -> str:
         since, why = at(deployment.pause.since), printable(deployment.pause.message)
         decide = f"`roas resume {name}` or `roas resume --roll-back {name}`"
         return f"{text}{purpose}\n  paused since {since}: {why}\n  decide by {decide}"
-    return f"{text}{purpose}{f', now in {phases[-1]}' if phases else ''}"
+    if not phases:
+        return f"{text}{purpose}"
+    waits = f", which {printable(phases[-1].summary)}" if phases[-1].summary else ""
+    return f"{text}{purpose}, now in {phases[-1].name}{waits}"
 
 
 def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], release: Release | None) -> None:

@@ -340,8 +340,10 @@ def _going_on(status: EnvironmentStatus) -> str:
         parts = [paused, marked_up_line(active.pause.message, 500)]
         return _listed("🚀", headline(active), active.request, parts, active.id)
     if active is not None:
-        phase = next((word(p.name) for p in active.phases if p.status is PhaseStatus.IN_PROGRESS), _("waiting"))
-        parts = [_("started {when}", when=since(active.created_at)), phase]
+        phase = next((phase for phase in active.phases if phase.status is PhaseStatus.IN_PROGRESS), None)
+        parts = [_("started {when}", when=since(active.created_at)), word(phase.name) if phase else _("waiting")]
+        if phase is not None and phase.summary:  # what it waits for
+            parts.append(f"⚠️ {marked_up_line(phase.summary, 500)}")
         return _listed("🚀", headline(active), active.request, parts, active.id)
     if lock is not None:
         holder = _("by {person}", person=person(lock.held_by))

@@ -158,6 +158,10 @@ def test_running_deployment_or_lock_holder_shown() -> None:
         text = text_of(busy.embeds)
         assert "· execution" in text
         assert running.id in text
+    [phase] = running.phases
+    waiting = replace(running, phases=(replace(phase, summary="goes on by itself once this has passed"),))
+    told = text_of(draw_status([EnvironmentStatus("staging", active=waiting)]).embeds)
+    assert "· execution · ⚠️ goes on by itself once this has passed" in told
     held = text_of(draw_status([EnvironmentStatus("staging", lock=a_lock(running))]).embeds)
     assert "since" in held
     assert "deploy v2" in held
