@@ -32,6 +32,8 @@ SEEN_SECONDS = 30.0
 STARTING_SECONDS = 5.0
 # How long it may take to learn from DNS that a container is gone.
 FORGOTTEN_SECONDS = 10.0
+# How long one that was started learns which containers there are: it asks DNS again half a second later.
+LEARNING_SECONDS = 2.0
 # How often in a row nothing may be open: a request may be on its way between two servers.
 QUIET_READINGS = 2
 # Return a new connection to the proxy, or None where no container of it runs.
@@ -313,7 +315,7 @@ class HAProxyService(ProxiedService):
         deadline = time.monotonic() + (FORGOTTEN_SECONDS if waits else 0.0)
         try:
             if holds:
-                await self._hold_failing()
+                await self._hold_failing(readies=True)
                 return
             while await self._settle() and time.monotonic() < deadline:
                 await pause(POLL_SECONDS)
@@ -340,17 +342,25 @@ class HAProxyService(ProxiedService):
         await runtime.put(free, ServerState.READY)
         return any(_is_gone(server, known) and not server.down for server in held)
 
-    async def _hold_failing(self) -> None:
-        """Make ready what is well. Drain what is not, and what is free: who gets an address there counts as up."""
+    async def hold_again(self) -> None:
+        """Hold what is not well for as long as a proxy that was just started learns of containers by DNS."""
+        until = time.monotonic() + LEARNING_SECONDS
+        while time.monotonic() < until:
+            with suppress(ProxyError):  # it does not answer yet
+                await self._hold_failing(readies=False)
+            await pause(POLL_SECONDS)
+
+    async def _hold_failing(self, *, readies: bool) -> None:
+        """Drain what is not well, and what is free: who gets an address there counts as up; or make ready what is."""
         runtime = await self._connect()
         there = await self._endpoints()
         well = _well_addresses(there)
         if runtime is None or not well:
             return
         servers = [server for server in await runtime.servers(self._proxy.all_backends) if not server.by_hand]
-        await runtime.put(
-            [server for server in servers if server.draining and server.address in well], ServerState.READY
-        )
+        if readies:
+            ready = [server for server in servers if server.draining and server.address in well]
+            await runtime.put(ready, ServerState.READY)
         others = [server for server in servers if not server.draining and server.address not in well]
         await runtime.put(others, ServerState.DRAIN)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.concurrency import pause
+from roas.concurrency import end_tasks, pause
 from roas.errors import ProxyError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceProxy
@@ -358,6 +358,19 @@ async def test_both_serve_while_the_new_one_is_watched(scene: Scene) -> None:
     assert not scene.proxy.commands
     await scene.service.give_back({"a"}, {"b"})
     assert scene.proxy.drained() == {"web2", "ws2"}, "it may come back any moment, and fail again"
+
+
+async def test_started_proxy_is_told_until_it_has_asked_dns(scene: Scene) -> None:
+    """It learns of containers one by one. What drains is left to whoever drains it."""
+    scene.ends.append(end("c", "10.0.0.3", HealthStatus.STARTING))
+    scene.server("web1").drained = True
+    holding = asyncio.create_task(scene.service.hold_again())
+    await until(lambda: scene.proxy.drained() == {"web1", "web3", "web4", "ws3", "ws4"})
+    scene.server("web2").address = "10.0.0.3"
+    await until(lambda: "web2" in scene.proxy.drained())
+    scene.runs = False
+    await end_tasks(holding)
+    assert not any(command.endswith("ready") for command in scene.proxy.commands)
 
 
 async def test_what_starts_again_and_again_is_held(scene: Scene) -> None:
