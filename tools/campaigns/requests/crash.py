@@ -1,5 +1,9 @@
 """Kill the bot or the proxy in the middle of a replacement, and see that all is whole afterwards.
 
+`python -m tools.campaigns.requests.crash --compare 10` kills the proxy so many times while nobody deploys, while new
+containers are not ready, and while old ones drain, in turn, and prints what each cost: how long nobody was answered,
+how many requests were lost until then, and how many afterwards, which is none.
+
 `python -m tools.campaigns.requests.crash --kills 24`. In turn, the bot, the proxy, both, or a command line that carries
 the deployment out are killed: while the old containers drain, while the deployment is paused, or while the new
 containers are held. Then a new bot resumes. The last kind kills nobody: in a pause, the new container crashes again and
@@ -11,6 +15,7 @@ no more than a kill costs while nobody deploys, which is measured first.
 import argparse
 import asyncio
 import itertools
+import math
 import os
 import signal
 import subprocess
@@ -22,9 +27,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from statistics import median
 from threading import Thread
 
 from testbed.preloaded import PreloadedPopen
+from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
 from tools.campaigns.requests.pausing import FLAKY, ROAS, decide, pausing, typed_environment
 from tools.campaigns.requests.scene import ENVIRONMENT, Scene, application, deploy, scene
@@ -34,11 +41,17 @@ ROOT = Path(__file__).resolve().parents[3]
 # How long each of the slow requests takes that are always under way. Of several lengths, they never end all at once:
 # old containers drain for long enough to be met doing it.
 SLOW_SECONDS = (2, 3, 4, 5)
+# Those that are refused must not take the processor from what is started again.
+ASKED_AGAIN_SECONDS = 0.05
 MOST_SECONDS = 120
 # What the leader's rounds may take to look at the proxies.
 WHOLE_SECONDS = 20
 VICTIMS = ("bot and proxy", "bot", "proxy", "command line")
 MOMENTS = ("draining", "paused", "held")
+# In which HAProxy would send requests to what is not ready, had nobody told it again.
+WARMING, CALM = "warming", "nobody deploys"
+COMPARED = (CALM, WARMING, "draining")
+SLOW, SLOW_VARIABLES = "slow", {"WARMING": "4"}
 NOBODY = "nobody"
 KINDS = (*itertools.product(VICTIMS, MOMENTS), (NOBODY, "paused"))
 # How often a crash loop goes round in a pause.
@@ -56,7 +69,7 @@ class Kill:
     rate: float
     goes_on: bool = False
     # How many requests are lost where the proxy is killed while nobody deploys.
-    cost: int = 0
+    cost: float = 0
 
     @property
     def ends_bot(self) -> bool:
@@ -82,12 +95,16 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=24)
     parser.add_argument("--first", type=int, default=0, help="the kind to begin with")
     parser.add_argument("--rate", type=float, default=100)
+    parser.add_argument("--compare", type=int, default=0, help="compare so many kills of the proxy at each moment")
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="roas-requests-") as folder,
         scene(Path(folder), proxy="HAProxy", replicas=2) as found,
     ):
-        broken = crash(found, given.kills, given.rate, first=given.first)
+        if given.compare:
+            broken = compare(found, given.compare, given.rate)
+        else:
+            broken = crash(found, given.kills, given.rate, first=given.first)
     for item in broken:
         print(f"BROKEN: {item}")
     return int(bool(broken))
@@ -100,7 +117,7 @@ def crash(found: Scene, kills: int, rate: float, *, first: int = 0) -> list[str]
         raise RuntimeError("the first deployment did not succeed")
     broken: list[str] = []
     chosen = [*zip(range(kills), itertools.islice(itertools.cycle(KINDS), first, None), strict=False)]
-    cost = _measure_kill(found, rate) if any("proxy" in victim for _, (victim, _) in chosen) else 0
+    cost = _measure_kill(found, rate, Users()) if any("proxy" in victim for _, (victim, _) in chosen) else 0
     for number, (victim, moment) in chosen:
         begun = time.monotonic()
         goes_on = victim != NOBODY and number // len(MOMENTS) % 2 == 1
@@ -118,9 +135,40 @@ def crash(found: Scene, kills: int, rate: float, *, first: int = 0) -> list[str]
     return broken
 
 
-def _measure_kill(found: Scene, rate: float) -> int:
+def compare(found: Scene, turns: int, rate: float) -> list[str]:
+    """Kill the proxy at each of the moments in turn; returns what is wrong, and where a kill costs more than alone."""
+    web_image(found.client, f"shop/web:{SLOW}", version=SLOW, **SLOW_VARIABLES)
+    asyncio.run(_deploy(found, "v1"))
+    broken: list[str] = []
+    gaps = {moment: list[float]() for moment in COMPARED}
+    lost = {moment: list[int]() for moment in COMPARED}
+    for number in range(turns):
+        for moment in COMPARED:
+            seen = Users()
+            version = SLOW if moment == WARMING else "v1" if number % 2 else "v2"
+            if moment == CALM:
+                _measure_kill(found, rate, seen)
+                wrong = []
+            else:
+                wrong = list(_one(found, Kill("proxy", moment, rate, cost=math.inf), seen, version))
+            if seen.lost_once_back:
+                wrong.append(f"{seen.lost_once_back} requests were lost once HAProxy answered again")
+            gap = seen.report["longest_gap"]
+            gaps[moment].append(gap)
+            lost[moment].append(seen.lost)
+            figures = f"{seen.lost} of {seen.report['sent']} lost {seen.report['failures']}, {gap:.2f} s"
+            print(
+                f"{number + 1}: {moment}: {wrong or 'whole'}, {figures}, late {seen.report['late']:.2f} s", flush=True
+            )
+            broken += [f"{moment}: {item}" for item in wrong]
+    for moment in COMPARED:
+        print(f"{moment}: median {median(gaps[moment]):.2f} s, {median(lost[moment]):.0f} lost: {lost[moment]}")
+    return broken
+
+
+def _measure_kill(found: Scene, rate: float, seen: Users) -> int:
     """Kill the proxy while nobody deploys; returns how many requests are lost."""
-    with users(found.port, rate=rate, name=f"{time.time()}") as seen, _slow_requests(found):
+    with users(found.port, rate=rate, name=f"{time.time()}", seen=seen), _slow_requests(found):
         killed = _proxy_process(found)
         os.kill(killed, signal.SIGKILL)
         if not wait_until(lambda: _proxy_process(found) not in {0, killed} and found.is_whole(), WHOLE_SECONDS):
@@ -226,7 +274,7 @@ def _meet(found: Scene, moment: str, bot: "subprocess.Popen[bytes]") -> bool:
 
 
 def _is_at(found: Scene, moment: str) -> bool:
-    """Return whether free servers are held, or old containers drain with the new ones in service."""
+    """Return whether free servers are held, new containers are not ready, or old ones drain beside them."""
     try:
         admin = found.admin()
         if moment == "held":
@@ -234,6 +282,8 @@ def _is_at(found: Scene, moment: str) -> bool:
         states = [status.split()[0] for _, status in admin.states().values()]
     except OSError:
         return False
+    if moment == WARMING:
+        return states.count("UP") == 2 and len(states) > 2
     return states.count("DRAIN") == 2 and states.count("UP") == 2
 
 
@@ -256,6 +306,7 @@ def _slow_requests(found: Scene) -> Iterator[None]:
     def ask(seconds: int) -> None:
         while not ended:
             _ask(found.port, seconds)
+            time.sleep(ASKED_AGAIN_SECONDS)
 
     threads = [Thread(target=ask, args=(seconds,), daemon=True) for seconds in SLOW_SECONDS]
     for thread in threads:

@@ -21,7 +21,9 @@ ANSWER_SECONDS = 10.0
 # proxy for published ports has no file left, and ends.
 MOST_OPEN = 400
 EVERY_NEW, EVERY_POST = 2, 4
-FAILURES_LISTED = 40
+FAILURES_LISTED = 1000
+# A request that is sent so long after its time is late: the machine is too busy for the rate.
+LATE_SECONDS = 0.05
 GOOD = 200
 
 
@@ -40,6 +42,7 @@ class Seen:
     gap_at: float = 0.0
     last: float = 0.0
     late: float = 0.0
+    sent_late: int = 0
 
     def fail(self, why: str, now: float) -> None:
         """Note a request that is lost."""
@@ -73,6 +76,7 @@ class Seen:
             "longest_gap": round(self.gap, 4),
             "gap_at": round(self.gap_at, 3),
             "late": round(self.late, 4),
+            "sent_late": self.sent_late,
             "latency": {
                 name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 2)
                 for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0))
@@ -141,6 +145,7 @@ class Load:
     def _send(self, number: int, planned: float) -> None:
         now = self._now()
         self.seen.late = max(self.seen.late, now - planned)
+        self.seen.sent_late += now - planned > LATE_SECONDS
         if self._open >= MOST_OPEN:
             self.seen.fail("too many are open", now)
             return

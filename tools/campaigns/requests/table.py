@@ -52,8 +52,9 @@ VERSIONS = {
     "crashes after 8 s": {"CRASHES_AFTER": "8"},
     "fails after 3 s": {"FAILS_AFTER": "3"},
 }
-# While the last old containers drain, which open streams make take long.
+# So long after the last old containers began to drain, which open streams make take long.
 IN_DRAIN = "crashes in the drain"
+LONG_DRAIN, CRASHES_IN_DRAIN = "30s", (3, 8, 15)
 # Until the engine has told of it, and the old ones are given the requests back.
 REACTION_SECONDS = 0.5
 SLOW = "slow start"
@@ -91,6 +92,9 @@ class Case:
     streams: bool
     # Order and parallelism of the way back, where these are others.
     back: tuple[str, int] | None = None
+    # How long the old ones may drain, where it is not `stop_grace_period`, and after how much of it all new ones crash.
+    drain: str = ""
+    crash_seconds: float = 0.0
 
     @property
     def ways(self) -> dict[str, tuple[str, int]]:
@@ -107,12 +111,12 @@ class Case:
     @property
     def flaws(self) -> dict[str, str]:
         """Return what the new version does, as variables of its image."""
-        return {} if self.version == IN_DRAIN else VERSIONS[self.version]
+        return VERSIONS.get(self.version, {})
 
     @property
     def of_bad(self) -> tuple[str, ...]:
         """Return what became of requests that the new version lost; where all crash at once, HAProxy has no other."""
-        no_other = ("status 503",) if self.version == IN_DRAIN else ()
+        no_other = ("status 503",) if self.is_in_drain else ()
         return OF_BAD.get(self.version.partition(" ")[0], ()) + no_other
 
     @property
@@ -125,6 +129,11 @@ class Case:
         streams = "streams" if self.streams else ""
         order, parallelism = (f"{there}, back {back}" if self.back else there for there, back in self._both)
         return f"{order} | {parallelism} | {self.replicas} | {self.version} | {streams}"
+
+    @property
+    def is_in_drain(self) -> bool:
+        """Return whether the new version crashes while the old ones drain."""
+        return self.version.startswith(IN_DRAIN)
 
     @property
     def _both(self) -> Iterator[tuple[str | int, str | int]]:
@@ -141,6 +150,9 @@ def cases() -> Iterator[Case]:
         for version in ("good", "never healthy", "crashes after 8 s"):
             yield Case(*there, 3, version, streams=False, back=back)
     yield Case("start-first", 0, 2, IN_DRAIN, streams=True)
+    for seconds in CRASHES_IN_DRAIN:
+        version = f"{IN_DRAIN} of {LONG_DRAIN} after {seconds} s"
+        yield Case("start-first", 0, 2, version, streams=True, drain=LONG_DRAIN, crash_seconds=seconds)
 
 
 @dataclass(frozen=True)
@@ -155,10 +167,13 @@ class Played:
     longest_gap: float
     seconds: float
     wrong: tuple[str, ...]
+    # How many requests were sent later than they should: the machine was too busy for the rate.
+    sent_late: int = 0
 
     def __str__(self) -> str:
         """Return a row of the table, and what is wrong."""
-        figures = f"{self.sent} | {self.lost} | {self.of_bad} | {self.longest_gap:.2f} s | {self.seconds:.1f} s"
+        times = f"{self.longest_gap:.2f} s | {self.seconds:.1f} s | {self.sent_late} late"
+        figures = f"{self.sent} | {self.lost} | {self.of_bad} | {times}"
         row = f"| {self.case} | {self.outcome} | {figures} |"
         return "\n".join((row, *(f"WRONG: {self.case}: {item}" for item in self.wrong)))
 
@@ -170,10 +185,10 @@ def play(found: Scene, case: Case, rate: float) -> Played:
         name = f"{case.tag}-{time.time()}"
         with users(found.port, rate=rate, name=name) as seen, _streams(found.port if case.streams else None):
             begun = time.monotonic()
-            with _crashing(found) if case.version == IN_DRAIN else nullcontext(Event()) as crashed:
+            with _crashing(found, case.crash_seconds) if case.is_in_drain else nullcontext(Event()) as crashed:
                 ended = asyncio.run(_replace(found, case.tag, and_back=case.version in GOOD))
             took = time.monotonic() - begun
-        if case.version == IN_DRAIN and not crashed.is_set():
+        if case.is_in_drain and not crashed.is_set():
             wrong.append("nothing was drained with all new ones in service")
         if ended.outcome is not (Outcome.SUCCEEDED if case.version in GOOD else Outcome.ROLLED_BACK):
             wrong.append(f"it ended as {ended.outcome}: {ended.problem}")
@@ -181,15 +196,16 @@ def play(found: Scene, case: Case, rate: float) -> Played:
             wrong.append(f"not whole: {found.admin().states()}, {found.admin().set_aside()}")
     failures = Counter(seen.report["failures"])
     of_bad = sum(failures[item] for item in case.of_bad)
-    if case.version == IN_DRAIN and of_bad > rate * REACTION_SECONDS:
+    if case.is_in_drain and of_bad > rate * REACTION_SECONDS:
         wrong.append(f"{of_bad} requests were lost before the old containers served again: {dict(failures)}")
     lost = seen.lost - of_bad
     if case.serves and lost:
         wrong.append(f"{lost} requests were lost: {dict(failures)} at {seen.report['failed_at']}")
     if twice := seen.twice(found.orders):
         wrong.append(f"{len(twice)} orders were carried out twice")
-    gap = seen.report["longest_gap"]
-    return Played(str(case), str(ended.outcome), seen.report["sent"], lost, of_bad, gap, took, tuple(wrong))
+    report = seen.report
+    figures = (report["sent"], lost, of_bad, report["longest_gap"], took)
+    return Played(str(case), str(ended.outcome), *figures, tuple(wrong), report["sent_late"])
 
 
 def play_configuration(found: Scene, kind: str, rate: float) -> Played:
@@ -211,8 +227,9 @@ def play_configuration(found: Scene, kind: str, rate: float) -> Played:
         wrong.append("a container was replaced")
     if seen.lost or not wait_until(found.is_whole, WHOLE_SECONDS):
         wrong.append(f"lost: {seen.report['failures']}; {found.admin().states()}")
-    gap = seen.report["longest_gap"]
-    return Played(_name(kind), str(ended.outcome), seen.report["sent"], seen.lost, 0, gap, took, tuple(wrong))
+    report = seen.report
+    figures = (report["sent"], seen.lost, 0, report["longest_gap"], took)
+    return Played(_name(kind), str(ended.outcome), *figures, tuple(wrong), report["sent_late"])
 
 
 def summary(played: Sequence[Played]) -> str:
@@ -232,7 +249,8 @@ def summary(played: Sequence[Played]) -> str:
         lines.append(f"| {way} | {' | '.join(texts)} |")
     lines += [str(item) for item in played if item.case.startswith("configuration")]
     sent, wrong = sum(item.sent for item in played), sum(len(item.wrong) for item in played)
-    return "\n".join((*lines, f"{len(played)} cases, {sent:,} requests, {wrong} wrong"))
+    late = sum(item.sent_late for item in played)
+    return "\n".join((*lines, f"{len(played)} cases, {sent:,} requests, {wrong} wrong; {late:,} were sent late"))
 
 
 async def _deploy(found: Scene, version: str) -> None:
@@ -266,18 +284,22 @@ async def _replace(found: Scene, version: str, *, and_back: bool = False) -> Dep
 
 
 @contextmanager
-def _crashing(found: Scene) -> Iterator[Event]:
-    """Let the new containers crash once the last old ones are drained; the event says that they have."""
+def _crashing(found: Scene, seconds: float) -> Iterator[Event]:
+    """Let the new containers crash so long after the last old ones are drained; the event says that they have."""
     old, crashed, ended = found.addresses(), Event(), Event()
+    drained_at: float | None = None
 
     def crash() -> bool:
+        nonlocal drained_at
         with suppress(OSError):
             states = dict(found.admin().states().values())
             up = {address for address, status in states.items() if status == "UP"}
             going = [status for address, status in states.items() if address in old]
             if going and len(up - old) == len(old) and all(status.startswith("DRAIN") for status in going):
+                drained_at = drained_at or time.monotonic()
+            if drained_at is not None and time.monotonic() >= drained_at + seconds:
                 for container in found.containers():
-                    if not addresses([container]) & old:
+                    if container.status == "running" and not addresses([container]) & old:
                         os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
                 crashed.set()
         return crashed.is_set() or ended.is_set()
@@ -299,6 +321,8 @@ def _written(found: Scene, case: Case) -> Iterator[None]:
     usual = written = page.read_text()
     ways = [f"{key}: {{order: {order}, parallelism: {count}}}" for key, (order, count) in case.ways.items()]
     check = INTERVAL | ({} if case.version == SLOW else START_PERIOD)
+    if case.drain:
+        check |= {"        backends: [web]": f"        backends: [web]\n        drain: {case.drain}"}
     for before, after in (check | {"replicas: 2": "\n      ".join([f"replicas: {case.replicas}", *ways])}).items():
         written = written.replace(before, after)
     page.write_text(written)

@@ -24,6 +24,13 @@ class Users:
         """Return how many requests had no good answer."""
         return sum(self.report["failures"].values())
 
+    @property
+    def lost_once_back(self) -> int:
+        """Return how many were lost since answers came again after the longest time without any."""
+        return sum(
+            failed_at > self.report["gap_at"] + self.report["longest_gap"] for failed_at in self.report["failed_at"]
+        )
+
     def twice(self, orders: Path) -> list[str]:
         """Return the orders that were carried out more than once, by the service's own log."""
         return [order for order, times in Counter(orders.read_text().split()).items() if times > 1]
