@@ -14,7 +14,6 @@ from testbed.rootfs import Rootfs
 HAPROXY_USER = 99
 PASSWD = f"root:x:0:0::/:/bin/sh\nhaproxy:x:{HAPROXY_USER}:{HAPROXY_USER}::/var/lib/haproxy:/bin/sh\n"
 WEB_APP = Path(__file__).with_name("web_app.py")
-WEB_CHECK = "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/health', timeout=2)"
 
 
 def haproxy_image(client: docker.DockerClient, tag: str = "haproxy:3.0") -> str:
