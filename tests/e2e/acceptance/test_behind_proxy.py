@@ -178,7 +178,7 @@ async def test_few_servers_are_enough_one_at_a_time(application, people, stack, 
 
     Each new container gets into the server of the one that has just gone.
     """
-    few = {"server-template web 6": "server-template web 3"}
+    few = {"server-template web 2-6": "server-template web 2-3"}
     ends = "image: shop/web:${VERSION:-v1}\n    restart: "
     port = write("HAProxy", **few, **QUICK, **{f"{ends}unless-stopped": f'{ends}"no"'})
     await people.succeed("v1")

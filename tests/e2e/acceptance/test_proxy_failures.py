@@ -31,7 +31,7 @@ __all__ = ["orders", "proxy_images", "write"]
 
 PAUSES = "replicas: 2\n      update_config: {parallelism: 1, failure_action: pause}"
 # Two for each replica: what failed and is let pass keeps the old one beside it.
-FEW = {"server-template web 6": "server-template web 4"}
+FEW = {"server-template web 2-6": "server-template web 2-4"}
 # Any image that has something to run.
 STORE = """
   store:

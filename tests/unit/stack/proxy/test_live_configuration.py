@@ -10,7 +10,8 @@ defaults
 frontend users
     use_backend web
 backend web
-    server-template web 6 web:8080
+    server-template web 1 web:8080 init-addr libc,none
+    server-template web 2-6 web:8080
     # server old 10.0.0.1:80
     server one 10.0.0.1:80 check
 backend ranged
