@@ -34,6 +34,7 @@ STARTING_SECONDS = 5.0
 FORGOTTEN_SECONDS = 10.0
 # How long one that was started learns which containers there are: it asks DNS again half a second later.
 LEARNING_SECONDS = 2.0
+LEARNING_POLL_SECONDS = 0.2
 # How often in a row nothing may be open: a request may be on its way between two servers.
 QUIET_READINGS = 2
 # Return a new connection to the proxy, or None where no container of it runs.
@@ -346,18 +347,20 @@ class HAProxyService(ProxiedService):
         """Hold what is not well for as long as a proxy that was just started learns of containers by DNS."""
         until = time.monotonic() + LEARNING_SECONDS
         while time.monotonic() < until:
-            with suppress(ProxyError):  # it does not answer yet
+            try:
                 await self._hold_failing(readies=False)
-            await pause(POLL_SECONDS)
+            except ProxyError:  # it does not answer yet
+                await pause(POLL_SECONDS)
+            else:
+                await pause(LEARNING_POLL_SECONDS)
 
     async def _hold_failing(self, *, readies: bool) -> None:
         """Drain what is not well, and what is free: who gets an address there counts as up; or make ready what is."""
-        runtime = await self._connect()
-        there = await self._endpoints()
-        well = _well_addresses(there)
-        if runtime is None or not well:
+        if (runtime := await self._connect()) is None:
             return
         servers = [server for server in await runtime.servers(self._proxy.all_backends) if not server.by_hand]
+        if not (well := _well_addresses(await self._endpoints())):
+            return
         if readies:
             ready = [server for server in servers if server.draining and server.address in well]
             await runtime.put(ready, ServerState.READY)

@@ -22,6 +22,8 @@ POLL_SECONDS = 0.5
 Runs = Callable[[], Awaitable[bool]]
 # A proxy that is drained is asked twenty times a second: where its socket is changes only with its container.
 PLACE_SECONDS = 1.0
+# One that is being started again is found soon, and its engine has better things to do than to be asked.
+AWAY_SECONDS = 0.25
 
 
 class DnsService(ProxiedService):
@@ -69,10 +71,10 @@ class _Place:
 
     async def connect(self) -> HAProxyRuntime | None:
         """Return the proxy's runtime API, or None where the proxy does not run. Raises ProxyAwayError."""
-        if self._found is None or time.monotonic() >= self._until:
+        if time.monotonic() >= self._until:
             path = PurePosixPath(self._proxy.socket)
             self._found = await find_socket(self._engine, self._proxy.service, path)
-            self._until = time.monotonic() + PLACE_SECONDS
+            self._until = time.monotonic() + (PLACE_SECONDS if self._found is not None else AWAY_SECONDS)
         if self._found is None:
             return None
         if self._found.folder is None:

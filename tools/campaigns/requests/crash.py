@@ -25,10 +25,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from statistics import median
 from threading import Thread
+
+from docker.models.containers import Container
 
 from testbed.preloaded import PreloadedPopen
 from testbed.proxy_images import web_image
@@ -51,7 +54,12 @@ MOMENTS = ("draining", "paused", "held")
 # In which HAProxy would send requests to what is not ready, had nobody told it again.
 WARMING, CALM = "warming", "nobody deploys"
 COMPARED = (CALM, WARMING, "draining")
-SLOW, SLOW_VARIABLES = "slow", {"WARMING": "4"}
+SLOW, SLOW_VARIABLES = "slow", {"WARMING": "8"}
+# So long after they came, the new containers no longer take the processor from HAProxy, and answer that they are not
+# ready.
+STARTED_SECONDS = 2.5
+# The engine waits twice as long each time before it starts again what ended sooner than that.
+RESTART_RESET_SECONDS = 11.0
 NOBODY = "nobody"
 KINDS = (*itertools.product(VICTIMS, MOMENTS), (NOBODY, "paused"))
 # How often a crash loop goes round in a pause.
@@ -144,6 +152,7 @@ def compare(found: Scene, turns: int, rate: float) -> list[str]:
     lost = {moment: list[int]() for moment in COMPARED}
     for number in range(turns):
         for moment in COMPARED:
+            wait_until(lambda: _age(found.containers("haproxy")[0]) >= RESTART_RESET_SECONDS, WHOLE_SECONDS)
             seen = Users()
             version = SLOW if moment == WARMING else "v1" if number % 2 else "v2"
             if moment == CALM:
@@ -283,8 +292,18 @@ def _is_at(found: Scene, moment: str) -> bool:
     except OSError:
         return False
     if moment == WARMING:
-        return states.count("UP") == 2 and len(states) > 2
+        return states.count("UP") == 2 and len(states) > 2 and _have_started(found)
     return states.count("DRAIN") == 2 and states.count("UP") == 2
+
+
+def _have_started(found: Scene) -> bool:
+    """Return whether the youngest container of the service is no longer starting."""
+    return min(_age(container) for container in found.containers()) >= STARTED_SECONDS
+
+
+def _age(container: Container) -> float:
+    started = datetime.fromisoformat(container.attrs["State"]["StartedAt"][:19] + "+00:00")
+    return (datetime.now(UTC) - started).total_seconds()
 
 
 async def _deploy(found: Scene, version: str) -> None:
