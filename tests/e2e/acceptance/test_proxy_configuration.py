@@ -57,7 +57,7 @@ async def test_haproxy_reads_its_configuration_again(people, stack, write, order
         assert (await planned(people))[1] is ServiceAction.KEEP
         for broken, why in {
             good.replace("bind :8080", "bind nowhere"): "haproxy refuses its new configuration: .*nowhere",
-            good.replace("server-template web 2-6", "server-template web 2-3"): "has 3 servers, and a deployment needs 4",
+            good.replace("web 2-6", "web 2-3"): "has 3 servers, and a deployment needs 4",
         }.items():
             configuration.write_text(broken)
             with pytest.raises(ComposeFileError, match=f"(?s){why}"):
