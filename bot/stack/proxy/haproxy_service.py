@@ -355,17 +355,31 @@ class HAProxyService(ProxiedService):
                 await pause(LEARNING_POLL_SECONDS)
 
     async def _hold_failing(self, *, readies: bool) -> None:
-        """Drain what is not well, and what is free: who gets an address there counts as up; or make ready what is."""
+        """Drain what is not well, and what is free: who gets an address there counts as up; or make ready what is.
+
+        A proxy that was just started learns in its free servers of what is well: until then, these are left alone.
+        """
         if (runtime := await self._connect()) is None:
             return
-        servers = [server for server in await runtime.servers(self._proxy.all_backends) if not server.by_hand]
-        if not (well := _well_addresses(await self._endpoints())):
+        servers = await runtime.servers(self._proxy.all_backends)
+        there = [end for end in await self._endpoints() if serves(end.container)]
+        if not there:
             return
+        well = frozenset(address for end in there for address in end.addresses)
+        known = {(server.backend, server.address) for server in servers}
+        knowing = {
+            backend
+            for backend in self._proxy.all_backends
+            if all(any((backend, address) in known for address in end.addresses) for end in there)
+        }
+        ours = [server for server in servers if not server.by_hand]
         if readies:
-            ready = [server for server in servers if server.draining and server.address in well]
+            ready = [server for server in ours if server.draining and server.address in well]
             await runtime.put(ready, ServerState.READY)
-        others = [server for server in servers if not server.draining and server.address not in well]
-        await runtime.put(others, ServerState.DRAIN)
+        others = [server for server in ours if not server.draining and server.address not in well]
+        await runtime.put(
+            [server for server in others if server.address or server.backend in knowing], ServerState.DRAIN
+        )
 
     async def examine(self, servers: int) -> tuple[str, ...]:
         """Return what is wrong with HAProxy as it runs; nothing where no container of it does."""
