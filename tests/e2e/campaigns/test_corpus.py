@@ -51,9 +51,12 @@ services:
     image: ghcr.io/shop/app:${SHOP_TAG:-1.0}
     command: ["migrate"]
     env_file: [/opt/shop/env]
+  seed: {image: "ghcr.io/shop/seed:${SHOP_TAG:-1.0}"}
   app:
     image: ghcr.io/shop/app:${SHOP_TAG:-1.0}
-    depends_on: {migrate: {condition: service_completed_successfully}}
+    depends_on:
+      migrate: {condition: service_completed_successfully}
+      seed: {condition: service_completed_successfully}
   database: {image: "postgres:16"}
 networks: {proxy: {external: true}}
 """ % ("" if os.environ.get(IMAGE_STORE_VARIABLE) else DIGEST)  # containerd's store has no other image for a digest
@@ -85,11 +88,18 @@ def test_sample_of_stacks_is_taken_over(tmp_path: Path) -> None:
     assert verdicts == {"house": "plans", "refused": "Compose refuses its files"}
     assert found["house"]["adoption"] == "kept"
     assert found["house"]["notes"][-1] == "another version, a failure, and back"
-    beside = found["house"]["beside"]
-    # The job of a version that failed leaves no container.
-    recreated = {step: done["recreated"] for step, done in beside.items() if "recreated" in done}
-    assert recreated == {"`up -d` after a rollback": ["migrate"]}
-    assert not any("started" in done for done in beside.values()), beside
-    assert len(beside) == 9
+    typed, versions = found["house"]["typed"], found["house"]["versions"]
+    # The jobs of a version that failed leave no container, so that what depends on them stays; one of them went well.
+    recreated = {step: done["recreated"] for step, done in typed.items() if "recreated" in done and "`" in step}
+    assert recreated == {
+        "`up -d` after a rollback": ["migrate", "seed"],
+        "`roas rollback`": ["app", "behind", "database", "vpn"],
+    }
+    assert not any("started" in done for done in typed.values()), typed
+    moved = [step for step, done in typed.items() if "moved" in done]
+    assert moved == ["a change", "`roas rollback`"]
+    assert versions["a change"] | {"app": "today → next"} == versions["a change"]
+    assert versions["a version that crashes"]["app"] == versions["`up -d` after a rollback"]["app"] == "next"
+    assert len(typed) == 15
     assert "100.0%" in (results / "summary.md").read_text()
     assert not Path("/mnt/media").exists()

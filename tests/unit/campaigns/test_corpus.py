@@ -20,6 +20,8 @@ def test_share_is_of_what_compose_takes() -> None:
     assert not is_good([good] * 18 + [refused])
     assert not is_good([good] * 30 + [replace(good, verdict=Verdict.CRASHED)])
     assert not is_good([good] * 30 + [replace(good, adoption=Adoption.UNTRUE)])
+    assert is_good([replace(good, typed={"up": {"recreated": ["web"]}, "up, again": {"jobs": ["migrate"]}})])
+    assert not is_good([replace(good, typed={"up, again": {"recreated": ["web"]}})])
 
 
 def test_container_made_or_started_is_a_change() -> None:

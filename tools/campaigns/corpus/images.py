@@ -13,7 +13,8 @@ from tools.campaigns.corpus.stacks import Model
 
 SOURCE = "corpus/stand-in"
 CRASHING = "crashing"
-VERSIONS = ("today", "next", CRASHING)
+TODAY, NEXT = "today", "next"
+VERSIONS = (TODAY, NEXT, CRASHING)
 # What its answer is searched for, by the health checks that people write.
 ANSWER = '#!/bin/sh\necho "PONG OK ok pong healthy alive running imok"\n'
 SERVE = """#!/bin/sh
@@ -23,18 +24,18 @@ trap 'exit 0' TERM INT
 [ -z "$*" ] || ! grep -qxF -- "$*" /once || exit 0
 while :; do sleep 3600 & wait $!; done
 """
-ONCE = "once"
+# What ends at once is of a version, too: its job goes well in the one that crashes.
+ONCE = "once-"
 OWN_PROBE = "--interval=1s CMD true"
 # Nobody would answer what goes over a network.
 REAL = frozenset({*APPLETS, "bash", "exit"}) - {"wget", "nc", "nslookup", "ping"}
 
 
 def stand_ins(client: docker.DockerClient, model: Model) -> dict[str, str]:
-    """Make the images of a stack, and return the id by version; that of what ends at once, under `once`."""
-    made = {}
-    for version in VERSIONS:
-        made[version] = _image(client, model, version, once=False)
-    made[ONCE] = _image(client, model, ONCE, once=True)
+    """Make the images of a stack, and return the id by version; that of what ends at once, under `once-` and that."""
+    made = {version: _image(client, model, version, once=False) for version in VERSIONS}
+    if model.one_shots:
+        made |= {f"{ONCE}{version}": _image(client, model, f"{ONCE}{version}", once=True) for version in VERSIONS}
     return made
 
 
@@ -43,7 +44,7 @@ def tag_images(client: docker.DockerClient, model: Model, made: dict[str, str], 
     by_digest = {}
     for name in sorted(model.images):
         users = {service for service in model.services if model.image(service) == name}
-        image_id = made[ONCE if users <= model.one_shots else version]
+        image_id = made[f"{ONCE}{version}" if users <= model.one_shots else version]
         if "@" in name:
             by_digest[name] = image_id
             continue
@@ -74,7 +75,7 @@ def _image(client: docker.DockerClient, model: Model, version: str, *, once: boo
     root.links["bin/bash"] = "busybox"
     root.add("serve", SERVE, 0o755)
     root.add("version", version)
-    root.add(ONCE, "".join(f"{line}\n" for line in _commands(model)))
+    root.add("once", "".join(f"{line}\n" for line in _commands(model)))
     for programs, text in ((model.probes, ANSWER), (model.entrypoints, SERVE)):
         for program in sorted(programs):
             if Path(program).name not in REAL:

@@ -3,7 +3,8 @@
 import shutil
 import time
 import tomllib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from testbed.waiting import wait_until
 from tools.campaigns.corpus.ground import NO_ANSWER, Ground, Look, Typed, document
-from tools.campaigns.corpus.images import CRASHING, stand_ins, tag_images
+from tools.campaigns.corpus.images import CRASHING, NEXT, TODAY, stand_ins, tag_images
 from tools.campaigns.corpus.stacks import Model, Stack
 
 TRUSTED = '[policy]\nlevel = "trusted"\n'
@@ -26,6 +27,9 @@ TRACEBACK = "Traceback (most recent call last)"
 KNOWN_CODES = frozenset({0, 1, 2, 3, 4, 5, 6, 69, 78})
 KEEP = "keep"
 ENDED = "exited"
+# No container of the service is there.
+NONE = "none"
+AGAIN = "again"
 
 
 class Verdict(StrEnum):
@@ -63,8 +67,10 @@ class Played:
     planned: Mapping[str, str] = field(default_factory=dict)
     adoption: Adoption = Adoption.NOT_PLAYED
     notes: list[str] = field(default_factory=list)
-    # By what was typed: the services of which containers were recreated, started, or run as jobs.
-    beside: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    # By what was typed: the services of which containers were recreated, started, run as jobs, or are of another
+    # version than before; and the versions of all.
+    typed: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -80,6 +86,7 @@ class Play:
         self.folder = self.home / stack.folder
         self._source = source
         self._model = Model({})
+        self._project, self._made = "", dict[str, str]()
         self._version, self._variables, self._movable = ANY_VERSION, (USUAL_VARIABLE,), False
 
     def play(self) -> Played:
@@ -108,25 +115,25 @@ class Play:
             return
         self._model = model = Model.of(resolved.out)
         self.played.services = len(model.services)
-        made = stand_ins(self.ground.client, model)
-        if by_digest := tag_images(self.ground.client, model, made, "today"):
+        self._made = stand_ins(self.ground.client, model)
+        if by_digest := tag_images(self.ground.client, model, self._made, TODAY):
             if not self.ground.takes_digests:
                 self.played.verdict, self.played.said = Verdict.NO_IMAGE, ", ".join(sorted(by_digest))
                 return
             self.ground.pulled_by_digest(by_digest)
         self._start()
-        project = str(model.resolved["name"])
-        before = self._settled(project)
+        self._project = str(model.resolved["name"])
+        before = self._settled()
         name = self._describe_and_plan()
-        if _beyond_the_clock(self.ground.looks(project)) != _beyond_the_clock(before):
+        if self._looks().keys() != before.keys():
             self.played.notes.append("something changed before anything was deployed")
         if self.played.verdict is not Verdict.PLANS or name is None:
             return
         if self.played.started != "up" or model.builds or not all(item.settled for item in before.values()):
             return
-        self._take_over(name, project, before)
+        self._take_over(name, before)
         if self.played.adoption in {Adoption.KEPT, Adoption.AS_PLANNED}:
-            self._move_on(name, project, made)
+            self._move_on(name)
 
     def _make_ground(self) -> None:
         for path, text in self.stack.outside.items():
@@ -145,13 +152,13 @@ class Play:
             created = self._compose("up", "--no-start")
             self.played.started = f"created: {up.last}" if not created.code else f"not created: {created.last}"
 
-    def _settled(self, project: str) -> Mapping[str, Look]:
+    def _looks(self) -> Mapping[str, Look]:
+        return self.ground.looks(self._project)
+
+    def _settled(self) -> Mapping[str, Look]:
         """Wait until no probe is under way, and return how the containers are."""
-        wait_until(
-            lambda: all(container.health != "starting" for container in self.ground.looks(project).values()),
-            SETTLED_SECONDS,
-        )
-        return self.ground.looks(project)
+        wait_until(lambda: all(container.health != "starting" for container in self._looks().values()), SETTLED_SECONDS)
+        return self._looks()
 
     def _describe_and_plan(self) -> str | None:
         described = self.ground.roas(self.home, "init", str(self.folder))
@@ -201,12 +208,12 @@ class Play:
                 return self._model.image(service).removeprefix(before).removesuffix(after)
         return ""
 
-    def _take_over(self, name: str, project: str, before: Mapping[str, Look]) -> None:
+    def _take_over(self, name: str, before: Mapping[str, Look]) -> None:
         """Deploy what runs: what the plan keeps stays the same container, started when it was."""
-        deployed = self._deploy(name, self._version)
-        after = self.ground.looks(project)
-        self._judge(deployed, before, after)
-        self._up(project, "`up -d` after the take-over", self._variables_of(self._version))
+        deployed = self._deploy("the take-over", name, self._version)
+        self._judge(deployed, before, self._looks())
+        self._up_of_release(name, "after the take-over")
+        self._up("after the take-over", self._variables_of(self._version))
 
     def _judge(self, deployed: Typed, before: Mapping[str, Look], after: Mapping[str, Look]) -> None:
         changed = changed_services(before, after)
@@ -220,83 +227,92 @@ class Play:
         else:
             self.played.adoption = Adoption.AS_PLANNED if changed else Adoption.KEPT
 
-    def _move_on(self, name: str, project: str, made: dict[str, str]) -> None:
+    def _move_on(self, name: str) -> None:
         """Deploy, change, fail and go back, with somebody's Compose after each: nobody undoes what the other made."""
-        before = self.ground.looks(project)
-        self._deploy(name, self._version)
-        self._up(project, "`up -d` after a deployment", self._variables_of(self._version))
-        moved = self._change(name, made, "next", NEXT_VERSION)
-        there = self.ground.looks(project)
+        before = self._versions()
+        self._deploy("a deployment", name, self._version)
+        self._up("after a deployment", self._variables_of(self._version))
+        moved = self._change("a change", name, NEXT, NEXT_VERSION)
+        there = self._versions()
         if moved is None:
             return
         now = NEXT_VERSION if self._movable else self._version
-        self._up(project, "`up -d` after a change", self._variables_of(now))
-        failed = self._change(name, made, CRASHING, LAST_VERSION, is_watched=True)
-        self._up(project, "`up -d` after a rollback", self._variables_of(now))
-        there_now = self.ground.looks(project)
-        typed = self.ground.roas(self.home, "compose", name, "--", "up", "-d")
-        self._note(project, "`roas compose … up -d`", there_now, typed)
-        back = self.ground.roas(self.home, "rollback", name, "--yes", "--reason", "corpus", **_quick(name))
-        after = self.ground.looks(project)
-        # A job stays as the newer version has it: no way back runs it.
-        images = [
-            sorted((service.service, service.image) for service in look.values() if service.status != ENDED)
-            for look in (before, there, after)
-        ]
+        self._up("after a change", self._variables_of(now))
+        failed = self._change("a version that crashes", name, CRASHING, LAST_VERSION, is_watched=True)
+        self._up("after a rollback", self._variables_of(now))
+        self._up_of_release(name, "after a rollback")
+        going = ("rollback", name, "--yes", "--reason", "corpus")
+        back = self._noted("`roas rollback`", lambda: self.ground.roas(self.home, *going, **_quick(name)))
+        after = self._versions()
         if moved.code or back.code or failed is None or failed.code == 0:
             codes = (moved.code, failed.code if failed else None, back.code)
             self.played.notes.append(f"changed, failed, back: {codes}: {_error(moved)} {_error(back)}")
-        elif images[0] == images[1]:
+        elif before == there:
             self.played.notes.append("another version changed no image")
-        elif images[2] != images[0]:
+        elif after != before:
             self.played.notes.append("a rollback did not bring the images of before back")
         else:
             self.played.notes.append("another version, a failure, and back")
 
-    def _change(
-        self, name: str, made: dict[str, str], images: str, version: str, *, is_watched: bool = False
-    ) -> Typed | None:
+    def _change(self, what: str, name: str, images: str, version: str, *, is_watched: bool = False) -> Typed | None:
         """Deploy other images: by another version where there is a variable, else by what the same names mean."""
         variables = dict.fromkeys(self._variables, version) if self._movable else {}
         resolved = self._compose("config", "--format", "json", **variables)
-        model = Model.of(resolved.out) if not resolved.code else Model({})
         if resolved.code:
             return None
-        tag_images(self.ground.client, model, made, images)
-        return self._deploy(name, version if self._movable else self._version, is_watched=is_watched)
+        tag_images(self.ground.client, Model.of(resolved.out), self._made, images)
+        return self._deploy(what, name, version if self._movable else self._version, is_watched=is_watched)
 
-    def _up(self, project: str, when: str, variables: dict[str, str]) -> None:
-        """Type `docker compose up -d` twice: what it recreated or started the first time, and the second."""
-        for step in (when, f"{when}, again"):
-            before = self.ground.looks(project)
-            self._note(project, step, before, self._compose("up", "--detach", **variables))
+    def _up(self, when: str, variables: dict[str, str]) -> None:
+        """Type `docker compose up -d` twice."""
+        for step in (f"`up -d` {when}", f"`up -d` {when}, {AGAIN}"):
+            typed = self._noted(step, lambda: self._compose("up", "--detach", **variables))
+            if typed.code:
+                self.played.notes.append(f"{step}: {typed.last}")
 
-    def _note(self, project: str, when: str, before: Mapping[str, Look], typed: Typed) -> None:
-        after = self.ground.looks(project)
-        done = {
-            "recreated": sorted(look.service for one, look in after.items() if one not in before),
-            "started": sorted(
-                look.service
-                for one, look in after.items()
-                if one in before and look.status != ENDED and look.started_at != before[one].started_at
-            ),
-            "jobs": sorted(
-                look.service
-                for one, look in after.items()
-                if one in before and look.status == ENDED and look.started_at != before[one].started_at
-            ),
-        }
-        self.played.beside[when] = {what: services for what, services in done.items() if services}
+    def _up_of_release(self, name: str, when: str) -> None:
+        step = f"`roas compose … up -d` {when}"
+        typed = self._noted(step, lambda: self.ground.roas(self.home, "compose", name, "--", "up", "-d"))
         if typed.code:
-            self.played.notes.append(f"{when}: {typed.last}")
+            self.played.notes.append(f"{step}: {typed.last}")
+
+    def _noted(self, step: str, command: Callable[[], Typed]) -> Typed:
+        """Type a command, and note what it did to the containers."""
+        before, were = self._looks(), self._versions(jobs=True)
+        typed = command()
+        after, are = self._looks(), self._versions(jobs=True)
+        kept = [(before[one], look) for one, look in after.items() if one in before]
+        started = [look for was, look in kept if look.started_at != was.started_at]
+        versions = {service: (were.get(service, NONE), are.get(service, NONE)) for service in sorted({*were, *are})}
+        done = {
+            "recreated": [look.service for one, look in after.items() if one not in before],
+            "started": [look.service for look in started if look.status != ENDED],
+            "jobs": [look.service for look in started if look.status == ENDED],
+            "moved": [service for service, (was, now) in versions.items() if was != now and NONE not in {was, now}],
+        }
+        self.played.typed[step] = {what: sorted(services) for what, services in done.items() if services}
+        self.played.versions[step] = {
+            service: now if was == now else f"{was} → {now}" for service, (was, now) in versions.items()
+        }
+        return typed
+
+    def _versions(self, *, jobs: bool = False) -> dict[str, str]:
+        """Return the versions of a service's containers, by inspect; of jobs only if asked: no way back runs one."""
+        names = {image_id: version for version, image_id in self._made.items()}
+        found = defaultdict[str, set[str]](set)
+        for look in self._looks().values():
+            if jobs or look.status != ENDED:
+                found[look.service].add(names.get(look.image, look.image))
+        return {service: ", ".join(sorted(versions)) for service, versions in found.items()}
 
     def _variables_of(self, version: str) -> dict[str, str]:
         return dict.fromkeys(self._variables, version) if self._movable else {}
 
-    def _deploy(self, name: str, version: str, *, is_watched: bool = False) -> Typed:
+    def _deploy(self, what: str, name: str, version: str, *, is_watched: bool = False) -> Typed:
         """Deploy a version: one that crashes is watched for as long as usual, for it may take its time to start."""
         quick = {} if is_watched else _quick(name)
-        typed = self.ground.roas(self.home, "deploy", name, version, "--yes", "--reason", "corpus", **quick)
+        asked = ("deploy", name, version, "--yes", "--reason", "corpus")
+        typed = self._noted(what, lambda: self.ground.roas(self.home, *asked, **quick))
         if typed.code == NO_ANSWER:
             self.played.notes.append(f"deploy {version}: {typed.err}")
         return typed
@@ -320,11 +336,6 @@ def _is_same(before: Look, after: Look) -> bool:
     if before.status == after.status == ENDED:
         return True  # Compose starts a one-shot again with each `up`
     return before.started_at == after.started_at
-
-
-def _beyond_the_clock(looks: Mapping[str, Look]) -> set[str]:
-    """Return the containers there are: those that restart by themselves start again at any time."""
-    return set(looks)
 
 
 def _failures(report: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tools.campaigns.corpus.playing import Adoption, Played, Verdict
+from tools.campaigns.corpus.playing import AGAIN, Adoption, Played, Verdict
 
 FILE_NAME = "stacks.jsonl"
 WANTED = 0.95
@@ -27,10 +27,13 @@ def share(played: Sequence[Played]) -> float:
 
 
 def is_good(played: Sequence[Played]) -> bool:
-    """Return whether enough stacks plan, none crashed, and no plan was untrue."""
+    """Return whether enough stacks plan, none crashed, no plan was untrue, and what is typed again changes nothing."""
     crashed = any(item.verdict is Verdict.CRASHED for item in played)
     untrue = any(item.adoption is Adoption.UNTRUE for item in played)
-    return share(played) >= WANTED and not crashed and not untrue
+    repeated = any(
+        done.keys() - {"jobs"} for item in played for step, done in item.typed.items() if step.endswith(AGAIN)
+    )
+    return share(played) >= WANTED and not (crashed or untrue or repeated)
 
 
 def summary(played: Sequence[Played]) -> str:
@@ -40,7 +43,7 @@ def summary(played: Sequence[Played]) -> str:
         said = f": {item.said}" if item.said else ""
         adopted = "; ".join((str(item.adoption), *item.notes))
         lines.append(f"| {item.name} | {item.repository} | {item.services} | {item.verdict}{said} | {adopted} |")
-    lines += ["", *_beside(played)]
+    lines += ["", *_typed(played)]
     verdicts = Counter(str(item.verdict) for item in played)
     adoptions = Counter(str(item.adoption) for item in played)
     lines.append("")
@@ -50,15 +53,18 @@ def summary(played: Sequence[Played]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _beside(played: Sequence[Played]) -> list[str]:
-    """Return the table of what somebody's Compose did beside the bot: containers, and in how many stacks."""
-    steps = list(dict.fromkeys(step for item in played for step in item.beside))
-    lines = ["| Typed | Stacks | Made again | Started | Jobs run |", "|---|---:|---:|---:|---:|"]
+def _typed(played: Sequence[Played]) -> list[str]:
+    """Return the table of what each command did: to how many containers, and in how many stacks."""
+    steps = list(dict.fromkeys(step for item in played for step in item.typed))
+    lines = [
+        "| Typed | Stacks | Recreated | Started | Jobs run | Of another version |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     for step in steps:
-        seen = [item.beside[step] for item in played if step in item.beside]
+        seen = [item.typed[step] for item in played if step in item.typed]
         counts = [
             f"{sum(len(item.get(what, ())) for item in seen)} (in {sum(what in item for item in seen)})"
-            for what in ("recreated", "started", "jobs")
+            for what in ("recreated", "started", "jobs", "moved")
         ]
         lines.append(f"| {step} | {len(seen)} | {' | '.join(counts)} |")
     return lines
