@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -19,6 +20,7 @@ from roas.log import get_logger
 from roas.models.health import ServicePoint, ServiceSeries, Verdict
 from roas.ui.drawing import WORST_FIRST, Picture, more
 from roas.ui.translation import _, word
+from roas.ui.units import size
 
 log = get_logger(__name__)
 
@@ -48,12 +50,15 @@ NAMED = 4
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """Describe what a panel shows: its heading, how to read it from a point, and how to write it."""
+    """Describe what a panel shows: its heading, how to read it from a point, and how to write it.
+
+    Its axis reaches the `least`, so that an idle stack shows as idle, or as many times two of that as are needed.
+    """
 
     heading: str
     value: Callable[[ServicePoint], float | None]
     write: Callable[[float], str]
-    least: float  # an idle stack shows as idle, not as noise blown up
+    least: float
 
 
 def write_percent(value: float) -> str:
@@ -61,16 +66,8 @@ def write_percent(value: float) -> str:
     return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.1f} %"
 
 
-def write_memory(count: float) -> str:
-    """Write an amount of memory (in bytes) with three digits."""
-    units = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"))
-    unit, name = next(((size, name) for size, name in units if count >= size), units[1])
-    value = count / unit
-    return f"{value:.0f} {name}" if value >= 100 else f"{value:.3g} {name}"
-
-
 CPU = Quantity("CPU, % of one processor", lambda point: point.cpu_percent, write_percent, 4.0)
-MEMORY = Quantity("Memory", lambda point: point.memory_bytes, write_memory, 1024.0**2)
+MEMORY = Quantity("Memory", lambda point: point.memory_bytes, lambda count: size(int(count)), 1024.0**2)
 
 
 class Painter:
@@ -87,12 +84,7 @@ class Painter:
         language, loop = contextvars.copy_context(), asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._thread, lambda: language.run(draw_last_hour, series))
-        except (
-            OSError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-        ):  # what Pillow raises where it lacks something, or a thread
+        except (OSError, TypeError, ValueError, RuntimeError):  # of Pillow where it lacks something, or of a thread
             log.exception("the chart of the last hour could not be drawn")
             return None
 
@@ -174,41 +166,24 @@ def _draw_panel(
         heading += f" (the {len(shown)} largest; {others} others use less)"
     canvas.text(LEFT, top - 96, heading, LABEL)
     canvas.times(top, bottom, labels=True)
-    step = _round_step(max([quantity.least, *(_peak(service, quantity) for service in shown)]), quantity)
+    highest = max((_peak(service, quantity) for service in shown), default=0.0)
+    reach = quantity.least * 2.0 ** max(0, math.ceil(math.log2(max(highest, 1e-9) / quantity.least)))
     for number in range(5):
         y = bottom - PANEL_HEIGHT * number / 4
         canvas.line([(LEFT, y), (RIGHT, y)], GRID, 1.5)
-        canvas.text(LEFT - 12, y, quantity.write(step * number), LABEL, FAINT, "rm")
+        canvas.text(LEFT - 12, y, quantity.write(reach * number / 4), LABEL, FAINT, "rm")
     for number, (service, colour) in enumerate(zip(shown, LINES, strict=False)):
-        heights = [
+        seen = [
             (point.age_seconds, height) for point in service.points if (height := quantity.value(point)) is not None
         ]
-        for stretch in _stretches(heights):
-            places = [(canvas.x(age), bottom - PANEL_HEIGHT * height / (4 * step)) for age, height in stretch]
-            canvas.line(places if len(places) > 1 else [places[0], (places[0][0] + 4, places[0][1])], colour, 4)
+        for (age, height), (next_age, next_height) in pairwise(seen):
+            if age - next_age <= GAP_SECONDS:
+                ends = ((age, height), (next_age, next_height))
+                canvas.line([(canvas.x(a), bottom - PANEL_HEIGHT * h / reach) for a, h in ends], colour, 4)
         x, y = LEFT + (RIGHT - LEFT) / 2 * (number % 2), top - 64 + 36 * (number // 2)
         canvas.box(x, y - 14, x + 18, y - 4, colour)
-        latest = canvas.text(x + 370, y, quantity.write(heights[-1][1]), LABEL, anchor="rs")
+        latest = canvas.text(x + 370, y, quantity.write(seen[-1][1]), LABEL, anchor="rs")
         canvas.text(x + 28, y, name(service), LABEL, room=326 - latest)
-
-
-def _round_step(highest: float, quantity: Quantity) -> float:
-    """Return a round quarter of an axis that reaches a value."""
-    unit = quantity.least if quantity is MEMORY else 1.0
-    while quantity is MEMORY and highest >= unit * 1024:
-        unit *= 1024
-    power = 10.0 ** math.floor(math.log10(highest / unit / 4))
-    return next(power * size for size in (1.0, 2.0, 2.5, 5.0, 10.0) if power * size * 4 >= highest / unit) * unit
-
-
-def _stretches(heights: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """Part ages and values where nothing was seen for a while."""
-    found: list[list[tuple[float, float]]] = []
-    for age, height in heights:
-        if not found or found[-1][-1][0] - age > GAP_SECONDS:
-            found.append([])
-        found[-1].append((age, height))
-    return found
 
 
 def _peak(service: ServiceSeries, quantity: Quantity) -> float:
@@ -263,13 +238,13 @@ class _Canvas:
         x: float,
         y: float,
         label: str,
-        size: float,
+        height: float,
         colour: Colour = TEXT,
         anchor: str = "ls",
         room: float = math.inf,
     ) -> float:
         """Write text at its `anchor`, as Pillow names it, and return its width; its middle is cut to fit `room`."""
-        font = ImageFont.load_default(size * FINENESS)
+        font = ImageFont.load_default(height * FINENESS)
         if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow that was built without FreeType
             raise TypeError("Pillow cannot draw fonts here: it needs to be built with FreeType")
         written = full = "".join(char if " " <= char <= "~" else "?" for char in label)
