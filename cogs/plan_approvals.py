@@ -121,13 +121,13 @@ class PlanApprovals:
                     if left.state is PlanState.AWAITING:
                         await self._move(left, PlanState.VOID, None, [PlanState.AWAITING], note=BEFORE_DRAFTS)
                     elif left.state is PlanState.CONFIRMED and left.deployment_id is None:
-                        await self._resume_one(left.id)
+                        await self._resume_plan(left.id)
             except RoasError as error:
                 log.warning("a plan could not be started", plan_id=left.id, error=error.message)
             except Exception:  # one plan must not keep the others from being resumed
                 log.exception("a plan could not be started", plan_id=left.id)
 
-    async def _resume_one(self, plan_id: str) -> None:
+    async def _resume_plan(self, plan_id: str) -> None:
         left = await self._state.approvals.get(plan_id)
         # A click that was under way in this very process may have given it back, or started it, meanwhile.
         if left is None or left.state is not PlanState.CONFIRMED:

@@ -214,14 +214,14 @@ class StatusReporter:
         while True:
             self._news.clear()
             try:
-                await self.tell()
+                await self.report()
             except RoasError as error:
                 log.error("statuses of commits could not be read", error=error.message)
             except Exception:  # otherwise nothing would ever be told again
                 log.exception("statuses of commits could not be told")
             await wait_for(self._news, POLL_SECONDS if self._waits else REST_SECONDS)
 
-    async def tell(self) -> None:
+    async def report(self) -> None:
         """Tell whatever is not told yet, the oldest first."""
         for name, forge in self._forges.items():
             backoff, not_before = self._waits.get(name, (Backoff(PATIENTLY), 0.0))
@@ -230,7 +230,7 @@ class StatusReporter:
             try:
                 for candidate in reversed(await self._state.candidates.of_source(name, limit=RECENT_CANDIDATES)):
                     if candidate.origin.commit and candidate.origin.repository:
-                        await self._tell(forge, candidate)
+                        await self._report(forge, candidate)
             except (ForgeError, OSError, TimeoutError, ValueError) as error:
                 wait = backoff.failed()
                 self._waits[name] = backoff, asyncio.get_running_loop().time() + wait
@@ -238,7 +238,7 @@ class StatusReporter:
             else:
                 self._waits.pop(name, None)
 
-    async def _tell(self, forge: "Forge", candidate: Candidate) -> None:
+    async def _report(self, forge: "Forge", candidate: Candidate) -> None:
         known = await self._state.posts.get(candidate.id, FORGE_STATUS)
         if known is not None and known.finished:
             return
@@ -248,7 +248,7 @@ class StatusReporter:
         if (known is None and status.state == "inactive") or (known is not None and known.content_hash == status.mark):
             return
         number = known.message_id if known is not None else None
-        number = await forge.tell(candidate, status, number, await self._link(candidate))
+        number = await forge.report(candidate, status, number, await self._link(candidate))
         finished = status.state in ENDED
         await self._state.posts.save(Post(candidate.id, FORGE_STATUS, 0, number, status.mark, finished=finished))
 
@@ -263,7 +263,7 @@ class Forge:
         self._app = app
         self._client = client
 
-    async def tell(self, candidate: Candidate, status: CommitStatus, number: int | None, link: str) -> int | None:
+    async def report(self, candidate: Candidate, status: CommitStatus, number: int | None, link: str) -> int | None:
         """Tell where a version is; returns GitHub's number of the deployment."""
         origin, context = candidate.origin, f"roas/{candidate.environment}"
         if self._kind is SourceKind.GITLAB:

@@ -98,20 +98,20 @@ def _untold(_text: str) -> None:
 
 
 @asynccontextmanager
-async def send_heartbeats(state: StateManager, tell: Callable[[str], None] = _untold) -> AsyncIterator[None]:
+async def send_heartbeats(state: StateManager, notify: Callable[[str], None] = _untold) -> AsyncIterator[None]:
     """Write a heartbeat now and every second until the block ends, and tell where the journal cannot be written.
 
     Raises StateError where the first fails.
     """
     await _beat(state)
-    task = asyncio.create_task(_keep_beating(state, tell), name="heartbeat")
+    task = asyncio.create_task(_keep_beating(state, notify), name="heartbeat")
     try:
         yield
     finally:
         await end_tasks(task)
 
 
-async def _keep_beating(state: StateManager, tell: Callable[[str], None]) -> None:
+async def _keep_beating(state: StateManager, notify: Callable[[str], None]) -> None:
     is_told = False
     while True:
         await pause(BEAT_SECONDS)
@@ -120,13 +120,13 @@ async def _keep_beating(state: StateManager, tell: Callable[[str], None]) -> Non
         except StateError as error:
             log.warning("the heartbeat cannot be written", error=error.message)
             if not is_told:
-                tell(f"warning: {error.message}")
+                notify(f"warning: {error.message}")
                 if not isinstance(error, JournalLostError):
-                    tell("→ What is under way goes on once the journal can be written again.")
+                    notify("→ What is under way goes on once the journal can be written again.")
             is_told = True
         else:
             if is_told:
-                tell("The journal can be written again.")
+                notify("The journal can be written again.")
             is_told = False
 
 

@@ -318,7 +318,7 @@ class NotifySettings(BaseModel, extra="forbid", defer_build=True):
     language: Literal["en", "zh-TW"] = _about("The language of its messages.", "en")
 
     @model_validator(mode="after")
-    def _has_one_address(self) -> Self:
+    def _has_an_address(self) -> Self:
         if (self.url is None) is (self.url_file is None):
             raise ValueError("needs a `url_file`, or a variable that says its `url`, and not both")
         return self

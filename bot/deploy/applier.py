@@ -151,7 +151,7 @@ class Applier:
             warn=self.context.warn,
             parallel=self.context.parallel,
             resolved=self._resolved,
-            to_the_end=restoring,
+            despite_failures=restoring,
         )
 
     async def _apply(self, service: str, milestones: Milestones, *, restoring: bool) -> None:

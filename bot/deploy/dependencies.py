@@ -97,12 +97,12 @@ class DependencyCoordinator:
         warn: Warn,
         parallel: bool,
         resolved: Resolved = lambda _service, _seconds, _allowed: None,
-        to_the_end: bool = False,
+        despite_failures: bool = False,
     ) -> None:
         """Start services in data-flow order; without `parallel` one by one, in topological order.
 
-        Raises the first failure, after what is under way has come to a safe point; where it goes on `to_the_end`, after
-        all that do not need what failed.
+        Raises the first failure, after what is under way has come to a safe point; `despite_failures`, after all that
+        do not need what failed.
         """
         ordered = self.order(services)
         run = _Run(self, {name: Milestones() for name in ordered}, work, settled, probe, warn, resolved)
@@ -114,7 +114,7 @@ class DependencyCoordinator:
             except (FencedOffError, JournalUnusableError, RolloutPausedError):
                 raise
             except RoasError as error:
-                if not to_the_end:
+                if not despite_failures:
                     raise
                 failures.append(error)
 

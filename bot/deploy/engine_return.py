@@ -142,7 +142,9 @@ def _waited_in_vain(context: DeploymentContext, seconds: str) -> EngineError:
 
 
 @asynccontextmanager
-async def reporting_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
+async def reporting_absence(
+    context: DeploymentContext, report: Callable[[str], Awaitable[None]]
+) -> AsyncIterator[None]:
     """Say during a phase that it waits for the managers of a Swarm, until when, and what to do; empty once it does not.
 
     Whoever waits: for a minute and more, that is who writes a service, or follows a write.
@@ -150,11 +152,11 @@ async def reporting_absence(context: DeploymentContext, tell: Callable[[str], Aw
     if not context.environment.on_swarm:
         yield
         return
-    async with begun(_report_absence(context, tell)):
+    async with begun(_report_absence(context, report)):
         yield
 
 
-async def _report_absence(context: DeploymentContext, tell: Callable[[str], Awaitable[None]]) -> None:
+async def _report_absence(context: DeploymentContext, report: Callable[[str], Awaitable[None]]) -> None:
     told: Absence | None = None
     while True:
         losses = quorum_losses(context)
@@ -162,7 +164,7 @@ async def _report_absence(context: DeploymentContext, tell: Callable[[str], Awai
         if absence is not told:
             told = absence
             until = datetime.now(UTC) + timedelta(seconds=QUORUM_SECONDS - losses.away_seconds)
-            await tell("" if absence is None else _waits_for(absence, f"{until:%H:%M} UTC"))
+            await report("" if absence is None else _waits_for(absence, f"{until:%H:%M} UTC"))
         await pause(LOOK_SECONDS)
 
 

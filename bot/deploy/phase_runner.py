@@ -58,7 +58,7 @@ class PhaseRunner:
     def __init__(self, context: DeploymentContext) -> None:
         self._context = context
         context.absence_told = quorum_losses(context)
-        self._tell: Callable[[str], Awaitable[None]] = _report_to_nobody
+        self._report: Callable[[str], Awaitable[None]] = _report_to_nobody
         # What passes by itself, and the phase that runs waited for last.
         self._awaited: EngineUnavailableError | None = None
         self._awaited_since = 0.0
@@ -74,12 +74,12 @@ class PhaseRunner:
             result = replace(result, attempts=number)
             await context.save_phases(result)
 
-        async def told(summary: str) -> None:
+        async def report(summary: str) -> None:
             await context.save_phases(replace(result, summary=summary))
 
         try:
-            self._tell, self._awaited = told, None
-            async with reporting_absence(context, told):
+            self._report, self._awaited = report, None
+            async with reporting_absence(context, report):
                 if policy.name is PhaseName.COMPLETION:
                     summary = await self._tidy_up(policy, attempted)
                 else:
@@ -189,10 +189,10 @@ class PhaseRunner:
             context.was_away = True
             del context.warnings[warned:]
             if awaited is not None:
-                await self._tell(said("goes on by itself once this has passed: {reason}", reason=awaited.message))
+                await self._report(said("goes on by itself once this has passed: {reason}", reason=awaited.message))
                 await wait_for(context.cancel, backoff.failed())
                 context.checkpoint()
-                await self._tell("")
+                await self._report("")
                 continue
             times += 1
             await wait_for_quorum(context)
@@ -293,7 +293,7 @@ def _log_ours(details: RetryDetails) -> None:
 
 
 def _of_others(hook: RetryHook) -> RetryHook:
-    def tell(details: RetryDetails) -> AbstractContextManager[None] | None:
+    def skip_ours(details: RetryDetails) -> AbstractContextManager[None] | None:
         return None if isinstance(details.caused_by, RoasError) else hook(details)
 
-    return tell
+    return skip_ours

@@ -327,7 +327,7 @@ def has_soaked(runs: Iterable[Run], troubles: Collection[Trouble], soak: timedel
     return any(time is not None and time[1] >= soak for time in times)
 
 
-async def _look_back(state: StateManager, source: str, fitting: Collection[Release]) -> tuple[list[Run], list[Trouble]]:
+async def _find_runs(state: StateManager, source: str, fitting: Collection[Release]) -> tuple[list[Run], list[Trouble]]:
     """Return when an environment ran one of some releases, and what was wrong there, by when it began."""
     listed = await state.deployments.list(source, limit=MOST_DEPLOYMENTS, whole=False)
     known = [
@@ -353,7 +353,7 @@ async def _why_unsoaked(
     state: StateManager, target: str, source: str, fitting: Collection[Release], soak: timedelta, moment: datetime
 ) -> Message | None:
     """Return why releases that have the same images and files were not healthy for long enough; None where one was."""
-    runs, troubles = await _look_back(state, source, fitting)
+    runs, troubles = await _find_runs(state, source, fitting)
     if has_soaked(runs, troubles, soak, moment):
         return None
     for run in runs:

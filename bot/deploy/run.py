@@ -33,7 +33,7 @@ log = get_logger(__name__)
 # How often what somebody else undid is applied again.
 MOST_AGAIN = 2
 # How often what runs is read at the end, where things happen on.
-MOST_LOOKS = 3
+MOST_CHECKS = 3
 # Operations after which nothing of theirs could be disturbed.
 UNWATCHED = frozenset({Operation.STOP, Operation.KEEP})
 DRAFTING = frozenset({PhaseName.INITIALIZATION, PhaseName.VALIDATION, PhaseName.PREPARATION})
@@ -206,26 +206,26 @@ class DeploymentRun:
             )
         await self._clear_stale_instances()
         if context.deployment.request.operation not in UNWATCHED:
-            await self._look_last(context.model_hash or (await load_release(context)).model_hash, with_bot=True)
+            await self._check_what_runs(context.model_hash or (await load_release(context)).model_hash, with_bot=True)
 
     async def _conclude_rollback(self) -> None:
         context = self._context
         await self._clear_stale_instances()
         if context.is_whole and context.model_hash is not None:
-            await self._look_last(context.model_hash)
+            await self._check_what_runs(context.model_hash)
 
     async def _clear_stale_instances(self) -> None:
         context = self._context
         if context.deployment.touched:
             await remove_stale_instances(context.components, context.environment, context.fence)
 
-    async def _look_last(self, model_hash: str, *, with_bot: bool = False) -> None:
+    async def _check_what_runs(self, model_hash: str, *, with_bot: bool = False) -> None:
         """Read what runs once more, and again where something happens meanwhile. Raises ServiceFailedError.
 
         An engine that is away is waited for, not for long: a release that was verified is not undone for that.
         """
         context, unread = self._context, ""
-        for _ in range(MOST_LOOKS):
+        for _ in range(MOST_CHECKS):
             try:
                 async with context.watching() as watch:
                     told = watch.events_told

@@ -75,7 +75,7 @@ class Schedule:
         while True:
             self._news.clear()
             try:
-                next_due = await self.look()
+                next_due = await self.begin_due()
             except RoasError as error:
                 log.error("the schedule could not be read", error=error.message)
                 next_due = None
@@ -85,7 +85,7 @@ class Schedule:
             left = ROUND_SECONDS if next_due is None else (next_due - datetime.now(UTC)).total_seconds()
             await wait_for(self._news, min(max(left, 0.05), ROUND_SECONDS))
 
-    async def look(self) -> datetime | None:
+    async def begin_due(self) -> datetime | None:
         """Begin what is due; returns when the next one is."""
         await self._lift_freezes()
         due: list[datetime] = []

@@ -60,13 +60,13 @@ class Candidates:
                 is_known = known.mode is candidate.mode and (known.is_open or not is_asked_for)
                 if is_known or known.state is CandidateState.SKIPPED:
                     return known, False
-            rivals = [known for known in before if _are_rivals(known, candidate)]
-            latest = rivals[0] if rivals else None
+            competing = [known for known in before if _compete(known, candidate)]
+            latest = competing[0] if competing else None
             if latest is not None and (merged := _merged(latest, candidate)) is not None:
                 _put(transaction, merged)
                 return merged, True
             added = replace(candidate, proposal=new_id(PROPOSAL_PREFIX))
-            replaced = [known for known in rivals if known.state in REPLACEABLE] if candidate.is_open else []
+            replaced = [known for known in competing if known.state in REPLACEABLE] if candidate.is_open else []
             for open_one in replaced:
                 _put(transaction, replace(open_one, state=CandidateState.SUPERSEDED, decided_at=datetime.now(UTC)))
                 if open_one is latest:
@@ -229,7 +229,7 @@ def _by_key(transaction: Transaction, candidate: Candidate) -> Candidate | None:
     return known
 
 
-def _are_rivals(known: Candidate, candidate: Candidate) -> bool:
+def _compete(known: Candidate, candidate: Candidate) -> bool:
     """Return whether one of two candidates takes the other's place: they are for a service in common.
 
     What comes together, service by service, is one proposal.

@@ -3,10 +3,13 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from roas.events import EventBus
+from roas.state.manager import StateManager
 from tests.kinds import is_other_program
 
 
@@ -34,3 +37,18 @@ async def hurried_time() -> AsyncIterator[None]:
 
     with hurried(asyncio.get_running_loop()):
         yield
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+    """A journal of the test's own."""
+    async with StateManager(tmp_path / "state") as manager:
+        yield manager
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[EventBus]:
+    """An event bus of the test's own."""
+    bus = EventBus()
+    yield bus
+    await bus.close()

@@ -280,14 +280,14 @@ class Handover:
         context, service = self._context, self._own.service
         for _ in range(MOST_SUCCESSORS - 1):
             try:
-                return await self._one_ready_successor()
+                return await self._wait_for_successor()
             except SuccessorStoppedError:
                 context.warn(
                     said("The new {service} was stopped or removed by hand: another one was started.", service=service)
                 )
-        return await self._one_ready_successor()
+        return await self._wait_for_successor()
 
-    async def _one_ready_successor(self) -> tuple[str, Heartbeat]:
+    async def _wait_for_successor(self) -> tuple[str, Heartbeat]:
         container_id, restarts = await self._successor()
         try:
             return container_id, await self._successors.wait_until_ready(container_id, await self._wanted(), restarts)

@@ -124,15 +124,15 @@ async def test_approved_draft_waits_for_its_time(people, planned):
     waiting = await orchestrator.run(asked)
     await application.state.drafts.schedule(waiting.id, ANNA, now + timedelta(hours=1))
     change_all(planned, "2")
-    await application.schedule.look()
+    await application.schedule.begin_due()
     assert planned.containers() == []
     scheduled = await approvals.get(plan_id)
     await approvals.add(replace(scheduled, request=replace(scheduled.request, starts_at=now)))
-    await application.schedule.look()
+    await application.schedule.begin_due()
     done = succeeded(await orchestrator.wait(waiting.id))
     assert done.request.approved_by == ANNA
     assert found(planned) == EXPECTED
-    await application.schedule.look()
+    await application.schedule.begin_due()
     assert len(await application.state.deployments.list("dev")) == 1
 
 

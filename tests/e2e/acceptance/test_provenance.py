@@ -121,7 +121,7 @@ async def unsigned_at_its_time(application: Application, shop: Shop) -> str:
     record = PlanRecord(plan_id, plan.bind(wanted), plan, now, now, PlanState.SCHEDULED, wanted.requested_by, now)
     await application.state.approvals.add(record)
     shop.push("v5", "v2", signed=False)
-    await application.schedule.look()
+    await application.schedule.begin_due()
     known = await application.state.approvals.get(plan_id)
     assert known is not None
     assert known.state is PlanState.VOID

@@ -95,13 +95,13 @@ async def test_each_step_is_told_once_and_in_order(make_scene, forge, kind):
     scene = make_scene(kind)
     candidate = await scene.offer()
     for _time in range(2):
-        await scene.reporter().tell()
+        await scene.reporter().report()
     await scene.deploy(candidate)
     for _time in range(2):
-        await scene.reporter().tell()
+        await scene.reporter().report()
     await scene.orchestrator.finish(Outcome.ROLLED_BACK, "service_failed")
     for _time in range(2):
-        await scene.reporter().tell()
+        await scene.reporter().report()
     assert forge.told == TOLD[kind]
     assert forge.links == {MESSAGE}, "whoever reads it there finds the channel's message"
 
@@ -111,14 +111,14 @@ async def test_forge_that_is_away_is_told_later_and_holds_up_nothing(make_scene,
     forge.is_away = True
     candidate = await scene.offer()
     reporter = scene.reporter()
-    await reporter.tell()
+    await reporter.report()
     await scene.deploy(candidate)
     await scene.orchestrator.finish(Outcome.SUCCEEDED)
     assert (await scene.state.candidates.get(candidate.id)).state is CandidateState.STARTED
     forge.is_away = False
-    await reporter.tell()
+    await reporter.report()
     assert forge.told == [], "it is left alone for a moment"
-    await scene.reporter().tell()
+    await scene.reporter().report()
     assert forge.told == [("deployment", "1", "dev", "success"), ("commit", "aaaa", CONTEXT, "success")]
 
 
@@ -128,9 +128,9 @@ async def test_bot_that_died_after_telling_does_not_open_a_second_deployment(mak
     reporter = scene.reporter()
     kept, scene.state.posts.save = scene.state.posts.save, _die
     with pytest.raises(KeyboardInterrupt):
-        await reporter.tell()
+        await reporter.report()
     scene.state.posts.save = kept
-    await scene.reporter().tell()
+    await scene.reporter().report()
     assert len(forge.deployments) == 1
 
 
@@ -141,9 +141,9 @@ async def _die(_post):
 async def test_replaced_version_becomes_inactive(make_scene, forge):
     scene = make_scene(SourceKind.GITHUB)
     await scene.offer("v1", commit="b" * 40)
-    await scene.reporter().tell()
+    await scene.reporter().report()
     await scene.offer("v2")
-    await scene.reporter().tell()
+    await scene.reporter().report()
     assert [item for item in forge.told if item[0] == "deployment"] == [
         ("deployment", "1", "dev", "queued"),
         ("deployment", "1", "dev", "inactive"),
@@ -174,10 +174,10 @@ async def test_app_tells_by_tokens_of_its_own(make_scene, forge, tmp_path):
     scene.source = scene.source.model_copy(update={"forge_token_file": None, "app": AppSettings(**app)})
     await scene.offer()
     reporter = scene.reporter()
-    await reporter.tell()
+    await reporter.report()
     assert [item[-1] for item in forge.told] == ["queued", "pending"]
     await scene.offer(environment="prod")
-    await reporter.tell()
+    await reporter.report()
     assert (len(forge.told), forge.tokens_made) == (4, 1)
     assert {text.decode().strip(), TOKEN} <= set(scene.secrets)
     (tmp_path / "app.pem").write_text("no key")

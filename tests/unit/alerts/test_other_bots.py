@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import time_machine
@@ -16,12 +15,6 @@ from roas.models.alert import AlertState
 from roas.models.deployment import Freeze
 from roas.models.ownership import Heartbeat
 from roas.state.manager import StateManager
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path / "state") as manager:
-        yield manager
 
 
 @pytest.fixture

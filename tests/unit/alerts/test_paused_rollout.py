@@ -1,6 +1,6 @@
 """While a deployment waits for a person, each service is judged by the release that it is on."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,12 +88,6 @@ class Scene(OneStack):
         observation = Observation(1.0, await self.alerts.owned(DEV))
         await self.alerts.observed(DEV, sample.stack, await self.sampler.definitions(DEV), observation)
         return [alert.summary for alert in await self.state.alerts.open()]
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path / "state") as state:
-        yield state
 
 
 WELL, ILL = HealthStatus.HEALTHY, HealthStatus.UNHEALTHY

@@ -88,12 +88,6 @@ class PlayedCollector:
 
 
 @pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path / "state") as state:
-        yield state
-
-
-@pytest.fixture
 def orchestrator(state: StateManager) -> PlayedOrchestrator:
     return PlayedOrchestrator(state)
 

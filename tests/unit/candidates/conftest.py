@@ -79,19 +79,6 @@ class PlayedOrchestrator:
 
 
 @pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path / "state") as state:
-        yield state
-
-
-@pytest.fixture
-async def bus() -> AsyncIterator[EventBus]:
-    bus = EventBus()
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
 def orchestrator(state: StateManager, bus: EventBus) -> PlayedOrchestrator:
     return PlayedOrchestrator(state, bus)
 

@@ -31,7 +31,7 @@ async def come(scene: Scene, opens: datetime) -> None:
     await scene.application.state.approvals.add(moved)
     known = scene.application.environments
     known.update({name: replace(entry, windows=Windows()) for name, entry in known.items()})
-    await scene.application.schedule.look()
+    await scene.application.schedule.begin_due()
 
 
 async def scheduled(scene: Scene, environment: str = "staging") -> datetime:
@@ -60,7 +60,7 @@ async def test_confirmed_for_later_is_shown_and_begins_once(scene: Scene) -> Non
     await come(scene, opens)
     assert [request.version for request in scene.application.orchestrator.requests] == ["v2"]
     assert (await proposal_of(scene)).state is PlanState.STARTED
-    await scene.application.schedule.look()
+    await scene.application.schedule.begin_due()
     assert len(scene.application.orchestrator.requests) == 1
 
 
@@ -69,7 +69,7 @@ async def test_begins_though_its_channel_is_gone(scene: Scene) -> None:
     await scene.posted("Scheduled: Deploy v2 to staging")
     scene.env.backend.delete_channel(scene.ops.id)
     await come(scene, opens)
-    await scene.application.schedule.look()
+    await scene.application.schedule.begin_due()
     assert [request.version for request in scene.application.orchestrator.requests] == ["v2"]
     assert (await proposal_of(scene)).state is PlanState.STARTED
 
@@ -136,7 +136,7 @@ async def test_lock_ends_by_itself(scene: Scene) -> None:
     assert freeze.until is not None
     await freezes.lift("staging", freeze.frozen_by)
     await freezes.put(Freeze("staging", freeze.frozen_by, "over", freeze.since, datetime.now(UTC)))
-    await scene.application.schedule.look()
+    await scene.application.schedule.begin_due()
     assert await freezes.get("staging") is None
 
 

@@ -267,11 +267,11 @@ class Whole:
         assert confirmed.state is PlanState.SCHEDULED
         self.clock.move_to(moment)
         await shut()
-        await self.schedule.look()
+        await self.schedule.begin_due()
         if (await self.state.approvals.get(shown.id)).state is PlanState.SCHEDULED:
             assert await self.state.deployments.list("prod", limit=1) == ()
             await self.state.freezes.lift("prod", DORA)
-            await self.schedule.look()
+            await self.schedule.begin_due()
         found = await self.state.approvals.get(shown.id)
         if found.deployment_id is not None:
             return self.ended(await self.orchestrator.wait(found.deployment_id))

@@ -33,19 +33,6 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path / "state") as manager:
-        yield manager
-
-
-@pytest.fixture
-async def bus() -> AsyncIterator[EventBus]:
-    bus = EventBus()
-    yield bus
-    await bus.close()
-
-
-@pytest.fixture
 def components(state: StateManager, bus: EventBus, engine: FakeEngine) -> Components:
     engine.protected.clear()  # one that is a parameter is there for several tests
     return components_over(state, bus, engine)

@@ -1,6 +1,6 @@
 """What looks left over is told from what somebody else is about to start."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,12 +50,6 @@ class Engine(OneStack):
 
     async def wanted_services(self, model: Mapping[str, str]) -> Mapping[str, WantedService]:
         return {name: WantedService(ServiceDefinition(name, "", ""), known) for name, known in model.items()}
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path) as manager:
-        yield manager
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The truth table of peers: which containers of the bot's service are provably on this bot's own journal."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,12 +48,6 @@ class Machine(OneStack):
     async def ask(self, url: str) -> HealthAnswer | None:
         self.asked.append(url)
         return self.answer
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path) as manager:
-        yield manager
 
 
 @pytest.fixture

@@ -91,13 +91,13 @@ async def asked_again(state, record: PlanRecord) -> PlanRecord:
 
 async def test_begins_at_its_time_and_once(clock, schedule, state, orchestrator, planned):
     record = await planned(deploy("v2"))
-    assert await schedule.look() == AT
+    assert await schedule.begin_due() == AT
     assert await version(state) == "v1"
     clock.move_to(AT)
     for _ in range(2):
-        await schedule.look()
+        await schedule.begin_due()
     assert await ended(state, orchestrator, record) is Outcome.SUCCEEDED
-    await schedule.look()
+    await schedule.begin_due()
     assert await version(state) == "v2"
     assert len(await state.deployments.list("dev")) == 2
     assert (await plan_of(state, record)).state is PlanState.STARTED
@@ -112,9 +112,9 @@ async def test_killed_bot_begins_it_once(clock, schedule, state, orchestrator, p
     if before == "answer":
         plan = await orchestrator.plan(record.request)
         await orchestrator.start(replace(record.request, plan_digest=plan.digest))
-    await schedule.look()
+    await schedule.begin_due()
     assert await ended(state, orchestrator, record) is Outcome.SUCCEEDED
-    await schedule.look()
+    await schedule.begin_due()
     assert len(await state.deployments.list("dev")) == 2
 
 
@@ -145,7 +145,7 @@ async def test_cancelled_begins_never(clock, schedule, state, planned):
     done, _plan = await state.approvals.move(record.id, PlanState.WITHDRAWN, DORA, from_states=[PlanState.SCHEDULED])
     assert done
     clock.move_to(AT)
-    await schedule.look()
+    await schedule.begin_due()
     assert len(await state.deployments.list("dev")) == 1
 
 
@@ -186,7 +186,7 @@ async def test_what_changed_asks_again(clock, schedule, state, orchestrator, pla
     await change(clock, state, orchestrator)
     before = len(await state.deployments.list("dev"))
     for _ in range(2):
-        await schedule.look()
+        await schedule.begin_due()
     again = await asked_again(state, record)
     assert CHANGES[change] in again.note
     assert len(await state.deployments.list("dev")) == before
@@ -212,8 +212,8 @@ async def test_bot_killed_while_it_asks_again_has_asked(
     with monkeypatch.context() as patched:
         patched.setattr(state._journal, "write", die)
         with suppress(asyncio.CancelledError):
-            await schedule.look()
-    await schedule.look()
+            await schedule.begin_due()
+    await schedule.begin_due()
     assert "Its time was" in (await asked_again(state, record)).note
 
 
@@ -221,12 +221,12 @@ async def test_freeze_lets_it_wait_then_asks_again(clock, schedule, state, plann
     record = await planned(deploy("v2"))
     clock.move_to(AT)
     await state.freezes.put(Freeze("dev", ANNA, "the fair", AT, AT + timedelta(hours=1)))
-    await schedule.look()
+    await schedule.begin_due()
     waiting = await plan_of(state, record)
     assert waiting.state is PlanState.SCHEDULED
     assert "locked by anna" in waiting.note
     clock.move_to(AT + timedelta(hours=1, seconds=1))
-    await schedule.look()
+    await schedule.begin_due()
     assert await state.freezes.get("dev") is None, "it is over by itself"
     assert "the fair" in (await asked_again(state, record)).note
 
@@ -239,7 +239,7 @@ async def test_vanished_image_is_said(clock, schedule, state, planned, orchestra
         raise ImageNotFoundError("there is no web:v2 any more")
 
     monkeypatch.setattr(orchestrator, "plan", plan)
-    await schedule.look()
+    await schedule.begin_due()
     void = await plan_of(state, record)
     assert (void.state, void.asked_again_as) == (PlanState.VOID, "")
     assert "there is no web:v2 any more" in void.note
@@ -249,22 +249,22 @@ async def test_running_deployment_is_waited_for(clock, schedule, state, orchestr
     record = await planned(deploy("v2"))
     clock.move_to(AT)
     running = await orchestrator.start(hotfix("v1"))
-    await schedule.look()
+    await schedule.begin_due()
     await orchestrator.wait(running.id)
     assert (await plan_of(state, record)).state in {PlanState.SCHEDULED, PlanState.STARTED, PlanState.VOID}
-    await schedule.look()
+    await schedule.begin_due()
     assert (await plan_of(state, record)).state is not PlanState.SCHEDULED
 
 
 async def test_clock_set_back_begins_nothing_twice(clock, schedule, state, orchestrator, planned):
     record = await planned(deploy("v2"))
     clock.move_to(AT)
-    await schedule.look()
+    await schedule.begin_due()
     await ended(state, orchestrator, record)
     clock.move_to(NOON)
-    await schedule.look()
+    await schedule.begin_due()
     clock.move_to(AT)
-    await schedule.look()
+    await schedule.begin_due()
     assert len(await state.deployments.list("dev")) == 2
 
 
@@ -274,14 +274,14 @@ async def test_clock_set_forward_begins_once_or_asks_again(clock, schedule, stat
     record = await planned(deploy("v2"))
     clock.move_to(AT + timedelta(minutes=minutes))
     for _ in range(2):
-        await schedule.look()
+        await schedule.begin_due()
     if minutes < 60:
         assert await ended(state, orchestrator, record) is Outcome.SUCCEEDED
     else:
         await asked_again(state, record)
     for moment in (NOON, AT):
         clock.move_to(moment)
-        await schedule.look()
+        await schedule.begin_due()
     assert len(await state.deployments.list("dev")) == (2 if minutes < 60 else 1)
 
 
@@ -303,7 +303,7 @@ async def test_approved_draft_is_kept_until_its_time(clock, schedule, state, orc
     assert [deployment.id for deployment in await state.drafts.waiting("dev")] == [waits[1].id]
     clock.move_to(AT + timedelta(days=2))
     engine.calls.clear()
-    await schedule.look()
+    await schedule.begin_due()
     done = await orchestrator.wait(waits[0].id)
     assert done.outcome is Outcome.SUCCEEDED, done.problem
     assert done.request.approved_by == ANNA

@@ -1,9 +1,7 @@
 """Which deployments were good is read from the journal, whoever ran them and in whichever process."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +18,6 @@ DORA, AUTOMATIC = Actor(ActorKind.DISCORD, "1", "dora"), Actor(ActorKind.SYSTEM,
 DEPLOY, HOTFIX, ROLLBACK = DeploymentKind.DEPLOY, DeploymentKind.HOTFIX, DeploymentKind.ROLLBACK
 SUCCEEDED, ROLLED_BACK, FAILED, CANCELLED = Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.FAILED, Outcome.CANCELLED
 GOOD, BAD = (DEPLOY, SUCCEEDED, DORA, 0, 0), (DEPLOY, ROLLED_BACK, DORA, 0, 0)
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path) as state:
-        yield state
 
 
 async def play(state: StateManager, *ended: tuple, hours_ago: float = 2.0) -> DeploymentFigures:

@@ -1,10 +1,8 @@
 """Alerts are kept once for each occurrence, however often they are reported."""
 
-from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -32,12 +30,6 @@ def later(duration: timedelta) -> AbstractContextManager[object]:
 
 def booted_anew() -> AbstractContextManager[object]:
     return mock.patch("roas.state.instance.boot_id", return_value=new_id("BOOT"))
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path / "state") as state:
-        yield state
 
 
 async def test_repeated_report_counted_not_raised(state: StateManager) -> None:

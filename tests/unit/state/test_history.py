@@ -1,8 +1,6 @@
 """The journal's history stays within its bounds."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +14,6 @@ from roas.state.manager import StateManager
 from tests.unit.state.journal_work import DORA, deploy
 
 BOUNDS = HistoryBounds(days=90, rows=100_000)
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path / "state") as manager:
-        yield manager
 
 
 async def fill(state: StateManager, count: int, days_old: float, first: int = 0) -> None:

@@ -25,12 +25,6 @@ from roas.state.manager import StateManager
 from roas.state.transaction import Transaction
 
 
-@pytest.fixture
-async def state(tmp_path: Path):
-    async with StateManager(tmp_path / "state") as manager:
-        yield manager
-
-
 async def beat(state: StateManager) -> None:
     await state.ownership.beat_and_renew(Heartbeat(state.instance_id, boot_id(), boot_seconds(), "container"))
 

@@ -55,12 +55,6 @@ def a_release(state: ReleaseState = ReleaseState.CANDIDATE, version: str = "v1")
     return Release("prod", -1, version, state, (ReleaseService("web", pin, "h"),), "f" * 64, datetime.now(UTC), DORA)
 
 
-@pytest.fixture
-async def state(tmp_path: Path):
-    async with StateManager(tmp_path / "state") as manager:
-        yield manager
-
-
 async def test_deployment_read_back_whole(state: StateManager) -> None:
     deployment = a_deployment()
     fence = await state.deployments.create(deployment, "deploy v2")

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,19 +105,6 @@ class FakeChannel:
 
     def text(self, message_id: int) -> str:
         return self.messages[message_id].embeds[0].description or ""
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
-    async with StateManager(tmp_path / "state") as manager:
-        yield manager
-
-
-@pytest.fixture
-async def bus() -> AsyncIterator[EventBus]:
-    bus = EventBus()
-    yield bus
-    await bus.close()
 
 
 @pytest.fixture
