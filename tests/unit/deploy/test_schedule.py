@@ -135,7 +135,7 @@ async def test_next_leader_begins_it_once(clock, schedule, state, orchestrator, 
         await schedule.stop()
     successor = Schedule(state, orchestrator, bus, schedule._environments, has_approvers=True)
     for _ in range(2):
-        await successor.look()
+        await successor.begin_due()
     assert await ended(state, orchestrator, record) is Outcome.SUCCEEDED
     assert len(await state.deployments.list("dev")) == 2
 
