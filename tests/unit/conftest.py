@@ -4,13 +4,15 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roas.events import EventBus
-from roas.state.manager import StateManager
 from tests.kinds import is_other_program
+
+if TYPE_CHECKING:
+    from roas.events import EventBus
+    from roas.state.manager import StateManager
 
 
 @pytest.fixture(autouse=True)
@@ -40,15 +42,19 @@ async def hurried_time() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
+async def state(tmp_path: Path) -> AsyncIterator["StateManager"]:
     """A journal of the test's own."""
+    from roas.state.manager import StateManager
+
     async with StateManager(tmp_path / "state") as manager:
         yield manager
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[EventBus]:
+async def bus() -> AsyncIterator["EventBus"]:
     """An event bus of the test's own."""
+    from roas.events import EventBus
+
     bus = EventBus()
     yield bus
     await bus.close()
