@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from roas.deploy.context import DeploymentContext
 from roas.deploy.handover.stale_instances import remove_stale_instances
-from roas.deploy.plan import files_name_another
+from roas.deploy.plan import files_go_on, files_name_another
 from roas.deploy.scaling import scales_after
 from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
 from roas.messages.message import Message, joined, said
@@ -32,7 +32,7 @@ async def finish(
         problem=problem,
         ended_at=datetime.now(UTC),
         duration_seconds=context.deployment.seconds_of_phases,
-        warnings=tuple(_still_true(context, outcome)),
+        warnings=tuple(_still_true(context, outcome, active)),
     )
     if deployment.touched and outcome not in LOOKED_AT:
         await remove_stale_instances(context.components, context.environment, context.fence)
@@ -125,9 +125,12 @@ def rollback_failed(problem: Problem, error: RoasError, name: str, current: Rele
     )
 
 
-def _still_true(context: DeploymentContext, outcome: Outcome) -> Iterator[str]:
-    """Leave out the advice to write a version into the files that is not the one that runs now."""
+def _still_true(context: DeploymentContext, outcome: Outcome, active: Release | None) -> Iterator[str]:
+    """Leave out the advice to write a version into the files that is not the one that runs; say what they do now."""
     advice = files_name_another("", context.environment.name).key
     for warning in context.warnings:
         if outcome is Outcome.SUCCEEDED or not (isinstance(warning, Message) and warning.key == advice):
             yield warning
+    if active is None or outcome is Outcome.SUCCEEDED or not context.deployment.touched or context.environment.on_swarm:
+        return
+    yield files_go_on(active.label, context.environment.name)

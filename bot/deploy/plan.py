@@ -425,6 +425,16 @@ def files_name_another(version: str, environment: str) -> Message:
     )
 
 
+def files_go_on(release: str, environment: str) -> Message:
+    """Say what somebody's `docker compose up -d` does after a release came back, whatever the files name today."""
+    return said(
+        "`docker compose up -d` goes by the stack's files: where they differ from {release}, it deploys what they say. "
+        "`roas compose {environment} -- up -d` goes by {release}.",
+        release=release,
+        environment=environment,
+    )
+
+
 # A key without a value, such as a network that a service joins, is another thing than none.
 ABSENT = object()
 

@@ -19,7 +19,7 @@ from roas.deploy.handover.own_service import (
 )
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
-from roas.deploy.plan import files_name_another, make_plan
+from roas.deploy.plan import files_go_on, files_name_another, make_plan
 from roas.deploy.promotion import Promotion, find_missing, find_promotion, judge_missing
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
@@ -271,9 +271,12 @@ class Planner:
             *await self._scales(renewed, request.services or definitions),
         )
         if plan.changed and not self._environment.on_swarm:
-            text = said("`docker compose up -d` goes by the stack's files, and brings back what this takes away.")
             leaving = {name: wanted.definition for name, wanted in comparison.as_released.items()}
-            plan = plan.with_warnings(text, *_jobs_again({**leaving, **definitions}))
+            plan = plan.with_warnings(
+                files_go_on(target.label, self._environment.name),
+                *_recreated_by_compose(plan, services_of(renewed)),
+                *_jobs_again({**leaving, **definitions}),
+            )
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
@@ -424,8 +427,15 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
     """Say where somebody's `docker compose up -d` in the stack's folder will do something else than this."""
     if stack.environment.on_swarm:
         return
-    services = services_of(stack.model)
-    made = [plan for plan in plan.services if plan.action in {ServiceAction.CREATE, ServiceAction.RECREATE}]
+    yield from _recreated_by_compose(plan, services_of(stack.model))
+    if plan.changed and stack.beside_files:
+        yield files_name_another(stack.version, plan.environment)
+        yield from _jobs_again(stack.definitions)
+
+
+def _recreated_by_compose(plan: Plan, services: Mapping[str, Mapping[str, Any]]) -> Iterator[Message]:
+    """Say which of the services that are made now Compose makes again, since they bind copies of the stack's files."""
+    made = [service for service in plan.services if service.action in {ServiceAction.CREATE, ServiceAction.RECREATE}]
     copying = [service for service in made if binds_copies(services.get(service.service, {}))]
     if perhaps := sorted(service.service for service in copying if service.if_image_differs):
         yield said(
@@ -443,9 +453,6 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
                 "Compose 2.26 also recreates what depends on that: {services}. Compose 2.40 does not.",
                 services=", ".join(sorted(dependents)),
             )
-    if plan.changed and stack.beside_files:
-        yield files_name_another(stack.version, plan.environment)
-        yield from _jobs_again(stack.definitions)
 
 
 def _jobs_again(definitions: Mapping[str, ServiceDefinition]) -> Iterator[Message]:

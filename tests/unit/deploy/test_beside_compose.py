@@ -96,8 +96,15 @@ async def test_rollback_says_what_typing_compose_would_do(orchestrator, engine, 
     succeeded = await orchestrator.run(deploy("v2"))
     assert succeeded.outcome is Outcome.SUCCEEDED, succeeded.problem
     warnings = [str(text) for text in (await orchestrator.plan(rollback())).warnings]
-    assert "`docker compose up -d` goes by the stack's files, and brings back what this takes away." in warnings
-    assert RUNS_AGAIN in warnings
+    text = (
+        "`docker compose up -d` goes by the stack's files: where they differ from r1, it deploys what they say. "
+        "`roas compose dev -- up -d` goes by r1."
+    )
+    assert {text, RUNS_AGAIN} <= set(warnings)
+    engine.behaviour["v3", "web"] = UNHEALTHY
+    failed = await orchestrator.run(deploy("v3"))
+    assert failed.outcome is Outcome.ROLLED_BACK
+    assert text.replace("r1", "r2") in failed.warnings, "what is said is of the release that came back"
 
 
 async def test_name_that_another_project_uses_is_said(orchestrator, engine, monkeypatch) -> None:
