@@ -52,10 +52,9 @@ class Scene:
             with (self.folder / ".env").open("a") as file:
                 file.write(f"{found['name']}=given\n")
             return True
-        if (found := GRANT.search(advice)) is not None:
-            self.options += ("--grant", found["power"])
-            return True
-        return False
+        powers = GRANT.findall(advice)
+        self.options += tuple(option for power in powers for option in ("--grant", power))
+        return bool(powers)
 
 
 Correct = Callable[[Scene], None]
@@ -198,6 +197,11 @@ def on_v2(scene: Scene) -> None:
         assert scene.line.run("deploy", "dev", version).returncode == 0
 
 
+def looked_elsewhere(scene: Scene) -> None:
+    assert scene.line.run("deploy", "dev", "v1").returncode == 0
+    scene.variables["STATE_DIR"] = "/nowhere"
+
+
 def locked_on_v2(scene: Scene) -> None:
     on_v2(scene)
     assert scene.line.run("lock", "dev", "--reason", "a freeze").returncode == 0
@@ -238,6 +242,7 @@ def typed(*words: str) -> Callable[[Scene], None]:
 
 NOWHERE = "127.0.0.1:1"
 START, AGAIN = ("start", "dev", "web"), ("restart", "dev", "web")
+CONFIRMED = ("--reason", "it is needed", "--yes")
 BACK, LOOK = ("rollback", "dev"), ("history",)
 HINTS = [
     Hint("Start Docker, or correct DOCKER_HOST", with_variables(DOCKER_HOST="unix:///nowhere"), without_variables),
@@ -278,8 +283,8 @@ HINTS = [
         with_options("--to", "1"),
         BACK,
     ),
-    Hint("Look at the plan with --dry-run", Scene.write, with_options("--yes"), ("deploy", "prod", "v1")),
-    Hint("Where a bot runs already, use its settings", with_variables(STATE_DIR="/nowhere"), without_variables, LOOK),
+    Hint("Look at the plan with --dry-run", Scene.write, with_options(*CONFIRMED), ("deploy", "prod", "v1")),
+    Hint("Where a bot runs already, use its settings", looked_elsewhere, without_variables, LOOK),
     Hint("Get it (`git submodule update --init`", missing_build, build_made),
     Hint(
         "Ask",
