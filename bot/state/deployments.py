@@ -221,9 +221,14 @@ class DeploymentControl(DeploymentReader):
                 raise _decided_already(deployment, pause) or _not_waiting(deployment_id)
             decision = Decision(waits_for.number, choice, actor, reason)
             transaction.execute("UPDATE deployments SET decision = ? WHERE id = ?", (to_json(decision), deployment_id))
-            facts: dict[str, object] = {"by": actor.name, "id": actor.id, "choice": choice, "pause": decision.pause}
-            facts |= {"reason": reason} if reason else {}
-            transaction.add_change(change_of(ChangeType.AUDIT, deployment, new="pause decided", metadata=facts))
+            why = {"reason": reason} if reason else {}
+            change = change_of(
+                ChangeType.AUDIT,
+                deployment,
+                new="pause decided",
+                metadata={"by": actor.name, "id": actor.id, "choice": choice, "pause": decision.pause, **why},
+            )
+            transaction.add_change(change)
             return replace(deployment, decision=decision)
 
         return await self._journal.write(work)
