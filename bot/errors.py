@@ -187,11 +187,13 @@ def too_large_file(path: str | PurePath, hint: str = "") -> "ComposeFileError":
     return ComposeFileError(said("{path} is too large.", path=path), hint=hint)
 
 
-def missing_files(names: str | PurePath) -> "ComposeFileError":
-    """Create the error for files that the settings name and that are not there."""
+def missing_files(names: str | PurePath, *, is_followed: bool = False) -> "ComposeFileError":
+    """Create the error for files that are not there; `is_followed`, where a repository has them."""
     return ComposeFileError(
         said("There is no such file: {names}.", names=names),
-        hint=said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
+        hint=said("A plan brings it from the repository, if that has it in its `path` and the folder can be written.")
+        if is_followed
+        else said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
     )
 
 

@@ -337,8 +337,11 @@ class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
             await cog.plan_approvals.withdraw(plan_record.id, asker, actor_of(asker))
             await candidates.show_plan(candidate, plan_record.plan)
             raise ImageChangedError(
-                _("Something changed since this was proposed: an image's tag, a file or the environment's release."),
-                hint=_("The message shows the new plan. Look at it, then press Deploy again."),
+                _(
+                    "Something changed since this was proposed: an image's tag, a file, a setting of the bot or the "
+                    "environment's release."
+                ),
+                hint=_("The message shows the plan as it is now. Look at it, then press Deploy again."),
             )
         await candidates.answer(candidate, CandidateState.CONFIRMED, actor_of(asker), plan_id=plan_record.id, note="")
         try:

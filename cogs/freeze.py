@@ -15,7 +15,7 @@ from roas.errors import InvalidRequestError
 from roas.log import get_logger
 from roas.models.deployment import Freeze
 from roas.starting_times import read_moment
-from roas.ui.drawing import one_line
+from roas.ui.drawing import code, one_line
 from roas.ui.formatting import at, person, since
 from roas.ui.translation import _
 
@@ -68,7 +68,16 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         permit(unlock_refusal(freeze, target, asker, self.rules))
         lifted = await freezes.lift(target.name, actor_of(asker))
         log.info("environment freeze lifted", environment=target.name, by=asker.name)
-        await answer(interaction, self._unlocked(lifted))
+        waiting = await self.application.state.candidates.waiting(target.name)
+        going = [
+            _(
+                "⏳ {version}, which {source} offers, has waited: it is deployed when nothing else is in its way.",
+                version=code(candidate.version),
+                source=code(candidate.source),
+            )
+            for candidate in waiting
+        ]
+        await answer(interaction, "\n".join([self._unlocked(lifted), *going]))
 
     lock.autocomplete("environment")(OpsCog.suggest_environments)
 

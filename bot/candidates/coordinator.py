@@ -181,7 +181,7 @@ class CandidateCoordinator:
     async def _run_sweeps(self) -> None:
         while self._sweeps:
             self._due.clear()
-            for sweep in self._sweeps:
+            for sweep in (*self._sweeps, self._retry_refused):
                 await self._guarded(sweep())
             await wait_for(self._due, SWEEP_SECONDS)
 
@@ -269,7 +269,12 @@ class CandidateCoordinator:
             plan = await self._orchestrator.plan(request_for(candidate, source_actor(candidate.source)))
         except RoasError as error:
             if error.transient:
-                await self._move(candidate, CandidateState.NEW, note=error.message)
+                note = error.message
+                if candidate.is_overdue:
+                    note = said(
+                        "{cause} The bot keeps trying, until a newer version takes its place.", cause=error.message
+                    )
+                await self._move(candidate, CandidateState.NEW, note=note)
                 raise
             if isinstance(error, RefMovedError):
                 self._due.set()
@@ -279,6 +284,28 @@ class CandidateCoordinator:
             await self._move(candidate, CandidateState.UNCHANGED, plan=plan)
             return
         await self._begin(replace(candidate, plan=plan))
+
+    async def _retry_refused(self) -> None:
+        """Plan again what was found and refused, where nothing was deployed since: a person may have put it right.
+
+        What a job has offered stays refused: the job has ended so.
+        """
+        for name in self._environments:
+            release = await self._state.releases.current(name)
+            newest: dict[str, Candidate] = {}
+            for candidate in await self._state.candidates.of_environment(name):
+                newest.setdefault(candidate.source, candidate)
+            for candidate in newest.values():
+                was_found = candidate.origin.stack_commit or candidate.origin.digests
+                is_left = datetime.now(UTC) - candidate.created_at > RECENT
+                is_left |= release is not None and release.created_at > candidate.created_at
+                if candidate.state is not CandidateState.REFUSED or not was_found or is_left:
+                    continue
+                if await self._hold_of(candidate) is not None:
+                    continue
+                with suppress(RoasError):
+                    await self._orchestrator.plan(request_for(candidate, source_actor(candidate.source)), keep=False)
+                    await self._move(candidate, CandidateState.NEW, note="")
 
     async def _why_not_by_itself(self, candidate: Candidate, environment: Environment) -> str:
         """Return why a person has to decide; empty where nobody has to. Only `auto` is ever without a person."""

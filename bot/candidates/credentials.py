@@ -38,6 +38,8 @@ KEYS_FRESH_SECONDS, KEYS_RETRY_SECONDS = 600.0, 30.0
 # An issuer that is away is no reason to refuse what its keys signed, for a while.
 KEYS_USABLE_SECONDS = 24 * 3600.0
 
+SEND_ONE = "Send a source's token, or a CI job's signed token, in the header `Authorization`, after `Bearer`."
+
 # Returns the JSON at an address. Raises OSError, TimeoutError, ValueError.
 FetchJson = Callable[[str], Awaitable[Any]]
 
@@ -104,7 +106,11 @@ class Credentials:
             if hmac.compare_digest(sent.encode(), (source.token_hash or HASH_PREFIX).encode()):
                 found = name
         if not found:
-            raise _unknown("The token is not known.")
+            raise _unknown(
+                "The token is not known.",
+                hint="Compare it with `token_hash` in roas.toml, which the bot reads when it starts: "
+                "`roas remote token` prints both.",
+            )
         return Caller(found, self._sources[found])
 
     async def _of_signed(self, token: str) -> Caller:
@@ -221,8 +227,5 @@ def _why_invalid(error: Exception) -> str:
     return kinds.get(type(error).__name__, "The token is not valid.")
 
 
-def _unknown(cause: str) -> CredentialsError:
-    return CredentialsError(
-        f"These credentials are of no source: {cause}",
-        hint="Send a source's token, or a CI job's signed token, in the header `Authorization`, after `Bearer`.",
-    )
+def _unknown(cause: str, hint: str = SEND_ONE) -> CredentialsError:
+    return CredentialsError(f"These credentials are of no source: {cause}", hint=hint)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,8 @@ from roas.cli.running import ExitCode, Json, become_owner, run_before_settings
 from roas.configuration.overview import misspelt, overview, schema_of
 from roas.configuration.reading import Reading
 from roas.configuration.settings import Settings, load_settings, read_settings
-from roas.configuration.sources import ENV_FILE, Fault
+from roas.configuration.sources import ENV_FILE, Fault, Place
+from roas.models.candidate import SourceKind
 
 WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."
 WithoutDiscord = Annotated[bool, typer.Option("--without-discord", help=WITHOUT_DISCORD)]
@@ -54,7 +56,7 @@ def _check(terminal: Terminal, *, needs_discord: bool) -> int:
     if reading.settings is not None and not reading.faults:
         for name, source in reading.settings.sources.items():
             SourceSecrets(name, source)  # the bot reads them when it starts
-    warnings = list(misspelt(Settings, reading.variables()))
+    warnings = [*misspelt(Settings, reading.variables()), *_unreachable(reading.settings)]
     if terminal.as_json:
         found = {"faults": reading.faults, "warnings": warnings}
         documents = {name: [_document(item) for item in those] for name, those in found.items()}
@@ -68,6 +70,15 @@ def _check(terminal: Terminal, *, needs_discord: bool) -> int:
     else:
         terminal.say(f"All settings are valid ({_sources(reading)}).")
     return ExitCode.SETTINGS if reading.faults else ExitCode.SUCCEEDED
+
+
+def _unreachable(settings: Any) -> Iterator[Fault]:
+    """Yield the sources in whose name nobody can offer anything."""
+    for name, source in settings.sources.items() if settings is not None else ():
+        if source.kind is SourceKind.CI and source.token_hash is None and source.oidc is None:
+            yield Fault(
+                Place(f"sources.{name}"), "has neither `token_hash` nor `oidc`: no job can offer a version in its name"
+            )
 
 
 def _read(*, needs_discord: bool) -> Reading[Any]:

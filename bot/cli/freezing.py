@@ -59,10 +59,16 @@ async def _unlock(session: Session, name: str) -> int:
     async with open_foundation(session.settings, instance_prefix="CLI", read_only=True) as base:
         state = base.state
         freeze = await state.freezes.lift(environment.name, session.user)
+        waiting = await state.candidates.waiting(environment.name)
     session.terminal.say(
         f"{environment.name} is unlocked. {freeze.frozen_by.name} had locked it since "
         f"{freeze.since:%Y-%m-%d %H:%M:%S} UTC: {freeze.reason}"
     )
+    for candidate in waiting:
+        session.terminal.say(
+            f"{candidate.version}, which {candidate.source} offers, has waited: it is deployed when nothing else is in "
+            "its way."
+        )
     if session.terminal.as_json:
         session.terminal.document(to_json(freeze))
     return ExitCode.SUCCEEDED

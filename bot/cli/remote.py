@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 import time
@@ -32,6 +33,8 @@ POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0
 # How long a bot may be away while it is followed: it may be replacing itself.
 AWAY_SECONDS = 300.0
+# How long it may be away when it is asked first: it may be restarting. The key keeps it from being asked for twice.
+FIRST_SECONDS = 90.0
 # So long an offer is followed that nobody waits for: until it is known what it would change.
 PLANNED_WITHIN_SECONDS = 30.0
 CODES: Mapping[str, ExitCode] = {
@@ -242,8 +245,8 @@ def _run(work: Any) -> None:
 
 def _offer(access: Access, road: str, offer: Offer, key: str, minutes: float) -> Any:
     async def work(terminal: Terminal) -> int:
-        async with _connected(access) as connection:
-            headers = {"Idempotency-Key": key} if (key := key_given or job_key(offer, road)) else {}
+        async with _connected(access, terminal) as connection:
+            headers = {"Idempotency-Key": key_given or job_key(offer, road) or secrets.token_hex()}
             answer = await connection.ask("POST", f"/v1/{road}", offer.model_dump_json(), headers)
             terminal.say(f"{answer.id}: {answer.version} → {answer.environment}")
             return await _follow(connection, terminal, answer, minutes)
@@ -254,7 +257,7 @@ def _offer(access: Access, road: str, offer: Offer, key: str, minutes: float) ->
 
 def _status(access: Access, offer_id: str, minutes: float) -> Any:
     async def work(terminal: Terminal) -> int:
-        async with _connected(access) as connection:
+        async with _connected(access, terminal) as connection:
             answer = await connection.ask("GET", f"/v1/deployments/{quote(offer_id, safe='')}")
             return await _follow(connection, terminal, answer, minutes)
 
@@ -290,23 +293,28 @@ class OfferLines(ProgressLines):
             if service.step != ServiceStep.PENDING:
                 self.service(service.service, service.step, service.detail)
         text = TEXTS.get(answer.state, answer.state) + (f" {answer.note}" if answer.note else "")
+        if answer.state == "new" and answer.note:
+            text = f"It cannot be planned yet, and the bot tries again: {answer.note}"
         if self._write("", text, text) and deployment is not None and answer.ended and deployment.message:
             print_error(self._terminal, Problem("", deployment.message, deployment.hint))
+            self._terminal.say(f"The report is in the bot's channel: {deployment.id}")
 
 
 class RemoteConnection:
     """Ask one bot, again where it is away for a moment: it may be replacing itself."""
 
-    def __init__(self, access: Access, session: aiohttp.ClientSession) -> None:
+    def __init__(self, access: Access, session: aiohttp.ClientSession, terminal: Terminal) -> None:
         self._access = access
         self._session = session
+        self._terminal = terminal
         self._bearer = ""
 
     async def ask(
         self, method: str, target: str, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> OfferStatus:
         """Return what has become of an offer. Raises RoasError."""
-        backoff, deadline, renewed = Backoff(SOON), time.monotonic() + AWAY_SECONDS, not self._bearer
+        patience = FIRST_SECONDS if method == "POST" else AWAY_SECONDS
+        backoff, deadline, renewed, told = Backoff(SOON), time.monotonic() + patience, not self._bearer, False
         while True:
             self._bearer = self._bearer or await self._access.bearer(self._session)
             status, text = await self._ask_once(method, target, body, headers)
@@ -316,8 +324,11 @@ class RemoteConnection:
                 renewed, self._bearer = True, ""
                 continue
             may_come = status in {0, 429, 502, 503, 504}
-            if not may_come or time.monotonic() > deadline or (method == "POST" and not (headers or {})):
+            if not may_come or time.monotonic() > deadline:
                 raise _fault(status, text)
+            if status == 0 and not told:
+                told = True
+                self._terminal.say(f"The bot cannot be reached: {text}. It is asked again for {patience:g} s.")
             await pause(backoff.failed())
 
     async def _ask_once(
@@ -334,12 +345,12 @@ class RemoteConnection:
 
 
 @asynccontextmanager
-async def _connected(access: Access) -> AsyncIterator[RemoteConnection]:
+async def _connected(access: Access, terminal: Terminal) -> AsyncIterator[RemoteConnection]:
     if not access.url.startswith(("https://", "http://")):
         raise InvalidRequestError("The address begins with https://.", hint="Set ROAS_URL, or give --url.")
     timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
-        yield RemoteConnection(access, session)
+        yield RemoteConnection(access, session, terminal)
 
 
 def _read(kind: type[OfferStatus], text: str) -> OfferStatus:

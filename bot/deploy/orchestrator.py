@@ -84,9 +84,15 @@ class DeploymentOrchestrator:
             return await plan_operation(self._components, environment, request)
         if request.kind is not DeploymentKind.ROLLBACK:
             # Until the plan has copied them, the files stay at one commit; which there are may be new.
-            async with self._components.stacks.repositories.hold(environment, request.stack_commit):
+            async with self._components.stacks.repositories.hold(environment, request.stack_commit) as commit:
                 environment = self.environment(environment.name)
-                return await Planner(self._components, environment).deployment(request, keep=keep)
+                planned = await Planner(self._components, environment).deployment(request, keep=keep)
+            if environment.repository is None:
+                return planned
+            origin = said(
+                "Its files are of commit {commit} of {ref}.", commit=commit[:12], ref=environment.repository.ref
+            )
+            return replace(planned, plan=planned.plan.with_warnings(origin))
         try:
             return await Planner(self._components, environment).rollback(request, keep=keep)
         except InvalidRequestError:

@@ -429,7 +429,15 @@ def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
         return
     yield from _recreated_by_compose(plan, services_of(stack.model))
     if plan.changed and stack.beside_files:
-        yield files_name_another(stack.version, plan.environment)
+        if stack.environment.repository is None:
+            yield files_name_another(stack.version, plan.environment)
+        else:
+            yield said(
+                "`docker compose up -d` goes by the repository's files, which name another version. Commit {version} "
+                "there, or use `roas compose {environment} -- up -d`.",
+                version=stack.version,
+                environment=plan.environment,
+            )
         yield from _jobs_again(stack.definitions)
 
 

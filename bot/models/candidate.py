@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from roas.models.actor import Actor
@@ -94,6 +94,10 @@ OPEN = frozenset(
 )
 
 
+# What cannot be planned for so long is more than a registry's bad moment: people are told.
+OVERDUE = timedelta(minutes=15)
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """Describe a commit between the version that runs and the candidate."""
@@ -158,6 +162,11 @@ class Candidate:
     def is_open(self) -> bool:
         """Return whether something is yet to become of it."""
         return self.state in OPEN
+
+    @property
+    def is_overdue(self) -> bool:
+        """Return whether it could not be planned for long."""
+        return self.state is CandidateState.NEW and datetime.now(UTC) - self.created_at > OVERDUE
 
 
 @dataclass(frozen=True, slots=True)

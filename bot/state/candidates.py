@@ -86,6 +86,14 @@ class Candidates:
         """Return all of which something is yet to become, oldest first."""
         return await self._journal.select(Candidate, "candidates WHERE open = 1 ORDER BY rowid")
 
+    async def waiting(self, environment: str) -> tuple[Candidate, ...]:
+        """Return what is deployed as soon as nothing is in its way."""
+        return tuple(
+            candidate
+            for candidate in await self.open()
+            if candidate.environment == environment and candidate.state is CandidateState.WAITING
+        )
+
     async def of_proposal(self, proposal: str) -> tuple[Candidate, ...]:
         """Return the candidates that one message has shown, the newest first."""
         return await self._journal.select(Candidate, "candidates WHERE proposal = ? ORDER BY rowid DESC", proposal)

@@ -22,8 +22,11 @@ from roas.stack.sources.opening import read_regular, resolve
 # For so long an answer counts: a deployment asks once for each of its services.
 FRESH_SECONDS = 15.0
 MOST_BYTES = 4 << 20
-# The model has the variables in it; the rest only says how the settings were found.
-NOT_COVERED = frozenset({"variables", "ignored_files", "project_is_given", "requires", "soak"})
+# The model has the variables in it; the rest only says how the settings were found, or what other environments have,
+# against which each plan is judged anew.
+NOT_COVERED = frozenset(
+    {"variables", "ignored_files", "project_is_given", "requires", "soak", "siblings", "withheld"},
+)
 
 
 class ReleasePolicy:

@@ -6,6 +6,7 @@ The real `git` fetches and checks objects; what is written into the stack's fold
 
 import asyncio
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -377,8 +378,19 @@ class Repositories:
         except OSError as error:
             raise ComposeFileError(
                 said("{path} cannot be written: {strerror}.", path=environment.folder, strerror=error.strerror),
+                hint=_writable(environment.folder, error),
             ) from error
         _note(noted, names)
+
+
+def _writable(folder: Path, error: OSError) -> str:
+    """Return what lets the bot write into a folder; empty where that is not what is wrong."""
+    if error.errno == errno.EROFS:
+        return said("Mount it for the bot without `:ro`.")
+    if error.errno not in {errno.EACCES, errno.EPERM}:
+        return ""
+    uid = os.geteuid()
+    return said("The bot runs as user {uid}: let it own the folder, by chown -R {uid} {path}", uid=uid, path=folder)
 
 
 def _noted(path: Path) -> set[str]:

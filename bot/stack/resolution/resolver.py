@@ -484,7 +484,7 @@ def _refuse_none_and_too_many(services: Mapping[str, Mapping[str, Any]]) -> None
 def _refuse_missing_files(environment: Environment) -> None:
     missing = [path for path in (*environment.compose_files, *environment.env_files) if not path.is_file()]
     if missing:
-        raise missing_files(", ".join(map(str, missing)))
+        raise missing_files(", ".join(map(str, missing)), is_followed=environment.repository is not None)
 
 
 def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:

@@ -221,7 +221,7 @@ QUIET = frozenset({CandidateState.HELD, CandidateState.UNCHANGED, CandidateState
 def has_message(candidate: Candidate) -> bool:
     """Return whether a candidate is shown even where its proposal has no message yet."""
     is_proposed = candidate.mode is SourceMode.PROPOSE and candidate.state not in QUIET
-    return is_proposed or candidate.state in TOLD
+    return is_proposed or candidate.state in TOLD or candidate.is_overdue
 
 
 class ProposalNotifier(Notifier):

@@ -47,6 +47,9 @@ def test_check_names_the_file_that_a_source_lacks(dry_line: CommandLine) -> None
     ended = dry_line.run("config", "check")
     assert ended.returncode == 78
     assert "secret_file of [sources.shop] cannot be read" in ended.stderr
+    write(dry_line, TOML + '[sources.ci]\nenvironments = { dev = "propose" }\n')
+    ended = dry_line.run("config", "check", "--without-discord")
+    assert (ended.returncode, "sources.ci: has neither `token_hash` nor `oidc`" in ended.stdout) == (0, True)
 
 
 def test_what_only_the_bot_needs_can_be_left_out(dry_line: CommandLine) -> None:

@@ -245,7 +245,14 @@ async def test_commit_goes_to_the_stack_and_its_verdict_back(bot, people, shop, 
         return commit, version
 
     good, version = await job("Brew coffee")
-    shown = await proposal(people, f"New version for staging: {version}", "main", "is created", "Brew coffee · Ada")
+    shown = await proposal(
+        people,
+        f"New version for staging: {version}",
+        "main",
+        "is created",
+        "Brew coffee · Ada",
+        f"of commit {good[:12]}",
+    )
     await press(people, "dora", shown, "take")
     await proposal(people, f"{version} → staging: succeeded", seconds=OUTCOME_SECONDS)
     await told(forge, ("commit", good[:4], "roas/staging", "success"))

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,11 +11,15 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import example, given, settings
 
 from roas.api.remote import LARGEST_HOOK_BYTES, RemoteApi
+from roas.api.remote_documents import offer_status
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.credentials import Credentials, new_token
+from roas.cli.output import Terminal
+from roas.cli.remote import Access, make_offer
+from roas.cli.remote import _offer as offer_and_follow
 from roas.configuration.settings import SourceSettings
 from roas.events import EventBus
-from roas.models.candidate import CandidateState, SourceKind, SourceMode
+from roas.models.candidate import Candidate, CandidateState, SourceKind, SourceMode
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
 from tests.unit.candidates.conftest import PlayedOrchestrator
@@ -118,3 +123,23 @@ async def test_server_answers_whatever_is_sent(scene, body, event):
     for kind in SourceKind:
         assert await scene.hook(kind.value, body, event) in {202, 401, 404}, kind
     assert scene.orchestrator.requests == []
+
+
+async def test_offer_is_made_again_by_the_same_key_while_the_bot_restarts(monkeypatch, capsys):
+    taken, keys = Candidate("CAND-1", "ci", "dev", "v1", datetime.now(UTC), state=CandidateState.UNCHANGED), []
+
+    async def take(request: web.Request) -> web.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) == 1:
+            request.transport.abort()
+        return web.Response(text=offer_status(taken, None).model_dump_json(), status=202)
+
+    monkeypatch.setenv("ROAS_TOKEN", "roas_x")
+    application = web.Application()
+    application.add_routes([web.post("/v1/deployments", take)])
+    async with TestServer(application) as server:
+        access = Access(str(server.make_url("/")), None, "")
+        assert await offer_and_follow(access, "deployments", make_offer("dev", "v1", None, ""), "", 1)(Terminal()) == 0
+    assert (len(keys), len(set(keys)), bool(keys[0])) == (2, 1, True)
+    said = capsys.readouterr()
+    assert "It is asked again" in said.out + said.err

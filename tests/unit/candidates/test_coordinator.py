@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import AsyncMock
 
 import pytest
 import time_machine
@@ -297,6 +298,46 @@ async def test_refused_and_transient_faults(coordinator, orchestrator, bus, stat
     orchestrator.fault = None
     started = await reaches(later, State.STARTED)
     assert (started.proposal, started.note) == (refused.proposal, "")
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"), [(Origin(digests={"web": "sha256:1"}), State.PROPOSED), (Origin(commit="a"), State.REFUSED)]
+)
+async def test_refused_is_planned_again_where_no_job_has_ended_by_it(
+    make_coordinator, orchestrator, reaches, origin, expected
+):
+    """The folder of a repository that could not be written is the bot's by now."""
+    coordinator, swept = make_coordinator(), asyncio.Event()
+
+    async def sweep():
+        swept.set()
+
+    coordinator.inspect_with(AsyncMock(), sweep)
+    await coordinator.start()
+    orchestrator.fault = ComposeFileError("/srv/site cannot be written: Permission denied.")
+    refused = await reaches(await offer(coordinator, mode=PROPOSE, origin=origin), State.REFUSED)
+    orchestrator.fault = None
+    for _ in range(2):  # the second begins when the first has ended
+        swept.clear()
+        coordinator.sweep_soon()
+        await asyncio.wait_for(swept.wait(), 8)
+    assert (await reaches(refused, expected)).state is expected
+    await coordinator.stop()
+
+
+@pytest.mark.usefixtures("hurried_time")
+async def test_version_that_cannot_be_planned_for_long_has_a_message(coordinator, orchestrator, state):
+    """A registry's bad moment is nobody's business; an hour of it is."""
+    orchestrator.fault = RegistryUnavailableError("The registry does not answer.")
+    offered = await offer(coordinator)
+    assert not has_message(offered)
+    await coordinator.stop()
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True):
+        with pytest.raises(RegistryUnavailableError):
+            await coordinator._advance(await state.candidates.get(offered.id))
+        shown = await state.candidates.get(offered.id)
+        assert has_message(shown)
+        assert "keeps trying" in draw_proposal(shown).embeds[0].description
 
 
 REFUSALS = (

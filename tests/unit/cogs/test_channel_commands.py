@@ -6,6 +6,7 @@ import discord
 import pytest
 from simcord.actors import MemberActor
 
+from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Outcome
 from tests.unit.cogs.conftest import Scene, buttons
 from tests.unit.cogs.test_commands import kept_release
@@ -131,8 +132,11 @@ async def test_frozen_environment_refused_with_details(scene: Scene) -> None:
     assert "the fair" in scene.answer(
         await scene.anna.slash(scene.ops, "lock", environment="staging", reason="another")
     )
+    waits = Candidate("CAND-1", "ci", "staging", "v9", datetime.now(UTC), state=CandidateState.WAITING)
+    await scene.application.state.candidates.add(waits)
     opened = scene.answer(await scene.anna.slash(scene.ops, "unlock", environment="staging"))
     assert "is unlocked" in opened
+    assert "`v9`, which `ci` offers, has waited" in opened
     assert "the fair" in opened
     assert "🚀 Started" in scene.answer(await scene.ask(scene.dora, "deploy", environment="staging", version="v2"))
 

@@ -127,6 +127,7 @@ SAYS_ONLY = [
     "There is no room for a copy of the journal",
     "Where it runs: `docker exec",
     "`docker compose up -d` also runs",
+    "`docker compose up -d` goes by the repository's files, which name another version.",
     "`docker compose up -d` goes by the stack's files: where they differ",
     "`docker compose up -d` recreates {services}",
     "Where {services} is recreated, `docker compose up -d`",

@@ -47,6 +47,8 @@ async def inputs(tmp_path: Path) -> AsyncIterator[Ask]:
 async def test_change_of_an_input_changes_the_hash(inputs: Ask, environment: Environment, tmp_path: Path) -> None:
     first = await inputs(environment)
     assert await inputs(environment) == first, "the key outlives the bot"
+    beside = replace(environment, siblings=frozenset({"q"}), withheld=frozenset({tmp_path / "site"}))
+    assert await inputs(beside) == first, "another environment in the settings changes nothing of this one"
     others = [
         await inputs(environment, "bind:/srv/nothing"),
         await inputs(replace(environment, observation_seconds=1.5)),

@@ -1,6 +1,7 @@
 """The files of a stack come from a repository as they are; nothing that a repository says has an effect here."""
 
 import asyncio
+import errno
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -162,6 +163,19 @@ async def test_link_that_a_container_put_in_the_way_leads_nowhere(scene, server,
     await scene.bring()
     assert list(outside.iterdir()) == []
     assert scene.files == {"conf/a.conf": "two"}
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.EACCES, "chown -R"), (errno.EROFS, "`:ro`"), (errno.EEXIST, "")])
+async def test_folder_that_cannot_be_written_says_what_lets_it(scene, server, monkeypatch, number, words):
+    def write(*_args: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(module, "_write_entry", write)
+    server.commit({"compose.yaml": COMPOSE})
+    with pytest.raises(ComposeFileError, match="stack cannot be written") as refused:
+        await scene.bring()
+    assert words in refused.value.hint
+    assert bool(words) == bool(refused.value.hint)
 
 
 @pytest.mark.parametrize("name", ["bot/roas.toml", "bot", "state/git/dev.json", "state"])
