@@ -18,6 +18,7 @@ from roas.deploy.planning import _beside_compose
 from roas.errors import EngineUnavailableError, ServiceFailedError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
+from roas.models.environment import Repository
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.stack import ServiceDefinition
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
@@ -37,11 +38,12 @@ def said_of(
     on_swarm: bool = False,
     definitions: tuple[ServiceDefinition, ...] = (),
     is_certain: bool = True,
+    repository: Repository | None = None,
     **others: Any,
 ) -> list[str]:
     service_plan = ServicePlan("web", action, if_image_differs=not is_certain)
     plan = Plan("dev", "v2", 1, None, (service_plan,), (), (), "d")
-    environment = SimpleNamespace(on_swarm=on_swarm)
+    environment = SimpleNamespace(on_swarm=on_swarm, repository=repository)
     model = {"services": {"web": fields, **others}}
     known = {definition.name: definition for definition in definitions}
     stack: Any = SimpleNamespace(
@@ -75,6 +77,8 @@ def test_other_version_of_the_files_is_said() -> None:
     (text,) = said_of(ServiceAction.RECREATE, PLAIN, beside=True)
     assert "Write v2 there" in text
     assert "roas compose dev" in text
+    (text,) = said_of(ServiceAction.RECREATE, PLAIN, beside=True, repository=Repository("https://git.example.org/shop"))
+    assert "Commit v2 there" in text
     jobs = service("migrate", one_shot=True), service("web")
     assert said_of(ServiceAction.RECREATE, PLAIN, beside=True, definitions=jobs)[1:] == [RUNS_AGAIN]
     assert said_of(ServiceAction.RECREATE, PLAIN, definitions=jobs) == []
