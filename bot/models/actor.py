@@ -1,23 +1,19 @@
 """Identify who requested something."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from roas.models.change import StoredEnum
 
 # Whose id automatic recovery has: what it asks for, no person did.
 RECOVERY = "recovery"
 
 
-class ActorKind(StrEnum):
-    """Where a person or a program reached us from."""
+class ActorKind(StoredEnum, unknown="system"):
+    """Where a person or a program reached us from; an unknown one counts as a program."""
 
     DISCORD = "discord"
     SYSTEM = "system"
     SOURCE = "source"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "ActorKind":
-        """Read an unknown source of a newer version as a program."""
-        return cls.SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

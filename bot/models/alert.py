@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TypedDict
 
 from roas.models.actor import Actor
+from roas.models.change import StoredEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,67 +31,56 @@ class Instant:
 DRIFT = "drift:"
 
 
-class Severity(StrEnum):
-    """How much an alert matters; critical and high ping a role."""
+class Severity(StoredEnum, unknown="high"):
+    """How much an alert matters; critical and high ping a role.
+
+    An unknown one counts as one that pings.
+    """
 
     CRITICAL = "critical"
     HIGH = "high"
     WARNING = "warning"
     INFO = "info"
 
-    @classmethod
-    def _missing_(cls, value: object) -> "Severity":
-        """Read an unknown severity of a newer version as one that pings."""
-        return cls.HIGH
-
 
 URGENT = frozenset({Severity.CRITICAL, Severity.HIGH})
 
 
-class AlertState(StrEnum):
-    """What became of an alert."""
+class AlertState(StoredEnum, unknown="firing"):
+    """What became of an alert; an unknown one counts as one that is not over."""
 
     FIRING = "firing"
     ACKNOWLEDGED = "acknowledged"
     SILENCED = "silenced"
     RESOLVED = "resolved"
 
-    @classmethod
-    def _missing_(cls, value: object) -> "AlertState":
-        """Read an unknown state of a newer version as one that is not over."""
-        return cls.FIRING
 
+class AlertSource(StoredEnum, unknown="alertmanager"):
+    """The source of an alert. Alerts from outside start no recovery by themselves.
 
-class AlertSource(StrEnum):
-    """The source of an alert. Alerts from outside start no recovery by themselves."""
+    An unknown one counts as an external one.
+    """
 
     HEALTH = "health"
     INTEGRATION = "integration"
     ALERTMANAGER = "alertmanager"
     GRAFANA = "grafana"
 
-    @classmethod
-    def _missing_(cls, value: object) -> "AlertSource":
-        """Read an unknown source of a newer version as an external one."""
-        return cls.ALERTMANAGER
-
 
 OUTSIDE = frozenset({AlertSource.ALERTMANAGER, AlertSource.GRAFANA})
 
 
-class RecoveryStatus(StrEnum):
-    """State of the recovery that an alert started; `kept_away` waits for a deployment to end."""
+class RecoveryStatus(StoredEnum, unknown="given_up"):
+    """State of the recovery that an alert started; `kept_away` waits for a deployment to end.
+
+    An unknown one counts as one that cannot be resumed.
+    """
 
     NONE = "none"
     UNDER_WAY = "under_way"
     DEFERRED = "kept_away"
     SUCCEEDED = "succeeded"
     GIVEN_UP = "given_up"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "RecoveryStatus":
-        """Read an unknown status of a newer version as one that cannot be resumed."""
-        return cls.GIVEN_UP
 
 
 class AlertMarks(TypedDict, total=False):

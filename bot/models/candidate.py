@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from roas.models.actor import Actor
+from roas.models.change import StoredEnum
 from roas.models.plan import Plan
 
 # A person's `later` needs no answer; every other open state waits for somebody or something.
@@ -49,11 +50,12 @@ class SourceAction(StrEnum):
     DEPLOY = "deploy"
 
 
-class CandidateState(StrEnum):
+class CandidateState(StoredEnum, unknown="refused"):
     """How far a candidate has come.
 
     `new` is to be planned, `proposed` and `later` wait for a person, `waiting` for the environment; `starting` is the
-    intent to start it, `confirmed` a person's yes that is being carried out.
+    intent to start it, `confirmed` a person's yes that is being carried out. Of an unknown one nothing is
+    started.
     """
 
     NEW = "new"
@@ -68,11 +70,6 @@ class CandidateState(StrEnum):
     SUPERSEDED = "superseded"
     HELD = "held"
     REFUSED = "refused"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "CandidateState":
-        """Read an unknown state of a newer version as one in which nothing is started."""
-        return cls.REFUSED
 
 
 # What a newer candidate takes the place of.

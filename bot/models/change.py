@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from ulid import ULID
 
@@ -18,8 +18,22 @@ def moment_of(new: str) -> str:
     return new.rpartition("-")[2]
 
 
-class ChangeType(StrEnum):
-    """What kind of thing changed."""
+class StoredEnum(StrEnum):
+    """A value that is stored; what a newer version wrote and this one does not know counts as the `unknown` one."""
+
+    _unknown: ClassVar[str]
+
+    def __init_subclass__(cls, *, unknown: str) -> None:
+        super().__init_subclass__()
+        cls._unknown = unknown
+
+    @classmethod
+    def _missing_(cls, _value: object) -> Self:
+        return cls(cls._unknown)
+
+
+class ChangeType(StoredEnum, unknown="audit"):
+    """What kind of thing changed; an unknown one counts as one for display only."""
 
     SERVICE_STARTED = "service_started"
     SERVICE_STOPPED = "service_stopped"
@@ -34,11 +48,6 @@ class ChangeType(StrEnum):
     RELEASE_ACTIVATED = "release_activated"
     LOCK_CHANGED = "lock_changed"
     AUDIT = "audit"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "ChangeType":
-        """Read an unknown change of a newer version as one for display only."""
-        return cls.AUDIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from roas.models.actor import Actor
+from roas.models.change import StoredEnum
 from roas.models.coordination import PhaseName
 from roas.models.rollout import WATCH, Decision, Pause, RolloutRecord
 
@@ -18,11 +19,11 @@ class DeploymentKind(StrEnum):
     ROLLBACK = "ROLLBACK"
 
 
-class Operation(StrEnum):
+class Operation(StoredEnum, unknown="START"):
     """What was asked for services of the release that runs; the value is the prefix of the deployment's id.
 
     It is a deployment of the same lock, roles, journal and outcome that leads to no other release. To keep what hands
-    changed makes a release of that, and changes no container.
+    changed makes a release of that, and changes no container. An unknown one counts as the one that takes nothing away.
     """
 
     RESTART = "RESTART"
@@ -31,14 +32,9 @@ class Operation(StrEnum):
     KEEP = "KEEP"
     SCALE = "SCALE"
 
-    @classmethod
-    def _missing_(cls, value: object) -> "Operation":
-        """Read an unknown operation of a newer version as the one that takes nothing away."""
-        return cls.START
 
-
-class PhaseStatus(StrEnum):
-    """How far a phase has come."""
+class PhaseStatus(StoredEnum, unknown="in_progress"):
+    """How far a phase has come; an unknown one counts as one that has not ended."""
 
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
@@ -46,28 +42,24 @@ class PhaseStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
-    @classmethod
-    def _missing_(cls, value: object) -> "PhaseStatus":
-        """Read an unknown status of a newer version as one that has not ended."""
-        return cls.IN_PROGRESS
 
+class Outcome(StoredEnum, unknown="failed"):
+    """How a deployment ended; `failed` means that an operator is needed.
 
-class Outcome(StrEnum):
-    """How a deployment ended; `failed` means that an operator is needed."""
+    An unknown one counts as one that needs a person.
+    """
 
     SUCCEEDED = "succeeded"
     ROLLED_BACK = "rolled_back"
     CANCELLED = "cancelled"
     FAILED = "failed"
 
-    @classmethod
-    def _missing_(cls, value: object) -> "Outcome":
-        """Read an unknown outcome of a newer version as one that needs a person."""
-        return cls.FAILED
 
+class ServiceStep(StoredEnum, unknown="waiting"):
+    """How far a service has come. A step that ends in -ing is an intent: it is journalled before the act.
 
-class ServiceStep(StrEnum):
-    """How far a service has come. A step that ends in -ing is an intent: it is journalled before the act."""
+    An unknown one counts as one under way: something was changed.
+    """
 
     PENDING = "pending"
     PULLING = "pulling"
@@ -89,11 +81,6 @@ class ServiceStep(StrEnum):
     FAILED = "failed"
     STOPPING = "stopping"
     STOPPED = "stopped"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "ServiceStep":
-        """Read an unknown step of a newer version as one under way: something was changed."""
-        return cls.WAITING
 
 
 # Steps that change nothing in what runs.

@@ -3,16 +3,19 @@
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from roas.models.actor import Actor
+from roas.models.change import StoredEnum
 from roas.models.deployment import DeploymentRequest
 
 BUILD_HASH = re.compile(r"[0-9a-f]{64}")
 
 
-class ServiceAction(StrEnum):
-    """What a plan does to a service; `adjust` changes only the number of its containers, `reload` none of them."""
+class ServiceAction(StoredEnum, unknown="recreate"):
+    """What a plan does to a service; `adjust` changes only the number of its containers, `reload` none of them.
+
+    An unknown one counts as one that changes the service.
+    """
 
     CREATE = "create"
     RECREATE = "recreate"
@@ -23,11 +26,6 @@ class ServiceAction(StrEnum):
     REMOVE = "remove"
     STOP = "stop"
     KEEP = "keep"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "ServiceAction":
-        """Read an unknown action of a newer version as one that changes the service."""
-        return cls.RECREATE
 
 
 # What takes a container away that is there.
@@ -124,13 +122,14 @@ LIFETIME = timedelta(minutes=15)
 DRAFT_LIFETIME = timedelta(hours=24)
 
 
-class PlanState(StrEnum):
+class PlanState(StoredEnum, unknown="void"):
     """How far a plan has come: `planned` waits for the one who asked, `drafted` for a second person.
 
     `scheduled` has every answer and waits for its time: it is planned again then, or has its draft.
 
     Once it is confirmed it is `started`; where its draft has to be approved, it waits again before it is carried out.
     A release before had a plan that was `awaiting` approved before anything was drafted: nobody can approve that.
+    Nor can anybody confirm or approve an unknown one.
     """
 
     PLANNED = "planned"
@@ -142,11 +141,6 @@ class PlanState(StrEnum):
     WITHDRAWN = "withdrawn"
     VOID = "void"
     EXPIRED = "expired"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "PlanState":
-        """Read an unknown state of a newer version as one in which nobody can confirm or approve."""
-        return cls.VOID
 
 
 # States in which a person has to answer, within the time limit.

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from roas.models.change import StoredEnum
+
 
 class FaultCategory(StrEnum):
     """What kind of fault it is; it decides where repair begins."""
@@ -14,18 +16,13 @@ class FaultCategory(StrEnum):
     OUTSIDE = "outside"  # not a service of ours
 
 
-class RecoveryAction(StrEnum):
-    """What can be done, from the gentlest on."""
+class RecoveryAction(StoredEnum, unknown="escalate"):
+    """What can be done, from the gentlest on; an unknown one counts as an escalation to a person."""
 
     RESTART = "restart"
     RECREATE = "recreate"
     ROLL_BACK = "roll_back"
     ESCALATE = "escalate"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "RecoveryAction":
-        """Read an unknown action of a newer version as an escalation to a person."""
-        return cls.ESCALATE
 
 
 class RecoveryOutcome(StrEnum):

@@ -3,24 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from roas.models.actor import Actor
+from roas.models.change import StoredEnum
 from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress, ServiceStep
 
 
-class ReleaseState(StrEnum):
-    """What became of a release."""
+class ReleaseState(StoredEnum, unknown="failed"):
+    """What became of a release; an unknown one counts as one that is no automatic rollback target."""
 
     CANDIDATE = "candidate"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ADOPTED = "adopted"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "ReleaseState":
-        """Read an unknown state of a newer version as one that is no automatic rollback target."""
-        return cls.FAILED
 
 
 @dataclass(frozen=True, slots=True)

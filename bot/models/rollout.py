@@ -2,22 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from roas.models.actor import Actor
+from roas.models.change import StoredEnum
 
 
-class FailureAction(StrEnum):
-    """What the failure of new replicas leads to."""
+class FailureAction(StoredEnum, unknown="rollback"):
+    """What the failure of new replicas leads to.
+
+    An unknown one counts as the one that leaves nobody with what failed.
+    """
 
     ROLLBACK = "rollback"
     PAUSE = "pause"
     CONTINUE = "continue"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "FailureAction":
-        """Read an unknown action as the one that leaves nobody with what failed."""
-        return cls.ROLLBACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +36,15 @@ class RolloutPolicy:
 ALL_AT_ONCE = RolloutPolicy()
 
 
-class RolloutState(StrEnum):
-    """How far a rollout has come; its transitions are those of `roas.stack.rollout`."""
+class RolloutState(StoredEnum, unknown="rolling"):
+    """How far a rollout has come; its transitions are those of `roas.stack.rollout`.
+
+    An unknown one counts as one under way.
+    """
 
     ROLLING = "rolling"
     PAUSED = "paused"
     DONE = "done"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "RolloutState":
-        """Read an unknown state of a newer version as one under way."""
-        return cls.ROLLING
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +67,11 @@ class RolloutRecord:
         return frozenset(self.failed) | frozenset(self.accepted)
 
 
-class Choice(StrEnum):
-    """What a person chooses for a deployment that is paused."""
+class Choice(StoredEnum, unknown="roll_back"):
+    """What a person chooses for a deployment that is paused; an unknown one counts as the way back."""
 
     GO_ON = "go_on"
     ROLL_BACK = "roll_back"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "Choice":
-        """Read an unknown choice of a newer version as the way back."""
-        return cls.ROLL_BACK
 
 
 # The "pause" of a deployment that only watches: whoever asks for something newer lets it go on.
