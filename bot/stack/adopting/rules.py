@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from roas.models.stack import DependencyKind
+from roas.stack.model.rollout_policy import SECTIONS
 from roas.stack.model.services import OF_RELEASE
 from roas.stack.sources.opening import resolve
 
-UPDATES = ("update_config", "rollback_config")
 EXTENSION = "x-deploy"
 NEEDS = "depends_on"
 LIVE = "live_binds"
@@ -32,7 +32,7 @@ def with_rules(
     if needs := _needs(own.get(NEEDS) or {}, given.get(NEEDS), services):
         own[NEEDS] = needs
     fields[EXTENSION] = {**rules, **own}
-    updates = {key: value for key in UPDATES if (value := (written.get("deploy") or {}).get(key))}
+    updates = {key: value for key in SECTIONS if (value := (written.get("deploy") or {}).get(key))}
     if updates:
         fields["deploy"] = {**(fields.get("deploy") or {}), **updates}
     return fields

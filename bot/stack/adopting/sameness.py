@@ -14,7 +14,7 @@ from roas.stack.adopting.defaults import HEALTH_CHECK, HEALTH_TIMES, NANO, UNLIM
 from roas.stack.adopting.mounts import DEFAULT_PROPAGATION
 from roas.stack.containers.snapshots import is_nameless
 from roas.stack.model.durations import read_duration
-from roas.stack.model.services import MOUNTED_SECRETS, borrowed_targets, restart_policy, restart_text
+from roas.stack.model.services import MOUNTED_SECRETS, borrowed_targets, real_name, restart_policy, restart_text
 
 RESERVED = "devices reserved"
 # What makes no container different, or is compared elsewhere.
@@ -253,7 +253,7 @@ def _source(volume: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
 
 def network_name(key: str, model: Mapping[str, Any]) -> str:
     """Return the engine's name of a model's network."""
-    return str(((model.get("networks") or {}).get(key) or {}).get("name") or f"{model.get('name')}_{key}")
+    return real_name(key, (model.get("networks") or {}).get(key), str(model.get("name")))
 
 
 def _networks(given: dict[str, Any], model: Mapping[str, Any], service: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from roas.stack.adopting.sameness import RESERVED, differences, network_name, secret_path
 from roas.stack.containers.snapshots import is_nameless
+from roas.stack.model.rollout_policy import SECTIONS
 from roas.stack.model.services import WRITTEN, adopted_hash, replicas_of, services_of
 
 # Where else a file may say what a service's own key says, as a path below `deploy`.
@@ -22,8 +23,6 @@ BELOW_DEPLOY: Mapping[str, tuple[str, ...]] = {
     RESERVED: ("resources", "reservations", "devices"),
     "restart": ("restart_policy",),
 }
-# What no container shows, and is compared as it is written. The rest of `deploy` counts on a Swarm alone.
-UPDATES = ("update_config", "rollback_config")
 # What a release pins or leaves out, and what runs beside a container's own start.
 AS_WRITTEN = frozenset({"image", "build", "pull_policy", "x-deploy", "post_start", "pre_stop"})
 APART = frozenset({"deploy", "scale", "volumes", "secrets", "networks"})
@@ -112,7 +111,8 @@ def _deploy(
     before: Mapping[str, Any], after: Mapping[str, Any], unlike: Mapping[str, tuple[str, ...]]
 ) -> dict[str, Any] | None:
     own, found = before.get("deploy") or {}, deepcopy(dict(after.get("deploy") or {}))
-    paths: list[tuple[str, ...]] = [(key,) for key in UPDATES]
+    # What no container shows is compared as it is written. The rest of `deploy` counts on a Swarm alone.
+    paths: list[tuple[str, ...]] = [(key,) for key in SECTIONS]
     paths += [path for key, path in BELOW_DEPLOY.items() if key in unlike]
     paths += [("replicas",)] if replicas_of(before) != replicas_of(after) else []
     for path in paths:

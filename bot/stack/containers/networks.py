@@ -5,12 +5,13 @@ from typing import Any
 
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
+from roas.stack.model.services import real_name
 
 
 async def missing_networks(engine: Engine, model: Mapping[str, Any]) -> frozenset[str]:
     """Return the keys of a model's own networks that the engine does not have yet."""
     names = {
-        key: str((definition or {}).get("name") or f"{model['name']}_{key}")
+        key: real_name(key, definition, model["name"])
         for key, definition in (model.get("networks") or {}).items()
         if not (definition or {}).get("external")
     }

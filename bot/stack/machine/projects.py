@@ -10,6 +10,7 @@ from roas.models.environment import Environment
 from roas.models.facts import FoundProject
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import CONFIG_FILES, ENV_FILES, ONE_OFF, PROJECT, SERVICE, WORKING_DIR
+from roas.stack.model.services import real_name
 from roas.stack.sources.opening import resolve
 
 
@@ -42,7 +43,7 @@ def find_projects(client: EngineClient) -> tuple[FoundProject, ...]:
 def networks_and_volumes(client: EngineClient, model: Mapping[str, Any], project: str) -> dict[str, str]:
     """Return the networks and volumes of a model that are there, with what tells each from another of its name."""
     networks, volumes = (
-        {str((value or {}).get("name") or f"{project}_{key}") for key, value in (model.get(kind) or {}).items()}
+        {real_name(key, value, project) for key, value in (model.get(kind) or {}).items()}
         for kind in ("networks", "volumes")
     )
     found = {

@@ -56,6 +56,11 @@ def services_of(model: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {str(name): service or {} for name, service in (model.get("services") or {}).items()}
 
 
+def real_name(key: str, definition: Mapping[str, Any] | None, project: str) -> str:
+    """Return what the engine calls a network or a volume of a model."""
+    return str((definition or {}).get("name") or f"{project}_{key}")
+
+
 def as_mapping(value: object) -> Mapping[str, Any]:
     """Return what is a mapping, or a list of `name=value`, as a mapping; of a name alone, the value is None."""
     if isinstance(value, Mapping):

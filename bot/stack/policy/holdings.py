@@ -15,7 +15,7 @@ from roas.stack.containers.snapshots import is_nameless
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import project_of
 from roas.stack.machine.host_ports import published_ports
-from roas.stack.model.services import services_of
+from roas.stack.model.services import real_name, services_of
 from roas.stack.policy.places import WritablePlace
 from roas.stack.policy.power import Power
 from roas.stack.policy.resources import VOLUME_DRIVERS
@@ -103,7 +103,7 @@ def judge_holdings(
         placed = (mount for mount in mounts if state_dir.is_relative_to(str(mount.get("target") or "/")))
         state_volumes |= {_real_name(model, mount, environment.project) for mount in placed}
     for key, definition in (model.get("volumes") or {}).items():
-        name = str((definition or {}).get("name") or f"{environment.project}_{key}")
+        name = real_name(str(key), definition, environment.project)
         if (volume := holdings.volumes.get(name)) is not None:
             yield from _judge_volume(str(key), name, volume, environment.project)
     for service, fields in services_of(model).items():
@@ -171,7 +171,7 @@ def _real_name(model: Mapping[str, Any], volume: Mapping[str, Any], project: str
     source = str(volume.get("source") or "")
     if volume.get("type") != "volume" or not source:
         return ""
-    return str(((model.get("volumes") or {}).get(source) or {}).get("name") or f"{project}_{source}")
+    return real_name(source, (model.get("volumes") or {}).get(source), project)
 
 
 def _volume(found: Mapping[str, Any], mounted: Mapping[str, set[str]]) -> HeldVolume:
