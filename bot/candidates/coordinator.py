@@ -278,7 +278,9 @@ class CandidateCoordinator:
                 raise
             if isinstance(error, RefMovedError):
                 self._due.set()
-            await self._move(candidate, CandidateState.REFUSED, note=error.whole)
+            refused = await self._move(candidate, CandidateState.REFUSED, note=error.whole)
+            if refused is not None and (back := await self._state.candidates.put_back(refused)) is not None:
+                self._announce(back)
             return
         if not plan.changed:
             await self._move(candidate, CandidateState.UNCHANGED, plan=plan)

@@ -15,6 +15,7 @@ from roas.models.candidate import (
     CandidateState,
     Delivery,
     Hold,
+    SourceMode,
 )
 from roas.models.change import ChangeType, StateChange, new_id
 from roas.state.documents import to_json
@@ -75,6 +76,38 @@ class Candidates:
             transaction.add_change(_change(added, None))
             _prune(transaction)
             return added, True
+
+        return await self._journal.write(work)
+
+    async def put_back(self, refused: Candidate) -> Candidate | None:
+        """Propose again what a refused candidate has taken the place of; returns it, None where there is nothing.
+
+        A person decides: who offered it was told that it is superseded. A commit that a ref has left is no candidate.
+        """
+
+        def work(transaction: Transaction) -> Candidate | None:
+            where = (
+                "candidates WHERE environment = ? AND source = ? AND rowid <"
+                " (SELECT rowid FROM candidates WHERE id = ?) ORDER BY rowid DESC LIMIT ?"
+            )
+            before = transaction.select(Candidate, where, refused.environment, refused.source, refused.id, KEPT)
+            for known in before:
+                if known.state is not CandidateState.SUPERSEDED or not _compete(known, refused):
+                    continue
+                was_good = (known.plan is not None or not known.note) and not known.origin.stack_commit
+                if was_good and known.decided_at is not None and known.decided_at >= refused.created_at:
+                    back = replace(
+                        known,
+                        state=CandidateState.NEW,
+                        mode=SourceMode.PROPOSE,
+                        proposal=new_id(PROPOSAL_PREFIX),
+                        plan=None,
+                        decided_at=None,
+                    )
+                    _put(transaction, back)
+                    transaction.add_change(_change(back, None, old=known.state))
+                    return back
+            return None
 
         return await self._journal.write(work)
 

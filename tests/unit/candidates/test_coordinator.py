@@ -300,6 +300,29 @@ async def test_refused_and_transient_faults(coordinator, orchestrator, bus, stat
     assert (started.proposal, started.note) == (refused.proposal, "")
 
 
+@pytest.mark.parametrize("mode", [AUTO, PROPOSE])
+async def test_mistyped_version_gives_the_place_back(coordinator, orchestrator, state, reaches, mode):
+    """A person decides on what had it; what was over before stays so."""
+    older = await offer(coordinator, "v0", mode=PROPOSE)
+    await coordinator.stop()
+    good, wrong = await offer(coordinator, "v1", mode=mode), await offer(coordinator, "v7", mode=mode)
+    assert (await state.candidates.get(good.id)).state is State.SUPERSEDED
+    plan = orchestrator.plan
+
+    async def refuse(request, **how):
+        if request.version == "v7":
+            raise ImageNotFoundError("There is no image shop:v7.")
+        return await plan(request, **how)
+
+    orchestrator.plan = refuse
+    await coordinator.start()
+    await reaches(wrong, State.REFUSED)
+    back = await reaches(good, State.PROPOSED)
+    assert (has_message(back), back.proposal != wrong.proposal) == (True, True)
+    assert (await state.candidates.get(older.id)).state is State.SUPERSEDED
+    assert not orchestrator.requests
+
+
 @pytest.mark.parametrize(
     ("origin", "expected"), [(Origin(digests={"web": "sha256:1"}), State.PROPOSED), (Origin(commit="a"), State.REFUSED)]
 )
