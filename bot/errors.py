@@ -1,6 +1,7 @@
 """Name every fault that this software can report: what is wrong, and what to do about it."""
 
 import errno
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -176,10 +177,13 @@ def fault_of(error: Exception) -> RoasError:
 
 def unreadable_file(path: str | PurePath, error: OSError) -> "ComposeFileError":
     """Create the error for a file of a stack that cannot be read."""
-    return ComposeFileError(
-        said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror),
-        hint=said("Check its permissions, and that nobody replaces it meanwhile."),
-    )
+    hint = said("Check its permissions, and that nobody replaces it meanwhile.")
+    if isinstance(error, PermissionError):
+        hint = said(
+            "It is read as user {user}: let that user read it and its folders, for instance by `chown {user} FILE`.",
+            user=os.geteuid(),
+        )
+    return ComposeFileError(said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror), hint=hint)
 
 
 def too_large_file(path: str | PurePath, hint: str = "") -> "ComposeFileError":

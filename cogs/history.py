@@ -70,7 +70,9 @@ class HistoryCog(OpsCog, name=CogName.HISTORY.value):
         delivery = None
         if page.environment is not None and not page.number and page.outcome is None:
             delivery = await self.application.state.records.delivery(page.environment)
-        return draw_history(shown, page, has_more=len(found) > PAGE_LENGTH, delivery=delivery)
+        sources = await self.application.state.records.sources(deployment.id for deployment in shown)
+        has_more = len(found) > PAGE_LENGTH
+        return draw_history(shown, page, has_more=has_more, delivery=delivery, sources=sources)
 
 
 class PageButton(

@@ -21,6 +21,7 @@ from roas.log import get_logger
 from roas.messages.message import joined
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
+from roas.ui.drawing import code
 from roas.ui.embeds.plan import draw_confirmation, draw_plan_message
 from roas.ui.notifications.deployment_notifier import last_seconds
 from roas.ui.notifications.live_messages import LiveMessages
@@ -79,7 +80,11 @@ class PlanningCog(OpsCog):
         plan = await self._planned(request, partial(self.application.orchestrator.plan, keep=False))
         took = await last_seconds(self.application.state, request.kind, request.environment)
         shown = without_secrets(plan, self.application.redactor.redact)
-        await answer(interaction, drawing=draw_plan_message(shown, dry_run=True, last_seconds=took))
+        repository = self.application.environments[request.environment].repository
+        text = ""
+        if repository is not None:  # also a plan that is not kept is made of the files in the folder
+            text = _("The stack's folder has the files of {ref} now: each plan brings them.", ref=code(repository.ref))
+        await answer(interaction, drawing=draw_plan_message(shown, text, dry_run=True, last_seconds=took))
 
     async def start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""

@@ -331,5 +331,11 @@ async def _show_plan(session: Session, target: Path, found: FoundStack) -> None:
     settings = load_settings(needs_discord=False, environ=os.environ | {"ROAS_CONFIG": str(target)})
     async with open_application(settings, instance_prefix="CLI", read_only=True) as application:
         plan = await application.orchestrator.plan_unchanged(found.name, session.user)
+        in_container = application.stacks.of(application.environments[found.name]).probe().in_container()
     show_plan(session.terminal, plan)
     session.terminal.say(f"Next: `roas doctor {found.name}`, then `roas deploy {found.name} VERSION --dry-run`.")
+    if in_container:
+        session.terminal.say(
+            "Type them in the bot's container: start the bot, and write `docker compose exec SERVICE` before each, "
+            "where SERVICE is that of the bot."
+        )

@@ -530,7 +530,12 @@ def read_settings(
 
 
 def _missing(reading: Reading[GivenSettings]) -> Iterator[Fault]:
-    """Yield what the bot cannot run without; what is present but invalid is reported already."""
+    """Yield what the bot cannot run without; what is present but invalid is reported already.
+
+    What a file that cannot be read would have said is not known.
+    """
+    if any(fault.place.file and not fault.place.name for fault in reading.faults):
+        return
     wrong = {fault.place.name for fault in reading.faults}
     for name in ("discord_token", "discord_guild_id", "discord_ops_channel_id"):
         place = reading.place((name,))

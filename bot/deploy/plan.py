@@ -16,9 +16,11 @@ from roas.models.plan import REPLACING, Plan, ServiceAction, ServicePlan
 from roas.models.release import Release, ReleaseState
 from roas.models.rollout import FailureAction, RolloutPolicy
 from roas.models.stack import ServiceDefinition, WantedImage
+from roas.redaction import is_credential
 from roas.stack.comparison import ServiceDifference
 from roas.stack.machine.bot_places import mounts_of_service
 from roas.stack.model.services import UNLIKE, adopted_hash, borrowed_targets, pinned_round, services_of
+from roas.stack.resolution.environment_values import is_secret_mount
 from roas.stack.rollout import has_policy, is_gradual, policy_of
 
 KEYS_SHOWN = 4
@@ -162,7 +164,9 @@ def left_alone(comparison: Comparison) -> Iterator[str]:
         yield said("{name} runs by hand and is in an inactive profile only: it is left alone.", name=name)
     for name in _adopted_with_files(comparison):
         yield said(
-            "{name} stays as somebody started it: what its bound files held at that time is not known.", name=name
+            "{name} stays as somebody started it. Nothing has to be done, but what its bound files held at that time "
+            "is not known: a rollback brings what they hold now.",
+            name=name,
         )
     for name, fields in services_of(comparison.new_model).items():
         if adopted_hash(fields) and borrowed_targets(fields) and comparison.most.difference_of(name) is None:
@@ -296,6 +300,34 @@ def make_plan(
         ),
         digest=_digest(facts, current, plans),
     )
+
+
+def credentials_of_today(comparison: Comparison, stored: Mapping[str, Any]) -> Iterator[Message]:
+    """Say which credentials come with a release as `stored` that neither it nor what runs has: they are of today."""
+    earlier, running, coming = map(services_of, (stored, comparison.old_model or {}, comparison.new_model))
+    for name in sorted(coming.keys() & earlier.keys()):
+        known = [_credentials(services.get(name) or {}) for services in (earlier, running)]
+        new = {
+            credential
+            for credential, value in _credentials(coming[name]).items()
+            if credential in known[0] and value not in {credentials.get(credential) for credentials in known}
+        }
+        if new:
+            yield said(
+                "{service} gets {credentials} as the stack's files have it today, which is neither the old value nor "
+                "the one that runs: a rollback brings no credential back.",
+                service=name,
+                credentials=", ".join(sorted(new)),
+            )
+
+
+def _credentials(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a service has that a rollback brings as it is today, by variable or by place in the container."""
+    variables = {str(key): str(value) for key, value in (fields.get("environment") or {}).items()}
+    mounts = [volume for volume in fields.get("volumes") or () if is_secret_mount(volume)]
+    return {spelled(key): value for key, value in variables.items() if is_credential(key)} | {
+        str(volume.get("target")): str(volume.get("source")) for volume in mounts
+    }
 
 
 def volumes_left(comparison: Comparison, name: str) -> Iterator[str]:

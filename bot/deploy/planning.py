@@ -19,7 +19,7 @@ from roas.deploy.handover.own_service import (
 )
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
-from roas.deploy.plan import files_go_on, files_name_another, make_plan
+from roas.deploy.plan import credentials_of_today, files_go_on, files_name_another, make_plan
 from roas.deploy.promotion import Promotion, find_missing, find_promotion, judge_missing
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
@@ -188,7 +188,18 @@ class Planner:
         """Resolve the stack's files; of a promotion, with the shared files and images of the release."""
         if promotion is None:
             return await self._stack.resolve(version, write_contents=keep)
-        return promotion.adapt(await self._stack.resolve(version, write_contents=keep, instead=promotion.files))
+        try:
+            resolved = await self._stack.resolve(version, write_contents=keep, instead=promotion.files)
+        except ComposeFileError as error:
+            hint = said(
+                "It is the compose file of {release} of {source}, with what lies in the folder of {environment}: put "
+                "what is missing there, or correct the file of {source} and deploy that first.",
+                release=promotion.release.label,
+                source=promotion.source,
+                environment=self._environment.name,
+            )
+            raise ComposeFileError(error.message, hint=hint) from error
+        return promotion.adapt(resolved)
 
     async def _wanted(
         self, resolved: ResolvedStack, promotion: Promotion | None, changed: frozenset[str]
@@ -247,6 +258,7 @@ class Planner:
         again = await _why_again(self._components, stack, target) if is_same(target, current) else ()
         if target.state is ReleaseState.FAILED:
             again += (said("{release} failed when it was deployed, and may fail again.", release=target.label),)
+        stored = await stack.load_model(target.model_hash)
         target, renewed, warnings = await self._coming_back(request, target, current, keep=keep)
         definitions = stack.definitions(renewed)
         bot = await find_running_bot(self._components, self._environment)
@@ -269,6 +281,7 @@ class Planner:
             *warn_of_dropped(plan, definitions, with_proxies(stack, comparison.old_model)),
             *await warn_of_unready(self._components, self._environment, plan, definitions),
             *await self._scales(renewed, request.services or definitions),
+            *credentials_of_today(comparison, stored),
         )
         if plan.changed and not self._environment.on_swarm:
             leaving = {name: wanted.definition for name, wanted in comparison.as_released.items()}

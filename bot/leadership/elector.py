@@ -39,7 +39,7 @@ class Occasion(StrEnum):
     """What makes a process become something else, or stay what it is."""
 
     HELD = "the lease names this process, and was renewed"
-    TAKEN = "the leader was dead, and this process took the lease"
+    TAKEN = "there was no living leader, and this process took the lease"
     SEIZED = "the leader hung, or was an unhealthy successor: it was ended, and its lease seized"
     ELSEWHERE = "the lease names another process, or none"
     UNREADABLE = "the journal cannot be read"

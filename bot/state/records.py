@@ -12,7 +12,8 @@ were stopped or started count for nothing. Where the time of a commit is not kno
 source offered it.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -91,6 +92,12 @@ class Records:
             return tuple(_record(deployment, candidates.get(deployment.id)) for deployment in found)
 
         return await self._journal.read(work)
+
+    async def sources(self, deployment_ids: Iterable[str]) -> Mapping[str, str]:
+        """Return the sources that offered what was deployed, by deployment; those that nobody offered are left out."""
+        where = "candidates WHERE json_extract(document, '$.deployment_id') IN (SELECT value FROM json_each(?))"
+        found = await self._journal.select(Candidate, where, json.dumps([*deployment_ids]))
+        return {candidate.deployment_id: candidate.source for candidate in found if candidate.deployment_id}
 
     async def delivery(self, environment: str, *, now: datetime | None = None) -> DeliveryFigures:
         """Return the four figures of the last 30 days."""

@@ -63,13 +63,14 @@ def _kept_secrets(service: Mapping[str, Any], contents: Path) -> dict[str, str]:
     return {
         str(volume.get("target")): str(source)
         for volume, source in found
-        if volume.get("type") == "bind" and source.parent == contents and _is_secret(volume, source)
+        if volume.get("type") == "bind" and source.parent == contents and is_secret_mount(volume)
     }
 
 
-def _is_secret(volume: Mapping[str, Any], source: Path) -> bool:
+def is_secret_mount(volume: Mapping[str, Any]) -> bool:
+    """Return whether a mount of a kept content is that of a secret."""
     mounted = PurePosixPath(str(volume.get("target"))).is_relative_to(MOUNTED_SECRETS)
-    return mounted or source.name.startswith(SECRET_PREFIX)
+    return mounted or Path(str(volume.get("source"))).name.startswith(SECRET_PREFIX)
 
 
 def _values(environment: Environment, files: Mapping[Path, bytes]) -> dict[str, str]:

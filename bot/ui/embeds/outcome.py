@@ -1,8 +1,9 @@
 """Draw how deployments and commands ended: the outcome, a pause, the history, and a fault."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import discord
 
@@ -293,10 +294,14 @@ def draw_history(
     *,
     has_more: bool = False,
     delivery: DeliveryFigures | None = None,
+    sources: Mapping[str, str] = MappingProxyType({}),
 ) -> Drawing:
-    """Draw deployments, newest first: what, how it ended, who, when, how long; with buttons for the other pages."""
+    """Draw deployments, newest first: what, how it ended, who, when, how long; with buttons for the other pages.
+
+    `sources` names what offered the version, by deployment.
+    """
     page = page or HistoryPage()
-    entries = [_entry(deployment) for deployment in deployments]
+    entries = [_entry(deployment, sources.get(deployment.id, "")) for deployment in deployments]
     text = lines(entries, DESCRIPTION) if entries else _("No deployments.")
     embed = discord.Embed(title=_title(page), description=text, colour=QUIET)
     if delivery is not None and (delivery.deployments or delivery.failure_ratio is not None):
@@ -319,7 +324,8 @@ def _delivery(figures: DeliveryFigures) -> str:
     if figures.lead_seconds is not None:
         parts.append(_("lead time {time}", time=duration(figures.lead_seconds)))
     if figures.failure_ratio is not None:
-        parts.append(_("{percent} % of changes failed", percent=f"{figures.failure_ratio * 100:.0f}"))
+        percent = f"{figures.failure_ratio * 100:.0f}"
+        parts.append(_("{percent} % of changes failed or were rolled back", percent=percent))
     if figures.restore_seconds is not None:
         parts.append(_("restored in {time}", time=duration(figures.restore_seconds)))
     return " · ".join(parts)
@@ -332,7 +338,7 @@ def _history_buttons(page: HistoryPage, *, has_more: bool) -> Iterator[Button]:
         yield Button(_("Older"), replace(page, number=page.number + 1).custom_id, emoji="▶️")
 
 
-def _entry(deployment: Deployment) -> str:
+def _entry(deployment: Deployment, source: str) -> str:
     icon = mark(deployment)[0] if deployment.outcome else "🚀"
     state = ending(deployment) if deployment.outcome else _("is running")
     if deployment.awaits_approval:
@@ -341,10 +347,12 @@ def _entry(deployment: Deployment) -> str:
         at(deployment.created_at),
         person(deployment.request.requested_by),
         _approved(deployment),
+        _("offered by {source}", source=code(source)) if source else "",
         duration(deployment.duration_seconds),
         f"{release(deployment.from_release)} → {release(deployment.to_release)}",
     ]
-    return f"{icon} **{headline(deployment)}** {state}\n-# {' · '.join(part for part in details if part)}"
+    about = f"-# {' · '.join(part for part in details if part)}"
+    return "\n".join([f"{icon} **{headline(deployment)}** {state}", about, *quoted(deployment.request.reason)])
 
 
 def _approved(deployment: Deployment) -> str:

@@ -176,7 +176,7 @@ def draw_plan(plan: Plan, *, dry_run: bool = False, last_seconds: float | None =
     if last_seconds is not None:
         add_field(embed, _("Last time"), _("took {duration}", duration=duration(last_seconds)))
     if dry_run:
-        embed.set_footer(text=_("Dry run: nothing was changed."))
+        embed.set_footer(text=_("Dry run: nothing that runs was changed."))
     return fit([embed])
 
 

@@ -163,6 +163,12 @@ def test_what_is_wrong_is_said_in_words(state, text, content):
     assert content in found
 
 
+def test_nothing_is_missing_of_a_file_that_was_not_read(state):
+    write(state, "[discord]\nguild_id = 1\n[discord]\nops_channel_id = 2\n")
+    (found,) = faults(needs_discord=True)
+    assert "is not TOML" in found
+
+
 @pytest.mark.parametrize(
     ("text", "variable"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roas.deploy.changes import StackChanges
-from roas.deploy.plan import changed_keys, find_reasons, left_alone, volumes_left
+from roas.deploy.plan import changed_keys, credentials_of_today, find_reasons, left_alone, volumes_left
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState
@@ -142,6 +142,24 @@ def test_data_that_does_not_come_along_is_told(new: tuple[tuple[str, str, str], 
     assert not tuple(volumes_left(comparison, "added"))
     comparison.respelled = None  # nothing ran before
     assert not tuple(volumes_left(comparison, "web"))
+
+
+@pytest.mark.parametrize(
+    ("running", "coming", "told"),
+    [
+        ("old", "new", "web gets /run/secrets/key, API_PASSWORD as"),  # changed in the files, and never deployed
+        ("new", "new", ""),
+        ("old", "old", ""),
+    ],
+)
+def test_rollback_says_which_credential_it_brings_for_the_first_time(running: str, coming: str, told: str) -> None:
+    def model(value: str) -> dict[str, Any]:
+        mounts = [{"type": "bind", "source": f"/state/{value}", "target": "/run/secrets/key"}]
+        return {"services": {"web": {"environment": {"API_PASSWORD": value, "MODE": value}, "volumes": mounts}}}
+
+    comparison: Any = SimpleNamespace(old_model=model(running), new_model=model(coming))
+    found = list(credentials_of_today(comparison, model("old")))
+    assert [text.startswith(told) for text in found] == ([True] if told else [])
 
 
 def test_changed_key_is_spelled_so_that_it_is_no_other() -> None:

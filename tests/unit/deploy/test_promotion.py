@@ -3,10 +3,23 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from roas.deploy.promotion import Run, Trouble, find_runs, find_stops, healthy_time, next_environment, taken_images
+from roas.deploy.planning import Planner
+from roas.deploy.promotion import (
+    Promotion,
+    Run,
+    Trouble,
+    find_runs,
+    find_stops,
+    healthy_time,
+    next_environment,
+    taken_images,
+)
+from roas.errors import ComposeFileError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import (
     Deployment,
@@ -47,6 +60,18 @@ def deployment(began, ended, outcome, old, new, *, operation=None, touched=True)
         outcome=outcome,
         ended_at=None if ended is None else at(ended),
     )
+
+
+async def test_file_that_does_not_fit_is_said_to_be_the_other_environments():
+    async def resolve(*_, **__):
+        raise ComposeFileError("env file /srv/site/front.env not found", hint="Correct the file")
+
+    stacks: Any = SimpleNamespace(of=lambda _: SimpleNamespace(resolve=resolve))
+    planner = Planner(SimpleNamespace(stacks=stacks), SimpleNamespace(name="site"))
+    release = SimpleNamespace(label="r4", environment="blog", version="v1")
+    with pytest.raises(ComposeFileError, match="env file") as raised:
+        await planner._resolve("v1", Promotion(release, {}, SharedFiles()), keep=False)
+    assert "the compose file of r4 of blog, with what lies in the folder of site" in raised.value.hint
 
 
 FIRST = deployment(0, 5, OK, None, 1)

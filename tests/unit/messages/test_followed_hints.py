@@ -101,7 +101,10 @@ NOT_HERE = {
         "Start it again, for instance by `systemctl",
         "Find out why {folder} cannot be written",
     ],
-    "the tests run as root, whom no port is denied": ["Set HTTP_PORT to 1024 or above."],
+    "the tests run as root, whom no port and no file is denied": [
+        "Set HTTP_PORT to 1024 or above.",
+        "It is read as user {user}: let that user read it",
+    ],
     "the package is on no index that a test may ask": ["Install it: `pip install"],
     "it is a setting of Grafana's or Alertmanager's": ["Look at the alerts where they come from"],
     "it depends on who did it, and on their reasons": [

@@ -101,6 +101,7 @@ async def test_records_name_commit_source_and_who_said_yes(tmp_path: Path):
         assert (record.requested_by, record.approved_by, record.plan) == ("dora", "anna", "p" * 64)
         assert record.committed_at == made
         assert await state.records.list("dev") == ()
+        assert await state.records.sources([done.id, "DEPLOY-other"]) == {done.id: "ci"}
         figures = await state.records.delivery("prod", now=NOW)
         assert figures.lead_seconds == pytest.approx(3 * 3600.0)
         assert figures.deployments == 1

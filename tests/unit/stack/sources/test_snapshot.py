@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.errors import ComposeFileError, EngineError
+from roas.errors import ComposeFileError, EngineError, unreadable_file
 from roas.stack.sources import snapshot as copying
 from roas.stack.sources.snapshot import new_snapshot
 
@@ -51,6 +51,13 @@ def test_paths_that_make_a_file_large_are_refused(tmp_path: Path) -> None:
         snapshot.copy(tmp_path / "a", tmp_path / "a")
         with pytest.raises(ComposeFileError, match="is too large"):
             snapshot.write()
+
+
+def test_file_of_another_user_says_who_reads_it() -> None:
+    error = unreadable_file("/srv/shop/front.env", PermissionError(errno.EACCES, "Permission denied"))
+    assert error.message == "/srv/shop/front.env cannot be read: Permission denied."
+    assert f"It is read as user {os.geteuid()}: let that user read it" in error.hint
+    assert "as user" not in unreadable_file("/srv/shop/front.env", OSError(errno.EIO, "Input/output error")).hint
 
 
 BOUNDS = {"MOST_BYTES": 3, "MOST_FILES": 1, "MOST_BYTES_IN_ALL": 7, "MOST_DEPTH": 2}

@@ -293,7 +293,7 @@ def test_refused_plan_says_so_apart_from_warnings() -> None:
 
 
 def test_dry_run_says_nothing_changed() -> None:
-    assert draw_plan(a_plan(), dry_run=True)[0].footer.text == "Dry run: nothing was changed."
+    assert draw_plan(a_plan(), dry_run=True)[0].footer.text == "Dry run: nothing that runs was changed."
 
 
 def test_refusal_and_fault_say_what_to_do() -> None:
@@ -305,7 +305,11 @@ def test_refusal_and_fault_say_what_to_do() -> None:
 
 
 def test_history_shows_who_when_and_outcome() -> None:
-    text = text_of(list(draw_history([failed_deployment(), a_deployment()], HistoryPage("staging")).embeds))
+    offered = a_deployment(reason="fixes the *login*")
+    sources = {offered.id: "ci"}
+    text = text_of(list(draw_history([failed_deployment(), offered], HistoryPage("staging"), sources=sources).embeds))
+    assert text.count("offered by `ci`") == 1
+    assert "> fixes the \\*login\\*" in text
     assert "failed and was rolled back" in text
     assert "is running" in text
     assert "r1 → r2" in text
@@ -317,10 +321,10 @@ def test_history_shows_who_when_and_outcome() -> None:
     [
         (
             (6, 0.2, 700.0, 3 / 8, 90.0),
-            "0.2 a day · lead time 11 min 40 s · 38 % of changes failed · restored in 1 min 30 s",
+            "0.2 a day · lead time 11 min 40 s · 38 % of changes failed or were rolled back · restored in 1 min 30 s",
         ),
-        ((1, 1 / 30, None, 0.0, None), "0.033 a day · 0 % of changes failed"),
-        ((0, 0.0, None, 1.0, None), "0 a day · 100 % of changes failed"),
+        ((1, 1 / 30, None, 0.0, None), "0.033 a day · 0 % of changes failed or were rolled back"),
+        ((0, 0.0, None, 1.0, None), "0 a day · 100 % of changes failed or were rolled back"),
         ((0, 0.0, None, None, None), None),
     ],
 )
