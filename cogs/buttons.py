@@ -294,8 +294,9 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
         if deployment.outcome not in {Outcome.SUCCEEDED, Outcome.FAILED} or number != left:
             raise InvalidRequestError(
                 _(
-                    "{environment} is on another release since then: {release}.",
+                    "{environment} is on another release since {id}: {release}.",
                     environment=target.name,
+                    id=deployment.id,
                     release=release(number),
                 ),
                 hint=_("Use /rollback and choose where to go back to."),

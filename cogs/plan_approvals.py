@@ -23,7 +23,7 @@ from roas.cogs.permissions import (
     permit,
     withdraw_refusal,
 )
-from roas.deploy.draft import ASK_AGAIN
+from roas.deploy.kept_plans import ASK_AGAIN
 from roas.deploy.planning import refuse_ungranted
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError, refuse_missing
 from roas.log import get_logger
@@ -96,7 +96,6 @@ class PlanApprovals:
         if environment.needs_approval:
             permit(approvers_refusal(environment, self._rules))
         plan = await self._application.orchestrator.plan(request)
-        plan = plan.with_warnings(*await self._application.candidates.warnings_of(request))
         if request.kind is DeploymentKind.HOTFIX:
             refuse_ungranted(request, plan, has_approvers=bool(self._rules.approvers))
         now, plan_id = datetime.now(UTC), new_id(PLAN_SUBJECTS.rstrip("-"))

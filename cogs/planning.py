@@ -71,14 +71,14 @@ class PlanningCog(OpsCog):
     async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Answer with the plan and its buttons; nothing is started before it is confirmed."""
         plan_record = await self._planned(request, self.plan_approvals.create_plan)
-        took = await last_seconds(self.application.state, request.kind, request.environment)
+        took = await last_seconds(self.application.state, request)
         shown = without_secrets(plan_record, self.application.redactor.redact)
         await answer(interaction, drawing=draw_confirmation(shown, last_seconds=took))
 
     async def show_dry_run(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Answer with the plan alone; nothing of it is kept."""
         plan = await self._planned(request, partial(self.application.orchestrator.plan, keep=False))
-        took = await last_seconds(self.application.state, request.kind, request.environment)
+        took = await last_seconds(self.application.state, request)
         shown = without_secrets(plan, self.application.redactor.redact)
         repository = self.application.environments[request.environment].repository
         text = ""

@@ -475,17 +475,6 @@ class CandidateCoordinator:
                     return known.origin.commit
         return ""
 
-    async def warnings_of(self, request: DeploymentRequest) -> tuple[str, ...]:
-        """Return what a person has to know who deploys what is on hold: their deployment lifts that."""
-        holds = await self._state.holds.of(request.environment)
-        return tuple(
-            said(
-                "{version} is on hold: {reason} Deploying it lifts the hold.", version=hold.version, reason=hold.reason
-            )
-            for hold in holds
-            if hold.version and hold.version == request.version and request.kind is not DeploymentKind.ROLLBACK
-        )
-
     # ---- Holds ---------------------------------------------------------------------------------------------------
 
     async def _hold_of(self, candidate: Candidate) -> Hold | None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from roas.deploy.changes import StackChanges
 from roas.deploy.context import SOURCE, DeploymentContext
-from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.kept_plans import ASK_AGAIN, KeptPlans, PlannedDeployment
 from roas.deploy.planning import has_approvers, ungranted, ungranted_of_builds
 from roas.errors import DraftVoidError, InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.events import EventBus
@@ -14,8 +14,6 @@ from roas.models.events import ApprovalChanged, DeploymentEnded, ReleaseCreated,
 from roas.models.plan import PlanState
 from roas.models.release import Release, ReleaseState
 from roas.stack.interface import ReleaseDraft
-
-ASK_AGAIN = said("Type it again, such as /deploy, for a new plan.")
 
 
 async def make_draft(context: DeploymentContext, planned: PlannedDeployment, model_hash: str) -> Draft:
@@ -130,7 +128,7 @@ async def _find_change(context: DeploymentContext, draft: Draft) -> str:
     if draft.from_model != ("" if current is None else current.model_hash):
         now = said("no release") if current is None else current.label
         return said(
-            "{environment} is on another release since then: {release}.",
+            "{environment} is on another release than when this was planned: {release}.",
             environment=environment.name,
             release=now,
         )

@@ -10,6 +10,7 @@ from roas.errors import (
     UnreadableRowError,
 )
 from roas.messages.message import said
+from roas.models.deployment import Deployment
 from roas.models.environment import Environment
 from roas.models.plan import Plan
 from roas.models.release import Release, ReleaseState
@@ -17,6 +18,8 @@ from roas.models.stack import Obstacle, WantedImage
 from roas.stack.interface import FoundStack, ResolvedStack, SharedFiles
 from roas.state.documents import from_row, to_json
 from roas.state.manager import StateManager
+
+ASK_AGAIN = said("Type it again, such as /deploy, for a new plan.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +154,7 @@ class KeptPlans:
         if not adopted and _identity(current) != _identity(planned.current):
             if _label(current) == _label(planned.current):
                 raise _changed(said("A service was scaled, or a credential changed, since this was planned."))
-            raise _changed(
-                said(
-                    "{environment} is on another release since then: {release}.",
-                    environment=environment.name,
-                    release=_label(current),
-                )
-            )
+            raise _is_elsewhere(environment.name, current)
         if planned.stack is not None:
             model = planned.stack.model
         else:
@@ -170,7 +167,7 @@ class KeptPlans:
 def _not_kept() -> ImageChangedError:
     return ImageChangedError(
         said("This plan is not kept any more, or is of another version of the bot."),
-        hint=said("Type it again, such as /deploy, for a new plan."),
+        hint=ASK_AGAIN,
     )
 
 
@@ -182,8 +179,23 @@ def _label(release: Release | None) -> str:
     return said("no release") if release is None else release.label
 
 
+def require_release(current: Release | None, deployment: Deployment) -> None:
+    """Require that an environment is on the release that an operation is for. Raises ImageChangedError."""
+    if current is None or current.number != deployment.from_release:
+        raise _is_elsewhere(deployment.environment, current)
+
+
+def _is_elsewhere(environment: str, current: Release | None) -> ImageChangedError:
+    text = said(
+        "{environment} is on another release than when this was planned: {release}.",
+        environment=environment,
+        release=_label(current),
+    )
+    return _changed(text)
+
+
 def _changed(message: str) -> ImageChangedError:
-    return ImageChangedError(message)
+    return ImageChangedError(message, hint=ASK_AGAIN)
 
 
 async def release_in_use(state: StateManager, environment: str) -> Release | None:

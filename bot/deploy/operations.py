@@ -12,9 +12,9 @@ from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import load_release, make_release, planned_deployment, refuse_unplanned
 from roas.deploy.handover.own_service import find_running_bot
-from roas.deploy.kept_plans import PlannedDeployment
+from roas.deploy.kept_plans import PlannedDeployment, release_in_use
 from roas.deploy.planning import find_new_powers, has_approvers, refuse_ungranted
-from roas.deploy.scaling import as_scaled, refuse_scale, refuse_scaled_to_none, scaled_model
+from roas.deploy.scaling import as_scaled, refuse_scale, refuse_scaled_to_none, scaled_model, warn_of_up
 from roas.errors import InvalidRequestError, OwnContainerError, unknown_services
 from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest, Draft, Operation, ServiceProgress, Stop
@@ -36,7 +36,7 @@ async def release_to_operate(components: Components, environment: Environment, r
 
     The bot itself cannot be stopped by itself: nobody would be left to start it. A Swarm has no stopped services.
     """
-    release = await components.state.releases.applied(environment.name)
+    release = await release_in_use(components.state, environment.name)
     if release is None:
         raise InvalidRequestError(said("{environment} is on no release yet.", environment=environment.name))
     if request.operation is Operation.KEEP:
@@ -89,13 +89,17 @@ async def plan_operation(
         affected = {*differing, *changes.restarts, *restarted, *(request.services if is_scale else ())}
     order = DependencyCoordinator(definitions).order(affected)
     inputs = await stack.releases.hash_inputs({})
+    takes_away = operation is Operation.STOP or request.replicas == 0
     services = tuple(
         _service_plan(release, definitions[name], _action(operation, differing.get(name))) for name in order
     )
+    warnings = list(_left_without(definitions, affected)) if takes_away else []
     if is_scale:
         services = tuple(as_scaled(service, request, services_of(model)) for service in services)
+        warnings += [
+            text for name in request.services for text in warn_of_up(name, services_of(model)[name], environment)
+        ]
     acts = [f"{service.service} {service.action} {request.replicas}" for service in services]
-    takes_away = operation is Operation.STOP or request.replicas == 0
     bound = [environment.name, str(release.number), release.model_hash, inputs, *acts, request.reason]
     plan = Plan(
         environment=environment.name,
@@ -104,7 +108,7 @@ async def plan_operation(
         to_release=release.number,
         services=services,
         order=order if operation is not Operation.STOP else order[::-1],
-        warnings=tuple(_left_without(definitions, affected)) if takes_away else (),
+        warnings=tuple(warnings),
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
     )
     return PlannedDeployment(plan, release, inputs)

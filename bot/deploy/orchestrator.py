@@ -14,7 +14,7 @@ from roas.deploy.decisions import CANCEL_POLL_SECONDS
 from roas.deploy.draft import announce_end
 from roas.deploy.handover.stale_instances import ForeignBots, OwnServiceSweep
 from roas.deploy.handover.state_folder import refuse_missing_journal
-from roas.deploy.kept_plans import KeptPlans, PlannedDeployment
+from roas.deploy.kept_plans import KeptPlans, PlannedDeployment, release_in_use, require_release
 from roas.deploy.operations import plan_operation, release_to_operate
 from roas.deploy.planning import Planner
 from roas.deploy.promotion import find_missing, judge_missing, next_environment
@@ -24,7 +24,7 @@ from roas.errors import InvalidRequestError, RoasError, invalid_version, refuse_
 from roas.limits import coordination_of
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.actor import Actor
+from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
 from roas.models.deployment import (
     NOTHING_YET,
@@ -73,7 +73,19 @@ class DeploymentOrchestrator:
         planned = await self._plan(environment, request, keep=True)  # the content of changed files is shown
         if keep:
             await self._plans.keep(planned)
-        return planned.plan
+        return planned.plan.with_warnings(*await self._holds(request))
+
+    async def _holds(self, request: DeploymentRequest) -> tuple[str, ...]:
+        """Return what a person has to know who deploys what is on hold: their deployment lifts that."""
+        if request.kind is DeploymentKind.ROLLBACK or request.requested_by.kind is ActorKind.SOURCE:
+            return ()
+        return tuple(
+            said(
+                "{version} is on hold: {reason} Deploying it lifts the hold.", version=hold.version, reason=hold.reason
+            )
+            for hold in await self._components.state.holds.of(request.environment)
+            if hold.version and hold.version == request.version
+        )
 
     async def _plan(self, environment: Environment, request: DeploymentRequest, *, keep: bool) -> PlannedDeployment:
         """Plan; where there is nothing to roll back to but a deployment under way, that is meant.
@@ -118,8 +130,8 @@ class DeploymentOrchestrator:
         told = require_window(environment, request)
         request, to_release = await self._bound(environment, request)
         deployment = replace(self._new(request, to_release), warnings=told)
-        if request.operation is not None and (applied := await state.releases.applied(environment.name)) is not None:
-            model_hash = await model_to_apply(self._components, environment, request, applied)
+        if request.operation is not None and (release := await release_in_use(state, environment.name)) is not None:
+            model_hash = await model_to_apply(self._components, environment, request, release)
             deployment = replace(deployment, from_release=to_release, applied_model=model_hash)
         with self._running.beginning(deployment.id):
             fence = await self._create(deployment, _purpose(request, to_release))
@@ -183,7 +195,10 @@ class DeploymentOrchestrator:
         return deployment
 
     async def _create(self, deployment: Deployment, purpose: str) -> Fence:
-        """Record a deployment; one before it that only watches its release ends first. Raises LockHeldError."""
+        """Record a deployment; one before it that only watches its release ends first.
+
+        Raises LockHeldError, ImageChangedError.
+        """
         deployments = self._components.state.deployments
         try:
             return await deployments.create(deployment, purpose)
@@ -195,6 +210,8 @@ class DeploymentOrchestrator:
             with suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_END_SECONDS):
                     await self._wait_until_free(watching, deployment.environment)
+        if deployment.request.operation is not None:  # the release that it is for may have been rolled back meanwhile
+            require_release(await release_in_use(self._components.state, deployment.environment), deployment)
         return await deployments.create(deployment, purpose)
 
     async def _wait_until_free(self, deployment_id: str, environment: str) -> None:

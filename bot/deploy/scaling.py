@@ -121,11 +121,26 @@ def warn_of_scales(services: Mapping[str, Mapping[str, Any]], scales: Mapping[st
         )
 
 
+def warn_of_up(service: str, fields: Mapping[str, Any], environment: Environment) -> tuple[str, ...]:
+    """Say that somebody's `docker compose up -d` ends the scaling of a service: it goes by the files alone."""
+    if environment.on_swarm or not is_scaled(fields):
+        return ()
+    count = written_replicas(fields)
+    text = said(
+        "`docker compose up -d` goes by the stack's files: it leaves {service} {count} {count|container|containers}.",
+        count=count,
+        service=service,
+    )
+    return (text,)
+
+
 def as_scaled(plan: ServicePlan, request: DeploymentRequest, services: Mapping[str, Mapping[str, Any]]) -> ServicePlan:
     """Say of the service that is scaled how many of it there are to be, and how many its files say."""
     if plan.service not in request.services:
         return plan
     replicas, written = replicas_of(services[plan.service]), written_replicas(services[plan.service])
     count = said("{count} {count|replica|replicas}; its files say {written}", count=replicas, written=written)
+    if not replicas:
+        count = said("nothing of it runs until it is scaled again; its files say {written}", written=written)
     action = plan.action if plan.action is ServiceAction.RECREATE else ServiceAction.ADJUST
     return replace(plan, action=action, reasons=(*plan.reasons, count))

@@ -17,6 +17,7 @@ WHOLE_STACK = {
     "bot/deploy/context.py",
     "bot/deploy/plan.py",
     "bot/deploy/planning.py",
+    "bot/deploy/scaling.py",
     "bot/stack/compose/create_requests.py",
 }
 RECREATES = re.compile(r"docker compose (?:-\S+ \S+ )*(?:up|run|create)\b(?P<rest>.*)")

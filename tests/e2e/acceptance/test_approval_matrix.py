@@ -181,7 +181,7 @@ WORLD = {
     recreate_network: "network",
     change_settings: "settings",
     change_policy: "policy",
-    deploy_another: "is on another release since then",
+    deploy_another: "is on another release than when this was planned",
     replace_neighbour: "store changed since this was planned",
     take_image: "The images of web are gone",
 }
@@ -223,7 +223,7 @@ async def test_settings_void_the_confirmation(people, planned, images, monkeypat
                 await orchestrator.start(replace(asked, plan_digest=plan.digest))
     plan = await orchestrator.plan(asked)
     await people.succeed("v1")
-    with pytest.raises(ImageChangedError, match="on another release since then: r1"):
+    with pytest.raises(ImageChangedError, match="on another release than when this was planned: r1"):
         await orchestrator.start(replace(asked, plan_digest=plan.digest))
 
 

@@ -34,6 +34,7 @@ def test_scale_and_status(on_v1: CommandLine) -> None:
     scaled = on_v1.run("scale", "dev", "web", "2", "--reason", "the fair")
     assert scaled.returncode == 0, scaled.stderr
     assert "2 replicas; its files say 1" in scaled.stdout
+    assert "`docker compose up -d` goes by the stack's files: it leaves web 1 container." in scaled.stdout
     names = on_v1.docker(
         "ps", "--filter", f"label=com.docker.compose.project={on_v1.project}-dev", "--format", "{{.Names}}"
     )
@@ -123,4 +124,10 @@ def test_keep_leaves_a_scale_and_refuses_half_a_change(line: CommandLine) -> Non
     assert kept.returncode == 0, kept.stderr
     assert "was scaled to 2" in " ".join(line.run("status", "dev", COLUMNS="300").stdout.split())
     assert line.run("deploy", "dev", "v1").returncode == 0
-    assert len(line.docker("ps", "-q", "--filter", f"name={line.project}-dev-web").splitlines()) == 2
+    replicas = line.docker("ps", "-q", "--filter", f"name={line.project}-dev-web").splitlines()
+    assert len(replicas) == 2
+    line.docker("rm", "-f", replicas[0])
+    assert line.run("start", "dev", "web").returncode == 0
+    assert len(line.docker("ps", "-q", "--filter", f"name={line.project}-dev-web").splitlines()) == 2, (
+        "the rest is back"
+    )

@@ -447,7 +447,7 @@ async def test_stale_outcome_button_reports_newer_state(scene: Scene) -> None:
     outcome = await scene.outcome_of(story.id)
     third = await kept_release(scene, "staging", "v3")
     answer = scene.answer(await scene.dora.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}"))
-    assert f"staging is on another release since then: {third.label}" in answer
+    assert f"staging is on another release since {story.id}: {third.label}" in answer
 
 
 async def test_unavailable_version_suggests_nearest(scene: Scene) -> None:

@@ -26,7 +26,7 @@ async def test_rollback_bound_to_plan(orchestrator, state):
     assert plan.to_release == 1
     bound = rollback(target_release=plan.to_release, plan_digest=plan.digest)
     await orchestrator.run(deploy("v3"))
-    with pytest.raises(ImageChangedError, match="on another release since then: r3"):
+    with pytest.raises(ImageChangedError, match="on another release than when this was planned: r3"):
         await orchestrator.start(bound)
     assert (await state.releases.current("dev")).version == "v3"
 

@@ -133,7 +133,7 @@ async def lose_model(orchestrator, engine):
 
 
 CHANGES = {
-    change_release: "is on another release since then: r3",
+    change_release: "is on another release than when this was planned: r3",
     lose_image: "The images of web are gone",
     change_settings: "settings, a secret or the policy changed",
     forbid: "privileged is not allowed",

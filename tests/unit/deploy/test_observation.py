@@ -15,7 +15,7 @@ from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import RoasError
 from roas.events import EventBus
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, Outcome
 from roas.models.environment import Environment
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
@@ -210,6 +210,30 @@ def test_newer_deployment_ends_the_watch(loop: VirtualLoop, prod: Callable[..., 
             last = await here.orchestrator.wait(newer.id)
             assert (last.outcome, last.from_release) == (Outcome.SUCCEEDED, ended.to_release)
             assert here.engine.versions() == {"web": "web:v3"}
+
+    run(loop, play())
+
+
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_operation_on_what_is_watched_keeps_its_release(
+    loop: VirtualLoop, prod: Callable[..., object], is_planned: bool
+) -> None:
+    """Also where nobody was shown a plan: what is restarted is the release that is watched, not the one before."""
+
+    async def play() -> None:
+        async with prod(unchecked("web")) as here:
+            await here.deploy("v1")
+            id_ = await here.watching("v2")
+            request = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, services=("web",))
+            request = replace(request, operation=Operation.RESTART)
+            if is_planned:
+                request = replace(request, plan_digest=(await here.orchestrator.plan(request)).digest)
+            started = await here.orchestrator.start(request)
+            watched = await here.orchestrator.wait(id_)
+            ended = await here.orchestrator.wait(started.id)
+            assert (watched.outcome, ended.outcome) == (Outcome.SUCCEEDED, Outcome.SUCCEEDED), ended.problem
+            assert ended.from_release == ended.to_release == watched.to_release
+            assert here.engine.versions() == {"web": "web:v2"}
 
     run(loop, play())
 

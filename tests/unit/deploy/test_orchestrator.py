@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -9,6 +10,8 @@ from roas import limits
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BuildFailedError, ImageChangedError, InvalidRequestError
 from roas.limits import HOTFIX, STANDARD
+from roas.models.actor import Actor, ActorKind
+from roas.models.candidate import Hold
 from roas.models.check import CheckResult, Severity
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep
@@ -212,9 +215,21 @@ async def test_removed_service_is_removed(orchestrator, engine):
 async def test_outdated_plan_refused(orchestrator, engine):
     plan = await orchestrator.plan(deploy("v1"))
     await orchestrator.run(deploy("v0"))
-    with pytest.raises(ImageChangedError, match="on another release since then: r1"):
+    with pytest.raises(ImageChangedError, match="on another release than when this was planned: r1"):
         await orchestrator.start(deploy("v1", plan_digest=plan.digest))
     assert engine.versions()["web"] == "web:v0"
+
+
+async def test_plan_tells_a_person_of_a_hold(orchestrator, state):
+    """Also a dry run, a hotfix and the command line: their deployment lifts it."""
+    asked = deploy("v1")
+    await state.holds.put(Hold(asked.environment, "v1", datetime.now(UTC), "DEPLOY-1", "web failed."))
+    said = "v1 is on hold: web failed. Deploying it lifts the hold."
+    for request in (asked, replace(asked, kind=DeploymentKind.HOTFIX, reason="it burns")):
+        assert said in (await orchestrator.plan(request, keep=False)).warnings
+    assert said not in (await orchestrator.plan(deploy("v2"), keep=False)).warnings
+    source = replace(asked, requested_by=Actor(ActorKind.SOURCE, "ci", "ci"))
+    assert said not in (await orchestrator.plan(source, keep=False)).warnings
 
 
 async def test_plan_changes_nothing(orchestrator, engine, state):

@@ -339,6 +339,7 @@ BERLIN = Windows((read_window("0 22 * * * for 4h"),), "Europe/Berlin", read_date
     ("text", "expected"),
     [
         ("in 10h", NOON + timedelta(hours=10)),
+        ("10h", NOON + timedelta(hours=10)),
         ("in 8h 30m", NOON + timedelta(hours=8, minutes=30)),
         ("22:00", datetime(2026, 6, 1, 20, 0, tzinfo=UTC)),
         ("01:30", datetime(2026, 6, 1, 23, 30, tzinfo=UTC)),
@@ -359,6 +360,13 @@ def test_times_are_read_in_the_zone_of_the_windows(text, expected):
 def test_wrong_time_refused(text):
     with pytest.raises(InvalidRequestError):
         read_when(text, BERLIN, now=NOON)
+
+
+def test_wrong_time_names_windows_only_where_there_are_some():
+    for windows, is_named in ((BERLIN, True), (Windows(), False)):
+        with pytest.raises(InvalidRequestError) as refused:
+            read_moment("soon", windows, now=NOON)
+        assert ("next window" in refused.value.hint) is is_named
 
 
 def test_freeze_may_end_outside_of_windows():
