@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Self
@@ -128,19 +128,19 @@ def second_copy(environment: str, found: str, project: str) -> "SecondCopyError"
     )
 
 
-def unknown_environment(name: str, known: Iterable[str]) -> "InvalidRequestError":
+def unknown_environment(name: str, known: Collection[str]) -> "InvalidRequestError":
     """Create the error for an environment that the settings do not have."""
     return InvalidRequestError(
         said("There is no environment {name}.", name=repr(name)),
-        hint=said("There are {known}.", known=", ".join(known)),
+        hint=said("There {count|is|are} {known}.", count=len(known), known=", ".join(known)),
     )
 
 
-def unknown_services(unknown: Iterable[str], known: Iterable[str]) -> "InvalidRequestError":
+def unknown_services(unknown: Iterable[str], known: Collection[str]) -> "InvalidRequestError":
     """Create the error for services that a stack does not have."""
     return InvalidRequestError(
         said("There is no service {name}.", name=", ".join(unknown)),
-        hint=said("There are {known}.", known=", ".join(sorted(known))),
+        hint=said("There {count|is|are} {known}.", count=len(known), known=", ".join(sorted(known))),
     )
 
 

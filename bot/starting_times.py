@@ -13,7 +13,7 @@ from roas.models.windows import Windows, read_length
 
 FURTHEST = timedelta(days=90)
 TIMESTAMP = re.compile(r"<t:(\d{1,11})(?::[tdfsr])?>")  # of a text in lower case
-IN = re.compile(r"in\s+((?:\d{1,6}\s*[mhd]\s*)+)")
+IN = re.compile(r"(?:in\s+)?((?:\d{1,6}\s*[mhd]\s*)+)")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 NEXT_WINDOW = "next window"
 
@@ -91,9 +91,10 @@ def read_when(text: str, windows: Windows, *, now: datetime | None = None) -> da
 
 
 def read_moment(text: str, windows: Windows, *, now: datetime | None = None) -> datetime:
-    """Read `in 2h`, `22:00`, `2026-12-01 22:00`, `next window` or Discord's own `<t:…>`, in the zone of the windows.
+    """Read `in 2h` or `2h`, `22:00`, `2026-12-01 22:00`, `next window` or Discord's own `<t:…>`.
 
-    Raises InvalidRequestError where it is none of them, in the past, or too far away.
+    Clock times are in the zone of the windows. Raises InvalidRequestError where it is none of them, in the past, or too
+    far away.
     """
     now, typed = now or datetime.now(UTC), " ".join(text.split())
     moment = _moment(typed.lower(), windows, now)
@@ -104,7 +105,9 @@ def read_moment(text: str, windows: Windows, *, now: datetime | None = None) -> 
     if moment is None:
         raise InvalidRequestError(
             said("{text} is no time.", text=repr(typed[:100])),
-            hint=said("Write `in 2h`, `22:00`, `2026-12-01 22:00` ({zone}) or `next window`.", zone=windows.zone),
+            hint=said("Write `in 2h`, `22:00`, `2026-12-01 22:00` ({zone}) or `next window`.", zone=windows.zone)
+            if windows.windows
+            else said("Write `in 2h`, `22:00` or `2026-12-01 22:00` ({zone}).", zone=windows.zone),
         )
     moment = moment.astimezone(UTC)
     if not now <= moment <= now + FURTHEST:

@@ -104,14 +104,18 @@ async def answer_first(
 
 
 async def answer_beside(
-    interaction: discord.Interaction, content: str | None = None, embeds: Sequence[discord.Embed] = ()
+    interaction: discord.Interaction,
+    content: str | None = None,
+    embeds: Sequence[discord.Embed] = (),
+    *,
+    is_private: bool = True,
 ) -> None:
-    """Answer a button privately and leave its message as it is."""
+    """Answer beside what is there already: the message of a button stays, and all may see what is not private."""
     with _logged(interaction):
         await interaction.followup.send(
             hidden_text(found_as(content)) if content else discord.utils.MISSING,
             embeds=hidden_embeds(embeds_found_as(embeds)),
-            ephemeral=True,
+            ephemeral=is_private,
             allowed_mentions=discord.AllowedMentions.none(),
         )
 

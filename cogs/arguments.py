@@ -62,7 +62,7 @@ def read_release(text: str | None, known: Sequence[Release]) -> int | None:
     if number is None or number not in {release.number for release in known}:
         raise InvalidRequestError(
             _("There is no release {name} to go back to.", name=as_typed(text)),
-            hint=nearest(text, [release.label for release in known]),
+            hint=nearest(text, [release.label for release in known if _restorable(release)]),
         )
     return number
 
@@ -102,7 +102,7 @@ def nearest(text: str, known: Iterable[str]) -> str:
     if close:
         return _("Did you mean {names}?", names=_(" or ").join(close))
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return _("There are {known}.", known=shown)
+    return _("There {count|is|are} {known}.", count=len(names), known=shown)
 
 
 def matching(typed: str, values: Iterable[str]) -> list[app_commands.Choice[str]]:

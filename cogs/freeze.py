@@ -6,7 +6,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from roas.cogs.answers import answer
+from roas.cogs.answers import answer, answer_beside
 from roas.cogs.arguments import matching, read_reason
 from roas.cogs.command_sync import CogName
 from roas.cogs.ops_cog import OpsCog, actor_of, answered
@@ -17,7 +17,7 @@ from roas.models.deployment import Freeze
 from roas.starting_times import read_moment
 from roas.ui.drawing import code, one_line
 from roas.ui.formatting import at, person, since
-from roas.ui.translation import _
+from roas.ui.translation import _, using_locale
 
 log = get_logger(__name__)
 
@@ -43,7 +43,10 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         freeze = Freeze(target.name, actor, read_reason(reason, needed=True), datetime.now(UTC), ends)
         await self.application.state.freezes.put(freeze)
         log.info("environment frozen", environment=target.name, by=actor.name, reason=freeze.reason)
-        text = _("🧊 **{environment}** is locked: nobody can deploy to it.", environment=target.name)
+        text = _(
+            "🧊 **{environment}** is locked: nobody can deploy to it, but by a hotfix or a rollback with a reason.",
+            environment=target.name,
+        )
         if ends is not None:
             text += "\n⏳ " + _("until {when}", when=at(ends))
             self.application.schedule.notify()
@@ -51,6 +54,8 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         if active is not None:
             text += "\n" + _("`{id}` is under way and continues; /cancel stops it.", id=active.id)
         await answer(interaction, text)
+        with using_locale(interaction.guild_locale):
+            await answer_beside(interaction, self._locked_by(freeze), is_private=False)
 
     @app_commands.command(description="Unlock an environment: allow deployments again")
     @app_commands.describe(environment="Which one")
@@ -78,6 +83,11 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
             for candidate in waiting
         ]
         await answer(interaction, "\n".join([self._unlocked(lifted), *going]))
+        with using_locale(interaction.guild_locale):
+            text = _(
+                "**{environment}** is unlocked by {person}.", environment=target.name, person=person(actor_of(asker))
+            )
+            await answer_beside(interaction, text, is_private=False)
 
     lock.autocomplete("environment")(OpsCog.suggest_environments)
 
@@ -89,11 +99,23 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         locked = [freeze.environment for freeze in await self.application.state.freezes.all()]
         return matching(typed, [name for name in locked if name in visible])
 
+    def _locked_by(self, freeze: Freeze) -> str:
+        text = _(
+            "🧊 **{environment}** is locked by {person}: {reason}",
+            environment=freeze.environment,
+            person=person(freeze.frozen_by),
+            reason=self._reason(freeze),
+        )
+        return text if freeze.until is None else text + "\n⏳ " + _("until {when}", when=at(freeze.until))
+
+    def _reason(self, freeze: Freeze) -> str:
+        return one_line(self.application.redactor.redact(freeze.reason), 500)
+
     def _unlocked(self, freeze: Freeze) -> str:
         return _(
             "**{environment}** is unlocked. {person} had locked it {when}: {reason}",
             environment=freeze.environment,
             person=person(freeze.frozen_by),
             when=since(freeze.since),
-            reason=one_line(self.application.redactor.redact(freeze.reason), 500),
+            reason=self._reason(freeze),
         )

@@ -16,6 +16,7 @@ from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.ui.drawing import Attachment, Drawing, code
+from roas.ui.formatting import at
 from roas.ui.translation import _
 
 USUAL_LINES = 200
@@ -56,7 +57,7 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         containers = await self._containers(target, service.strip())
         begin = datetime.now(UTC) - age if age is not None else None
         text = await self._read(target, containers, lines, begin)
-        await answer(interaction, drawing=_draw(target, service.strip(), text))
+        await answer(interaction, drawing=_draw(target, service.strip(), text, begin))
 
     @logs.autocomplete("environment")
     async def _environments(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -130,10 +131,13 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
         return "\n".join(part for part in parts if part.strip())
 
 
-def _draw(target: Environment, service: str, text: str) -> Drawing:
+def _draw(target: Environment, service: str, text: str, since: datetime | None = None) -> Drawing:
     values = {"service": code(service), "environment": target.name}
     if not text.strip():
-        return Drawing(key="", embeds=(), content=_("{service} of {environment} wrote nothing in that time.", **values))
+        content = _("{service} of {environment} has written nothing.", **values)
+        if since:
+            content = _("{service} of {environment} has written nothing since {when}.", when=at(since), **values)
+        return Drawing(key="", embeds=(), content=content)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", f"{target.name}-{service}")[:80]
     content = _("📄 Last log lines of {service} of {environment}", **values)
     return Drawing(key="", embeds=(), content=content, attachments=(Attachment(f"{name}.log", text),))

@@ -16,12 +16,13 @@ from roas.cogs.answers import Reply, acknowledge, answer, answering
 from roas.cogs.arguments import matching, read_environment
 from roas.cogs.command_sync import CogName
 from roas.cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
-from roas.errors import RoasError
+from roas.errors import InvalidRequestError, RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind
 from roas.models.environment import Environment
 from roas.ui.command_names import grouped
+from roas.ui.translation import _
 
 log = get_logger(__name__)
 
@@ -86,6 +87,11 @@ class OpsCog(commands.Cog):
         Raises NotPermittedError, InvalidRequestError.
         """
         self.permit(interaction, Action.STATUS)
+        if not name.strip():
+            names = ", ".join(self.visible(interaction))
+            raise InvalidRequestError(
+                _("No environment was given."), hint=_("Say which environment: {names}.", names=names)
+            )
         if name.strip() not in self.application.environments:
             return read_environment(name, self.visible(interaction))
         target = self.environment(name)
@@ -94,9 +100,9 @@ class OpsCog(commands.Cog):
 
     @property
     def production(self) -> str:
-        """Return the environment that is meant where none is named in a hurry: prod, or the only one there is."""
+        """Return the environment that is meant where none is named: prod, or the only one there is; else none."""
         names = list(self.application.environments)
-        return names[0] if len(names) == 1 else PRODUCTION
+        return names[0] if len(names) == 1 else PRODUCTION if PRODUCTION in names else ""
 
     def visible(self, interaction: discord.Interaction[Any]) -> dict[str, Environment]:
         """Return the environments that may be asked for in this channel: in the ops channel all of them."""

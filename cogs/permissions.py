@@ -151,7 +151,10 @@ def cancel_refusal(kind: DeploymentKind, environment: Environment, asker: Asker,
 def permit(why_not: str | None) -> None:
     """Raise NotPermittedError where there is a reason to refuse."""
     if why_not is not None:
-        raise NotPermittedError(why_not, hint=_("Ask somebody who may do this, or who manages the roles and channels."))
+        raise NotPermittedError(
+            why_not,
+            hint=_("Ask somebody who may do this, or who manages the roles, the channels and the bot's settings."),
+        )
 
 
 def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | None:
@@ -243,8 +246,12 @@ def _asked_for(plan_record: PlanRecord, asker: Asker) -> bool:
 
 
 def _missing_role(action: Action, environment: Environment, wanted: Iterable[int], setting: str) -> str:
-    values = {"action": word(action), "environment": environment.name, "setting": setting}
+    key = setting.removeprefix("DISCORD_").lower()
+    values = {"action": word(action), "environment": environment.name, "setting": setting, "key": key}
     roles = ", ".join(f"<@&{role}>" for role in sorted(wanted))
     if not roles:
-        return _("Nobody may {action} {environment}: {setting} names no role.", **values)
+        return _(
+            "Nobody may {action} {environment}: `{setting}` names no role (`{key}` below `[discord]` in roas.toml).",
+            **values,
+        )
     return _("To {action} {environment}, one of these roles is needed: {roles}.", roles=roles, **values)

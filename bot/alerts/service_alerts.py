@@ -183,9 +183,12 @@ def down(environment: Environment, service: str, summary: str, definitions: Defi
 
 
 def stopped(environment: Environment, health: ServiceHealth, *, was_seen: bool) -> AlertReport:
-    """Report that a service was stopped by hand, or looks as if."""
+    """Report that a service was stopped by hand, or looks as if; where some of its containers run, a part of it was."""
     service, reason = health.service, reason_of(health.service, health.reason)
-    if was_seen:
+    if any(map(_runs, health.containers)):
+        title = said("{environment}: a part of {service} is stopped", environment=environment.name, service=service)
+        summary = said("{reason}. It looks intentional, so it is left as it is.", reason=reason)
+    elif was_seen:
         title = said("{environment}: {service} was stopped manually", environment=environment.name, service=service)
         summary = said("{reason}. It is left as it is.", reason=reason)
     else:
@@ -202,6 +205,12 @@ def _how_to_start(environment: Environment, health: ServiceHealth) -> str:
     if any(container.state is ContainerState.PAUSED for container in health.containers):
         return said(
             "To start it again: `roas compose {environment} -- unpause {service}`.",
+            environment=environment.name,
+            service=health.service,
+        )
+    if any(map(_runs, health.containers)):
+        return said(
+            "To bring back the rest: `/start {service}`, or `roas start {environment} {service}`.",
             environment=environment.name,
             service=health.service,
         )

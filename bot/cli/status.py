@@ -135,7 +135,7 @@ def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], rele
         references = dict.fromkeys(_image(container, release) for container in service.containers)
         cells = (
             f"  {service.service}",
-            str(service.verdict),
+            str(service.state),
             ", ".join(references) or "-",
             *([", ".join(service.nodes) or "-"] if on_swarm else []),
             "" if service.cpu_percent is None else f"{service.cpu_percent:.1f} %",

@@ -39,7 +39,7 @@ def judge_service(
     """
     containers = tuple(snapshots)
     if definition.stopped and not any(container.state in AT_WORK for container in containers):
-        return ServiceHealth(definition.name, Verdict.HEALTHY, definition.stopped, containers)
+        return ServiceHealth(definition.name, Verdict.HEALTHY, definition.stopped, containers, stopped=True)
     findings = [(judge_container(definition, container, restarts_before), container) for container in containers]
     wanted = sorted((finding for finding, _ in findings), key=_rank)[: definition.replicas]
     nothing = said("has no containers, as it should")

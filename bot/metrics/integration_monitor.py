@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from roas.concurrency import wait_for
 from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
 from roas.log import get_logger
-from roas.messages.message import number, said
+from roas.messages.message import joined, number, said
 from roas.models.actor import RECOVERY
 from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
@@ -31,6 +31,8 @@ log = get_logger(__name__)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # More than these are read of no day.
 DEPLOYMENTS_READ = 200
+# Of fewer in a day, no share is told.
+FEWEST_DEPLOYMENTS = 5
 
 
 class DeploymentFigures:
@@ -45,7 +47,7 @@ class DeploymentFigures:
         environments: Iterable[str] = (),
         *,
         last: int = 20,
-        fewest: int = 5,
+        fewest: int = FEWEST_DEPLOYMENTS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._state = state
@@ -139,6 +141,7 @@ class IntegrationFigures:
     error_ratio: float | None = None
     failing_subscriber: str = ""
     success_ratio: float | None = None
+    has_redis: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,7 @@ class IntegrationMeasurements:
             error_ratio=ratio,
             failing_subscriber=failing,
             success_ratio=None if self.deployments is None else self.deployments.success_ratio,
+            has_redis=self.projection is not None,
         )
 
     async def _resolved(self, event: DependenciesResolved) -> None:
@@ -273,12 +277,16 @@ SMALLEST = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Set when a figure is bad, in the unit that people read; `low` where too little is bad."""
+    """Set when a figure is bad, in the unit that people read; `low` where too little is bad.
+
+    The `advice` says what it means, and where to look.
+    """
 
     name: str
     title: str
     threshold: float
     unit: str
+    advice: str
     low: bool = False
 
     def is_broken(self, value: float) -> bool:
@@ -292,7 +300,10 @@ class Limit:
         return f"{number(value, 0 if value >= 100 else 1)} {self.unit}"
 
     def describe(self, value: float, suspect: str) -> str:
-        """Return the value, the limit and who is behind it, for people."""
+        """Return the value, the limit, who is behind it, and where to look, for people."""
+        return joined(" ", (self._compare(value, suspect), self.advice))
+
+    def _compare(self, value: float, suspect: str) -> str:
         shown, allowed = self.write(value), self.write(self.threshold)
         if self.low:
             return said("It is {shown}; it should be at least {allowed}.", shown=shown, allowed=allowed)
@@ -306,11 +317,34 @@ class Limit:
         return said("It is {shown}; it should be at most {allowed}.", shown=shown, allowed=allowed)
 
 
-EVENT_LATENCY = Limit("event_latency", said("Event latency"), 1000.0, "ms")
-STATE_SYNC_LAG = Limit("state_sync_lag", said("Redis sync lag"), 500.0, "ms")
-WAITING = Limit("dependency_resolution", said("Dependency resolution time"), 80.0, "%")
-ERROR_RATE = Limit("integration_error_rate", said("Integration error rate"), 5.0, "%")
-SUCCESS_RATE = Limit("coordination_success_rate", said("Deployment success rate"), 95.0, "%", low=True)
+EVENT_LATENCY = Limit(
+    "event_latency",
+    said("Event latency"),
+    1000.0,
+    "ms",
+    said("A part of the bot handles events late: its host is busy, or its disk or network is slow."),
+)
+STATE_SYNC_LAG = Limit(
+    "state_sync_lag", said("Redis sync lag"), 500.0, "ms", said("Redis is away or slow; the journal has everything.")
+)
+WAITING = Limit(
+    "dependency_resolution",
+    said("Dependency resolution time"),
+    80.0,
+    "%",
+    said("It nearly ran out of time while it waited for what it needs."),
+)
+ERROR_RATE = Limit(
+    "integration_error_rate", said("Integration error rate"), 5.0, "%", said("The bot's log has the errors.")
+)
+SUCCESS_RATE = Limit(
+    "coordination_success_rate",
+    said("Deployment success rate"),
+    95.0,
+    "%",
+    said("It is about what was deployed, not about the bot: `/history` shows which failed."),
+    low=True,
+)
 LIMITS = (EVENT_LATENCY, STATE_SYNC_LAG, WAITING, ERROR_RATE, SUCCESS_RATE)
 
 

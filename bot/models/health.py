@@ -15,6 +15,12 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Rest(StrEnum):
+    """How a service is that shall not run: neither well nor ill."""
+
+    STOPPED = "stopped"
+
+
 class ContainerState(StrEnum):
     """The states that the Docker Engine knows."""
 
@@ -95,7 +101,7 @@ class ServiceHealth:
     """Hold the verdict on one service and its reason.
 
     `unmeasured` tasks of a Swarm run on other nodes, whose engines alone know what they use. The `note` is what people
-    should know beside the verdict.
+    should know beside the verdict. One that is `stopped`, by a person through the bot, is well: nothing is wrong.
     """
 
     service: str
@@ -106,6 +112,12 @@ class ServiceHealth:
     memory_bytes: int | None = None
     unmeasured: int = 0
     note: str = ""
+    stopped: bool = False
+
+    @property
+    def state(self) -> Verdict | Rest:
+        """Return what people read: the verdict, unless nothing is there to be judged."""
+        return Rest.STOPPED if self.stopped and self.verdict is Verdict.HEALTHY else self.verdict
 
     @property
     def nodes(self) -> tuple[str, ...]:

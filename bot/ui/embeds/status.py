@@ -12,7 +12,10 @@ from roas.api.documents import EnvironmentStatus
 from roas.messages.message import joined
 from roas.metrics.integration_monitor import (
     EVENT_LATENCY,
+    FEWEST_DEPLOYMENTS,
     LIMITS,
+    STATE_SYNC_LAG,
+    SUCCESS_RATE,
     WAITING,
     IntegrationFigures,
     Limit,
@@ -20,7 +23,7 @@ from roas.metrics.integration_monitor import (
 )
 from roas.models.candidate import Hold
 from roas.models.deployment import DeploymentRequest, Freeze, PhaseStatus
-from roas.models.health import ContainerState, ServiceDrift, ServiceHealth, Verdict
+from roas.models.health import ContainerState, Rest, ServiceDrift, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import PlanRecord
 from roas.models.release import Release
 from roas.ui.drawing import (
@@ -54,6 +57,8 @@ from roas.ui.units import duration, size
 
 TABLE = "services.txt"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+# What is stopped shall not run; who looks wants to know before what is well.
+STATES_WORST_FIRST: tuple[Verdict | Rest, ...] = (*WORST_FIRST[:-2], Rest.STOPPED, *WORST_FIRST[-2:])
 # Of several environments, each has to be short.
 BRIEF = 220
 FEWEST = 150
@@ -61,7 +66,7 @@ FEWEST = 150
 
 def worst_first(services: Sequence[ServiceHealth]) -> list[ServiceHealth]:
     """Order services by what needs a look."""
-    return sorted(services, key=lambda service: WORST_FIRST.index(service.verdict))
+    return sorted(services, key=lambda service: STATES_WORST_FIRST.index(service.state))
 
 
 def draw_service_table(environments: Sequence[EnvironmentStatus]) -> Attachment:
@@ -110,7 +115,7 @@ def _row(health: ServiceHealth, release: Release | None, taken_at: datetime) -> 
     started = started_at(health)
     return (
         health.service,
-        word(health.verdict),
+        word(health.state),
         running_version(health, release) or "-",
         "-" if started is None else _uptime((taken_at - started).total_seconds()),
         "-" if health.cpu_percent is None else f"{health.cpu_percent:.1f} %",
@@ -153,7 +158,7 @@ def _embed(status: EnvironmentStatus, trouble: str, *, brief: bool) -> discord.E
     """Draw what is known of an environment but for its services."""
     verdict = status.health.verdict if status.health and not status.fault else Verdict.UNKNOWN
     icon, colour = VERDICTS[verdict]
-    if not status.fault and status.health is not None and not status.health.services:
+    if not status.fault and status.health is not None and _nothing_runs(status.health):
         icon, colour = "⚫", QUIET
     embed = discord.Embed(title=f"{icon} {status.environment}: {_verdict(status, verdict)}", colour=colour)
     facts = _facts(status, trouble)
@@ -270,11 +275,17 @@ def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:
         return _("not known")
     if status.health is not None and not status.health.services:
         return _("nothing runs")
+    if status.health is not None and _nothing_runs(status.health):
+        return word(Rest.STOPPED)
     return word(verdict)
 
 
+def _nothing_runs(health: StackHealth) -> bool:
+    return all(service.state is Rest.STOPPED for service in health.services)
+
+
 def _service_lines(status: EnvironmentStatus) -> list[str]:
-    """Count the services by verdict, then give each a line, the worst first."""
+    """Count the services by how they are, then give each a line, the worst first."""
     if status.health is None:
         return [f"⚠️ {marked_up(status.fault, 1000)}"] if status.fault else []
     if not status.health.services:
@@ -284,15 +295,19 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
         seen = _("As it was seen {when}:", when=since(status.health.taken_at))
         before = [f"⚠️ {marked_up(status.fault, 1000)}\n{seen}"]
     services = worst_first(status.health.services)
-    counts = Counter(service.verdict for service in services)
+    counts = Counter(service.state for service in services)
     summary = " · ".join(
-        f"{VERDICTS[verdict][0]} {counts[verdict]} {word(verdict)}" for verdict in WORST_FIRST if counts[verdict]
+        f"{_icon(state)} {counts[state]} {word(state)}" for state in STATES_WORST_FIRST if counts[state]
     )
     return [*before, summary, *(_service(service, status.release) for service in services)]
 
 
+def _icon(state: Verdict | Rest) -> str:
+    return "⏹️" if state is Rest.STOPPED else VERDICTS[state][0]
+
+
 def _service(health: ServiceHealth, release: Release | None) -> str:
-    head = f"{VERDICTS[health.verdict][0]} **{one_line(health.service, 60)}** {word(health.verdict)}"
+    head = f"{_icon(health.state)} **{one_line(health.service, 60)}** {word(health.state)}"
     rests = not any(container.state is ContainerState.RUNNING for container in health.containers)
     if health.reason and (health.verdict is not Verdict.HEALTHY or rests):  # such as: somebody has stopped it
         head += f": {marked_up_line(health.reason, 120)}"
@@ -364,7 +379,8 @@ def draw_integration(
     if (waiting := figures.dependency_resolution_seconds) is not None:
         share = measured[WAITING]
         measured[WAITING] = _("{seconds} s, {share} of the timeout", seconds=f"{waiting:.1f}", share=share)
-    parts = [_line(limit, firing, translate(limit.title), measured[limit]) for limit in LIMITS]
+    shown = [limit for limit in LIMITS if limit is not STATE_SYNC_LAG or figures.has_redis]
+    parts = [_line(limit, firing, translate(limit.title), measured[limit]) for limit in shown]
     title, colour = _("🩺 Bot components: healthy"), GOOD
     if is_engine_unavailable:
         title, colour = _("⚠️ Bot components: running, but a Docker engine cannot be reached"), CAREFUL
@@ -375,7 +391,10 @@ def draw_integration(
 
 def _line(limit: Limit, firing: AbstractSet[str], name: str, value: str) -> str:
     if not value:
-        return f"▫️ {name}: {_('nothing to measure yet')}"
+        why = _("nothing to measure yet")
+        if limit is SUCCESS_RATE:
+            why = _("fewer than {count} {count|deployment|deployments} in 24 h", count=FEWEST_DEPLOYMENTS)
+        return f"▫️ {name}: {why}"
     icon = "🔴" if limit.name in firing else "🟢"
     allowed = limit.write(limit.threshold)
     side = _("at least {limit}", limit=allowed) if limit.low else _("at most {limit}", limit=allowed)

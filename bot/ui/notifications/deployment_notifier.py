@@ -134,16 +134,14 @@ def _alike(request: DeploymentRequest, other: DeploymentRequest) -> bool:
     return (request.kind, request.operation) == (other.kind, other.operation)
 
 
-async def last_seconds(state: StateManager, deployment_kind: str, environment: str) -> float | None:
-    """Return the duration of the last successful deployment of a kind there, in seconds, or None."""
-    known = await state.deployments.list(environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False)
+async def last_seconds(state: StateManager, request: DeploymentRequest) -> float | None:
+    """Return the duration of the last successful deployment of a kind and operation there, in seconds, or None."""
+    known = await state.deployments.list(request.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False)
     return next(
         (
             deployment.duration_seconds
             for deployment in known
-            if deployment.request.kind == deployment_kind
-            and deployment.request.operation is None
-            and deployment.attempts == 1
+            if _alike(deployment.request, request) and deployment.attempts == 1
         ),
         None,
     )
@@ -178,7 +176,7 @@ class ApprovalNotifier(Notifier):
             return True
         self._waiting = plan_record if plan_record.waits else None
         if not self._last_is_known:
-            last = await last_seconds(self._state, plan_record.request.kind, plan_record.environment)
+            last = await last_seconds(self._state, plan_record.request)
             self._last_seconds, self._last_is_known = last, True
         shown = without_secrets(plan_record, self._redact)
         drawn = draw_approval(shown, self._approvers, last_seconds=self._last_seconds)

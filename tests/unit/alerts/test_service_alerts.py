@@ -178,6 +178,15 @@ async def test_what_is_left_stopped_comes_with_how_to_start_it(
     assert command in alert.summary
 
 
+async def test_service_of_which_a_part_runs_is_not_called_stopped(scene: Scene) -> None:
+    """Somebody's `docker compose up -d` removed a replica that its files do not name."""
+    await scene.event("destroy")
+    await scene.seen(Verdict.UNHEALTHY, state=ContainerState.RUNNING)
+    (alert,) = await scene.state.alerts.open()
+    assert alert.title == "dev: a part of web is stopped"
+    assert "To bring back the rest: `/start web`" in alert.summary
+
+
 async def recover(scene: Scene) -> None:
     """Let a service break, and its recovery be under way."""
     await scene.event("die", exitCode="1")

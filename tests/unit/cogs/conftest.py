@@ -103,7 +103,8 @@ class Scene:
     @staticmethod
     def answer(result: InteractionResult) -> str:
         """Return all that was answered, which only the one who asked sees."""
-        said = result.followups[-1] if result.followups else result.response
+        private = [followup for followup in result.followups if followup.ephemeral]
+        said = private[-1] if private else result.response
         assert said is not None
         assert said.ephemeral
         return f"{said.content}\n{shown(said.embeds)}"

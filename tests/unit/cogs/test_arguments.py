@@ -1,5 +1,7 @@
 """What people type is read strictly; what is wrong is refused in words, with the nearest right values."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from roas.cogs.arguments import (
     read_version,
 )
 from roas.errors import InvalidRequestError
+from roas.models.release import ReleaseState
 from tests.unit.cogs.fake_application import an_environment
 from tests.unit.ui.samples import a_release
 
@@ -32,7 +35,10 @@ def test_environment_resolved_or_nearest_suggested() -> None:
 def test_unlike_value_lists_all_choices() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         read_environment("zzz", ENVIRONMENTS)
-    assert "dev, staging, prod" in refused.value.hint
+    assert refused.value.hint == "There are dev, staging, prod."
+    with pytest.raises(InvalidRequestError) as refused:
+        read_environment("zzz", {"dev": ENVIRONMENTS["dev"]})
+    assert refused.value.hint == "There is dev."
 
 
 @pytest.mark.parametrize("version", ["v1", "1.2.3", "2026-03-01_rc.1+build", "a" * 128])
@@ -87,6 +93,9 @@ def test_unknown_release_refused_with_kept_ones(text: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         read_release(text, RELEASES)
     assert "r1" in refused.value.hint
+    with pytest.raises(InvalidRequestError) as refused:
+        read_release(text, [*RELEASES, replace(a_release(99), state=ReleaseState.FAILED)])
+    assert "r99" not in refused.value.hint
 
 
 @pytest.mark.parametrize("text", [None, "", " "])

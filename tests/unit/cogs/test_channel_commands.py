@@ -112,9 +112,11 @@ async def test_empty_log_reported_without_file(scene: Scene) -> None:
     await kept_release(scene, "staging", "v1")
     scene.application.stacks.log = ""
     result = await scene.dora.slash(scene.ops, "logs", service="web")
-    assert "wrote nothing in that time" in scene.answer(result)
+    assert "`web` of staging has written nothing." in scene.answer(result)
     assert result.response is not None
     assert not result.response.attachments
+    result = await scene.dora.slash(scene.ops, "logs", service="web", since="15m")
+    assert "`web` of staging has written nothing since <t:" in scene.answer(result)
 
 
 async def test_frozen_environment_refused_with_details(scene: Scene) -> None:
@@ -122,6 +124,7 @@ async def test_frozen_environment_refused_with_details(scene: Scene) -> None:
     assert "is locked: nobody can deploy" in scene.answer(
         await scene.dora.slash(scene.ops, "lock", environment="staging", reason="the fair")
     )
+    assert any("is locked by <@" in post.content and "the fair" in post.content for post in scene.posts())
     for command, options in {"deploy": {"version": "v2"}, "rollback": {}}.items():
         answer = scene.answer(await scene.dora.slash(scene.ops, command, environment="staging", **options))
         assert "staging is locked by dora since" in answer
@@ -138,6 +141,7 @@ async def test_frozen_environment_refused_with_details(scene: Scene) -> None:
     assert "is unlocked" in opened
     assert "`v9`, which `ci` offers, has waited" in opened
     assert "the fair" in opened
+    assert any("is unlocked by <@" in post.content for post in scene.posts())
     assert "🚀 Started" in scene.answer(await scene.ask(scene.dora, "deploy", environment="staging", version="v2"))
 
 

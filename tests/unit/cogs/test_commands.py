@@ -86,6 +86,10 @@ async def test_hotfix_defaults_to_the_only_environment(scene: Scene) -> None:
     scene.application.environments = {"shop": shop}
     await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down")
     assert [request.environment for request in scene.application.orchestrator.requests] == ["shop"]
+    scene.application.environments = {"shop": shop, "site": replace(shop, name="site")}
+    answer = scene.answer(await scene.hugo.slash(scene.ops, "hotfix", version="v2.1", reason="checkout is down"))
+    assert "No environment was given." in answer
+    assert "Say which environment: shop, site." in answer, "nobody named prod"
 
 
 async def test_rollback_targets_named_or_previous_release(scene: Scene) -> None:

@@ -107,7 +107,9 @@ def test_missing_ops_channel_shown_to_role_holders(role: str) -> None:
 @pytest.mark.parametrize(("action", "environment", "role"), list(product(DEEDS_WITH_A_ROLE, ENVIRONMENTS, PEOPLE)))
 def test_empty_role_list_refuses_and_names_setting(action: Action, environment: str, role: str) -> None:
     empty = Rules(GUILD, OPS)
-    assert "_ROLE_IDS names no role" in (refusal(action, ENVIRONMENTS[environment], somebody(role), empty) or "")
+    why_not = refusal(action, ENVIRONMENTS[environment], somebody(role), empty) or ""
+    assert "_ROLE_IDS` names no role" in why_not
+    assert "_role_ids` below `[discord]` in roas.toml" in why_not
 
 
 @pytest.mark.parametrize("action", Action)

@@ -51,6 +51,7 @@ FOLLOWED = {
     ],
     "e2e/cli/test_resume.py::test_paused_rollout_goes_on_or_back": ["Resume {deployment_id} or roll it back"],
     "e2e/cli/test_services.py::test_stop_status_start_and_restart": ["To start it again: `/start {service}`"],
+    "e2e/cli/test_services.py::test_keep_leaves_a_scale_and_refuses_half_a_change": ["To bring back the rest: `/start"],
     "e2e/acceptance/test_outcomes.py::test_critical_service_is_named_with_its_setting": [
         "This deployment did not change {definition}"
     ],
@@ -93,6 +94,7 @@ NOT_HERE = {
     "Discord's developer portal and a server's settings take a person": [
         "Invite it with the scopes",
         "Let anyone mention the role",
+        "Nobody may {action} {environment}",
         "Reset it at https://discord.com",
         "The ops channel, <#{channel}>, is gone",
     ],
@@ -123,6 +125,7 @@ SAYS_ONLY = [
     "DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set",
     "DISCORD_TOKEN is not set",
     "Describe a stack that runs in roas.toml.",
+    "It is about what was deployed",
     "REDIS_URL is not set",
     "STATE_DIR cannot be used",
     "STATE_DIR is {folder}",
@@ -132,6 +135,7 @@ SAYS_ONLY = [
     "`docker compose up -d` also runs",
     "`docker compose up -d` goes by the repository's files, which name another version.",
     "`docker compose up -d` goes by the stack's files: where they differ",
+    "`docker compose up -d` goes by the stack's files: it leaves",
     "`docker compose up -d` recreates {services}",
     "Where {services} is recreated, `docker compose up -d`",
     "`live_binds` of {name}",

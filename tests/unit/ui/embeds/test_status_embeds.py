@@ -105,13 +105,24 @@ def test_running_version_shown_not_wanted_one() -> None:
     assert "`web:v2`" in text_of(draw_status([EnvironmentStatus("staging", stack, a_release())]).embeds)
 
 
-def test_stopped_service_says_who_stopped_it() -> None:
-    """It is well, since nothing is wrong; nobody should read that it serves."""
+def test_stopped_service_says_who_stopped_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is wrong with it; nobody should read that it serves."""
+    monkeypatch.setenv("COLUMNS", "160")
     ended = replace(a_container("web"), state=ContainerState.EXITED, exit_code=0)
     stopped = ServiceHealth("web", Verdict.HEALTHY, "was stopped by dora, 2026-11-30 03:00 UTC", (ended,))
-    stack = StackHealth("staging", Verdict.HEALTHY, (stopped,), NOON)
-    said = text_of(draw_status([EnvironmentStatus("staging", stack, a_release())]).embeds)
-    assert "**web** healthy: was stopped by dora" in said
+    stopped = replace(stopped, stopped=True)
+    store = ServiceHealth("store", Verdict.HEALTHY, "passes its health check", (a_container("store"),))
+    status = EnvironmentStatus("staging", StackHealth("staging", Verdict.HEALTHY, (store, stopped), NOON), a_release())
+    said = text_of(draw_status([status]).embeds)
+    assert "staging: healthy" in said
+    assert "⏹️ 1 stopped · 🟢 1 healthy" in said
+    assert "⏹️ **web** stopped: was stopped by dora" in said
+    show_status(Terminal(), StatusReport((status,)))
+    assert re.search(r"web +stopped ", capsys.readouterr().out)
+    alone = EnvironmentStatus("staging", StackHealth("staging", Verdict.HEALTHY, (stopped,), NOON), a_release())
+    assert "⚫ staging: stopped" in text_of(draw_status([alone]).embeds)
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-TW"])
@@ -158,8 +169,8 @@ def test_running_deployment_or_lock_holder_shown() -> None:
         text = text_of(busy.embeds)
         assert "· execution" in text
         assert running.id in text
-    [phase] = running.phases
-    waiting = replace(running, phases=(replace(phase, summary="goes on by itself once this has passed"),))
+    why = "goes on by itself once this has passed"
+    waiting = replace(running, phases=tuple(replace(phase, summary=why) for phase in running.phases))
     told = text_of(draw_status([EnvironmentStatus("staging", active=waiting)]).embeds)
     assert "· execution · ⚠️ goes on by itself once this has passed" in told
     held = text_of(draw_status([EnvironmentStatus("staging", lock=a_lock(running))]).embeds)
@@ -203,9 +214,15 @@ def test_figure_red_while_alert_fires() -> None:
     """One without a measurement says so."""
     embed = draw_integration(IntegrationFigures(1.2, "slow one"), frozenset({"event_latency"}))
     assert "🔴 Event latency: 1200 ms, slowest: `slow one`" in (embed.description or "")
-    assert (embed.description or "").count("nothing to measure yet") == 4
+    assert (embed.description or "").count("nothing to measure yet") == 3
+    assert "Deployment success rate: fewer than 5 deployments in 24 h" in (embed.description or "")
     assert str(embed.title).endswith("Bot components: 1 alert")
     assert embed.colour == BAD
+
+
+def test_redis_that_is_not_set_is_not_waited_for() -> None:
+    embed = draw_integration(IntegrationFigures(0.1, has_redis=False), frozenset())
+    assert "Redis" not in (embed.description or "")
 
 
 def test_swarm_services_name_their_nodes_and_what_is_not_known() -> None:

@@ -8,7 +8,15 @@ import pytest
 from roas.api.documents import EnvironmentStatus
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome, ServiceProgress, ServiceStep
+from roas.models.deployment import (
+    DeploymentKind,
+    DeploymentRequest,
+    Freeze,
+    Operation,
+    Outcome,
+    ServiceProgress,
+    ServiceStep,
+)
 from roas.models.plan import LIFETIME, Plan, PlanRecord, PlanState
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
@@ -185,7 +193,9 @@ async def test_estimate_is_median_of_recent_successes(state: StateManager) -> No
     await took(9000.0, attempts=2)
     assert await usual_seconds(state, a_deployment()) == 14.0
     assert await usual_seconds(state, a_deployment(environment="prod")) is None
-    assert await last_seconds(state, DeploymentKind.DEPLOY, "staging") == 100.0
+    request = a_deployment().request
+    assert await last_seconds(state, request) == 100.0
+    assert await last_seconds(state, replace(request, operation=Operation.STOP)) is None, "that is another thing"
 
 
 async def test_approval_message_shows_result(
