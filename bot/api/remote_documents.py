@@ -103,7 +103,7 @@ class EnvironmentView(Document):
     deployment: str | None = Field(description="The one under way.")
     frozen: str = Field(description="Why nobody may deploy; empty where they may.")
     holds: tuple[str, ...] = Field(description="The versions that are kept out.")
-    since: datetime | None = Field(description="Since when the release is.")
+    since: datetime | None = Field(description="When the release was made; it may run again since later.")
 
 
 class EnvironmentList(Document):

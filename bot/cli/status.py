@@ -22,7 +22,7 @@ from roas.errors import RoasError
 from roas.models.deployment import PhaseStatus
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ServiceHealth, Verdict
-from roas.models.release import Release
+from roas.models.release import Release, ReleaseState
 from roas.state.documents import to_json
 from roas.ui.units import duration, size
 
@@ -44,7 +44,9 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     terminal.say(heading)
     if status.release is not None:
         made = f"{at(status.release.created_at)} by {person(status.release.created_by)}"
-        version = f" ({status.release.version})" if status.release.version else ""  # the files may follow none
+        origin = status.release.state.value if status.release.state is ReleaseState.ADOPTED else ""
+        known = ", ".join(filter(None, dict.fromkeys((status.release.version, origin))))
+        version = f" ({known})" if known else ""  # the files may follow none
         terminal.say(f"  release {status.release.label}{version}, made {made}")
     else:
         terminal.say("  no release yet")

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.errors import ImageNotFoundError, RegistryUnavailableError, ReleaseNotRestorableError, RoasError
@@ -46,6 +47,7 @@ class ReleaseKeeper:
         draft = await stack.releases.adopt(version)
         if draft is None:
             return None
+        draft = replace(draft, version=await stack.releases.version_of(draft.services) or draft.version)
         release = _release(stack, draft, actor, None, state=ReleaseState.ADOPTED)
         adopted = await self._state.releases.add(release, fence, correlation_id)
         await self._protect(stack, adopted)

@@ -146,7 +146,7 @@ def failed_version_goes_back_to_what_ran(story: Story) -> None:
     assert "MODE=by hand" in line.docker("service", "inspect", f"{line.stack_name}_web")
     assert story.password() == {"the first password"}, "the one that it had"
     status = line.status_text()
-    assert "release r0 (adopted)" in status, status
+    assert "release r0 (v1, adopted)" in status, status
     assert "changed by hand" not in status, status
 
 
