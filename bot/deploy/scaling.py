@@ -123,7 +123,7 @@ def warn_of_scales(services: Mapping[str, Mapping[str, Any]], scales: Mapping[st
 
 def warn_of_up(service: str, fields: Mapping[str, Any], environment: Environment) -> tuple[str, ...]:
     """Say that somebody's `docker compose up -d` ends the scaling of a service: it goes by the files alone."""
-    if environment.on_swarm or not is_scaled(fields):
+    if environment.on_swarm or not is_scaled(fields) or not replicas_of(fields):  # of none, the plan says it all
         return ()
     count = written_replicas(fields)
     text = said(
