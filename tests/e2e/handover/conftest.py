@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -18,6 +19,7 @@ from testbed.waiting import wait_until
 from tests.e2e.handover.versions import STARTS, make_versions
 
 CONNECT_SECONDS = 120.0
+HOOK_PORT, HOOK_SECRET = 8081, "an-address-that-nobody-guesses"
 # Shorter than usual, so that failures show; a bot that has to share two cores with many takes a while to be ready.
 HANDOVER_SECONDS = 40.0
 OBSERVATION_SECONDS = 5.0
@@ -71,11 +73,25 @@ def standing(
     values = home_settings(discord, engine, folder) | {
         "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": OBSERVATION_SECONDS,
         "HANDOVER_SECONDS": HANDOVER_SECONDS,
+        **hook_settings(folder),
     }
     home = lay_out(engine, client, folder, values, healthcheck=BOT_CHECK, store={"healthcheck": STORE_CHECK})
+    (folder / "hook").write_text(HOOK_SECRET)
     yield home
     clear_away(home)
     shutil.rmtree(folder)
+
+
+def hook_settings(folder: Path) -> dict[str, object]:
+    """Let the bot take webhooks of a registry that cannot be asked."""
+    return {
+        "API_HOST": "0.0.0.0",  # noqa: S104 - within the engine's own network
+        "API_PORT": HOOK_PORT,
+        "ROAS_SOURCES__HUB__KIND": "docker_hub",
+        "ROAS_SOURCES__HUB__ENVIRONMENTS__DEV": "propose",
+        "ROAS_SOURCES__HUB__IMAGES": '["registry.invalid/shop/web"]',
+        "ROAS_SOURCES__HUB__SECRET_FILE": folder / "hook",
+    }
 
 
 @pytest.fixture

@@ -1,12 +1,17 @@
 """The bot replaces itself, and there is always exactly one that answers."""
 
+import asyncio
 import time
+from contextlib import suppress
+from itertools import count
 
+import aiohttp
 import pytest
 
+from roas.concurrency import end_tasks
 from sandbox.poller import polling
 from testbed.home_stack import BOT_SERVICE
-from tests.e2e.handover.conftest import other_version, rows
+from tests.e2e.handover.conftest import HOOK_PORT, HOOK_SECRET, other_version, rows
 from tests.integration.sandbox.channel import (
     ANSWER_SECONDS,
     OUTCOME_SECONDS,
@@ -73,6 +78,32 @@ async def restart_is_a_handover_and_stop_refused(home, people, version: str) -> 
     assert len(rows(home, "SELECT id FROM deployments WHERE interaction_id = ?", plan_id)) == 1
     assert begun.created_at.timestamp() > float(due[3:-1])
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
+
+
+@pytest.mark.long
+async def test_webhooks_of_a_handover_are_kept(home, people, images):
+    """Whichever bot takes one, the one before or its successor: what was answered is in the journal."""
+    pushing = asyncio.create_task(push_until_cancelled(home, answers := {}))
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    assert "succeeded" in (await outcome(people, deployment_id)).text
+    await end_tasks(pushing)
+    assert {status for status, _bot in answers.values()} == {202}, answers
+    assert len({bot for _status, bot in answers.values()}) >= 2
+    assert set(answers) <= {row[0] for row in rows(home, "SELECT id FROM deliveries")}
+
+
+async def push_until_cancelled(home, answers: dict[str, tuple[int, str]]) -> None:
+    """Send each bot that listens a webhook every now and then; note by delivery what was answered, and by whom."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session:
+        for number in count():
+            for bot in await asyncio.to_thread(home.bots):
+                (network,) = bot.attrs["NetworkSettings"]["Networks"].values()
+                url = f"http://{network['IPAddress']}:{HOOK_PORT}/v1/hooks/hub/{HOOK_SECRET}"
+                pushed = {"repository": {"repo_name": "shop/web"}, "push_data": {"tag": f"{bot.id[:12]}-{number}"}}
+                with suppress(aiohttp.ClientError, TimeoutError):  # it comes, or it goes
+                    async with session.post(url, json=pushed) as answer:
+                        answers[(await answer.json()).get("delivery", "")] = answer.status, bot.id
+            await asyncio.sleep(EVERY_SECONDS)
 
 
 async def offered(people) -> set[str]:

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import secrets
+import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -15,13 +17,15 @@ import docker
 import pytest
 
 from roas.candidates.credentials import new_token
-from sandbox.client import SandboxClient
+from roas.concurrency import end_tasks
+from sandbox.client import ControlError, SandboxClient
 from sandbox.views import Message
 from testbed.git_server import GitServer, git_server
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.redis_server import free_port
 from testbed.sample import Behaviour
 from testbed.waiting import wait_until
+from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.shop import SOON_JUDGED, Shop
 from tests.e2e.wire.test_ci import GUIDE, ask
 from tests.e2e.wire.test_command_line import roas
@@ -342,3 +346,56 @@ async def test_bot_killed_between_offer_and_yes(bot, start_bot, people, shop, pu
     await proposal(people, "v2 → dev: succeeded", seconds=OUTCOME_SECONDS)
     assert len([message for message in await people.messages("ops") if "PROP-" in message.text]) == 1
     assert list(shop.running("dev")) == ["web"]
+
+
+@pytest.mark.long
+async def test_bot_killed_at_any_step_from_a_push_to_its_verdict(
+    bot, bot_settings, people, shop, push, api_port, forge, server, tmp_path
+):
+    """After each sixth write from the candidate on: one proposal, one deployment, and the forge is told its end."""
+    await bot.stop()
+    names, killed = ("docker-compose.yml", "config/greeting"), []
+    for step in range(1, 60, 6):
+        files = {name: (shop.folder / name).read_text() for name in names} | {"CHANGES": str(step)}
+        commit = await asyncio.to_thread(server.commit, files, f"Step {step}")
+        await push(version := f"c-{commit[:7]}")
+        mortal = BotProcess(bot_settings, tmp_path / f"mortal-{step}.log", "tests.e2e.wire.killable_bot")
+        await mortal.start(MORTAL_AFTER=str(step), MORTAL_FROM="candidates")
+        taken = asyncio.create_task(take(people, version))
+        death = asyncio.create_task(mortal.ended(OUTCOME_SECONDS))
+        await asyncio.wait({taken, death}, return_when=asyncio.FIRST_COMPLETED)
+        if not taken.done():
+            killed.append(step)
+            await end_tasks(taken)
+            mortal = BotProcess(bot_settings, tmp_path / f"next-{step}.log")
+            await mortal.start()
+            await take(people, version)
+        await told(forge, ("commit", commit[:4], "roas/staging", "success"))
+        assert await mortal.stop() == 0, mortal.log.read_text()
+        shown = [one for one in await people.messages("ops") if version in one.text and "PROP-" in one.text]
+        assert len(shown) == 1, f"killed after {step}: {[one.text for one in shown]}"
+        with sqlite3.connect(Path(bot_settings["STATE_DIR"]) / "journal.sqlite3") as journal:
+            found = journal.execute(
+                "SELECT outcome FROM deployments WHERE document LIKE ?", [f"%{version}%"]
+            ).fetchall()
+        assert found == [("succeeded",)], f"killed after {step}"
+        if step not in killed:
+            break
+    assert len(killed) >= 4, f"only {killed}"
+    print(f"killed after {killed}")
+
+
+async def take(people: SandboxClient, version: str) -> None:
+    """Say yes to a proposal as often as it asks, until it says how it ended."""
+
+    def is_ended_or_asks(one: Message) -> bool:
+        is_shown = version in one.text and "PROP-" in one.text
+        return is_shown and (f"{version} → staging: succeeded" in one.text or button(one, "take") is not None)
+
+    while "succeeded" not in (shown := await people.wait_for_message(is_ended_or_asks, deadline_seconds=120)).text:
+        with suppress(ControlError):  # who took the click has died
+            await people.click("dora", shown, button(shown, "take"))
+        await people.wait_for_message(
+            lambda one: version in one.text and (button(one, "take") is None or "succeeded" in one.text),
+            deadline_seconds=90,
+        )
