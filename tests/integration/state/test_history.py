@@ -5,8 +5,9 @@ from pathlib import Path
 from roas.state.manager import StateManager
 from testbed.redis_server import RedisServer
 from tests.integration.state.test_sync import looking, projecting, same
+from tests.unit.conftest import state
 from tests.unit.state.journal_work import write
-from tests.unit.state.test_history import BOUNDS, fill, state
+from tests.unit.state.test_history import BOUNDS, fill
 
 __all__ = ["state"]
 

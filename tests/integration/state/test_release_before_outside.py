@@ -20,10 +20,11 @@ from tests.integration.state.release_before import command_of_before, environmen
 from tests.integration.state.test_sync import projecting, same, server, streamed
 from tests.unit.api import conftest as control
 from tests.unit.api.conftest import PERSON, PlayedOrchestrator, request
+from tests.unit.conftest import state
 from tests.unit.state.journal_work import write
 
 __all__ = ["api", "collector", "orchestrator", "server", "state"]
-state, orchestrator, collector, api = control.state, control.orchestrator, control.collector, control.api
+orchestrator, collector, api = control.orchestrator, control.collector, control.api
 
 # Write to the journal, and bring Redis up to it.
 PROJECT = """

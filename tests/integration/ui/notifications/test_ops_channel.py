@@ -17,7 +17,7 @@ from roas.ui.notifications.outbox import Outbox, Outboxes
 from sandbox.client import SandboxClient
 from tests.integration.sandbox.conftest import bot, openapi, people, sandbox
 from tests.integration.sandbox.small_bot import SmallBot
-from tests.unit.ui.conftest import bus, state
+from tests.unit.conftest import bus, state
 from tests.unit.ui.story import Story
 
 __all__ = ["bot", "bus", "openapi", "people", "sandbox", "state"]

@@ -29,7 +29,7 @@ from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.redaction import Redactor
 from roas.state.manager import StateManager
 from roas.ui.notifications.targets import TargetParts, Targets
-from tests.unit.ui.conftest import bus, state
+from tests.unit.conftest import bus, state
 from tests.unit.ui.story import until
 
 __all__ = ["bus", "state"]
