@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from roas.stack.compose import runner
+from roas.stack.compose import jail, runner
 from roas.state.journal import Journal
 
 CONTAINER = re.compile(r"/containers/[0-9a-f]{64}/(\w+)")
@@ -51,7 +51,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counts:
 
     async def started(command: Any, *others: Any) -> Any:
         verb = next(word for word in reversed(command) if word in {"up", "config", "version"})
-        counts.asked[f"jailed {verb}" if "--no-new-privs" in command else f"compose {verb}"] += 1
+        counts.asked[f"jailed {verb}" if str(jail.HELPER) in command else f"compose {verb}"] += 1
         return await start(command, *others)
 
     def requested(self: requests.Session, method: str, url: str, **named: Any) -> Any:
