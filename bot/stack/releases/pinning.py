@@ -17,9 +17,9 @@ from roas.stack.model.services import (
     VOLUMES_FROM,
     WRITTEN,
     WRITTEN_BEFORE,
+    image_of,
     inactive_services,
     own_volumes,
-    pinned_image_id,
     services_of,
     written_fields,
 )
@@ -101,7 +101,7 @@ def _unchanged(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> dict[st
 
     The name may be an older one of the same content; the hash that of containers that were adopted.
     """
-    if old is None or pinned_image_id(old) != pinned_image_id(new) or _plain(old) != _plain(new):
+    if old is None or image_of(old) != image_of(new) or _plain(old) != _plain(new):
         return None
     extension, had = dict(new["x-deploy"]), old.get("x-deploy") or {}
     if adopted := had.get(ADOPTED_HASH):

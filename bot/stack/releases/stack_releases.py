@@ -38,7 +38,6 @@ from roas.stack.model.services import (
     UNLIKE,
     adopted_hash,
     image_of,
-    pinned_image_id,
     replicas_of,
     services_of,
 )
@@ -237,7 +236,7 @@ class StackReleases:
 
         images, says_of_itself = await self._engine.call(look)
         for name, (new, before) in candidates.items():
-            if pinned_image_id(new) != pinned_image_id(before):
+            if image_of(new) != image_of(before):
                 continue
             unlike = differences(new, model, before, adopted, images[name], says_of_itself, name=name)
             says = {UNLIKE: list(unlike)} if unlike else {ADOPTED_HASH: adopted_hash(before)}

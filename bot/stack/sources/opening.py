@@ -111,14 +111,17 @@ def read_regular(path: Path, resolved: Path, folder: Path, most_bytes: int) -> t
 
 
 def read_bounded(descriptor: int, most_bytes: int) -> bytes | None:
-    """Read a file to its end; None where it has more than `most_bytes`."""
+    """Read a file to its end; None where it has more than `most_bytes`, or no end."""
     if os.fstat(descriptor).st_size > most_bytes:
         return None
     parts: list[bytes] = []
     left = most_bytes + 1
-    while left > 0 and (part := os.read(descriptor, min(left, 1 << 20))):
-        parts.append(part)
-        left -= len(part)
+    try:
+        while left > 0 and (part := os.read(descriptor, min(left, 1 << 20))):
+            parts.append(part)
+            left -= len(part)
+    except BlockingIOError:  # what the kernel writes on and on, such as `/proc/kmsg`, has no end
+        return None
     return b"".join(parts) if left > 0 else None
 
 
