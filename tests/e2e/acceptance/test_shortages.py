@@ -154,7 +154,7 @@ WAYS = {
     "rollback": Way(Outcome.SUCCEEDED, DeploymentKind.ROLLBACK),
 }
 # Each place costs a deployment: of a few it is seen that the class is dealt with, of all by `--long`.
-STRIDES = [16, pytest.param(1, marks=pytest.mark.long)]
+STRIDES = [48, pytest.param(1, marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("stride", STRIDES)

@@ -83,7 +83,7 @@ async def test_command_line_of_another_journal_is_refused(scene, old, tmp_path, 
 )
 async def test_other_journal_in_place_of_ours_is_a_fault(scene, old, held, named, choice, fault):
     """Another disk is mounted: release numbers alone say nothing where its journal has come as far."""
-    await old.orchestrator.run(deploy("v1"))
+    await old.orchestrator.run(deploy("v1", services=("store",)))
     assert scene.home.journal_id == old.state.journal_id
     old.state._journal.choice = choice
     scene.home.protected = {held}
