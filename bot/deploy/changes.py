@@ -121,6 +121,12 @@ async def find_changes(
         for name, definition in definitions.items()
         if name not in all_differing and runs(there.get(name, ()))
     }
+    # What was interrupted between the word and the act is as it should be, and is yet to be restarted.
+    interrupted = {
+        name: definitions[name]
+        for name, difference in all_differing.items()
+        if not difference and name not in scope.replaced and runs(there.get(name, ()))
+    }
     chosen = _chosen(scope.named, all_differing, definitions, sharing, running) if scope.named else definitions.keys()
     differing = {name: difference for name, difference in all_differing.items() if name in chosen}
     extra = (there.keys() | await stack.written_services()) - wanted.keys()
@@ -131,7 +137,7 @@ async def find_changes(
     return StackChanges(
         definitions=definitions,
         differing=differing,
-        restarts=_restarts(scope, definitions, all_differing, differing, running) - own_service,
+        restarts=_restarts(scope, definitions, all_differing, differing, running | interrupted) - own_service,
         gone=frozenset() if scope.named else (frozenset(extra) - left_alone) | left,
         own=_own_difference(bot, wanted, containers),
         left_alone=frozenset(left_alone),

@@ -15,7 +15,7 @@ from roas.errors import (
 )
 from roas.limits import MOST_ATTEMPTS, Retries
 from roas.models.coordination import PhaseName
-from roas.models.deployment import Outcome, Problem, ServiceStep
+from roas.models.deployment import Operation, Outcome, Problem, ServiceStep
 from roas.models.events import DeploymentEnded
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
@@ -44,6 +44,28 @@ async def test_orphaned_deployment_resumed(orchestrator, components, environment
     whole = ended.phase(PhaseName.EXECUTION)
     assert whole.started_at < interrupted_at, "the part before the death counts, too"
     assert whole.duration_seconds >= (interrupted_at - whole.started_at).total_seconds()
+
+
+async def test_restart_that_was_only_announced_is_done(orchestrator, components, environment, engine, monkeypatch):
+    """The process died between the word and the act: the container runs as it should, and was not restarted yet."""
+    await orchestrator.run(deploy("v1"))
+    stop = engine.stop
+
+    async def dies(container_id: str) -> None:
+        raise JournalUnusableError("gone")
+
+    monkeypatch.setattr(engine, "stop", dies)
+    restart = await orchestrator.start(replace(deploy(""), services=("web",), operation=Operation.RESTART))
+    with pytest.raises(JournalUnusableError):
+        await orchestrator.wait(restart.id)
+    await orchestrator.close()
+    killed = DeploymentOrchestrator(components, {"dev": environment})
+    monkeypatch.setattr(engine, "stop", stop)
+    engine.calls.clear()
+    await killed.resume()
+    assert (await killed.wait(restart.id)).outcome is Outcome.SUCCEEDED
+    acts = (("stop", "web"), ("start", "web"))
+    assert tuple(call for call in engine.calls if call in acts) == acts
 
 
 @pytest.mark.usefixtures("hurried_time")
