@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from roas.deploy.context import DeploymentContext
 from roas.deploy.handover.stale_instances import remove_stale_instances
-from roas.deploy.plan import files_go_on, files_name_another
+from roas.deploy.plan import files_may_differ, files_name_another
 from roas.deploy.scaling import scales_after
 from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
 from roas.messages.message import Message, joined, said
@@ -133,4 +133,4 @@ def _still_true(context: DeploymentContext, outcome: Outcome, active: Release | 
             yield warning
     if active is None or outcome is Outcome.SUCCEEDED or not context.deployment.touched or context.environment.on_swarm:
         return
-    yield files_go_on(active.label, context.environment.name)
+    yield files_may_differ(active.label, context.environment.name)

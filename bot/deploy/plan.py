@@ -457,7 +457,7 @@ def files_name_another(version: str, environment: str) -> Message:
     )
 
 
-def files_go_on(release: str, environment: str) -> Message:
+def files_may_differ(release: str, environment: str) -> Message:
     """Say what somebody's `docker compose up -d` does after a release came back, whatever the files name today."""
     return said(
         "`docker compose up -d` goes by the stack's files: where they differ from {release}, it deploys what they say. "

@@ -19,7 +19,7 @@ from roas.deploy.handover.own_service import (
 )
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
-from roas.deploy.plan import credentials_of_today, files_go_on, files_name_another, make_plan
+from roas.deploy.plan import credentials_of_today, files_may_differ, files_name_another, make_plan
 from roas.deploy.promotion import Promotion, find_missing, find_promotion, judge_missing
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
@@ -286,7 +286,7 @@ class Planner:
         if plan.changed and not self._environment.on_swarm:
             leaving = {name: wanted.definition for name, wanted in comparison.as_released.items()}
             plan = plan.with_warnings(
-                files_go_on(target.label, self._environment.name),
+                files_may_differ(target.label, self._environment.name),
                 *_recreated_by_compose(plan, services_of(renewed)),
                 *_jobs_again({**leaving, **definitions}),
             )
