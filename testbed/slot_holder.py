@@ -86,9 +86,9 @@ def clear_slot(slot: Slot) -> None:
         end_engine(slot.folder, slot.name)
     with suppress(FileNotFoundError):
         remove_folder(Path((slot.folder / DATA_NOTE).read_text()))
-    remove_folder(slot.folder)
     slot.remove_nodes()
     slot.remove_bridges()
+    remove_folder(slot.folder)  # last: by its note the slot of one who is killed meanwhile is found
 
 
 def clear_abandoned_slots() -> None:
