@@ -51,21 +51,23 @@ class WebClient:
         headers: Mapping[str, str] | None = None,
         document: Any = None,
         redirects: bool = False,
+        largest: int = LARGEST_ANSWER_BYTES,
+        seconds: float = REQUEST_SECONDS,
     ) -> Answer:
         """Ask once; a status of 400 or more is an answer, too."""
         if self._session is None:
             self._session = aiohttp.ClientSession(headers={"User-Agent": f"roas-bot/{__version__}"})
         body = None if document is None else json.dumps(document).encode()
-        sent = dict(headers or {}) | ({"Content-Type": "application/json"} if body is not None else {})
+        sent = ({"Content-Type": "application/json"} if body is not None else {}) | dict(headers or {})
         try:
             async with (
-                asyncio.timeout(REQUEST_SECONDS),
+                asyncio.timeout(seconds),
                 self._session.request(method, address, headers=sent, data=body, allow_redirects=redirects) as answer,
             ):
                 read = bytearray()
                 async for chunk in answer.content.iter_chunked(64 * 1024):
                     read += chunk
-                    if len(read) > LARGEST_ANSWER_BYTES:
+                    if len(read) > largest:
                         raise ValueError("the answer is too large")
                 found = {name.lower(): value for name, value in answer.headers.items()}
                 return Answer(answer.status, found, bytes(read))

@@ -1,10 +1,14 @@
-"""Serve git repositories over HTTP by the real `git http-backend`, and push to them as a person or a job would."""
+"""Serve git repositories over HTTP by the real `git http-backend`, and push to them as a person or a job would.
+
+Large files are taken from the real `git lfs push`, and given, by the batch API of Git LFS.
+"""
 
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -17,12 +21,14 @@ PLAIN = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERM
 class GitServer:
     """Hold one bare repository, its address, and a working copy that pushes to it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.bare, self.work = folder / "served" / "shop.git", folder / "work"
+    def __init__(self, folder: Path, name: str = "shop") -> None:
+        self.bare, self.work = folder / "served" / f"{name}.git", folder / name
+        self.large = folder / "large"
         self.url = ""
         self.is_away = False
         for place in (self.bare, self.work):
             place.mkdir(parents=True)
+        self.large.mkdir(exist_ok=True)
         self.git("init", "-q", "--bare", "-b", "main", cwd=self.bare)
         self.git("init", "-q", "-b", "main")
 
@@ -64,8 +70,30 @@ async def git_server(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Git
             return web.Response(status=503)
         return await _run_backend(server.bare.parent, request)
 
+    async def point(request: web.Request) -> web.Response:
+        asked = await request.json()
+        found = [_pointed(server, asked["operation"], item) for item in asked["objects"]]
+        answer = {"transfer": "basic", "objects": found}
+        return web.json_response(
+            answer, content_type="application/vnd.git-lfs+json", status=503 * server.is_away or 200
+        )
+
+    async def take(request: web.Request) -> web.Response:
+        (server.large / request.match_info["oid"]).write_bytes(await request.read())
+        return web.Response()
+
+    async def give(request: web.Request) -> web.Response:
+        return web.Response(body=(server.large / request.match_info["oid"]).read_bytes())
+
     application = web.Application(client_max_size=64 << 20)
-    application.router.add_route("*", "/{path:.+}", answer)
+    application.add_routes(
+        [
+            web.post("/{repository}/info/lfs/objects/batch", point),
+            web.put("/large/{oid}", take),
+            web.get("/large/{oid}", give),
+            web.route("*", "/{path:.+}", answer),
+        ]
+    )
     runner = web.AppRunner(application)
     await runner.setup()
     try:
@@ -74,6 +102,15 @@ async def git_server(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Git
         yield server
     finally:
         await runner.cleanup()
+
+
+def _pointed(server: GitServer, operation: str, item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say from where an object is downloaded, or where it is uploaded to."""
+    oid = str(item["oid"])
+    if operation == "download" and not (server.large / oid).exists():
+        return {**item, "error": {"code": 404, "message": "There is no such object."}}
+    root = server.url.removesuffix(f"/{server.bare.name}")
+    return {**item, "actions": {operation: {"href": f"{root}/large/{oid}"}}}
 
 
 async def _run_backend(root: Path, request: web.Request) -> web.Response:

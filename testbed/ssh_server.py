@@ -23,6 +23,12 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin yes
 """
+ANSWER = """
+case "$SSH_ORIGINAL_COMMAND" in
+    "git-lfs-authenticate {repository} download") echo '{{"href": "{lfs}", "header": {{"Authorization": "of ssh"}}}}' ;;
+    *) exec git-upload-pack {repository} ;;
+esac
+"""
 # The server wants a user of its own and an empty folder: it gets both where nobody else sees them.
 START = """
 cp /etc/passwd {folder}/passwd
@@ -51,13 +57,14 @@ def make_key(path: Path) -> Path:
 
 
 @contextmanager
-def ssh_server(folder: Path, repository: Path) -> Iterator[SshServer]:
-    """Run a server for the time of a block. Raises PackageError where it cannot be had."""
+def ssh_server(folder: Path, repository: Path, lfs: str = "") -> Iterator[SshServer]:
+    """Run a server for the time of a block, with its large files at `lfs`. Raises PackageError without one."""
     root = unpacked("openssh-server", PACKAGES)
     folder.mkdir()
     host_key, key, port = make_key(folder / "host_key"), make_key(folder / "deploy_key"), free_port()
     public = key.with_suffix(".pub").read_text()
-    (folder / "authorized_keys").write_text(f'restrict,command="git-upload-pack {repository}" {public}')
+    (folder / "answer").write_text(ANSWER.format(repository=repository, lfs=lfs))
+    (folder / "authorized_keys").write_text(f'restrict,command="sh {folder}/answer" {public}')
     (folder / "sshd_config").write_text(CONFIGURATION.format(port=port, folder=folder))
     script = START.format(folder=folder, root=root, programs=PROGRAMS)
     log = folder / "log"

@@ -98,6 +98,8 @@ class GitSettings(BaseModel, extra="forbid"):
     known_hosts_file: Path | None = None
     token_file: Path | None = None
     signers_file: Path | None = None
+    submodules: bool | tuple[str, ...] = False
+    lfs: bool = False
 
     @field_validator("ref", "path")
     @classmethod
@@ -201,7 +203,7 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     )
     git: GitSettings | None = _about(
         "The repository that its files come from: `url`, `ref`, `path`, `key_file`, `known_hosts_file`, `token_file`, "
-        "`signers_file`; its `folder` is written by the bot."
+        "`signers_file`, `submodules`, `lfs`; its `folder` is written by the bot."
     )
     verify: VerifySettings | None = _about(
         "Who has to have signed its images: `images`, `key_files`, `identities`, `builder`, `source`, "

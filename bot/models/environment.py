@@ -16,6 +16,13 @@ NEAR = re.compile(
 )
 ON_SSH = r"ssh://[^\s-][^\s]*|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s]+"
 REPOSITORY_ADDRESS = rf"^(https://[^\s@]+|{ON_SSH}|{NEAR.pattern})$"
+# What git, ssh and the bot read alike: nothing in it can be taken for another host.
+PLAIN_ADDRESS = re.compile(
+    r"(?:(?P<scheme>https?|ssh)://|(?=\w[\w.-]*@))(?P<login>(?:\w[\w.-]*@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*))"
+    r"(?(scheme)(?::(?P<port>\d{1,5}))?(?=/)|:)(?P<path>[\w./~+%-]+)",
+    re.ASCII,
+)
+PORTS = {"https": "443", "http": "80", "ssh": "22"}
 
 
 class PolicyLevel(StrEnum):
@@ -45,10 +52,36 @@ class DriftAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Hold the parts of a repository's address; `login` is the host, with the user where it names one."""
+
+    scheme: str
+    host: str
+    port: str
+    login: str
+    path: str
+
+    @property
+    def server(self) -> tuple[str, str, str]:
+        """Return what answers there."""
+        return self.scheme, self.host, self.port
+
+
+def read_address(url: str) -> Address | None:
+    """Return the parts of an address; None where programs might read it differently."""
+    found = PLAIN_ADDRESS.fullmatch(url)
+    if found is None or re.match(REPOSITORY_ADDRESS, url) is None:
+        return None
+    scheme = found["scheme"] or "ssh"
+    return Address(scheme, found["host"].lower(), found["port"] or PORTS[scheme], found["login"], found["path"])
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """Say which repository an environment's files come from; `path` is their folder in it.
 
-    `signers_file` names whose signatures a commit needs, as `ssh-keygen` reads it.
+    `signers_file` names whose signatures a commit needs, as `ssh-keygen` reads it. `submodules` are fetched from its
+    own host where that is true, else from the hosts that it names.
     """
 
     url: str
@@ -58,6 +91,8 @@ class Repository:
     known_hosts_file: Path | None = None
     token_file: Path | None = None
     signers_file: Path | None = None
+    submodules: bool | tuple[str, ...] = False
+    lfs: bool = False
 
     @property
     def is_near(self) -> bool:
@@ -68,6 +103,35 @@ class Repository:
     def shown(self) -> str:
         """Return its address without what could be a password."""
         return re.sub(r"//[^/@]*@", "//", self.url)
+
+    def beside(self, address: str) -> str:
+        """Return where a submodule is: an address that begins with `./` or `../` leads on from the repository's."""
+        if not address.startswith(("./", "../")):
+            return address
+        base = self.url.rstrip("/")
+        while address.startswith(("./", "../")):
+            step, _slash, address = address.partition("/")
+            if step == "..":
+                cut = max(base.rfind("/"), base.rfind(":"))
+                base = base[: cut + (base[cut] == ":")]
+        return f"{base}{address}" if base.endswith(":") else f"{base}/{address}"
+
+    def is_of_server(self, url: str) -> bool:
+        """Return whether an address is on the server of the repository."""
+        there, here = read_address(url), read_address(self.url)
+        return there is not None and here is not None and there.server == here.server
+
+    def may_fetch(self, url: str) -> bool:
+        """Return whether a submodule may come from an address: of the repository's server, or of a host that is named.
+
+        Elsewhere than on the repository's server it takes HTTPS or SSH.
+        """
+        if not self.submodules or (there := read_address(url)) is None:
+            return False
+        here = read_address(self.url)
+        hosts = self.submodules if isinstance(self.submodules, tuple) else (here.host if here is not None else "",)
+        name = there.host if there.port == PORTS[there.scheme] else f"{there.host}:{there.port}"
+        return self.is_of_server(url) or (there.scheme != "http" and name in hosts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Stacks:
             token=token,
             scales=scales,
         )
-        self.repositories = Repositories(state_dir, redactor.add)
+        self.repositories = Repositories(state_dir, redactor.add, parts.web)
         self._stacks: dict[str, Stack] = {}
         self.registry = parts.registry
         self.probe_targets = ProbeTargets(parts.clients, parts.policy)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from roas.models.health import ContainerSnapshot
 from roas.stack.comparison import ContainerDifference
 from roas.stack.resolution.repository import Repositories
+from roas.web_client import WebClient
 
 
 class PlainBinds:
@@ -23,7 +24,7 @@ class OneStack:
 
     environment: Any = None
     replaces_by_itself = False
-    repositories = Repositories(Path("/nowhere"), lambda _secrets: None)
+    repositories = Repositories(Path("/nowhere"), lambda _secrets: None, WebClient())
     binds: Any = PlainBinds()
 
     def of(self, environment: Any) -> Self:

@@ -43,7 +43,7 @@ class Scene:
 
     def __init__(self, state: StateManager, client: WebClient, server: GitServer, folder: Path, **source) -> None:
         self.state, bus, self.server = state, EventBus(), server
-        self.repositories = Repositories(folder / "state", [].extend)
+        self.repositories = Repositories(folder / "state", [].extend, client)
         environment = Environment("dev", "shop-dev", folder / "stack", (), repository=Repository(server.url))
         known = {"dev": environment}
         self.orchestrator = GitOrchestrator(state, bus, self.repositories, environment)

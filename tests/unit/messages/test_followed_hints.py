@@ -49,6 +49,9 @@ FOLLOWED = {
     "e2e/cli/test_looking.py::test_compose_up_of_release_changes_nothing": [
         "`docker compose up -d` goes by the stack's files, which name another version."
     ],
+    "integration/stack/resolution/test_repository.py::test_large_files_that_git_lfs_pushed_are_brought": [
+        "Push it: `git lfs push --all`"
+    ],
     "e2e/cli/test_resume.py::test_paused_rollout_goes_on_or_back": ["Resume {deployment_id} or roll it back"],
     "e2e/cli/test_services.py::test_stop_status_start_and_restart": ["To start it again: `/start {service}`"],
     "e2e/cli/test_services.py::test_keep_leaves_a_scale_and_refuses_half_a_change": ["To bring back the rest: `/start"],

@@ -2,11 +2,14 @@
 
 import asyncio
 import errno
+import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from unittest.mock import ANY
 
 import pytest
 from pydantic import ValidationError
@@ -14,9 +17,12 @@ from pydantic import ValidationError
 from roas.configuration.settings import GitSettings
 from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError, RoasError
 from roas.models.environment import Environment, Repository
+from roas.stack.resolution import mirror
 from roas.stack.resolution import repository as module
-from roas.stack.resolution.repository import Mirror, Repositories
-from testbed.debian_packages import PackageError
+from roas.stack.resolution.mirror import Mirror
+from roas.stack.resolution.repository import Repositories
+from roas.web_client import WebClient
+from testbed.debian_packages import PackageError, unpacked
 from testbed.git_server import GitServer, git_server
 from testbed.ssh_server import make_key, ssh_server
 
@@ -35,7 +41,8 @@ class Scene:
     def __init__(self, folder: Path, server: GitServer) -> None:
         self.server, self.state, self.folder = server, folder / "state", folder / "stack"
         self.secrets: list[str] = []
-        self.repositories = Repositories(self.state, self.secrets.extend)
+        self.client = WebClient()
+        self.repositories = Repositories(self.state, self.secrets.extend, self.client)
         self.repository = Repository(server.url)
         self.withheld: frozenset[Path] = frozenset()
 
@@ -57,8 +64,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, server: GitServer) -> Scene:
-    return Scene(tmp_path, server)
+async def scene(tmp_path: Path, server: GitServer) -> AsyncIterator[Scene]:
+    scene = Scene(tmp_path, server)
+    yield scene
+    await scene.client.close()
 
 
 async def test_folder_follows_the_ref_and_keeps_what_is_not_of_the_repository(scene, server):
@@ -181,7 +190,7 @@ async def test_folder_that_cannot_be_written_says_what_lets_it(scene, server, mo
 @pytest.mark.parametrize("name", ["bot/roas.toml", "bot", "state/git/dev.json", "state"])
 async def test_what_is_the_bots_is_not_written_over(scene, server, name):
     """Whoever writes its settings or its journal decides what a stack may have."""
-    scene.repositories = Repositories(scene.folder / "state", scene.secrets.extend)
+    scene.repositories = Repositories(scene.folder / "state", scene.secrets.extend, scene.client)
     own = scene.folder / "bot" / "roas.toml"
     own.parent.mkdir(parents=True)
     own.write_text("mine")
@@ -193,11 +202,11 @@ async def test_what_is_the_bots_is_not_written_over(scene, server, name):
 
 
 async def test_too_much_is_refused(scene, server, monkeypatch):
-    monkeypatch.setattr("roas.stack.resolution.repository.MOST_FILE_BYTES", 100)
+    monkeypatch.setattr("roas.stack.resolution.mirror.MOST_FILE_BYTES", 100)
     server.commit({"large": "x" * 200})
     with pytest.raises(ComposeFileError, match="more than"):
         await scene.bring()
-    monkeypatch.setattr("roas.stack.resolution.repository.MOST_PACK_BYTES", 1000)
+    monkeypatch.setattr("roas.stack.resolution.mirror.MOST_PACK_BYTES", 1000)
     server.commit({"large": os.urandom(50_000).hex()})
     with pytest.raises(RepositoryError):
         await scene.bring()
@@ -225,8 +234,8 @@ async def test_server_that_hangs_is_given_up(scene, server, monkeypatch):
         await held.wait()
         writer.close()
 
-    monkeypatch.setattr(module, "ASK_SECONDS", 0.5)
-    monkeypatch.setattr(module, "FETCH_SECONDS", 0.5)
+    monkeypatch.setattr(mirror, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(mirror, "FETCH_SECONDS", 0.5)
     silent = await asyncio.start_server(hang, "127.0.0.1", 0)
     scene.repository = replace(scene.repository, url=f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/shop.git")
     async with asyncio.timeout(10):
@@ -319,7 +328,7 @@ async def test_submodule_and_lfs_are_refused_in_the_stacks_folder_only(scene, se
     server.git("update-index", "--add", "--cacheinfo", f"160000,{commit},library")
     server.git("commit", "-q", "-m", "Add a submodule")
     server.push()
-    with pytest.raises(ComposeFileError, match="library is a submodule"):
+    with pytest.raises(ComposeFileError, match="library is a submodule, which the settings do not ask for"):
         await scene.bring()
     server.git("rm", "-q", "--cached", "library")
     server.commit({})
@@ -328,6 +337,196 @@ async def test_submodule_and_lfs_are_refused_in_the_stacks_folder_only(scene, se
     scene.repository = Repository(server.url, path="deploy")
     await scene.bring()
     assert scene.files == {"compose.yaml": COMPOSE}
+
+
+class WithLibrary:
+    """Put a repository beside that of the stack, and name it there as a submodule."""
+
+    def __init__(self, scene: Scene, server: GitServer, folder: Path) -> None:
+        self.scene, self.server = scene, server
+        self.library, self.inner = (GitServer(folder, name) for name in ("library", "inner"))
+
+    def name(self, owner: GitServer, path: str, address: str, commit: str) -> str:
+        """Let a repository name a commit of another, as `git submodule add` does."""
+        (owner.work / ".gitmodules").write_text(f'[submodule "{path}"]\n\tpath = {path}\n\turl = "{address}"\n')
+        owner.git("add", ".gitmodules")
+        owner.git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}")
+        owner.git("commit", "-q", "-m", "Name a submodule")
+        return owner.push()
+
+
+@pytest.fixture
+def with_library(scene: Scene, server: GitServer, tmp_path: Path) -> WithLibrary:
+    scene.repository = replace(scene.repository, submodules=True)
+    return WithLibrary(scene, server, tmp_path / "server")
+
+
+async def test_submodule_is_brought_at_the_commit_that_is_named(scene, server, with_library):
+    """Not what its branch is at; with what it names itself, and without its history."""
+    inner, library = with_library.inner, with_library.library
+    deep = inner.commit({"deep": "inner"})
+    library.commit({"a.conf": "one"})
+    named = with_library.name(library, "vendor", "../inner.git", deep)
+    library.commit({"a.conf": "two"})
+    server.commit({"deploy/compose.yaml": COMPOSE, "README": "not the stack's"})
+    with_library.name(server, "deploy/conf", "./../library.git", named)
+    scene.repository = replace(scene.repository, path="deploy")
+    first = await scene.bring()
+    assert scene.files == {
+        "compose.yaml": COMPOSE,
+        "conf/.gitmodules": ANY,
+        "conf/a.conf": "one",
+        "conf/vendor/deep": "inner",
+    }
+    moved = with_library.name(server, "deploy/conf", "../library.git", library.commit({".gitmodules": None}))
+    assert moved != first
+    assert await scene.bring() == moved
+    assert scene.files == {"compose.yaml": COMPOSE, "conf/a.conf": "two"}
+
+
+NO_SUBMODULES = [
+    "",
+    "https://elsewhere.example.org/library.git",
+    "http://127.0.0.1:1/library.git",
+    "https://127.0.0.1:1/library.git",
+    "ext::sh -c true",
+    "file:///srv/library.git",
+    "/srv/library.git",
+    "ssh://127.0.0.1#@evil.example.org/x",
+]
+
+
+async def test_submodule_of_elsewhere_is_refused(scene, server, with_library):
+    commit = server.commit({"compose.yaml": COMPOSE})
+    for address in NO_SUBMODULES:
+        with_library.name(server, "library", address, commit)
+        with pytest.raises(ComposeFileError, match=r"library is a submodule .* allow none\.") as caught:
+            await scene.bring()
+        assert f"submodule of {address}, from" in caught.value.message
+    assert not scene.folder.exists()
+
+
+async def test_submodule_that_leads_out_or_too_deep_or_is_gone_is_refused(scene, server, with_library, monkeypatch):
+    library = with_library.library
+    (library.work / "link").symlink_to("../../outside")
+    with_library.name(server, "library", "../library.git", library.commit({}))
+    with pytest.raises(ComposeFileError, match="library/link leads out"):
+        await scene.bring()
+    with_library.name(server, "library", "../library.git", "d" * 40)
+    with pytest.raises(RepositoryError, match="has no dddddd") as caught:
+        await scene.bring()
+    assert not caught.value.transient
+    with_library.name(server, "library", "../library.git", library.commit({"link": None, "large": "x" * 200}))
+    monkeypatch.setattr(mirror, "MOST_FILE_BYTES", 100)
+    with pytest.raises(ComposeFileError, match="more than 20000 files"):
+        await scene.bring()
+    monkeypatch.setattr(mirror, "DEEPEST_SUBMODULE", 0)
+    with pytest.raises(ComposeFileError, match="submodules, or more than 0 in each other: library"):
+        await scene.bring()
+    assert not scene.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "submodules", "address", "is_taken"),
+    [
+        ("https://git.example.org/acme/shop.git", True, "https://git.example.org/acme/lib", True),
+        ("https://git.example.org/acme/shop.git", True, "git@git.example.org:acme/lib.git", True),
+        ("git@git.example.org:acme/shop.git", True, "https://GIT.example.org/acme/lib", True),
+        ("ssh://git@git.example.org:2222/shop", True, "ssh://other@git.example.org:2222/lib", True),
+        ("ssh://git@git.example.org:2222/shop", True, "ssh://git@git.example.org:2223/lib", False),
+        ("https://git.example.org/acme/shop.git", True, "https://git.example.org:8443/acme/lib", False),
+        ("https://git.example.org/acme/shop.git", True, "http://git.example.org/acme/lib", False),
+        ("https://git.example.org/acme/shop.git", True, "https://github.com/acme/lib", False),
+        ("https://git.example.org/acme/shop.git", False, "https://git.example.org/acme/lib", False),
+        ("https://git.example.org/acme/shop.git", ("github.com",), "https://github.com/acme/lib", True),
+        ("https://git.example.org/acme/shop.git", ("github.com",), "https://git.example.org/acme/lib", True),
+        ("https://git.example.org/acme/shop.git", ("github.com",), "https://github.com.evil.org/lib", False),
+        ("https://git.example.org/acme/shop.git", ("git.lan:8443",), "https://git.lan:8443/lib", True),
+        ("http://gitea:3000/acme/shop", True, "http://gitea:3000/acme/lib", True),
+        ("http://gitea:3000/acme/shop", True, "http://gitea:3001/acme/lib", False),
+        ("http://gitea:3000/acme/shop", ("redis",), "http://redis/lib", False),
+    ],
+)
+def test_submodule_comes_from_the_own_host_or_one_that_is_named(own, submodules, address, is_taken):
+    settings = GitSettings(url=own, submodules=submodules)
+    assert Repository(**dict(settings)).may_fetch(address) is is_taken
+
+
+@pytest.mark.parametrize(
+    ("own", "address", "whole"),
+    [
+        ("https://git.example.org/acme/shop.git", "../lib.git", "https://git.example.org/acme/lib.git"),
+        ("https://git.example.org/acme/shop.git/", "../../b/lib", "https://git.example.org/b/lib"),
+        ("https://git.example.org/shop", "../../../evil.org/x", "https:evil.org/x"),
+        ("git@git.example.org:acme/shop.git", "../lib.git", "git@git.example.org:acme/lib.git"),
+        ("git@git.example.org:shop.git", "../lib.git", "git@git.example.org:lib.git"),
+        ("https://git.example.org/shop", "./lib", "https://git.example.org/shop/lib"),
+        ("https://git.example.org/shop", "https://a/b", "https://a/b"),
+    ],
+)
+def test_relative_address_leads_on_from_the_repository(own, address, whole):
+    """As `git submodule` has it."""
+    assert Repository(own).beside(address) == whole
+
+
+def test_token_goes_to_the_own_server_only(tmp_path):
+    own = Repository(
+        "https://git.example.org/shop", token_file=tmp_path, submodules=("github.com",), signers_file=tmp_path
+    )
+    for address, token in (("../lib", tmp_path), ("https://github.com/acme/lib", None)):
+        module = Mirror(tmp_path, own, [].extend, WebClient())._mirror_of(PurePosixPath("lib"), address, "d" * 40)
+        assert (module._repository.token_file, module._repository.signers_file) == (token, None)
+
+
+@pytest.mark.long
+async def test_large_files_that_git_lfs_pushed_are_brought(scene, server, tmp_path, monkeypatch):
+    """By HTTP, and by what the server says over SSH; what was fetched once is kept."""
+    known_hosts = tmp_path / "known_hosts"
+    try:
+        monkeypatch.setenv("PATH", f"{unpacked('git-lfs', ('git-lfs',))}/usr/bin:{os.environ['PATH']}")
+        server.git("lfs", "install", "--local")
+        server.git("config", "lfs.url", f"{server.url}/info/lfs")
+        content = "large\n" * 10_000
+        files = {"compose.yaml": COMPOSE, ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n"}
+        await asyncio.to_thread(server.commit, files | {"logo.bin": content, "copy.bin": content})
+        assert server.git("show", "HEAD:logo.bin").startswith("version https://git-lfs")
+        scene.repository = replace(scene.repository, lfs=True)
+        await scene.bring()
+        assert scene.files == files | {"logo.bin": content, "copy.bin": content}
+        (stored,) = server.large.iterdir()
+        stored.unlink()
+        await scene.bring()
+        shutil.rmtree(scene.state / "git")
+        with pytest.raises(RepositoryError, match=f"has no {stored.name[:12]} in Git LFS") as caught:
+            await scene.bring()
+        assert not caught.value.transient
+        assert "`git lfs push --all`" in caught.value.hint
+        await asyncio.to_thread(server.git, "lfs", "push", "--all", server.url)
+        with ssh_server(tmp_path / "ssh", server.bare, f"{server.url}/info/lfs") as ssh:
+            known_hosts.write_text(ssh.known_hosts)
+            (scene.folder / "logo.bin").unlink()
+            scene.repository = Repository(ssh.url, key_file=ssh.key, known_hosts_file=known_hosts, lfs=True)
+            await scene.bring()
+        assert scene.files["logo.bin"] == content
+        assert "of ssh" in scene.secrets
+    except PackageError as error:
+        pytest.skip(str(error))
+
+
+async def test_large_file_that_is_not_what_is_named_is_refused(scene, server, monkeypatch):
+    """Neither what its server has in its place, nor what is larger than the commit says, gets into the folder."""
+    oid = hashlib.sha256(b"the right one").hexdigest()
+    server.commit({"logo.png": f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 13\n"})
+    scene.repository = replace(scene.repository, lfs=True)
+    for content, words in ((b"the wrong one", "another file"), (b"the", "another file"), (b"x" * 14, "too large")):
+        (server.large / oid).write_bytes(content)
+        with pytest.raises(RepositoryError, match=words):
+            await scene.bring()
+    (server.large / oid).write_bytes(b"the right one")
+    monkeypatch.setattr(mirror, "MOST_FILE_BYTES", 12)
+    with pytest.raises(ComposeFileError, match="more than"):
+        await scene.bring()
+    assert not scene.folder.exists()
 
 
 BAD_URLS = [

@@ -1,0 +1,505 @@
+"""Keep a bare mirror of a git repository: no checkout, and nothing that the repository says.
+
+The real `git` fetches and checks objects; what is read are blobs as they are, by `cat-file`. No hook, filter or
+attribute of the repository has a part in that. Submodules and large files are fetched where the settings ask for
+them: each submodule into a mirror of its own, at the commit that the repository names.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import shlex
+import shutil
+from asyncio.subprocess import PIPE
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from roas.concurrency import in_thread
+from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError
+from roas.messages.message import said
+from roas.models.candidate import Commit
+from roas.models.environment import NEAR, Repository, read_address
+from roas.redaction import Learn
+from roas.stack.compose.processes import end_process, start_process
+from roas.stack.resolution.large_files import POINTS, LargeFiles, LfsServer, pointer_of
+from roas.temporary import temporary_folder
+from roas.web_client import WebClient
+
+FETCH_SECONDS, ASK_SECONDS, READ_SECONDS = 120.0, 20.0, 60.0
+MOST_PACK_BYTES = 1 << 30
+MOST_FILES, MOST_FILE_BYTES, MOST_BYTES = 20_000, 64 << 20, 512 << 20
+MOST_SUBMODULES, DEEPEST_SUBMODULE = 20, 3
+MOST_COMMITS = 100
+LONGEST_LINK = 4095
+OPENPGP_KEYS = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+GPG_OPTIONS = ("--batch", "--quiet", "--no-autostart", "--no-options")
+LONGEST_ERROR = 300
+GIT_FOLDER, HTTPS, ROOT = ".git", "https://", PurePosixPath()
+REGULAR, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
+# Whatever the repository, the machine or the user says of these.
+HARDENED = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "credential.helper": "",
+    "fetch.fsckObjects": "true",
+    "fetch.recurseSubmodules": "false",
+    "fetch.unpackLimit": "1",
+    "gc.auto": "0",
+    "http.followRedirects": "false",
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "20",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    "protocol.https.allow": "always",
+    "protocol.ssh.allow": "always",
+    "submodule.recurse": "false",
+    "transfer.fsckObjects": "true",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Describe a file of a commit: its path below the stack's folder, its mode and its blob.
+
+    Of a submodule, the blob is the commit that it is at.
+    """
+
+    path: PurePosixPath
+    mode: str
+    blob: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Hold the files of a commit, and what each blob of them holds."""
+
+    entries: tuple[Entry, ...]
+    blobs: Mapping[str, bytes]
+
+
+class Mirror:
+    """Hold a bare copy of one repository below the state folder. Every method raises RepositoryError."""
+
+    def __init__(self, folder: Path, repository: Repository, learn: Learn, client: WebClient) -> None:
+        self._folder = folder
+        self._learn = learn
+        self._client = client
+        name = hashlib.sha256(repository.url.encode()).hexdigest()[:16]
+        self._place = folder / f"{name}.git"
+        self._repository = repository
+
+    async def head(self) -> str:
+        """Ask the server which commit the ref names now, without fetching it."""
+        repository = self._repository
+        found = await self._git("ls-remote", "--", repository.url, *_names(repository.ref), seconds=ASK_SECONDS)
+        # An annotated tag is followed by the commit that it stands for.
+        commits = [line.partition(b"\t") for line in found.splitlines()]
+        named = {name.decode(errors="replace"): commit.decode() for commit, _tab, name in commits}
+        for name in _names(repository.ref):
+            if name in named:
+                return named[name]
+        raise self._no_ref()
+
+    async def fetch(self, *options: str) -> str:
+        """Fetch the ref with its history, checked object by object, and return its commit."""
+        if not (self._place / "HEAD").exists():
+            await in_thread(lambda: self._place.mkdir(mode=0o700, parents=True, exist_ok=True))
+            await self._git("init", "--quiet", "--bare", "--template=", ".")
+        own = f"refs/roas/{hashlib.sha256(self._repository.ref.encode()).hexdigest()[:16]}"
+        options += ("--quiet", "--force", "--no-tags", "--no-auto-maintenance", "--no-write-fetch-head")
+        await self._git(
+            "fetch", *options, "--", self._repository.url, f"+{self._repository.ref}:{own}", seconds=FETCH_SECONDS
+        )
+        commit = (await self._git("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}")).decode().strip()
+        if self._repository.signers_file is not None:
+            await self._verify(commit, self._repository.signers_file)
+        return commit
+
+    async def commits(self, before: str, commit: str) -> tuple[Commit, ...]:
+        """Return the commits since another one, the newest first; without one, or if it is unknown, that one only."""
+        since = [f"^{before}"] if before and await self._has(before) else ["--max-count=1"]
+        shown = ("--format=%H%x00%an%x00%ct%x00%s", "-z", f"--max-count={MOST_COMMITS}")
+        found = await self._git("log", *shown, *since, "--end-of-options", commit, "--")
+        fields = found.decode(errors="replace").split("\0")
+        rows = [fields[at : at + 4] for at in range(0, len(fields) - 3, 4)]
+        return tuple(
+            Commit(sha, title[:200], author[:100], datetime.fromtimestamp(int(made), UTC))
+            for sha, author, made, title in rows
+        )
+
+    async def is_forced(self, before: str, commit: str) -> bool:
+        """Return whether a commit that was seen is none of those that lead to another one."""
+        if not before or before == commit:
+            return False
+        if not await self._has(before):
+            return True
+        with suppress(RepositoryError):
+            await self._git("merge-base", "--is-ancestor", before, commit)
+            return False
+        return True
+
+    async def files(self, commit: str) -> Files:
+        """Return the files below the repository's path, with those of submodules and of Git LFS where asked for.
+
+        Raises ComposeFileError where one must not be written.
+        """
+        path = self._repository.path.strip("/")
+        found: list[tuple[Mirror, tuple[Entry, ...]]] = []
+        await self._gather(found, commit, path)
+        if not any(own for _mirror, own in found):
+            raise ComposeFileError(said("{commit} has no files below {path}.", commit=commit[:12], path=path or "/"))
+        entries: list[Entry] = []
+        blobs: dict[str, bytes] = {}
+        for mirror, own in found:
+            held = await mirror._blobs(own)
+            if self._repository.lfs:
+                own, large = await mirror._with_large_files(own, held)
+                held |= large
+            entries, blobs = [*entries, *own], blobs | held
+            refuse_too_much(entries)
+        refuse_misleading(entries, blobs)
+        return Files(tuple(entries), blobs)
+
+    async def _gather(
+        self,
+        found: list[tuple["Mirror", tuple[Entry, ...]]],
+        commit: str,
+        path: str,
+        below: PurePosixPath = ROOT,
+        depth: int = 0,
+    ) -> None:
+        """Add the files of this repository, and those of its submodules, each with the mirror that has them."""
+        listed = tuple(_entries(await self._git("ls-tree", "-r", "-z", "-l", f"{commit}:{path}" if path else commit)))
+        files = (replace(entry, path=below / entry.path) for entry in listed if entry.mode != SUBMODULE)
+        found.append((self, tuple(files)))
+        refuse_too_much([entry for _mirror, own in found for entry in own])
+        modules = [entry for entry in listed if entry.mode == SUBMODULE]
+        addresses = await self._addresses(commit) if modules and self._repository.submodules else {}
+        for module in modules:
+            place = below / module.path
+            if len(found) > MOST_SUBMODULES or depth == DEEPEST_SUBMODULE:
+                raise ComposeFileError(
+                    said(
+                        "The repository has more than {most} submodules, or more than {depth} in each other: {path}.",
+                        most=MOST_SUBMODULES,
+                        depth=DEEPEST_SUBMODULE,
+                        path=place,
+                    ),
+                )
+            mirror = self._mirror_of(place, addresses.get(PurePosixPath(path, module.path), ""), module.blob)
+            if not await mirror._has(module.blob):
+                await mirror.fetch("--depth=1")
+            await mirror._gather(found, module.blob, "", place, depth + 1)
+
+    def _mirror_of(self, place: PurePosixPath, address: str, commit: str) -> "Mirror":
+        """Return the mirror of a submodule. Raises ComposeFileError where it is not asked for, or at another host."""
+        own = self._repository
+        if not own.submodules:
+            raise ComposeFileError(
+                said("{path} is a submodule, which the settings do not ask for.", path=place),
+                hint=said("Set `submodules` of the environment's repository, or name a folder without it (`path`)."),
+            )
+        url = own.beside(address)
+        if not own.may_fetch(url):
+            raise ComposeFileError(
+                said("{path} is a submodule of {url}, from where the settings allow none.", path=place, url=url[:200]),
+                hint=said("Name its host in `submodules` of the environment's repository; it has to be HTTPS or SSH."),
+            )
+        token = own.token_file if own.is_of_server(url) else None
+        # Whose signature a commit has vouches for the commits of its submodules, which it names.
+        there = replace(own, url=url, ref=commit, path="", signers_file=None, token_file=token)
+        return Mirror(self._folder, there, self._learn, self._client)
+
+    async def _addresses(self, commit: str) -> Mapping[PurePosixPath, str]:
+        """Return what `.gitmodules` of a commit says where each submodule is, by its path."""
+        with suppress(RepositoryUnavailableError):  # there is none
+            read = await self._git("config", "--no-includes", "--blob", f"{commit}:.gitmodules", "--null", "--list")
+            values: dict[str, dict[str, str]] = {}
+            for line in os.fsdecode(read).split("\0"):
+                key, _newline, value = line.partition("\n")
+                name, _dot, kind = key.removeprefix("submodule.").rpartition(".")
+                values.setdefault(name, {})[kind] = value
+            return {PurePosixPath(value["path"]): value.get("url", "") for value in values.values() if "path" in value}
+        return {}
+
+    async def _with_large_files(
+        self, entries: tuple[Entry, ...], blobs: Mapping[str, bytes]
+    ) -> tuple[tuple[Entry, ...], Mapping[str, bytes]]:
+        """Return files with the objects that they stand for in Git LFS in their place, and what these hold."""
+        pointers = {
+            entry: pointer for entry in entries if entry.mode != LINK and (pointer := pointer_of(blobs[entry.blob]))
+        }
+        own = tuple(
+            replace(entry, blob=pointers[entry].oid, size=pointers[entry].size) if entry in pointers else entry
+            for entry in entries
+        )
+        refuse_too_much(own)
+        large = LargeFiles(self._client, self._place / "lfs", self._repository.shown)
+        wanted = list(dict.fromkeys(pointers.values()))
+        found = await large.kept(wanted)
+        if missing := [pointer for pointer in wanted if pointer.oid not in found]:
+            found |= await large.fetch(await self._lfs_server(), missing)
+        return own, found
+
+    async def _lfs_server(self) -> LfsServer:
+        """Return where large files are asked for: beside the repository, or where its server says over SSH."""
+        repository = self._repository
+        address = read_address(repository.url)
+        if address is None or address.scheme != "ssh":
+            return LfsServer(f"{repository.url.rstrip('/').removesuffix('.git')}.git/info/lfs", self._login())
+        asked = shlex.join(("git-lfs-authenticate", address.path, "download"))
+        answer = await self._run((*self._ssh(), "-p", address.port, "--", address.login, asked), {}, ASK_SECONDS)
+        try:
+            document = json.loads(answer)
+            server = LfsServer(document["href"], {str(key): str(value) for key, value in document["header"].items()})
+            is_safe = server.address.startswith(HTTPS) or NEAR.match(server.address)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise _away(repository, said("its server does not say where its large files are")) from error
+        if not is_safe:
+            raise _away(repository, said("its server has its large files at an address that is not HTTPS"))
+        self._learn(server.headers.values())
+        return server
+
+    async def _blobs(self, entries: Sequence[Entry]) -> dict[str, bytes]:
+        """Return what the blobs of files hold, as they are: no filter and no attribute changes them."""
+        wanted = list(dict.fromkeys(entry.blob for entry in entries))
+        output = await self._git("cat-file", "--batch", wanted=wanted)
+        found: dict[str, bytes] = {}
+        at = 0
+        for blob in wanted:
+            end = output.index(b"\n", at)
+            size = int(output[at:end].split()[2])
+            found[blob] = output[end + 1 : end + 1 + size]
+            at = end + 2 + size
+        return found
+
+    async def _has(self, commit: str) -> bool:
+        with suppress(RepositoryError):
+            await self._git("cat-file", "-e", f"{commit}^{{commit}}")
+            return True
+        return False
+
+    async def _verify(self, commit: str, signers: Path) -> None:
+        """Check the signature of a commit by keys of SSH or OpenPGP, whichever the file holds."""
+        is_openpgp = OPENPGP_KEYS in _read(signers)
+        if is_openpgp and shutil.which("gpg") is None:
+            raise RepositoryError(
+                said("There is no {program}.", program="gpg"),
+                hint=said("Install gpg beside the bot, or sign by SSH keys."),
+            )
+        options = ("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={signers}")
+        try:
+            with temporary_folder("gpg") as keys:
+                known = {"GNUPGHOME": str(keys)}
+                if is_openpgp:
+                    options = ("-c", "gpg.format=openpgp", "-c", "gpg.minTrustLevel=undefined")
+                    await self._run(("gpg", *GPG_OPTIONS, "--import", str(signers)), known, READ_SECONDS)
+                await self._git(*options, "verify-commit", commit, more=known)
+        except RepositoryError as error:
+            raise RepositoryError(
+                said("{commit} is not signed by somebody whom the settings name.", commit=commit[:12]),
+                hint=said("Sign the commit with a key of `signers_file`, or add the key there."),
+            ) from error
+
+    async def _git(
+        self,
+        *arguments: str,
+        seconds: float = READ_SECONDS,
+        wanted: Sequence[str] = (),
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> bytes:
+        git = shutil.which("git")
+        if git is None:
+            raise RepositoryError(
+                said("There is no {program}.", program="git"), hint=said("Install git beside the bot.")
+            )
+        return await self._run((git, *arguments), more, seconds, wanted)
+
+    async def _run(
+        self, command: Sequence[str], more: Mapping[str, str], seconds: float, wanted: Sequence[str] = ()
+    ) -> bytes:
+        """Run a program in the mirror, bounded in time and in what it may write."""
+        place = self._place if self._place.is_dir() else Path("/")
+        bounded = ("prlimit", f"--fsize={MOST_PACK_BYTES}", "--core=0", *command)
+        with temporary_folder("git") as home:
+            process = await start_process(bounded, {**self._variables(home), **more}, place, stdin=PIPE)
+            try:
+                async with asyncio.timeout(seconds):
+                    output, errors = await process.communicate("".join(f"{name}\n" for name in wanted).encode())
+            except TimeoutError as error:
+                raise _away(
+                    self._repository,
+                    said("git did not end within {seconds} s", seconds=f"{seconds:g}"),
+                ) from error
+            finally:
+                await end_process(process)
+        if process.returncode:
+            raise self._fault(errors.decode(errors="replace"))
+        return output
+
+    def _variables(self, home: Path) -> dict[str, str]:
+        """Return git's environment: nothing of the user's and the machine's configuration is read."""
+        repository = self._repository
+        configuration = HARDENED | {"protocol.http.allow": "always" if repository.is_near else "never"}
+        for name, value in self._login().items():
+            configuration["http.extraHeader"] = f"{name}: {value}"
+        pairs = enumerate(configuration.items())
+        numbered = [(f"GIT_CONFIG_KEY_{at}", key, f"GIT_CONFIG_VALUE_{at}", value) for at, (key, value) in pairs]
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(home),
+            "LC_ALL": "C",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_SYSTEM": "/dev/null",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "/bin/false",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_SSH_VARIANT": "ssh",
+            "GIT_SSH_COMMAND": shlex.join(self._ssh()),
+            "GIT_CONFIG_COUNT": str(len(configuration)),
+            **{name: value for row in numbered for name, value in (row[:2], row[2:])},
+        }
+
+    def _login(self) -> dict[str, str]:
+        """Return the header by which a server over HTTPS knows us."""
+        if self._repository.token_file is None:
+            return {}
+        token = _read(self._repository.token_file)
+        login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        self._learn((token, login))
+        return {"Authorization": f"Basic {login}"}
+
+    def _ssh(self) -> list[str]:
+        """Return ssh with nothing of the user's configuration: the deploy key, and the host's key, or none."""
+        repository = self._repository
+        ssh = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=15"]
+        known = repository.known_hosts_file or Path("/dev/null")
+        ssh += ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}"]
+        ssh += ["-o", "GlobalKnownHostsFile=/dev/null"]
+        if repository.key_file is not None:
+            self._learn([_read(repository.key_file)])
+            ssh += ["-i", str(repository.key_file)]
+        return ssh
+
+    def _fault(self, errors: str) -> RepositoryError:
+        lines = [line for line in errors.splitlines() if line.startswith(("fatal:", "error:"))] or errors.splitlines()
+        text = (
+            (lines[0] if lines else "git failed")
+            .removeprefix("fatal: ")
+            .removeprefix("error: ")[:LONGEST_ERROR]
+            .rstrip(".")
+        )
+        if "couldn't find remote ref" in errors or "not our ref" in errors:
+            return self._no_ref()
+        if "Host key verification failed" in errors or "host key is known for" in errors:
+            return RepositoryError(
+                said("The server of {url} shows another host key than the settings name.", url=self._repository.shown),
+                hint=said("Correct `known_hosts_file` if the server was given a new key; else somebody is in between."),
+            )
+        if "Permission denied (" in errors:
+            return RepositoryError(
+                said("The server of {url} does not take the deploy key.", url=self._repository.shown),
+                hint=said("Add the public key of `key_file` to the repository's deploy keys."),
+            )
+        if any(word in errors for word in ("fsck", "object", "not allowed", "signature")):
+            return RepositoryError(
+                said("git refuses {url}: {error}", url=self._repository.shown, error=text),
+                hint=said("Look at the repository: somebody may have tampered with it."),
+            )
+        return _away(self._repository, text)
+
+    def _no_ref(self) -> RepositoryError:
+        return RepositoryError(
+            said("{url} has no {ref}.", url=self._repository.shown, ref=self._repository.ref),
+            hint=said("Correct `ref` of the environment's repository, or push it."),
+        )
+
+
+def _entries(listed: bytes) -> Iterator[Entry]:
+    """Read `ls-tree -r -z -l`. Raises ComposeFileError where a path must not be written."""
+    for line in filter(None, listed.split(b"\0")):
+        head, _tab, name = line.partition(b"\t")
+        mode, _kind, blob, size = head.decode().split()
+        path = PurePosixPath(os.fsdecode(name))
+        if path.is_absolute() or {"..", "."} & set(path.parts) or any(_is_git(part) for part in path.parts):
+            raise must_not_be_written(path)
+        yield Entry(
+            path, mode if mode in {LINK, EXECUTABLE, SUBMODULE} else REGULAR, blob, 0 if size == "-" else int(size)
+        )
+
+
+def must_not_be_written(path: PurePosixPath) -> ComposeFileError:
+    """Return the error of a file in a place that is not the repository's."""
+    return ComposeFileError(
+        said("The repository has a file that must not be written: {path}.", path=repr(str(path))[:200]),
+    )
+
+
+def _is_git(part: str) -> bool:
+    return part.lower().rstrip(". ") == GIT_FOLDER
+
+
+def refuse_misleading(entries: Sequence[Entry], blobs: Mapping[str, bytes]) -> None:
+    """Raise ComposeFileError where a link leads out of the stack's folder, or a file only stands for one in LFS."""
+    for entry in entries:
+        if entry.mode != LINK:
+            if blobs[entry.blob].startswith(POINTS):
+                raise ComposeFileError(
+                    said("{path} is kept in Git LFS, which the settings do not ask for.", path=entry.path),
+                    hint=said("Set `lfs` of the environment's repository, or name a folder without it (`path`)."),
+                )
+            continue
+        target = os.fsdecode(blobs[entry.blob])
+        leads_to = os.path.normpath(entry.path.parent / target)
+        if leads_to.startswith(("/", "..")) or len(target) > LONGEST_LINK or "\0" in target:
+            raise ComposeFileError(
+                said("The link {path} leads out of the repository.", path=entry.path),
+            )
+
+
+def refuse_too_much(entries: Sequence[Entry]) -> None:
+    """Raise ComposeFileError where files are too many or too large, one of them or together."""
+    size = sum(entry.size for entry in entries)
+    if len(entries) > MOST_FILES or size > MOST_BYTES or any(entry.size > MOST_FILE_BYTES for entry in entries):
+        raise ComposeFileError(
+            said(
+                "The repository has more than {files} files, or more than {size} MiB, or one of more than "
+                "{file} MiB, below its path.",
+                files=MOST_FILES,
+                size=MOST_BYTES >> 20,
+                file=MOST_FILE_BYTES >> 20,
+            ),
+            hint=said("Name a folder of its own for the stack: `path`."),
+        )
+
+
+def _names(ref: str) -> tuple[str, ...]:
+    if ref == "HEAD" or ref.startswith("refs/"):
+        return (f"{ref}^{{}}", ref)
+    return tuple(f"refs/{kind}/{ref}{peeled}" for kind, peeled in (("tags", "^{}"), ("tags", ""), ("heads", "")))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RepositoryError(
+            said("{path} cannot be read: {strerror}.", path=path, strerror=str(error)),
+            hint=said("Let it name a file that the bot may read."),
+        ) from error
+
+
+def _away(repository: Repository, cause: str) -> RepositoryUnavailableError:
+    return RepositoryUnavailableError(
+        said("{url} cannot be fetched: {cause}.", url=repository.shown, cause=cause),
+        hint=said("See whether the address, the key and the host's key are right, and whether the server answers."),
+    )
