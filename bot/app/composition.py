@@ -6,7 +6,7 @@ from functools import partial
 
 from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import DuplicateToken, FreezeReminder, JournalBackup, PrometheusWatch, SharedStateFolder
-from roas.alerts.drift_alerts import DriftAlerts, SwappedBinds
+from roas.alerts.drift_alerts import DriftAlerts
 from roas.alerts.node_alerts import NodeAlerts
 from roas.alerts.service_alerts import ServiceAlerts
 from roas.app.foundation import Foundation
@@ -30,9 +30,9 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import DeploymentFigures
+from roas.models.alert import AlertReport
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
-from roas.models.events import DeploymentEnded
 from roas.models.facts import OwnContainer
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
@@ -50,6 +50,7 @@ from roas.state.seen_stacks import SeenStacks
 from roas.state.sync import DataSyncManager, ping
 
 log = get_logger(__name__)
+BINDS = "binds:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,6 @@ def build_maintenance(
 ) -> Maintenance:
     """Build the leader's rounds."""
     state, alert_service, known = base.state, monitoring.alert_service, base.environments
-    swapped = SwappedBinds(base.stacks, state, alert_service, known)
-    base.bus.subscribe(DeploymentEnded, swapped.compare_closely, name="swapped binds")
     drift_alerts = DriftAlerts(monitoring.drift, alert_service, known, partial(_restore, state, start))
     parts = MaintenanceParts(
         collector=monitoring.collector,
@@ -177,7 +176,7 @@ def build_maintenance(
         alert_service=alert_service,
         recovery=recovery,
         state=state,
-        catch_up=partial(_catch_up, state, monitoring.metrics, figures),
+        catch_up=partial(_catch_up, state, monitoring, figures),
         history=HistoryBounds(base.settings.history_days, base.settings.history_rows),
         checks=(
             JournalBackup(state, alert_service).check,
@@ -190,7 +189,6 @@ def build_maintenance(
             RenewedLogins(base.stacks, state, known).check,
             LeftDrains(base.stacks, state, behind, known).check,
         ),
-        frequent_check=swapped.check,
     )
     return Maintenance(parts)
 
@@ -225,10 +223,15 @@ async def find_own_container(stacks: Stacks, environment: Environment) -> OwnCon
     return own if own is not None and own.project == environment.project else None
 
 
-async def _catch_up(state: StateManager, metrics: Metrics | None, figures: DeploymentFigures) -> None:
+async def _catch_up(state: StateManager, monitoring: MonitoringRoom, figures: DeploymentFigures) -> None:
     """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
-    if metrics is not None:
-        metrics.load_open_alerts(await state.alerts.open())
+    # What the release before said of binds that lead elsewhere: nobody looks at these any more.
+    over = [alert for alert in await state.alerts.open() if alert.fingerprint.startswith(BINDS)]
+    await monitoring.alert_service.take(
+        [AlertReport(alert.fingerprint, alert.source, alert.severity, alert.title, firing=False) for alert in over]
+    )
+    if monitoring.metrics is not None:
+        monitoring.metrics.load_open_alerts(await state.alerts.open())
     await figures.refresh()
 
 

@@ -22,7 +22,6 @@ log = get_logger(__name__)
 
 # How often to look for environments that another process gave their first release, and for expired silences.
 ROUND_SECONDS = 10.0
-FREQUENT_LOOK_SECONDS = 1.0
 # Alerts that are over, and attempts to recover, are kept for so long: enough to look back, and bounded.
 RESOLVED_KEPT = 2000
 ATTEMPTS_KEPT = timedelta(days=7)
@@ -32,7 +31,7 @@ PRUNE_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceParts:
-    """Hold what the rounds work with; `checks` are made in each round, the `frequent_check` once a second."""
+    """Hold what the rounds work with; `checks` are made in each round."""
 
     collector: MonitoringCollector
     alerts: ServiceAlerts
@@ -42,7 +41,6 @@ class MaintenanceParts:
     catch_up: Callable[[], Awaitable[None]]
     history: HistoryBounds
     checks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
-    frequent_check: Callable[[], Awaitable[None]] | None = None
 
 
 class Maintenance:
@@ -53,7 +51,6 @@ class Maintenance:
         self._next_prune = 0.0
         self._journal_disk = JournalDisk(parts.state, parts.alert_service)
         self._rounds: asyncio.Task[None] | None = None
-        self._frequent_checks: asyncio.Task[None] | None = None
 
     @property
     def is_running(self) -> bool:
@@ -70,18 +67,13 @@ class Maintenance:
             log.error("changes of other processes could not be read", error=error.message, hint=error.hint)
         self._parts.collector.observe_with(self._parts.alerts)
         self._rounds = asyncio.create_task(self._run(), name="maintenance")
-        if self._parts.frequent_check is not None:
-            self._frequent_checks = asyncio.create_task(
-                self._check_frequently(self._parts.frequent_check), name="frequent checks"
-            )
 
     async def stop(self) -> None:
         """Stop the rounds and all watches; the next leader continues from the journal."""
         rounds, self._rounds = self._rounds, None
-        frequent, self._frequent_checks = self._frequent_checks, None
         if rounds is None:
             return
-        await end_tasks(*(task for task in (rounds, frequent) if task is not None))
+        await end_tasks(rounds)
         await self._parts.collector.stand_by()
         await self._parts.recovery.close()
 
@@ -95,17 +87,6 @@ class Maintenance:
             except Exception:  # the rounds must continue
                 log.exception("maintenance round broke")
             await pause(ROUND_SECONDS)
-
-    async def _check_frequently(self, frequent_check: Callable[[], Awaitable[None]]) -> None:
-        """Look often at what may be started by the engine at any moment."""
-        while True:
-            try:
-                await frequent_check()
-            except RoasError as error:
-                log.error("a check of the binds failed", error=error.message, hint=error.hint)
-            except Exception:  # the checks must continue
-                log.exception("a check of the binds broke")
-            await pause(FREQUENT_LOOK_SECONDS)
 
     async def _run_round(self) -> None:
         await self._journal_disk.check()  # first: on a full disk, what follows fails

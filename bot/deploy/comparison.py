@@ -120,7 +120,7 @@ async def compare(
         respelled=await stack.releases.respelled(old_model, most) if old_model else None,
         new_model=most,
         as_released=await stack.wanted_services(old_model, containers.left) if old_model else {},
-        in_place=await _changed_in_place(stack, current, certain, containers.left),
+        in_place=await _changed_in_place(stack, current, certain),
         by_service=by_service(containers.left),
         by_us=await _changed_by_us(components, environment),
         goes_back=scope.goes_back,
@@ -142,15 +142,12 @@ async def _changed_by_us(components: Components, environment: Environment) -> Ma
 
 
 async def _changed_in_place(
-    stack: Stack,
-    current: Release | None,
-    model: Mapping[str, Any],
-    there: tuple[ContainerSnapshot, ...],
+    stack: Stack, current: Release | None, model: Mapping[str, Any]
 ) -> Mapping[str, ContainerDifference]:
     """Return what hands changed of containers that stay, by id; what runs before the first release is as it is."""
     if current is None:
         return {}
-    by_hand = await stack.differences(model, current.model_hash, there)
+    by_hand = await stack.differences(model)
     return {key: difference for key, difference in by_hand.items() if difference.changed}
 
 

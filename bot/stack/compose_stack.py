@@ -35,7 +35,6 @@ class ComposeStack(Stack):
         self._pinned = PinnedServices(engine, parts.runner, parts.models, parts.live_files)
         self._creation = ComposeCreation(engine, parts.runner, parts.models, self._pinned)
         self._creator = ServiceCreator(self._creation)
-        self._just_judged: set[str] = set()  # containers whose first start needs no look
         self._just_made: dict[tuple[str, str], frozenset[str]] = {}  # those of a service, made together with others
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
@@ -60,7 +59,7 @@ class ComposeStack(Stack):
         """Return what a pinned model wants of each service, where these containers (by default, what there is) are."""
         return await self._pinned.wanted(model, containers, as_it_is=as_it_is)
 
-    async def _differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
+    async def differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         """Return, by id, the containers of which a key differs from a pinned model, whoever did that."""
         return await find_container_differences(self.engine, model)
 
@@ -93,9 +92,7 @@ class ComposeStack(Stack):
             and together == {container.id for container in seen}
         ):
             return tuple(container.id for container in seen if container.never_ran)
-        made = await self._creator.create(model_hash, service, **how)
-        self._just_judged |= set(made)
-        return made
+        return await self._creator.create(model_hash, service, **how)
 
     async def create_missing(
         self, model_hash: str, chosen: frozenset[str] | None = None
@@ -107,7 +104,6 @@ class ComposeStack(Stack):
         """
         await self.releases.check(model_hash)
         created = await self._creation.create_missing(model_hash, chosen)
-        self._just_judged |= {container.id for container in created if container.never_ran}
         model = await self.load_model(model_hash)
         wanted = await self.wanted_services(model, created, as_it_is=True)
         self._just_made = {
@@ -119,9 +115,6 @@ class ComposeStack(Stack):
 
     async def start(self, container_id: str) -> None:
         """Start a created or stopped container."""
-        if container_id not in self._just_judged:  # it was there before: what it binds may lead elsewhere by now
-            await self.binds.refuse(container_id)
-        self._just_judged.discard(container_id)
         await start_container(self.engine, container_id)
 
     async def stop(self, container_id: str) -> None:

@@ -20,7 +20,7 @@ async def find_drift(
     """Return the services whose containers differ from a release, of which `model_hash` was applied."""
     model = await stack.load_model(model_hash)
     wanted = await stack.wanted_services(model, there)
-    by_hand = await stack.differences(model, model_hash, there)
+    by_hand = await stack.differences(model)
     return tuple(_drifts(release, wanted, there, inactive_services(model), by_hand))
 
 

@@ -17,22 +17,18 @@ from roas.stack.image_supply import StackImages
 from roas.stack.interface import NO_FILES, ContainerEvent, Creation, ResolvedStack, SharedFiles, SweptContainers
 from roas.stack.machine.probe import DockerProbe
 from roas.stack.model.services import replicas_of, services_of
-from roas.stack.policy.misled_binds import MisledBinds
 from roas.stack.proxy.live_configuration import LiveConfiguration
 from roas.stack.releases.differences import describe_changes
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
 
-# A key of a container that may be changed in place: its restart policy.
-RESTART = "restart"
-
 
 class Stack(ABC):
     """Be the stack of one environment. What is here is the same on one machine and on a Swarm.
 
-    `releases` makes and keeps its releases, `images` looks up, pulls and builds their images, `binds` judges where its
-    containers' binds lead, `proxies` tells proxies in front of its services, `probe` answers what else there is on its
-    engine and machine. Every method that asks the engine raises EngineUnavailableError where it cannot be reached.
+    `releases` makes and keeps its releases, `images` looks up, pulls and builds their images, `proxies` tells proxies
+    in front of its services, `probe` answers what else there is on its engine and machine. Every method that asks the
+    engine raises EngineUnavailableError where it cannot be reached.
     """
 
     replaces_by_itself = False  # whether the engine starts others for containers that end, and takes back what fails
@@ -42,7 +38,6 @@ class Stack(ABC):
         self.environment: Environment = engine.environment
         self.releases = releases
         self.images = images
-        self.binds = MisledBinds(engine, parts.policy)
         self.proxies = LiveConfiguration(engine, parts.live_files)
         self._parts = parts
 
@@ -122,28 +117,9 @@ class Stack(ABC):
         as the model says, but for who takes it `as_it_is`.
         """
 
-    async def differences(
-        self, model: Mapping[str, Any], model_hash: str, containers: Iterable[ContainerSnapshot]
-    ) -> Mapping[str, ContainerDifference]:
-        """Return, by id, the containers that run, or ran, of which a key differs from a pinned model.
-
-        Restarts that this bot itself held, of what a path misleads in the model that runs (`model_hash`), are left out.
-        """
-        found: Mapping[str, ContainerDifference] = await self._differences(model)
-        if all(RESTART not in difference.changed for difference in found.values()):
-            return found
-        held = await self.binds.find(await self.load_model(model_hash))
-        service_of = {container.id: container.service for container in containers}
-        return {
-            key: replace(difference, changed=tuple(name for name in difference.changed if name != RESTART))
-            if service_of.get(key) in held
-            else difference
-            for key, difference in found.items()
-        }
-
     @abstractmethod
-    async def _differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
-        """Return, by id, the containers of which a key differs from a pinned model, whoever did that."""
+    async def differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
+        """Return, by id, the containers that run, or ran, of which a key differs from a pinned model."""
 
     @abstractmethod
     async def failure_output(self, container_id: str, *, lines: int = 30) -> str:

@@ -151,7 +151,7 @@ class SwarmStack(Stack):
             wanted[name] = WantedService(definition, hashed, unwritten=unwritten)
         return wanted
 
-    async def _differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
+    async def differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         """Return, by task, the parts in which services differ from a pinned model; never a value."""
         reading, definitions = await self._read(), read_definitions(model)
         found: dict[str, ContainerDifference] = {}

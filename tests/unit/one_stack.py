@@ -1,22 +1,14 @@
 """Be a stack of a test: what a fake of any kind needs to be asked as `Stacks` is."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
-from roas.models.health import ContainerSnapshot
 from roas.stack.comparison import ContainerDifference
 from roas.stack.resolution.repository import Repositories
 from roas.web_client import WebClient
-
-
-class PlainBinds:
-    """Bind nothing that leads elsewhere."""
-
-    async def find(self, model: Mapping[str, Any]) -> dict[str, str]:
-        return {}
 
 
 class OneStack:
@@ -25,7 +17,6 @@ class OneStack:
     environment: Any = None
     replaces_by_itself = False
     repositories = Repositories(Path("/nowhere"), lambda _secrets: None, WebClient())
-    binds: Any = PlainBinds()
 
     def of(self, environment: Any) -> Self:
         """Be the stack of an environment."""
@@ -51,9 +42,7 @@ class OneStack:
         """Answer questions about the engine, too."""
         return self
 
-    async def differences(
-        self, model: Mapping[str, Any], model_hash: str, containers: Iterable[ContainerSnapshot]
-    ) -> Mapping[str, ContainerDifference]:
+    async def differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         return {}
 
 
@@ -62,7 +51,7 @@ def stacks_that(**methods: Callable[..., Any]) -> Any:
 
     def of(environment: Any) -> SimpleNamespace:
         stack = SimpleNamespace(**{name: partial(method, environment) for name, method in methods.items()})
-        stack.releases = stack.images = stack.proxies = stack.binds = stack
+        stack.releases = stack.images = stack.proxies = stack
         if "probe" not in methods:
             stack.probe = lambda: stack
         return stack

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from roas.alerts.drift_alerts import DriftAlerts, SwappedBinds
+from roas.alerts.drift_alerts import DriftAlerts
 from roas.alerts.node_alerts import NodeAlerts
 from roas.app import composition
 from roas.deploy.orchestrator import DeploymentOrchestrator
@@ -94,28 +94,6 @@ def foreign(hung: Hung) -> Callable[[], Awaitable[object]]:
     return lambda: DeploymentOrchestrator.check_foreign_bots(played)
 
 
-def binds(hung: Hung) -> Callable[[], Awaitable[object]]:
-    async def released() -> frozenset[str]:
-        return frozenset(KNOWN)
-
-    async def applied(_: str) -> str:
-        return "m"
-
-    async def load(_: str) -> dict[str, object]:
-        return {"services": {}}
-
-    async def misled(environment: Environment, _: str) -> dict[str, str]:
-        await hung.ask(environment)
-        return {}
-
-    releases = SimpleNamespace(applied_model=applied, released=released)
-    state: Any = SimpleNamespace(releases=releases, deployments=SimpleNamespace(holding=hung.nothing))
-    stacks = stacks_that(find=misled, load_model=lambda _environment, model_hash: load(model_hash))
-    stacks.load_model = load
-    nobody: Any = None
-    return SwappedBinds(stacks, state, nobody, KNOWN).check
-
-
 def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
     known: Any = {name: SimpleNamespace(name=name, on_swarm=True, docker_host=name) for name in KNOWN}
     nobody: Any = None
@@ -135,7 +113,7 @@ def tokens(hung: Hung) -> Callable[[], Awaitable[object]]:
     return lambda: composition._token_holders(settings, stacks_that(probe=probe), KNOWN)
 
 
-@pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign, binds, nodes, tokens])
+@pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign, nodes, tokens])
 async def test_look_at_all_environments(hung: Hung, made: Callable[[Hung], Callable[[], Awaitable[object]]]) -> None:
     looking = asyncio.ensure_future(made(hung)())
     try:

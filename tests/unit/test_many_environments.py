@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roas.alerts.drift_alerts import DriftAlerts, SwappedBinds
+from roas.alerts.drift_alerts import DriftAlerts
 from roas.events import EventBus
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator
@@ -35,11 +35,7 @@ def drains(state: StateManager, known: Known) -> Check:
     return LeftDrains(NOBODY, state, NOBODY, known).check
 
 
-def binds(state: StateManager, known: Known) -> Check:
-    return SwappedBinds(NOBODY, state, NOBODY, known).check
-
-
-@pytest.mark.parametrize("kind", [drift, watches, drains, binds])
+@pytest.mark.parametrize("kind", [drift, watches, drains])
 async def test_one_read_for_all_that_were_never_deployed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Callable[[StateManager, Known], Check]
 ) -> None:

@@ -82,12 +82,6 @@ def as_files_say(model: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def bind_sources(model: Mapping[str, Any]) -> set[str]:
-    """Return the paths of the host that services of a model bind."""
-    mounts = (volume for service in services_of(model).values() for volume in service.get("volumes") or ())
-    return {str(mount["source"]) for mount in mounts if mount.get("type") == "bind"}
-
-
 def shared_with(fields: Mapping[str, Any]) -> frozenset[str]:
     """Return the services whose namespaces a service shares."""
     modes = (str(fields.get(key) or "") for key in SHARED_NAMESPACES)

@@ -108,12 +108,6 @@ class ComposePolicy:
         found = [*judge_resources(secrets, environment.project, places), *judge_token(model, self._token)]
         self.refuse(found, environment)
 
-    def judge_binds(self, service: str, sources: Iterable[str], environment: Environment) -> list[Power]:
-        """Return which of these paths a service may not bind today, as they lead now."""
-        places = self._places({}, environment)
-        found = [power for source in sources for power in places.judge_bind(service, source, "binds")]
-        return self.without_allowed(found, environment)
-
     def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:
         """Raise ComposePolicyError for what the model of a release asks for and today's settings do not allow."""
         self.refuse(self._judge_stored(model, environment, holdings), environment, of_release=True)

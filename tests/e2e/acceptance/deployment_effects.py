@@ -128,21 +128,3 @@ async def success_rate_measured(scene: Scene) -> bool:
     await (await scene.prepare()).deploy("exits")
     await scene.application.bus.drain()
     return scene.application.deployment_figures.results() == [("dev", False)]
-
-
-async def new_binds_looked_at(scene: Scene) -> bool:
-    """Let a release that binds a folder take the place of none, and that folder become a link right after it."""
-    look = scene.application.maintenance._parts.frequent_check
-    assert look is not None
-    people = await scene.prepare()
-    await look()  # all of it: nothing is bound yet
-    folder = scene.stack.folder / "data"
-    folder.mkdir()
-    scene.stack.write({"web": alone(restart="always", volumes=["./data:/data"])})
-    await people.succeed("v1")
-    await scene.application.bus.drain()
-    await look()
-    folder.rename(scene.stack.folder / "gone")
-    folder.symlink_to("/")
-    await look()
-    return bool(scene.stack.container("web").attrs["HostConfig"]["RestartPolicy"]["Name"] == "no")

@@ -32,7 +32,6 @@ EFFECTS: dict[str, Callable[[Scene], Awaitable[bool]]] = {
     "integration deployments": deployment.success_rate_measured,
     "collector": deployment.environment_watched_after_start,
     "collector health checks": alert.requested_look_taken,
-    "swapped binds": deployment.new_binds_looked_at,
     "metrics alerts": alert.alerts_counted,
     "metrics recoveries": alert.recoveries_counted,
 }

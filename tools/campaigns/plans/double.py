@@ -105,18 +105,9 @@ class EngineDouble:
         """Tell the stack's proxies, too."""
         return self
 
-    @property
-    def binds(self) -> "EngineDouble":
-        """Judge the stack's binds, too."""
-        return self
-
     def probe(self) -> "EngineDouble":
         """Answer questions about the machine, too."""
         return self
-
-    async def find(self, model: Mapping[str, Any]) -> Mapping[str, str]:
-        """Bind nothing that leads elsewhere."""
-        return {}
 
     # What the compose file says
 

@@ -96,4 +96,4 @@ async def test_names_with_underlines_stay(engine, stack, docker_client):
     await apply(engine, environment, drafted.model_hash)
     assert starts(docker_client, environment.project) == before
     model = await engine.load_model(drafted.model_hash)
-    assert await engine.of(environment)._differences(model) == {}
+    assert await engine.of(environment).differences(model) == {}

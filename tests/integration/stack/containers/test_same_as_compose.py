@@ -128,7 +128,7 @@ async def test_containers_are_those_of_compose(stack_folder: Environment, docker
     try:
         drafted = await deploy(engine, stack_folder, None, started=False)
         model = await engine.load_model(drafted.model_hash)
-        unlike = await engine.of(stack_folder)._differences(model)
+        unlike = await engine.of(stack_folder).differences(model)
     finally:
         await engine.close()
     assert unlike == {}, "what nobody touched is as its release has it"

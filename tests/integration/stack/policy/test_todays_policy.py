@@ -225,7 +225,6 @@ async def test_link_in_a_circle_leaves_others_alone(
         environment, project=f"{environment.project}x", folder=compose.parent, compose_files=(compose,), policy=level
     )
     assert await resolved_entries(engine, other) == set()
-    assert await engine.of(environment).binds.find(await engine.load_model(drafted.model_hash)) == {}
     await engine.of(environment).releases.check(drafted.model_hash)
 
 
