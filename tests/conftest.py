@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import is_
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 
@@ -93,6 +94,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     from tests.sharing_out import SharingOut
 
     return SharingOut(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session")
+def long_lane(pytestconfig: pytest.Config) -> bool:
+    """Return whether this is the long lane: a story has its variations only there."""
+    return bool(pytestconfig.getoption("--long"))
+
+
+@pytest.fixture
+def sampled(request: pytest.FixtureRequest, long_lane: bool) -> Callable[[Iterable[Any]], list[Any]]:
+    """Return what chooses the cases of a table: all in the long lane, else a third, in each test another one."""
+    first = crc32(request.node.nodeid.encode()) % 3
+
+    def choose(cases: Iterable[Any]) -> list[Any]:
+        return [*cases] if long_lane else [*cases][first::3]
+
+    return choose
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,6 +21,7 @@ def test_context_is_measured_beside_cp(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.as_table().endswith("| 1.00 |")
 
 
+@pytest.mark.long
 def test_each_turn_begins_from_nothing(private_daemon: PrivateDaemon, tmp_path: Path) -> None:
     result = services.measure(Engine(private_daemon.docker_host, private_daemon), tmp_path, 2, sizes=(1,))
     assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in result.taken.values())

@@ -1,5 +1,7 @@
 """A stack that somebody started by hand is taken over without a new container where it is as the file says already."""
 
+import pytest
+
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import ServiceAction
 from tests.e2e.acceptance.people import request, succeeded
@@ -44,6 +46,7 @@ NEEDED = ("store", "tools")
 ALL = ["behind", "db", "store", "torrent", "tunnel", "web"]
 
 
+@pytest.mark.long
 async def test_adoption_recreates_nothing_that_fits(people, stack, images):
     """Not at first, not where the first deployment fails, not in the releases after, until a service changes.
 

@@ -58,6 +58,7 @@ async def test_what_somebody_is_about_to_start_stays(people, stack, images, name
     assert stack.images() == {"store-1": images["v2"], "web-1": images["v1"]}
 
 
+@pytest.mark.long
 async def test_up_in_the_moment_of_the_start_is_not_broken(people, stack, images):
     """Somebody's `up` waits for the old container to stop, while a deployment of another service begins."""
     write(stack, **STUBBORN, healthcheck=None)
@@ -153,6 +154,7 @@ async def test_what_runs_is_read_before_success_is_said(people, stack, images, c
     assert stack.ids() == before
 
 
+@pytest.mark.long
 async def test_what_somebody_else_made_of_the_release_is_waited_for(people, stack, images, monkeypatch):
     """Their `up -d` of the same version was quicker: nothing is to do, and web is not healthy yet."""
     slowly = {"environment": {"BEHAVIOUR": "slow", "DELAY": "6"}, "healthcheck": CHECK | {"start_period": "60s"}}

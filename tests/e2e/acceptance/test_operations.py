@@ -187,6 +187,7 @@ async def test_stop_waits_for_the_second_person(people, deployed, application):
     assert (await application.state.stops.of("dev"))["mail"].stopped_by.name == "dora"
 
 
+@pytest.mark.long
 async def test_what_was_stopped_fails_no_work_on_others(people, stack):
     """Not even where it is critical: nobody is surprised that it does not run."""
     stack.write({"store": alone(**{"x-deploy": {"critical": True}}), "mail": alone()})
@@ -199,10 +200,8 @@ async def test_what_was_stopped_fails_no_work_on_others(people, stack):
     assert runs_since(stack)["store"] == ""
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [pytest.param(item, marks=() if item is Operation.RESTART else pytest.mark.long) for item in OF_SERVICES],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("operation", OF_SERVICES)
 async def test_one_whose_bot_died_is_ended_by_the_next(settings, stack, operation):
     """It is resumed as the same deployment, and does what was asked for."""
     patient = {"test": ["CMD-SHELL", "sleep 2"], "interval": "5s", "timeout": "5s", "start_period": "20s"}

@@ -17,6 +17,7 @@ from tests.e2e.acceptance.stack import CHECK, PROJECT, REPOSITORY, SERVICE, alon
 LONG_OBSERVATION_SECONDS = 60.0
 
 
+@pytest.mark.long
 async def test_rollback_that_breaks_in_verification_is_put_back(stack, settings, images):
     """All of the older release was brought up, and then one breaks: what ran before, and was well, runs again."""
     stack.write({"web": alone(healthcheck=CHECK | {"interval": "1s"}, **{"x-deploy": {"critical": True}})})

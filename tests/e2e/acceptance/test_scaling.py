@@ -41,7 +41,7 @@ async def scaled(application) -> dict[str, int]:
 
 async def test_number_is_kept_until_the_files_say_another(people, stack, images, application):
     await application.maintenance.start()
-    stack.write({"store": alone(), "web": alone()})
+    stack.write({"web": alone()})
     await people.succeed("v1")
     before = stack.ids()
     plan = await application.orchestrator.plan(ask("web", 3))
@@ -83,7 +83,7 @@ async def test_number_is_kept_until_the_files_say_another(people, stack, images,
     succeeded(await people.deploy("v1"))
     assert count(stack) == 3
 
-    stack.write({"store": alone(), "web": alone(deploy={"replicas": 2})})
+    stack.write({"web": alone(deploy={"replicas": 2})})
     plan = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, "dev", "v2"))
     assert [text for text in plan.warnings if "From now on it has 2 replicas, as its files say." in text]
     succeeded(await people.deploy("v2", plan_digest=plan.digest))

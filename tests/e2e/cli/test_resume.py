@@ -120,9 +120,8 @@ volumes: {{data: {{}}}}
 """
 
 
-@pytest.mark.parametrize(
-    "stack", [pytest.param(BREAKABLE, id="service"), pytest.param(CRASHING, id="replica", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("stack", [BREAKABLE, CRASHING], ids=["service", "replica"])
 def test_what_a_dead_rollback_set_aside_serves_again(line: CommandLine, stack: str) -> None:
     """It was stopped for an earlier release, whose containers never became healthy, and nobody was left to see it."""
     line.write(stack)

@@ -109,6 +109,7 @@ async def taken_back(home, people, deployment_id: str) -> str:
     return told
 
 
+@pytest.mark.long
 async def test_hung_successor_is_ended(home, people, old):
     """It hangs after it took over: one stopped between its fence check and its engine call never wakes up."""
     deployment_id = await deploy(people, "stalls")

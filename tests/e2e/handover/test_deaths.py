@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import pytest
+
 from testbed.container_processes import hit, successor, until
 from tests.e2e.handover.conftest import other_version, rows, started
 from tests.integration.sandbox.channel import ask, outcome, start
@@ -56,6 +58,7 @@ async def assert_one_end(home, people, deployment_id) -> str:
     return told
 
 
+@pytest.mark.long
 async def test_next_start_sweeps_dead_bots_and_leaves_what_is_being_made(home, people, images):
     """A container that never ran may be somebody's, who is about to start it; what has ended is nobody's any more."""
     old = home.bots()[0]

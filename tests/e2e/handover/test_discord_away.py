@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from testbed.container_processes import until
 from testbed.home_stack import Home
 from tests.e2e.handover.conftest import CONNECT_SECONDS, other_version, rows
@@ -42,6 +44,7 @@ def is_validated(home: Home, known: int) -> bool:
     return bool(rows(home, VALIDATED, known))
 
 
+@pytest.mark.long
 async def test_handover_without_discord_posted_later(home, people, images):
     """Posts arrive in order and once, when Discord is back; no release is said to be gone."""
     version, before = other_version(home, images), (await people.messages())[-1:]

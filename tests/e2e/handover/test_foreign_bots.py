@@ -141,6 +141,7 @@ def second_bot(home: Home, labels: dict[str, str], **variables: str) -> Any:
     )
 
 
+@pytest.mark.long
 async def test_bot_that_lost_its_journal_acts_no_more(home, people):
     """Its folder is moved away while it runs: it stops, and the next one begins another journal.
 

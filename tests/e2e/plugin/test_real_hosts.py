@@ -173,12 +173,8 @@ HOSTS = [
 
 
 @pytest.mark.parametrize(("layout", "group"), HOSTS)
-async def test_host_is_as_it_was(
-    start: Start, sandbox: Sandbox, pytestconfig: pytest.Config, layout: Layout, group: str
-) -> None:
+async def test_host_is_as_it_was(start: Start, sandbox: Sandbox, long_lane: bool, layout: Layout, group: str) -> None:
     """With `/status` of its own, everywhere and in the server, where all of ours are in a group."""
-    # What reloads and a second load leave behind says nothing of the layout: one host is enough, but in the long lane.
-    is_enough = (layout, group) != (PLAIN, "") and not pytestconfig.getoption("--long")
     prefix = f"{group} " if group else ""
     ours = {f"{prefix}{name}" for name in OURS}
     async with (
@@ -186,7 +182,7 @@ async def test_host_is_as_it_was(
         start(layout, DISCORD_COMMAND_GROUP=group, GUILD_STATUS=group, GLOBAL_STATUS=group) as host,
     ):
         at_discord = await people.commands()
-        for reloads in (1,) if is_enough else (MANY_RELOADS, 0):
+        for reloads in (MANY_RELOADS, 0) if long_lane else (1,):
             assert await host.order("load") == {"done": "load"}
             await until(has(people, ours))
             assert "does not answer" in await said(people, f"{prefix}status", environment="dev")
@@ -214,7 +210,8 @@ def bare(commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-@pytest.mark.parametrize("where", [pytest.param("GUILD_STATUS", marks=pytest.mark.long), "GLOBAL_STATUS"])
+@pytest.mark.long
+@pytest.mark.parametrize("where", ["GUILD_STATUS", "GLOBAL_STATUS"])
 async def test_clash_is_refused_and_named(start: Start, sandbox: Sandbox, tmp_path: Path, where: str) -> None:
     """One in the server, and one everywhere, which ours would hide there."""
     async with (
@@ -251,6 +248,7 @@ async def test_unloading_beside_a_peer_keeps_commands(start: Start, sandbox: San
         assert not await names(people) >= OURS
 
 
+@pytest.mark.long
 async def test_copied_and_cleared_commands_are_named(start: Start, sandbox: Sandbox) -> None:
     async with (
         SandboxClient(sandbox.control_url, sandbox.control_token) as people,

@@ -72,6 +72,7 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.long
 async def test_failing_discord_gets_alert_later_once(bot, bot_settings, sandbox, people, shop):
     shop.write(alone=True)
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))

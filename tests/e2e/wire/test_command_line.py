@@ -29,6 +29,7 @@ async def roas(settings: dict[str, str], *arguments: str, module: str = "roas") 
     return child.returncode, out
 
 
+@pytest.mark.long
 async def test_command_line_deploy_shown_in_channel(bot, bot_settings, people, shop, image_ids):
     """The bot carries it out; and where none lives, the next one posts what the command line carried out itself.
 

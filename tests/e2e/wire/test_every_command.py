@@ -157,9 +157,9 @@ def everything() -> list[Case]:
 
 
 def sample() -> list[Case]:
-    """Return each command once by role: half of them where nothing is in the way, half where there is a freeze."""
-    numbered = ((row, person, (i + j) % 2) for i, row in enumerate(ROWS) for j, person in enumerate(PEOPLE))
-    return [Case(row, person, ("dev", "prod")[odd], frozen=bool(odd)) for row, person, odd in numbered]
+    """Return each command by half of the roles: one of two where nothing is in the way, one where there is a freeze."""
+    numbered = ((row, person, (i + j) % 4) for i, row in enumerate(ROWS) for j, person in enumerate(PEOPLE))
+    return [Case(row, person, ("dev", "prod")[nth], frozen=bool(nth)) for row, person, nth in numbered if nth < 2]
 
 
 @pytest.mark.parametrize("cases", [sample(), pytest.param(everything(), marks=pytest.mark.long)], ids=["sample", "all"])

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.wire
 SOON_SECONDS = 30.0
 
 
+@pytest.mark.long
 async def test_changes_by_hand_are_told_soon(bot, people, shop, docker_host):
     """In dev, services are changed while they run; in staging, a plain `up` makes one anew.
 

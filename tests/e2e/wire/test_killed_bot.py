@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
 
 NO_MORE_STEPS = 60
 # A sample; `script/test --long tests/e2e/wire/test_killed_bot.py` kills at each one as well.
-STRIDES = [5, pytest.param(1, marks=pytest.mark.long)]
+STRIDES = [11, pytest.param(1, marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("stride", STRIDES)

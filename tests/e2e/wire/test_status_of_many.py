@@ -51,6 +51,7 @@ def crowd(shop: Shop, docker_client: docker.DockerClient, sample_image: Callable
         list(pool.map(lambda container: container.remove(force=True), made))
 
 
+@pytest.mark.long
 async def test_hundred_containers_all_on_status(crowd, bot, people):
     message, rows = await ask_until_busy(people)
     text = message.text

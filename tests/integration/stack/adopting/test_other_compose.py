@@ -26,6 +26,7 @@ def other_compose() -> dict[str, str]:
     return plain | {"PATH": f"{folder / 'bin'}:{os.defpath}", "DOCKER_CONFIG": str(folder / "config")}
 
 
+@pytest.mark.long
 async def test_other_compose_recreates_nothing(
     stack_folder, docker_client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -276,7 +276,7 @@ async def test_what_is_said_already_recreates_nothing(
 
 
 @pytest.mark.usefixtures("image", "busybox_image")
-@pytest.mark.parametrize("made_by", ["Compose", "bot"])
+@pytest.mark.parametrize("made_by", ["Compose", pytest.param("bot", marks=pytest.mark.long)])
 async def test_file_that_says_it_all_is_everybodys(
     engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient, made_by: str
 ) -> None:
