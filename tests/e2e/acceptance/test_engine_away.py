@@ -73,6 +73,7 @@ async def test_unreachable_engine_fails_with_address(stack, tmp_path):
         assert await application.state.locks.get("dev") is None
 
 
+@pytest.mark.long
 async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, tmp_path, monkeypatch):
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
     for waiting in (container_watch, engine_return):

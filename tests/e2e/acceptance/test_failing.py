@@ -36,6 +36,7 @@ async def test_failed_health_check_rolled_back_with_output(people, stack, images
     assert (await people.application.state.releases.current("dev")).number == before.number
 
 
+@pytest.mark.long
 async def test_immediate_exit_rolled_back_with_code_and_log(people, stack, images, on_v1):
     deployment = await people.deploy("exits")
     assert deployment.outcome is Outcome.ROLLED_BACK

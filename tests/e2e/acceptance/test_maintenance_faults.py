@@ -64,6 +64,7 @@ async def socket(docker_host, tmp_path) -> AsyncIterator[Socket]:
     await socket.vanish()
 
 
+@pytest.mark.long
 async def test_lost_docker_socket_is_one_alert(stack, socket, tmp_path, images):
     """The alert of the vanished socket ends when the socket is back."""
     stack.write({"web": alone()})

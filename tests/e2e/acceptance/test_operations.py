@@ -110,6 +110,7 @@ async def is_stopped(application, stack, *services: str) -> None:
     assert await application.state.alerts.open("dev") == ()
 
 
+@pytest.mark.long
 async def test_what_a_person_starts_is_stopped_no_more(people, deployed, application):
     await application.maintenance.start()
     succeeded(await operate(people, Operation.STOP, "mail"))
@@ -128,6 +129,7 @@ async def test_start_brings_what_is_needed(people, deployed):
     assert all(runs_since(deployed).values())
 
 
+@pytest.mark.long
 async def test_start_runs_no_job_that_is_done(people, stack):
     """Nothing of it is left, as after `docker container prune`; whoever names it wants it."""
     job = alone(command=["sh", "-c", "echo ran >>/data/runs"], volumes=["data:/data"], healthcheck={"disable": True})
@@ -148,6 +150,7 @@ async def test_start_runs_no_job_that_is_done(people, stack):
         assert stack.read("web", "/data/runs").split() == ["ran"] * runs
 
 
+@pytest.mark.long
 async def test_service_that_does_not_come_back_fails_the_restart(people, deployed):
     """There is no other release to go back to; the one that runs is named."""
     deployed.write({"frail": alone(command=["sh", "-c", "mkdir /tmp/once || exit 3; exec /serve"], init=None)})

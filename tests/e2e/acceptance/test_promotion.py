@@ -169,6 +169,7 @@ def registry(tmp_path, monkeypatch):
         pytest.skip(str(error))
 
 
+@pytest.mark.long
 async def test_other_engine_gets_the_image_by_its_digest(stack, images, registry, fresh_daemon, tmp_path):
     """What only one engine has is refused; what a registry has goes through it, whatever its tag means by now."""
     quick, name = {"observation_seconds": OBSERVATION_SECONDS}, f"{registry.address}/shop"
@@ -194,6 +195,7 @@ async def test_other_engine_gets_the_image_by_its_digest(stack, images, registry
         there.clear()
 
 
+@pytest.mark.long
 async def test_what_cannot_be_promoted(people, stack, images):
     """Nothing is there yet, it is the same environment, or only a part was deployed: each is refused, and says so."""
     stack.write({"web": alone(), "other": alone()})

@@ -92,6 +92,7 @@ async def test_number_is_kept_until_the_files_say_another(people, stack, images,
     assert count(stack) == 1, "no release knows that it was ever scaled"
 
 
+@pytest.mark.long
 async def test_scale_that_fails_goes_back_to_the_number_before(people, stack, application):
     """Only the first of its containers finds the folder free."""
     frail = alone(command=["sh", "-c", "mkdir /data/one || exit 3; exec /serve"], volumes=["data:/data"], init=None)
@@ -107,6 +108,7 @@ async def test_scale_that_fails_goes_back_to_the_number_before(people, stack, ap
     assert (await application.orchestrator.plan(request(DeploymentKind.DEPLOY, "dev", "v1"))).changed == ()
 
 
+@pytest.mark.long
 async def test_scale_to_none_waits_for_the_second_person(people, stack, application):
     await application.maintenance.start()
     needs = {"store": {"condition": "service_healthy"}}

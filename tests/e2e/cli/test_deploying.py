@@ -4,6 +4,8 @@ import json
 import re
 import signal
 
+import pytest
+
 from tests.e2e.cli.conftest import STACK, CommandLine, wait_for_line
 
 CONTROL = r"[\x00-\x08\x0b-\x1f]"
@@ -172,6 +174,7 @@ def test_ctrl_c_stops_at_safe_point(on_v1: CommandLine) -> None:
     assert on_v1.running() == BOTH_V1
 
 
+@pytest.mark.long
 def test_next_command_resumes_leftover(on_v1: CommandLine) -> None:
     child = on_v1.start("deploy", "dev", "v4")
     wait_for_line(child, "web: waiting")

@@ -4,6 +4,8 @@ import re
 import signal
 import subprocess
 
+import pytest
+
 from tests.e2e.cli.conftest import REPOSITORY, CommandLine, wait_for_line
 
 
@@ -65,6 +67,7 @@ def test_what_a_hand_changed_is_kept(on_v1: CommandLine) -> None:
         assert "database was changed while it ran, and stays so, until its container is recreated" in planned.stdout
 
 
+@pytest.mark.long
 def test_kept_release_has_the_version_that_runs(on_v1: CommandLine) -> None:
     """Somebody types `up -d` with another version, and that is kept: whoever looks is told what runs."""
     up = ["docker", "compose", "-p", f"{on_v1.project}-dev", "up", "-d", "--wait"]
@@ -107,6 +110,7 @@ def test_logs_are_read_and_followed(on_v1: CommandLine) -> None:
     assert (followed.returncode, rest) == (130, "")
 
 
+@pytest.mark.long
 def test_keep_leaves_a_scale_and_refuses_half_a_change(line: CommandLine) -> None:
     """What was scaled stays scaled beside the release; replicas that differ cannot be what one release has."""
     line.write(

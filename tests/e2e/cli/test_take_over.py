@@ -79,7 +79,7 @@ def containers(line: CommandLine) -> dict[str, tuple[str, str, str]]:
     }
 
 
-def test_guide_leads_to_a_safe_deployment(line: CommandLine, folder: Path) -> None:
+def test_guide_leads_to_a_safe_deployment(line: CommandLine, folder: Path, long_lane: bool) -> None:
     files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     before, began = containers(line), time.monotonic()
     assert len(before) == 3
@@ -106,7 +106,8 @@ def test_guide_leads_to_a_safe_deployment(line: CommandLine, folder: Path) -> No
     assert again["database"] == before["database"]
     assert line.docker("exec", again["web"][0], "cat", "/settings", "/conf/app.conf") == "greeting = hellofirst"
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
-    renamed_volume_is_named(line, folder, deploy)
+    if long_lane:
+        renamed_volume_is_named(line, folder, deploy)
 
 
 def taken_over_stays_with_compose(line: CommandLine, deploy: list[str]) -> dict[str, tuple[str, str, str]]:

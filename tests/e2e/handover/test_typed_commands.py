@@ -78,7 +78,8 @@ def others(home: Home) -> dict[str, Any]:
     return {item.id: (item.name, item.attrs["State"]["StartedAt"], item.status) for item in everything}
 
 
-def test_typed_commands_leave_other_services_alone(home: Home):
+def test_typed_commands_leave_other_services_alone(home: Home, long_lane: bool):
+    """In the ordinary lane, one of each kind of Compose command, and every fourth of ours."""
     file = home.folder / "docker-compose.yml"
     before, written = others(home), file.read_text()
     stack = yaml.safe_load(written)
@@ -86,6 +87,9 @@ def test_typed_commands_leave_other_services_alone(home: Home):
     by_hand, ours = typed_by_hand(), typed_in_the_bot()
     assert len(by_hand) >= 7, by_hand
     assert len(ours) >= 15, ours
+    if not long_lane:
+        by_hand = [*{command[0]: command for command in by_hand}.values()]
+        ours = ["status", *ours[::4]]
     try:
         file.write_text(yaml.safe_dump(stack, sort_keys=False))
         for command in by_hand:

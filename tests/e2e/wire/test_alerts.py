@@ -159,6 +159,7 @@ async def manual_stop_is_left_alone(people, shop):
     await resolved(people, told)
 
 
+@pytest.mark.long
 async def test_storm_makes_few_messages_and_loses_nothing(bot, bot_settings, people, web):
     begun = time.monotonic()
     for part in range(100):

@@ -9,6 +9,7 @@ from tests.integration.sandbox.channel import ask, button, outcome, start
 pytestmark = pytest.mark.wire
 
 
+@pytest.mark.long
 async def test_outcome_posted_without_file_and_reply(bot, people, shop):
     """Permissions for both are missing."""
     shop.write(alone=True, web=SOON_JUDGED)

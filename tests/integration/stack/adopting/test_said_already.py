@@ -248,7 +248,7 @@ def test_each_key_of_a_service_is_here() -> None:
 
 
 @pytest.mark.usefixtures("image")
-@pytest.mark.parametrize("said_by", ["container", "file"])
+@pytest.mark.parametrize("said_by", [pytest.param("container", marks=pytest.mark.long), "file"])
 async def test_what_is_said_already_recreates_nothing(
     engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient, said_by: str
 ) -> None:

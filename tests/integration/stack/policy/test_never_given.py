@@ -143,6 +143,7 @@ async def test_build_writes_nothing_but_its_image(
     docker_client.images.remove("victim:v1")
 
 
+@pytest.mark.long
 async def test_cache_mounts_are_kept_apart(engine: Stacks, stack: Stack, docker_client: docker.DockerClient) -> None:
     """What one project leaves in a cache of some name, another one's build does not find; nor does `args` open it."""
     args = "args: {BUILDKIT_CACHE_MOUNT_NS: shared, N: '${N}'}"

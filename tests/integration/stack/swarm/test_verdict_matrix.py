@@ -223,6 +223,7 @@ async def job_of_a_node_that_died_is_told(shop: Shop, second_node: SwarmNode) ->
     assert "assigned" in [status["State"] for status in await shop.statuses()]
 
 
+@pytest.mark.long
 async def test_crash_after_the_monitor_is_not_done_any_more(shop: Shop) -> None:
     """Swarm calls it completed and forgets it; whoever looks again sees tasks that fail."""
     await shop.bring(healthcheck={"disable": True})
