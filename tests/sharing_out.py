@@ -20,16 +20,12 @@ LONGEST = (
     "tests/e2e/wire/",
     "tests/e2e/acceptance/",
 )
+# What has to be alone is in there: begun when the other engines' tests are nearly done, it holds up few.
+LAST = "tests/e2e/handover/test_self_replacement.py"
 # Each of these is one worker's: an engine with the bot's image, and a stack that the bot is part of, are made once for
-# all. What has to be alone comes when all others are done, so that it holds up nobody who shares an engine with it.
+# all.
 TOGETHER = (
-    ("tests/e2e/handover/test_self_replacement.py",),
-    (
-        "tests/e2e/handover/test_bad_successors.py",
-        "tests/e2e/handover/test_deaths.py",
-        "tests/e2e/handover/test_discord_away.py",
-        "tests/e2e/handover/test_foreign_bots.py",
-    ),
+    (LAST,),
     ("tests/e2e/handover/",),
     ("tests/e2e/stack/swarm/",),  # a Swarm of three nodes, and a registry
     (
@@ -56,7 +52,7 @@ def turn(item: pytest.Item) -> int:
 
     What has to be alone waits until nobody runs any other test: that is soon where the others are short.
     """
-    if item.get_closest_marker("alone"):
+    if item.get_closest_marker("alone") or item.nodeid.startswith(LAST):
         return len(LONGEST) + 1
     place = next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
     return place + 2 * (not any(item.get_closest_marker(kind) for kind in ("engine", "wire")))

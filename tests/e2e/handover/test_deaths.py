@@ -15,8 +15,8 @@ END_SECONDS = 150.0
 async def test_kills_leave_one_bot_and_outcome(home, people, images, long_lane):
     """The old bot dies before there is a new one, and is stopped beside it.
 
-    On the way back, in the long lane, it dies once one leads. There, somebody kills the first new bot: that says nothing
-    of its version, and another one is started.
+    On the way back, in the long lane, it dies once one leads. There, somebody kills the first new bot: that says
+    nothing of its version, and another one is started.
     """
     first = old = home.bots()[0]
     deployment_id = await deploy(home, people, images)

@@ -26,10 +26,17 @@ from tests.integration.sandbox.channel import (
 EVERY_SECONDS = 0.2
 
 
-# One test: while it has the machine to itself all others wait, and first for what still runs beside it.
+async def test_restart_is_a_handover_and_stop_refused(home, people, images):
+    """First, so that what both tests need is made while others run."""
+    before = home.bots()[0]
+    await restart_is_a_handover_and_stop_refused(home, people, other_version(home, images))
+    assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] != [before.attrs["Image"]]
+
+
+# While it has the machine to itself all others wait, and first for what still runs beside it.
 @pytest.mark.alone
 async def test_bot_is_replaced_there_and_back_and_always_answers(home, people, images):
-    """A rollback brings the older bot back in the same way."""
+    """A rollback brings the newer bot back in the same way."""
     first = home.bots()[0]
     # A status costs a bot 50 ms of a core; what is answered by the journal shows as well whether anybody listens.
     async with polling(people, "history", EVERY_SECONDS) as somebody:
@@ -51,8 +58,6 @@ async def test_bot_is_replaced_there_and_back_and_always_answers(home, people, i
     assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] == [first.attrs["Image"]]
     assert "healthy" in await ask(people, "dora", "status", environment="dev")
     assert "hotfix" in await offered(people)
-    await restart_is_a_handover_and_stop_refused(home, people, other_version(home, images))
-    assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] != [first.attrs["Image"]]
 
 
 async def restart_is_a_handover_and_stop_refused(home, people, version: str) -> None:

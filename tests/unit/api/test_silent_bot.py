@@ -72,7 +72,9 @@ HALF_A_STATUS = 'HTTP/1.0 200 OK\r\nContent-Length: 90\r\n\r\n{"environ'
 
 
 @pytest.mark.parametrize(
-    ("greetings", "piece", "arguments"), [(1, HALF_A_STATUS, ("--json",)), (0, "", ())], ids=["document", "drawn"]
+    ("greetings", "piece", "arguments"),
+    [pytest.param(1, HALF_A_STATUS, ("--json",), marks=pytest.mark.long), (0, "", ())],
+    ids=["document", "drawn"],
 )
 async def test_status_beside_bot_that_hangs(
     state: StateManager, greetings: int, piece: str, arguments: tuple[str, ...]

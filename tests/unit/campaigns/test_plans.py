@@ -48,7 +48,13 @@ INTERFACE_TYPES = {
 }
 
 
-@pytest.mark.parametrize("first", range(0, len(TELLING), CASES))
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(first, marks=pytest.mark.long if first // CASES % 2 else ())
+        for first in range(0, len(TELLING), CASES)
+    ],
+)
 async def test_plan_is_what_happens(tmp_path: Path, first: int) -> None:
     results = await play_cases(TELLING[first : first + CASES], tmp_path)
     assert {result.seed: (result.story, result.lies) for result in results if result.lies} == {}
