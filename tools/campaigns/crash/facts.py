@@ -52,9 +52,10 @@ class Facts:
 
 
 class FactFinder:
-    """Look at one stack."""
+    """Look at one stack, in which the release `before` may have made containers, too."""
 
-    def __init__(self, home: Home, reader: JournalReader, state_dir: Path) -> None:
+    def __init__(self, home: Home, reader: JournalReader, state_dir: Path, *, before: bool = False) -> None:
+        self._before = before
         self._home = home
         self._reader = reader
         self._models = ModelStore(state_dir / "models")
@@ -80,21 +81,37 @@ class FactFinder:
     def _wanted_hashes(self, model: str) -> Mapping[str, frozenset[str]]:
         if model not in self._hashes:
             stored = self._models.load(model)
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "model.yml"
-                path.write_text(write_model(written_model(stored)))
-                text = ["docker-compose", "--project-name", PROJECT, "--env-file", "/dev/null", "--file", str(path)]
-                done = subprocess.run(
-                    [*text, "--profile", "*", "config", "--no-normalize", "--hash", "*"],
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                    timeout=COMPOSE_SECONDS,
-                )
-            hashes = dict(line.split() for line in done.stdout.splitlines())
-            adopted = _adopted(stored)
-            self._hashes[model] = {name: frozenset({own, adopted.get(name, own)}) for name, own in hashes.items()}
+            adopted, hashes = _adopted(stored), _ask_hashes(written_model(stored))
+            before = _ask_hashes(_as_before(stored)) if self._before else hashes
+            self._hashes[model] = {
+                name: frozenset({own, adopted.get(name, own), before[name]}) for name, own in hashes.items()
+            }
         return self._hashes[model]
+
+
+def _ask_hashes(model: Mapping[str, Any]) -> dict[str, str]:
+    """Ask Compose for the hash of each service of a model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.yml"
+        path.write_text(write_model(model))
+        text = ["docker-compose", "--project-name", PROJECT, "--env-file", "/dev/null", "--file", str(path)]
+        done = subprocess.run(
+            [*text, "--profile", "*", "config", "--no-normalize", "--hash", "*"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=COMPOSE_SECONDS,
+        )
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+def _as_before(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model as the release before makes containers of it: by the names of the bot's, and without needs."""
+    services = {
+        name: {key: value for key, value in fields.items() if key not in {"x-deploy", "depends_on"}}
+        for name, fields in model["services"].items()
+    }
+    return {**model, "services": services}
 
 
 def _adopted(model: Mapping[str, Any]) -> dict[str, str]:

@@ -291,7 +291,9 @@ def opened_lane(
                     values |= {"COMPOSE_POLICY_ALLOW": powers_before(BOT_SERVICE, engine.docker_host)}
                 services, more = beside(client) if beside is not None else ({}, {})
                 values |= more
-                yield _laid_out(name, folder / "home", engine, daemon, client, discord, gate, values, services)
+                yield _laid_out(
+                    name, folder / "home", engine, daemon, client, discord, gate, values, services, before=downgrades
+                )
         finally:
             if on:
                 _remove(client)
@@ -317,6 +319,8 @@ def _laid_out(
     gate: Gate,
     values: Mapping[str, object],
     services: Mapping[str, Mapping[str, object]],
+    *,
+    before: bool,
 ) -> Lane:
     state_dir = stack / "state"
     # Without a check each deployment would be open for half a minute more.
@@ -330,4 +334,4 @@ def _laid_out(
     home = lay_out(engine, client, stack, values, healthcheck=HEALTHCHECK, **described)
     state_dir.mkdir(mode=0o700)
     reader = JournalReader(state_dir, ENVIRONMENT)
-    return Lane(name, home, gate, reader, FactFinder(home, reader, state_dir), daemon, discord)
+    return Lane(name, home, gate, reader, FactFinder(home, reader, state_dir, before=before), daemon, discord)
