@@ -203,7 +203,7 @@ def missing_files(names: str | PurePath, *, is_followed: bool = False) -> "Compo
 
 def unusable_state(error: OSError) -> "EngineError":
     """Create the error for a file of the state that cannot be read or written."""
-    return EngineError(
+    return find_shortage(error) or EngineError(
         said(
             "STATE_DIR cannot be used: {strerror} ({filename}).",
             strerror=error.strerror or error,

@@ -29,7 +29,15 @@ from roas.candidates.credentials import Caller, Credentials, CredentialsError, I
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import wait_for
 from roas.configuration.wrong_values import explain_body
-from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
+from roas.errors import (
+    EngineUnavailableError,
+    InternalFaultError,
+    InvalidRequestError,
+    NotPermittedError,
+    RoasError,
+    StateError,
+    fault_of,
+)
 from roas.http.webhook import read_body
 from roas.log import get_logger
 from roas.models.candidate import CANDIDATE_PREFIX, Candidate, Origin, SourceAction, SourceMode
@@ -56,6 +64,8 @@ STATUS_OF: Mapping[type[RoasError], int] = {
     InvalidRequestError: 422,
     IssuerAwayError: 503,
     StateError: 503,
+    EngineUnavailableError: 503,
+    InternalFaultError: 503,
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -235,18 +245,18 @@ async def _read_offer(request: web.Request) -> Offer:
 
 @web.middleware
 async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a fault with its status and its text; one of our own is logged, and answered without its text."""
+    """Answer a fault with its status and its text; an unexpected one is logged, and answered without its text."""
     try:
         return await handler(request)
-    except RoasError as error:
-        status = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 422)
-        status = 404 if isinstance(error, NotThereError) else status
-        return refuse(status, error.key, error.message, error.hint)
     except web.HTTPException as error:
         return refuse(error.status, "invalid_request", error.reason)
-    except Exception:  # the other side gets an answer whatever it is
-        log.exception("the API could not answer", path=request.path)
-        return refuse(503, "internal_fault", "The bot could not answer.", "Try again; the bot's log says why.")
+    except Exception as error:  # the other side gets an answer whatever it is
+        fault = fault_of(error)
+        if fault is not error:
+            log.exception("the API could not answer", path=request.path)
+        status = next((code for kind, code in STATUS_OF.items() if isinstance(fault, kind)), 422)
+        status = 404 if isinstance(fault, NotThereError) else status
+        return refuse(status, fault.key, fault.message, fault.hint)
 
 
 def refuse(status: int, key: str, message: str, hint: str = "") -> web.Response:

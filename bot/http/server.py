@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from roas.errors import RoasError, SettingsError
+from roas.errors import InternalFaultError, SettingsError, fault_of
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.metrics.bot_metrics import Metrics
@@ -70,7 +70,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Begin to listen. Raises SettingsError where the address cannot be had."""
-        application = web.Application()
+        application = web.Application(middlewares=[_answer_faults])
         application.add_routes(
             [
                 web.get("/health", self._health),
@@ -144,12 +144,27 @@ async def _ask(probe: ReadinessProbe) -> str | None:
             await probe()
     except TimeoutError:
         return f"no answer within {PROBE_SECONDS:g} s"
-    except RoasError as error:
-        return hide(error.message)
-    except Exception as error:  # its text may hold what the client must not see
-        log.exception("readiness probe broke")
-        return type(error).__name__
+    except Exception as error:  # the text of an unexpected one may hold what the client must not see
+        fault = fault_of(error)
+        if isinstance(fault, InternalFaultError):
+            log.exception("readiness probe broke")
+            return type(error).__name__
+        return hide(fault.message)
     return None
+
+
+@web.middleware
+async def _answer_faults(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer what could not be answered with what it was for: a shortage is told, and passes."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception as error:
+        log.exception("a request could not be answered", path=request.path)
+        return web.json_response({"error": hide(fault_of(error).whole)}, status=503, headers=NEVER_CACHED)
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:

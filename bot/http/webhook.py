@@ -11,10 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from roas.alerts.alert_service import AlertService
 from roas.configuration.wrong_values import explain_body
-from roas.errors import RoasError
+from roas.errors import InternalFaultError, fault_of
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.redaction import hide
 
 MOST_ALERTS = 5000
 SEVERITIES = {
@@ -144,9 +145,11 @@ class AlertWebhook:
         """Process a delivery; every refusal names its reason."""
         try:
             return await self._answer(request)
-        except Exception:  # the sender must neither see a fault of ours nor stop trying
+        except Exception as error:  # the sender must neither see a fault of ours nor stop trying
             log.exception("alerts could not be received")
-            return _refuse(503, "the delivery could not be processed; try again")
+            fault = fault_of(error)
+            why = "the delivery could not be processed" if isinstance(fault, InternalFaultError) else hide(fault.whole)
+            return _refuse(503, f"{why.removesuffix('.')}; try again")
 
     async def _answer(self, request: web.Request) -> web.Response:
         if not self._is_permitted(request):
@@ -164,11 +167,7 @@ class AlertWebhook:
         return await self._take(webhook)
 
     async def _take(self, webhook: Webhook) -> web.Response:
-        try:
-            taken = await self._alert_service.take(read_reports(webhook, await self._services()))
-        except RoasError as error:
-            log.error("received alerts could not be saved", error=error.message)
-            return _refuse(503, "the journal cannot be written; try again")
+        taken = await self._alert_service.take(read_reports(webhook, await self._services()))
         triggered, resolved = sum(result.triggered for result in taken), sum(result.resolved for result in taken)
         log.info("alerts received", source=webhook.source.value, triggered=triggered, resolved=resolved)
         return web.json_response({"received": len(webhook.alerts), "triggered": triggered, "resolved": resolved})

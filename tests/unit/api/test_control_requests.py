@@ -1,7 +1,9 @@
 """What is asked through the socket arrives, and what is answered comes back typed."""
 
 import asyncio
+import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
@@ -23,6 +25,7 @@ from roas.errors import (
     NotPermittedError,
     RequirementError,
     RoasError,
+    ShortageError,
     ValidationFailedError,
 )
 from roas.models.actor import Actor, ActorKind
@@ -76,11 +79,24 @@ async def test_lock_error_names_holder(client: ControlClient, orchestrator: Play
     assert caught.value.lock == a_lock()
 
 
-async def test_unexpected_fault_hides_message(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
-    orchestrator.fault = KeyError("a secret")
-    with pytest.raises(InternalFaultError, match="KeyError") as caught:
+@pytest.mark.parametrize(
+    ("fault", "kind", "told"),
+    [
+        (KeyError("a secret"), InternalFaultError, "KeyError"),
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), ShortageError, "Out of processes or threads"),
+        (MemoryError(), ShortageError, "Out of memory"),
+        (OSError(errno.EMFILE, "Too many open files"), ShortageError, "Out of open files"),
+        (OSError(errno.ENOSPC, "No space left on device"), ShortageError, "Out of disk space"),
+    ],
+)
+async def test_unexpected_fault_is_told_by_what_ran_out_at_most(
+    client: ControlClient, orchestrator: PlayedOrchestrator, fault: Exception, kind: type[RoasError], told: str
+) -> None:
+    orchestrator.fault = fault
+    with pytest.raises(kind, match=re.escape(told)) as caught:
         await client.plan(request())
     assert "secret" not in str(caught.value)
+    assert caught.value.hint
 
 
 async def test_bot_enforces_reason_and_confirmation(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:

@@ -1,5 +1,6 @@
 """Sources ask over HTTP for what their settings allow, and get no more; what is sent to a hook brings nothing down."""
 
+import errno
 import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -105,6 +106,31 @@ async def test_source_gets_what_its_settings_allow(scene, source, action, enviro
     candidate = await scene.state.candidates.get(answer["id"])
     assert candidate.state is expected, candidate.note
     assert len(scene.orchestrator.requests) == (expected is CandidateState.STARTED)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), "Out of processes or threads"),
+        (RuntimeError("can't start new thread"), "Out of processes or threads"),
+        (MemoryError(), "Out of memory"),
+        (OSError(errno.EMFILE, "Too many open files"), "Out of open files"),
+        (OSError(errno.ENOSPC, "No space left on device"), "Out of disk space"),
+        (ValueError("a secret"), "Unexpected internal error (ValueError)"),
+    ],
+)
+async def test_shortage_is_told_to_jobs_and_hooks(scene, monkeypatch, fault, told):
+    """They ask again later, and whoever reads their log knows what ran out."""
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(scene.state.candidates, "add", refuse)
+    monkeypatch.setattr(scene.hooks.webhooks, "take", refuse)
+    status, answer = await scene.ask("deploys", "/v1/deployments", "dev")
+    assert (status, told in answer["message"], bool(answer["hint"])) == (503, True, True), answer
+    assert "secret" not in str(answer)
+    assert await scene.hook("github", b"{}", "push") == 503
 
 
 async def test_hook_that_is_too_large_is_refused(scene):

@@ -1,13 +1,15 @@
 """The bot says over a real socket whether it lives and whether it is ready."""
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
-from roas.errors import EngineUnavailableError, SettingsError
+from roas.errors import SHORT_OF, EngineUnavailableError, SettingsError
 from roas.http import server as http
 from roas.http.server import HttpServer, JournalStanding
 from roas.metrics.bot_metrics import Metrics
@@ -82,13 +84,18 @@ async def test_hung_or_broken_part_not_ready(server: HttpServer, monkeypatch: py
     async def breaks() -> None:
         raise ValueError("hunter2")
 
+    async def runs_out() -> None:
+        raise RuntimeError("can't start new thread")
+
     server.watch("a", hangs)
     server.watch("b", breaks)
+    server.watch("c", runs_out)
     status, response, text = await fetch(server, "/ready")
     parts = (await response.json())["parts"]
     assert status == 503
     assert "no answer within" in parts["a"]["reason"]
     assert parts["b"]["reason"] == "ValueError"
+    assert "Out of processes or threads" in parts["c"]["reason"]
     assert "hunter2" not in text
 
 
@@ -97,6 +104,31 @@ async def test_metrics_served_in_prometheus_format(server: HttpServer) -> None:
     assert status == 200
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'roas_build_info{version="1"} 1.0' in text
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENOSPC])
+async def test_shortage_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse() -> JournalStanding:
+        raise OSError(number, os.strerror(number))
+
+    async def refresh() -> None:
+        refuse()
+
+    metrics = Metrics("1")
+    monkeypatch.setattr(metrics, "refresh", refresh)
+    server = HttpServer("127.0.0.1", 0, metrics, journal=refuse)
+    await server.start()
+    try:
+        for path in ("/health", "/metrics"):
+            status, response, _ = await fetch(server, path)
+            told = (await response.json())["error"]
+            assert (status, f"Out of {SHORT_OF[number]} for the moment" in told, "raise the limit" in told) == (
+                503,
+                True,
+                True,
+            )
+    finally:
+        await server.stop()
 
 
 async def test_unknown_paths_not_found(server: HttpServer) -> None:

@@ -1,6 +1,7 @@
 """`POST /alerts` answers whatever is sent: it takes what is right, and says why it refuses, and never breaks."""
 
 import asyncio
+import errno
 import gzip
 import hmac
 import json
@@ -286,14 +287,19 @@ async def test_standby_asks_for_redelivery(scene: Scene) -> None:
 
 
 async def test_journal_refusal_asks_for_redelivery(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    for fault in (StateError("no room"), ValueError("nobody thought of it")):
+    for fault, told in (
+        (StateError("no room"), "no room; try again"),
+        (ValueError("nobody thought of it"), "the delivery could not be processed; try again"),
+        (OSError(errno.EMFILE, "Too many open files"), "Out of open files for the moment"),
+    ):
 
         async def refuse(*_: object, fault: Exception = fault) -> None:
             raise fault
 
         with monkeypatch.context() as broken:
             broken.setattr(scene.alert_service, "take", refuse)
-            assert (await scene.post(delivery(FIRING)))[0] == 503
+            status, answer = await scene.post(delivery(FIRING))
+            assert (status, told in answer["error"]) == (503, True), answer
     assert (await scene.post(delivery(FIRING)))[1]["triggered"] == 1
 
 
