@@ -75,12 +75,12 @@ def planning_cog(interaction: Interaction) -> PlanningCog | None:
     return cog
 
 
-async def _find_deployment(cog: PlanningCog, deployment_id: str, hint: str = "") -> Deployment:
+async def _find_deployment(cog: PlanningCog, deployment_id: str) -> Deployment:
     deployment = await cog.application.state.deployments.get(deployment_id)
     if deployment is None:
         raise InvalidRequestError(
             said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-            hint=hint or SEE_STATUS,
+            hint=SEE_STATUS,
         )
     return deployment
 
@@ -285,7 +285,7 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
         await cog.show_plan(interaction, await self._request(cog, interaction))
 
     async def _request(self, cog: PlanningCog, interaction: Interaction) -> DeploymentRequest:
-        deployment = await _find_deployment(cog, self.subject, _("Use /rollback and choose where to go back to."))
+        deployment = await _find_deployment(cog, self.subject)
         target = cog.environment(deployment.environment)
         request = cog.request(interaction, target, DeploymentKind.ROLLBACK)
         current = await cog.application.state.releases.current(target.name)
@@ -311,7 +311,7 @@ class PromoteButton(IdButton, template=re.escape(PROMOTE_PREFIX) + DEPLOYMENT_ID
     prefix = PROMOTE_PREFIX
 
     async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
-        deployment = await _find_deployment(cog, self.subject, _("Use /promote from one environment to another."))
+        deployment = await _find_deployment(cog, self.subject)
         source, target = cog.environment(deployment.environment), cog.environment(deployment.promotes_to)
         request = cog.promotion(interaction, source, target)
         await cog.show_plan(interaction, replace(request, promoted_release=deployment.to_release))

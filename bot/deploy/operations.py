@@ -57,7 +57,6 @@ async def release_to_operate(components: Components, environment: Environment, r
     if request.operation is Operation.STOP and bot is not None and bot.service in request.services:
         raise OwnContainerError(
             said("{service} is this bot itself: nobody would be left to start it.", service=bot.service),
-            hint=said("To stop it all the same, do it manually: `docker stop {name}`.", name=bot.name),
         )
     if request.operation is Operation.SCALE:
         await refuse_scale(components, environment, request, release, bot)

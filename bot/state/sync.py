@@ -172,10 +172,7 @@ async def _faults() -> AsyncIterator[None]:
 
 
 def _unavailable(error: Exception) -> RedisUnavailableError:
-    return RedisUnavailableError(
-        said("Redis does not answer ({name}).", name=type(error).__name__),
-        hint=said("Check REDIS_URL and that the server runs."),
-    )
+    return RedisUnavailableError(said("Redis does not answer ({name}).", name=type(error).__name__))
 
 
 def _entry_id(sequence: int) -> str:

@@ -153,18 +153,20 @@ WAYS = {
     "automatic rollback": Way(Outcome.ROLLED_BACK, command="/absent"),
     "rollback": Way(Outcome.SUCCEEDED, DeploymentKind.ROLLBACK),
 }
-# Each place costs a deployment: of a few it is seen that the class is dealt with, of all by `--long`.
-STRIDES = [48, pytest.param(1, marks=pytest.mark.long)]
+# Each place costs a deployment: of a few it is seen that the class is dealt with, of all, a part each, by `--long`.
+PARTS = 12
+SAMPLES = [(48, 0), *(pytest.param((PARTS, first), marks=pytest.mark.long) for first in range(PARTS))]
 # One of them deploys, fails and goes back: the others are parts of it.
 WHOLE_WAY = "automatic rollback"
 
 
-@pytest.mark.parametrize("stride", STRIDES)
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"every {sample[0]}th from {sample[1]}")
 @pytest.mark.parametrize(
     "way", [pytest.param(WAYS[way], id=way, marks=() if way == WHOLE_WAY else pytest.mark.long) for way in WAYS]
 )
-async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch, way, stride):
+async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch, way, sample):
     """Each refuses in each of the ways that a system knows; one refusal of a sample."""
+    every, first = sample
     for module, name in ((phase_runner, "SOON"), (running_deployments, "PATIENTLY")):
         monkeypatch.setattr(module, name, Retries(0.01, 0.05))
     WAYS["deployment"].write(stack, 0)
@@ -188,8 +190,8 @@ async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, 
             sites = sorted(system.seen)
             assert len(sites) > 30
             faults = [(site, number) for site in sites for number in (ERRORS if site.is_varied else ERRORS[:1])]
-            not_reached = []
-            for index, (site, number) in enumerate(faults[::stride], 2):
+            refused, not_reached = faults[first::every], []
+            for index, (site, number) in enumerate(refused, 2):
                 asked = await prepare(index)
                 system.refuse(site, number)
                 async with asyncio.timeout(60):
@@ -200,4 +202,4 @@ async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, 
                 assert await application.state.locks.get("dev") is None
                 assert len(stack.images()) == 1
                 not_reached += [site] * (system.left == REFUSALS)
-            assert len(not_reached) <= len(faults[::stride]) / (4 if stride == 1 else 2), not_reached
+            assert len(not_reached) <= len(refused) / 2, not_reached

@@ -303,6 +303,12 @@ async def test_two_installations_do_not_fight(server: RedisServer, tmp_path: Pat
                 await same(second, server)
                 assert "Another journal" in displaced.statistics.last_error
                 assert winner.statistics.failures == 0
+        async with projecting(first, server, "other") as apart, projecting(second, server) as there:
+            async with looking(server) as client, asyncio.timeout(60):
+                while not await client.exists("roas:other:events"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.5)
+            assert (apart.statistics.failures, there.statistics.failures) == (0, 0), "each by a name of its own"
 
 
 async def test_documents_read_back_whole(state: StateManager, server: RedisServer) -> None:

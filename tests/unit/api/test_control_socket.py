@@ -74,13 +74,19 @@ async def test_socket_of_killed_bot_replaced(state: StateManager, api: ControlAp
         assert (await client.greet()).instance_id == state.instance_id
 
 
-async def test_socket_of_running_bot_kept(state: StateManager, api: ControlApi) -> None:
+async def test_socket_of_running_bot_kept(state: StateManager, api: ControlApi, tmp_path: Path) -> None:
+    """Another one serves in a folder of its own, or once the first was stopped."""
     async with serve_control_socket(api, state.folder):
-        with pytest.raises(ControlSocketHeldError, match="answers on"):
+        with pytest.raises(ControlSocketHeldError, match="answers on") as refused:
             async with serve_control_socket(another_api(state), state.folder):
                 pass
+        assert refused.value.hint == "Stop the other bot, or give this one a STATE_DIR of its own."
+        async with serve_control_socket(another_api(state), tmp_path):
+            assert (tmp_path / SOCKET_NAME).exists()
         async with ControlClient(state.folder) as client:
             assert (await client.greet()).instance_id == state.instance_id
+    async with serve_control_socket(another_api(state), state.folder) as path:
+        assert path.exists()
 
 
 async def test_long_folder_path_supported(tmp_path: Path) -> None:

@@ -379,6 +379,11 @@ async def test_yes_is_to_what_was_shown(scene: Scene, between: str) -> None:
     assert known is not None
     assert known.state is state
     assert len(orchestrator.requests) == before
+    if between == "a newer version comes":
+        assert "or use /deploy and the version that you want" in answer
+        asked = await people["deployer"].slash(scene.ops, "deploy", environment="staging", version="v1")
+        scene.answer(await scene.press(people["deployer"], asked, "confirm"))
+        assert orchestrator.requests[before].version == "v1"
     if between == "a tag moves":
         assert known.plan is not None
         assert known.plan.digest == orchestrator.digest, "the message shows the new plan"

@@ -149,6 +149,8 @@ async def test_changed_plan_is_void(scene: Scene) -> None:
     scene.application.orchestrator.start_fault = None
     assert "prod is on r7 by now" in scene.answer(await scene.press(scene.dora, result, "confirm"))
     assert not scene.application.orchestrator.requests
+    await asked_for_approval(scene)
+    assert len(scene.application.orchestrator.requests) == 1, "typed again, it goes on"
 
 
 async def test_void_draft_is_told(scene: Scene) -> None:
@@ -448,6 +450,10 @@ async def test_stale_outcome_button_reports_newer_state(scene: Scene) -> None:
     third = await kept_release(scene, "staging", "v3")
     answer = scene.answer(await scene.dora.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}"))
     assert f"staging is on another release since {story.id}: {third.label}" in answer
+    assert "Use /rollback and choose where to go back to" in answer
+    chosen = await scene.dora.slash(scene.ops, "rollback", environment="staging", to=str(first.number))
+    assert "🚀 Started" in scene.answer(await scene.press(scene.dora, chosen, "confirm"))
+    assert scene.application.orchestrator.requests[0].target_release == first.number
 
 
 async def test_unavailable_version_suggests_nearest(scene: Scene) -> None:

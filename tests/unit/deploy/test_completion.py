@@ -142,6 +142,8 @@ async def test_nobody_cancels_a_verified_release(orchestrator, engine):
     assert "/rollback" in refused.value.hint
     engine.hold_unprotect.set()
     assert (await orchestrator.wait(deployment.id)).outcome is Outcome.SUCCEEDED
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+    assert_on(engine, "v2")
 
 
 @pytest.mark.usefixtures("three")
@@ -152,8 +154,10 @@ async def test_late_cancellation_undoes_nothing(orchestrator, engine):
     engine.hold_unprotect.set()
     ended = await orchestrator.wait(deployment.id)
     assert ended.outcome is Outcome.SUCCEEDED, ended.problem
-    assert any("too late" in warning for warning in ended.warnings)
+    assert any("too late" in warning and "/rollback dev" in warning for warning in ended.warnings)
     assert_on(engine, "v3")
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+    assert_on(engine, "v2")
 
 
 @pytest.mark.usefixtures("three")

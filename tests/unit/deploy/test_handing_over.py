@@ -226,6 +226,8 @@ async def test_single_instance_bot_refused(scene, old):
     assert {"pull", "create", "stop"}.isdisjoint(name for name, _ in scene.home.calls)
     only_the_store = await old.orchestrator.run(replace(deploy("v1"), services=("store",)))
     assert only_the_store.outcome is Outcome.SUCCEEDED, only_the_store.problem
+    scene.home.stack[BOT] = service(BOT)
+    assert BOT in {change.service for change in (await old.orchestrator.plan(deploy("v1"))).changed}, "as told"
 
 
 async def test_command_line_cancel_keeps_old_bot(scene, old):

@@ -44,6 +44,9 @@ async def test_a_plan_without_the_bot_is_refused(scene, old, how):
     assert deployment.problem.key == "bot_removal"
     assert {"pull", "create", "stop", "remove"}.isdisjoint(name for name, _ in scene.home.calls)
     assert scene.bot_containers() == [old.container_id]
+    scene.home.left_out = frozenset()
+    scene.home.stack[BOT] = service(BOT)
+    assert BOT in {change.service for change in (await old.orchestrator.plan(deploy("v1"))).changed}, "as told"
 
 
 async def test_naming_services_leaves_a_bot_that_left_the_file(scene, old):
@@ -262,5 +265,6 @@ def test_a_bot_that_would_not_find_itself_is_refused(variables, refused):
     if not refused:
         refuse_moved_bot(OWN, model, HOME)
         return
-    with pytest.raises(BotRemovalError, match="project other, but it runs in project shop"):
+    with pytest.raises(BotRemovalError, match="project other, but it runs in project shop") as told:
         refuse_moved_bot(OWN, model, HOME)
+    assert "Set COMPOSE_PROJECT_NAME back to shop" in told.value.hint

@@ -13,13 +13,14 @@ from roas.deploy.promotion import (
     Promotion,
     Run,
     Trouble,
+    find_promotion,
     find_runs,
     find_stops,
     healthy_time,
     next_environment,
     taken_images,
 )
-from roas.errors import ComposeFileError
+from roas.errors import ComposeFileError, InvalidRequestError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import (
     Deployment,
@@ -72,6 +73,34 @@ async def test_file_that_does_not_fit_is_said_to_be_the_other_environments():
     with pytest.raises(ComposeFileError, match="env file") as raised:
         await planner._resolve("v1", Promotion(release, {}, SharedFiles()), keep=False)
     assert "the compose file of r4 of blog, with what lies in the folder of site" in raised.value.hint
+
+
+async def test_release_that_is_not_kept_any_more_is_promoted_by_what_runs():
+    """A message of long ago offers it: what runs there now is promoted instead, as told."""
+    release = SimpleNamespace(label="r9", number=9, state=ReleaseState.SUCCEEDED, model_hash="m")
+
+    async def nothing(*_):
+        return None
+
+    async def files_of(_):
+        return SharedFiles()
+
+    async def load_model(_):
+        return {"services": {}}
+
+    async def current(_):
+        return release
+
+    releases = SimpleNamespace(current=current, get=nothing)
+    stack = SimpleNamespace(releases=SimpleNamespace(files_of=files_of), load_model=load_model)
+    state = SimpleNamespace(releases=releases, deployments=SimpleNamespace(active=nothing))
+    components: Any = SimpleNamespace(state=state, stacks=SimpleNamespace(of=lambda _: stack))
+    target = Environment("prod", "prod", Path("/srv/prod"), ())
+    asked = DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, "v1", promoted_from="dev", promoted_release=1)
+    with pytest.raises(InvalidRequestError, match="is not kept any more") as refused:
+        await find_promotion(components, target, asked)
+    assert refused.value.hint == "Use /promote for what dev runs now."
+    assert (await find_promotion(components, target, replace(asked, promoted_release=None))).release is release
 
 
 FIRST = deployment(0, 5, OK, None, 1)

@@ -106,6 +106,9 @@ async def test_repeated_crashes_need_operator(components, environment, engine, s
     assert "/rollback dev" in ended.problem.hint
     assert await state.locks.get("dev") is None
     assert [item for item in components.bus.history() if isinstance(item, DeploymentEnded) and item.abandoned]
+    engine.behaviour.clear()
+    assert (await last.run(deploy("v2"))).outcome is Outcome.SUCCEEDED
+    await last.close()
 
 
 @pytest.fixture

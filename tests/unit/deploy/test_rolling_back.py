@@ -58,6 +58,8 @@ async def test_rollback_to_what_is_not_well_is_put_back(orchestrator, engine, st
         await orchestrator.run(deploy(version))
     engine.behaviour["v1", service] = UNHEALTHY
     assert await is_on_v2(await orchestrator.run(rollback()), engine, state)
+    engine.behaviour.clear()
+    assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED, "once the cause is gone"
 
 
 async def test_what_was_not_well_before_is_not_put_back(orchestrator, engine, state):

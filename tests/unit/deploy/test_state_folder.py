@@ -65,8 +65,11 @@ async def test_command_line_of_another_journal_is_refused(scene, old, tmp_path, 
     environment = Environment("home", "home", scene.folder, (), is_home=True)
     components = line.orchestrator._components
     model = {"services": {BOT: {"image": "i", "environment": variables}}}
-    with pytest.raises(StateMovedError, match="is a bot that is not on the journal in"):
+    with pytest.raises(StateMovedError, match="is a bot that is not on the journal in") as refused:
         await refuse_moved_state(components, environment, model)
+    assert "Use the STATE_DIR of that bot" in refused.value.hint
+    on_its_journal = await scene.command_line()
+    assert BOT in {change.service for change in (await on_its_journal.orchestrator.plan(deploy("v1"))).changed}
     await refuse_moved_state(components, environment, model, kept=frozenset({BOT}))
     await refuse_moved_state(components, environment, {"services": {BOT: {"image": "i"}}})
 

@@ -106,6 +106,9 @@ async def test_target_outside_environment_not_asked(scheme: str) -> None:
             for _ in range(2):
                 assert await prober.probe(DEV, f"{scheme}://127.0.0.1:{port}/admin?delete=all", 2.0) is None
         assert heard == []
+        assert await NetworkProber(Anywhere()).probe(DEV, f"{scheme}://127.0.0.1:{port}/", 2.0) is not None, (
+            "as allowed"
+        )
     assert [(log["event"], log["hint"]) for log in logs] == [
         (
             "a probe leads out of its environment",

@@ -90,6 +90,49 @@ FOLLOWED = {
         "Find what uses it up, or raise the limit",
     ],
     "e2e/acceptance/test_new_powers.py::test_hotfix_gives_no_power": ["Use /deploy, which asks for them."],
+    "unit/deploy/test_own_service.py::test_a_plan_without_the_bot_is_refused": [
+        "Keep {service} in the compose file",
+    ],
+    "unit/deploy/test_own_service.py::test_a_bot_that_would_not_find_itself_is_refused": [
+        "Set {project_name} back to {project}.",
+    ],
+    "unit/deploy/test_handing_over.py::test_single_instance_bot_refused": [
+        "Remove that from {service} in the compose file",
+    ],
+    "unit/deploy/test_state_folder.py::test_command_line_of_another_journal_is_refused": [
+        "Use the STATE_DIR of that bot",
+    ],
+    "unit/deploy/test_completion.py::test_late_cancellation_undoes_nothing": [
+        "The request to cancel came too late",
+    ],
+    "unit/deploy/test_completion.py::test_nobody_cancels_a_verified_release": [
+        "`/rollback` or `roas rollback` undoes it.",
+    ],
+    "unit/deploy/test_resuming.py::test_repeated_crashes_need_operator": [
+        "Read the bot's log, then `/rollback",
+    ],
+    "unit/deploy/test_rolling_back.py::test_rollback_to_what_is_not_well_is_put_back": [
+        "{name} is on {release}: what was well before runs again.",
+    ],
+    "unit/api/test_control_socket.py::test_socket_of_running_bot_kept": [
+        "Stop the other bot, or give this one a STATE_DIR",
+    ],
+    "unit/health/test_probes.py::test_target_outside_environment_not_asked": [
+        "Name a service of the stack, or add {entry}",
+    ],
+    "unit/cogs/test_plans.py::test_changed_plan_is_void": [
+        "Type it again, such as /deploy",
+    ],
+    "unit/cogs/test_plans.py::test_stale_outcome_button_reports_newer_state": [
+        "Use /rollback",
+    ],
+    "unit/deploy/test_promotion.py::test_release_that_is_not_kept_any_more_is_promoted_by_what_runs": ["Use /promote"],
+    "unit/cogs/test_matrix.py::test_yes_is_to_what_was_shown": [
+        "Answer the newest message, or use /deploy",
+    ],
+    "integration/state/test_sync.py::test_two_installations_do_not_fight": [
+        "Give each its own COMPOSE_PROJECT_NAME",
+    ],
 }
 
 # By the reason, how the texts begin that nobody can follow here.
@@ -158,30 +201,23 @@ SAYS_ONLY = [
 # What could be followed here, and is not yet. It may only become less.
 OPEN = [
     "Add the public key of `key_file`",
-    "Answer the newest message, or use /deploy",
     "Bring them back, or remove them: `docker node demote",
-    "Check REDIS_URL and that the server runs.",
     "Correct COMPOSE_PROJECT_NAME or HOME_ENVIRONMENT.",
     "Correct `known_hosts_file`",
     "Create it: `docker network create --driver overlay",
-    "Give each its own COMPOSE_PROJECT_NAME",
     "Give it a token and a STATE_DIR of its own",
     "Give it and what is in it to the user",
     "Give it to the user that the bot runs as",
     "Give the bot the socket of the engine that runs it",
     "If the disk of the state folder is not mounted, mount it. Without",
     "It takes tasks again by `docker node update",
-    "Keep {service} in the compose file",
     "Look at /status",
     "Make room, for instance with `docker image prune` and `docker builder prune`",
-    "Name a service of the stack, or add {entry}",
     "Name one service, and a number",
     "Nothing in the stack follows the version",
     "Promote its node (`docker node promote`)",
     "Put that right by `docker service update`",
-    "Read the bot's log, then `/rollback",
     "Read the logs, then deploy a release that works",
-    "Remove that from {service} in the compose file",
     "Run `docker swarm init` there",
     "Run `docker swarm unlock` there.",
     "STATE_DIR must be a folder on a local file system",
@@ -189,27 +225,17 @@ OPEN = [
     "See that it does not run there any more",
     "See that it has ended there",
     "See what keeps nodes from it",
-    "Set {project_name} back to {project}.",
     "Sign the commit with a key of `signers_file`",
     "Start it, or remove it: `docker node rm",
     "Start the bot as a service of the stack",
-    "Stop the other bot, or give this one a STATE_DIR",
     "The bot is replaced by a successor",
     "The bot's user must own all that is in STATE_DIR.",
-    "The request to cancel came too late",
     "To move it: `docker compose stop",
-    "To stop it all the same, do it manually",
-    "Type it again, such as /deploy",
     "Use /deploy and its version.",
     "Use /deploy, or push the image",
-    "Use /promote",
-    "Use /rollback",
-    "Use the STATE_DIR of that bot",
-    "`/rollback` or `roas rollback` undoes it.",
     "`/status` or `roas status` shows what is under way.",
     "set PROMETHEUS_URL so that",
     "{folder} lies on a file system that is mounted read-only",
-    "{name} is on {release}: what was well before runs again.",
 ]
 
 
