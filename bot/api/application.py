@@ -6,7 +6,7 @@ The other side is a user of this machine, whom the kernel names. A request that 
 import asyncio
 import shlex
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -251,8 +251,7 @@ class ControlApi:
     async def _status(self, request: web.Request) -> web.Response:
         name = request.query.get("environment")
         wanted = [self._environment(name)] if name else list(self._environments.values())
-        found = await asyncio.gather(*(read_status(environment, self._state, self._health) for environment in wanted))
-        return _answer(StatusReport(tuple(found)))
+        return _answer(await read_report(wanted, self._state, self._health))
 
     def _environment(self, name: str) -> Environment:
         environment = self._environments.get(name)
@@ -297,6 +296,12 @@ def _peer(request: web.Request, claimed: Actor) -> Actor:
     if connection is None:
         raise ConnectionResetError("the other side has gone")
     return peer(connection, claimed)
+
+
+async def read_report(wanted: Iterable[Environment], state: StateManager, collector: Collector) -> StatusReport:
+    """Return how environments are, and what became of the last webhooks."""
+    found = await asyncio.gather(*(read_status(environment, state, collector) for environment in wanted))
+    return StatusReport(tuple(found), deliveries=await state.deliveries.latest())
 
 
 async def read_status(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:

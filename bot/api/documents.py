@@ -7,7 +7,7 @@ from datetime import datetime
 from roas.errors import InvalidRequestError, RoasError, StateError
 from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.candidate import Hold
+from roas.models.candidate import Delivery, Hold
 from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Lock
 from roas.models.health import StackHealth
 from roas.models.plan import PlanRecord
@@ -69,10 +69,14 @@ class EnvironmentStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Describe several environments; `fault` says why the bot that runs was not the one to answer."""
+    """Describe several environments, and the last delivery of each source's webhook.
+
+    `fault` says why the bot that runs was not the one to answer.
+    """
 
     environments: tuple[EnvironmentStatus, ...]
     fault: str = ""
+    deliveries: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

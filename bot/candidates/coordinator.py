@@ -237,10 +237,11 @@ class CandidateCoordinator:
         try:
             note = await self._inspect(delivery)
         except RoasError as error:
-            if error.transient:
-                raise
             note = error.message
-        await self._state.deliveries.finish(delivery, note)
+            if error.transient and not delivery.is_tried_enough:
+                await self._state.deliveries.note(delivery, note, is_over=False)
+                raise
+        await self._state.deliveries.note(delivery, note, is_over=True)
         log.info("delivery handled", source=delivery.source, delivery_id=delivery.id, note=note)
 
     async def _advance(self, candidate: Candidate) -> None:
@@ -268,17 +269,18 @@ class CandidateCoordinator:
         try:
             plan = await self._orchestrator.plan(request_for(candidate, source_actor(candidate.source)))
         except RoasError as error:
-            if error.transient:
+            note = error.whole
+            if error.transient and not candidate.is_tried_enough:
                 note = error.message
                 if candidate.is_overdue:
-                    note = said(
-                        "{cause} The bot keeps trying, until a newer version takes its place.", cause=error.message
-                    )
+                    note = said("{cause} The bot keeps trying for a day.", cause=error.message)
                 await self._move(candidate, CandidateState.NEW, note=note)
                 raise
+            if error.transient:
+                note = said("{cause} The bot has tried for a day.", cause=error.whole)
             if isinstance(error, RefMovedError):
                 self._due.set()
-            refused = await self._move(candidate, CandidateState.REFUSED, note=error.whole)
+            refused = await self._move(candidate, CandidateState.REFUSED, note=note)
             if refused is not None and (back := await self._state.candidates.put_back(refused)) is not None:
                 self._announce(back)
             return

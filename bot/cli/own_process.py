@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from roas.api.application import read_status
+from roas.api.application import read_report
 from roas.api.client import ControlClient
 from roas.api.control_socket import serve
 from roas.api.documents import StatusReport
@@ -51,8 +51,7 @@ async def read_environments(session: Session, wanted: Sequence[Environment]) -> 
     """Read how environments are from the journal and the engine. Raises RoasError."""
     warn_of_first_use(session)
     async with open_application(session.settings, instance_prefix="CLI", read_only=True) as application:
-        parts = (application.state, application.collector)
-        return StatusReport(tuple(await asyncio.gather(*(read_status(environment, *parts) for environment in wanted))))
+        return await read_report(wanted, application.state, application.collector)
 
 
 async def resume(application: Application, environment: str) -> tuple[Deployment, ...]:

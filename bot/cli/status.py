@@ -35,6 +35,10 @@ def show_status(terminal: Terminal, report: StatusReport) -> None:
         if position:
             terminal.say("")
         _show_environment(terminal, status)
+    for delivery in report.deliveries:
+        note = printable(delivery.note) or "The bot looks for what it tells of."
+        became = note if delivery.is_handled else f"not yet: {note}"
+        terminal.say(f"\nlast webhook of {delivery.source}, {at(delivery.received_at)}: {became}")
 
 
 def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:

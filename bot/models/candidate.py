@@ -93,6 +93,8 @@ OPEN = frozenset(
 
 # What cannot be planned for so long is more than a registry's bad moment: people are told.
 OVERDUE = timedelta(minutes=15)
+# What cannot be had for so long is no longer tried.
+TRIED_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,11 @@ class Candidate:
         """Return whether it could not be planned for long."""
         return self.state is CandidateState.NEW and datetime.now(UTC) - self.created_at > OVERDUE
 
+    @property
+    def is_tried_enough(self) -> bool:
+        """Return whether it could not be planned for so long that this is its end."""
+        return datetime.now(UTC) - self.created_at > TRIED_FOR
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -216,3 +223,8 @@ class Delivery:
     hint: dict[str, str] = field(default_factory=dict)
     is_handled: bool = False
     note: str = ""
+
+    @property
+    def is_tried_enough(self) -> bool:
+        """Return whether what it points to could not be had for so long that this is its end."""
+        return datetime.now(UTC) - self.received_at > TRIED_FOR

@@ -203,15 +203,22 @@ class Deliveries:
         """Return what nobody has looked after, oldest first."""
         return await self._journal.select(Delivery, "deliveries WHERE handled = 0 ORDER BY received_at LIMIT ?", KEPT)
 
-    async def finish(self, delivery: Delivery, note: str) -> None:
-        """Write what became of a delivery."""
-        done = replace(delivery, is_handled=True, note=note)
-        await self._journal.write(
-            lambda t: t.execute(
-                "UPDATE deliveries SET handled = 1, document = ? WHERE source = ? AND id = ?",
-                (to_json(done), delivery.source, delivery.id),
-            )
+    async def latest(self) -> tuple[Delivery, ...]:
+        """Return the last delivery of each source."""
+        return await self._journal.select(
+            Delivery, "deliveries WHERE rowid IN (SELECT MAX(rowid) FROM deliveries GROUP BY source) ORDER BY source"
         )
+
+    async def note(self, delivery: Delivery, note: str, *, is_over: bool) -> None:
+        """Write what became of a delivery, or why nothing has become of it yet."""
+        noted = replace(delivery, is_handled=is_over, note=note)
+        if noted != delivery:
+            await self._journal.write(
+                lambda t: t.execute(
+                    "UPDATE deliveries SET handled = ?, document = ? WHERE source = ? AND id = ?",
+                    (int(is_over), to_json(noted), delivery.source, delivery.id),
+                )
+            )
 
 
 class Holds:

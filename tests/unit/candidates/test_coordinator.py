@@ -1,6 +1,9 @@
 """Candidates go as far as they may without a person, once, whoever dies meanwhile; what was to blame is kept out."""
 
 import asyncio
+import io
+import re
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import AsyncMock
@@ -8,7 +11,10 @@ from unittest.mock import AsyncMock
 import pytest
 import time_machine
 
+from roas.api.documents import StatusReport
 from roas.candidates.coordinator import BLAMED
+from roas.cli.output import Terminal
+from roas.cli.status import show_status
 from roas.errors import (
     ComposeFileError,
     ComposePolicyError,
@@ -361,6 +367,13 @@ async def test_version_that_cannot_be_planned_for_long_has_a_message(coordinator
         shown = await state.candidates.get(offered.id)
         assert has_message(shown)
         assert "keeps trying" in draw_proposal(shown).embeds[0].description
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=25), tick=True):
+        await coordinator._advance(shown)
+        ended = await state.candidates.get(offered.id)
+        assert (ended.state, has_message(ended)) == (State.REFUSED, True)
+        assert (
+            "The registry does not answer. The bot has tried for a day." in draw_proposal(ended).embeds[0].description
+        )
 
 
 REFUSALS = (
@@ -477,6 +490,27 @@ async def test_delivery_is_looked_after_once(coordinator, make_coordinator, stat
         await done.wait()
     await coordinator.stop()
     assert seen == ["1", "1"]
+    (last,) = await state.deliveries.latest()
+    assert (last.id, last.note) == ("1", "a candidate")
+
+
+@pytest.mark.parametrize(("hours", "is_over"), [(1, False), (25, True)])
+async def test_delivery_that_finds_nothing_says_so_and_has_an_end(make_coordinator, state, monkeypatch, hours, is_over):
+    coordinator = make_coordinator()
+    coordinator.inspect_with(AsyncMock(side_effect=RegistryUnavailableError("There is no shop:v1 yet.")))
+    received = datetime.now(UTC) - timedelta(hours=hours)
+    await state.deliveries.add(Delivery("blog", "0", "push", received, is_handled=True, note="blog: CAND-1"))
+    await state.deliveries.add(Delivery("shop", "1", "push", received))
+    with nullcontext() if is_over else pytest.raises(RegistryUnavailableError):
+        await coordinator._deliver((await state.deliveries.latest())[1])
+    known = await state.deliveries.latest()
+    assert [(delivery.source, delivery.is_handled) for delivery in known] == [("blog", True), ("shop", is_over)]
+    out = io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    show_status(Terminal(), StatusReport((), deliveries=known))
+    began = "" if is_over else "not yet: "
+    assert re.search(f"last webhook of shop, .*: {began}There is no shop:v1 yet", out.getvalue())
+    assert re.search("last webhook of blog, .*: blog: CAND-1", out.getvalue())
 
 
 @pytest.mark.parametrize(
