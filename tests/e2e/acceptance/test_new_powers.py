@@ -190,6 +190,7 @@ async def test_one_person_gives_a_power_by_a_second_click(people, stack, images)
     succeeded(await people.application.orchestrator.wait(record.deployment_id))
 
 
+@pytest.mark.long
 async def test_running_containers_have_what_they_have(people, stack, images):
     """A stack that somebody started by hand is adopted with its powers, and with no others."""
     write(stack, pid="host")

@@ -79,9 +79,16 @@ def right_version(scene: Scene) -> None:
             id="without power",
             marks=pytest.mark.long,
         ),
-        pytest.param({}, "v99", "the version", right_version, id="image"),
+        pytest.param({}, "v99", "the version", right_version, id="image", marks=pytest.mark.long),
         pytest.param({"imagee": "x"}, "v1", "", lambda scene: scene.drop("imagee"), id="key", marks=pytest.mark.long),
-        pytest.param({"depends_on": ["web"]}, "v1", "cycle", lambda scene: scene.drop("depends_on"), id="cycle"),
+        pytest.param(
+            {"depends_on": ["web"]},
+            "v1",
+            "cycle",
+            lambda scene: scene.drop("depends_on"),
+            id="cycle",
+            marks=pytest.mark.long,
+        ),
         pytest.param(
             {"depends_on": ["wbe"]},
             "v1",

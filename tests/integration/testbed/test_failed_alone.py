@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# A tool that every other test uses: where it fails, they do.
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("name", {names})
 def test_it(name):

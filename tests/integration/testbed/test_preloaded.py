@@ -10,6 +10,9 @@ import pytest
 from roas.cli import COMMANDS
 from testbed.preloaded import PreloadedPopen, can_be_preloaded
 
+# A tool that every other test uses: where it fails, they do.
+pytestmark = pytest.mark.long
+
 OWN = {"PATH": "/usr/bin:/bin", "WHO": "dora"}
 
 

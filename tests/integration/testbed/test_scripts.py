@@ -37,6 +37,7 @@ def test_second_bootstrap_quick_and_quiet():
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.long
 def test_next_clone_takes_over_what_was_installed(tmp_path):
     """Also where it is taken over again; the environment that was there first stays as it is."""
     for clone in ("first", "second", "third"):

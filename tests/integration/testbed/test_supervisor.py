@@ -11,6 +11,9 @@ import pytest
 from testbed.leftovers import is_running
 from testbed.waiting import wait_until
 
+# A tool that every other test uses: where it fails, they do.
+pytestmark = pytest.mark.long
+
 SUPERVISOR = [sys.executable, "-m", "testbed.supervisor"]
 # A child in a session of its own, whose parent is gone, and which is deaf to all that can be ignored.
 ORPHAN = """

@@ -67,7 +67,11 @@ def line(beside: Beside, swarm: Swarm, registry: PrivateRegistry, tmp_path: Path
 
 @pytest.fixture(scope="session")
 def beside(
-    request: pytest.FixtureRequest, swarm: Swarm, registry: PrivateRegistry, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    swarm: Swarm,
+    registry: PrivateRegistry,
+    tmp_path_factory: pytest.TempPathFactory,
+    long_lane: bool,
 ) -> Iterator[Beside]:
     """Begin to play, as soon as there are nodes, what tests of this run will judge."""
     campaign, folder = (tmp_path_factory.mktemp(name) for name in ("campaign", "meddled"))
@@ -75,7 +79,7 @@ def beside(
     def on_the_ground() -> list[Played]:
         with ground_on(swarm, registry, campaign / "ground", "shop") as made:
             first_run(made)
-            return [play(made, item) for item in ROUNDS]
+            return [play(made, item) for item in (ROUNDS if long_lane else ROUNDS[:1])]
 
     def on_a_line() -> None:
         with line_on(swarm, registry, folder) as made:

@@ -16,6 +16,7 @@ def test_killed_after_writes_is_followed(deaths: list[Played]) -> None:
     assert (played.ended.outcome, played.wrong) == ("succeeded", ())
 
 
+@pytest.mark.long
 def test_job_that_failed_while_no_bot_lived_has_failed(deaths: list[Played]) -> None:
     """It is not run anew: the next bot says that it failed, and goes back, which runs the old one."""
     played = deaths[1]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.stack.swarm.beside import Beside
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.mark.usefixtures("meddled")

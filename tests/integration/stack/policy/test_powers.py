@@ -74,7 +74,10 @@ RIDING = [text for text, wanted in POWERS.items() if wanted and "external" not i
 ]
 
 
-@pytest.mark.parametrize("text", RIDING)
+# Each is told as a new one above: that it rides along is the same act for all of them.
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, marks=pytest.mark.long if n % 4 else ()) for n, text in enumerate(RIDING)]
+)
 async def test_power_of_a_release_rides_along(engine: Stacks, stack: Stack, text: str) -> None:
     environment = replace(stack(written(text)), policy=PolicyLevel.ASK)
     (environment.folder / "Dockerfile").write_text("FROM tiny:v1\n")
