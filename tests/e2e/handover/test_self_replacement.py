@@ -28,7 +28,9 @@ EVERY_SECONDS = 0.2
 
 async def test_restart_is_a_handover_and_stop_refused(home, people, images):
     """First, so that what both tests need is made while others run."""
-    before = home.bots()[0]
+    deployment_id = await start(people, "dora", "deploy", environment="dev", version=other_version(home, images))
+    assert "succeeded" in (await outcome(people, deployment_id)).text
+    (before,) = home.bots()
     await restart_is_a_handover_and_stop_refused(home, people, other_version(home, images))
     assert [bot.attrs["Image"] for bot in home.bots(stopped=True)] != [before.attrs["Image"]]
 
