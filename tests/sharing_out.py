@@ -5,19 +5,19 @@ from xdist.scheduler import LoadFileScheduling
 
 # What takes longest, longest first: begun last, one of them would run alone in the end.
 LONGEST = (
-    "tests/e2e/handover/",
-    "tests/e2e/stack/swarm/test_story.py",
-    "tests/e2e/stack/swarm/",
     "tests/e2e/campaigns/test_hands.py",
     "tests/e2e/campaigns/test_crash_sample.py",
     "tests/e2e/demo/test_demo.py",
     "tests/e2e/shipped/",
     "tests/integration/release/test_image.py",
-    "tests/e2e/cli/test_deploying.py",
-    "tests/e2e/wire/test_killed_bot.py",
-    "tests/e2e/plugin/test_real_hosts.py",
+    "tests/e2e/handover/",
+    "tests/e2e/stack/swarm/test_story.py",
+    "tests/e2e/stack/swarm/",
+    "tests/e2e/campaigns/",
     "tests/e2e/browser/",
+    "tests/e2e/cli/",
     "tests/e2e/wire/",
+    "tests/e2e/plugin/",
     "tests/e2e/acceptance/",
 )
 # What has to be alone is in there: begun when the other engines' tests are nearly done, it holds up few.

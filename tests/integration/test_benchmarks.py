@@ -27,6 +27,7 @@ def test_each_turn_begins_from_nothing(private_daemon: PrivateDaemon, tmp_path: 
     assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in result.taken.values())
 
 
+@pytest.mark.long
 async def test_libraries_alone_sync_a_command_and_rest(tmp_path: Path) -> None:
     async with bare_bot(tmp_path / "bare.log") as bare:
         assert bare.start_seconds > 0

@@ -74,6 +74,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not trim(), reason="this C library cannot trim")
 def test_large_pieces_go_back_at_once() -> None:
     """In a process of its own, with nothing trimmed: by itself glibc keeps the second picture."""

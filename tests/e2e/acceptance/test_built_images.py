@@ -46,6 +46,7 @@ async def test_the_same_files_are_built_to_the_same_image(people, stack, built):
     assert stack.read("web", "/main") == "2"
 
 
+@pytest.mark.long
 async def test_what_failed_keeps_no_name(people, stack, built):
     """`docker compose up -d` starts what runs, and not what was built and rolled back, or built and never started."""
     stack.manually("up", "-d", "--build")

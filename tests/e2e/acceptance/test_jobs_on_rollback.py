@@ -153,6 +153,7 @@ async def test_job_that_failed_is_gone_after_rollback(shop: Shop, images: dict[s
     await shop.nothing_is_to_do()
 
 
+@pytest.mark.long
 async def test_job_runs_on_rollback_where_it_says_so(shop: Shop) -> None:
     again = {"command": ["sh", "-c", "echo $$WANTED >>/data/runs"], "x-deploy": {"on_rollback": "run"}}
     assert await shop.deploy(1, "v1", migrate=again) is Outcome.SUCCEEDED

@@ -52,7 +52,7 @@ def asker(actor, *roles: int) -> Asker:
     return Asker(int(actor.id), actor.name, 1, 2, frozenset(roles))
 
 
-async def test_program_and_command_line_name_what_they_grant(people, stack, images):
+async def test_program_and_command_line_name_what_they_grant(people, stack, images, long_lane):
     """`--yes` is no word of it; what is named by `--grant` is given, and from then on rides along."""
     write(stack, pid="host")
     refused = await people.deploy("v1")
@@ -64,6 +64,8 @@ async def test_program_and_command_line_name_what_they_grant(people, stack, imag
     (web,) = stack.containers()
     assert web.attrs["HostConfig"]["PidMode"] == "host"
     succeeded(await people.deploy("v2"))
+    if not long_lane:
+        return
     write(stack, pid="host", command=["/payload"])
     assert (await people.deploy("v2")).problem.key == NewPowersError.key, "root for another program is a new power"
     write(stack)
@@ -73,6 +75,7 @@ async def test_program_and_command_line_name_what_they_grant(people, stack, imag
     assert web.attrs["HostConfig"]["PidMode"] == "host", "a release comes back with its powers"
 
 
+@pytest.mark.long
 async def test_hotfix_gives_no_power(people, stack, images):
     write(stack)
     succeeded(await people.deploy("v1", "prod"))

@@ -122,6 +122,7 @@ async def test_what_a_person_starts_is_stopped_no_more(people, deployed, applica
     await until(is_forgotten)
 
 
+@pytest.mark.long
 async def test_start_brings_what_is_needed(people, deployed):
     succeeded(await operate(people, Operation.STOP, "web", "store"))
     await asyncio.to_thread(deployed.container("mail").stop, timeout=1)  # by hand

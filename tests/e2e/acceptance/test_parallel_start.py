@@ -106,6 +106,7 @@ async def resumed(application):
     return await application.orchestrator.wait(taken.id)
 
 
+@pytest.mark.long
 async def test_two_environments_deploy_concurrently(people, stack, images):
     stack.put(".env.dev", "WHO=dev\n")
     stack.put(".env.staging", "WHO=staging\n")

@@ -42,10 +42,11 @@ STORE = """
 """
 
 
-async def test_failures_and_restarts_leave_nothing_held(people, stack, write, monkeypatch, long_lane):
+@pytest.mark.long
+async def test_failures_and_restarts_leave_nothing_held(people, stack, write, monkeypatch):
     """A release that is never ready is taken back; a restart, as `restart: true` asks for, loses no request either.
 
-    In the long lane, the proxy itself then changes, breaks, and does not answer.
+    Then the proxy itself changes, breaks, and does not answer.
     """
     needs = "depends_on: {store: {condition: service_started, restart: true}}\n    stop_grace_period: 10s"
     port = write("HAProxy", **{"stop_grace_period: 10s": needs}, **SOON, **FEW)
@@ -65,8 +66,6 @@ async def test_failures_and_restarts_leave_nothing_held(people, stack, write, mo
         await restart_is_one_after_the_other(people, stack)
     assert not seen.lost, seen.report
     assert wait_until(lambda: whole(stack), 10)
-    if not long_lane:
-        return
     await what_is_started_again_in_a_pause_gets_requests(people, stack)
     await renamed_backend_is_deployed_by_itself(people, stack)
     with monkeypatch.context() as patched:

@@ -70,6 +70,7 @@ async def refusal(people, *, deploying: bool) -> str:
     return refused.value.message
 
 
+@pytest.mark.long
 async def test_refused_stack_reaches_nobody(people, stack, images, listener):
     stack.write({"web": alone()})
     await people.succeed("v1")

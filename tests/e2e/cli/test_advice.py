@@ -123,6 +123,7 @@ def test_advice_is_followed_until_it_deploys(
     assert line.running() == {"web": "v1"}
 
 
+@pytest.mark.long
 def test_port_that_a_process_holds_is_freed_as_told(line: CommandLine) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -136,6 +137,7 @@ def test_port_that_a_process_holds_is_freed_as_told(line: CommandLine) -> None:
     assert line.run("deploy", "dev", "v1").returncode == 0
 
 
+@pytest.mark.long
 def test_file_that_is_not_there_is_written_as_told(line: CommandLine) -> None:
     scene = Scene(line, {})
     (scene.folder / "docker-compose.yml").unlink()

@@ -149,6 +149,7 @@ def test_hotfix_needs_reason_and_confirmation(line: CommandLine) -> None:
     assert line.running("prod") == {"database": "v1"}
 
 
+@pytest.mark.long
 def test_second_deployment_refused_first_cancellable(on_v1: CommandLine) -> None:
     """The one under way can be cancelled by another command."""
     first = on_v1.start("deploy", "dev", "v4")

@@ -29,12 +29,12 @@ volumes: {{data: {{}}}}
 """
 
 
-def test_paused_rollout_goes_on_or_back(line: CommandLine, long_lane: bool) -> None:
+@pytest.mark.long
+def test_paused_rollout_goes_on_or_back(line: CommandLine) -> None:
     line.write(PAUSING)
     assert line.run("deploy", "dev", "v1").returncode == 0
     its_process_hears_the_decision(line)
-    if long_lane:
-        decision_reaches_what_a_dead_process_left(line)
+    decision_reaches_what_a_dead_process_left(line)
     filters = {"label": [f"{PROJECT_LABEL}={line.project}-dev", f"{SERVICE_LABEL}=web"]}
     web = line.client.containers.list(filters=filters)[0]
     ran = web.exec_run(["cat", "/data/runs"]).output.decode().split()

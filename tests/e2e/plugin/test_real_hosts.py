@@ -268,6 +268,7 @@ async def test_copied_and_cleared_commands_are_named(start: Start, sandbox: Sand
         assert await host.close() == 0
 
 
+@pytest.mark.long
 async def test_upgrade_by_reload(environment: CleanEnvironment, start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
     """A new version on the disk is what a reload brings; a broken one leaves the old one at work."""
     library = environment.copy_package(tmp_path / "library")

@@ -152,6 +152,7 @@ async def is_alive(http: aiohttp.ClientSession) -> bool:
         return False
 
 
+@pytest.mark.long
 async def test_full_disk_loses_nothing_and_is_reported(small_disk, bot, bot_settings, people, shop, http, image_ids):
     async def status(path: str, **options: Any) -> int:
         async with http.request("POST" if options else "GET", path, **options) as answer:

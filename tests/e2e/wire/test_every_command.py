@@ -354,19 +354,15 @@ OPERATIONS: dict[str, tuple[dict[str, Any], int]] = {
 ORDERS = ("operation first", "deployment first", "at once")
 
 
-@pytest.mark.parametrize(
-    "races",
-    [[("stop", "at once")], pytest.param([*product(OPERATIONS, ORDERS)], marks=pytest.mark.long)],
-    ids=["sample", "all"],
-)
+@pytest.mark.long
 async def test_operation_and_deployment_at_the_same_time(
-    bot: Any, people: SandboxClient, shop: Shop, image_ids: dict[str, str], races: list[tuple[str, str]]
+    bot: Any, people: SandboxClient, shop: Shop, image_ids: dict[str, str]
 ) -> None:
     """One of them wins, the other says why, and at the engine is what the winner was asked for."""
     shop.write(alone=True, web=SLOW)
     version, other = "v1", "v2"
     await succeeded(people, await start(people, "dora", "deploy", environment="dev", version=version))
-    for command, order in races:
+    for command, order in product(OPERATIONS, ORDERS):
         has_deployed = await race(people, shop, command, order, other)
         runs = OPERATIONS[command][1]
         if has_deployed:

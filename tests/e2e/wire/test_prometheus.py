@@ -132,6 +132,7 @@ async def assert_promtool_likes_it(session: aiohttp.ClientSession, port: int) ->
     assert [name for name in FAMILIES if name not in {kind.removesuffix("_total") for kind in types}] == []
 
 
+@pytest.mark.long
 async def test_prometheus_scrapes_and_alerts(
     bot, people, sandbox, shop, redis_server, prometheus, session, http_port, token, image_ids
 ):

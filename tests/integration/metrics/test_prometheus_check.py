@@ -60,6 +60,7 @@ async def _has_scraped(url: str) -> bool:
     return False
 
 
+@pytest.mark.long
 async def test_bot_metrics_arrive_and_down_targets_named(prometheus_url: str) -> None:
     (warning,) = await monitoring_warnings(prometheus_url, {})
     assert "cannot scrape away (http://127.0.0.1:1/metrics)" in warning

@@ -48,6 +48,7 @@ def compose_manually(environment: Environment, engine: Stacks, model_hash: str, 
     return done.stdout + done.stderr
 
 
+@pytest.mark.long
 async def test_stack_goes_from_version_to_version(
     engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient
 ) -> None:

@@ -191,6 +191,7 @@ async def test_unloading_changes_nothing_of_a_host(host: commands.Bot):
     assert host.tree.translator.calls == 1, "it is neither loaded again nor unloaded"
 
 
+@pytest.mark.long
 async def test_failed_load_changes_nothing_of_a_host(host: commands.Bot, monkeypatch: pytest.MonkeyPatch):
     """What is added last fails, when everything else is there."""
     before = host_state(host)
@@ -207,6 +208,7 @@ async def test_failed_load_changes_nothing_of_a_host(host: commands.Bot, monkeyp
     assert await settled(host, before) == {}
 
 
+@pytest.mark.long
 async def test_cog_of_our_name_is_refused(host: commands.Bot):
     class Mine(commands.Cog, name="ROAS Status"):
         pass
@@ -265,9 +267,9 @@ async def test_what_the_host_does_to_commands_is_logged(host: commands.Bot, happ
     ("setting", "value", "is_seen_before"),
     [
         pytest.param("DISCORD_OPS_CHANNEL_ID", "general", True, id="a name in place of an id"),
-        pytest.param("DISCORD_GUILD_ID", None, False, id="a setting that is missing"),
-        pytest.param("STATE_DIR", "file/state", False, id="a folder that cannot be made"),
-        pytest.param("ROAS_DISCORD_COMMAND_GROUP", "ping", False, id="a group of the host's"),
+        pytest.param("DISCORD_GUILD_ID", None, False, id="a setting that is missing", marks=pytest.mark.long),
+        pytest.param("STATE_DIR", "file/state", False, id="a folder that cannot be made", marks=pytest.mark.long),
+        pytest.param("ROAS_DISCORD_COMMAND_GROUP", "ping", False, id="a group of the host's", marks=pytest.mark.long),
         pytest.param("", "status", False, id="a global command of the host's that came since"),
     ],
 )
@@ -365,6 +367,7 @@ async def clash(host: commands.Bot) -> RoasError:
     return error
 
 
+@pytest.mark.long
 async def test_commands_copied_over_ours_stay(host: commands.Bot):
     """`copy_global_to` puts the host's commands in the place of ours: they are the host's when we leave, too."""
     await host.load_extension(EXTENSION)

@@ -35,6 +35,7 @@ def by_compose(stack):
     return environment
 
 
+@pytest.mark.long
 async def test_release_zero_is_the_stack_as_it_was_started(engine, by_compose, docker_client):
     """By looks alone, until all of it is made again in the end."""
     await release_zero_is_updated_as_written(engine, by_compose)

@@ -155,6 +155,7 @@ def looks(client: docker.DockerClient, containers: Any) -> dict[str, dict[str, A
     return {c.name: normalised(client, c.id) for c in containers}
 
 
+@pytest.mark.long
 async def test_stack_is_taken_over_as_it_is(
     engine: Stacks, manually: Environment, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

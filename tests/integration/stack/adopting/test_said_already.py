@@ -275,8 +275,9 @@ async def test_what_is_said_already_recreates_nothing(
     await differs_in_nothing(engine.of(environment), model)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("image", "busybox_image")
-@pytest.mark.parametrize("made_by", ["Compose", pytest.param("bot", marks=pytest.mark.long)])
+@pytest.mark.parametrize("made_by", ["Compose", "bot"])
 async def test_file_that_says_it_all_is_everybodys(
     engine: Stacks, stack: Callable[..., Environment], docker_client: docker.DockerClient, made_by: str
 ) -> None:

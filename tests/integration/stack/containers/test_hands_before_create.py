@@ -156,6 +156,7 @@ async def nothing_that_is_linked_to_is_replaced(engine: Stacks, stack: Callable[
     assert {name for name in after if after[name] != before[name]} == {"linked"}
 
 
+@pytest.mark.long
 async def test_what_the_release_before_made_stays(
     engine: Stacks, stack: Callable[..., Environment], docker_host: str, tmp_path: Path
 ) -> None:
@@ -178,6 +179,7 @@ async def test_what_the_release_before_made_stays(
     assert {name for name, item in after.items() if item.id in {old.id for old in made}} == {"vpn"}
 
 
+@pytest.mark.long
 async def test_service_is_made_in_a_namespace_that_hands_changed(
     engine: Stacks, stack: Callable[..., Environment], docker_host: str
 ) -> None:

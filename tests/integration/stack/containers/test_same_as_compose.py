@@ -297,6 +297,7 @@ async def test_adopted_containers_stay(stack_folder: Environment, docker_client,
     assert after == before
 
 
+@pytest.mark.long
 async def test_what_the_image_says_already_is_read_back(
     environment: Environment, docker_client, busybox_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,7 @@ async def test_image_that_is_gone_is_named(engine, web, docker_client):
         await engine.of(web).create_service(engine._parts.models.save(model), "web")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hand", ["leaves the tag", "moves the tag"])
 async def test_names_go_with_the_last_release(engine, web, docker_client, hand):
     """So does the image, where somebody moved the release's own tag: to another one, which keeps it."""

@@ -51,6 +51,7 @@ def shown(client: docker.DockerClient, container_id: str, command: str) -> str:
     return client.containers.get(container_id).exec_run(["sh", "-c", command]).output.decode().strip()
 
 
+@pytest.mark.long
 async def test_rollback_restores_mounted_files(
     engine: Stacks, mounted: Environment, docker_client: docker.DockerClient
 ) -> None:

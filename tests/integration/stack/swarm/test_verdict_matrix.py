@@ -166,6 +166,7 @@ async def removed_service_is_told(shop: Shop, swarm_client: docker.DockerClient)
     assert (await shop.follow(written)).verdict is UpdateVerdict.REMOVED
 
 
+@pytest.mark.long
 async def test_crash_at_once_of_a_new_service_fails(shop: Shop) -> None:
     """There is nothing to go back to: Swarm starts it again for ever."""
     judged = await shop.bring(**CRASH)
