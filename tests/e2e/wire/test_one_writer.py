@@ -59,6 +59,8 @@ async def test_stopped_owner_changes_nothing(mark, bot_settings, people, shop, i
     shop.write(alone=True)
     if long_lane:
         await command_line_ends_hung_one_and_finishes(mark, bot_settings, shop, image_ids, tmp_path)
+    else:  # what is new is made with all else at once: a service of its own is made in the place of an older one
+        assert (await roas(bot_settings, "deploy", "dev", "v2"))[0] == 0
     async with living(bot_settings, tmp_path / "first.log") as first:
         await people.wait_for_commands(*COMMANDS, deadline_seconds=CONNECT_SECONDS)
         await people.wait_until_connected(CONNECT_SECONDS)
