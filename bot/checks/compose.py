@@ -64,11 +64,11 @@ async def compose_policy(subject: Subject) -> list[Finding]:
 
 @check("variables", Severity.CRITICAL)
 async def variables(subject: Subject) -> list[Finding]:
-    """Name all missing variables at once; Compose names only the first."""
-    return await in_thread(_judge_variables, subject) if subject.reads_working_copy else []
+    """Name all missing variables at once; Compose names only the first. Of empty ones it warns itself."""
+    return [await in_thread(_judge_variables, subject)] if subject.reads_working_copy else []
 
 
-def _judge_variables(subject: Subject) -> list[Finding]:
+def _judge_variables(subject: Subject) -> Finding:
     environment = subject.environment
     known = {
         **known_variables(environment.env_files),
@@ -76,27 +76,16 @@ def _judge_variables(subject: Subject) -> list[Finding]:
         **subject.variables,
         "COMPOSE_PROJECT_NAME": environment.project,  # Compose gives it by itself
     }
-    uses = variable_uses(environment.compose_files, known)
-    missing = {use.name: use for use in uses if use.missing(known) and use.required}
-    blank = sorted({use.name for use in uses if use.missing(known) and not use.required} - set(missing))
-    found = []
-    if missing:
-        text = listed(_named_use(missing[name]) for name in sorted(missing))
-        message = said(
-            "{missing} required {missing|variable has|variables have} no value: {text}.",
-            missing=len(missing),
-            text=text,
-        )
-        found.append(
-            failed(
-                message, said("Set {names} in {place}.", names=listed(sorted(missing)), place=_variables_place(subject))
-            )
-        )
-    if blank:
-        message = said("No value, so treated as empty: {blank}.", blank=listed(blank))
-        remedy = said("Set them in {place}, or give them a default.", place=_variables_place(subject))
-        found.append(failed(message, remedy, Severity.WARNING))
-    return found or [passed()]
+    missing = {use.name: use for use in variable_uses(environment.compose_files, known) if use.missing(known)}
+    if not missing:
+        return passed()
+    message = said(
+        "{missing} required {missing|variable has|variables have} no value: {text}.",
+        missing=len(missing),
+        text=listed(_named_use(missing[name]) for name in sorted(missing)),
+    )
+    remedy = said("Set {names} in {place}.", names=listed(sorted(missing)), place=_variables_place(subject))
+    return failed(message, remedy)
 
 
 def _named_use(use: Use) -> str:

@@ -1,4 +1,4 @@
-"""Find the variables that compose files use, as the Compose Specification writes them.
+"""Find the variables that compose files cannot do without, as the Compose Specification writes them.
 
 The files are read where they lie, so that the check can say what is missing when they cannot be resolved. So they are
 not trusted: no more is read, and nothing else, than could be a compose file.
@@ -32,10 +32,9 @@ OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Describe one use of a variable that has no default; with `not_empty` an empty value counts as none."""
+    """Describe one use of a variable that has to have a value; with `not_empty` an empty one counts as none."""
 
     name: str
-    required: bool = False
     not_empty: bool = False
     message: str = ""
 
@@ -57,7 +56,7 @@ def known_variables(env_files: Iterable[Path]) -> dict[str, str]:
 
 
 def variable_uses(compose_files: Iterable[Path], known: Mapping[str, str]) -> tuple[Use, ...]:
-    """Return the uses without a default in compose files and in what they include, in the order of the text.
+    """Return the uses that want a value in compose files and in what they include, in the order of the text.
 
     A file that cannot be read or parsed has none: resolving it reports what is wrong with it.
     """
@@ -146,10 +145,7 @@ def _scan(text: str, known: Mapping[str, str], depth: int = 0) -> Iterator[Use]:
             yield from _braced(text[position + 2 : end], known, depth + 1) if depth < MOST_DEPTH else ()
             position = end + 1
         else:
-            match = NAME.match(text, position + 1)
-            if match:
-                yield Use(match.group())
-            position = match.end() if match else position + 1
+            position += 1
 
 
 def _closing(text: str, start: int) -> int:
@@ -170,11 +166,9 @@ def _braced(expression: str, known: Mapping[str, str], depth: int) -> Iterator[U
     operator = next((candidate for candidate in OPERATORS if rest.startswith(candidate)), "")
     word, not_empty = rest[len(operator) :], operator.startswith(":")
     if operator.endswith("?"):
-        yield Use(name, required=True, not_empty=not_empty, message=word.strip())
+        yield Use(name, not_empty, word.strip())
     elif operator.endswith("-"):
         # A default is only read where the variable has no value.
-        yield from _scan(word, known, depth) if Use(name, not_empty=not_empty).missing(known) else ()
+        yield from _scan(word, known, depth) if Use(name, not_empty).missing(known) else ()
     elif operator.endswith("+"):
-        yield from _scan(word, known, depth) if not Use(name, not_empty=not_empty).missing(known) else ()
-    else:
-        yield Use(name)
+        yield from _scan(word, known, depth) if not Use(name, not_empty).missing(known) else ()

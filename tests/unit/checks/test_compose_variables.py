@@ -16,7 +16,7 @@ HOSTILE = {
     "no time": "a: !!timestamp x",
     "no bool": "a: !!bool x",
     "itself": "a: &a [*a]",
-    "aliases of aliases": f"x-a: &a ['${{B}}']\n{LEVELS}services: *l",
+    "aliases of aliases": f"x-a: &a ['${{B?}}']\n{LEVELS}services: *l",
     "base sixty": "a: " + ":".join(["59"] * 130_000),
     "nested": "a: " + "[" * 5000 + "]" * 5000,
     "defaults of defaults": "a: '" + "${B:-" * 50_000 + "'",
@@ -47,7 +47,7 @@ def test_only_files_of_the_stack_are_read(tmp_path: Path) -> None:
     folder = tmp_path / "stack"
     (folder / "sub").mkdir(parents=True)
     (tmp_path / "outside.yml").write_text("services: {a: {image: '${OUTSIDE:?hunter2}'}}")
-    (folder / "sub" / "own.yml").write_text("services: {a: {image: '${OWN}'}}")
+    (folder / "sub" / "own.yml").write_text("services: {a: {image: '${OWN:?}'}}")
     (folder / "link.yml").symlink_to(tmp_path / "outside.yml")
     os.mkfifo(folder / "pipe.yml")
     (folder / "huge.yml").touch()

@@ -37,6 +37,7 @@ async def test_missing_variables_all_named_with_messages(subject: Subject) -> No
         ("'$${A:?}'", ""),
         ("x # ${A:?}", ""),
         ("'costs $5 or $'", ""),
+        ("'$A ${B}'", "B=1"),  # Compose warns of it
     ],
 )
 async def test_complete_variables_pass(subject: Subject, text: str, env: str) -> None:
@@ -56,12 +57,6 @@ async def test_deployment_version_counts_not_bot_environment(subject: Subject, m
     monkeypatch.setenv("HOME_TOKEN", "leaks")
     results = await look(subject, "'${VERSION:?} ${HOME_TOKEN:?}'", VERSION="v2")
     assert [result.message for result in results] == ["1 required variable has no value: HOME_TOKEN."]
-
-
-async def test_empty_variable_warns(subject: Subject) -> None:
-    result = (await look(subject, "'$A ${B}'", "B=1"))[0]
-    assert (result.severity, result.passed) == (Severity.WARNING, False)
-    assert result.message == "No value, so treated as empty: A."
 
 
 async def test_included_files_and_compose_tags_read(subject: Subject) -> None:
