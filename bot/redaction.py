@@ -57,9 +57,6 @@ LONGEST_RUN = 1024
 WORD = re.compile(r"[A-Za-z]+")
 # The shortest spelling has a whole gram wherever one looks within its first three characters.
 GRAM, STEP = 4, 3
-LONGEST_REMEMBERED, REMEMBERED = 200, 4096
-# Of longer texts few are remembered: those of a message that is drawn again with each step.
-LONGEST_DRAWN, DRAWN = 32_768, 32
 
 
 def is_credential(variable: str) -> bool:
@@ -143,9 +140,6 @@ class Redactor:
         self._known: set[str] = set()
         self._names: set[str] = set()
         self._index = _Index()
-        # Names and states are shown again and again. Both are replaced, after the index, whenever more is known.
-        self._recent: dict[str, str] = {}
-        self._drawn: dict[str, str] = {}
         self._lock = threading.Lock()
         self.add(values)
 
@@ -156,7 +150,6 @@ class Redactor:
             if new:
                 self._known |= new
                 self._index.add(chain.from_iterable(map(_forms, new)))
-                self._recent, self._drawn = {}, {}
 
     def keep(self, names: Iterable[str]) -> None:
         """Leave these names in every text, whoever takes one for a password: messages and records need them."""
@@ -165,23 +158,11 @@ class Redactor:
             if self._known & self._names:
                 self._known -= self._names
                 self._index = _Index().add(chain.from_iterable(map(_forms, self._known)))
-                self._recent, self._drawn = {}, {}
 
     def redact(self, text: str) -> str:
         """Return the text without secrets; nothing else of it changes, and a message stays one where it can."""
         if isinstance(text, Message):
             return text.hidden(self.redact)
-        if len(text) > LONGEST_DRAWN:
-            return self._search(text)
-        recent, most = (self._recent, REMEMBERED) if len(text) <= LONGEST_REMEMBERED else (self._drawn, DRAWN)
-        found = recent.get(text)
-        if found is None:
-            if len(recent) >= most:
-                recent.clear()
-            found = recent[text] = self._search(text)
-        return found
-
-    def _search(self, text: str) -> str:
         spans = sorted(self._found(text))
         if not spans:
             return text
