@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import discord
@@ -34,19 +34,7 @@ GUILD_READY_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
 
 
-class Server(Protocol):
-    """What is known of a server, as discord.py has it."""
-
-    def get_channel_or_thread(self, channel_id: int, /) -> object | None:
-        """Return a channel, or a thread that the bot is in."""
-        ...
-
-    def get_role(self, role_id: int, /) -> object | None:
-        """Return a role."""
-        ...
-
-
-def log_missing(guild: Server, settings: Settings) -> None:
+def log_missing(guild: discord.Guild, settings: Settings) -> None:
     """Look for the channels and the roles of the settings; what is known of the server is all that is asked."""
     channels = {settings.channel_of(name) for name in ("", *settings.environment_names)}
     for channel_id, setting in sorted(channels, key=lambda channel: channel[1]):

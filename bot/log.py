@@ -14,12 +14,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from queue import Full, Queue
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import structlog
 from structlog.types import Processor
 
-from roas.redaction import hide
+from roas.redaction import Redactor, hide
 
 # How many lines wait for a reader, beyond what the kernel takes; more are dropped, and counted.
 MOST_LINES = 4096
@@ -102,14 +102,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
             select.select([], [descriptor], [])
         except OSError:
             return
-
-
-class Redactor(Protocol):
-    """Hide secrets."""
-
-    def redact(self, text: str) -> str:
-        """Return the text without secrets."""
-        ...
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 from enum import Enum, auto
-from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -210,24 +209,8 @@ def _elapsed(phase: PhaseResult) -> float | None:
     return (datetime.now(UTC) - phase.started_at).total_seconds() if phase.started_at else None
 
 
-class Progress(Protocol):
-    """Show how far a deployment has come."""
-
-    def __enter__(self) -> "Progress":
-        """Begin to show."""
-        ...
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Show a remark."""
-        ...
-
-    def update(self, deployment: Deployment) -> None:
-        """Show another state."""
-        ...
+# Shows how far a deployment has come.
+Progress = ProgressLines | ProgressScreen
 
 
 class DetachedError(Exception):
