@@ -116,35 +116,44 @@ async def find_changes(
         if (difference or name in scope.begun) and name not in done | own_service
     }
     # What differs is made as it should be, or is not this deployment's affair: then it is not restarted either.
-    running = {
-        name: definition
-        for name, definition in definitions.items()
-        if name not in all_differing and runs(there.get(name, ()))
-    }
+    running = {name: definition for name, definition in definitions.items() if runs(there.get(name, ()))}
+    left_running = {name: definition for name, definition in running.items() if name not in all_differing}
+    chosen = _chosen(scope.named, all_differing, definitions, sharing, left_running)
+    differing = {name: difference for name, difference in all_differing.items() if name in chosen or not scope.named}
     # What was interrupted between the word and the act is as it should be, and is yet to be restarted.
-    interrupted = {
-        name: definitions[name]
-        for name, difference in all_differing.items()
-        if not difference and name not in scope.replaced and runs(there.get(name, ()))
-    }
-    chosen = _chosen(scope.named, all_differing, definitions, sharing, running) if scope.named else definitions.keys()
-    differing = {name: difference for name, difference in all_differing.items() if name in chosen}
-    extra = (there.keys() | await stack.written_services()) - wanted.keys()
-    left_alone = (extra & inactive_services(model)) - scope.moved
-    # Compose would recreate what another release's job left, and with it all that depends on that.
-    returns = scope.goes_back and not stack.replaces_by_itself
-    left = {name for name in done if _leaves_something(wanted[name], there.get(name, ()), returns=returns)}
+    interrupted = {name for name, difference in all_differing.items() if not difference} - scope.replaced
+    left_running |= {name: running[name] for name in interrupted & running.keys()}
+    left_alone, gone = await _gone(stack, model, scope, wanted, there, done)
     return StackChanges(
         definitions=definitions,
         differing=differing,
-        restarts=_restarts(scope, definitions, all_differing, differing, running | interrupted) - own_service,
-        gone=frozenset() if scope.named else (frozenset(extra) - left_alone) | left,
+        restarts=_restarts(scope, definitions, all_differing, differing, left_running) - own_service,
+        gone=gone,
         own=_own_difference(bot, wanted, containers),
-        left_alone=frozenset(left_alone),
+        left_alone=left_alone,
         skipped=frozenset(all_differing.keys() - differing.keys()),
         done=frozenset(name for name in done if differences[name]),
         sharing=sharing,
     )
+
+
+async def _gone(
+    stack: Stack,
+    model: Mapping[str, Any],
+    scope: Scope,
+    wanted: Mapping[str, WantedService],
+    there: Mapping[str, Collection[ContainerSnapshot]],
+    done: frozenset[str],
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the services that a model does not have and that are left alone, and what is removed."""
+    extra = frozenset((there.keys() | await stack.written_services()) - wanted.keys())
+    left_alone = (extra & inactive_services(model)) - scope.moved
+    if scope.named:
+        return left_alone, frozenset()
+    # Compose would recreate what another release's job left, and with it all that depends on that.
+    returns = scope.goes_back and not stack.replaces_by_itself
+    left = {name for name in done if _leaves_something(wanted[name], there.get(name, ()), returns=returns)}
+    return left_alone, (extra - left_alone) | left
 
 
 def _restarts(
