@@ -64,7 +64,7 @@ def without_password(looks):
     return looks
 
 
-async def test_rollback_restores_images_config_and_files(settings, stack):
+async def test_rollback_restores_images_config_and_files(settings, stack, long_lane):
     """Volumes, named or not, and writable binds are in no release; everything else is, whatever the file says now."""
     client = stack.client
     first = tag(client, "v1", "one")
@@ -77,7 +77,8 @@ async def test_rollback_restores_images_config_and_files(settings, stack):
         await People(application).succeed("v1")
         before, read_before = stack.looks(), contents(stack)
         stack.container("web").exec_run(["sh", "-c", " ".join(f"echo order > {path};" for path in WRITTEN)])
-        await file_change_alone_recreates_its_service_until_rollback(People(application), stack)
+        if long_lane:
+            await file_change_alone_recreates_its_service_until_rollback(People(application), stack)
     async with open_application(settings) as application:
         people = People(application)
         put_files(stack, "salad", "new")
@@ -98,7 +99,8 @@ async def test_rollback_restores_images_config_and_files(settings, stack):
         assert contents(stack) == read_before == dict.fromkeys(read_before, "soup\n")
         assert kept_everywhere(stack)
         assert (stack.folder / "uploads/photo").read_text() == "order\n"
-        await volumes_survive_a_recreation(application, stack, first)
+        if long_lane:
+            await volumes_survive_a_recreation(application, stack, first)
 
 
 async def failed_deployment_leaves_all_as_it_was(people, stack):

@@ -66,7 +66,7 @@ def shared(stack, images):
                 stack.client.images.remove(tag, force=True)
 
 
-async def test_prod_gets_what_staging_runs(people, stack, shared, images):
+async def test_prod_gets_what_staging_runs(people, stack, shared, images, long_lane):
     """Built, named by version, and bound by content: all as staging has it, whatever the working copy holds by now."""
     await people.succeed("v1", "staging")
     stack.put("conf/app.conf", "untested")
@@ -88,7 +88,8 @@ async def test_prod_gets_what_staging_runs(people, stack, shared, images):
     assert stack.container("web", "prod").labels["place"] == "prod"
     again = await people.application.orchestrator.plan(promotion())
     assert not again.changed
-    await only_the_configuration_changes(people, stack, shared)
+    if long_lane:
+        await only_the_configuration_changes(people, stack, shared)
 
 
 async def only_the_configuration_changes(people, stack, shared):
