@@ -422,6 +422,12 @@ class RolloutPausedError(RoasError):
     key = "rollout_paused"
 
 
+class CanaryUndecidedError(RolloutPausedError):
+    """A canary is neither good nor worse by its deadline: a person decides."""
+
+    key = "canary_undecided"
+
+
 class TakenBackError(RoasError):
     """A person chose the way back for a deployment that was paused."""
 

@@ -24,7 +24,7 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.plan import PlanRecord
 from roas.models.rollout import Choice
 from roas.ui.embeds.live import CANCEL_PREFIX
-from roas.ui.embeds.outcome import GO_ON_PREFIX, PROMOTE_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
+from roas.ui.embeds.outcome import GO_ON_PREFIX, OBSERVE_PREFIX, PROMOTE_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
 from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX, draw_plan_message
 from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX
 from roas.ui.formatting import release
@@ -193,6 +193,16 @@ class ResumeButton(IdButton, template=re.escape(GO_ON_PREFIX) + PAUSE_ID):
         await answer(
             interaction, _("▶️ `{id}` resumes.", id=await _decide(cog, interaction, self.subject, Choice.GO_ON))
         )
+
+
+class ObserveButton(IdButton, template=re.escape(OBSERVE_PREFIX) + PAUSE_ID):
+    """Observe a canary for as long again before anybody is asked."""
+
+    prefix = OBSERVE_PREFIX
+
+    async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
+        observed = await _decide(cog, interaction, self.subject, Choice.OBSERVE)
+        await answer(interaction, _("⏸️ The canary of `{id}` is observed for as long again.", id=observed))
 
 
 class TakeBackButton(FormButton, template=re.escape(TAKE_BACK_PREFIX) + PAUSE_ID):
@@ -401,6 +411,7 @@ FORMS: tuple[type[FormButton], ...] = (CancelButton, SkipButton, TakeBackButton)
 BUTTONS: tuple[type[IdButton], ...] = (
     CancelButton,
     ResumeButton,
+    ObserveButton,
     TakeBackButton,
     ConfirmButton,
     WithdrawButton,

@@ -75,7 +75,7 @@ class PlanApprovals:
         await self._require_thawed(request)
         if (lock := await self._state.locks.get(request.environment)) is not None:
             held_by = await self._state.deployments.get(lock.deployment_id)
-            if held_by is None or not held_by.only_watches:
+            if held_by is None or not (held_by.only_watches or held_by.is_ended_by(request.kind)):
                 raise LockHeldError(lock)
 
     async def _require_thawed(self, request: DeploymentRequest) -> None:

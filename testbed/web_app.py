@@ -3,7 +3,8 @@
 GET answers with the version, `/slow?SECONDS` after so long, `/events` with server-sent events that do not end. POST
 writes the id in its body to `ORDERS`, once for each time that it is carried out. `/ws` is a WebSocket. Where `WARMING`
 is set it listens at once, and answers 503 for so many seconds. Where `CRASHES_AFTER` is set it ends with code 1 so many
-seconds after its start, where `FAILS_AFTER` is it answers 500 from then on. Where `ONLY_FIRST` names a file, all that
+seconds after its start, where `FAILS_AFTER` is it answers 500 from then on, and to so many percent of the requests
+where `FAILS_PERCENT` is, but for those of its health check. Where `ONLY_FIRST` names a file, all that
 is so of the container that makes the file, also when it starts again, and of no other. SIGTERM lets it take no more
 connections but those that wait already, answer what it has, tell WebSockets that it goes, and end.
 """
@@ -13,6 +14,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import random
 import signal
 import socket
 import time
@@ -39,6 +41,7 @@ def is_flawed() -> bool:
 FLAWS = os.environ if is_flawed() else {}
 READY_AT = time.monotonic() + float(FLAWS.get("WARMING", "0"))
 FAILS_AT = time.monotonic() + float(FLAWS.get("FAILS_AFTER", "inf"))
+FAILS_SHARE = float(FLAWS.get("FAILS_PERCENT", "0")) / 100
 EVENT_SECONDS = 0.2
 OPEN: set["Connection"] = set()
 IDLE = asyncio.Event()
@@ -90,7 +93,8 @@ class Connection(asyncio.Protocol):
     def handle(self, method: bytes, path: bytes, fields: dict[bytes, bytes], body: bytes) -> None:
         """Carry out one request."""
         closes = fields.get(b"connection", b"").lower() == b"close"
-        if time.monotonic() >= FAILS_AT:
+        is_unlucky = FAILS_SHARE and path != b"/health" and random.random() < FAILS_SHARE  # noqa: S311 - luck
+        if is_unlucky or time.monotonic() >= FAILS_AT:
             self.answer(b"500 Internal Server Error", b"it fails", closes=closes)
         elif time.monotonic() < READY_AT:
             self.answer(b"503 Service Unavailable", b"warming up", closes=closes)

@@ -332,7 +332,10 @@ class DeploymentContext:
         return dict(self.stack.definitions(await self.stack.load_model(model_hash)))
 
     async def definitions_to_apply(self, model_hash: str) -> dict[str, ServiceDefinition]:
-        """Read the definitions with the proxies that only the other release has: these are told once more."""
+        """Read the definitions with the proxies that only the other release has: these are told once more.
+
+        No canary holds up a hotfix.
+        """
         others: list[Mapping[str, ServiceDefinition]] = []
         for release in await self._releases():
             if release.model_hash == model_hash:
@@ -340,7 +343,10 @@ class DeploymentContext:
             with suppress(ReleaseNotRestorableError):  # what is not kept any more says nothing
                 model = await self.stack.load_model(release.model_hash)
                 others.append(with_proxies(self.stack, model))
-        return with_dropped_proxies(await self.definitions(model_hash), *others)
+        found = with_dropped_proxies(await self.definitions(model_hash), *others)
+        if self.deployment.request.kind is DeploymentKind.DEPLOY:
+            return found
+        return {name: replace(definition, canary=None) for name, definition in found.items()}
 
     async def name_images(self, model_hash: str) -> None:
         """Let the names that the stack's files have for images mean those of a model: Compose goes by the files."""

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 
 from roas.concurrency import begun, end_tasks, pause, wait_for
 from roas.deploy.context import DeploymentContext
-from roas.errors import RoasError, RolloutPausedError, TakenBackError
+from roas.errors import CanaryUndecidedError, RoasError, RolloutPausedError, TakenBackError
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.deployment import PhaseStatus
 from roas.models.events import DeploymentPaused, DeploymentStoodStill
-from roas.models.rollout import Choice, Decision, Pause
+from roas.models.rollout import Choice, Decision, Pause, RolloutRecord
 from roas.stack.behind_proxy import Front
+from roas.stack.canary.service_canary import canary_of
 from roas.stack.rollout import gone_on
 
 log = get_logger(__name__)
@@ -38,6 +39,7 @@ async def pause_deployment(context: DeploymentContext, error: RolloutPausedError
         message=error.message,
         since=datetime.now(UTC),
         report=error.report,
+        canary=isinstance(error, CanaryUndecidedError),
     )
     await context.set_pauses((*pauses, pause), paused=True)
     log.warning("deployment paused", service=pause.service, reason=pause.message)
@@ -66,7 +68,7 @@ async def wait_for_decision(context: DeploymentContext) -> None:
     # What failed of another service at the same time is another pause: nobody has seen it yet.
     rolled = [progress for progress in context.deployment.services if progress.service == pause.service]
     await context.plan_services(
-        replace(progress, rollout=gone_on(progress.rollout)) for progress in rolled if progress.rollout
+        replace(progress, rollout=gone_on(progress.rollout, decision.choice)) for progress in rolled if progress.rollout
     )
     went_on = replace(pause, decision=decision)
     await context.set_pauses((*context.deployment.pauses[:-1], went_on), paused=False)
@@ -78,9 +80,14 @@ async def _tend_proxy(context: DeploymentContext) -> None:
     if model_hash is None:
         return
     definition = (await context.definitions_to_apply(model_hash)).get(name)
+    rollout = context.rollout(name) or RolloutRecord()
     while definition is not None and definition.proxy is not None:
+        front = Front(context.stack, definition)
         with suppress(RoasError):
-            await Front(context.stack, definition).settle(waits=False, holds=True)
+            await front.settle(waits=False, holds=True)
+            canary = canary_of(definition, front, rollout)
+            if canary is not None and not canary.is_over:
+                await canary.weigh(canary.record.old)
         await pause(TEND_SECONDS)
 
 

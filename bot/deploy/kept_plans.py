@@ -10,7 +10,7 @@ from roas.errors import (
     UnreadableRowError,
 )
 from roas.messages.message import said
-from roas.models.deployment import Deployment
+from roas.models.deployment import Deployment, DeploymentKind
 from roas.models.environment import Environment
 from roas.models.plan import Plan
 from roas.models.release import Release, ReleaseState
@@ -148,7 +148,8 @@ class KeptPlans:
         Raises ImageChangedError where that is another one, or the settings, a secret or the policy changed.
         """
         engine = self._components.stacks.of(environment)
-        current = await release_in_use(self._components.state, environment.name)
+        goes_back = planned.target is not None
+        current = await release_in_use(self._components.state, environment.name, goes_back=goes_back)
         # What ran before the first release is adopted on the way: the plan was made beside just that.
         adopted = planned.current is None and current is not None and current.state is ReleaseState.ADOPTED
         if not adopted and _identity(current) != _identity(planned.current):
@@ -198,14 +199,18 @@ def _changed(message: str) -> ImageChangedError:
     return ImageChangedError(message, hint=ASK_AGAIN)
 
 
-async def release_in_use(state: StateManager, environment: str) -> Release | None:
+async def release_in_use(state: StateManager, environment: str, *, goes_back: bool = False) -> Release | None:
     """Return the release that an environment is on, with the model that it runs.
 
-    A deployment that only watches has arrived: whoever asks for something now starts from its release.
+    A deployment that only watches has arrived: whoever asks for something now starts from its release. So does who
+    goes back from a canary.
     """
     lock = await state.locks.get(environment)
     watching = None if lock is None else await state.deployments.get(lock.deployment_id)
-    if watching is not None and watching.only_watches and watching.to_release is not None:
+    has_arrived = watching is not None and (
+        watching.only_watches or (goes_back and watching.is_ended_by(DeploymentKind.ROLLBACK))
+    )
+    if watching is not None and has_arrived and watching.to_release is not None:
         release = await state.releases.get(environment, watching.to_release)
         if release is not None:
             return replace(release, model_hash=watching.applied_model or release.model_hash)

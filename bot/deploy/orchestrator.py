@@ -120,8 +120,8 @@ class DeploymentOrchestrator:
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Acquire the deployment lock, record the deployment, and run it in a task of this process.
 
-        Raises LockHeldError, FrozenError, WindowClosedError, RequirementError, InvalidRequestError, and
-        ImageChangedError where the plan is void.
+        A rollback to where a canary began is that canary, which goes back. Raises LockHeldError, FrozenError,
+        WindowClosedError, RequirementError, InvalidRequestError, and ImageChangedError where the plan is void.
         """
         environment = self._check(request)
         state = self._components.state
@@ -129,6 +129,8 @@ class DeploymentOrchestrator:
             await refuse_missing_journal(state, self._components.stacks, (environment,), state.folder)
         told = require_window(environment, request)
         request, to_release = await self._bound(environment, request)
+        if (taken_back := await self._end_canary(request, to_release)) is not None:
+            return taken_back
         deployment = replace(self._new(request, to_release), warnings=told)
         if request.operation is not None and (release := await release_in_use(state, environment.name)) is not None:
             model_hash = await model_to_apply(self._components, environment, request, release)
@@ -213,6 +215,20 @@ class DeploymentOrchestrator:
         if deployment.request.operation is not None:  # the release that it is for may have been rolled back meanwhile
             require_release(await release_in_use(self._components.state, deployment.environment), deployment)
         return await deployments.create(deployment, purpose)
+
+    async def _end_canary(self, request: DeploymentRequest, to_release: int | None) -> Deployment | None:
+        """Take back the canary that a rollback or a hotfix ends; returns it where a rollback asks for no more."""
+        lock = await self._components.state.locks.get(request.environment)
+        held_by = None if lock is None else await self._components.state.deployments.get(lock.deployment_id)
+        if held_by is None or not held_by.is_ended_by(request.kind):
+            return None
+        canary = await self.cancel(held_by.id, request.requested_by, request.reason)
+        if request.kind is DeploymentKind.ROLLBACK and to_release == canary.from_release and not request.services:
+            return canary
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WATCH_END_SECONDS):
+                await self._wait_until_free(canary.id, request.environment)
+        return None
 
     async def _wait_until_free(self, deployment_id: str, environment: str) -> None:
         with suppress(RoasError):

@@ -19,6 +19,7 @@ from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import is_credential
 from roas.stack.comparison import ServiceDifference
 from roas.stack.machine.bot_places import mounts_of_service
+from roas.stack.model.durations import write_duration
 from roas.stack.model.services import UNLIKE, adopted_hash, borrowed_targets, pinned_round, services_of
 from roas.stack.resolution.environment_values import is_secret_mount
 from roas.stack.rollout import has_policy, is_gradual, policy_of
@@ -186,6 +187,28 @@ def proxy_reason(definition: ServiceDefinition, *, start_first: bool) -> tuple[s
     if definition.proxy is None or not start_first:
         return ()
     return (said("{proxy} sends requests to the new ones before the old ones go", proxy=definition.proxy.service),)
+
+
+def canary_reason(definition: ServiceDefinition) -> tuple[str, ...]:
+    """Return a sentence about the canary of a service that is recreated; none where it has none."""
+    if (policy := definition.canary) is None:
+        return ()
+    count, pause = policy.new_containers(0, definition.replicas), write_duration(policy.pause_seconds)
+    if not policy.shares[0]:
+        return (
+            said(
+                "first a canary of {count} {count|container|containers}, for {pause} at least (a hotfix has none)",
+                count=count,
+                pause=pause,
+            ),
+        )
+    return (
+        said(
+            "first a canary with {shares} of the requests, for {pause} each at least (a hotfix has none)",
+            shares=", ".join(f"{share} %" for share in policy.shares),
+            pause=pause,
+        ),
+    )
 
 
 def rollout_reason(
@@ -402,6 +425,7 @@ def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> S
     how = (
         *rollout_reason(definition, comparison.containers_of(name), on_swarm=comparison.environment.on_swarm),
         *proxy_reason(definition, start_first=start_first),
+        *canary_reason(definition),
     )
     return replace(plan, reasons=(*plan.reasons, *how))
 

@@ -250,7 +250,8 @@ class Planner:
         Raises InvalidRequestError where there is none, ComposePolicyError, BotRemovalError where it has no bot,
         SecondCopyError, StateMovedError.
         """
-        stack, current = self._stack, await release_in_use(self._components.state, self._environment.name)
+        stack, name = self._stack, self._environment.name
+        current = await release_in_use(self._components.state, name, goes_back=True)
         target = await find_rollback_target(self._components, stack, request, current)
         if current is not None:
             await self._refuse_second_copy(current)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from roas.models.actor import Actor
+from roas.models.canary import CanaryRecord
 from roas.models.change import StoredEnum
 
 
@@ -52,7 +53,8 @@ class RolloutRecord:
     """Record how far the rollout of one service has come.
 
     `slots` replicas were to be replaced when it began, or when somebody let it go on. `failed` are the new containers
-    that failed since, `accepted` those that had failed before somebody let it go on. `back` is a way back.
+    that failed since, `accepted` those that had failed before somebody let it go on. `back` is a way back. `canary` is
+    how far its canary has come, where it has one.
     """
 
     state: RolloutState = RolloutState.ROLLING
@@ -60,6 +62,7 @@ class RolloutRecord:
     failed: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
     back: bool = False
+    canary: CanaryRecord | None = None
 
     @property
     def tolerated(self) -> frozenset[str]:
@@ -68,10 +71,14 @@ class RolloutRecord:
 
 
 class Choice(StoredEnum, unknown="roll_back"):
-    """What a person chooses for a deployment that is paused; an unknown one counts as the way back."""
+    """What a person chooses for a deployment that is paused; an unknown one counts as the way back.
+
+    A canary may be observed for longer.
+    """
 
     GO_ON = "go_on"
     ROLL_BACK = "roll_back"
+    OBSERVE = "observe"
 
 
 # The "pause" of a deployment that only watches: whoever asks for something newer lets it go on.
@@ -92,7 +99,7 @@ class Decision:
 class Pause:
     """Say why a deployment waits for a person; `number` counts the pauses of one deployment.
 
-    `decision` is what was chosen, once the deployment has taken it up.
+    `decision` is what was chosen, once the deployment has taken it up. A `canary` asks whether it is good.
     """
 
     number: int
@@ -101,3 +108,4 @@ class Pause:
     since: datetime
     report: str = ""
     decision: Decision | None = None
+    canary: bool = False

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from roas.models.canary import CanaryPolicy
 from roas.models.rollout import ALL_AT_ONCE, RolloutPolicy
 
 PROBE_TIMEOUT_SECONDS = 10.0
@@ -57,6 +58,7 @@ class ServiceProxy:
     of these, `websockets` have connections that last: nobody waits for them. `limit_seconds` is how long open
     connections are waited for. A proxy that knows containers by DNS alone asks for their addresses every
     `refresh_seconds`. One that `is_dropped` is not the service's any more: it is told once more, as far as it can be.
+    Where it `is_weighed`, the weights of the service's servers are the bot's: a canary has some.
     """
 
     service: str
@@ -67,6 +69,7 @@ class ServiceProxy:
     limit_seconds: float = 10.0
     refresh_seconds: float = 1.0
     is_dropped: bool = False
+    is_weighed: bool = False
 
     @property
     def all_backends(self) -> tuple[str, ...]:
@@ -105,7 +108,8 @@ class ServiceDefinition:
     `runs_on_rollback`. `fixed_place` names what forbids a second container beside the first (a fixed host port, a
     `container_name`), or is empty; one with a `fixed_name` not even beside a stopped one. `shared_by` share a namespace
     with it, `linked_by` link to it; `proxy` is in front of it. `update` and `rollback` say how its replicas are
-    replaced, a few at a time or all at once, on the way there and back. One `on_each_node` of a Swarm (`mode: global`)
+    replaced, a few at a time or all at once, on the way there and back; a new version first earns its traffic as a
+    `canary`. One `on_each_node` of a Swarm (`mode: global`)
     has as many replicas as there are nodes for it. One that was `stopped` or `scaled` through the bot says by whom and
     why.
     """
@@ -136,6 +140,7 @@ class ServiceDefinition:
     linked_by: tuple[str, ...] = ()
     probes: tuple[ServiceProbe, ...] = ()
     proxy: ServiceProxy | None = None
+    canary: CanaryPolicy | None = None
     track: Track | None = None
     stopped: str = ""
     scaled: str = ""
@@ -146,6 +151,7 @@ class ServiceDefinition:
             self,
             start_first=self.rollback_start_first,
             update=self.rollback,
+            canary=None,
             monitor_seconds=self.monitor_seconds
             if self.rollback_monitor_seconds is None
             else self.rollback_monitor_seconds,

@@ -5,7 +5,7 @@ Without `x-deploy.proxy`, nothing is done here.
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Coroutine, Iterable, Iterator
+from collections.abc import Collection, Coroutine, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from roas.concurrency import end_tasks, run_uninterrupted
 from roas.errors import EngineUnavailableError, ProxyError, ServiceFailedError
 from roas.log import get_logger
 from roas.messages.message import said
+from roas.models.canary import Counts
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import serves
@@ -166,6 +167,22 @@ class Front:
             await end_tasks(*({taking, found} if found else {taking}))
             if not is_out:
                 await run_uninterrupted(proxied.give_back([container.id for container in going], failed))
+
+    async def weigh(self, old: Collection[str], new: int, share: int) -> None:
+        """Send a share of the requests to so many new containers beside the old ones. Raises ProxyError."""
+        try:
+            await self._proxied.weigh(old, new, share)
+        except ProxyError as error:
+            error.service = self._definition.name
+            raise
+
+    async def counts(self) -> Mapping[Hashable, tuple[str, Counts]] | None:
+        """Return what each place at the proxy has counted, and for which container; None where it cannot be asked."""
+        return await self._proxied.counts()
+
+    async def send_back(self, old: Collection[ContainerSnapshot], failed: Collection[str]) -> None:
+        """Send requests to the old containers alone, at once."""
+        await self._proxied.give_back([container.id for container in old], frozenset(failed))
 
     async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
         """Leave nothing held or drained behind; where it `waits`, also of what is just about to be forgotten.

@@ -18,14 +18,17 @@ new ones for. Start-first all replicas must serve, stop-first all but those that
 | rolling | no slot is left, and none is under way | done | what is left of the old ones goes |
 | paused | a person lets it go on | rolling | failures are counted again, for the slots that are left |
 | paused | a person takes it back | – | the release is rolled back |
+
+While a canary is judged, `most_new` containers are begun, beside all of the old ones.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from roas.models.canary import CanaryVerdict
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.rollout import ALL_AT_ONCE, FailureAction, RolloutPolicy, RolloutRecord, RolloutState
+from roas.models.rollout import ALL_AT_ONCE, Choice, FailureAction, RolloutPolicy, RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import WantedService
 
@@ -91,9 +94,10 @@ class View:
 
 
 class Verdict(StrEnum):
-    """How a rollout is by now."""
+    """How a rollout is by now; a canary that is as large as it is to be has to be `judged`."""
 
     ROLLING = "rolling"
+    JUDGED = "judged"
     FAILED = "failed"
     PAUSED = "paused"
     DONE = "done"
@@ -123,6 +127,7 @@ class Rollout:
     start_first: bool
     monitor_seconds: float
     record: RolloutRecord
+    most_new: int | None = None
     _ready_at: dict[str, float] = field(default_factory=dict)
     _settled_at: dict[str, float] = field(default_factory=dict)
     _begun_here: bool = False
@@ -136,6 +141,9 @@ class Rollout:
         left = max(0, self.replicas - len(view.new))
         if self.exceeded:
             return self._stop(view, under_way)
+        if self.most_new is not None:
+            begin = max(0, self.most_new - len(view.new))
+            return Step(Verdict.ROLLING if begin or under_way else Verdict.JUDGED, begin=begin)
         begin = min(left, self._free_workers(under_way, now))
         retire = self._to_retire(view, begin)
         if not self.start_first:
@@ -200,7 +208,7 @@ class Rollout:
         cause = self.record.failed[-1]
         if self.policy.failure_action is FailureAction.ROLLBACK:
             return Step(Verdict.FAILED, cause=cause)
-        retire = self._to_retire(view, 0)
+        retire = self._to_retire(view, 0) if self.most_new is None else ()
         if under_way or retire:
             return Step(Verdict.ROLLING, retire, cause=cause)
         self.record = replace(self.record, state=RolloutState.PAUSED)
@@ -218,8 +226,15 @@ def is_exceeded(policy: RolloutPolicy, record: RolloutRecord) -> bool:
     return len(record.failed) / max(1, record.slots) > policy.max_failure_ratio
 
 
-def gone_on(record: RolloutRecord) -> RolloutRecord:
-    """Return the record of a rollout that somebody let go on: what failed is accepted, failures are counted again."""
+def gone_on(record: RolloutRecord, choice: Choice = Choice.GO_ON) -> RolloutRecord:
+    """Return the record of a rollout that somebody let go on: what failed is accepted, failures are counted again.
+
+    A canary that was asked about goes to its next step, or is observed for longer.
+    """
+    canary = record.canary
     if record.state is not RolloutState.PAUSED:
         return record
-    return RolloutRecord(accepted=(*record.accepted, *record.failed), back=record.back)
+    if canary is not None and canary.verdict is CanaryVerdict.INCONCLUSIVE:
+        canary = canary.extended() if choice is Choice.OBSERVE else canary.next_step()
+        return replace(record, state=RolloutState.ROLLING, canary=canary)
+    return RolloutRecord(accepted=(*record.accepted, *record.failed), back=record.back, canary=canary)

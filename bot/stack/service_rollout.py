@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from roas.concurrency import run_uninterrupted
-from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
+from roas.errors import CanaryUndecidedError, RoasError, RolloutPausedError, ServiceFailedError
 from roas.messages.message import said
+from roas.models.canary import CanaryVerdict
 from roas.models.deployment import ServiceStep
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.rollout import RolloutRecord
+from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import Front
+from roas.stack.canary.service_canary import READ_SECONDS, ServiceCanary, canary_of
 from roas.stack.comparison import WantedService, rank
 from roas.stack.containers.readiness import (
     HEALTHY_AGAIN_SECONDS,
@@ -99,6 +102,7 @@ class ServiceRollout:
     keeps: bool = False
     restoring: bool = False
     rollout: Rollout = field(init=False)
+    canary: ServiceCanary | None = field(init=False)
     _allowed_to: float = field(default_factory=time.monotonic)
     _restarts: dict[str, int] = field(default_factory=dict)
     _was_ready: set[str] = field(default_factory=set)
@@ -114,6 +118,7 @@ class ServiceRollout:
         policy = policy_of(definition, self._there)
         self.rollout = Rollout(policy, definition.replicas, definition.start_first, self.log.monitor_seconds, record)
         self._restarts = {container.id: container.restart_count for container in self._there}
+        self.canary = canary_of(definition, self.front, record)
 
     async def run(self) -> ServiceReadiness:
         """Replace all replicas; returns how the worst of those is that have not failed.
@@ -121,20 +126,16 @@ class ServiceRollout:
         Raises ServiceFailedError or RolloutPausedError where too many have.
         """
         await self._start_idle()
+        # Not without old containers that it stands beside.
+        while (canary := self.canary) is not None and not canary.is_over and self._view(self._there).old:
+            await self._go_on_with(canary)
+        self.rollout.most_new = None
         while True:
-            known = self.rollout.record
-            view = self._view(self._there)
-            now = time.monotonic()
-            step = self.rollout.step(view, now)
-            if self.rollout.record != known or self.log.record is None:
-                await self.log.save(self.rollout.record)
-            match step.verdict:
-                case Verdict.FAILED | Verdict.PAUSED:
-                    raise await self._failure(step)
-                case Verdict.DONE:
-                    if await self._retire(step.retire):
-                        return self._outcome()
-                    continue
+            view, now, step = await self._next_step()
+            if step.verdict is Verdict.DONE:
+                if await self._retire(step.retire):
+                    return self._outcome()
+                continue
             in_place = bool(step.begin) and self._is_in_place
             if in_place:
                 await self.front.hold(step.begin, best_effort=True)
@@ -144,6 +145,58 @@ class ServiceRollout:
                 await run_uninterrupted(self._begin(step.begin, in_place=in_place))
             elif not step.retire:
                 await self._changed(view, step, now)
+
+    async def _next_step(self) -> tuple[View, float, Step]:
+        """Look, and write what follows from it before it is done. Raises what it has failed with."""
+        known, view, now = self.rollout.record, self._view(self._there), time.monotonic()
+        step = self.rollout.step(view, now)
+        if self.rollout.record != known or self.log.record is None:
+            await self.log.save(self.rollout.record)
+        if step.verdict in {Verdict.FAILED, Verdict.PAUSED}:
+            raise await self._failure(step)
+        return view, now, step
+
+    async def _go_on_with(self, canary: ServiceCanary) -> None:
+        """Begin what its step lacks, or wait until that is ready, or judge it."""
+        self.rollout.most_new = canary.new_containers
+        view, now, step = await self._next_step()
+        if step.verdict is Verdict.JUDGED:
+            await self._observe(canary, view)
+        elif step.begin:
+            await canary.weigh(view.old)
+            await run_uninterrupted(self._begin(step.begin, in_place=False))
+        else:
+            await self._changed(view, step, now)
+
+    async def _observe(self, canary: ServiceCanary, view: View) -> None:
+        """Judge the canary once more, and do what follows from it.
+
+        Raises ServiceFailedError where it is worse than the old version, CanaryUndecidedError where a person decides.
+        """
+        there, name = self._there, self.wanted.definition.name
+        await self._admit(there)
+        good = self._good(there)
+        self._allow(max(0.0, time.monotonic() + READ_SECONDS - self._allowed_to))
+        judgement = await canary.observe(view.old, good)
+        if judgement.verdict is CanaryVerdict.GOOD:
+            await canary.pass_on()
+        is_asked = judgement.verdict is CanaryVerdict.INCONCLUSIVE
+        state = RolloutState.PAUSED if is_asked else self.rollout.record.state
+        self.rollout.record = replace(self.rollout.record, canary=canary.record, state=state)
+        if is_due := canary.is_due(judgement.verdict):
+            await self.log.save(self.rollout.record)
+        if judgement.verdict is CanaryVerdict.WORSE:
+            await self.front.send_back([container for container in there if container.id in view.old], good)
+            reason = said("its new version is worse: {seen}", seen=judgement.reason)
+            found = ServiceReadiness(Readiness.FAILED, reason, min(good, default=None))
+            raise await service_failure(self.stack, name, found)
+        if is_due:
+            await self.log.step(ServiceStep.PAUSED if is_asked else ServiceStep.WAITING, judgement.reason)
+        if is_asked:
+            raise canary_undecided(name, canary, judgement.reason)
+        if judgement.verdict is CanaryVerdict.OPEN:
+            with suppress(TimeoutError):
+                await self.watch.until(lambda there: self._view(there) != view or None, READ_SECONDS, service=name)
 
     @property
     def _is_in_place(self) -> bool:
@@ -326,6 +379,21 @@ class ServiceRollout:
         worst = next((readiness for readiness in well if readiness.state is Readiness.UNVERIFIED), None)
         none = ServiceReadiness(Readiness.UNVERIFIED, said("all of its new replicas failed"))
         return worst or next(iter(well), none)
+
+
+def canary_undecided(service: str, canary: ServiceCanary, reason: str) -> CanaryUndecidedError:
+    """Return the error by which a canary asks a person."""
+    return CanaryUndecidedError(
+        said(
+            "The canary of {service} is inconclusive in step {step} of {steps}: {reason}.",
+            service=service,
+            step=canary.record.step + 1,
+            steps=len(canary.policy.shares),
+            reason=reason,
+        ),
+        hint=said("Look at {service}, then resume the deployment or roll it back.", service=service),
+        service=service,
+    )
 
 
 def paused_error(service: str, record: RolloutRecord, cause: RoasError) -> RolloutPausedError:

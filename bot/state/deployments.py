@@ -219,6 +219,8 @@ class DeploymentControl(DeploymentReader):
             waits_for = deployment.pause if deployment.is_waiting else None
             if waits_for is None or pause not in {None, waits_for.number}:
                 raise _decided_already(deployment, pause) or _not_waiting(deployment_id)
+            if choice is Choice.OBSERVE and not waits_for.canary:
+                raise _not_waiting(deployment_id)
             decision = Decision(waits_for.number, choice, actor, reason)
             transaction.execute("UPDATE deployments SET decision = ? WHERE id = ?", (to_json(decision), deployment_id))
             why = {"reason": reason} if reason else {}
@@ -290,6 +292,13 @@ def _not_waiting(deployment_id: str) -> InvalidRequestError:
     )
 
 
+CHOSEN = {
+    Choice.GO_ON: said("let it go on"),
+    Choice.OBSERVE: said("let it be observed for longer"),
+    Choice.ROLL_BACK: said("rolled it back"),
+}
+
+
 def _decided_already(deployment: Deployment, pause: int | None) -> InvalidRequestError | None:
     """Return what tells a second person who decided on a pause, by default the last one, and what; None for none."""
     number = pause if pause is not None else len(deployment.pauses)
@@ -300,7 +309,7 @@ def _decided_already(deployment: Deployment, pause: int | None) -> InvalidReques
         return None
     else:
         person = decision.decided_by.name
-        what = said("let it go on") if decision.choice is Choice.GO_ON else said("rolled it back")
+        what = CHOSEN[decision.choice]
     hint = SEE_STATUS
     if deployment.is_waiting:
         hint = said("It has paused again since: decide on its newest message.")

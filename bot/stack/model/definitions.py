@@ -11,6 +11,7 @@ from roas.messages.message import said
 from roas.models.stack import Dependency, DependencyCondition, ServiceDefinition
 from roas.stack.model.rollout_policy import monitor_of, rollout_policy
 from roas.stack.model.scales import with_replicas
+from roas.stack.model.service_canary import canary_of
 from roas.stack.model.service_dependencies import dependencies_of
 from roas.stack.model.service_probes import probes_of
 from roas.stack.model.service_proxy import proxy_of
@@ -128,6 +129,9 @@ def _definition(
     built = is_built(service)
     fixed_place = _fixed_place(service)
     proxy, track = proxy_of(name, service, stop_grace_seconds(service)), track_of(name, service)
+    canary = canary_of(name, service)
+    if proxy is not None and canary is not None:
+        proxy = replace(proxy, is_weighed=True)
     # Where a moved tag counts, it has to be asked for.
     policy = "always" if track is not None and track.digest_of else "missing"
     # Who has a proxy in front has users that nobody wants to lose.
@@ -157,6 +161,7 @@ def _definition(
         fixed_name=bool(service.get("container_name")),
         denies_start_first=bool(fixed_place) and (wanted or wanted_back),
         proxy=proxy,
+        canary=canary,
         track=track,
     )
 

@@ -92,8 +92,12 @@ def servers_for(definition: ServiceDefinition) -> int:
 
 
 def servers_needed(definition: ServiceDefinition) -> int:
-    """Return how many servers a backend needs: one for each container, and for each that is started beside them."""
-    at_once = min(definition.update.parallelism or definition.replicas, definition.replicas)
+    """Return how many servers a backend needs: one for each container, and for each that is started beside them.
+
+    Beside a canary, all of the old ones stay.
+    """
+    parallelism = definition.update.parallelism if definition.canary is None else 0
+    at_once = min(parallelism or definition.replicas, definition.replicas)
     return definition.replicas + (0 if definition.denies_start_first else at_once)
 
 

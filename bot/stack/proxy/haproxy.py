@@ -3,14 +3,15 @@
 import asyncio
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from roas.errors import ProxyError
 from roas.messages.message import said
+from roas.models.canary import Counts
 from roas.stack.sources.opening import held
 
 ANSWER_SECONDS = 5.0
@@ -18,6 +19,8 @@ MOST_BYTES = 8 << 20
 # Bits of `srv_admin_state`, and the values of `srv_op_state` of a server that is down or up.
 DRAINING, BY_HAND, DOWN, RUNNING = 0x08, 0x01, 0, 2
 PASSED = ("L4OK", "L6OK", "L7OK")
+ANSWERS = (*(f"hrsp_{kind}xx" for kind in range(1, 6)), "hrsp_other")
+LOST, GIVEN_AWAY = ("econ", "eresp"), ("wretr", "wredis", "scur")
 NO_CHECK, NOT_CHECKED = "no check", ("INI", "UNK")
 
 
@@ -33,7 +36,8 @@ class ServerState(StrEnum):
 class Server:
     """Hold a server of a backend; one that DNS gave no address has none. `maint` puts it aside `by_hand`.
 
-    One that is `failing` has failed its last check: after a few of them it is `down`.
+    One that is `failing` has failed its last check: after a few of them it is `down`. `counts` are of all requests that
+    were sent to it since HAProxy was started.
     """
 
     backend: str
@@ -46,6 +50,9 @@ class Server:
     status: str
     connections: int
     by_hand: bool = False
+    weight: int = 1
+    usual_weight: int = 1
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def receives(self) -> bool:
@@ -101,6 +108,16 @@ class HAProxyRuntime:
                 raise ProxyError(
                     said("The proxy refused: {answer}", answer=answer.strip()[:200]),
                     hint=said("Give its socket `level admin`."),
+                )
+
+    async def weigh(self, weights: Mapping[Server, int]) -> None:
+        """Give servers weights, which decide how many of the requests each gets."""
+        for server, weight in weights.items():
+            answer = await self._ask(f"set server {server.backend}/{server.name} weight {weight}")
+            if answer.strip():
+                raise ProxyError(
+                    said("The proxy refused: {answer}", answer=answer.strip()[:200]),
+                    hint=said("Give its backend `balance roundrobin` or `leastconn`."),
                 )
 
     async def worker(self) -> str:
@@ -164,4 +181,22 @@ def _read(backend: str, states: str, figures: str) -> Iterator[Server]:
             status=" ".join(item for item in (status, check) if item),
             connections=int(row.get("scur") or 0) + int(row.get("qcur") or 0),
             by_hand=bool(int(fields["srv_admin_state"]) & BY_HAND),
+            weight=int(fields["srv_uweight"]),
+            usual_weight=int(fields["srv_iweight"]),
+            counts=_counts(row),
         )
+
+
+def _counts(row: Mapping[str, str | None]) -> Counts:
+    """Count what a server answered, and what it did not: it refused the connection, or broke off.
+
+    HAProxy counts an answer that broke off twice. No more can be lost than was sent to this server, was not tried again
+    there or elsewhere, has ended, and was not answered.
+    """
+
+    def total(*names: str) -> int:
+        return sum(int(row.get(name) or 0) for name in names)
+
+    answered = total(*ANSWERS)
+    lost = max(0, min(total(*LOST), total("stot") - total(*GIVEN_AWAY) - answered))
+    return Counts(answered + lost, total("hrsp_5xx") + lost)

@@ -6,15 +6,17 @@ sent nothing until it is healthy. A server is told by a container's address. Wha
 again, since the next container may get into that server.
 """
 
+import math
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from roas.concurrency import pause
 from roas.errors import ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
+from roas.models.canary import Counts
 from roas.models.stack import ServiceProxy
 from roas.stack.comparison import serves
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
@@ -35,6 +37,8 @@ FORGOTTEN_SECONDS = 10.0
 # How long one that was started learns which containers there are: it asks DNS again half a second later.
 LEARNING_SECONDS = 2.0
 LEARNING_POLL_SECONDS = 0.2
+# The greatest weight that HAProxy takes.
+MOST_WEIGHT = 256
 # How often in a row nothing may be open: a request may be on its way between two servers.
 QUIET_READINGS = 2
 # Return a new connection to the proxy, or None where no container of it runs.
@@ -311,6 +315,31 @@ class HAProxyService(ProxiedService):
         except ProxyError as error:  # one that was started again has forgotten it all
             log.warning("requests could not be given back", service=self._service, error=error.message)
 
+    async def weigh(self, old: Collection[str], new: int, share: int) -> None:
+        """Give each old server its weight, and all others theirs: new containers get into those."""
+        if (runtime := await self._connect()) is None:
+            return
+        addresses = _addresses(await self._endpoints(), old)
+        for_old, for_new = _weights(len(old), new, share)
+        servers = await runtime.servers(self._proxy.all_backends)
+        wanted = {server: for_old if server.address in addresses else for_new for server in servers}
+        await runtime.weigh({server: weight for server, weight in wanted.items() if server.weight != weight})
+
+    async def counts(self) -> Mapping[Hashable, tuple[str, Counts]] | None:
+        """Return what each server that has a container's address has counted."""
+        try:
+            if (runtime := await self._connect()) is None:
+                return None
+            servers = await runtime.servers(self._proxy.backends)
+        except ProxyError:
+            return None
+        there = {address: end.container.id for end in await self._endpoints() for address in end.addresses}
+        return {
+            (server.backend, server.name, server.address): (there[server.address], server.counts)
+            for server in servers
+            if server.address in there
+        }
+
     async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
         """Leave nothing held or drained behind, but what is not well or is about to go; or hold that."""
         deadline = time.monotonic() + (FORGOTTEN_SECONDS if waits else 0.0)
@@ -328,7 +357,12 @@ class HAProxyService(ProxiedService):
         runtime = await self._connect()
         if runtime is None:
             return False
-        held = [server for server in await runtime.servers(self._proxy.all_backends) if server.draining]
+        servers = await runtime.servers(self._proxy.all_backends)
+        if self._proxy.is_weighed:
+            await runtime.weigh(
+                {server: server.usual_weight for server in servers if server.weight != server.usual_weight}
+            )
+        held = [server for server in servers if server.draining]
         if not held:
             return False
         there = await self._endpoints()
@@ -402,3 +436,17 @@ def _well_addresses(there: Collection[Endpoint]) -> frozenset[str]:
 
 def _is_gone(server: Server, known: Collection[str]) -> bool:
     return bool(server.address) and server.address not in known
+
+
+def _weights(old: int, new: int, share: int) -> tuple[int, int]:
+    """Return the weights of each old server and of each new one, so that all new ones together get a share in percent.
+
+    Without a share all weigh the same.
+    """
+    if not (share and old and new):
+        return 1, 1
+    for_old, for_new = (100 - share) * new, share * old
+    divisor = math.gcd(for_old, for_new)
+    for_old, for_new = for_old // divisor, for_new // divisor
+    scale = min(1.0, MOST_WEIGHT / max(for_old, for_new))
+    return max(1, round(for_old * scale)), max(1, round(for_new * scale))

@@ -1,10 +1,11 @@
 """Replace the containers of a service behind a proxy: what is asked of any kind of proxy."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 
 from roas.concurrency import pause
+from roas.models.canary import Counts
 from roas.models.health import ContainerSnapshot
 
 # While old containers serve beside the new ones, and wait for whether these stay well.
@@ -77,8 +78,18 @@ class ProxiedService:
         Never raises ProxyError.
         """
 
+    async def weigh(self, old: Collection[str], new: int, share: int) -> None:
+        """Let the proxy send a share of the requests, in percent, to what is not `old`: to so many `new` containers.
+
+        Also to those that are yet to come; without a share, each container gets as many. Raises ProxyError.
+        """
+
+    async def counts(self) -> Mapping[Hashable, tuple[str, Counts]] | None:
+        """Return what each place at the proxy has counted, and for which container; None where it cannot be asked."""
+        return None
+
     async def settle(self, *, waits: bool = True, holds: bool = False) -> None:
-        """Leave nothing held or drained behind, but what is not well or is about to go. Never raises ProxyError.
+        """Leave nothing held, drained or weighed, but what is not well or is about to go. Never raises ProxyError.
 
         Where it `waits`, the servers of containers that are gone are made ready as soon as the proxy knows it. Where it
         `holds`, what is not well is sent nothing, and neither is what starts from now on, until it is well.

@@ -31,6 +31,7 @@ from roas.stack.model.raw_files import FileReference, as_written
 from roas.stack.model.rollout_policy import refuse_wrong_rollouts
 from roas.stack.model.scales import MOST_REPLICAS
 from roas.stack.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
+from roas.stack.model.service_canary import refuse_impossible_canaries
 from roas.stack.model.service_probes import refuse_impossible_probes
 from roas.stack.model.service_proxy import lossy_updates, proxies_of, refuse_impossible_proxies
 from roas.stack.model.services import (
@@ -425,6 +426,7 @@ def _possible_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefiniti
     definitions = read_definitions(model)
     refuse_impossible_probes(definitions)
     refuse_impossible_proxies(definitions)
+    refuse_impossible_canaries(definitions)
     return definitions
 
 

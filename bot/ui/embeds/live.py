@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import discord
 
+from roas.models.canary import CanaryRecord
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     UNTOUCHED_STEPS,
@@ -47,6 +48,9 @@ _GOING_BACK = frozenset({ServiceStep.RESTORING, ServiceStep.RESTORED})
 # What went wrong, and what is under way, is read first; what stays as it was comes last.
 _SERVICE_ORDER = {ServiceStep.FAILED: 0, ServiceStep.UNCHANGED: 2}
 
+
+# What a service is in while its replicas are replaced.
+_ROLLING = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED})
 
 # What a phase that goes from service to service is through with, and what is part of it.
 _DONE = {
@@ -99,7 +103,7 @@ def service_line(progress: ServiceProgress, *, finished: bool = False) -> str:
     old, new = reversed(images) if progress.step in _GOING_BACK else images
     if progress.changed and (change := image_change(old, new)):
         parts.append(f"· {one_line(change, SERVICE_NAME_LENGTH)}")
-    if progress.detail and progress.step is not ServiceStep.UNCHANGED:
+    if progress.detail and progress.step is not ServiceStep.UNCHANGED and _canary(progress) is None:
         parts.append(f"· {marked_up_line(progress.detail, DETAIL_LENGTH)}")
     return " ".join(parts)
 
@@ -107,7 +111,33 @@ def service_line(progress: ServiceProgress, *, finished: bool = False) -> str:
 def service_lines(deployment: Deployment) -> list[str]:
     """Draw the services: what failed first, what stays as it was last."""
     ordered = sorted(deployment.services, key=lambda progress: _SERVICE_ORDER.get(progress.step, 1))
-    return [service_line(progress, finished=deployment.finished) for progress in ordered]
+    if deployment.finished:
+        return [service_line(progress, finished=True) for progress in ordered]
+    return [line for progress in ordered for line in (service_line(progress), *canary_lines(progress))]
+
+
+def _canary(progress: ServiceProgress) -> CanaryRecord | None:
+    """Return how far the canary of a service is, while it is judged."""
+    canary = progress.rollout.canary if progress.rollout is not None else None
+    return canary if canary is not None and not canary.is_over and progress.step in _ROLLING else None
+
+
+def canary_lines(progress: ServiceProgress) -> list[str]:
+    """Draw both versions of a service side by side, while its canary is judged."""
+    canary = _canary(progress)
+    if canary is None:
+        return []
+    new, old = canary.total.new, canary.total.old
+    values = {"step": canary.step + 1, "steps": canary.steps}
+    if canary.share:
+        head = _("canary: step {step} of {steps}, {share} % of the requests", share=canary.share, **values)
+    else:
+        head = _("canary: step {step} of {steps}", **values)
+    return [
+        f"┣ {head}",
+        "┣ " + _("new version: {failed} of {requests} failed", failed=new.failed, requests=new.requests),
+        "┗ " + _("old version: {failed} of {requests} failed", failed=old.failed, requests=old.requests),
+    ]
 
 
 def _title(deployment: Deployment) -> str:
@@ -192,6 +222,8 @@ def _paused(deployment: Deployment) -> list[str]:
         return [f"🗳️ {_('waits for the approval of a second person')}"]
     if deployment.pause is None or not deployment.is_waiting:
         return []
+    if deployment.pause.canary:
+        return [_("⏸️ paused {when}: its canary waits for *Promote* or *Abort*", when=since(deployment.pause.since))]
     return [_("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(deployment.pause.since))]
 
 

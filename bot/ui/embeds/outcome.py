@@ -218,6 +218,7 @@ def _file_name(deployment: Deployment, problem: Problem, index: int) -> str:
 
 GO_ON_PREFIX = "roas:go-on:"
 TAKE_BACK_PREFIX = "roas:take-back:"
+OBSERVE_PREFIX = "roas:observe:"
 
 
 def pause_key(deployment_id: str, pause: Pause) -> str:
@@ -245,6 +246,12 @@ def draw_pause(deployment: Deployment, pause: Pause) -> Drawing:
 
 def _pause_buttons(deployment: Deployment, pause: Pause) -> tuple[Button, ...]:
     subject = f"{deployment.id}:{pause.number}"
+    if pause.canary:
+        return (
+            Button(_("Promote"), f"{GO_ON_PREFIX}{subject}", discord.ButtonStyle.primary, "▶️"),
+            Button(_("Pause"), f"{OBSERVE_PREFIX}{subject}", discord.ButtonStyle.secondary, "⏸️"),
+            Button(_("Abort"), f"{TAKE_BACK_PREFIX}{subject}", discord.ButtonStyle.danger, "↩️"),
+        )
     return (
         Button(_("Resume"), f"{GO_ON_PREFIX}{subject}", discord.ButtonStyle.primary, "▶️"),
         Button(_("Roll back"), f"{TAKE_BACK_PREFIX}{subject}", discord.ButtonStyle.danger, "↩️"),
@@ -252,6 +259,12 @@ def _pause_buttons(deployment: Deployment, pause: Pause) -> tuple[Button, ...]:
 
 
 def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
+    if waits and pause.canary:
+        return _(
+            "Both versions serve. *Promote* begins the next step, *Pause* observes this one for as long again, *Abort* "
+            "brings the release before back. Until then, **{environment}** takes no other deployment.",
+            environment=deployment.environment,
+        )
     if waits:
         return _(
             "What is healthy is kept, and nothing more is replaced. *Resume* replaces the replicas that are left; "
@@ -263,6 +276,10 @@ def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
         return f"🚫 {_('cancelled by {person}', person=person(deployment.cancel_requested_by))}"
     if decision is None:
         return _("It does not wait any more.")
+    if decision.choice is Choice.OBSERVE:
+        return _("⏸️ {person} lets it be observed for longer.", person=person(decision.decided_by))
+    if decision.choice is Choice.GO_ON and pause.canary:
+        return _("▶️ {person} promoted it to its next step.", person=person(decision.decided_by))
     if decision.choice is Choice.GO_ON:
         return _("▶️ {person} resumed it.", person=person(decision.decided_by))
     text = _("↩️ {person} rolled it back.", person=person(decision.decided_by))

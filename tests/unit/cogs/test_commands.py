@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from roas.errors import ComposeFileError, EngineUnavailableError
+from roas.models.canary import CanaryRecord
 from roas.models.coordination import PhaseName
-from roas.models.deployment import DeploymentKind, Outcome, PhaseResult, PhaseStatus
+from roas.models.deployment import DeploymentKind, Outcome, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
 from roas.models.health import ServicePoint, ServiceSeries, Verdict
 from roas.models.release import Release
+from roas.models.rollout import RolloutRecord
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
 from tests.unit.cogs.conftest import Scene, shown
@@ -203,6 +205,18 @@ async def test_deployment_that_only_watches_is_in_nobodys_way(scene: Scene) -> N
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3"))
     assert "is held by" not in answer
     assert [item.version for item in scene.application.orchestrator.planned][-1] == "v3"
+
+
+async def test_canary_is_in_the_way_of_a_deployment_and_of_no_hotfix(scene: Scene) -> None:
+    story = await Story.begin(scene.application.state, scene.application.bus, environment="prod")
+    in_canary = ServiceProgress("web", ServiceStep.WAITING, rollout=RolloutRecord(canary=CanaryRecord(1, 2)))
+    deployment = replace(story.deployment, services=(in_canary,))
+    await scene.application.state.deployments.save_service(deployment, in_canary, story.fence)
+    answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v3"))
+    assert story.id in answer
+    assert not scene.application.orchestrator.planned
+    await scene.hugo.slash(scene.ops, "hotfix", version="v3", reason="checkout is down")
+    assert [item.version for item in scene.application.orchestrator.planned] == ["v3"]
 
 
 async def test_deployment_lock_after_plan_refuses_start(scene: Scene) -> None:

@@ -37,6 +37,7 @@ from roas.ui.embeds.live import CANCEL_PREFIX, draw_live
 from roas.ui.embeds.outcome import (
     GO_ON_PREFIX,
     HISTORY_PREFIX,
+    OBSERVE_PREFIX,
     PROMOTE_PREFIX,
     ROLLBACK_PREFIX,
     TAKE_BACK_PREFIX,
@@ -92,7 +93,7 @@ COMMANDS: dict[str, tuple[dict[str, str | bool | int], Callable[[str], frozenset
 # Where the environment that is changed is not called so.
 TARGETS = {"promote": "to"}
 BUTTONS = {"confirm": CONFIRM_PREFIX, "approve": APPROVE_PREFIX, "withdraw": WITHDRAW_PREFIX}
-PAUSE_BUTTONS = {GO_ON_PREFIX: Choice.GO_ON, TAKE_BACK_PREFIX: Choice.ROLL_BACK}
+PAUSE_BUTTONS = {GO_ON_PREFIX: Choice.GO_ON, OBSERVE_PREFIX: Choice.OBSERVE, TAKE_BACK_PREFIX: Choice.ROLL_BACK}
 ALERT_ACTIONS = ("ack", "silence", "logs", "restart", "restore", "keep", "rollback")
 DEPLOYING = {"restart", "restore", "keep", "rollback"}
 STALE = ("fresh", "changed", "late", *(state.value for state in PlanState))
@@ -416,7 +417,7 @@ async def test_pause_button_allowed_as_cancelling(
     state = scene.application.state.deployments
     for environment, role in sampled(product(ENVIRONMENTS, ROLES)):
         story = await Story.begin(scene.application.state, scene.application.bus, kind=kind, environment=environment)
-        pause = Pause(1, "web", "web broke", datetime.now(UTC))
+        pause = Pause(1, "web", "web broke", datetime.now(UTC), canary=prefix == OBSERVE_PREFIX)
         paused = replace(story.deployment, pauses=(pause,))
         await state.update(paused, story.fence)
         message = await scene.as_it_was(draw_pause(paused, pause))

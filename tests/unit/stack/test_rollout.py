@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from roas.models.rollout import FailureAction, RolloutPolicy, RolloutRecord, RolloutState
+from roas.models.canary import CanaryRecord, CanaryVerdict
+from roas.models.rollout import Choice, FailureAction, RolloutPolicy, RolloutRecord, RolloutState
 from roas.stack.rollout import Replica, Rollout, Step, Verdict, View, gone_on, is_exceeded
 
 ONE = RolloutPolicy(parallelism=1)
@@ -101,6 +102,46 @@ def test_paused_start_first_removes_what_was_replaced() -> None:
     assert web.step() == Step(Verdict.ROLLING, ("o1",), cause="n1")
     assert web.step().verdict is Verdict.PAUSED
     assert web.old == ["o2", "o3"], "the old one of the replica that failed goes on"
+
+
+def test_canary_stands_beside_all_of_the_old_ones() -> None:
+    web = service(start_first=True)
+    web.rollout.most_new = 2
+    assert web.step().begin == 2
+    web.becomes("n1", ready=True)
+    assert web.step() == Step(Verdict.ROLLING), "the other one is on its way"
+    web.becomes("n2", ready=True)
+    assert web.step() == Step(Verdict.JUDGED)
+    web.rollout.most_new = None
+    web.step()
+    web.becomes("n3", ready=True)
+    web.step()
+    assert web.done == ["+n1", "+n2", "-o1", "-o2", "+n3", "-o3"]
+
+
+@pytest.mark.parametrize(
+    ("action", "verdict"), [(FailureAction.ROLLBACK, Verdict.FAILED), (FailureAction.PAUSE, Verdict.PAUSED)]
+)
+def test_failed_canary_leaves_the_old_ones(action: FailureAction, verdict: Verdict) -> None:
+    web = service(RolloutPolicy(failure_action=action), start_first=True)
+    web.rollout.most_new = 2
+    web.step()
+    web.becomes("n1", ready=True)
+    web.becomes("n2", failure="it ended")
+    assert web.step().verdict is verdict
+    assert web.old == ["o1", "o2", "o3"]
+
+
+@pytest.mark.parametrize(("choice", "step", "extensions"), [(Choice.GO_ON, 2, 0), (Choice.OBSERVE, 1, 1)])
+def test_canary_that_was_asked_about_goes_on(choice: Choice, step: int, extensions: int) -> None:
+    canary = CanaryRecord(1, 3, seconds=9.0, verdict=CanaryVerdict.INCONCLUSIVE)
+    record = RolloutRecord(RolloutState.PAUSED, slots=3, canary=canary)
+    going = gone_on(record, choice)
+    assert (going.state, going.slots) == (RolloutState.ROLLING, 3)
+    assert (going.canary.step, going.canary.extensions) == (step, extensions)
+    assert going.canary.verdict is CanaryVerdict.OPEN
+    failed = gone_on(replace(record, failed=("n1",), canary=replace(canary, verdict=CanaryVerdict.OPEN)))
+    assert (failed.accepted, failed.canary.step) == (("n1",), 1), "a container that failed is another question"
 
 
 def test_going_on_accepts_what_failed_and_counts_anew() -> None:

@@ -27,6 +27,7 @@ from roas.cogs.stopped_bot import draw_journal_loss
 from roas.errors import RoasError
 from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
+from roas.models.canary import CanaryRecord, Counts, Period
 from roas.models.candidate import Candidate, CandidateState, Commit, Origin
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
@@ -37,12 +38,13 @@ from roas.models.deployment import (
     PhaseResult,
     PhaseStatus,
     Problem,
+    ServiceProgress,
     ServiceStep,
 )
 from roas.models.health import Verdict
 from roas.models.ownership import JournalLoss
 from roas.models.plan import Plan, PlanState
-from roas.models.rollout import Choice, Decision, Pause
+from roas.models.rollout import Choice, Decision, Pause, RolloutRecord
 from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
@@ -252,6 +254,17 @@ def pause_messages(large: Deployment) -> Iterator[Message]:
     for choice in Choice:
         decided = replace(pause, decision=Decision(1, choice, DORA))
         yield posted(draw_pause, f"{choice}", replace(large, pauses=(decided,)), decided)
+    canary = replace(pause, canary=True)
+    asking = replace(large, pauses=(canary,), services=tuple(map(in_canary, large.services)))
+    yield posted(draw_live, "canary", asking)
+    yield posted(draw_pause, "canary", asking, canary)
+
+
+def in_canary(progress: ServiceProgress) -> ServiceProgress:
+    """Let the canary of a service be judged."""
+    total = Period(Counts(9_999_999, 9_999_999), Counts(9_999_999, 9_999_999))
+    record = RolloutRecord(canary=CanaryRecord(8, 9, share=99, periods=(total,) * 8))
+    return replace(progress, step=ServiceStep.PAUSED, rollout=record)
 
 
 def thread_messages(large: Deployment) -> Iterator[Message]:

@@ -22,6 +22,10 @@ class FakeServer:
     check: str = "L7OK"
     failed_once: bool = False
     sessions: int = 0
+    weight: int = 1
+    answered: int = 0
+    errors: int = 0
+    broken: int = 0
 
 
 @dataclass
@@ -48,7 +52,8 @@ class FakeHAProxy:
                 return "\n".join(["1", STATE_HEAD, *lines, "", ""])
             case ["show", "stat", backend, "4", "-1"] if backend in self.backends:
                 lines = [self._figures(backend, name, one) for name, one in self.backends[backend].items()]
-                return "\n".join(["# pxname,svname,qcur,scur,status,check_status,addr,", *lines, "", ""])
+                head = "# pxname,svname,qcur,scur,status,check_status,addr,stot,hrsp_2xx,hrsp_5xx,eresp,"
+                return "\n".join([head, *lines, "", ""])
             case ["show", "cli", "level"]:
                 return f"{self.level}\n\n"
             case ["show", "resolvers"]:
@@ -59,21 +64,28 @@ class FakeHAProxy:
                 self.backends[backend][name].drained = state == "drain"
                 self.backends[backend][name].by_hand = False
                 return "\n"
+            case ["set", "server", place, "weight", weight]:
+                self.commands.append(command)
+                backend, _, name = place.partition("/")
+                self.backends[backend][name].weight = int(weight)
+                return "\n"
         return "Can't find backend.\n"
 
     def _state(self, backend: str, name: str, one: FakeServer) -> str:
         op = 2 if one.address and (one.check == "L7OK" or one.failed_once) else 0
         admin = (0 if one.address else 32) + (8 if one.drained else 0) + one.by_hand
         address = one.address or "-"
-        return f"3 {backend} 1 {name} {address} {op} {admin} 1 1 2 15 3 2 6 0 0 0 web 8080 - 0 0 - - 0"
+        return f"3 {backend} 1 {name} {address} {op} {admin} {one.weight} 1 2 15 3 2 6 0 0 0 web 8080 - 0 0 - - 0"
 
     def _figures(self, backend: str, name: str, one: FakeServer) -> str:
         if not one.address:
             return f"{backend},{name},0,0,MAINT (resolution),,,"
         if one.by_hand:
-            return f"{backend},{name},0,{one.sessions},MAINT,,{one.address}:8080,"
+            return f"{backend},{name},0,{one.sessions},MAINT,,{one.address}:8080,,,,,"
         status = "DOWN" if one.check != "L7OK" else "DRAIN" if one.drained else "UP"
-        return f"{backend},{name},0,{one.sessions},{status},{one.check},{one.address}:8080,"
+        # HAProxy counts an answer that broke off twice.
+        counts = f"{one.answered + one.errors + one.broken + one.sessions},{one.answered},{one.errors},{2 * one.broken}"
+        return f"{backend},{name},0,{one.sessions},{status},{one.check},{one.address}:8080,{counts},"
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:

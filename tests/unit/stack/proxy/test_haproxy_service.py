@@ -9,6 +9,7 @@ import pytest
 
 from roas.concurrency import end_tasks, pause
 from roas.errors import ProxyError
+from roas.models.canary import Counts
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceProxy
 from roas.stack.proxy import haproxy_service
@@ -17,7 +18,7 @@ from roas.stack.proxy.haproxy_service import HAProxyService
 from roas.stack.proxy.proxied_service import Endpoint
 from tests.unit.stack.proxy.fake_haproxy import FakeHAProxy, FakeServer
 
-PROXY = ServiceProxy("haproxy", backends=("web",), websockets=("ws",), limit_seconds=1.0)
+PROXY = ServiceProxy("haproxy", backends=("web",), websockets=("ws",), limit_seconds=1.0, is_weighed=True)
 
 
 def end(name: str, address: str, health: HealthStatus = HealthStatus.HEALTHY) -> Endpoint:
@@ -115,6 +116,34 @@ async def test_what_is_in_maintenance_by_hand_stays_so_where_its_container_stays
     assert not scene.proxy.commands
     await scene.service.drain({"a"}, scene.report)
     assert scene.proxy.drained() == {"web1", "ws1"}, "its container goes, and the next one may get there"
+
+
+@pytest.mark.parametrize(
+    ("new", "share", "for_old", "for_new"),
+    [(1, 10, 9, 2), (2, 50, 1, 1), (1, 50, 1, 2), (1, 1, 99, 2), (2, 99, 1, 99), (1, 0, 1, 1)],
+)
+async def test_new_version_has_its_share(scene: Scene, new: int, share: int, for_old: int, for_new: int) -> None:
+    """Also what is yet to come, which gets into a server that is free; afterwards all weigh what they did."""
+    await scene.service.weigh(["a", "b"], new, share)
+    weights = [server.weight for server in scene.proxy.backends["web"].values()]
+    assert weights == [for_old, for_old, for_new, for_new]
+    assert [server.weight for server in scene.proxy.backends["ws"].values()] == weights
+    told = len(scene.proxy.commands)
+    await scene.service.weigh(["a", "b"], new, share)
+    assert len(scene.proxy.commands) == told, "what is so already is not said again"
+    await scene.service.settle()
+    assert {server.weight for server in scene.proxy.backends["web"].values()} == {1}
+
+
+async def test_requests_are_counted_by_container(scene: Scene) -> None:
+    """What is under way is neither; what broke off is counted once, though HAProxy counts it twice."""
+    server = scene.server("web1")
+    server.answered, server.errors, server.broken, server.sessions = 90, 4, 3, 5
+    counted = await scene.service.counts()
+    assert counted is not None
+    assert dict(counted.values()) == {"a": Counts(97, 7), "b": Counts()}
+    scene.runs = False
+    assert await scene.service.counts() is None
 
 
 async def test_examination_names_what_a_deployment_would_meet(scene: Scene) -> None:

@@ -1,0 +1,1 @@
+"""Judge a new version by its users' requests, beside the old one."""

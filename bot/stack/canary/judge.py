@@ -1,0 +1,142 @@
+"""Judge a new version by how many of its requests fail, beside the old version in the same minutes.
+
+The evidence is Wald's: the logarithm of how much likelier what was seen is if the version is bad than if it is good.
+It may be read at each look, since the chance that it ever reaches `log(1 / ERROR)` by accident is at most `ERROR`,
+however often it is read. An average of such likelihood ratios has the same property, and so has the least of two.
+
+- *Worse* needs both: more failures than a good version has, and more than the old version had meanwhile. What makes
+  both versions fail, such as a database that is away, is no fault of the new one. Each step may be wrong in its share
+  of `ERROR` only, so that all of them together are in `ERROR`.
+- A version may become worse later. So the evidence counts from several moments on, each with its share of the chance.
+- *Good* is who is not bad, or fails no more than the old version: each may be wrong in half of `ERROR`. From no moment
+  on may anything speak against it.
+- What is neither by the deadline is *inconclusive*: a person decides. So is a version that had few requests, or none.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from roas.messages.message import said
+from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, ErrorRates, Period, total_of
+
+# How often, at most, a good version is called worse, and a bad one good.
+ERROR = 0.05
+# So many times the old version's failures are clearly more; for who is not worse, the least of them counts.
+RATIOS = (3.0, 10.0)
+# The moments from which a version may have become worse; half of the chance is for the first.
+MOMENTS = 8
+FIRST_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialTest:
+    """Test by Wald's sequential probability ratio whether a rate of failures is good or bad."""
+
+    rates: ErrorRates
+    false_alarms: float = ERROR
+    false_passes: float = ERROR
+
+    def evidence(self, counts: Counts) -> float:
+        """Return the logarithm of how much likelier counts are of a bad rate than of a good one."""
+        good, bad = self.rates.good, self.rates.bad
+        well = counts.requests - counts.failed
+        return counts.failed * math.log(bad / good) + well * math.log((1 - bad) / (1 - good))
+
+    def is_bad(self, counts: Counts) -> bool:
+        """Return whether the counts are of a bad rate."""
+        return self.evidence(counts) >= math.log((1 - self.false_passes) / self.false_alarms)
+
+    def is_good(self, counts: Counts) -> bool:
+        """Return whether the counts are of a good rate."""
+        return self.evidence(counts) <= math.log(self.false_passes / (1 - self.false_alarms))
+
+
+def evidence_beside(period: Period, ratio: float) -> float:
+    """Return the logarithm of how much likelier it is that the new version fails `ratio` times as often as the old one.
+
+    Of each failure counts whose it is: by chance it is the new version's as often as the new version is asked.
+    """
+    new, old = period.new, period.old
+    if not new.requests or not old.requests:
+        return 0.0
+    share = new.requests / (new.requests + old.requests)
+    expected = share * ratio + 1 - share
+    return new.failed * math.log(ratio / expected) - old.failed * math.log(expected)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Say how a step of a canary is, and why in a sentence."""
+
+    verdict: CanaryVerdict
+    reason: str
+
+
+def judge(policy: CanaryPolicy, record: CanaryRecord) -> Judgement:
+    """Judge the step that a canary is in by all that was counted in it."""
+    test, total = SequentialTest(policy.errors), record.total
+    since = [_evidence_of_worse(test, period) for period in _from_each_moment(record)]
+    if _average(since) >= math.log(len(policy.shares) / ERROR):
+        return Judgement(CanaryVerdict.WORSE, describe(total))
+    is_asked_enough = total.new.requests >= policy.least_requests
+    is_good = min(test.evidence(total.new), evidence_beside(total, RATIOS[0])) <= math.log(ERROR / 2)
+    if record.seconds >= policy.pause_seconds and is_asked_enough and is_good and max(since, default=0.0) <= 0:
+        return Judgement(CanaryVerdict.GOOD, describe(total))
+    if record.seconds >= policy.deadline_seconds * (1 + record.extensions):
+        return Judgement(CanaryVerdict.INCONCLUSIVE, _why_inconclusive(policy, total))
+    return Judgement(CanaryVerdict.OPEN, describe(total))
+
+
+def with_counted(policy: CanaryPolicy, record: CanaryRecord, counted: Period) -> tuple[Period, ...]:
+    """Return the periods of a step with what was counted since; each begins at a moment that the evidence counts from.
+
+    What comes after the last such moment belongs to it.
+    """
+    number = min(MOMENTS - 1, int(record.seconds / (policy.deadline_seconds / MOMENTS)))
+    periods = [*record.periods, *[Period()] * (number + 1 - len(record.periods))]
+    periods[number] += counted
+    return tuple(periods)
+
+
+def describe(total: Period) -> str:
+    """Say how many requests failed of each version."""
+    return said(
+        "{failed} of {requests} {requests|request|requests} failed, {old_failed} of {old_requests} on the old version",
+        failed=total.new.failed,
+        requests=total.new.requests,
+        old_failed=total.old.failed,
+        old_requests=total.old.requests,
+    )
+
+
+def _why_inconclusive(policy: CanaryPolicy, total: Period) -> str:
+    if not total.new.requests:
+        return said("nothing is known of its requests")
+    if total.new.requests < policy.least_requests:
+        return said(
+            "too few requests to tell ({least} are needed): {seen}", least=policy.least_requests, seen=describe(total)
+        )
+    return said("neither good nor worse so far: {seen}", seen=describe(total))
+
+
+def _from_each_moment(record: CanaryRecord) -> Iterator[Period]:
+    return (total_of(record.periods[begin:]) for begin in range(len(record.periods)))
+
+
+def _evidence_of_worse(test: SequentialTest, period: Period) -> float:
+    """Return the evidence that a version is bad, as far as it is also worse than the old one."""
+    beside = math.log(sum(math.exp(_bounded(evidence_beside(period, ratio))) for ratio in RATIOS) / len(RATIOS))
+    return min(test.evidence(period.new), beside)
+
+
+def _average(since: list[float]) -> float:
+    """Return the evidence on average over all moments; of those that are yet to come, there is none."""
+    shares = [FIRST_SHARE, *[(1 - FIRST_SHARE) / (MOMENTS - 1)] * (MOMENTS - 1)]
+    values = [*since, *[0.0] * (MOMENTS - len(since))]
+    return math.log(sum(share * math.exp(_bounded(value)) for share, value in zip(shares, values, strict=True)))
+
+
+def _bounded(evidence: float) -> float:
+    """Keep evidence within what a power of e can be of: more than that changes nothing."""
+    return max(-500.0, min(500.0, evidence))

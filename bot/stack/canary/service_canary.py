@@ -1,0 +1,106 @@
+"""Take the new version of one service through the steps of its canary: weigh it, count, and judge."""
+
+import time
+from collections.abc import Collection, Hashable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from roas.errors import ProxyError
+from roas.log import get_logger
+from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period
+from roas.models.rollout import RolloutRecord
+from roas.models.stack import ServiceDefinition
+from roas.stack.behind_proxy import Front
+from roas.stack.canary.judge import Judgement, judge, with_counted
+
+log = get_logger(__name__)
+
+# HAProxy has no events to wait for: how often its counters are read, and how often what they say is written.
+READ_SECONDS = 1.0
+WRITE_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class ServiceCanary:
+    """Follow the canary of one service, which has so many `replicas`.
+
+    | verdict | then |
+    |---|---|
+    | open | both versions serve, and are counted |
+    | good | the next step; after the last one, the rest of the replicas is replaced |
+    | worse | the proxy sends everything to the old version, and the release goes back |
+    | inconclusive | a person is asked: the next step, the same one for as long again, or back |
+    """
+
+    policy: CanaryPolicy
+    front: Front
+    replicas: int
+    record: CanaryRecord
+    _read: Mapping[Hashable, tuple[str, Counts]] = field(default_factory=dict)
+    _read_at: float | None = None
+    _written_at: float = float("-inf")
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the last step is behind it."""
+        return self.record.step >= len(self.policy.shares)
+
+    @property
+    def new_containers(self) -> int:
+        """Return how many new containers there are in this step; the old ones all stay."""
+        return self.policy.new_containers(self.record.step, self.replicas)
+
+    async def weigh(self, old: Collection[str]) -> None:
+        """Let the proxy send the new version its share, also what is yet to start. Raises ProxyError."""
+        share = self.policy.shares[self.record.step]
+        self.record = replace(self.record, steps=len(self.policy.shares), share=share, old=tuple(sorted(old)))
+        await self.front.weigh(old, self.new_containers, share)
+
+    async def observe(self, old: Collection[str], new: Collection[str]) -> Judgement:
+        """Count what both versions were asked since the last reading, and judge the step."""
+        try:
+            await self.weigh(old)  # a proxy that was started again has forgotten it
+        except ProxyError as error:
+            log.warning("the canary is not weighed", error=error.message)
+        counted, now = await self._count(old, new), time.monotonic()
+        passed = 0.0 if self._read_at is None else now - self._read_at
+        self._read_at = now
+        self.record = replace(self.record, seconds=self.record.seconds + passed)
+        self.record = replace(self.record, periods=with_counted(self.policy, self.record, counted))
+        judgement = judge(self.policy, self.record)
+        self.record = replace(self.record, verdict=judgement.verdict)
+        return judgement
+
+    async def _count(self, old: Collection[str], new: Collection[str]) -> Period:
+        """Count since the last reading; a counter that is new, or began again, only begins to count."""
+        known, self._read = self._read, await self.front.counts() or {}
+        found = {True: Counts(), False: Counts()}
+        for place, (container, counts) in self._read.items():
+            before = known.get(place)
+            if container not in {*old, *new} or before is None or before[1].requests > counts.requests:
+                continue
+            since = Counts(counts.requests - before[1].requests, max(0, counts.failed - before[1].failed))
+            found[container in new] += since
+        return Period(new=found[True], old=found[False])
+
+    async def pass_on(self) -> None:
+        """Begin the next step; after the last one, each container gets as many requests as any other."""
+        self.record = self.record.next_step()
+        if self.is_over:
+            with suppress(ProxyError):  # one that is away has forgotten the weights
+                await self.front.weigh((), 0, 0)
+
+    def is_due(self, verdict: CanaryVerdict) -> bool:
+        """Return whether what was counted is to be written now: a verdict is always, the rest now and then."""
+        now = time.monotonic()
+        if verdict is CanaryVerdict.OPEN and now - self._written_at < WRITE_SECONDS:
+            return False
+        self._written_at = now
+        return True
+
+
+def canary_of(definition: ServiceDefinition, front: Front, record: RolloutRecord) -> ServiceCanary | None:
+    """Return the canary of a service as far as it has come; None where it has none."""
+    if definition.canary is None:
+        return None
+    return ServiceCanary(definition.canary, front, definition.replicas, record.canary or CanaryRecord())

@@ -1,0 +1,133 @@
+"""Read how a new version of a service earns its traffic: `x-deploy.canary`."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from roas.errors import ComposeFileError
+from roas.messages.message import said
+from roas.models.canary import CanaryPolicy, ErrorRates
+from roas.models.stack import ProxyKind, ServiceDefinition
+from roas.stack.model.durations import read_duration
+
+KNOWN = frozenset({"replicas", "weight", "steps", "pause", "deadline", "least_requests", "checks"})
+CHECKS = frozenset({"errors"})
+RATES = frozenset({"good", "bad"})
+# Who says nothing of a deadline gives each step so many times its pause.
+PAUSES_TO_DEADLINE = 5
+USUAL = CanaryPolicy()
+HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.canary", keys=", ".join(sorted(KNOWN)))
+
+
+def canary_of(name: str, service: Mapping[str, Any]) -> CanaryPolicy | None:
+    """Return how a new version of a service earns its traffic, or None without one. Raises ComposeFileError."""
+    extension = service.get("x-deploy")
+    written = extension.get("canary") if isinstance(extension, Mapping) else None
+    if written is None:
+        return None
+    if not isinstance(written, Mapping):
+        raise _wrong(name, said("it is no mapping"))
+    if unknown := sorted(map(str, set(written) - KNOWN)):
+        raise _wrong(name, said("unknown keys {unknown}", unknown=", ".join(unknown)))
+    pause = _seconds(name, "pause", written.get("pause", USUAL.pause_seconds))
+    deadline = _seconds(name, "deadline", written.get("deadline", pause * PAUSES_TO_DEADLINE))
+    if deadline < pause:
+        raise _wrong(name, said("`{key}` is shorter than `{other}`", key="deadline", other="pause"))
+    return CanaryPolicy(
+        shares=_shares(name, written),
+        replicas=_whole(name, "replicas", written.get("replicas", USUAL.replicas)),
+        pause_seconds=pause,
+        deadline_seconds=deadline,
+        least_requests=_whole(name, "least_requests", written.get("least_requests", USUAL.least_requests)),
+        errors=_checks(name, written.get("checks", ["errors"])),
+    )
+
+
+def refuse_impossible_canaries(definitions: Mapping[str, ServiceDefinition]) -> None:
+    """Raise ComposeFileError where a canary cannot run beside the old version, or nobody counts its requests."""
+    for name, definition in definitions.items():
+        if definition.canary is None:
+            continue
+        if definition.proxy is None or definition.proxy.kind is not ProxyKind.HAPROXY or not definition.proxy.backends:
+            raise _wrong(name, said("it needs `x-deploy.proxy` with a HAProxy, which counts the requests"))
+        if not definition.start_first:
+            raise _wrong(name, said("the new version runs beside the old one, and this service is replaced stop-first"))
+        if definition.canary.replicas > definition.replicas > 0:
+            raise _wrong(
+                name,
+                said(
+                    "it has {count} {count|replica|replicas}, and the service has {replicas}",
+                    count=definition.canary.replicas,
+                    replicas=definition.replicas,
+                ),
+            )
+
+
+def _shares(name: str, written: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the share of each step, in percent; without any, there is one step in which the containers decide."""
+    steps = written.get("steps", [])
+    steps = steps if isinstance(steps, list) else [steps]
+    shares = [*([written["weight"]] if "weight" in written else []), *steps]
+    if not shares:
+        return USUAL.shares
+    percents = tuple(_percent(name, "steps", share) for share in shares)
+    if any(percent != int(percent) for percent in percents) or list(percents) != sorted(set(percents)):
+        raise _wrong(name, said("`{key}` are whole percents, each greater than the one before", key="steps"))
+    return tuple(map(int, percents))
+
+
+def _checks(name: str, written: object) -> ErrorRates:
+    checks = written if isinstance(written, list) else [written]
+    if len(checks) != 1:
+        raise _wrong(name, said("`{key}`: one of {values}", key="checks", values=", ".join(sorted(CHECKS))))
+    check = {checks[0]: {}} if isinstance(checks[0], str) else checks[0]
+    if not isinstance(check, Mapping) or set(check) != CHECKS:
+        raise _wrong(name, said("`{key}`: one of {values}", key="checks", values=", ".join(sorted(CHECKS))))
+    rates = check["errors"] or {}
+    if not isinstance(rates, Mapping) or set(rates) - RATES:
+        raise _wrong(name, said("`{key}` has {values}", key="errors", values=", ".join(sorted(RATES))))
+    good = _percent(name, "good", rates.get("good", USUAL.errors.good * 100)) / 100
+    bad = _percent(name, "bad", rates.get("bad", USUAL.errors.bad * 100)) / 100
+    # Rates that hardly differ would need more requests than anybody waits for.
+    if bad < 2 * good:
+        raise _wrong(name, said("`{key}` is less than twice `{other}`", key="bad", other="good"))
+    return ErrorRates(good, bad)
+
+
+def _percent(name: str, key: str, written: object) -> float:
+    text = written.strip().removesuffix("%") if isinstance(written, str) else written
+    try:
+        percent = float(text) if isinstance(text, str | int | float) and not isinstance(text, bool) else math.nan
+    except ValueError:
+        percent = math.nan
+    if not 0 < percent < 100:
+        raise _wrong(name, said("`{key}`: {value} is no share between 0 and 100 %", key=key, value=repr(written)))
+    return percent
+
+
+def _whole(name: str, key: str, written: object) -> int:
+    if not isinstance(written, int) or isinstance(written, bool) or written < 1:
+        raise _wrong(name, said("`{key}`: {value} is no whole number from 1 on", key=key, value=repr(written)))
+    return written
+
+
+def _seconds(name: str, key: str, written: object) -> float:
+    try:
+        seconds = read_duration(written)
+    except ValueError as error:
+        raise _wrong(name, said("{key}: {error}", key=key, error=error)) from error
+    if not 0 < seconds < math.inf:
+        why = said("{text} is not a duration (write it like 10s, 500ms or 1m30s)", text=repr(written))
+        raise _wrong(name, said("{key}: {error}", key=key, error=why))
+    return seconds
+
+
+def _wrong(name: str, reason: str) -> ComposeFileError:
+    return ComposeFileError(
+        said(
+            "x-deploy of {name} is not valid: {reason}.",
+            name=name,
+            reason=said("{key}: {error}", key="canary", error=reason),
+        ),
+        hint=HINT,
+    )

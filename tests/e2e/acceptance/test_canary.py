@@ -1,0 +1,157 @@
+"""A new version earns its traffic behind a real HAProxy: judged by the users, the proxy and the containers."""
+
+import asyncio
+import re
+
+import pytest
+
+from roas.app.application import open_application
+from roas.concurrency import pause
+from roas.metrics.bot_metrics import Metrics
+from roas.models.canary import CanaryRecord
+from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceProgress
+from roas.models.rollout import Choice
+from testbed.proxy_images import web_image
+from testbed.waiting import wait_until
+from tests.e2e.acceptance.behind_proxy import QUICK, addresses, admin, orders, proxy_images, whole, write
+from tests.e2e.acceptance.people import ANNA, People, request, told
+from tests.e2e.acceptance.test_paused_rollouts import waiting
+from tools.campaigns.requests.users import users
+
+__all__ = ["orders", "proxy_images", "write"]
+
+PROXY = "      proxy:\n        service: haproxy"
+RATE = 150
+
+
+def canary(**settings: object) -> dict[str, str]:
+    """Return what writes a canary into the recipe."""
+    lines = "".join(f"        {key}: {value}\n" for key, value in settings.items())
+    return {PROXY: f"      canary:\n{lines}{PROXY}"}
+
+
+@pytest.fixture(scope="session")
+def failing_versions(docker_client, proxy_images) -> None:
+    for percent in (5, 20, 40):
+        web_image(docker_client, f"shop/web:fails{percent}", version=f"fails{percent}", FAILS_PERCENT=str(percent))
+
+
+def of_web(deployment: Deployment) -> ServiceProgress:
+    (progress,) = (service for service in deployment.services if service.service == "web")
+    return progress
+
+
+def weights(stack) -> set[str]:
+    if not admin(stack).is_open():
+        return set()
+    lines = [line.split() for line in admin(stack).ask("show servers state web").splitlines()]
+    return {line[7] for line in lines if len(line) > 7 and line[0].isdigit()}
+
+
+async def test_canary_promotes_what_is_good_and_takes_back_what_is_worse(people, stack, write, failing_versions):
+    """In a step of half of the requests, and another version that fails two of five of them."""
+    port = write("HAProxy", **QUICK, **canary(weight=30, pause="1s", deadline="60s"))
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    (web,) = (service for service in plan.services if service.service == "web")
+    assert "first a canary with 30 % of the requests, for 1s each at least (a hotfix has none)" in web.reasons
+    with users(port, rate=RATE) as seen:
+        deployment = await people.succeed("v2")
+        assert of_web(deployment).rollout.canary.step == 1, "it has passed its only step"
+        assert (whole(stack), weights(stack)) == (True, {"1"})
+        before = addresses(stack)
+        failed = await people.deploy("fails40")
+        assert failed.outcome is Outcome.ROLLED_BACK
+        assert addresses(stack) == before, "the old containers were there all the time"
+    assert "web failed: its new version is worse: " in told(failed)
+    (lost,) = re.findall(r"is worse: (\d+) of \d+ requests failed, 0 of \d+ on the old version", told(failed))
+    # Those, and what came until the proxy was told.
+    assert int(lost) <= seen.lost < int(lost) + RATE, seen.report
+    assert (whole(stack), weights(stack)) == (True, {"1"})
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_versions_are_judged_by_their_errors(people, stack, write, failing_versions):
+    """Five canaries of each version, two steps each: what is good is never taken back, what is bad never promoted."""
+    port = write("HAProxy", **QUICK, **canary(steps="[20, 50]", pause="2s", deadline="60s"))
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    good, bad = "v1", []
+    with users(port, rate=RATE):
+        for _ in range(5):
+            good = "v2" if good == "v1" else "v1"
+            await people.succeed(good)
+            for version in ("fails5", "fails20"):
+                failed = await people.deploy(version)
+                bad.append((version, failed.outcome, failed.problem.message if failed.problem else ""))
+                assert failed.outcome is Outcome.ROLLED_BACK, bad
+                assert (whole(stack), weights(stack)) == (True, {"1"})
+    print(bad)
+
+
+@pytest.mark.long
+async def test_canary_without_requests_asks(application, people, stack, write, failing_versions):
+    """Nobody comes: a person decides; a rollback and a hotfix end it, each at once; a new bot takes it on."""
+    write("HAProxy", **QUICK, **canary(steps="[10, 50]", pause="1s", deadline="2s"))
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    old = addresses(stack)
+    found = await asked(application, "v2")
+    assert found.pause.canary
+    assert found.pause.message == (
+        "The canary of web is inconclusive in step 1 of 2: nothing is known of its requests."
+    )
+    assert weights(stack) == {"9", "2"}
+    orchestrator = application.orchestrator
+    await orchestrator.decide(found.id, Choice.OBSERVE, ANNA, pause=1)
+    await waiting(application, found.id, number=2)
+    await asyncio.to_thread(stack.container("haproxy").restart, timeout=0)
+    assert await asyncio.to_thread(wait_until, lambda: weights(stack) == {"9", "2"}, 15), "it had forgotten them"
+    await orchestrator.decide(found.id, Choice.GO_ON, ANNA, pause=2)
+    third = await waiting(application, found.id, number=3)
+    assert "in step 2 of 2" in third.pause.message
+    plan = await orchestrator.plan(request(DeploymentKind.ROLLBACK))
+    assert plan.to_release == found.from_release
+    ended = await people.rollback()
+    assert (ended.id, ended.outcome) == (found.id, Outcome.CANCELLED)
+    assert (addresses(stack), weights(stack)) == (old, {"1"})
+    canary_again = await asked(application, "v2")
+    hotfix = await people.hotfix("v2", environment="dev")
+    assert hotfix.outcome is Outcome.SUCCEEDED, hotfix.problem
+    first = await application.state.deployments.get(canary_again.id)
+    assert first.outcome is Outcome.CANCELLED
+    assert of_web(hotfix).rollout.canary is None
+    assert (whole(stack), weights(stack)) == (True, {"1"})
+
+
+async def asked(application, version: str) -> Deployment:
+    started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version=version))
+    return await waiting(application, started.id)
+
+
+@pytest.mark.long
+async def test_canary_outlives_its_process(settings, stack, write, failing_versions):
+    """Another process goes on with what was counted; what it takes back is whole."""
+    port = write("HAProxy", **QUICK, **canary(weight=20, pause="15s", deadline="60s"))
+    with users(port, rate=RATE):
+        async with open_application(settings, metrics=Metrics("test")) as application:
+            people = People(application)
+            await people.succeed("v1")
+            started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+            async with asyncio.timeout(60):
+                while (counted := await record_of(application, started.id)).total.new.requests < 20:
+                    await pause(0.1)
+        async with open_application(settings, metrics=Metrics("test")) as application:
+            (taken,) = await application.orchestrator.resume()
+            resumed = await record_of(application, taken.id)
+            assert resumed.total.new.requests >= counted.total.new.requests
+            assert (await application.orchestrator.wait(started.id)).outcome is Outcome.SUCCEEDED
+    assert (whole(stack), weights(stack)) == (True, {"1"})
+
+
+async def record_of(application, deployment_id: str) -> CanaryRecord:
+    found = await application.state.deployments.get(deployment_id)
+    records = [service.rollout.canary for service in found.services if service.rollout is not None]
+    return next((record for record in records if record is not None), CanaryRecord())

@@ -1,0 +1,120 @@
+"""A canary counts what both versions are asked, and is taken on after a death as far as it had come."""
+
+import time
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from roas.errors import ProxyError
+from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period
+from roas.models.rollout import RolloutRecord
+from roas.models.stack import ServiceDefinition
+from roas.stack.canary.service_canary import ServiceCanary, canary_of
+from roas.state.documents import from_json, to_json
+
+POLICY = CanaryPolicy(shares=(10, 50), pause_seconds=10.0, deadline_seconds=50.0)
+WEB = ServiceDefinition("web", "web:v2", "d", replicas=4, canary=POLICY)
+OLD, NEW = ("o1", "o2"), ("n1",)
+
+
+@dataclass
+class Front:
+    """Have counters that a test sets, and note what is weighed."""
+
+    counters: dict[str, Counts] | None = field(default_factory=dict)
+    weighed: list[tuple[tuple[str, ...], int, int]] = field(default_factory=list)
+    refuses: bool = False
+
+    async def weigh(self, old: Collection[str], new: int, share: int) -> None:
+        if self.refuses:
+            raise ProxyError("no")
+        self.weighed.append((tuple(old), new, share))
+
+    async def counts(self) -> Mapping[Hashable, tuple[str, Counts]] | None:
+        return None if self.counters is None else {name: (name, counts) for name, counts in self.counters.items()}
+
+
+def canary(front: Front, record: CanaryRecord | None = None) -> ServiceCanary:
+    found = canary_of(WEB, cast("Any", front), RolloutRecord(canary=record))
+    assert found is not None
+    return found
+
+
+async def observed(web: ServiceCanary, front: Front, **counters: Counts) -> Period:
+    before = web.record.total
+    front.counters = counters
+    await web.observe(OLD, NEW)
+    after = web.record.total
+    return Period(
+        Counts(after.new.requests - before.new.requests, after.new.failed - before.new.failed),
+        Counts(after.old.requests - before.old.requests, after.old.failed - before.old.failed),
+    )
+
+
+async def test_increments_are_counted() -> None:
+    """What others, or an earlier process, were asked is nobody's; a proxy that was started again begins anew."""
+    front = Front()
+    web = canary(front)
+    assert await observed(web, front, o1=Counts(1000, 9), n1=Counts(50)) == Period()
+    assert await observed(web, front, o1=Counts(1010, 9), n1=Counts(52, 1), x=Counts(7)) == Period(
+        Counts(2, 1), Counts(10)
+    )
+    assert await observed(web, front, o1=Counts(3), o2=Counts(5), n1=Counts(53, 1)) == Period(Counts(1), Counts())
+    assert await observed(web, front, o1=Counts(4), o2=Counts(6, 1), n1=Counts(53, 1)) == Period(Counts(), Counts(2, 1))
+    front.counters = None
+    front.refuses = True
+    assert (await web.observe(OLD, NEW)).verdict is CanaryVerdict.OPEN
+    front.refuses = False
+    assert await observed(web, front, o1=Counts(90), n1=Counts(90)) == Period(), "the proxy was away"
+    assert front.weighed == [(OLD, 1, 10)] * 5
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+async def test_canary_goes_on_where_another_process_left_it(clock: list[float]) -> None:
+    """Neither its evidence nor its time is lost, and the time in which nobody observed it does not count."""
+    front = Front()
+    web = canary(front)
+    await observed(web, front, o1=Counts(), n1=Counts())
+    clock[0] += 8
+    await observed(web, front, o1=Counts(700), n1=Counts(79))
+    clock[0] += 3600
+    record = from_json(RolloutRecord, to_json(RolloutRecord(canary=web.record)))
+    assert record.canary is not None
+    again = canary(front, record.canary)
+    await again.observe(OLD, NEW)
+    clock[0] += 2
+    front.counters = {"o1": Counts(702), "n1": Counts(80)}
+    assert (await again.observe(OLD, NEW)).verdict is CanaryVerdict.GOOD
+    assert (again.record.seconds, again.record.old) == (10.0, OLD)
+    await again.pass_on()
+    assert (again.record.step, again.record.total, again.new_containers) == (1, Period(), 2)
+    assert not again.is_over
+    await again.pass_on()
+    assert again.is_over
+    assert front.weighed[-1] == ((), 0, 0)
+
+
+def test_release_before_reads_a_rollout_without_its_canary() -> None:
+    """It takes the rollout on, without a canary; what it writes has none."""
+    assert from_json(RolloutRecord, '{"state": "rolling", "slots": 2}').canary is None
+    unknown = '{"canary": {"step": 1, "verdict": "excellent"}}'
+    assert from_json(RolloutRecord, unknown).canary == CanaryRecord(1)
+
+
+async def test_verdict_is_written_at_once_and_counts_now_and_then(clock: list[float]) -> None:
+    web = canary(Front())
+    assert [web.is_due(CanaryVerdict.OPEN), web.is_due(CanaryVerdict.OPEN), web.is_due(CanaryVerdict.GOOD)] == [
+        True,
+        False,
+        True,
+    ]
+    clock[0] += 3
+    assert web.is_due(CanaryVerdict.OPEN)
