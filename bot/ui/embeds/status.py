@@ -384,8 +384,10 @@ def draw_integration(
     title, colour = _("🩺 Bot components: healthy"), GOOD
     if is_engine_unavailable:
         title, colour = _("⚠️ Bot components: running, but a Docker engine cannot be reached"), CAREFUL
-    if firing:
-        title, colour = _("⚠️ Bot components: {count} {count|alert|alerts}", count=len(firing)), BAD
+    if components := firing - {SUCCESS_RATE.name}:
+        title, colour = _("⚠️ Bot components: {count} {count|alert|alerts}", count=len(components)), BAD
+    elif firing:  # it is about what was deployed, not about the bot
+        title, colour = f"⚠️ {translate(SUCCESS_RATE.title)}", CAREFUL
     return discord.Embed(title=title, description="\n".join(parts), colour=colour)
 
 

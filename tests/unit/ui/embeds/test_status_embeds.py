@@ -218,6 +218,9 @@ def test_figure_red_while_alert_fires() -> None:
     assert "Deployment success rate: fewer than 5 deployments in 24 h" in (embed.description or "")
     assert str(embed.title).endswith("Bot components: 1 alert")
     assert embed.colour == BAD
+    deployed = draw_integration(IntegrationFigures(0.1, success_ratio=0.8), frozenset({"coordination_success_rate"}))
+    assert deployed.title == "⚠️ Deployment success rate", "the bot's components are well"
+    assert "🔴 Deployment success rate: 80 % (at least 95 %)" in (deployed.description or "")
 
 
 def test_redis_that_is_not_set_is_not_waited_for() -> None:
