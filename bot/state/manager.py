@@ -49,7 +49,7 @@ def folder_unusable(folder: Path, error: OSError) -> StateError:
 
 def _hint(folder: Path, error: OSError) -> Message:
     if error.errno in FULL:
-        return said("Make room, for instance with `docker image prune` and `docker builder prune`.")
+        return said("Check that {folder} is writable for this user and has free space.", folder=folder)
     if not folder.is_dir():
         return said("Set STATE_DIR to a folder that this user may write.")
     if error.errno == errno.EROFS:

@@ -155,10 +155,8 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
     """Return the next thing to do: the error's own hint, or what fits the outcome."""
     if problem.hint:
         return problem.hint
-    if deployment.outcome is Outcome.CANCELLED:
+    if deployment.outcome is Outcome.CANCELLED or (deployment.touched and deployment.outcome is Outcome.FAILED):
         return ""
-    if deployment.touched and deployment.outcome is Outcome.FAILED:
-        return _("Look at /status {environment}, then /rollback {environment}.", environment=deployment.environment)
     if not deployment.touched or deployment.request.operation is None:
         return _("Fix it, then try again; running services are not affected.")
     return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from roas.metrics.prometheus import PrometheusClient, monitoring_warnings
+from roas.models.stack import ServiceDefinition
 from tests.unit.metrics.test_prometheus_check import bot_port
 
 __all__ = ["bot_port"]
@@ -65,6 +66,10 @@ async def test_bot_metrics_arrive_and_down_targets_named(prometheus_url: str) ->
     (warning,) = await monitoring_warnings(prometheus_url, {})
     assert "cannot scrape away (http://127.0.0.1:1/metrics)" in warning
     assert "refused" in warning
+    services = {"prometheus": ServiceDefinition("prometheus", "prom/prometheus:v3", "hash")}
+    (told,) = await monitoring_warnings(None, services)
+    assert "set PROMETHEUS_URL so that it can be looked at" in told
+    assert told not in await monitoring_warnings(prometheus_url, services)
     async with PrometheusClient(prometheus_url) as prometheus:
         ((labels, value),) = await prometheus.query("roas_build_info")
     assert (labels["version"], value) == ("1", 1.0)

@@ -5,13 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from roas.checks.machine import own_container, signatures
-from roas.checks.secrets import state_folder
+from roas.checks.machine import disk, own_container, signatures
+from roas.checks.secrets import second_bot, state_folder
 from roas.checks.subject import Subject
 from roas.models.check import CheckResult, Severity
 from roas.models.environment import SignaturePolicy
 from roas.models.facts import Mount, OwnContainer
+from roas.models.stack import ServiceDefinition
+from roas.stack.interface import ResolvedStack
 
 
 def failed(results: list[CheckResult]) -> list[tuple[Severity, str]]:
@@ -91,6 +94,95 @@ async def test_unknown_own_container_critical_only_at_home(subject: Subject, pro
     home = replace(subject, environment=replace(subject.environment, is_home=True))
     assert failed(await own_container.run(subject))[0][0] is Severity.WARNING
     assert failed(await own_container.run(home))[0][0] is Severity.CRITICAL
+
+
+def at_home(subject: Subject, **changes: Any) -> Subject:
+    return replace(subject, environment=replace(subject.environment, is_home=True, **changes))
+
+
+def outside(subject: Subject, probe: Any) -> Subject:
+    return at_home(subject)
+
+
+def in_unknown(subject: Subject, probe: Any) -> Subject:
+    probe.inside = True
+    return at_home(subject)
+
+
+def in_another_project(subject: Subject, probe: Any) -> Subject:
+    return at_home(in_container(subject, probe, project="elsewhere"))
+
+
+def in_container(subject: Subject, probe: Any, project: str = "shop-dev") -> Subject:
+    folder = str(subject.environment.folder)
+    return inside(subject, probe, Mount(folder, folder, True), project=project)
+
+
+def with_own_token(subject: Subject, probe: Any, token: str = "t0k3n") -> Subject:
+    bot = {"environment": {"DISCORD_TOKEN": token}}
+    stack = ResolvedStack(
+        subject.environment, "v1", {"services": {"bot": bot}}, {"bot": ServiceDefinition("bot", "bot:1", "hash")}
+    )
+    settings = subject.settings.model_copy(update={"discord_token": SecretStr("t0k3n")})
+    return replace(subject, settings=settings, stack=stack)
+
+
+def without_room(subject: Subject, probe: Any) -> Subject:
+    probe.free = 0
+    return subject
+
+
+def with_room(subject: Subject, probe: Any) -> Subject:
+    probe.free = 50 * 1024**3
+    return subject
+
+
+# The check, what is wrong, how its remedy begins, and each way in which that can be followed.
+REMEDIES = [
+    (
+        own_container,
+        outside,
+        "Start the bot as a service of the stack",
+        (lambda subject, probe: at_home(in_container(subject, probe)), lambda subject, _: subject),
+    ),
+    (
+        own_container,
+        in_unknown,
+        "Give the bot the socket of the engine that runs it",
+        (lambda subject, probe: at_home(in_container(subject, probe)),),
+    ),
+    (
+        own_container,
+        in_another_project,
+        "Correct COMPOSE_PROJECT_NAME or HOME_ENVIRONMENT",
+        (
+            lambda subject, probe: at_home(in_container(subject, probe, "elsewhere"), project="elsewhere"),
+            lambda subject, probe: in_container(subject, probe, "elsewhere"),
+        ),
+    ),
+    (
+        second_bot,
+        with_own_token,
+        "Give it a token and a STATE_DIR of its own",
+        (
+            lambda subject, probe: with_own_token(subject, probe, "another"),
+            lambda subject, probe: at_home(with_own_token(subject, probe)),
+        ),
+    ),
+    (disk, without_room, "Make room", (with_room,)),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "wrong", "remedy", "ways"), REMEDIES, ids=[remedy for _check, _wrong, remedy, _ways in REMEDIES]
+)
+async def test_remedy_is_followed(
+    subject: Subject, probe: Any, check: Any, wrong: Any, remedy: str, ways: tuple[Any, ...]
+) -> None:
+    """What is told to do is done: nothing is wrong any more."""
+    assert any(result.remedy.startswith(remedy) for result in await check.run(wrong(subject, probe)))
+    for right in ways:
+        assert failed(await check.run(right(subject, probe))) == []
 
 
 async def test_folders_at_own_path_pass(subject: Subject, probe: Any) -> None:

@@ -51,6 +51,9 @@ async def test_managers(subject: Any) -> None:
     assert said(await results(check, subject, M1, M2, M3)) == [(True, "3 of 3 managers can be reached.")]
     (lost,) = await results(check, subject, M1, M2, replace(M3, reachability="unreachable"))
     assert (lost.severity, lost.message) == (Severity.WARNING, "The managers do not reach node3.")
+    assert lost.remedy == "Bring them back, or remove them: `docker node demote NODE`."
+    demoted = await results(check, subject, M1, M2, replace(M3, reachability="", is_leader=False))
+    assert "The managers do not reach node3." not in {result.message for result in demoted}
     assert [item[1] for item in said(await results(check, subject, M1, M2))][1:] == [
         "2 managers survive no more losses than 1 does."
     ]
@@ -79,6 +82,13 @@ async def test_nodes_and_their_engines(subject: Any) -> None:
         (False, "The engines are not of one version: 26.1.5 (node1, node2) and 28.5.2 (node3)."),
     ]
     assert [alert.severity for alert in found[1:]] == [Severity.INFO, Severity.WARNING, Severity.INFO]
+    remedies = (
+        "It takes tasks again by `docker node update --availability active node2`.",
+        "Start it, or remove it: `docker node rm node3`.",
+    )
+    assert tuple(result.remedy for result in found[1:3]) == remedies
+    for nodes in ((M1, M2), (M1, M2, replace(M3, engine_version="26.1.5"))):  # removed, or started
+        assert all(result.passed for result in await results(swarm_nodes, subject, *nodes))
 
 
 @pytest.mark.parametrize(

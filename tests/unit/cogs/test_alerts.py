@@ -8,7 +8,8 @@ import pytest
 from roas.models.alert import DRIFT, AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentKind, Operation
-from roas.ui.embeds.alert import draw_alert
+from roas.ui.embeds.alert import draw_alert, draw_escalation
+from roas.ui.translation import using_locale
 from tests.unit.cogs.conftest import Scene, buttons, shown
 from tests.unit.cogs.test_commands import kept_release
 from tests.unit.ui.story import until
@@ -65,6 +66,11 @@ async def test_rollback_button_only_shows_plan(scene: Scene) -> None:
     answered = await scene.dora.click(message, custom_id=button(message, "rollback"))
     assert answered.response is not None
     assert not scene.application.orchestrator.requests
+    (alert,) = await scene.application.state.alerts.open()
+    with using_locale("en-US"):
+        assert "or go back with /rollback dev" in shown(draw_escalation(alert).embeds)
+    assert "Started" in scene.answer(await scene.press(scene.dora, answered, "confirm"))
+    assert [request.kind for request in scene.application.orchestrator.requests] == [DeploymentKind.ROLLBACK]
 
 
 async def test_restart_button_restarts_the_service(scene: Scene) -> None:

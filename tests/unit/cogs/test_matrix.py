@@ -342,9 +342,15 @@ BETWEEN = {
     "the ref moves": ("main is bbb by now", CandidateState.PROPOSED),
     "a newer version comes": ("A newer version has taken the place of v1", CandidateState.SUPERSEDED),
     "somebody else says yes": ("does not wait for an answer any more", CandidateState.CONFIRMED),
+    "it is left out": ("does not wait for an answer any more", CandidateState.SKIPPED),
     "the policy refuses": ("web is privileged", CandidateState.PROPOSED),
     "nobody has signed it": ("is not signed", CandidateState.PROPOSED),
     "the registry is away": ("tells nothing", CandidateState.PROPOSED),
+}
+# What is told to do instead, which is done.
+USED_INSTEAD = {
+    "a newer version comes": "or use /deploy and the version that you want",
+    "it is left out": "Use /deploy and its version",
 }
 FAULTS = {
     "the ref moves": RefMovedError("main is bbb by now"),
@@ -370,6 +376,8 @@ async def test_yes_is_to_what_was_shown(scene: Scene, between: str) -> None:
         orchestrator.digest = "e" * 64
     elif between == "a newer version comes":
         await application.candidates.offer("shop", "staging", "v2", mode=SourceMode.PROPOSE)
+    elif between == "it is left out":
+        await candidates.move(shown.id, CandidateState.SKIPPED, from_states=[CandidateState.PROPOSED])
     elif between == "somebody else says yes":
         await people["both"].click(message, custom_id=f"{TAKE_PREFIX}{shown.id}")
     before = len(orchestrator.requests)
@@ -380,8 +388,8 @@ async def test_yes_is_to_what_was_shown(scene: Scene, between: str) -> None:
     assert known is not None
     assert known.state is state
     assert len(orchestrator.requests) == before
-    if between == "a newer version comes":
-        assert "or use /deploy and the version that you want" in answer
+    if hint := USED_INSTEAD.get(between):
+        assert hint in answer
         asked = await people["deployer"].slash(scene.ops, "deploy", environment="staging", version="v1")
         scene.answer(await scene.press(people["deployer"], asked, "confirm"))
         assert orchestrator.requests[before].version == "v1"

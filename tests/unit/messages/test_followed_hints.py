@@ -79,6 +79,7 @@ FOLLOWED = {
         "{services} was changed while it ran",
         "Name the engine's socket on the host",
         "To start it again: `roas compose",
+        "`/status` or `roas status` shows what is under way.",
     ],
     "unit/stack/policy/test_policy.py::test_refusal_has_the_lines_for_roas_toml": [
         "Deploy a version without it, or add to roas.toml"
@@ -129,9 +130,57 @@ FOLLOWED = {
     "unit/deploy/test_promotion.py::test_release_that_is_not_kept_any_more_is_promoted_by_what_runs": ["Use /promote"],
     "unit/cogs/test_matrix.py::test_yes_is_to_what_was_shown": [
         "Answer the newest message, or use /deploy",
+        "Use /deploy and its version.",
     ],
     "integration/state/test_sync.py::test_two_installations_do_not_fight": [
         "Give each its own COMPOSE_PROJECT_NAME",
+    ],
+    "integration/stack/resolution/test_repository.py::test_deploy_key_and_host_key_by_a_real_ssh_server": [
+        "Add the public key of `key_file`",
+        "Correct `known_hosts_file`",
+    ],
+    "integration/stack/resolution/test_repository.py::test_commit_must_be_signed_where_the_setting_asks": [
+        "Sign the commit with a key of `signers_file`",
+    ],
+    "unit/cogs/test_alerts.py::test_rollback_button_only_shows_plan": [
+        "Read the logs, then deploy a release that works",
+    ],
+    "unit/checks/test_place_checks.py::test_remedy_is_followed": [
+        "Start the bot as a service of the stack",
+        "Give the bot the socket of the engine that runs it",
+        "Correct COMPOSE_PROJECT_NAME or HOME_ENVIRONMENT.",
+        "Give it a token and a STATE_DIR of its own",
+        "Make room, for instance with `docker image prune` and `docker builder prune`",
+    ],
+    "unit/checks/test_swarm_checks.py::test_nodes_and_their_engines": [
+        "It takes tasks again by `docker node update",
+        "Start it, or remove it: `docker node rm",
+    ],
+    "unit/checks/test_swarm_checks.py::test_managers": [
+        "Bring them back, or remove them: `docker node demote",
+    ],
+    "e2e/cli/test_state_owner.py::test_folder_is_given_to_the_bots_user_as_told": [
+        "Give it and what is in it to the user",
+        "Give it to the user that the bot runs as",
+        "The bot's user must own all that is in STATE_DIR.",
+    ],
+    "e2e/cli/test_state_owner.py::test_state_folder_is_mended_as_told": [
+        "{folder} lies on a file system that is mounted read-only",
+    ],
+    "e2e/cli/test_state_owner.py::test_journal_is_begun_anew_as_told": [
+        "If the disk of the state folder is not mounted, mount it. Without",
+    ],
+    "integration/metrics/test_prometheus_check.py::test_bot_metrics_arrive_and_down_targets_named": [
+        "set PROMETHEUS_URL so that",
+    ],
+    "e2e/cli/test_scheduling.py::test_scheduled_deployment_outlives_the_bot": [
+        "Schedule it for the next window",
+    ],
+    "e2e/cli/test_services.py::test_scale_and_status": [
+        "Name one service, and a number",
+    ],
+    "integration/stack/swarm/test_verdict_matrix.py::test_writes_one_after_the_other": [
+        "See what keeps nodes from it",
     ],
 }
 
@@ -144,7 +193,9 @@ NOT_HERE = {
         "Reset it at https://discord.com",
         "The ops channel, <#{channel}>, is gone",
     ],
+    "what is not foreseen cannot be brought about": ["Look at /status, then try again, or show the log"],
     "no machine of a test has systemd, a broken disk or a kernel of its own": [
+        "STATE_DIR must be a folder on a local file system",
         "Check on the machine whether Docker runs",
         "Start it again, for instance by `systemctl",
         "Find out why {folder} cannot be written",
@@ -200,42 +251,17 @@ SAYS_ONLY = [
 
 # What could be followed here, and is not yet. It may only become less.
 OPEN = [
-    "Add the public key of `key_file`",
-    "Bring them back, or remove them: `docker node demote",
-    "Correct COMPOSE_PROJECT_NAME or HOME_ENVIRONMENT.",
-    "Correct `known_hosts_file`",
-    "Create it: `docker network create --driver overlay",
-    "Give it a token and a STATE_DIR of its own",
-    "Give it and what is in it to the user",
-    "Give it to the user that the bot runs as",
-    "Give the bot the socket of the engine that runs it",
-    "If the disk of the state folder is not mounted, mount it. Without",
-    "It takes tasks again by `docker node update",
-    "Look at /status",
-    "Make room, for instance with `docker image prune` and `docker builder prune`",
-    "Name one service, and a number",
     "Nothing in the stack follows the version",
+    "The bot is replaced by a successor",
+    "Use /deploy, or push the image",
+    "Create it: `docker network create --driver overlay",
     "Promote its node (`docker node promote`)",
     "Put that right by `docker service update`",
-    "Read the logs, then deploy a release that works",
     "Run `docker swarm init` there",
     "Run `docker swarm unlock` there.",
-    "STATE_DIR must be a folder on a local file system",
-    "Schedule it for the next window",
     "See that it does not run there any more",
     "See that it has ended there",
-    "See what keeps nodes from it",
-    "Sign the commit with a key of `signers_file`",
-    "Start it, or remove it: `docker node rm",
-    "Start the bot as a service of the stack",
-    "The bot is replaced by a successor",
-    "The bot's user must own all that is in STATE_DIR.",
     "To move it: `docker compose stop",
-    "Use /deploy and its version.",
-    "Use /deploy, or push the image",
-    "`/status` or `roas status` shows what is under way.",
-    "set PROMETHEUS_URL so that",
-    "{folder} lies on a file system that is mounted read-only",
 ]
 
 

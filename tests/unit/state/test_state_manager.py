@@ -249,7 +249,7 @@ async def test_uncreatable_state_folder_named(tmp_path: Path) -> None:
         (errno.EACCES, "chown -R"),
         (errno.EROFS, "mounted read-only"),
         (errno.EIO, "dmesg"),
-        (errno.ENOSPC, "Make room"),
+        (errno.ENOSPC, "has free space"),
     ],
 )
 async def test_hint_does_not_lead_away_from_journal(

@@ -253,14 +253,18 @@ async def test_commit_must_be_signed_where_the_setting_asks(scene, server, tmp_p
     signers.write_text(f"ada@example.org {key.with_suffix('.pub').read_text()}")
     scene.repository = Repository(server.url, signers_file=signers)
     server.commit({"compose.yaml": COMPOSE})
-    with pytest.raises(RepositoryError, match="not signed"):
+    with pytest.raises(RepositoryError, match="not signed") as refused:
         await scene.bring()
+    assert "Sign the commit with a key of `signers_file`, or add the key there" in refused.value.hint
     options = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={key}", "-c", "commit.gpgSign=true")
     signed = server.commit({"compose.yaml": COMPOSE * 2}, "Sign it", *options)
     assert await scene.bring() == signed
+    known = signers.read_text()
     signers.write_text("")
     with pytest.raises(RepositoryError, match="not signed"):
         await scene.bring()
+    signers.write_text(known)
+    assert await scene.bring() == signed
 
 
 async def test_commit_signed_by_openpgp(scene, server, tmp_path, monkeypatch):
@@ -309,6 +313,13 @@ async def test_deploy_key_and_host_key_by_a_real_ssh_server(scene, server, tmp_p
             with pytest.raises(RepositoryError, match="does not take the deploy key") as caught:
                 await scene.bring()
             assert not caught.value.transient
+            assert "Add the public key of `key_file`" in caught.value.hint
+            taken, restricted = tmp_path / "ssh" / "authorized_keys", "restrict,command="
+            answer = taken.read_text().partition(" ssh-ed25519 ")[0]
+            assert answer.startswith(restricted)
+            with taken.open("a") as file:
+                file.write(f"{answer} {(tmp_path / 'another.pub').read_text()}")
+            assert await scene.bring() == commit
             host, kind, _key, *_comment = ssh.known_hosts.split()
             another = (tmp_path / "another.pub").read_text().split()[1]
             for wrong in (f"{host} {kind} {another}\n", ""):
@@ -317,6 +328,9 @@ async def test_deploy_key_and_host_key_by_a_real_ssh_server(scene, server, tmp_p
                 with pytest.raises(RepositoryError, match="another host key") as caught:
                     await scene.bring()
                 assert not caught.value.transient
+            assert "Correct `known_hosts_file`" in caught.value.hint
+            known_hosts.write_text(ssh.known_hosts)
+            assert await scene.bring() == commit
     except PackageError as error:
         pytest.skip(str(error))
 
