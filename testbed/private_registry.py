@@ -49,12 +49,35 @@ class PrivateRegistry:
 
     address: str
     passwords: Path
+    command: tuple[str, ...]
     password: str = PASSWORD
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def login(self) -> dict[str, str]:
         """Return the credentials as the SDK takes them."""
         return {"username": USER, "password": self.password}
+
+    def start(self) -> None:
+        """Serve, with what was pushed before. Raises ImageError where it does not start."""
+        path = self.passwords.with_name("log")
+        with path.open("ab") as log:
+            child = self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        host, _colon, port = self.address.rpartition(":")
+        wait_until(lambda: _listens(host, int(port)) or child.poll() is not None, START_SECONDS)
+        if child.poll() is not None or not _listens(host, int(port)):
+            raise ImageError(f"The registry does not start: {path.read_text()[-500:]}")
+
+    def stop(self) -> None:
+        """Be away until the next start."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(START_SECONDS)
+
+    def forget_tag(self, name: str, tag: str) -> None:
+        """List a tag no longer, as a registry whose list is short does."""
+        tags = self.passwords.with_name("data") / "docker/registry/v2/repositories" / name / "_manifests/tags"
+        shutil.rmtree(tags / tag)
 
     def change_password(self, password: str) -> None:
         """Take another password from now on, and the one before no more."""
@@ -90,24 +113,18 @@ def private_registry(
     program = shutil.which(PACKAGE) or str(unpacked(PACKAGE, (PACKAGE,)) / "usr/bin" / PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port(host)
-    found = PrivateRegistry(f"{host}:{port}", folder / "passwords")
+    command = (program, "serve", str(folder / "config.yml"))
+    found = PrivateRegistry(f"{host}:{port}", folder / "passwords", command)
     found.change_password(PASSWORD)
     text = CONFIGURATION.format(root=folder / "data", host=host, port=port, passwords=found.passwords)
     if notify is not None:
         text += NOTIFICATIONS.format(url=notify[0], authorization=notify[1])
     (folder / "config.yml").write_text(text)
-    with (folder / "log").open("wb") as log:
-        child = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
     try:
-        if (
-            not wait_until(lambda: _listens(host, port) or child.poll() is not None, START_SECONDS)
-            or child.poll() is not None
-        ):
-            raise ImageError(f"The registry does not start: {(folder / 'log').read_text()[-500:]}")
+        found.start()
         yield found
     finally:
-        child.terminate()
-        child.wait(START_SECONDS)
+        found.stop()
 
 
 def _bcrypt(password: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.candidates.statuses import Forge, ForgeError
+from roas.candidates.statuses import FORGE_AWAY, Forge
 from roas.configuration.settings import SourceSettings
 from roas.errors import RegistryUnavailableError, RoasError
 from roas.log import get_logger
@@ -17,7 +17,6 @@ from roas.stack.images.registry import ImageName, RegistryClient
 from roas.stack.resolution.repository import Repositories
 
 log = get_logger(__name__)
-FORGE_AWAY = (ForgeError, OSError, TimeoutError, ValueError)
 # An image may come after what announces its commit: it is built and pushed meanwhile.
 IMAGE_WITHIN = timedelta(minutes=15)
 SHORT_SHA = 7

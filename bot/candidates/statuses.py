@@ -56,6 +56,10 @@ class ForgeError(Exception):
     """A forge did not take what it was told."""
 
 
+# What a forge that is away raises.
+FORGE_AWAY = (ForgeError, OSError, TimeoutError, ValueError)
+
+
 @dataclass(frozen=True, slots=True)
 class CommitStatus:
     """Say where a version is: `queued`, `in_progress`, `success`, `failure` or `inactive`."""
@@ -231,7 +235,7 @@ class StatusReporter:
                 for candidate in reversed(await self._state.candidates.of_source(name, limit=RECENT_CANDIDATES)):
                     if candidate.origin.commit and candidate.origin.repository:
                         await self._report(forge, candidate)
-            except (ForgeError, OSError, TimeoutError, ValueError) as error:
+            except FORGE_AWAY as error:
                 wait = backoff.failed()
                 self._waits[name] = backoff, asyncio.get_running_loop().time() + wait
                 log.warning("a forge was not told", source=name, error=str(error), seconds=round(wait))

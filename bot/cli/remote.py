@@ -6,11 +6,12 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import aiohttp
@@ -102,45 +103,40 @@ def remote() -> typer.Typer:
         add_completion=False,
         rich_markup_mode=None,
     )
-    commands.command("deploy", short_help="Deploy a version; where a person has to decide, propose it.")(deploy)
-    commands.command("propose", short_help="Propose a version to the people in the channel.")(propose)
+    commands.command(
+        "deploy",
+        help="Deploy a version. Where the environment asks for a person's yes, it becomes a proposal.",
+        short_help="Deploy a version; where a person has to decide, propose it.",
+    )(_offering("deployments"))
+    commands.command(
+        "propose",
+        help="Propose a version in the channel, where somebody says yes.",
+        short_help="Propose a version to the people in the channel.",
+    )(_offering("proposals"))
     commands.command("status", short_help="Say what has become of an offer.")(status)
     commands.command("token", short_help="Make a token for a source.")(token)
     return commands
 
 
-def deploy(
-    environment: EnvironmentName,
-    version: Version,
-    url: Address,
-    service: Services = None,
-    reason: Reason = "",
-    wait: Wait = False,
-    timeout: Timeout = 60,
-    key: Key = "",
-    token_file: TokenFile = None,
-    audience: Audience = "",
-) -> None:
-    """Deploy a version. Where the environment asks for a person's yes, it becomes a proposal."""
-    access = Access(url, token_file, audience)
-    _run(_offer(access, "deployments", make_offer(environment, version, service, reason), key, timeout if wait else 0))
+def _offering(road: str) -> Callable[..., None]:
+    """Return the command that offers a version by one of the API's two roads."""
 
+    def offer(
+        environment: EnvironmentName,
+        version: Version,
+        url: Address,
+        service: Services = None,
+        reason: Reason = "",
+        wait: Wait = False,
+        timeout: Timeout = 60,
+        key: Key = "",
+        token_file: TokenFile = None,
+        audience: Audience = "",
+    ) -> None:
+        wanted = make_offer(environment, version, service, reason)
+        _run(partial(_offer, Access(url, token_file, audience), road, wanted, key, timeout if wait else 0))
 
-def propose(
-    environment: EnvironmentName,
-    version: Version,
-    url: Address,
-    service: Services = None,
-    reason: Reason = "",
-    wait: Wait = False,
-    timeout: Timeout = 60,
-    key: Key = "",
-    token_file: TokenFile = None,
-    audience: Audience = "",
-) -> None:
-    """Propose a version in the channel, where somebody says yes."""
-    access = Access(url, token_file, audience)
-    _run(_offer(access, "proposals", make_offer(environment, version, service, reason), key, timeout if wait else 0))
+    return offer
 
 
 def status(
@@ -152,7 +148,7 @@ def status(
     audience: Audience = "",
 ) -> None:
     """Say what has become of an offer; exits by its outcome, where it has one."""
-    _run(_status(Access(url, token_file, audience), offer_id, timeout if wait else 0))
+    _run(partial(_status, Access(url, token_file, audience), offer_id, timeout if wait else 0))
 
 
 def token() -> None:
@@ -220,7 +216,7 @@ def job_key(offer: Offer, road: str) -> str:
     return "/".join([*parts, road, offer.environment, offer.version])[:200] if all(parts) else ""
 
 
-def _run(work: Any) -> None:
+def _run(work: Callable[[Terminal], Coroutine[None, None, int]]) -> None:
     """Run a command to its exit code; every error is printed once."""
     terminal = Terminal()
 
@@ -229,7 +225,7 @@ def _run(work: Any) -> None:
         if task is not None:  # as the first process of a container, it would not end by itself
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
         try:
-            return int(await work(terminal))
+            return await work(terminal)
         except asyncio.CancelledError:
             return ExitCode.INTERRUPTED
         except RoasError as error:
@@ -243,25 +239,18 @@ def _run(work: Any) -> None:
     sys.exit(code)
 
 
-def _offer(access: Access, road: str, offer: Offer, key: str, minutes: float) -> Any:
-    async def work(terminal: Terminal) -> int:
-        async with _connected(access, terminal) as connection:
-            headers = {"Idempotency-Key": key_given or job_key(offer, road) or secrets.token_hex()}
-            answer = await connection.ask("POST", f"/v1/{road}", offer.model_dump_json(), headers)
-            terminal.say(f"{answer.id}: {answer.version} → {answer.environment}")
-            return await _follow(connection, terminal, answer, minutes)
-
-    key_given = key
-    return work
+async def _offer(access: Access, road: str, offer: Offer, key: str, minutes: float, terminal: Terminal) -> int:
+    async with _connected(access, terminal) as connection:
+        headers = {"Idempotency-Key": key or job_key(offer, road) or secrets.token_hex()}
+        answer = await connection.ask("POST", f"/v1/{road}", offer.model_dump_json(), headers)
+        terminal.say(f"{answer.id}: {answer.version} → {answer.environment}")
+        return await _follow(connection, terminal, answer, minutes)
 
 
-def _status(access: Access, offer_id: str, minutes: float) -> Any:
-    async def work(terminal: Terminal) -> int:
-        async with _connected(access, terminal) as connection:
-            answer = await connection.ask("GET", f"/v1/deployments/{quote(offer_id, safe='')}")
-            return await _follow(connection, terminal, answer, minutes)
-
-    return work
+async def _status(access: Access, offer_id: str, minutes: float, terminal: Terminal) -> int:
+    async with _connected(access, terminal) as connection:
+        answer = await connection.ask("GET", f"/v1/deployments/{quote(offer_id, safe='')}")
+        return await _follow(connection, terminal, answer, minutes)
 
 
 async def _follow(connection: "RemoteConnection", terminal: Terminal, answer: OfferStatus, minutes: float) -> int:

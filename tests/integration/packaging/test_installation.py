@@ -1,13 +1,17 @@
 """What somebody has who ran `pip install roas-bot`, in an environment that has nothing else."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from roas import __version__
-from tests.integration.packaging.environments import KINDS, CleanEnvironment, marked
+from tests.integration.packaging.environments import KINDS, ROOT, USUAL, CleanEnvironment, marked
 from tests.integration.packaging.fixtures import EnvironmentOf, environment_of  # noqa: F401 - pytest finds the fixture by its name
 
+GUIDE = ROOT / "docs" / "how-to" / "connect-ci.md"
 LOOK = """
 import sys, roas, roas.cogs
 assert callable(roas.setup)
@@ -53,6 +57,23 @@ def test_no_extra_is_installed_or_needed(environment: CleanEnvironment, tmp_path
     assert [line for line in named if "extra ==" not in line] == []
     without = "import sys; sys.modules.update(dict.fromkeys(('jwt', 'mcp', 'apprise'))); "
     assert environment.run(tmp_path, "python", "-c", f"{without}import roas.app.composition, roas.service") == ""
+
+
+LOOKS = {
+    "roas-bot[ci]": "roas remote token && python -c 'import jwt'",
+    "roas-bot[mcp]": "roas mcp --help && python -c 'import mcp'",
+}
+
+
+@pytest.mark.long
+def test_install_lines_of_the_guide(environment_of: EnvironmentOf, tmp_path: Path):  # noqa: F811
+    """As a job types them, of this wheel; what the guide has it run next is there, and has what it needs."""
+    wheel, lines = str(environment_of(USUAL).wheel), [f"{sys.executable} -m venv own", ". own/bin/activate"]
+    named = sorted(set(re.findall(r"pip install '(roas-bot\[\w+\])'", GUIDE.read_text())))
+    for name in named:
+        lines += [f"pip install --quiet '{name.replace('roas-bot', wheel)}'", LOOKS[name]]
+    done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (named, done.returncode) == (sorted(LOOKS), 0), done.stderr
 
 
 def test_import_beside_own_bot_and_cogs(environment: CleanEnvironment, tmp_path: Path):

@@ -165,7 +165,7 @@ async def test_offer_is_made_again_by_the_same_key_while_the_bot_restarts(monkey
     application.add_routes([web.post("/v1/deployments", take)])
     async with TestServer(application) as server:
         access = Access(str(server.make_url("/")), None, "")
-        assert await offer_and_follow(access, "deployments", make_offer("dev", "v1", None, ""), "", 1)(Terminal()) == 0
+        assert await offer_and_follow(access, "deployments", make_offer("dev", "v1", None, ""), "", 1, Terminal()) == 0
     assert (len(keys), len(set(keys)), bool(keys[0])) == (2, 1, True)
     said = capsys.readouterr()
     assert "It is asked again" in said.out + said.err
