@@ -399,6 +399,12 @@ class BuildFailedError(EngineError):
     key = "build_failed"
 
 
+class BackupError(RoasError):
+    """The data of a service could not be backed up, read again, or restored."""
+
+    key = "backup"
+
+
 class ProxyError(RoasError):
     """The proxy in front of a service cannot be asked, or does not send requests to a container that is well."""
 

@@ -24,7 +24,14 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.plan import PlanRecord
 from roas.models.rollout import Choice
 from roas.ui.embeds.live import CANCEL_PREFIX
-from roas.ui.embeds.outcome import GO_ON_PREFIX, OBSERVE_PREFIX, PROMOTE_PREFIX, ROLLBACK_PREFIX, TAKE_BACK_PREFIX
+from roas.ui.embeds.outcome import (
+    GO_ON_PREFIX,
+    OBSERVE_PREFIX,
+    PROMOTE_PREFIX,
+    ROLLBACK_DATA_PREFIX,
+    ROLLBACK_PREFIX,
+    TAKE_BACK_PREFIX,
+)
 from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX, draw_plan_message
 from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX
 from roas.ui.formatting import release
@@ -290,6 +297,7 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
     """Go back to where a deployment came from; the plan is shown first, as for `/rollback`."""
 
     prefix = ROLLBACK_PREFIX
+    outcomes: ClassVar[frozenset[Outcome | None]] = frozenset({Outcome.SUCCEEDED, Outcome.FAILED})
 
     async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
         await cog.show_plan(interaction, await self._request(cog, interaction))
@@ -301,7 +309,7 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
         current = await cog.application.state.releases.current(target.name)
         number = current.number if current else None
         left = deployment.to_release if deployment.outcome is Outcome.SUCCEEDED else deployment.from_release
-        if deployment.outcome not in {Outcome.SUCCEEDED, Outcome.FAILED} or number != left:
+        if deployment.outcome not in self.outcomes or number != left:
             raise InvalidRequestError(
                 _(
                     "{environment} is on another release since {id}: {release}.",
@@ -313,6 +321,18 @@ class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_
             )
         reason = _("undo {id}", id=deployment.id)
         return replace(request, target_release=deployment.from_release, reason=reason)
+
+
+class RollbackDataButton(RollbackButton, template=re.escape(ROLLBACK_DATA_PREFIX) + DEPLOYMENT_ID):
+    """Go back to where a deployment came from, with the data that was backed up before it."""
+
+    prefix = ROLLBACK_DATA_PREFIX
+    outcomes = frozenset(Outcome)
+
+    async def _request(self, cog: PlanningCog, interaction: Interaction) -> DeploymentRequest:
+        request = await super()._request(cog, interaction)
+        deployment = await _find_deployment(cog, self.subject)
+        return replace(request, data=deployment.backups)
 
 
 class PromoteButton(IdButton, template=re.escape(PROMOTE_PREFIX) + DEPLOYMENT_ID):
@@ -417,6 +437,7 @@ BUTTONS: tuple[type[IdButton], ...] = (
     WithdrawButton,
     ApproveButton,
     RollbackButton,
+    RollbackDataButton,
     PromoteButton,
     TakeButton,
     LaterButton,

@@ -30,9 +30,10 @@ from roas.concurrency import end_tasks
 from roas.errors import InvalidRequestError, RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
-from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.deployment import DataChoice, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.starting_times import read_when
+from roas.ui.command_names import choice_of
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.translation import _
 
@@ -199,8 +200,12 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
 
     @app_commands.command(description="Go back to an earlier release")
     @app_commands.describe(
-        environment="Which environment", to="Which release, such as r12 (the one before if left out)", reason="Why"
+        environment="Which environment",
+        to="Which release, such as r12 (the one before if left out)",
+        data="Restore the data, too, that was backed up before that release was left",
+        reason="Why",
     )
+    @app_commands.choices(data=[choice_of(DataChoice.WITH)])
     @app_commands.guild_only()
     @answered
     async def rollback(
@@ -208,13 +213,15 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         interaction: discord.Interaction[Any],
         environment: str,
         to: str | None = None,
+        data: str | None = None,
         reason: str | None = None,
     ) -> None:
         """Go back to a release."""
         target = self.find_environment(interaction, environment)
         request = self.request(interaction, target, DeploymentKind.ROLLBACK)
         known = await self.application.state.releases.list(target.name, limit=RELEASES_SHOWN)
-        request = replace(request, target_release=read_release(to, known), reason=read_reason(reason))
+        chosen = () if data is None else (DataChoice.WITH,)
+        request = replace(request, target_release=read_release(to, known), data=chosen, reason=read_reason(reason))
         await self.show_plan(interaction, request)
 
     @app_commands.command(description="Ask a deployment that is under way to stop at its next safe point")

@@ -31,7 +31,7 @@ def python_base(client: docker.DockerClient, *, with_docker: bool = True) -> str
         return tag
     if newer is None and (has_image(client, REGISTRY_IMAGE) or pull_if_reachable(client, REGISTRY_IMAGE)):
         return REGISTRY_IMAGE
-    tar = cached(f"python-{recipe}.tar", lambda out: _make(packages, options, out))
+    tar = cached(f"python-{recipe}.tar", lambda out: make_root(packages, options, out))
     import_image(client, tar, tag, CMD='["python3"]', ENV="LANG=C.UTF-8")
     return tag
 
@@ -45,10 +45,11 @@ def _copies(newer: Path) -> tuple[str, ...]:
     return (made, *(f"--customize-hook=copy-in {programs / source} {target}" for source, target in pairs), links)
 
 
-def _make(packages: Sequence[str], options: Sequence[str], out: Path) -> None:
+def make_root(packages: Sequence[str], options: Sequence[str], out: Path) -> None:
+    """Make the root file system of Debian's packages, as a tar archive. Raises ImageError."""
     if shutil.which("mmdebstrap") is None:
         raise ImageError("no registry answers, and mmdebstrap is not installed: run script/bootstrap --demo")
     command = ["mmdebstrap", *options, f"--include={','.join(packages)}", SUITE, str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=MAKE_SECONDS)
     if done.returncode != 0:
-        raise ImageError(f"the Python base image could not be made of Debian's packages:\n{done.stderr[-2000:]}")
+        raise ImageError(f"no image could be made of Debian's packages:\n{done.stderr[-2000:]}")

@@ -3,18 +3,25 @@
 Grafana has no Debian package: a web server replaces it that answers its health check and nothing else.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import docker
 
 from testbed.busybox import busybox
-from testbed.images import import_image, pull_if_reachable
+from testbed.cache import cached, recipe_hash
+from testbed.images import has_image, import_image, pull_if_reachable
+from testbed.python_base import OPTIONS, SUITE, make_root
 from testbed.rootfs import Rootfs
 
 REDIS_OWNER = (999, 1000)
 PROMETHEUS_OWNER = (65534, 65534)
 GRAFANA_OWNER = (472, 0)
+POSTGRES_START = (
+    "test -e /var/lib/postgresql/data/PG_VERSION || initdb -D /var/lib/postgresql/data -A trust >/dev/null;"
+    " exec postgres -D /var/lib/postgresql/data -k /tmp -c listen_addresses="
+)
 # Debian's Alertmanager reads them from there; elsewhere they are in the program.
 ALERTMANAGER_TEMPLATES = Path("/usr/share/prometheus/alertmanager")
 
@@ -40,6 +47,18 @@ def redis_image(client: docker.DockerClient) -> str:
     import_image(
         client, _with_busybox(client, root), tag, CMD='["redis-server"]', ENV="PATH=/usr/bin:/bin", EXPOSE="6379"
     )
+    return tag
+
+
+def postgres_image(client: docker.DockerClient) -> str:
+    """Build an image of Debian's PostgreSQL, with a database of its user `postgres`, and return its tag."""
+    packages = ("postgresql-17",)
+    recipe = recipe_hash(SUITE, *packages, *OPTIONS)
+    tar = cached(f"postgres-{recipe}.tar", lambda out: make_root(packages, OPTIONS, out))
+    tag = f"roas-testbed/postgres:{recipe}"
+    if not has_image(client, tag):
+        settings = {"USER": "postgres", "ENV": "PATH=/usr/lib/postgresql/17/bin:/usr/bin:/bin"}
+        import_image(client, tar, tag, CMD=json.dumps(["sh", "-c", POSTGRES_START]), **settings)
     return tag
 
 

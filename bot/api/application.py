@@ -408,6 +408,7 @@ def command_line(request: DeploymentRequest) -> str:
         return shlex.join([*text, "--reason", request.reason.strip() or "why it is needed", "--yes"])
     if request.kind is DeploymentKind.ROLLBACK:
         text += ["--to", str(request.target_release)] if request.target_release is not None else []
+        text += [part for backup in request.data for part in ("--data", backup)]
     elif not request.promoted_from:
         text += [request.version or "VERSION"]
     for service in request.services:

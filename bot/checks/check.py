@@ -104,13 +104,3 @@ def listed(names: Iterable[str]) -> str:
 def existing(path: Path) -> Path:
     """Return the path, or the nearest folder above it that exists."""
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-
-
-def in_bytes(count: int) -> str:
-    """Return a number of bytes as people read it, such as `1.5 GiB`."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit in {"B", "KiB", "MiB"} else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"

@@ -5,10 +5,10 @@ import os
 import shutil
 from pathlib import Path, PurePosixPath
 
-from roas.checks.check import Finding, check, existing, failed, in_bytes, obstacles, passed, stack_check
+from roas.checks.check import Finding, check, existing, failed, obstacles, passed, stack_check
 from roas.checks.subject import Subject
 from roas.errors import EngineUnavailableError, RoasError
-from roas.messages.message import Message, said
+from roas.messages.message import Message, in_bytes, said
 from roas.models.check import Severity
 from roas.models.facts import Mount, OwnContainer, PublishedPort
 from roas.models.stack import ObstacleKind

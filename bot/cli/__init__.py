@@ -43,6 +43,7 @@ COMMANDS = {
     "history": ("history:history", "List the last deployments."),
     "events": ("history:events", "Show events, and follow them as they happen."),
     "releases": ("history:releases", "List the releases that are kept."),
+    "backups": ("backups:backups", "List, verify and copy the backups of services' data."),
     "login": ("docker:login", "Log in to an image registry."),
     "restore": ("restore:restore", "Bring the journal back from one of its copies."),
     "cancel": ("control:cancel", "Ask a deployment to stop."),
@@ -56,7 +57,7 @@ COMMANDS = {
     "remote": ("remote:remote", "Offer versions to a bot elsewhere, from a CI job."),
     "config": ("config:configuration", "Check and show the settings."),
 }
-GROUPS = frozenset({"remote", "config"})
+GROUPS = frozenset({"remote", "config", "backups"})
 # What the release before called them; not listed.
 FORMER_NAMES = {"go-on": "resume"}
 

@@ -140,8 +140,9 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
         terminal.say(line, style=DIFF_STYLES.get(line[:1], "bold" if line.endswith(":") else "yellow"))
     for power in plan.new_powers:
         terminal.say(f"{power} (grant it: --grant {shlex.quote(power)})", lead=("new power: ", "yellow"))
-    for line in plan.promotion:
-        terminal.say(line, lead=("promotion: ", "cyan"))
+    told = [("data", line) for line in plan.data] + [("promotion", line) for line in plan.promotion]
+    for subject, line in told:
+        terminal.say(line, lead=(f"{subject}: ", "cyan"))
     if plan.refused:
         terminal.say("As things are, this is refused, and nothing is changed:", style="bold red")
     for refusal in plan.refused:
@@ -460,10 +461,32 @@ ReleaseNumber = Annotated[
 ]
 
 
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="BACKUP",
+        help="Restore a backup, too, by its id; `with` stands for those made before the release was left.",
+    ),
+]
+
+
 @planned_command
 def rollback(
-    session: Session, environment: EnvironmentName, to: ReleaseNumber = None, reason: Reason = ""
+    session: Session,
+    environment: EnvironmentName,
+    to: ReleaseNumber = None,
+    data: Data = None,
+    reason: Reason = "",
+    grant: Grant = None,
 ) -> DeploymentRequest:
-    """Go back to an earlier release, the whole of it: images and configuration."""
-    number = read_release(to)
-    return make_request(session, environment, kind=DeploymentKind.ROLLBACK, target_release=number, reason=reason)
+    """Go back to an earlier release, the whole of it: images and configuration; with --data, the data too."""
+    return make_request(
+        session,
+        environment,
+        kind=DeploymentKind.ROLLBACK,
+        target_release=read_release(to),
+        data=tuple(dict.fromkeys(map(as_text, data or ()))),
+        reason=reason,
+        granted=grant,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roas.deploy.backups import say_backups
 from roas.deploy.context import DeploymentContext
 from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.plan import files_may_differ, files_name_another
@@ -131,6 +132,8 @@ def _still_true(context: DeploymentContext, outcome: Outcome, active: Release | 
     for warning in context.warnings:
         if outcome is Outcome.SUCCEEDED or not (isinstance(warning, Message) and warning.key == advice):
             yield warning
+    if outcome is not Outcome.SUCCEEDED:
+        yield from say_backups(context)
     if active is None or outcome is Outcome.SUCCEEDED or not context.deployment.touched or context.environment.on_swarm:
         return
     yield files_may_differ(active.label, context.environment.name)

@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any
 
 from roas.configuration.environments import projects_of
+from roas.deploy.backups import describe_backups
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
 from roas.deploy.components import Components
+from roas.deploy.data_restore import find_backups, with_restores
 from roas.deploy.handover.own_service import (
     expected_containers,
     find_running_bot,
@@ -178,6 +180,7 @@ class Planner:
             refusals=obstacles,
             configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
             new_powers=await find_new_powers(self._components, stack, resolved),
+            data=await describe_backups(self._components, self._environment, resolved.definitions),
         ).with_warnings(
             *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
             *_beside_compose(plan, resolved),
@@ -252,11 +255,16 @@ class Planner:
         """
         stack, name = self._stack, self._environment.name
         current = await release_in_use(self._components.state, name, goes_back=True)
+        backups = await find_backups(self._components, self._environment, request)
+        if backups and request.target_release is None:
+            request = replace(request, target_release=backups[0].release)
         target = await find_rollback_target(self._components, stack, request, current)
         if current is not None:
             await self._refuse_second_copy(current)
         await stack.releases.check(target.model_hash)
-        again = await _why_again(self._components, stack, target) if is_same(target, current) else ()
+        again: tuple[Message, ...] = ()
+        if is_same(target, current) and not backups:
+            again = await _why_again(self._components, stack, target)
         if target.state is ReleaseState.FAILED:
             again += (said("{release} failed when it was deployed, and may fail again.", release=target.label),)
         stored = await stack.load_model(target.model_hash)
@@ -291,6 +299,8 @@ class Planner:
                 *_recreated_by_compose(plan, services_of(renewed)),
                 *_jobs_again({**leaving, **definitions}),
             )
+        if backups:
+            plan = with_restores(plan, backups, definitions, stack.data.files.free_bytes())
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
@@ -336,6 +346,7 @@ class Planner:
             refusals=before.refusals,
             new_powers=ungranted(request, before),
             configuration=before.configuration,
+            data=before.data,
             diff=await self._diff(comparison),
             promoted_from=before.promoted_from,
             promoted_release=before.promoted_release,

@@ -44,7 +44,7 @@ async def find_rollback_target(
     gone = await stack.releases.missing_images(target)
     if gone := tuple(name for name in gone if name in (request.services or gone)):
         raise not_restorable(target, gone, [service.image for service in target.services if service.name in gone])
-    if current is not None and is_same(target, current) and not half_way:
+    if current is not None and is_same(target, current) and not half_way and not request.data:
         await _refuse_unchanged(stack, current, named)
     return target
 

@@ -92,6 +92,16 @@ def counted(count: int, one: str, more: str = "") -> str:
     return f"{count} {one if count == 1 else more or f'{one}s'}"
 
 
+def in_bytes(count: int) -> str:
+    """Return a number of bytes as people read it, such as `1.5 GiB`."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit in {"B", "KiB", "MiB"} else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
 def said(template: str, /, **fields: Sayable) -> Message:
     """Make a message. The template is a literal, always: the catalogues are made of these.
 

@@ -103,7 +103,8 @@ class DeploymentRequest:
     `granted` are the new powers that somebody said yes to, by name. `stack_commit` is the commit that the stack's files
     must be of, where they come from a repository. An `operation` is on `services` of the release that runs; the release
     before this one would take it for a deployment of no version. A scale is to so many `replicas`. With `starts_at` it
-    is scheduled for that moment. A promotion brings `promoted_release` of the environment `promoted_from`.
+    is scheduled for that moment. A promotion brings `promoted_release` of the environment `promoted_from`. A rollback
+    with `data` restores these backups, too, by id; `with` in their place means those of its release.
     """
 
     environment: str
@@ -125,6 +126,7 @@ class DeploymentRequest:
     replicas: int | None = None
     promoted_from: str = ""
     promoted_release: int | None = None
+    data: tuple[str, ...] = ()
 
     @property
     def can_need_approval(self) -> bool:
@@ -132,6 +134,25 @@ class DeploymentRequest:
         if self.operation is Operation.SCALE:
             return self.replicas == 0
         return self.operation in {None, Operation.STOP, Operation.KEEP}
+
+
+class DataChoice(StrEnum):
+    """What stands for the backups that belong to the release to which a rollback leads."""
+
+    WITH = "with"
+
+
+class DataStep(StoredEnum, unknown="restoring"):
+    """How far a rollback has come with data. A step that ends in -ing is an intent; only a restore changes data.
+
+    `returned`: the rollback failed, and that data was restored.
+    """
+
+    SAVING = "saving"
+    RESTORING = "restoring"
+    RESTORED = "restored"
+    RETURNING = "returning"
+    RETURNED = "returned"
 
 
 # Of a draft: that a second person is asked before anything is built or pulled for it.
@@ -226,7 +247,8 @@ class Deployment:
     `successors` are the containers of the bot's own service that it has created, written before they are started.
     `draft` is what it carries out, once that is made. `pauses` are the times at which it waited for a person,
     `decision` is what one chose last, taken up or not. `promotes_to` is where it goes to next.
-    `cancel_reason` is what the one who cancelled it said.
+    `cancel_reason` is what the one who cancelled it said. `backups` are those that it made, by id, and `data_step` is
+    how far it has come with restoring data.
     """
 
     id: str
@@ -253,6 +275,8 @@ class Deployment:
     draft: Draft | None = None
     promotes_to: str = ""
     cancel_reason: str = ""
+    backups: tuple[str, ...] = ()
+    data_step: DataStep | None = None
 
     @property
     def seconds_of_phases(self) -> float:

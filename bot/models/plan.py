@@ -64,7 +64,8 @@ class Plan:
     `new_powers` are what its services get beyond their own containers, and no kept release has. `diff` is how a draft
     differs from the release that runs, by key and by file. A promotion says what of it is not as in the environment
     `promoted_from`, and `missing` what its environment requires, and is not so yet. `configuration` is a hash of the
-    definition of each service that it brings, its files among it.
+    definition of each service that it brings, its files among it. `data` says what is backed up or restored, and
+    `restores` names these backups.
     """
 
     environment: str
@@ -83,10 +84,12 @@ class Plan:
     promotion: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     configuration: dict[str, str] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
+    restores: tuple[str, ...] = ()
 
     def bind(self, request: DeploymentRequest) -> DeploymentRequest:
         """Return a request that starts exactly this plan."""
-        request = replace(request, plan_digest=self.digest)
+        request = replace(request, plan_digest=self.digest, data=self.restores)
         if not self.promoted_from:
             return request
         return replace(request, promoted_release=self.promoted_release, version=self.version or None)

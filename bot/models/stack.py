@@ -100,6 +100,19 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupRule:
+    """Say how the data of a service is backed up and restored: by commands in its container.
+
+    `command` writes the data to its standard output, `restore` reads it from its standard input. The newest `keep`
+    backups stay.
+    """
+
+    command: tuple[str, ...]
+    restore: tuple[str, ...]
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceDefinition:
     """Define how a service is updated and judged; `monitor_seconds` is `update_config.monitor` where it is given.
 
@@ -142,6 +155,7 @@ class ServiceDefinition:
     proxy: ServiceProxy | None = None
     canary: CanaryPolicy | None = None
     track: Track | None = None
+    backup: BackupRule | None = None
     stopped: str = ""
     scaled: str = ""
 

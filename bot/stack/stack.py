@@ -11,6 +11,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.stack import ServiceDefinition
 from roas.models.swarm import QuorumLosses, SwarmFacts
+from roas.stack.backups.service_data import ServiceData
 from roas.stack.client import Engine
 from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.image_supply import StackImages
@@ -27,8 +28,8 @@ class Stack(ABC):
     """Be the stack of one environment. What is here is the same on one machine and on a Swarm.
 
     `releases` makes and keeps its releases, `images` looks up, pulls and builds their images, `proxies` tells proxies
-    in front of its services, `probe` answers what else there is on its engine and machine. Every method that asks the
-    engine raises EngineUnavailableError where it cannot be reached.
+    in front of its services, `data` backs up and restores what services hold, `probe` answers what else there is on its
+    engine and machine. Every method that asks the engine raises EngineUnavailableError where it cannot be reached.
     """
 
     replaces_by_itself = False  # whether the engine starts others for containers that end, and takes back what fails
@@ -39,6 +40,7 @@ class Stack(ABC):
         self.releases = releases
         self.images = images
         self.proxies = LiveConfiguration(engine, parts.live_files)
+        self.data = ServiceData(engine, parts.backups)
         self._parts = parts
 
     def probe(self) -> DockerProbe:

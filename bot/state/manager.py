@@ -20,6 +20,7 @@ from roas.state.alerts import Alerts
 from roas.state.approvals import Approvals, Drafts
 from roas.state.backups import Backup, Backups, choice_at
 from roas.state.candidates import Candidates, Deliveries, Holds
+from roas.state.data_backups import DataBackups
 from roas.state.deployments import DeploymentStateManager
 from roas.state.documents import readable
 from roas.state.history import DEPLOYMENTS_KEPT, History
@@ -169,6 +170,7 @@ class StateManager:
         self.ownership = Ownership(self._journal, self.instance)
         self.alerts = Alerts(self._journal)
         self.recoveries = Recoveries(self._journal)
+        self.data_backups = DataBackups(self._journal)
         self.projection = ProjectionSource(self._journal)
         self.history = History(self._journal)
         self.records = Records(self._journal)

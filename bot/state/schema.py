@@ -190,6 +190,18 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (environment, service)
     )
     """,
+    """
+    CREATE TABLE data_backups (
+        id TEXT PRIMARY KEY,
+        environment TEXT NOT NULL,
+        service TEXT NOT NULL,
+        deployment_id TEXT NOT NULL,
+        kept INTEGER NOT NULL DEFAULT 1,
+        document TEXT NOT NULL
+    );
+    CREATE INDEX data_backups_by_environment ON data_backups (environment, id);
+    CREATE INDEX data_backups_by_deployment ON data_backups (deployment_id, id);
+    """,
 )
 
 

@@ -18,6 +18,7 @@ WORDS = {
     "ContainerState": "bot/models/health.py",
     "Verdict": "bot/models/health.py",
     "Outcome": "bot/models/deployment.py",
+    "DataChoice": "bot/models/deployment.py",
     "ReleaseState": "bot/models/release.py",
     "Action": "cogs/permissions.py",
     "Severity": "bot/models/alert.py",

@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
+from roas.deploy.backups import drop_old_backups
 from roas.deploy.context import DeploymentContext
+from roas.deploy.draft import load_release
 from roas.errors import FencedOffError, fault_of
 from roas.log import get_logger
 from roas.messages.message import said
@@ -33,6 +35,7 @@ class Completion:
         gone: list[str] = []
         await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
         await _try(context, manager.releases.clear_unused(), not_tidied_up)
+        await _try(context, _drop_old_backups(context), not_tidied_up)
         return said("removed {gone}", gone=", ".join(gone)) if gone else said("nothing to clean up")
 
 
@@ -40,6 +43,11 @@ async def _drop_forgotten_releases(context: DeploymentContext, gone: list[str]) 
     runs = context.deployment.to_release
     for release in await context.components.manager.releases.forgotten(context.stack, runs=runs):
         await _try(context, _drop_old(context, release, gone), not_tidied_up)
+
+
+async def _drop_old_backups(context: DeploymentContext) -> None:
+    release = await load_release(context)
+    await drop_old_backups(context, await context.definitions(context.model_hash or release.model_hash))
 
 
 async def _drop_old(context: DeploymentContext, release: Release, gone: list[str]) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from roas.deploy.applier import Applier
+from roas.deploy.backups import back_up_first
 from roas.deploy.changes import StackChanges, begun_services, find_changes, replaced_before
 from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, refuse_unplanned
@@ -31,6 +32,7 @@ class Execution:
         if context.deployment.request.operation is Operation.KEEP:
             return await keep_what_runs(context)
         release = await load_release(context)
+        await back_up_first(context, await context.definitions(context.model_hash or release.model_hash))
         async with context.watching() as watch:
             await self._apply(context, watch, context.model_hash or release.model_hash)
         # All of them: what is left to do after a handover, or after a crash, is only a part.

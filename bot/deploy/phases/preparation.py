@@ -143,6 +143,7 @@ async def _prepare_rollback(context: DeploymentContext) -> Release:
         return target
     if deployment.draft is not None:  # by an earlier attempt
         return target
+    refuse_ungranted(deployment.request, of_plan.plan, has_approvers=has_approvers(context.components))
     for warning in of_plan.plan.warnings:
         context.warn(warning)
     services, back = deployment.request.services, of_plan.target

@@ -7,6 +7,7 @@ from dataclasses import replace
 from roas.deploy.applier import Applier
 from roas.deploy.changes import StackChanges, begun_services, find_changes
 from roas.deploy.context import DeploymentContext
+from roas.deploy.data_restore import is_due, restore_data, used_data
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import refuse_unplanned
 from roas.deploy.handover.own_service import (
@@ -75,6 +76,9 @@ class Rollback:
         bot = await context.bot()
         changes = await self._find_changes(context, watch, target, model_hash, bot, stays)
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
+        if is_due(context):
+            await self._restore_data(context, watch, model_hash, frozenset(changes.differing) | changes.restarts, own)
+            changes = await self._find_changes(context, watch, target, model_hash, bot, stays)
         bot = None if stays else bot
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
@@ -105,6 +109,23 @@ class Rollback:
                 await require_undisturbed(context, model_hash, watch)
                 context.is_whole = True
             await remove_predecessors(context, watch)
+
+    async def _restore_data(
+        self,
+        context: DeploymentContext,
+        watch: ContainerWatch,
+        model_hash: str,
+        changing: frozenset[str],
+        own: frozenset[str],
+    ) -> None:
+        """Restore data while what uses it is stopped; what was well before that is written first."""
+        definitions = await context.definitions(model_hash)
+        if before := await _model_before(context):
+            definitions |= await context.definitions(before)
+        stopped = {name for name in await used_data(context, definitions) if watch.of_service(name)}
+        await _plan_services(context, watch, (changing | stopped) - own)
+        await restore_data(context, watch, definitions, own)
+        await watch.refresh()
 
     async def _find_changes(
         self,

@@ -11,6 +11,7 @@ from roas.messages.message import said
 from roas.models.stack import Dependency, DependencyCondition, ServiceDefinition
 from roas.stack.model.rollout_policy import monitor_of, rollout_policy
 from roas.stack.model.scales import with_replicas
+from roas.stack.model.service_backup import backup_of
 from roas.stack.model.service_canary import canary_of
 from roas.stack.model.service_dependencies import dependencies_of
 from roas.stack.model.service_probes import probes_of
@@ -163,6 +164,7 @@ def _definition(
         proxy=proxy,
         canary=canary,
         track=track,
+        backup=backup_of(name, service),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from roas.errors import unusable_state
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from roas.stack.backups.files import BACKUPS, BackupFiles
 from roas.stack.client import Answer, EngineClients
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import configuration_file
@@ -52,6 +53,7 @@ class StackParts:
         self.key = SecretKey(state_dir / "secret_key")
         self.contents = ContentStore(state_dir / CONTENTS_FOLDER, self.key.read)
         self.live_files = LiveFiles(self.contents.folder)
+        self.backups = BackupFiles(state_dir / BACKUPS)
         self.policy = ComposePolicy(policy_allow, state_dir, token)
         self.resolver = StackResolver(self.clients, self.runner, self.contents, self.policy, redactor)
         self.release_policy = ReleasePolicy(self.clients, self.resolver, self.models)

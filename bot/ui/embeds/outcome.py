@@ -48,6 +48,7 @@ from roas.ui.units import duration
 
 REPORT_PREVIEW = 600
 ROLLBACK_PREFIX = "roas:rollback:"
+ROLLBACK_DATA_PREFIX = "roas:rollback-data:"
 PROMOTE_PREFIX = "roas:promote:"
 KEY_SUFFIX, DETAILS_SUFFIX = " · outcome", " · details"
 
@@ -82,7 +83,7 @@ def draw_outcome(deployment: Deployment) -> Drawing:
 
 def _buttons(deployment: Deployment) -> tuple[Button, ...]:
     """Offer the way on and the way back."""
-    return (*_promotion(deployment), *_way_back(deployment))
+    return (*_promotion(deployment), *_way_back(deployment), *_way_back_with_data(deployment))
 
 
 def _promotion(deployment: Deployment) -> tuple[Button, ...]:
@@ -102,6 +103,15 @@ def _way_back(deployment: Deployment) -> tuple[Button, ...]:
         return ()
     label = _("Roll back to {release}", release=release(deployment.from_release))
     return (Button(label, f"{ROLLBACK_PREFIX}{deployment.id}", emoji="↩️"),)
+
+
+def _way_back_with_data(deployment: Deployment) -> tuple[Button, ...]:
+    """Offer to restore the data, too, that was backed up before a deployment which changed something."""
+    is_way_back = deployment.request.kind is DeploymentKind.ROLLBACK
+    if is_way_back or not deployment.backups or not deployment.touched or deployment.from_release is None:
+        return ()
+    label = _("Roll back to {release} with data", release=release(deployment.from_release))
+    return (Button(label, f"{ROLLBACK_DATA_PREFIX}{deployment.id}", discord.ButtonStyle.danger, "💾"),)
 
 
 def _description(deployment: Deployment, outcome: Outcome) -> str:

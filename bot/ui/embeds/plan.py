@@ -137,6 +137,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield _("Order")
         yield from (f"  {number}. {name}" for number, name in enumerate(plan.order, start=1))
+    yield from _listed(_("Data"), plan.data)
     yield from _listed(promotion_heading(plan), plan.promotion)
     yield from _listed(refused_heading(), plan.refused)
     yield from _listed(_("Warnings"), plan.cautions)
@@ -221,6 +222,8 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
     if plan.new_powers:
         powers = [f"🔑 {one_line(power, 300)}" for power in plan.new_powers]
         fields.append((powers_heading(), lines(powers, FIELD_VALUE)))
+    if plan.data:
+        fields.append((_("Data"), lines([f"💾 {marked_up_line(line, 300)}" for line in plan.data], FIELD_VALUE)))
     if plan.promotion:
         differences = [f"⏩ {marked_up_line(line, 300)}" for line in plan.promotion]
         fields.append((promotion_heading(plan), lines(differences, FIELD_VALUE)))
@@ -249,7 +252,7 @@ def _colour(plan: Plan) -> discord.Colour:
 def _description(plan: Plan) -> str:
     if not plan.changed and plan.warnings and plan.to_release is not None and plan.to_release == plan.from_release:
         return ""  # an interrupted change is rolled back: the warning says so
-    if not plan.changed and (plan.warnings or plan.diff):
+    if not plan.changed and (plan.warnings or plan.diff or plan.data):
         return _("No service is changed.")  # what does not fit, and why it stays so, is told below
     if not plan.changed:
         return _("No changes: everything already runs as this version defines it.")

@@ -31,9 +31,9 @@ class People:
         more.setdefault("reason", "it burns")
         return await self.application.orchestrator.run(request(DeploymentKind.HOTFIX, environment, version, **more))
 
-    async def rollback(self, environment: str = "dev", to: int | None = None) -> Deployment:
+    async def rollback(self, environment: str = "dev", to: int | None = None, **more: Any) -> Deployment:
         """Go back to a release, or to the one before, and return how it ended."""
-        asked = request(DeploymentKind.ROLLBACK, environment, target_release=to)
+        asked = request(DeploymentKind.ROLLBACK, environment, target_release=to, **more)
         return await self.application.orchestrator.run(asked)
 
     async def succeed(self, version: str, environment: str = "dev", **more: Any) -> Deployment:

@@ -4,7 +4,7 @@ from typing import Any
 
 from discord import app_commands
 
-from roas.models.deployment import Outcome
+from roas.models.deployment import DataChoice, Outcome
 from roas.ui.command_names import CommandTranslator, found_as, grouped
 
 
@@ -34,7 +34,7 @@ async def test_choices_have_chinese_names(scene):
     options = [option for command in await payloads(scene) for option in command.get("options", [])]
     choices = [choice for option in options for choice in option.get("choices", [])]
     assert [choice["name"] for choice in choices if "zh-TW" not in choice["name_localizations"]] == []
-    assert {choice["value"] for choice in choices} == set(Outcome)
+    assert {choice["value"] for choice in choices} == {*Outcome, *DataChoice}
 
 
 async def test_chinese_option_names_unique_per_command(scene):

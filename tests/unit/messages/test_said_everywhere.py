@@ -76,6 +76,7 @@ NOT_SAID = {
     "bot/stack/proxy/live_configuration.py": "a command",
     "bot/checks/discord_facts.py": "the name of a client, and Discord's own names",
     "bot/deploy/phase_runner.py": "a name in the log",
+    "bot/deploy/data_restore.py": "names of powers",
 }
 # Where a text of somebody else's, or a condition, looks like a message that is put into another.
 NO_MESSAGE = {

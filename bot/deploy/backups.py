@@ -1,0 +1,160 @@
+"""Back up the data of services before a deployment changes anything, and drop backups that are too old."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from roas.deploy.components import Components
+from roas.deploy.context import DeploymentContext
+from roas.errors import BackupError
+from roas.limits import DATA_TIMEOUT_SECONDS
+from roas.messages.message import Message, in_bytes, said
+from roas.models.backup import BackupReason, DataBackup
+from roas.models.change import new_id
+from roas.models.deployment import DeploymentKind, ServiceStep
+from roas.models.environment import Environment
+from roas.models.stack import BackupRule, ServiceDefinition
+
+PREFIX = "BACKUP"
+# Of a service that asks for no backup any more, so many stay.
+LEFT = 1
+
+
+async def describe_backups(
+    components: Components, environment: Environment, definitions: Mapping[str, ServiceDefinition]
+) -> tuple[Message, ...]:
+    """Say what a deployment backs up first, how long that took the last time, and whether there is room for it."""
+    rules = backup_rules(definitions)
+    if not rules:
+        return ()
+    there = {container.service for container in await components.stacks.of(environment).containers()}
+    known = await components.state.data_backups.list(environment.name)
+    last = {name: next((backup for backup in known if backup.service == name), None) for name in rules if name in there}
+    return tuple(_lines(last, components.stacks.of(environment).data.files.free_bytes()))
+
+
+def _lines(last: Mapping[str, DataBackup | None], free: int | None) -> Iterator[Message]:
+    for name, backup in sorted(last.items()):
+        if backup is None:
+            yield said("The data of {service} is backed up first.", service=name)
+            continue
+        yield said(
+            "The data of {service} is backed up first: {size} in {seconds} s the last time.",
+            service=name,
+            size=in_bytes(backup.size),
+            seconds=f"{backup.seconds:.1f}",
+        )
+    needed = sum(backup.size for backup in last.values() if backup is not None)
+    if free is not None and needed > free:
+        yield said(
+            "The disk of the backups has {free} left, and the last ones took {needed}: the deployment would fail "
+            "before it changes anything.",
+            free=in_bytes(free),
+            needed=in_bytes(needed),
+        )
+
+
+def backup_rules(definitions: Mapping[str, ServiceDefinition]) -> dict[str, BackupRule]:
+    """Return how the data of services is backed up, of those that ask for it."""
+    return {name: definition.backup for name, definition in definitions.items() if definition.backup is not None}
+
+
+async def back_up_first(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> None:
+    """Back up what a release asks for, as long as nothing was changed. Raises BackupError.
+
+    What an earlier attempt backed up is not backed up again.
+    """
+    deployment = context.deployment
+    is_plain = deployment.request.operation is None and deployment.request.kind is not DeploymentKind.ROLLBACK
+    if not is_plain or deployment.touched or not any(progress.changed for progress in deployment.services):
+        return
+    if not (rules := backup_rules(definitions)):
+        return
+    made = {backup.service for backup in await backups_made(context)}
+    for service, rule in sorted(rules.items()):
+        context.checkpoint()
+        if service not in made:
+            await back_up(context, service, rule, BackupReason.DEPLOYMENT)
+
+
+async def backups_made(context: DeploymentContext) -> tuple[DataBackup, ...]:
+    """Return what this deployment has backed up; one that a process which died did not note with it is noted now."""
+    made = await context.components.state.data_backups.made_by(context.deployment.id)
+    if (ids := tuple(backup.id for backup in made)) != context.deployment.backups:
+        await context.update(backups=ids)
+    return made
+
+
+async def back_up(
+    context: DeploymentContext, service: str, rule: BackupRule, reason: BackupReason
+) -> DataBackup | None:
+    """Back up the data of one service; returns None where it has no container yet. Raises BackupError."""
+    data, deployment = context.stack.data, context.deployment
+    container_id = await data.find_container(service)
+    if container_id is None:
+        return None
+    context.allow(DATA_TIMEOUT_SECONDS)
+    known = next((progress.step for progress in deployment.services if progress.service == service), None)
+    await context.report(service, known or ServiceStep.PENDING, said("its data is backed up"))
+    backup_id = new_id(PREFIX)
+    saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id))
+    backup = DataBackup(
+        backup_id,
+        context.environment.name,
+        service,
+        deployment.id,
+        reason,
+        deployment.from_release,
+        datetime.now(UTC),
+        round(saved.seconds, 3),
+        saved.size,
+        saved.sha256,
+    )
+    await context.components.state.data_backups.add(backup, context.fence, deployment.correlation_id)
+    await context.update(backups=(*context.deployment.backups, backup_id))
+    return backup
+
+
+def say_backups(context: DeploymentContext) -> Iterator[Message]:
+    """Say, of a deployment that failed after it changed something, that there are backups from before it."""
+    deployment = context.deployment
+    if deployment.backups and deployment.touched and deployment.request.kind is not DeploymentKind.ROLLBACK:
+        yield said(
+            "No data was restored. It was backed up before this deployment: `/rollback {environment} to:r{release} "
+            "data:with`, or `roas rollback {environment} --to {release} --data with`, restores it.",
+            environment=deployment.environment,
+            release=deployment.from_release,
+        )
+
+
+async def drop_old_backups(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> None:
+    """Drop the backups beyond those that each service keeps. Raises BackupError.
+
+    They are forgotten first, so that nobody restores one whose file is about to go: those go with a later deployment.
+    """
+    backups = context.components.state.data_backups
+    if not (known := await backups.list(context.environment.name)):
+        return
+    rules = backup_rules(definitions)
+    await backups.forget([backup.id for backup in beyond(known, rules)], context.fence)
+    await context.stack.data.clear(await backups.kept_ids())
+
+
+def beyond(backups: Iterable[DataBackup], rules: Mapping[str, BackupRule]) -> Iterator[DataBackup]:
+    """Yield the backups, given newest first, that are more than their service keeps."""
+    counts: dict[str, int] = {}
+    for backup in backups:
+        counts[backup.service] = counts.get(backup.service, 0) + 1
+        rule = rules.get(backup.service)
+        if counts[backup.service] > (rule.keep if rule is not None else LEFT):
+            yield backup
+
+
+async def find_backup(components: Components, environment: str, backup_id: str) -> DataBackup:
+    """Return a backup that is kept. Raises BackupError."""
+    backup = await components.state.data_backups.get(backup_id)
+    if backup is None or backup.environment != environment:
+        raise BackupError(
+            said("{environment} has no backup {backup}.", environment=environment, backup=backup_id),
+            hint=said("`roas backups list {environment}` lists those there are.", environment=environment),
+        )
+    return backup

@@ -1,0 +1,175 @@
+"""Restore the data of services on the way back, where a person asked for that, and return it where that fails.
+
+| step | what is done, and what a process that dies there leaves |
+|---|---|
+| – | the backups are read whole; nothing was changed |
+| `saving` | what uses the data is stopped, and the present data is backed up; the data is as it was |
+| `restoring` | the services read the backups; that is done again, and what uses the data stays stopped till then |
+| `restored` | the release comes back, and what uses the data starts |
+| `returning`, `returned` | the rollback failed: the same with what was backed up in `saving` |
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from roas.deploy.backups import back_up, backups_made, find_backup
+from roas.deploy.components import Components
+from roas.deploy.context import DeploymentContext
+from roas.deploy.dependencies import DependencyCoordinator
+from roas.errors import BackupError
+from roas.limits import DATA_TIMEOUT_SECONDS
+from roas.messages.message import Message, in_bytes, said
+from roas.models.backup import BackupReason, DataBackup
+from roas.models.deployment import DataChoice, DataStep, DeploymentRequest, ServiceStep
+from roas.models.environment import Environment
+from roas.models.plan import Plan
+from roas.models.stack import ServiceDefinition
+from roas.stack.containers.watch import ContainerWatch
+from roas.stack.model.durations import write_duration
+
+SAVED = frozenset({DataStep.RESTORING, DataStep.RESTORED, DataStep.RETURNING})
+
+
+async def find_backups(
+    components: Components, environment: Environment, request: DeploymentRequest
+) -> tuple[DataBackup, ...]:
+    """Return the backups that a rollback restores; none where it is without data. Raises BackupError."""
+    if not request.data:
+        return ()
+    if request.data != (DataChoice.WITH,):
+        return tuple([await find_backup(components, environment.name, backup_id) for backup_id in request.data])
+    found = await components.state.data_backups.of_release(environment.name, request.target_release)
+    if not found:
+        of = "" if request.target_release is None else f"r{request.target_release}"
+        raise BackupError(
+            said("There is no backup of {release}.", release=of)
+            if of
+            else said("{environment} has no backup.", environment=environment.name),
+            hint=said("`roas backups list {environment}` lists those there are.", environment=environment.name),
+        )
+    return found
+
+
+def with_restores(
+    plan: Plan,
+    backups: Sequence[DataBackup],
+    definitions: Mapping[str, ServiceDefinition],
+    free: int | None,
+) -> Plan:
+    """Return the plan of a rollback that restores backups, too: somebody has to grant that, as a new power."""
+    ids = tuple(backup.id for backup in backups)
+    digest = hashlib.sha256("\n".join((plan.digest, *ids)).encode()).hexdigest()
+    return replace(
+        plan,
+        digest=digest,
+        restores=ids,
+        new_powers=(*plan.new_powers, *(f"{backup.service}: data of {backup.id}" for backup in backups)),
+        data=tuple(_lines(backups, users_of(definitions, {backup.service for backup in backups}), free)),
+    )
+
+
+def _lines(backups: Sequence[DataBackup], stopped: Collection[str], free: int | None) -> Iterator[Message]:
+    for backup in backups:
+        age = datetime.now(UTC) - backup.created_at
+        yield said(
+            "The data of {service} is replaced by that of {time} UTC, {age} ago ({size}, {backup}).",
+            service=backup.service,
+            time=f"{backup.created_at:%Y-%m-%d %H:%M}",
+            age=write_duration(max(0, round(age.total_seconds()))),
+            size=in_bytes(backup.size),
+            backup=backup.id,
+        )
+    yield said("What was written since then is lost to the services. The present data is backed up first.")
+    if stopped:
+        yield said("Meanwhile {services} is stopped.", services=", ".join(stopped))
+    seconds, size = sum(backup.seconds for backup in backups), sum(backup.size for backup in backups)
+    yield said(
+        "To back up took {seconds} s; to do so again, and to restore, takes longer than that. It needs about {size} of "
+        "the disk.",
+        seconds=f"{seconds:.1f}",
+        size=in_bytes(size),
+    )
+    if free is not None and size > free:
+        yield said(
+            "The disk of the backups has {free} left: the rollback would fail before it changes any data.",
+            free=in_bytes(free),
+        )
+
+
+def users_of(definitions: Mapping[str, ServiceDefinition], services: Collection[str]) -> tuple[str, ...]:
+    """Return what depends on services, dependents first: it is stopped while their data is restored."""
+    coordinator = DependencyCoordinator(definitions)
+    users = coordinator.dependents(services) - set(services)
+    return tuple(name for name in reversed(coordinator.order(users)) if not definitions[name].one_shot)
+
+
+def is_due(context: DeploymentContext) -> bool:
+    """Return whether there is data to restore, or to return, on the way that a deployment is on."""
+    step = context.deployment.data_step
+    if context.failed:
+        return step in SAVED
+    return bool(context.deployment.request.data) and step is not DataStep.RESTORED
+
+
+async def restore_data(
+    context: DeploymentContext,
+    watch: ContainerWatch,
+    definitions: Mapping[str, ServiceDefinition],
+    spared: Collection[str],
+) -> None:
+    """Restore the data that was asked for, or, on the way back from a failure, what was there before.
+
+    Services that are `spared`, such as the bot, are not stopped. Raises BackupError, EngineUnavailableError.
+    """
+    deployment = context.deployment
+    backups = await _backups(context)
+    rules = {backup.service: await context.stack.data.rule_of(backup) for backup in backups}
+    for backup in backups:
+        await context.stack.data.verify(backup)
+    before, after = DataStep.RESTORING, DataStep.RESTORED
+    if context.failed:
+        before, after = DataStep.RETURNING, DataStep.RETURNED
+    elif deployment.data_step is None:
+        await context.update(data_step=DataStep.SAVING)
+    for service in users_of(definitions, rules.keys()):
+        if service not in spared and watch.of_service(service):
+            context.allow_drain(definitions[service])
+            await context.components.manager.stop_service(context.stack, definitions[service], watch, context.report)
+    if not context.failed:
+        saved = {backup.service for backup in await backups_made(context)}
+        for service in sorted(rules.keys() - saved):
+            await back_up(context, service, rules[service], BackupReason.RESTORE)
+    await context.update(data_step=before)
+    for backup in backups:
+        await _restore(context, backup)
+    await context.update(data_step=after)
+
+
+async def used_data(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> frozenset[str]:
+    """Return the services whose data is restored, and those that are stopped for it. Raises BackupError."""
+    services = {backup.service for backup in await _backups(context)}
+    return frozenset({*services, *users_of(definitions, services)})
+
+
+async def _backups(context: DeploymentContext) -> tuple[DataBackup, ...]:
+    ids = context.deployment.backups if context.failed else context.deployment.request.data
+    return tuple([await find_backup(context.components, context.environment.name, backup_id) for backup_id in ids])
+
+
+async def _restore(context: DeploymentContext, backup: DataBackup) -> None:
+    container_id = await context.stack.data.find_container(backup.service)
+    if container_id is None:
+        raise BackupError(
+            said("The data of {service} cannot be restored: it has no container.", service=backup.service),
+            hint=said(
+                "Start it first: `/start {needed}`, or `roas start {environment} {needed}`.",
+                needed=backup.service,
+                environment=backup.environment,
+            ),
+            service=backup.service,
+        )
+    context.allow(DATA_TIMEOUT_SECONDS)
+    await context.report(backup.service, ServiceStep.RESTORING, said("its data of {backup}", backup=backup.id))
+    await context.stack.data.restore(backup, container_id)

@@ -1,0 +1,150 @@
+"""Keep backups as files below the state folder: written beside, hashed, and named once they are whole."""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, Any
+
+from roas.errors import BackupError
+from roas.messages.message import said
+from roas.models.backup import DataBackup
+from roas.models.change import moment_of
+from roas.models.stack import BackupRule
+from roas.state.documents import from_json, to_json
+
+BACKUPS = "data-backups"
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+UNFINISHED, RULE = ".part", ".json"
+YOUNG_SECONDS = 3600.0
+# An id of this form names a file: nothing else does.
+ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+
+
+@dataclass(slots=True)
+class BackupWriter:
+    """Take what a backup consists of, and know its size and its hash."""
+
+    file: IO[bytes]
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def write(self, chunk: bytes) -> None:
+        """Write more of it. Raises BackupError where the disk takes no more."""
+        try:
+            self.file.write(chunk)
+        except OSError as error:
+            raise not_written(error) from error
+        self.digest.update(chunk)
+        self.size += len(chunk)
+
+
+class BackupFiles:
+    """Write, read and remove the files of backups; every method blocks, and raises BackupError."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, backup_id: str) -> Path:
+        """Return the file of a backup."""
+        if not backup_id or not ALLOWED.issuperset(backup_id) or not moment_of(backup_id):
+            raise BackupError(said("{backup} is no backup.", backup=repr(backup_id)))
+        return self.folder / backup_id
+
+    @contextmanager
+    def writing(self, backup_id: str, rule: BackupRule) -> Iterator[BackupWriter]:
+        """Give a new file, which has its name once the block has ended without a fault; else it is gone.
+
+        How it is restored is written beside it: a release may say otherwise later, or not be kept any more. That may
+        hold a secret, as a model does.
+        """
+        path = self.path(backup_id)
+        unfinished = path.with_suffix(UNFINISHED)
+        try:
+            self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            with os.fdopen(os.open(path.with_suffix(RULE), OPTIONS, FILE_MODE), "w") as beside:
+                beside.write(to_json(rule))
+                beside.flush()
+                os.fsync(beside.fileno())
+            with os.fdopen(os.open(unfinished, OPTIONS, FILE_MODE), "wb") as file:
+                yield BackupWriter(file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(path)
+            _sync_folder(self.folder)
+        except OSError as error:
+            raise not_written(error) from error
+        finally:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+
+    def verify(self, backup: DataBackup) -> None:
+        """Read a whole backup, and raise BackupError where it is not what was written."""
+        with self.reading(backup) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != backup.sha256:
+            raise BackupError(
+                said("{backup} is damaged: its content is not what was written.", backup=backup.id),
+                hint=said("`roas backups list {environment}` lists those there are.", environment=backup.environment),
+                service=backup.service,
+            )
+
+    @contextmanager
+    def reading(self, backup: DataBackup) -> Iterator[BufferedReader]:
+        """Open a backup."""
+        try:
+            with self.path(backup.id).open("rb") as file:
+                yield file
+        except OSError as error:
+            text = said("{backup} cannot be read: {reason}", backup=backup.id, reason=error.strerror or error)
+            raise BackupError(text, service=backup.service) from error
+
+    def free_bytes(self) -> int | None:
+        """Return how much room there is; None where that cannot be known."""
+        with suppress(OSError):
+            return shutil.disk_usage(self.folder if self.folder.is_dir() else self.folder.parent).free
+        return None
+
+    def rule_of(self, backup: DataBackup) -> BackupRule:
+        """Return how a backup is restored: as its service said when it was made."""
+        try:
+            return from_json(BackupRule, self.path(backup.id).with_suffix(RULE).read_text())
+        except (OSError, ValueError) as error:
+            text = said("Nothing says how {backup} is restored: {reason}", backup=backup.id, reason=error)
+            raise BackupError(text, service=backup.service) from error
+
+    def clear(self, kept: Collection[str]) -> None:
+        """Remove the files of backups that are not kept; what is younger than an hour may be about to be."""
+        if not self.folder.is_dir():
+            return
+        try:
+            oldest = time.time() - YOUNG_SECONDS  # as the file system's times are
+            for path in self.folder.iterdir():
+                if path.stem not in kept and path.stat().st_mtime < oldest:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise BackupError(
+                said("Old backups cannot be removed: {reason}", reason=error.strerror or error)
+            ) from error
+
+
+def not_written(error: OSError) -> BackupError:
+    """Return the error for a disk that does not take a backup."""
+    return BackupError(
+        said("it could not be written: {reason}", reason=error.strerror or error),
+        hint=said("Make room below STATE_DIR, or keep fewer backups (`x-deploy.backup.keep`)."),
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

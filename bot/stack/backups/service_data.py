@@ -1,0 +1,103 @@
+"""Back up and restore the data of a stack's services."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from roas.errors import BackupError
+from roas.limits import DATA_TIMEOUT_SECONDS
+from roas.messages.message import said
+from roas.models.backup import DataBackup
+from roas.models.health import ContainerState
+from roas.models.stack import BackupRule
+from roas.stack.backups.container_command import run_in_container, wait_until_none_runs
+from roas.stack.backups.files import BackupFiles
+from roas.stack.client import Engine
+from roas.stack.containers.snapshots import take_snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class SavedData:
+    """Say how large a backup is, what its hash is, and how long it took."""
+
+    size: int
+    sha256: str
+    seconds: float
+
+
+class ServiceData:
+    """Let services of one stack write and read their data, by the commands that their files name."""
+
+    def __init__(self, engine: Engine, files: BackupFiles) -> None:
+        self._engine = engine
+        self.files = files
+
+    async def find_container(self, service: str) -> str | None:
+        """Return the id of a running container of a service; None where it has none at all.
+
+        Raises BackupError where none of its containers runs.
+        """
+        there = await take_snapshots(self._engine, service)
+        running = next((container.id for container in there if container.state is ContainerState.RUNNING), None)
+        if there and running is None:
+            raise BackupError(
+                said("The data of {service} is out of reach: it does not run.", service=service),
+                hint=said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup."),
+                service=service,
+            )
+        return running
+
+    async def save(self, backup_id: str, service: str, rule: BackupRule, container_id: str) -> SavedData:
+        """Write the data of a service into a new file. Raises BackupError, EngineUnavailableError."""
+        began = time.monotonic()
+        async with self._working(service, said("backed up")):
+            with self.files.writing(backup_id, rule) as writer:
+                await run_in_container(self._engine, container_id, rule.command, sink=writer.write)
+                if not writer.size:
+                    raise BackupError(said("the command has written nothing"))
+        return SavedData(writer.size, writer.digest.hexdigest(), time.monotonic() - began)
+
+    async def rule_of(self, backup: DataBackup) -> BackupRule:
+        """Return how a backup is restored. Raises BackupError."""
+        return await self._engine.local(lambda: self.files.rule_of(backup))
+
+    async def restore(self, backup: DataBackup, container_id: str) -> None:
+        """Let a service read its data from a backup. Raises BackupError, EngineUnavailableError.
+
+        A run that a process which died has begun ends first: it has no more to read.
+        """
+        rule = await self.rule_of(backup)
+        async with self._working(backup.service, said("restored")):
+            await wait_until_none_runs(self._engine, container_id, rule.restore)
+            with self.files.reading(backup) as file:
+                await run_in_container(self._engine, container_id, rule.restore, source=file)
+
+    async def verify(self, backup: DataBackup) -> None:
+        """Read a whole backup. Raises BackupError where it is not what was written."""
+        await self._engine.local(lambda: self.files.verify(backup))
+
+    async def clear(self, kept: Collection[str]) -> None:
+        """Remove the files of backups that are not kept. Raises BackupError."""
+        await self._engine.local(lambda: self.files.clear(kept))
+
+    @asynccontextmanager
+    async def _working(self, service: str, what: str) -> AsyncIterator[None]:
+        """Limit the time, and say whose data it is that there is trouble with."""
+        try:
+            async with asyncio.timeout(DATA_TIMEOUT_SECONDS):
+                yield
+        except TimeoutError as error:
+            text = said(
+                "The data of {service} was not {what} within {seconds} s.",
+                service=service,
+                what=what,
+                seconds=f"{DATA_TIMEOUT_SECONDS:g}",
+            )
+            raise BackupError(text, service=service) from error
+        except BackupError as error:
+            text = said(
+                "The data of {service} was not {what}: {reason}", service=service, what=what, reason=error.message
+            )
+            raise BackupError(text, hint=error.hint, service=service, report=error.report) from error

@@ -1,0 +1,80 @@
+"""Keep which backups of services' data there are; the files are elsewhere."""
+
+from collections.abc import Sequence
+
+from roas.models.backup import BackupReason, DataBackup
+from roas.models.change import ChangeType, StateChange
+from roas.state.journal import Journal
+from roas.state.transaction import Fence, Transaction
+
+SOURCE = "backups"
+
+
+class DataBackups:
+    """Read and write the records of backups."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def add(self, backup: DataBackup, fence: Fence, correlation_id: str = "") -> None:
+        """Write a backup whose file is whole. Raises FencedOffError."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.put(
+                "data_backups",
+                backup,
+                id=backup.id,
+                environment=backup.environment,
+                service=backup.service,
+                deployment_id=backup.deployment_id,
+            )
+            transaction.add_change(
+                StateChange(
+                    ChangeType.AUDIT,
+                    SOURCE,
+                    backup.environment,
+                    backup.service,
+                    new=backup.id,
+                    metadata={"event": "backup.made", "bytes": backup.size, "deployment": backup.deployment_id},
+                    correlation_id=correlation_id,
+                )
+            )
+
+        await self._journal.write(work, fence=fence)
+
+    async def get(self, backup_id: str) -> DataBackup | None:
+        """Return a backup that is kept, or None."""
+        return await self._journal.find(DataBackup, "data_backups WHERE kept = 1 AND id = ?", backup_id)
+
+    async def list(self, environment: str) -> tuple[DataBackup, ...]:
+        """Return the backups that are kept, newest first."""
+        where = "data_backups WHERE environment = ? AND kept = 1 ORDER BY id DESC"
+        return await self._journal.select(DataBackup, where, environment)
+
+    async def made_by(self, deployment_id: str) -> tuple[DataBackup, ...]:
+        """Return the backups that a deployment made and that are kept, oldest first."""
+        where = "data_backups WHERE deployment_id = ? AND kept = 1 ORDER BY id"
+        return await self._journal.select(DataBackup, where, deployment_id)
+
+    async def of_release(self, environment: str, release: int | None) -> tuple[DataBackup, ...]:
+        """Return the backups made before the last deployment that left a release; None stands for any release."""
+        found = [
+            backup
+            for backup in await self.list(environment)
+            if backup.reason is BackupReason.DEPLOYMENT and release in {None, backup.release}
+        ]
+        return tuple(backup for backup in found if backup.deployment_id == found[0].deployment_id)
+
+    async def forget(self, backup_ids: Sequence[str], fence: Fence) -> None:
+        """Stop keeping backups; their records stay for history."""
+
+        def work(transaction: Transaction) -> None:
+            for backup_id in backup_ids:
+                transaction.execute("UPDATE data_backups SET kept = 0 WHERE id = ?", (backup_id,))
+
+        await self._journal.write(work, fence=fence)
+
+    async def kept_ids(self) -> frozenset[str]:
+        """Return the ids of all backups that are kept, of every environment."""
+        rows = await self._journal.read(lambda t: t.execute("SELECT id FROM data_backups WHERE kept = 1").fetchall())
+        return frozenset(str(row[0]) for row in rows)

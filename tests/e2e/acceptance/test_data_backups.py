@@ -1,0 +1,148 @@
+"""Data that a deployment destroyed comes back with the release before it, and never by itself."""
+
+import asyncio
+
+import pytest
+
+from roas.models.backup import BackupReason
+from roas.models.deployment import DeploymentKind, Outcome
+from testbed.stack_images import postgres_image
+from tests.e2e.acceptance.people import People, request, succeeded, told
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
+
+ROWS = "1 anna\n2 dora\n"
+BACKUP = {"command": ["cat", "/data/rows"], "restore": "cat >/data/rows.new && mv /data/rows.new /data/rows"}
+
+
+def write(stack: Stack, web: str = "${VERSION}", *, migrates: bool = False, **backup: object) -> None:
+    """Write a store with data, what uses it, and perhaps a job that destroys a column."""
+    store = alone(image=f"{REPOSITORY}:v1", volumes=["data:/data"], **{"x-deploy": {"backup": BACKUP | backup}})
+    services = {
+        "store": store,
+        "web": alone(image=f"{REPOSITORY}:{web}", depends_on={"store": {"condition": "service_healthy"}}),
+    }
+    if migrates:
+        services["migrate"] = {
+            "image": f"{REPOSITORY}:v1",
+            "command": ["sh", "-c", "cut -d' ' -f1 /data/rows >/data/new && mv /data/new /data/rows"],
+            "volumes": ["data:/data"],
+            "network_mode": "none",
+            "depends_on": {"store": {"condition": "service_healthy"}},
+            "x-deploy": {"one_shot": True},
+        }
+        services["web"]["depends_on"]["migrate"] = {"condition": "service_completed_successfully"}
+    stack.write(services, volumes={"data": {}})
+
+
+def put_rows(stack: Stack, text: str = ROWS) -> None:
+    """Write data as the service does."""
+    code, output = stack.container("store").exec_run(["sh", "-c", f"printf '{text}' >/data/rows"])
+    assert code == 0, output
+
+
+async def grant(application, **asked) -> tuple[str, ...]:
+    """Return the powers that a rollback with data asks for."""
+    plan = await application.orchestrator.plan(request(DeploymentKind.ROLLBACK, **asked), keep=False)
+    return plan.new_powers
+
+
+async def test_destroyed_data_comes_back_with_the_release(application, people: People, stack: Stack):
+    """A migration destroys a column and the new version fails: the rollback leaves the data, a person restores it."""
+    write(stack)
+    await people.succeed("v1")
+    put_rows(stack)
+    write(stack, migrates=True)
+    failed = await people.deploy("exits")
+    assert failed.outcome is Outcome.ROLLED_BACK
+    assert stack.read("store", "/data/rows") == "1\n2\n", "an automatic rollback touches no data"
+    assert "data:with" in " ".join(failed.warnings)
+    backups = application.state.data_backups
+    (backup,) = await backups.made_by(failed.id)
+    assert (backup.id, backup.release, backup.size) == (failed.backups[0], 1, len(ROWS))
+
+    refused = await people.rollback(data=("with",))
+    assert (refused.outcome, refused.touched) == (Outcome.FAILED, False)
+    assert backup.id in told(refused), "nobody granted that"
+    granted = await grant(application, data=("with",))
+    ids = stack.ids()
+    ended = succeeded(await people.rollback(data=("with",), granted=granted))
+    assert stack.read("store", "/data/rows") == ROWS
+    assert ended.to_release == 1
+    assert stack.ids() == ids, "the same containers run again"
+    assert len(stack.images()) == 2, "all of them"
+    (before,) = await backups.made_by(ended.id)
+    assert (before.reason, before.size) == (BackupReason.RESTORE, len("1\n2\n"))
+    granted = await grant(application, data=(before.id,), target_release=1)
+    succeeded(await people.rollback(data=(before.id,), to=1, granted=granted))
+    assert stack.read("store", "/data/rows") == "1\n2\n", "what was restored can be undone"
+
+
+WRONG = (["false"], ["sh", "-c", "echo half; kill -9 $$$$"], ["true"], ["no-such-program"])
+
+
+async def test_backup_that_fails_changes_nothing(people: People, stack: Stack, settings):
+    """Whatever the command does wrong: nothing is stopped, and no half of a backup is kept."""
+    write(stack)
+    await people.succeed("v1")
+    put_rows(stack)
+    ids = stack.ids()
+    for command in WRONG:
+        write(stack, command=command)
+        failed = await people.deploy("v2")
+        assert (failed.outcome, failed.touched, failed.backups) == (Outcome.FAILED, False, ()), command
+        assert "The data of store was not backed up" in told(failed), command
+        assert stack.ids() == ids
+    kept = {path.suffix for path in (settings.state_dir / "data-backups").iterdir()}
+    assert kept == {".json"}, "which go with a later deployment"
+
+
+SQL = ["psql", "-h", "/tmp", "-qtA", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c"]
+DUMP = {
+    "command": ["pg_dump", "-h", "/tmp", "--format=custom", "postgres"],
+    "restore": "pg_restore -h /tmp -d postgres --clean --if-exists --single-transaction",
+}
+
+
+@pytest.mark.long
+async def test_postgres_is_as_at_the_backup(application, people: People, stack: Stack):
+    """Row for row, with the column that the migration dropped."""
+    store = {
+        "image": postgres_image(stack.client),
+        "network_mode": "none",
+        "volumes": ["data:/var/lib/postgresql"],
+        "healthcheck": {"test": ["CMD", "pg_isready", "-h", "/tmp"], "interval": "1s", "retries": 30},
+        "x-deploy": {"backup": DUMP},
+    }
+
+    def write_postgres(*migration: str) -> None:
+        statement = "; ".join(migration)
+        asks = ["CMD-SHELL", f"test -z '{statement}'"]  # the migrated version never becomes well
+        web = alone(image=f"{REPOSITORY}:v1", depends_on={"store": {"condition": "service_healthy"}})
+        web["healthcheck"] = {"test": asks, "interval": "1s", "retries": 2}
+        web["environment"] = {"SCHEMA": statement}
+        stack.write({"store": store, "web": web}, volumes={"data": {}})
+
+    def ask(statement: str) -> str:
+        code, output = stack.container("store").exec_run([*SQL, statement])
+        assert code == 0, output
+        return str(output.decode())
+
+    write_postgres()
+    await people.succeed("v1")
+    ask("CREATE TABLE people AS SELECT n AS id, 'name ' || n AS name FROM generate_series(1, 100000) n")
+    rows = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM people"
+    before = ask(rows)
+    write_postgres("drop")
+    failing = asyncio.create_task(people.deploy("v2"))
+    changed = asyncio.Event()
+    unsubscribe = application.state.subscribe(lambda _: changed.set())
+    while not (made := await application.state.data_backups.list("dev")):
+        await changed.wait()
+        changed.clear()
+    unsubscribe()
+    ask("ALTER TABLE people DROP COLUMN name")
+    failed = await failing
+    assert (failed.outcome, made[0].release) == (Outcome.ROLLED_BACK, 1)
+    granted = await grant(application, data=("with",))
+    succeeded(await people.rollback(data=("with",), granted=granted))
+    assert ask(rows) == before

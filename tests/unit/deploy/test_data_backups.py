@@ -1,0 +1,232 @@
+"""Data is backed up before anything changes, and restored only where somebody asks for that, whoever dies meanwhile."""
+
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import pytest
+
+from roas.deploy.backups import beyond
+from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.errors import BackupError, JournalUnusableError
+from roas.models.backup import BackupReason, DataBackup
+from roas.models.deployment import DataStep, Outcome
+from roas.models.health import ContainerState
+from roas.models.stack import BackupRule
+from roas.stack.backups.service_data import SavedData
+from tests.unit.deploy.fake_engine import UNHEALTHY, FakeEngine
+from tests.unit.deploy.played_parts import service
+from tests.unit.deploy.requested import deploy, rollback
+
+RULE = BackupRule(("dump",), ("load",), 2)
+HALF = "half"
+
+
+@dataclass
+class Deaths:
+    """Let the process die at one of the steps that are counted."""
+
+    at: int = 0
+    steps: int = 0
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps == self.at:
+            raise JournalUnusableError("died")
+
+
+@dataclass
+class FakeData:
+    """Be what services hold: one text for the store. A restore has a middle, in which that text is half of one."""
+
+    rows: str = "rows"
+    saved: dict[str, str] = field(default_factory=dict)
+    damaged: bool = False
+    refuses: bool = False
+    deaths: Deaths = field(default_factory=Deaths)
+    files = SimpleNamespace(free_bytes=lambda: 10)
+
+    async def find_container(self, name: str) -> str | None:
+        return "c1"
+
+    async def save(self, backup_id: str, name: str, rule: BackupRule, container_id: str) -> SavedData:
+        if self.refuses:
+            raise BackupError("the disk is full", service=name)
+        self.deaths.step()
+        self.saved[backup_id] = self.rows
+        return SavedData(len(self.rows), "hash", 0.1)
+
+    async def rule_of(self, backup: DataBackup) -> BackupRule:
+        return RULE
+
+    async def verify(self, backup: DataBackup) -> None:
+        if self.damaged:
+            raise BackupError(f"{backup.id} is damaged")
+
+    async def restore(self, backup: DataBackup, container_id: str) -> None:
+        self.deaths.step()
+        self.rows = HALF
+        self.deaths.step()
+        self.rows = self.saved[backup.id]
+        self.deaths.step()
+
+    async def clear(self, kept: frozenset[str]) -> None:
+        self.saved = {name: text for name, text in self.saved.items() if name in kept}
+
+
+@dataclass
+class WithData(FakeEngine):
+    """Keep data, too, and see that nothing runs on half of it."""
+
+    data: FakeData = field(default_factory=FakeData)
+
+    async def start(self, container_id: str) -> None:
+        self.data.deaths.step()
+        assert self.data.rows != HALF
+        await super().start(container_id)
+
+    async def stop(self, container_id: str) -> None:
+        self.data.deaths.step()
+        await super().stop(container_id)
+
+    async def create_service(self, model_hash: str, service: str, **how: object) -> tuple[str, ...]:
+        image = self.models[model_hash]["services"][service]["image"]
+        own = [c for c in self.running.values() if c.service == service]
+        if own and all((c.config_hash, c.state) == (image, ContainerState.EXITED) for c in own):
+            return tuple(c.id for c in own)
+        return await super().create_service(model_hash, service, **how)
+
+    def is_used(self) -> bool:
+        return any(c.service == "web" and c.state is ContainerState.RUNNING for c in self.running.values())
+
+
+@pytest.fixture
+def engine() -> WithData:
+    return WithData({"store": service("store", backup=RULE), "web": service("web", "store")})
+
+
+@pytest.fixture
+async def failed(orchestrator, engine):
+    """Deploy v1, and v2, which destroys the data and fails: nothing restores that by itself."""
+    await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    start = engine.start
+
+    async def destroys(container_id: str) -> None:
+        if engine.running[container_id].image_reference == "store:v2":
+            engine.data.rows = "destroyed"
+        await start(container_id)
+
+    engine.start = destroys
+    ended = await orchestrator.run(deploy("v2"))
+    engine.start = start
+    assert (ended.outcome, engine.data.rows) == (Outcome.ROLLED_BACK, "destroyed")
+    return ended
+
+
+async def asked(orchestrator, **more: object):
+    """Return a rollback with data that somebody has granted."""
+    plan = await orchestrator.plan(rollback(**more))
+    return rollback(granted=plan.new_powers, **more)
+
+
+WITH = {"data": ("with",)}
+
+
+async def test_data_comes_back_with_its_release(orchestrator, engine, state, failed):
+    (backup,) = await state.data_backups.made_by(failed.id)
+    assert (failed.backups, backup.release, backup.reason) == ((backup.id,), 1, BackupReason.DEPLOYMENT)
+    assert any("data:with" in warning for warning in failed.warnings)
+    plan = await orchestrator.plan(rollback(**WITH))
+    assert (plan.to_release, plan.restores) == (1, (backup.id,))
+    told = "\n".join(plan.data)
+    assert backup.id in told
+    assert "lost" in told
+    assert "web is stopped" in told
+    ended = await orchestrator.run(await asked(orchestrator, **WITH))
+    assert (ended.outcome, ended.data_step, engine.data.rows) == (Outcome.SUCCEEDED, DataStep.RESTORED, "rows")
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+    (present,) = await state.data_backups.made_by(ended.id)
+    assert (present.reason, engine.data.saved[present.id]) == (BackupReason.RESTORE, "destroyed")
+    again = await orchestrator.plan(rollback(**WITH))
+    assert again.restores == (backup.id,), "what was backed up before a restore belongs to no release"
+
+
+async def test_data_is_not_restored_unless_granted(orchestrator, engine, failed):
+    ended = await orchestrator.run(rollback(**WITH))
+    assert (ended.outcome, ended.touched, ended.problem.key) == (Outcome.FAILED, False, "new_powers")
+    assert engine.data.rows == "destroyed"
+
+
+@pytest.mark.parametrize("trouble", ["damaged", "refuses"])
+async def test_trouble_before_the_restore_leaves_the_data(orchestrator, engine, failed, trouble):
+    request = await asked(orchestrator, **WITH)
+    setattr(engine.data, trouble, True)
+    ended = await orchestrator.run(request)
+    assert (ended.outcome, engine.data.rows) == (Outcome.FAILED, "destroyed")
+    assert engine.is_used(), "what was stopped runs again"
+
+
+async def test_rollback_that_fails_returns_the_data(orchestrator, engine, state):
+    """The data belongs to the release that runs in the end."""
+    await orchestrator.run(deploy("v1"))
+    await orchestrator.run(deploy("v2"))
+    engine.data.rows = "rows of v2"
+    engine.behaviour["v1", "web"] = UNHEALTHY
+    ended = await orchestrator.run(await asked(orchestrator, **WITH))
+    assert (ended.outcome, ended.data_step) == (Outcome.FAILED, DataStep.RETURNED)
+    assert engine.data.rows == "rows of v2"
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
+
+
+async def test_backup_that_fails_changes_nothing(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    engine.data.refuses = True
+    calls = len(engine.started())
+    ended = await orchestrator.run(deploy("v2"))
+    assert (ended.outcome, ended.touched, ended.problem.key) == (Outcome.FAILED, False, "backup")
+    assert len(engine.started()) == calls
+
+
+# A sample of the 38 there are.
+STEPS = [pytest.param(step, marks=() if step in {18, 21, 25, 27} else pytest.mark.long) for step in range(1, 40)]
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_death_at_any_step_leaves_no_half_data_in_use(
+    orchestrator, components, environment, engine, state, failed, monkeypatch, step
+):
+    """The next process ends what the dead one began: all of the backup is there before anything uses it."""
+    request = await asked(orchestrator, **WITH)
+    deaths = engine.data.deaths = Deaths(at=step)
+    write = state._journal.write
+
+    async def dying(work, *, fence=None):
+        deaths.step()
+        return await write(work, fence=fence)
+
+    monkeypatch.setattr(state._journal, "write", dying)
+    try:
+        deployment = await orchestrator.start(request)
+        ended = await orchestrator.wait(deployment.id)
+    except JournalUnusableError:
+        await orchestrator.close()
+        assert engine.data.rows != HALF or not engine.is_used()
+        successor = DeploymentOrchestrator(components, {"dev": environment})
+        taken = await successor.resume()
+        if not taken:  # it died before anything of it was written
+            assert engine.data.rows == "destroyed"
+            return
+        ended = await successor.wait(taken[0].id)
+        await successor.close()
+    assert (ended.outcome, engine.data.rows) == (Outcome.SUCCEEDED, "rows"), step
+    assert len(await state.data_backups.made_by(ended.id)) == 1
+    assert [engine.data.saved[backup_id] for backup_id in ended.backups] == ["destroyed"]
+    assert engine.is_used()
+
+
+def test_oldest_backups_go() -> None:
+    """Each service keeps as many as it says; what is not backed up any more keeps its last one."""
+    plain = DataBackup("", "dev", "", "D", BackupReason.DEPLOYMENT, 1, None, 0.0, 1, "")
+    names = ("store", "cache", "store", "store", "cache")
+    backups = [replace(plain, id=f"B{number}", service=name) for number, name in enumerate(names)]
+    assert [backup.id for backup in beyond(backups, {"store": RULE})] == ["B3", "B4"]

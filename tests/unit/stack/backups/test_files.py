@@ -1,0 +1,80 @@
+"""A backup has its name once it is whole, and is read only as it was written."""
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from roas.errors import BackupError
+from roas.models.backup import BackupReason, DataBackup
+from roas.models.stack import BackupRule
+from roas.stack.backups.files import YOUNG_SECONDS, BackupFiles
+
+ID = "BACKUP-01KB0000000000000000000000"
+RULE = BackupRule(("dump",), ("load", "--all"), 5)
+
+
+def written(files: BackupFiles, backup_id: str = ID, *, breaks: bool = False) -> DataBackup:
+    with files.writing(backup_id, RULE) as writer:
+        writer.write(b"ro")
+        if breaks:
+            raise BackupError("broken")
+        writer.write(b"ws")
+    now = datetime.now(UTC)
+    digest = writer.digest.hexdigest()
+    return DataBackup(backup_id, "dev", "db", "DEPLOY-1", BackupReason.DEPLOYMENT, 1, now, 0.1, writer.size, digest)
+
+
+def test_whole_backup_is_read_again(tmp_path) -> None:
+    files = BackupFiles(tmp_path / "data")
+    backup = written(files)
+    files.verify(backup)
+    assert files.rule_of(backup) == RULE
+    with files.reading(backup) as file:
+        assert file.read() == b"rows"
+    assert {path.name: path.stat().st_mode & 0o777 for path in files.folder.iterdir()} == {
+        ID: 0o600,
+        f"{ID}.json": 0o600,
+    }
+    assert files.folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("damage", [b"", b"rowz", b"rows and more", None])
+def test_damaged_or_missing_backup_is_refused(tmp_path, damage) -> None:
+    files = BackupFiles(tmp_path)
+    backup = written(files)
+    files.path(ID).unlink()
+    if damage is not None:
+        files.path(ID).write_bytes(damage)
+    with pytest.raises(BackupError):
+        files.verify(backup)
+
+
+def test_half_a_backup_gets_no_name(tmp_path) -> None:
+    files = BackupFiles(tmp_path)
+    with pytest.raises(BackupError):
+        written(files, breaks=True)
+    assert not files.path(ID).exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", ["", "../journal.sqlite3", "BACKUP/1", "journal.sqlite3", "-"])
+def test_no_other_file_is_a_backup(tmp_path, name) -> None:
+    files = BackupFiles(tmp_path)
+    with pytest.raises(BackupError):
+        files.verify(replace(written(files), id=name))
+
+
+def test_what_is_not_kept_goes_once_it_is_old(tmp_path) -> None:
+    """What is young may be a backup of another environment, of which the record is about to be written."""
+    files = BackupFiles(tmp_path)
+    kept, old, young = (f"BACKUP-{name}" for name in ("KEPT", "OLD", "YOUNG"))
+    for name in (kept, old, young):
+        written(files, name)
+    past = files.path(old).stat().st_mtime - YOUNG_SECONDS - 1
+    for name in (kept, old):
+        for path in (files.path(name), files.path(name).with_suffix(".json")):
+            os.utime(path, (past, past))
+    files.clear({kept})
+    assert {path.stem for path in tmp_path.iterdir()} == {kept, young}
