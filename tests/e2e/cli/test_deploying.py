@@ -191,6 +191,7 @@ def test_next_command_resumes_leftover(on_v1: CommandLine) -> None:
     assert on_v1.running() == BOTH_V1
 
 
+@pytest.mark.long
 def test_killed_command_finished_before_next_deploy(on_v1: CommandLine) -> None:
     child = on_v1.start("deploy", "dev", "v2")
     wait_for_line(child, "web: waiting")
