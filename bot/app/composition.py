@@ -30,6 +30,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import DeploymentFigures
+from roas.metrics.prometheus import read_figure
 from roas.models.alert import AlertReport
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
@@ -125,6 +126,7 @@ def build_deployment(base: Foundation, monitoring: MonitoringRoom) -> Deployment
         held_lease=held_lease,
         peers=peers,
         stop_recovery=attempts.cancel,
+        read_figure=partial(read_figure, base.settings.prometheus_url),
     )
     orchestrator = DeploymentOrchestrator(components, base.environments)
     return DeploymentRoom(attempts, validator, manager, held_lease, peers, orchestrator)

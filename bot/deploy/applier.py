@@ -71,6 +71,10 @@ class ServiceRolloutLog:
         """Note that containers of the service were started."""
         await self.announce()
 
+    async def read_figure(self, query: str) -> float | None:
+        """Return the one value of a query of Prometheus; None where there is none."""
+        return await self.context.components.read_figure(query)
+
     def allow(self, seconds: float) -> None:
         """Allow the phase more time."""
         self.context.allow(seconds)

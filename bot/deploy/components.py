@@ -11,6 +11,7 @@ from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ContainerSnapshot
 from roas.models.ownership import Judgement
+from roas.stack.canary.service_canary import ReadFigure, no_figure
 from roas.stack.interface import FoundStack
 from roas.stack.manager import DeploymentManager
 from roas.stack.stacks import Stacks
@@ -85,6 +86,7 @@ class Components:
     held_lease: HeldLease
     peers: PeerSource
     stop_recovery: StopRecovery = no_recovery
+    read_figure: ReadFigure = no_figure
 
     async def own_bot(self, environment: Environment) -> OwnContainer | None:
         """Return the container of an environment that the bot runs in: this process's own, or the leader's."""

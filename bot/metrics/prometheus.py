@@ -8,10 +8,12 @@ from typing import Any
 import aiohttp
 
 from roas.errors import RoasError
+from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.stack import ServiceDefinition
 
 REQUEST_SECONDS = 5.0
+log = get_logger(__name__)
 
 
 class PrometheusError(RoasError):
@@ -83,6 +85,19 @@ class PrometheusClient:
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, AttributeError, OSError) as error:
             raise PrometheusError(said("Prometheus at {url} does not answer.", url=self._url), hint=hint) from error
         raise PrometheusError(said("Prometheus at {url} refuses: {text}", url=self._url, text=text), hint=hint)
+
+
+async def read_figure(url: str | None, query: str) -> float | None:
+    """Return the value of the one series of a query; None where that has none, or several, or Prometheus is away."""
+    if url is None:
+        return None
+    try:
+        async with PrometheusClient(url) as prometheus:
+            found = await prometheus.query(query)
+    except PrometheusError as error:
+        log.warning("a figure cannot be read", error=error.message)
+        return None
+    return found[0][1] if len(found) == 1 else None
 
 
 MOST_REPORTED = 5

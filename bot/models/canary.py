@@ -18,12 +18,26 @@ class ErrorRates:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryCheck:
+    """Ask Prometheus for one value, which is well `below` or `above` a limit."""
+
+    query: str
+    below: float | None = None
+    above: float | None = None
+
+    def is_well(self, value: float) -> bool:
+        """Return whether a value is as it should be."""
+        return (self.below is None or value < self.below) and (self.above is None or value > self.above)
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryPolicy:
     """Say how a new version earns its traffic.
 
     In each step it gets one of the `shares` of the requests, in percent, by at least so many `replicas`, for at least
     `pause_seconds`. Who has had fewer than `least_requests`, or is neither good nor bad by the end of
-    `deadline_seconds`, is asked about.
+    `deadline_seconds`, is asked about. Judged are its `errors` at the proxy, and what the `queries` say. Unless it
+    `is_weighed` by the proxy, its containers are as many as have that share among all.
     """
 
     shares: tuple[int, ...] = (BY_CONTAINERS,)
@@ -31,11 +45,19 @@ class CanaryPolicy:
     pause_seconds: float = 120.0
     deadline_seconds: float = 600.0
     least_requests: int = 50
-    errors: ErrorRates = ErrorRates()
+    errors: ErrorRates | None = ErrorRates()
+    queries: tuple[QueryCheck, ...] = ()
+    is_weighed: bool = True
+
+    @property
+    def checks(self) -> int:
+        """Return how many checks there are."""
+        return len(self.queries) + (self.errors is not None)
 
     def new_containers(self, step: int, replicas: int) -> int:
         """Return how many new containers a step has beside the old ones of a service."""
-        needed = -(-replicas * self.shares[step] // 100)
+        share = self.shares[step]
+        needed = -(-replicas * share // (100 if self.is_weighed else 100 - share))
         return min(replicas, max(self.replicas, needed))
 
 
@@ -84,7 +106,8 @@ class CanaryRecord:
 
     The new version has a `share` of the requests, in percent; without one, each container has as many. `seconds` is how
     long the step was observed, without the time in which nobody did. Each time that a person lets it be observed on,
-    that is one of the `extensions` of its deadline. The `old` containers are known by id.
+    that is one of the `extensions` of its deadline. Of each query, the `readings` are counted, and those that were not
+    well. The `old` containers are known by id.
     """
 
     step: int = 0
@@ -93,6 +116,7 @@ class CanaryRecord:
     seconds: float = 0.0
     periods: tuple[Period, ...] = ()
     verdict: CanaryVerdict = CanaryVerdict.OPEN
+    readings: tuple[Counts, ...] = ()
     extensions: int = 0
     old: tuple[str, ...] = ()
 

@@ -38,12 +38,13 @@ def is_rolled_out(
 ) -> bool:
     """Return whether the replicas of a service are replaced as a policy says; a first start is no rollout.
 
-    What a proxy stands in front of always is: all at once is a policy, too.
+    What a proxy stands in front of, or has a canary, always is: all at once is a policy, too.
     With a `record`, one had begun in this deployment: whoever resumes knows which replicas it went on without.
     """
     definition = wanted.definition
-    is_proxied = definition.proxy is not None and not definition.one_shot and definition.replicas > 0
-    if not (is_proxied or has_policy(definition, there)):
+    has_users = definition.proxy is not None or definition.canary is not None
+    is_always = has_users and not definition.one_shot and definition.replicas > 0
+    if not (is_always or has_policy(definition, there)):
         return False
     return record is not None or any(
         not wanted.fits(container) and container.state is not ContainerState.CREATED for container in there

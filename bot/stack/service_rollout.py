@@ -69,6 +69,10 @@ class RolloutLog(Protocol):
         """Note that containers of the service were started."""
         ...
 
+    async def read_figure(self, query: str) -> float | None:
+        """Return the one value of a query of Prometheus; None where there is none."""
+        ...
+
     def allow(self, seconds: float) -> None:
         """Allow the phase more time: its limit is about what hangs, and a rollout that gets on does not."""
         ...
@@ -118,7 +122,7 @@ class ServiceRollout:
         policy = policy_of(definition, self._there)
         self.rollout = Rollout(policy, definition.replicas, definition.start_first, self.log.monitor_seconds, record)
         self._restarts = {container.id: container.restart_count for container in self._there}
-        self.canary = canary_of(definition, self.front, record)
+        self.canary = canary_of(definition, self.front, record, self.log.read_figure)
 
     async def run(self) -> ServiceReadiness:
         """Replace all replicas; returns how the worst of those is that have not failed.

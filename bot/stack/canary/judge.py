@@ -10,6 +10,7 @@ however often it is read. An average of such likelihood ratios has the same prop
 - A version may become worse later. So the evidence counts from several moments on, each with its share of the chance.
 - *Good* is who is not bad, or fails no more than the old version: each may be wrong in half of `ERROR`. From no moment
   on may anything speak against it.
+- A query of Prometheus is judged by its readings as requests are: which of them are well is the question.
 - What is neither by the deadline is *inconclusive*: a person decides. So is a version that had few requests, or none.
 """
 
@@ -18,15 +19,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from roas.messages.message import said
-from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, ErrorRates, Period, total_of
+from roas.models.canary import (
+    CanaryPolicy,
+    CanaryRecord,
+    CanaryVerdict,
+    Counts,
+    ErrorRates,
+    Period,
+    QueryCheck,
+    total_of,
+)
 
 # How often, at most, a good version is called worse, and a bad one good.
 ERROR = 0.05
 # So many times the old version's failures are clearly more; for who is not worse, the least of them counts.
 RATIOS = (3.0, 10.0)
+# Which share of the readings of a query is beyond its limit where a version is good, and where it is bad.
+READINGS = ErrorRates(0.05, 0.5)
 # The moments from which a version may have become worse; half of the chance is for the first.
 MOMENTS = 8
 FIRST_SHARE = 0.5
+QUERY_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +80,56 @@ def evidence_beside(period: Period, ratio: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Say how a step of a canary is, and why in a sentence."""
+    """Say how a step of a canary is, and why in a sentence; `why_unsure` is said where time does not tell, either."""
 
     verdict: CanaryVerdict
     reason: str
+    why_unsure: str = ""
 
 
 def judge(policy: CanaryPolicy, record: CanaryRecord) -> Judgement:
-    """Judge the step that a canary is in by all that was counted in it."""
-    test, total = SequentialTest(policy.errors), record.total
+    """Judge the step that a canary is in by all that was counted in it: worse by one check, good by all of them."""
+    chance = ERROR / (len(policy.shares) * policy.checks)
+    readings = [*record.readings, *[Counts()] * (len(policy.queries) - len(record.readings))]
+    found = [_judge_query(*pair, chance) for pair in zip(policy.queries, readings, strict=True)]
+    if policy.errors is not None:
+        found.insert(0, _judge_errors(policy, policy.errors, record, chance))
+    for judgement in found:
+        if judgement.verdict is CanaryVerdict.WORSE:
+            return judgement
+    unsure = [judgement for judgement in found if judgement.verdict is not CanaryVerdict.GOOD]
+    if not unsure and record.seconds >= policy.pause_seconds:
+        return found[0]
+    if unsure and record.seconds >= policy.deadline_seconds * (1 + record.extensions):
+        return Judgement(CanaryVerdict.INCONCLUSIVE, unsure[0].why_unsure or unsure[0].reason)
+    return Judgement(CanaryVerdict.OPEN, found[0].reason)
+
+
+def _judge_errors(policy: CanaryPolicy, rates: ErrorRates, record: CanaryRecord, chance: float) -> Judgement:
+    test, total = SequentialTest(rates), record.total
     since = [_evidence_of_worse(test, period) for period in _from_each_moment(record)]
-    if _average(since) >= math.log(len(policy.shares) / ERROR):
+    if _average(since) >= -math.log(chance):
         return Judgement(CanaryVerdict.WORSE, describe(total))
     is_asked_enough = total.new.requests >= policy.least_requests
     is_good = min(test.evidence(total.new), evidence_beside(total, RATIOS[0])) <= math.log(ERROR / 2)
-    if record.seconds >= policy.pause_seconds and is_asked_enough and is_good and max(since, default=0.0) <= 0:
+    if is_asked_enough and is_good and max(since, default=0.0) <= 0:
         return Judgement(CanaryVerdict.GOOD, describe(total))
-    if record.seconds >= policy.deadline_seconds * (1 + record.extensions):
-        return Judgement(CanaryVerdict.INCONCLUSIVE, _why_inconclusive(policy, total))
-    return Judgement(CanaryVerdict.OPEN, describe(total))
+    return Judgement(CanaryVerdict.OPEN, describe(total), _why_inconclusive(policy, total))
+
+
+def _judge_query(check: QueryCheck, readings: Counts, chance: float) -> Judgement:
+    test, query = SequentialTest(READINGS, false_alarms=chance), check.query[:QUERY_LENGTH]
+    if not readings.requests:
+        return Judgement(CanaryVerdict.OPEN, said("Prometheus has no value of `{query}`", query=query))
+    reason = said(
+        "`{query}` was beyond its limit in {failed} of {requests} {requests|reading|readings}",
+        query=query,
+        failed=readings.failed,
+        requests=readings.requests,
+    )
+    is_bad, is_good = test.is_bad(readings), test.is_good(readings)
+    verdict = CanaryVerdict.WORSE if is_bad else CanaryVerdict.GOOD if is_good else CanaryVerdict.OPEN
+    return Judgement(verdict, reason)
 
 
 def with_counted(policy: CanaryPolicy, record: CanaryRecord, counted: Period) -> tuple[Period, ...]:

@@ -1,7 +1,8 @@
 """Take the new version of one service through the steps of its canary: weigh it, count, and judge."""
 
+import math
 import time
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -15,8 +16,12 @@ from roas.stack.canary.judge import Judgement, judge, with_counted
 
 log = get_logger(__name__)
 
+# Return the one value of a query of Prometheus; None where there is none.
+ReadFigure = Callable[[str], Awaitable[float | None]]
 # HAProxy has no events to wait for: how often its counters are read, and how often what they say is written.
 READ_SECONDS = 1.0
+# How often Prometheus is asked, which has nothing new until it has scraped again.
+QUERY_SECONDS = 15.0
 WRITE_SECONDS = 3.0
 
 
@@ -36,6 +41,8 @@ class ServiceCanary:
     front: Front
     replicas: int
     record: CanaryRecord
+    read_figure: ReadFigure
+    _asked_at: float | None = None
     _read: Mapping[Hashable, tuple[str, Counts]] = field(default_factory=dict)
     _read_at: float | None = None
     _written_at: float = float("-inf")
@@ -67,6 +74,9 @@ class ServiceCanary:
         self._read_at = now
         self.record = replace(self.record, seconds=self.record.seconds + passed)
         self.record = replace(self.record, periods=with_counted(self.policy, self.record, counted))
+        if self._asked_at is None or now - self._asked_at >= QUERY_SECONDS:
+            self._asked_at = now
+            self.record = replace(self.record, readings=await self._read_figures())
         judgement = judge(self.policy, self.record)
         self.record = replace(self.record, verdict=judgement.verdict)
         return judgement
@@ -82,6 +92,15 @@ class ServiceCanary:
             since = Counts(counts.requests - before[1].requests, max(0, counts.failed - before[1].failed))
             found[container in new] += since
         return Period(new=found[True], old=found[False])
+
+    async def _read_figures(self) -> tuple[Counts, ...]:
+        """Count one more reading of each query; where there is no value, that is none."""
+        known = [*self.record.readings, *[Counts()] * (len(self.policy.queries) - len(self.record.readings))]
+        for number, check in enumerate(self.policy.queries):
+            value = await self.read_figure(check.query)
+            if value is not None and math.isfinite(value):
+                known[number] += Counts(1, int(not check.is_well(value)))
+        return tuple(known)
 
     async def pass_on(self) -> None:
         """Begin the next step; after the last one, each container gets as many requests as any other."""
@@ -99,8 +118,15 @@ class ServiceCanary:
         return True
 
 
-def canary_of(definition: ServiceDefinition, front: Front, record: RolloutRecord) -> ServiceCanary | None:
+async def no_figure(_query: str) -> float | None:
+    """Have no value."""
+    return None
+
+
+def canary_of(
+    definition: ServiceDefinition, front: Front, record: RolloutRecord, read_figure: ReadFigure = no_figure
+) -> ServiceCanary | None:
     """Return the canary of a service as far as it has come; None where it has none."""
     if definition.canary is None:
         return None
-    return ServiceCanary(definition.canary, front, definition.replicas, record.canary or CanaryRecord())
+    return ServiceCanary(definition.canary, front, definition.replicas, record.canary or CanaryRecord(), read_figure)

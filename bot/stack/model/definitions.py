@@ -8,7 +8,7 @@ from typing import Any
 
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.models.stack import Dependency, DependencyCondition, ServiceDefinition
+from roas.models.stack import Dependency, DependencyCondition, ProxyKind, ServiceDefinition
 from roas.stack.model.rollout_policy import monitor_of, rollout_policy
 from roas.stack.model.scales import with_replicas
 from roas.stack.model.service_backup import backup_of
@@ -131,8 +131,9 @@ def _definition(
     fixed_place = _fixed_place(service)
     proxy, track = proxy_of(name, service, stop_grace_seconds(service)), track_of(name, service)
     canary = canary_of(name, service)
-    if proxy is not None and canary is not None:
-        proxy = replace(proxy, is_weighed=True)
+    if canary is not None:
+        is_weighed = proxy is not None and proxy.kind is ProxyKind.HAPROXY
+        canary, proxy = replace(canary, is_weighed=is_weighed), proxy and replace(proxy, is_weighed=is_weighed)
     # Where a moved tag counts, it has to be asked for.
     policy = "always" if track is not None and track.digest_of else "missing"
     # Who has a proxy in front has users that nobody wants to lose.

@@ -6,12 +6,13 @@ from typing import Any
 
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.models.canary import CanaryPolicy, ErrorRates
-from roas.models.stack import ProxyKind, ServiceDefinition
+from roas.models.canary import CanaryPolicy, ErrorRates, QueryCheck
+from roas.models.stack import ServiceDefinition
 from roas.stack.model.durations import read_duration
 
 KNOWN = frozenset({"replicas", "weight", "steps", "pause", "deadline", "least_requests", "checks"})
-CHECKS = frozenset({"errors"})
+ERRORS, QUERY = "errors", "query"
+LIMITS = frozenset({"below", "above"})
 RATES = frozenset({"good", "bad"})
 # Who says nothing of a deadline gives each step so many times its pause.
 PAUSES_TO_DEADLINE = 5
@@ -39,7 +40,7 @@ def canary_of(name: str, service: Mapping[str, Any]) -> CanaryPolicy | None:
         pause_seconds=pause,
         deadline_seconds=deadline,
         least_requests=_whole(name, "least_requests", written.get("least_requests", USUAL.least_requests)),
-        errors=_checks(name, written.get("checks", ["errors"])),
+        **_checks(name, written.get("checks", [ERRORS])),
     )
 
 
@@ -48,8 +49,12 @@ def refuse_impossible_canaries(definitions: Mapping[str, ServiceDefinition]) -> 
     for name, definition in definitions.items():
         if definition.canary is None:
             continue
-        if definition.proxy is None or definition.proxy.kind is not ProxyKind.HAPROXY or not definition.proxy.backends:
-            raise _wrong(name, said("it needs `x-deploy.proxy` with a HAProxy, which counts the requests"))
+        is_counted = definition.proxy is not None and bool(definition.proxy.backends) and definition.canary.is_weighed
+        if definition.canary.errors is not None and not is_counted:
+            raise _wrong(
+                name,
+                said("`errors` are counted by a HAProxy, which `x-deploy.proxy` names: without, it needs a `query`"),
+            )
         if not definition.start_first:
             raise _wrong(name, said("the new version runs beside the old one, and this service is replaced stop-first"))
         if definition.canary.replicas > definition.replicas > 0:
@@ -76,22 +81,49 @@ def _shares(name: str, written: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(map(int, percents))
 
 
-def _checks(name: str, written: object) -> ErrorRates:
-    checks = written if isinstance(written, list) else [written]
-    if len(checks) != 1:
-        raise _wrong(name, said("`{key}`: one of {values}", key="checks", values=", ".join(sorted(CHECKS))))
-    check = {checks[0]: {}} if isinstance(checks[0], str) else checks[0]
-    if not isinstance(check, Mapping) or set(check) != CHECKS:
-        raise _wrong(name, said("`{key}`: one of {values}", key="checks", values=", ".join(sorted(CHECKS))))
-    rates = check["errors"] or {}
+def _checks(name: str, written: object) -> dict[str, Any]:
+    """Return the errors that are judged, or none, and the queries."""
+    checks = [written] if isinstance(written, str | Mapping) else written
+    if not isinstance(checks, list) or not checks:
+        raise _wrong_check(name)
+    errors: ErrorRates | None = None
+    queries: list[QueryCheck] = []
+    for check in checks:
+        if check == ERRORS or (isinstance(check, Mapping) and set(check) == {ERRORS}):
+            if errors is not None:
+                raise _wrong_check(name)
+            errors = _rates(name, {} if check == ERRORS else check[ERRORS] or {})
+        elif isinstance(check, Mapping) and QUERY in check and set(check) <= LIMITS | {QUERY}:
+            queries.append(_query(name, check))
+        else:
+            raise _wrong_check(name)
+    return {"errors": errors, "queries": tuple(queries)}
+
+
+def _query(name: str, check: Mapping[str, Any]) -> QueryCheck:
+    query, limits = check[QUERY], {key: check[key] for key in LIMITS & set(check)}
+    if not isinstance(query, str) or not query.strip() or not limits:
+        raise _wrong(name, said("`{key}` has a `query`, and `below` or `above` a number", key="checks"))
+    for key, limit in limits.items():
+        if not isinstance(limit, int | float) or isinstance(limit, bool):
+            raise _wrong(name, said("`{key}`: {value} is no number", key=key, value=repr(limit)))
+    return QueryCheck(query, **{key: float(limit) for key, limit in limits.items()})
+
+
+def _rates(name: str, rates: object) -> ErrorRates:
     if not isinstance(rates, Mapping) or set(rates) - RATES:
-        raise _wrong(name, said("`{key}` has {values}", key="errors", values=", ".join(sorted(RATES))))
-    good = _percent(name, "good", rates.get("good", USUAL.errors.good * 100)) / 100
-    bad = _percent(name, "bad", rates.get("bad", USUAL.errors.bad * 100)) / 100
+        raise _wrong(name, said("`{key}` has {values}", key=ERRORS, values=", ".join(sorted(RATES))))
+    usual = ErrorRates()
+    good = _percent(name, "good", rates.get("good", usual.good * 100)) / 100
+    bad = _percent(name, "bad", rates.get("bad", usual.bad * 100)) / 100
     # Rates that hardly differ would need more requests than anybody waits for.
     if bad < 2 * good:
         raise _wrong(name, said("`{key}` is less than twice `{other}`", key="bad", other="good"))
     return ErrorRates(good, bad)
+
+
+def _wrong_check(name: str) -> ComposeFileError:
+    return _wrong(name, said("`{key}` are `errors`, once, and queries with a limit", key="checks"))
 
 
 def _percent(name: str, key: str, written: object) -> float:

@@ -177,6 +177,11 @@ def _of_definitions(model: Mapping[str, Any]) -> Iterator[Found]:
                 _has(name, "x-deploy.proxy"),
                 said("remove it: Swarm replaces tasks by itself, and says so to no proxy"),
             )
+        if definition.canary is not None:
+            yield (
+                _has(name, "x-deploy.canary"),
+                said("remove it: Swarm replaces tasks by itself, and judges no canary"),
+            )
         for dependency in definition.dependencies:
             if dependency.restart:
                 yield (

@@ -2,19 +2,26 @@
 
 import asyncio
 import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from roas.app.application import open_application
 from roas.concurrency import pause
 from roas.metrics.bot_metrics import Metrics
+from roas.metrics.prometheus import read_figure
 from roas.models.canary import CanaryRecord
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceProgress
 from roas.models.rollout import Choice
+from roas.stack.canary import service_canary
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.behind_proxy import QUICK, addresses, admin, orders, proxy_images, whole, write
+from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import ANNA, People, request, told
+from tests.e2e.acceptance.stack import alone, free_port
 from tests.e2e.acceptance.test_paused_rollouts import waiting
 from tools.campaigns.requests.users import users
 
@@ -155,3 +162,58 @@ async def record_of(application, deployment_id: str) -> CanaryRecord:
     found = await application.state.deployments.get(deployment_id)
     records = [service.rollout.canary for service in found.services if service.rollout is not None]
     return next((record for record in records if record is not None), CanaryRecord())
+
+
+@pytest.fixture
+async def prometheus_url(tmp_path: Path) -> AsyncIterator[str]:
+    """Run a Prometheus that scrapes nothing: it has a value of each query that is a number."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed")
+    (tmp_path / "prometheus.yml").write_text("global: {}\n")
+    port = free_port()
+    places = (f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/tsdb")
+    process = await asyncio.create_subprocess_exec(
+        "prometheus", *places, f"--web.listen-address=127.0.0.1:{port}", stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        async with asyncio.timeout(60):
+            while await read_figure(url, "vector(1)") is None:
+                await pause(0.1)
+        yield url
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.long
+async def test_canary_by_queries_needs_no_proxy(stack, images, tmp_path, prometheus_url, monkeypatch):
+    """The old containers all stay beside it until it has passed; what is worse, or not known, is not promoted."""
+    monkeypatch.setattr(service_canary, "QUERY_SECONDS", 0.2)
+
+    def write(query: str) -> None:
+        canary = {"steps": [50], "pause": "1s", "deadline": "5s", "checks": [{"query": query, "below": 0.3}]}
+        deploy = {"replicas": 2, "update_config": {"order": "start-first"}}
+        stack.write({"web": alone(deploy=deploy, **{"x-deploy": {"canary": canary}})})
+
+    write("vector(0.1)")
+    settings = settings_for(stack, tmp_path / "state", prometheus_url=prometheus_url)
+    async with open_application(settings, metrics=Metrics("test")) as application:
+        people = People(application)
+        await people.succeed("v1")
+        promoted = await people.succeed("v2")
+        assert of_web(promoted).rollout.canary.step == 1
+        assert set(stack.images().values()) == {images["v2"]}
+        before = stack.ids()
+        write("vector(1)")
+        failed = await people.deploy("v3")
+        assert failed.outcome is Outcome.ROLLED_BACK
+        assert re.search(r"is worse: `vector\(1\)` was beyond its limit in \d+ of \d+ readings", told(failed))
+        assert stack.ids() == before
+        write("nobody_knows")
+        found = await asked(application, "v3")
+        assert found.pause.message.endswith("in step 1 of 1: Prometheus has no value of `nobody_knows`.")
+        assert len(stack.containers()) == 4
+        await application.orchestrator.cancel(found.id, ANNA)
+        assert (await application.orchestrator.wait(found.id)).outcome is Outcome.CANCELLED
+        assert stack.ids() == before

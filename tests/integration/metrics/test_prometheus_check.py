@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.metrics.prometheus import PrometheusClient, monitoring_warnings
+from roas.metrics.prometheus import PrometheusClient, monitoring_warnings, read_figure
 from roas.models.stack import ServiceDefinition
 from tests.unit.metrics.test_prometheus_check import bot_port
 
@@ -73,3 +73,7 @@ async def test_bot_metrics_arrive_and_down_targets_named(prometheus_url: str) ->
     async with PrometheusClient(prometheus_url) as prometheus:
         ((labels, value),) = await prometheus.query("roas_build_info")
     assert (labels["version"], value) == ("1", 1.0)
+    figures = {"roas_build_info": 1.0, "up": None, "away": None, "nonsense(": None}
+    assert {query: await read_figure(prometheus_url, query) for query in figures} == figures, "only one value is one"
+    assert await read_figure("http://127.0.0.1:1", "roas_build_info") is None
+    assert await read_figure(None, "roas_build_info") is None

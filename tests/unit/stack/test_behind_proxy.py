@@ -14,6 +14,7 @@ from roas.errors import EngineUnavailableError, ProxyError, ServiceFailedError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition, ServiceProxy
 from roas.stack.behind_proxy import Front
+from roas.stack.canary.service_canary import no_figure
 from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 from roas.stack.service_rollout import ServiceRollout
 
@@ -161,6 +162,7 @@ class RolloutLog:
     """Watch new replicas for ten seconds, and note from when on the old ones have waited for that."""
 
     record, monitor_seconds, seconds_left, may_pause = None, 10.0, None, True
+    read_figure = no_figure
 
     def __init__(self) -> None:
         self.watched: list[float] = []

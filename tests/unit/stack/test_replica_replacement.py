@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from roas.models.canary import CanaryPolicy
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import FailureAction, RolloutPolicy, RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
@@ -30,6 +31,7 @@ UNPROBED = replace(OLD, id="u1", health=HealthStatus.NONE)
         (replace(WEB, update=RolloutPolicy(failure_action=FailureAction.PAUSE)), (OLD,), None, True),
         (replace(WEB, one_shot=True), (OLD,), None, False),
         (replace(WEB, replicas=0), (OLD,), None, False),
+        (replace(WEB, update=RolloutPolicy(), canary=CanaryPolicy()), (OLD,), None, True),
         (replace(WEB, may_end=True), (UNPROBED,), None, False),
         (replace(WEB, may_end=True), (UNPROBED, OLD), None, True),
         (replace(WEB, one_shot=True, may_end=True), (OLD,), None, False),

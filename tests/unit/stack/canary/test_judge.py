@@ -1,11 +1,12 @@
 """The judge of a canary has three answers, and is seldom wrong: the worked figures, and a table of what it is shown."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 
-from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, ErrorRates, Period
+from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, ErrorRates, Period, QueryCheck
 from roas.stack.canary.judge import SequentialTest, evidence_beside, judge, with_counted
 
 TEST = SequentialTest(ErrorRates(0.005, 0.05))
@@ -60,6 +61,30 @@ def test_old_version_without_requests_says_nothing() -> None:
 def test_step_is_judged(seconds: float, new: tuple[int, int], old: tuple[int, int], verdict: CanaryVerdict) -> None:
     record = CanaryRecord(seconds=seconds, periods=(Period(Counts(*new), Counts(*old)),))
     assert judge(POLICY, record).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("seconds", "new", "readings", "verdict"),
+    [
+        pytest.param(120, (200, 0), (9, 0), GOOD, id="both are good"),
+        pytest.param(120, (200, 0), (4, 0), OPEN, id="the query was not read often enough"),
+        pytest.param(120, (10, 0), (9, 0), OPEN, id="there were too few requests"),
+        pytest.param(30, (200, 0), (2, 2), WORSE, id="the query alone is bad"),
+        pytest.param(30, (200, 40), (9, 0), WORSE, id="the errors alone are bad"),
+        pytest.param(30, (200, 0), (3, 1), OPEN, id="one bad reading of three"),
+        pytest.param(600, (200, 0), (0, 0), INCONCLUSIVE, id="Prometheus is away, or has no value"),
+    ],
+)
+def test_query_is_judged_beside_errors(
+    seconds: float, new: tuple[int, int], readings: tuple[int, int], verdict: CanaryVerdict
+) -> None:
+    policy = replace(POLICY, queries=(QueryCheck("latency", below=0.3),))
+    periods = (Period(Counts(*new), Counts(9 * new[0])),)
+    record = CanaryRecord(seconds=seconds, periods=periods, readings=(Counts(*readings),))
+    judgement = judge(policy, record)
+    assert judgement.verdict is verdict
+    if verdict is INCONCLUSIVE:
+        assert judgement.reason == "Prometheus has no value of `latency`"
 
 
 def test_reason_is_a_sentence() -> None:

@@ -1,14 +1,15 @@
 """A canary counts what both versions are asked, and is taken on after a death as far as it had come."""
 
+import math
 import time
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 
 from roas.errors import ProxyError
-from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period
+from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period, QueryCheck
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.stack.canary.service_canary import ServiceCanary, canary_of
@@ -69,6 +70,30 @@ async def test_increments_are_counted() -> None:
     front.refuses = False
     assert await observed(web, front, o1=Counts(90), n1=Counts(90)) == Period(), "the proxy was away"
     assert front.weighed == [(OLD, 1, 10)] * 5
+
+
+@pytest.mark.parametrize(
+    ("value", "counts"),
+    [(0.2, Counts(1)), (0.4, Counts(1, 1)), (None, Counts()), (math.nan, Counts()), (math.inf, Counts())],
+)
+async def test_query_is_read_now_and_then(clock: list[float], value: float | None, counts: Counts) -> None:
+    """No data, NaN and a Prometheus that is away say nothing, neither well nor bad."""
+    asked: list[str] = []
+
+    async def read(query: str) -> float | None:
+        asked.append(query)
+        return value
+
+    definition = replace(WEB, canary=replace(POLICY, queries=(QueryCheck("latency", below=0.3),)))
+    web = canary_of(definition, cast("Any", Front()), RolloutRecord(), read)
+    assert web is not None
+    for _ in range(15):
+        await web.observe(OLD, NEW)
+        clock[0] += 1
+    assert asked == ["latency"]
+    assert web.record.readings == (counts,)
+    await web.observe(OLD, NEW)
+    assert web.record.readings == (counts + counts,)
 
 
 @pytest.fixture

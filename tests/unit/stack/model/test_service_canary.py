@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 
 from roas.errors import ComposeFileError
-from roas.models.canary import CanaryPolicy, ErrorRates
+from roas.models.canary import CanaryPolicy, ErrorRates, QueryCheck
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.service_canary import refuse_impossible_canaries
 from roas.stack.model.service_proxy import servers_needed
 
 PROXY = {"service": "haproxy", "backends": ["web"]}
+
+
+SLOW = {"query": "latency", "below": 0.3}
 
 
 def stack(canary: Any, proxy: Any = PROXY, **fields: Any) -> dict[str, Any]:
@@ -29,6 +32,11 @@ def stack(canary: Any, proxy: Any = PROXY, **fields: Any) -> dict[str, Any]:
         ({"steps": [10, 50], "pause": "30s"}, CanaryPolicy((10, 50), pause_seconds=30.0, deadline_seconds=150.0)),
         ({"pause": "30s", "deadline": "1m"}, CanaryPolicy(pause_seconds=30.0, deadline_seconds=60.0)),
         ({"least_requests": 200, "checks": "errors"}, CanaryPolicy(least_requests=200)),
+        ({"checks": ["errors", SLOW]}, CanaryPolicy(queries=(QueryCheck("latency", below=0.3),))),
+        (
+            {"checks": {"query": "up", "above": 0, "below": 9}},
+            CanaryPolicy(errors=None, queries=(QueryCheck("up", 9.0, 0.0),)),
+        ),
         ({"checks": [{"errors": {"good": 0.1, "bad": "2%"}}]}, CanaryPolicy(errors=ErrorRates(0.001, 0.02))),
     ],
 )
@@ -54,8 +62,12 @@ def test_canary_is_read(written: dict[str, Any], policy: CanaryPolicy) -> None:
         ({"pause": "soon"}, "not a duration"),
         ({"pause": "0s"}, "not a duration"),
         ({"pause": "1m", "deadline": "10s"}, "`deadline` is shorter than `pause`"),
-        ({"checks": []}, "`checks`: one of errors"),
-        ({"checks": ["latency"]}, "`checks`: one of errors"),
+        ({"checks": []}, "`checks` are `errors`, once"),
+        ({"checks": ["latency"]}, "`checks` are `errors`, once"),
+        ({"checks": ["errors", "errors"]}, "`checks` are `errors`, once"),
+        ({"checks": [{"query": "up"}]}, "`below` or `above` a number"),
+        ({"checks": [{"query": "", "below": 1}]}, "`below` or `above` a number"),
+        ({"checks": [{"query": "up", "below": "0.3"}]}, "'0.3' is no number"),
         ({"checks": [{"errors": {"worst": 1}}]}, "`errors` has bad, good"),
         ({"checks": [{"errors": {"good": 4}}]}, "`bad` is less than twice `good`"),
     ],
@@ -69,8 +81,9 @@ def test_canary_that_means_nothing_is_refused(written: Any, why: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"proxy": None}, "it needs `x-deploy.proxy`"),
-        ({"proxy": {"service": "haproxy", "kind": "dns"}}, "it needs `x-deploy.proxy`"),
+        ({"proxy": None}, "without, it needs a `query`"),
+        ({"proxy": {"service": "haproxy", "kind": "dns"}}, "without, it needs a `query`"),
+        ({"proxy": None, "canary": {"checks": SLOW}}, "replaced stop-first"),
         ({"container_name": "web"}, "replaced stop-first"),
         ({"deploy": {"replicas": 4, "update_config": {"order": "stop-first"}}}, "replaced stop-first"),
         ({"canary": {"replicas": 5}}, "it has 5 replicas, and the service has 4"),
@@ -82,6 +95,16 @@ def test_canary_that_cannot_be_is_refused(fields: dict[str, Any], why: str) -> N
         refuse_impossible_canaries(definitions)
 
 
+def test_canary_by_queries_needs_no_proxy() -> None:
+    """Each of its containers gets as many requests as any other: there are as many as have the share."""
+    start_first = {"replicas": 4, "update_config": {"order": "start-first"}}
+    definitions = stack({"steps": [20, 50], "checks": SLOW}, proxy=None, deploy=start_first)
+    refuse_impossible_canaries(definitions)
+    canary = definitions["web"].canary
+    assert canary is not None
+    assert [canary.new_containers(step, 4) for step in (0, 1)] == [1, 4]
+
+
 @pytest.mark.parametrize(
     ("policy", "replicas", "counts"),
     [
@@ -89,6 +112,7 @@ def test_canary_that_cannot_be_is_refused(fields: dict[str, Any], why: str) -> N
         (CanaryPolicy((10, 50)), 10, [1, 5]),
         (CanaryPolicy((10, 50), replicas=3), 10, [3, 5]),
         (CanaryPolicy(replicas=3), 2, [2]),
+        (CanaryPolicy((10, 50), is_weighed=False), 10, [2, 10]),
     ],
 )
 def test_step_has_as_many_containers_as_its_share(policy: CanaryPolicy, replicas: int, counts: list[int]) -> None:
