@@ -99,7 +99,8 @@ def draw(played: Played) -> Image.Image:
             left = float(LEFT + column * (BAR + GAP))
             for end, colour in COLOURS.items():
                 right = left + BAR * ends[end] / max(1, ends.total())
-                pen.rectangle((left, top, right, top + ROW - 8), colour)
+                if ends[end]:
+                    pen.rectangle((left, top, right, top + ROW - 8), colour)
                 left = right
     for column, (end, colour) in enumerate(COLOURS.items()):
         left, top = LEFT + column * (BAR + GAP), (len(rows) + 1) * ROW + 8
