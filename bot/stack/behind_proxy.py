@@ -6,12 +6,12 @@ Without `x-deploy.proxy`, nothing is done here.
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Coroutine, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from roas.concurrency import end_tasks, run_uninterrupted
-from roas.errors import EngineUnavailableError, ProxyError, ServiceFailedError
+from roas.errors import ProxyError, ServiceFailedError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.canary import Counts
@@ -19,7 +19,6 @@ from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import serves
 from roas.stack.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness, service_failure
-from roas.stack.containers.watch import ContainerWatch
 from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 from roas.stack.stack import Stack
 
@@ -191,21 +190,6 @@ class Front:
         """
         await self._proxied.settle(waits=waits, holds=holds)
 
-    async def keep_held(self, watch: ContainerWatch) -> None:
-        """Hold what is not well again each time that the proxy is started; ends where the engine is away for long."""
-        proxy = self._definition.proxy
-        if proxy is None:
-            return
-        seen = _starts(watch.of_service(proxy.service))
-
-        def started(there: tuple[ContainerSnapshot, ...]) -> frozenset[tuple[str, datetime | None]] | None:
-            return _starts(there) if _starts(there) - seen else None
-
-        with suppress(EngineUnavailableError):
-            while True:
-                seen = await watch.until(started, service=proxy.service)
-                await self._proxied.hold_again()
-
     def with_left_open(self, reason: str) -> str:
         """Add to the reason why a service is ready how many connections its old containers were stopped with."""
         if not self.left_open:
@@ -242,11 +226,6 @@ def _running(containers: Iterable[ContainerSnapshot]) -> list[str]:
 
 def _well(containers: Iterable[ContainerSnapshot]) -> list[str]:
     return [container.id for container in containers if serves(container)]
-
-
-def _starts(containers: Iterable[ContainerSnapshot]) -> frozenset[tuple[str, datetime | None]]:
-    running = (container for container in containers if container.state is ContainerState.RUNNING)
-    return frozenset((container.id, container.started_at) for container in running)
 
 
 def _was_started(container: ContainerSnapshot, since: datetime | None) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
-from roas.concurrency import begun, run_concurrently, run_uninterrupted
+from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.errors import FencedOffError, JournalUnusableError, RoasError, RolloutPausedError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -119,8 +119,7 @@ class ServiceUpdater:
         with self._behind.working(self._stack, self._definition):
             try:
                 rollout = self._rollout
-                async with begun(self._front.keep_held(self._watch)):
-                    readiness = await (self._start_and_wait() if rollout is None else self._roll_out(rollout))
+                readiness = await (self._start_and_wait() if rollout is None else self._roll_out(rollout))
             except (FencedOffError, JournalUnusableError, RolloutPausedError):
                 raise
             except RoasError:

@@ -3,7 +3,8 @@
 import asyncio
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,10 +19,17 @@ ANSWER_SECONDS = 5.0
 MOST_BYTES = 8 << 20
 # Bits of `srv_admin_state`, and the values of `srv_op_state` of a server that is down or up.
 DRAINING, BY_HAND, DOWN, RUNNING = 0x08, 0x01, 0, 2
+# Which fields of `show servers state` are a server's address, `srv_admin_state`, its weight and that of the
+# configuration, and the name and port that it is of.
+ADDRESS, ADMIN_STATE, WEIGHT, USUAL_WEIGHT, NAME, PORT = 4, 6, 7, 8, 17, 18
 PASSED = ("L4OK", "L6OK", "L7OK")
 ANSWERS = (*(f"hrsp_{kind}xx" for kind in range(1, 6)), "hrsp_other")
 LOST, GIVEN_AWAY = ("econ", "eresp"), ("wretr", "wredis", "scur")
 NO_CHECK, NOT_CHECKED = "no check", ("INI", "UNK")
+# What `show servers state` begins with, and nothing more.
+NO_STATES = "1\n"
+# Keep the states of all servers for the next start of HAProxy.
+Keep = Callable[[str], Awaitable[None]]
 
 
 class ServerState(StrEnum):
@@ -73,9 +81,10 @@ class UnknownBackendError(ProxyError):
 class HAProxyRuntime:
     """Ask one HAProxy by the admin socket that is below a folder; each question is a connection of its own."""
 
-    def __init__(self, folder: Path, name: Path) -> None:
+    def __init__(self, folder: Path, name: Path, keep: Keep | None = None) -> None:
         self._folder = folder
         self._name = name
+        self._keep = keep
 
     async def servers(self, backends: Iterable[str]) -> tuple[Server, ...]:
         """Return the servers of backends. Raises ProxyAwayError, and ProxyError for an unknown backend."""
@@ -101,14 +110,17 @@ class HAProxyRuntime:
         return found
 
     async def put(self, servers: Iterable[Server], state: ServerState) -> None:
-        """Put servers into a state; it stays until the next such command, or until HAProxy is started again."""
-        for server in servers:
+        """Put servers into a state; it stays until the next such command."""
+        if not (changed := list(servers)):
+            return
+        for server in changed:
             answer = await self._ask(f"set server {server.backend}/{server.name} state {state}")
             if answer.strip():
                 raise ProxyError(
                     said("The proxy refused: {answer}", answer=answer.strip()[:200]),
                     hint=said("Give its socket `level admin`."),
                 )
+        await self._keep_states()
 
     async def weigh(self, weights: Mapping[Server, int]) -> None:
         """Give servers weights, which decide how many of the requests each gets."""
@@ -119,6 +131,15 @@ class HAProxyRuntime:
                     said("The proxy refused: {answer}", answer=answer.strip()[:200]),
                     hint=said("Give its backend `balance roundrobin` or `leastconn`."),
                 )
+        if weights:
+            await self._keep_states()
+
+    async def _keep_states(self) -> None:
+        """Keep the states while one is drained or weighed; else HAProxy begins with the addresses of that day."""
+        if self._keep is not None:
+            states = await self._ask("show servers state")
+            is_any_apart = any(_is_apart(line) for line in states.splitlines())
+            await self._keep(addressed_first(states) if is_any_apart else NO_STATES)
 
     async def worker(self) -> str:
         """Return which process answers: each reload begins another. Raises ProxyAwayError."""
@@ -159,6 +180,32 @@ class HAProxyRuntime:
             return answer.decode()
         finally:
             writer.close()
+
+
+def addressed_first(states: str) -> str:
+    """Give what has an address to the first servers of each template, which `show servers state` lists.
+
+    One that is kept without an address would look its name up (`libc`), and may find that of another: HAProxy then
+    moves one of the two to whoever is not ready, and takes it for up.
+    """
+    lines = [line.split(" ") for line in states.split("\n")]
+    alike = defaultdict[tuple[str, ...], list[int]](list)
+    for index, fields in enumerate(lines):
+        if len(fields) > PORT and fields[0].isdigit():
+            alike[fields[1], fields[NAME], fields[PORT]].append(index)
+    for indexes in alike.values():
+        rest = sorted((lines[index][ADDRESS:] for index in indexes), key=lambda fields: fields[0] == "-")
+        for index, fields in zip(indexes, rest, strict=True):
+            lines[index] = lines[index][:ADDRESS] + fields
+    return "\n".join(" ".join(fields) for fields in lines)
+
+
+def _is_apart(line: str) -> bool:
+    """Return whether a line of `show servers state` is of a server that is in `drain`, or has another weight."""
+    fields = line.split()
+    if len(fields) <= PORT or not fields[0].isdigit():
+        return False
+    return bool(int(fields[ADMIN_STATE]) & DRAINING) or fields[WEIGHT] != fields[USUAL_WEIGHT]
 
 
 def _read(backend: str, states: str, figures: str) -> Iterator[Server]:

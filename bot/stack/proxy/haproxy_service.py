@@ -34,9 +34,6 @@ SEEN_SECONDS = 30.0
 STARTING_SECONDS = 5.0
 # How long it may take to learn from DNS that a container is gone.
 FORGOTTEN_SECONDS = 10.0
-# How long one that was started learns which containers there are: it asks DNS again half a second later.
-LEARNING_SECONDS = 2.0
-LEARNING_POLL_SECONDS = 0.2
 # The greatest weight that HAProxy takes.
 MOST_WEIGHT = 256
 # How often in a row nothing may be open: a request may be on its way between two servers.
@@ -345,7 +342,7 @@ class HAProxyService(ProxiedService):
         deadline = time.monotonic() + (FORGOTTEN_SECONDS if waits else 0.0)
         try:
             if holds:
-                await self._hold_failing(readies=True)
+                await self._hold_failing()
                 return
             while await self._settle() and time.monotonic() < deadline:
                 await pause(POLL_SECONDS)
@@ -377,19 +374,8 @@ class HAProxyService(ProxiedService):
         await runtime.put(free, ServerState.READY)
         return any(_is_gone(server, known) and not server.down for server in held)
 
-    async def hold_again(self) -> None:
-        """Hold what is not well for as long as a proxy that was just started learns of containers by DNS."""
-        until = time.monotonic() + LEARNING_SECONDS
-        while time.monotonic() < until:
-            try:
-                await self._hold_failing(readies=False)
-            except ProxyError:  # it does not answer yet
-                await pause(POLL_SECONDS)
-            else:
-                await pause(LEARNING_POLL_SECONDS)
-
-    async def _hold_failing(self, *, readies: bool) -> None:
-        """Drain what is not well, and what is free: who gets an address there counts as up; or make ready what is.
+    async def _hold_failing(self) -> None:
+        """Drain what is not well, and what is free: who gets an address there counts as up. Make ready what is well.
 
         A proxy that was just started learns in its free servers of what is well: until then, these are left alone.
         """
@@ -407,9 +393,7 @@ class HAProxyService(ProxiedService):
             if all(any((backend, address) in known for address in end.addresses) for end in there)
         }
         ours = [server for server in servers if not server.by_hand]
-        if readies:
-            ready = [server for server in ours if server.draining and server.address in well]
-            await runtime.put(ready, ServerState.READY)
+        await runtime.put([server for server in ours if server.draining and server.address in well], ServerState.READY)
         others = [server for server in ours if not server.draining and server.address not in well]
         await runtime.put(
             [server for server in others if server.address or server.backend in knowing], ServerState.DRAIN

@@ -95,9 +95,6 @@ class ProxiedService:
         `holds`, what is not well is sent nothing, and neither is what starts from now on, until it is well.
         """
 
-    async def hold_again(self) -> None:
-        """Let a proxy that was just started, and has forgotten it, send nothing to what is not well. Never raises."""
-
     async def examine(self, servers: int) -> tuple[str, ...]:
         """Return what is wrong with the proxy as it runs, where a deployment needs so many servers of each backend.
 

@@ -1,12 +1,18 @@
 """Find the proxy in front of a service of an environment, its admin socket, and the addresses of what is behind it."""
 
+import asyncio
+import io
+import tarfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from roas.concurrency import pause
+from roas.errors import RoasError
+from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.stack import ProxyKind, ServiceProxy
 from roas.stack.client import Engine
@@ -24,6 +30,11 @@ Runs = Callable[[], Awaitable[bool]]
 PLACE_SECONDS = 1.0
 # One that is being started again is found soon, and its engine has better things to do than to be asked.
 AWAY_SECONDS = 0.25
+# The documentation's HAProxy reads this when it starts (`server-state-file`).
+STATE_FILE, STATE_FILE_MODE = "server-state", 0o644
+# An engine that hangs holds nobody up for longer.
+KEEPING_SECONDS = 5.0
+log = get_logger(__name__)
 
 
 class DnsService(ProxiedService):
@@ -84,7 +95,21 @@ class _Place:
                 ),
                 hint=said("Mount the volume that has the socket into the bot's container, too."),
             )
-        return HAProxyRuntime(self._found.folder, Path(self._found.name))
+        return HAProxyRuntime(self._found.folder, Path(self._found.name), partial(self._keep, self._found.container))
+
+    async def _keep(self, container: str, states: str) -> None:
+        """Write what HAProxy reads when it is started again, beside its socket: only root and its own user may."""
+        written = io.BytesIO()
+        with tarfile.open(fileobj=written, mode="w") as archive:
+            entry = tarfile.TarInfo(STATE_FILE)
+            entry.size, entry.mode = len(states), STATE_FILE_MODE
+            archive.addfile(entry, io.BytesIO(states.encode()))
+        folder = str(PurePosixPath(self._proxy.socket).parent)
+        try:
+            async with asyncio.timeout(KEEPING_SECONDS):
+                await self._engine.call(lambda client: client.put_archive(container, folder, written.getvalue()))
+        except (RoasError, TimeoutError) as error:  # it may be gone: without, it begins with what it finds
+            log.info("the states of servers are not kept", service=self._proxy.service, error=error)
 
 
 def running_container(client: EngineClient, project: str, service: str) -> Mapping[str, Any] | None:
@@ -110,6 +135,7 @@ class SocketPlace:
 
     folder: Path | None
     name: PurePosixPath
+    container: str
 
 
 async def find_socket(engine: Engine, service: str, path: PurePosixPath) -> SocketPlace | None:
@@ -124,11 +150,11 @@ async def find_socket(engine: Engine, service: str, path: PurePosixPath) -> Sock
             return None
         mount = _mount_of(running, path)
         if mount is None:
-            return SocketPlace(None, path)
+            return SocketPlace(None, path, running["Id"])
         source, name = Path(mount["Source"]), path.relative_to(mount["Destination"])
         own_id = own_container_id()
         own = inspect_or_none(client, own_id) if own_id is not None else None
-        return SocketPlace(source if own is None else _seen_in(own, source), name)
+        return SocketPlace(source if own is None else _seen_in(own, source), name, running["Id"])
 
     return await engine.call(find)
 

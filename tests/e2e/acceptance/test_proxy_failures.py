@@ -1,6 +1,8 @@
 """A replacement behind HAProxy fails, or HAProxy itself does: nothing stays held, and people are told who failed."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,12 @@ async def what_is_started_again_in_a_pause_gets_requests(people, stack):
     free = {"web/web1", "web/web2", "web/web3", "web/web4"} - serving
     aside = {text for text in admin(stack).set_aside() if text.startswith("web/")}
     assert aside == free, "what is not well gets nothing, nor what starts in a free server"
+    proxy = stack.container("haproxy")
+    os.kill(proxy.attrs["State"]["Pid"], signal.SIGKILL)
+    assert await asyncio.to_thread(wait_until, lambda: stack.container("haproxy").attrs["RestartCount"], 20)
+    assert await asyncio.to_thread(wait_until, admin(stack).is_open, 10)
+    assert {text for text in admin(stack).set_aside() if text.startswith("web/")} == free, "it has read what was held"
+    assert up(stack) == old, "who served before serves from its first moment"
     stack.client.containers.get(before[0]).restart(timeout=0)
     assert wait_until(lambda: up(stack) == addresses(stack) - {failed}, 20), (admin(stack).states(), addresses(stack))
     await asyncio.to_thread(stack.container("haproxy").kill)

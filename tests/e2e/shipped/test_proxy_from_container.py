@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,11 @@ class Shop:
         """Return HAProxy's socket, as it is seen from outside of all containers."""
         return AdminSocket(Path(self.client.volumes.get(VOLUME).attrs["Mountpoint"]) / "admin.sock")
 
+    def kept_states(self) -> str:
+        """Return what HAProxy would read if it were started now."""
+        kept = Path(self.client.volumes.get(VOLUME).attrs["Mountpoint"]) / "server-state"
+        return kept.read_text() if kept.exists() else ""
+
     def is_whole(self) -> bool:
         """Return whether both containers get requests, and nothing is set aside."""
         states = [status for _, status in self.admin().states().values()]
@@ -115,8 +121,12 @@ def shop(building_engine, tmp_path) -> Iterator[Shop]:
 
 def test_bot_in_container_drains_by_shared_volume(shop: Shop) -> None:
     assert wait_until(lambda: shop.admin().is_open() and shop.is_whole(), 30)
-    with users(shop.port, rate=RATE) as seen:
-        shop.deploy("v2")
+    with users(shop.port, rate=RATE) as seen, ThreadPoolExecutor() as pool:
+        deploying = pool.submit(shop.deploy, "v2")
+        kept = wait_until(lambda: "web" in shop.kept_states(), 120, poll=0.05)
+        deploying.result()
+    assert kept, "what is held is kept for a start of the proxy"
+    assert "web" not in shop.kept_states()
     assert shop.is_whole()
     assert not seen.lost, seen.report
     assert set(seen.report["versions"]) == {"v1", "v2"}

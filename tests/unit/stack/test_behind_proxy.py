@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from roas.errors import EngineUnavailableError, ProxyError, ServiceFailedError
+from roas.errors import ProxyError, ServiceFailedError
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition, ServiceProxy
 from roas.stack.behind_proxy import Front
@@ -109,9 +109,6 @@ class Told(ProxiedService):
     async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
         self.told.append(f"give back {containers}, not {sorted(failed)}")
 
-    async def hold_again(self) -> None:
-        self.told.append("hold again")
-
 
 OLD, NEW = (
     ContainerSnapshot(name, f"web-{name}", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web", "h")
@@ -134,28 +131,6 @@ async def test_old_ones_serve_until_new_ones_were_watched():
     assert await front.take_out([OLD], [NEW])
     assert proxy.told == ["admit ['new']", "watch ['new'] 0.0", "drain ['old']"]
     assert front.with_left_open("healthy").startswith("healthy; 2 connections")
-
-
-async def test_proxy_is_told_again_whenever_it_is_started():
-    """It has forgotten what is held: an event of the engine says so."""
-    proxy, at = Told(), datetime.now(UTC)
-    before, ended, again = (
-        replace(OLD, id="p1", service="haproxy", state=state, started_at=at + timedelta(seconds=seconds))
-        for state, seconds in ((ContainerState.RUNNING, 0), (ContainerState.EXITED, 0), (ContainerState.RUNNING, 1))
-    )
-    seen = iter([before, before, ended, again, again])
-
-    async def until(judge: Any, *, service: str) -> object:
-        assert service == "haproxy"
-        for container in seen:
-            if (verdict := judge((container,))) is not None:
-                return verdict
-        raise EngineUnavailableError("away")
-
-    watch = SimpleNamespace(of_service=lambda _: (next(seen),), until=until)
-    front = Front(cast("Any", SimpleNamespace(proxies=SimpleNamespace(in_front_of=lambda *_: proxy))), WEB)
-    await front.keep_held(cast("Any", watch))
-    assert proxy.told == ["hold again"]
 
 
 class RolloutLog:

@@ -50,6 +50,9 @@ class FakeHAProxy:
                 self.looks += 1
                 lines = [self._state(backend, name, one) for name, one in self.backends[backend].items()]
                 return "\n".join(["1", STATE_HEAD, *lines, "", ""])
+            case ["show", "servers", "state"]:
+                every = [(backend, *item) for backend, servers in self.backends.items() for item in servers.items()]
+                return "\n".join(["1", STATE_HEAD, *(self._state(*item) for item in every), "", ""])
             case ["show", "stat", backend, "4", "-1"] if backend in self.backends:
                 lines = [self._figures(backend, name, one) for name, one in self.backends[backend].items()]
                 head = "# pxname,svname,qcur,scur,status,check_status,addr,stot,hrsp_2xx,hrsp_5xx,eresp,"
