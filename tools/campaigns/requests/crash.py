@@ -1,8 +1,10 @@
 """Kill the bot or the proxy in the middle of a replacement, and see that all is whole afterwards.
 
 `python -m tools.campaigns.requests.crash --compare 10` kills the proxy so many times while nobody deploys, while new
-containers are not ready, and while old ones drain, in turn, and prints what each cost: how long nobody was answered,
-how many requests were lost until then, and how many afterwards, which is none.
+containers are not ready, and while old ones drain, in turn, with as many containers each, and prints what each cost:
+how long nobody was answered, how many requests were lost until then, and how many afterwards, which is none. In the end
+it says how likely it is that kills which cost the same come out so differently by chance (`chance_of`): below 5 %, a
+deployment costs more.
 
 `python -m tools.campaigns.requests.crash --kills 24`. In turn, the bot, the proxy, both, or a command line that carries
 the deployment out are killed: while the old containers drain, while the deployment is paused, or while the new
@@ -17,12 +19,13 @@ import asyncio
 import itertools
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,7 +40,7 @@ from testbed.preloaded import PreloadedPopen
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
 from tools.campaigns.requests.pausing import FLAKY, ROAS, decide, pausing, typed_environment
-from tools.campaigns.requests.scene import ENVIRONMENT, Scene, application, deploy, scene
+from tools.campaigns.requests.scene import ENVIRONMENT, SERVICE, Scene, application, deploy, scene
 from tools.campaigns.requests.users import Users, users
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,6 +67,8 @@ NOBODY = "nobody"
 KINDS = (*itertools.product(VICTIMS, MOMENTS), (NOBODY, "paused"))
 # How often a crash loop goes round in a pause.
 ROUNDS = 3
+# How often it is drawn which of two sets a figure belongs to, and what is no chance any more.
+DRAWS, LEAST_LIKELY = 10_000, 0.05
 # By how long a proxy's next start may differ from that of another time.
 START_SECONDS = 1.0
 
@@ -156,12 +161,14 @@ def compare(found: Scene, turns: int, rate: float) -> list[str]:
             seen = Users()
             version = SLOW if moment == WARMING else "v1" if number % 2 else "v2"
             if moment == CALM:
-                _measure_kill(found, rate, seen)
+                with _as_many(found):
+                    _measure_kill(found, rate, seen)
                 wrong = []
             else:
                 wrong = list(_one(found, Kill("proxy", moment, rate, cost=math.inf), seen, version))
-            if seen.lost_once_back:
-                wrong.append(f"{seen.lost_once_back} requests were lost once HAProxy answered again")
+            if later := seen.lost_once_back:
+                when = f"{later[0]:.1f} to {later[-1]:.1f} s after"
+                wrong.append(f"{len(later)} requests were lost {when} HAProxy answered again")
             gap = seen.report["longest_gap"]
             gaps[moment].append(gap)
             lost[moment].append(seen.lost)
@@ -171,13 +178,42 @@ def compare(found: Scene, turns: int, rate: float) -> list[str]:
             )
             broken += [f"{moment}: {item}" for item in wrong]
     for moment in COMPARED:
-        print(f"{moment}: median {median(gaps[moment]):.2f} s, {median(lost[moment]):.0f} lost: {lost[moment]}")
+        by_chance = min(chance_of(gaps[CALM], gaps[moment]), chance_of(lost[CALM], lost[moment]))
+        medians = f"median {median(gaps[moment]):.2f} s, {median(lost[moment]):.0f} lost"
+        print(f"{moment}: {medians}, so much more by chance: {by_chance:.1%}: {lost[moment]}")
+        if by_chance < LEAST_LIKELY:
+            broken.append(f"{moment}: a kill costs more than while nobody deploys")
     return broken
 
 
+def chance_of(fewer: Sequence[float], more: Sequence[float]) -> float:
+    """Return how likely it is by chance alone that the second are so much more in all (a permutation test)."""
+    both, drawn = [*fewer, *more], random.Random(0)  # noqa: S311 - nothing is kept secret by it
+    return sum(sum(drawn.sample(both, len(more))) >= sum(more) for _ in range(DRAWS)) / DRAWS
+
+
+@contextmanager
+def _as_many(found: Scene) -> Iterator[None]:
+    """Have as many containers as a deployment has in its middle: each takes its share of the machine."""
+    before = found.containers()
+    found.compose("v1", "up", "-d", "--no-recreate", "--scale", f"{SERVICE}={2 * len(before)}", SERVICE)
+    if not wait_until(lambda: len(found.containers()) == 2 * len(before) and found.is_whole(), WHOLE_SECONDS):
+        raise RuntimeError("HAProxy does not see all containers")
+    try:
+        yield
+    finally:
+        for container in set(found.containers()) - set(before):
+            container.remove(force=True)
+        if not wait_until(found.is_whole, WHOLE_SECONDS):
+            raise RuntimeError("HAProxy does not forget containers that are gone")
+
+
 def _measure_kill(found: Scene, rate: float, seen: Users) -> int:
-    """Kill the proxy while nobody deploys; returns how many requests are lost."""
-    with users(found.port, rate=rate, name=f"{time.time()}", seen=seen), _slow_requests(found):
+    """Kill the proxy while nobody deploys, once it is asked; returns how many requests are lost."""
+    name = f"{time.time()}"
+    with users(found.port, rate=rate, name=name, seen=seen), _slow_requests(found):
+        if not wait_until(lambda: found.orders.exists() and name in found.orders.read_text(), WHOLE_SECONDS):
+            raise RuntimeError("nobody is served")
         killed = _proxy_process(found)
         os.kill(killed, signal.SIGKILL)
         if not wait_until(lambda: _proxy_process(found) not in {0, killed} and found.is_whole(), WHOLE_SECONDS):

@@ -25,11 +25,10 @@ class Users:
         return sum(self.report["failures"].values())
 
     @property
-    def lost_once_back(self) -> int:
-        """Return how many were lost since answers came again after the longest time without any."""
-        return sum(
-            failed_at > self.report["gap_at"] + self.report["longest_gap"] for failed_at in self.report["failed_at"]
-        )
+    def lost_once_back(self) -> list[float]:
+        """Return how long after answers came again, after the longest time without any, others were lost."""
+        back_at = self.report["gap_at"] + self.report["longest_gap"]
+        return [failed_at - back_at for failed_at in self.report["failed_at"] if failed_at > back_at]
 
     def twice(self, orders: Path) -> list[str]:
         """Return the orders that were carried out more than once, by the service's own log."""
