@@ -58,7 +58,7 @@ async def _validate(application: Application, name: str, version: str | None) ->
     """
     current = None if version else await application.state.releases.current(name)
     if current is not None and current.deployment_id is not None:  # what was adopted has no version of its own
-        version = current.version
+        version = current.version or None  # one whose images follow none has no version
     environments, validator = application.environments, application.validator
     try:
         async with application.stacks.repositories.hold(environments[name]):

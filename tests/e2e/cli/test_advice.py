@@ -216,6 +216,19 @@ def locked_on_v2(scene: Scene) -> None:
     assert scene.line.run("lock", "dev", "--reason", "a freeze").returncode == 0
 
 
+def other_variable(scene: Scene) -> None:
+    scene.web["image"] = f"{REPOSITORY}:${{TAG:-v1}}"
+    scene.write()
+
+
+def mapped(scene: Scene) -> None:
+    """Do as `roas doctor` says."""
+    told = " ".join(scene.line.run("doctor", "dev").stdout.split())
+    assert "Nothing in the stack follows the version that is deployed" in told
+    assert 'Set `version_variables = ["TAG"]` in [environments.dev]' in told
+    (scene.line.state / "roas.toml").write_text('[environments.dev]\nversion_variables = ["TAG"]\n')
+
+
 def missing_build(scene: Scene) -> None:
     scene.web |= {"image": f"{scene.line.project}-built", "build": "app"}
     scene.write()
@@ -294,6 +307,7 @@ HINTS = [
     ),
     Hint("Look at the plan with --dry-run", Scene.write, with_options(*CONFIRMED), ("deploy", "prod", "v1")),
     Hint("Where a bot runs already, use its settings", looked_elsewhere, without_variables, LOOK),
+    Hint("Nothing in the stack follows the version v2", other_variable, mapped, ("deploy", "dev", "v2")),
     Hint("Get it (`git submodule update --init`", missing_build, build_made),
     Hint(
         "Ask",
