@@ -109,6 +109,14 @@ async def test_what_one_service_builds_is_built_once_for_all(people, stack, buil
     await people.succeed("v2")
     (second,) = {item["ImageID"] for item in stack.listed().values()}
     assert first != second
+    stack.put("app/main", "3")
+    web = {"build": "app", "image": f"{name}:three", **QUICK}
+    stack.write({"web": web})
+    hotfix = await people.application.orchestrator.run(request(DeploymentKind.HOTFIX, version="v3", reason="a fix"))
+    assert (hotfix.outcome, hotfix.touched) == (Outcome.FAILED, False)
+    assert "Use /deploy, or push the image to a registry first." in hotfix.problem.hint
+    await people.succeed("v3")
+    assert stack.read("web", "/main") == "3", "as told"
     before = stack.ids()
     stack.manually("up", "-d")
     assert stack.ids() == before

@@ -48,6 +48,7 @@ FOLLOWED = {
         "Look at the plan with --dry-run",
         "Where a bot runs already, use its settings",
         "Get it (`git submodule update --init`",
+        "Nothing in the stack follows the version",
     ],
     "e2e/cli/test_looking.py::test_compose_up_of_release_changes_nothing": [
         "`docker compose up -d` goes by the stack's files, which name another version."
@@ -185,6 +186,12 @@ FOLLOWED = {
     "integration/stack/swarm/test_verdict_matrix.py::test_writes_one_after_the_other": [
         "See what keeps nodes from it",
     ],
+    "integration/stack/containers/test_own_container.py::test_nothing_touches_the_own_container": [
+        "The bot is replaced by a successor"
+    ],
+    "e2e/acceptance/test_built_images.py::test_what_one_service_builds_is_built_once_for_all": [
+        "Use /deploy, or push the image"
+    ],
 }
 
 # By the reason, how the texts begin that nobody can follow here.
@@ -256,9 +263,6 @@ SAYS_ONLY = [
 OPEN = [
     "Make room below STATE_DIR, or keep fewer backups",
     "`roas backups list {environment}` lists those there are.",
-    "Nothing in the stack follows the version",
-    "The bot is replaced by a successor",
-    "Use /deploy, or push the image",
     "Create it: `docker network create --driver overlay",
     "Promote its node (`docker node promote`)",
     "Put that right by `docker service update`",

@@ -41,6 +41,7 @@ class Own:
         self.environment = environment
         self._client = client
         (self.id,) = self.of("bot")
+        self.name = str(client.api.inspect_container(self.id)["Name"]).lstrip("/")
         self._begun = self._look()
 
     def of(self, service: str) -> list[str]:
@@ -68,6 +69,12 @@ async def test_nothing_touches_the_own_container(
     await what_shares_with_the_bot_is_made_without_it(own, stack)
     stack(STACK)
     await what_shares_with_the_bot_leaves_two(own)
+    hint = f"To remove it for good, do it manually: `docker rm -f {own.name}`."
+    with pytest.raises(OwnContainerError) as refused:
+        await own.engine.of(own.environment).remove(own.id)
+    assert hint in refused.value.hint
+    docker_client.containers.get(own.name).remove(force=True)
+    assert own.id not in own.of("bot"), "as told"
 
 
 async def the_own_container_is_not_stopped_or_removed(own: Own) -> None:
