@@ -33,6 +33,8 @@ ATTACHMENT_DESCRIPTION = 1024
 # Discord rejects an empty or blank field; this replaces it.
 NOTHING = "–"
 UNESCAPED_BACKTICK = re.compile(r"(?<!\\)`")
+# discord.py escapes the indent of a list's item, not its mark: that would show the backslash.
+ESCAPED_INDENT = re.compile(r"^\\(\s+)(?=[-*+])", re.MULTILINE)
 MASS_MENTION = re.compile(r"@(everyone|here)")
 
 
@@ -96,7 +98,7 @@ def _marked_up(text: Field) -> str:
 
 
 def _escaped(part: str) -> str:
-    return discord.utils.escape_markdown(part, ignore_links=False)
+    return ESCAPED_INDENT.sub(r"\1\\", discord.utils.escape_markdown(part, ignore_links=False))
 
 
 def _without_mentions(text: str) -> str:

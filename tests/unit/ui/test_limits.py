@@ -114,3 +114,5 @@ def test_marked_up_line_is_one_line_and_its_code_ends() -> None:
     assert marked_up_line(long, 40) == "Read this: `docker compose logs webweb…`"
     assert len(marked_up_line(long, 40)) <= 40
     assert marked_up_line("by\n`hand`", 40) == "by \\`hand\\`"
+    listed = joined("\n", [said("Not allowed:"), *(said("  - {name}", name=name) for name in ("web", "\\ api"))])
+    assert marked_up_line(listed, 80) == "Not allowed: \\- web \\- \\\\ api"
