@@ -246,7 +246,7 @@ class ProposalNotifier(Notifier):
         first = candidates[-1].created_at
         if deployed is not None:
             await self._post_details(newest, deployed)
-        await self._deliver(PostRequest(self.subject, PROPOSAL, drawn, first, finished=finished))
+        await self._deliver(PostRequest(self.subject, PROPOSAL, drawn, first, finished=finished, reopens=True))
         return finished
 
     async def _post_details(self, candidate: Candidate, deployment: Deployment) -> None:

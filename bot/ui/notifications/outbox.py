@@ -218,7 +218,8 @@ class PostQueue:
 class PostRequest:
     """Identify a message: its subject, its kind, the wanted content, and whether that is final.
 
-    `since` is when it was decided: older ones are posted first, and it is not looked for before that.
+    `since` is when it was decided: older ones are posted first, and it is not looked for before that. What `reopens` is
+    not at its end for good: it may get another content, and another end.
     """
 
     subject: str
@@ -227,6 +228,7 @@ class PostRequest:
     since: datetime
     finished: bool = False
     reply_to: int | None = None
+    reopens: bool = False
 
 
 class Outbox:
@@ -257,6 +259,8 @@ class Outbox:
         wait for it. Raises PostError, after which `sender` is to try again.
         """
         post = await self._state.posts.get(request.subject, request.kind)
+        if post is not None and post.finished and request.reopens:
+            post = replace(post, finished=False)
         if post is not None and post.finished and request.finished:
             return post
         if request.wanted.content_hash == self._refused.get(_key(request)):

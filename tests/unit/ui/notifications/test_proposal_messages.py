@@ -50,6 +50,29 @@ async def test_deployment_is_told_in_a_thread(state, bus, channel, messages):
     assert (post.finished, post.channel_id) == (True, proposal)
 
 
+async def test_each_version_that_is_refused_is_shown_in_the_one_message(state, bus, channel, messages):
+    """The first refusal is the last word on that version only: a newer one takes the message over."""
+    messages.start()
+    for version in ("v1", "v2", "v3"):
+        offered = Candidate(f"CAND-{version}", "shop", "staging", version, datetime.now(UTC))
+        candidate, _is_new = await state.candidates.add(offered)
+        changed = CandidateChanged(
+            source="test", candidate_id=candidate.id, proposal=candidate.proposal, environment="staging"
+        )
+        if version != "v3":  # of the last one nothing is shown before it is refused
+            bus.publish(changed)
+            await until(lambda version=version: shown(channel, f"New version for staging: {version}"))
+        await state.candidates.move(candidate.id, CandidateState.REFUSED, from_states=[CandidateState.NEW], note="no")
+        bus.publish(changed)
+        await until(lambda version=version: shown(channel, f"{version} → staging: cannot be deployed"))
+    assert len(channel.messages) == 1
+    assert await posted(state, candidate.proposal, PROPOSAL, finished=True)
+
+
+async def shown(channel, title: str) -> bool:
+    return any(title in found for found in channel.titles())
+
+
 async def test_channel_without_threads_has_the_rest(state, bus, channel, messages):
     channel.may_open = False
     await play(state, bus, messages)
