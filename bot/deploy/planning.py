@@ -180,7 +180,9 @@ class Planner:
             refusals=obstacles,
             configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
             new_powers=await find_new_powers(self._components, stack, resolved),
-            data=await describe_backups(self._components, self._environment, resolved.definitions),
+            data=await describe_backups(self._components, self._environment, resolved.definitions)
+            if plan.changed
+            else (),
         ).with_warnings(
             *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
             *_beside_compose(plan, resolved),

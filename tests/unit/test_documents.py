@@ -77,6 +77,8 @@ def test_files_that_documents_name_exist(name: str):
 
 # The files of the ten questions, and what in them is the answer.
 ANSWERS = {
+    "bot/deploy/backups.py": "def back_up_first",
+    "bot/deploy/data_restore.py": "def restore_data",
     "CONTRIBUTING.md": "bot/checks/",
     "bot/limits.py": "PhaseName.EXECUTION SOON PATIENTLY MOST_ATTEMPTS RECOVERIES",
     "bot/deploy/handover/replacement.py": "_ready_successor SuccessorStoppedError",

@@ -8,6 +8,7 @@ import pytest
 from roas.deploy.backups import beyond
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BackupError, JournalUnusableError
+from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataStep, Outcome
 from roas.models.health import ContainerState
@@ -19,6 +20,7 @@ from tests.unit.deploy.requested import deploy, rollback
 
 RULE = BackupRule(("dump",), ("load",), 2)
 HALF = "half"
+ANNA = Actor(ActorKind.DISCORD, "2", "anna")
 
 
 @dataclass
@@ -155,6 +157,25 @@ async def test_data_is_not_restored_unless_granted(orchestrator, engine, failed)
     ended = await orchestrator.run(rollback(**WITH))
     assert (ended.outcome, ended.touched, ended.problem.key) == (Outcome.FAILED, False, "new_powers")
     assert engine.data.rows == "destroyed"
+
+
+async def test_second_person_grants_it_in_the_channel(orchestrator, components, engine, failed):
+    components.settings.discord_approver_role_ids = [1]
+    plan = await orchestrator.plan(rollback(**WITH))
+    asked_for = plan.bind(rollback(interaction_id="PLAN-1", **WITH))
+    waiting = await orchestrator.run(asked_for)
+    assert (waiting.awaits_approval, engine.data.rows, engine.is_used()) == (True, "destroyed", True)
+    await orchestrator.approve(waiting.id, ANNA)
+    ended = await orchestrator.wait(waiting.id)
+    assert (ended.outcome, engine.data.rows) == (Outcome.SUCCEEDED, "rows")
+
+
+async def test_deployment_that_changes_nothing_backs_up_nothing(orchestrator, state):
+    first = await orchestrator.run(deploy("v1"))
+    assert (await orchestrator.plan(deploy("v1"))).data == ()
+    again = await orchestrator.run(deploy("v1"))
+    assert (first.backups, again.outcome, again.backups) == (first.backups, Outcome.SUCCEEDED, ())
+    assert len((await orchestrator.plan(deploy("v2"))).data) == 1
 
 
 @pytest.mark.parametrize("trouble", ["damaged", "refuses"])

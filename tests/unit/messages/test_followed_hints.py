@@ -23,6 +23,9 @@ NAMES_SOMETHING = re.compile(
 
 # By the test, how the texts begin that it follows.
 FOLLOWED = {
+    "e2e/cli/test_backups.py::test_backup_is_listed_verified_copied_and_restored": [
+        "`roas backups list {environment}` lists those there are."
+    ],
     "e2e/acceptance/test_data_backups.py::test_destroyed_data_comes_back_with_the_release": [
         "No data was restored. It was backed up before this deployment"
     ],
@@ -262,7 +265,6 @@ SAYS_ONLY = [
 # What could be followed here, and is not yet. It may only become less.
 OPEN = [
     "Make room below STATE_DIR, or keep fewer backups",
-    "`roas backups list {environment}` lists those there are.",
     "Create it: `docker network create --driver overlay",
     "Promote its node (`docker node promote`)",
     "Put that right by `docker service update`",
