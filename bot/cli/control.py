@@ -93,7 +93,7 @@ Back = Annotated[bool, typer.Option("--roll-back", help="Roll it back instead, a
 
 
 def resume(target: Paused, roll_back: Back = False, reason: Why = "", as_json: Json = False) -> None:
-    """Resume a deployment that paused because new replicas failed (`failure_action: pause`), or roll it back."""
+    """Resume a deployment that paused: new replicas failed, or its canary is inconclusive; or roll it back."""
     run_command(lambda session: _resume(session, target, one_line_reason(reason), roll_back=roll_back), as_json=as_json)
 
 

@@ -57,7 +57,7 @@ def weights(stack) -> set[str]:
 
 async def test_canary_promotes_what_is_good_and_takes_back_what_is_worse(people, stack, write, failing_versions):
     """In a step of half of the requests, and another version that fails two of five of them."""
-    port = write("HAProxy", **QUICK, **canary(weight=30, pause="1s", deadline="60s"))
+    port = write("HAProxy", **QUICK, **canary(weight=30, pause="1s", deadline="60s"), **{"replicas: 2": "replicas: 1"})
     await people.succeed("v1")
     assert wait_until(lambda: whole(stack), 10)
     plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
