@@ -274,6 +274,26 @@ async def test_commands_of_the_guide_work(bot, shop, image_ids, url, issuer):
         code, said = await remote(url, *words, ROAS_TOKEN=TOKEN, GITHUB_RUN_ID=str(number))
         assert code == 0, (line, said)
     assert shop.running("staging") == {"web": image_ids["v2"]}
+    answers = [json.loads(await typed(line, url)) for line in curl_lines()]
+    assert ["/v1/deployments" in answer.get("paths", ()) for answer in answers] == [True, True, False, False]
+    assert {"dev", "staging", "prod"} <= {view["name"] for view in answers[2]["environments"]}
+    assert answers[3]["id"].startswith("CAND-")
+
+
+def curl_lines() -> list[str]:
+    """Return what the guide asks by curl, from its sentences and then from its blocks."""
+    blocks = "".join(guide_blocks("sh")).replace("\\\n", " ")
+    return re.findall(r"`(curl [^`]+)`", GUIDE.read_text()) + re.findall(r"^curl .*", blocks, re.MULTILINE)
+
+
+async def typed(line: str, url: str) -> bytes:
+    """Type a line of the guide where the API is at another address."""
+    words = re.sub(r"https://roas\.example\.org|http://127\.0\.0\.1:8081", url, line)
+    own = os.environ | {"ROAS_URL": url, "ROAS_TOKEN": TOKEN}
+    shell = await asyncio.create_subprocess_shell(f"{words} --silent", env=own, stdout=asyncio.subprocess.PIPE)
+    output, _errors = await shell.communicate()
+    assert shell.returncode == 0, line
+    return output
 
 
 def guide_blocks(language: str) -> list[str]:

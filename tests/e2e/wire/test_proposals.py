@@ -329,14 +329,13 @@ async def deliver(hook: str, commit: str, secret: str = SECRET, delivery: str = 
         "X-GitHub-Delivery": delivery or commit,
         "X-Hub-Signature-256": f"sha256={signature}",
     }
-    headers["X-Hub-Signature-256"] = f"sha256={signature}"
     async with aiohttp.ClientSession() as session, session.post(hook, data=body, headers=headers) as answer:
         return answer.status, await answer.json()
 
 
 async def told(forge: FakeForge, wanted: tuple[str, ...]) -> None:
     """Wait until the forge has heard something."""
-    assert await asyncio.to_thread(wait_until, lambda: wanted in forge.told, 30), forge.told
+    assert await asyncio.to_thread(wait_until, lambda: wanted in forge.told, 60), forge.told
 
 
 @pytest.mark.long
@@ -355,6 +354,32 @@ async def test_bot_killed_between_offer_and_yes(bot, start_bot, people, shop, pu
     await proposal(people, "v2 → dev: succeeded", seconds=OUTCOME_SECONDS)
     assert len([message for message in await people.messages("ops") if "PROP-" in message.text]) == 1
     assert list(shop.running("dev")) == ["web"]
+
+
+@pytest.mark.long
+async def test_each_trouble_of_a_registry_has_its_message(bot, people, shop, push, registry, api_port):
+    """Two versions at once, a registry that is away, and a tag that moves between the plan and the yes."""
+    await asyncio.gather(push("v1"), push("v2"))
+    both = await proposal(people, "New version for dev", "It takes the place of", "v1", "v2", "is created")
+    assert len([one for one in await people.messages("ops") if "PROP-" in one.text]) == 1
+
+    registry.stop()
+    offer = {"environment": "prod", "version": "v3"}
+    status, _offered = await ask(f"http://127.0.0.1:{api_port}", "POST", "/v1/proposals", offer, token=TOKEN)
+    assert status == 202
+    away = await proposal(people, "New version for prod: v3", f"{registry.address}/{IMAGE}:v3 is not on this machine")
+    assert button(away, "take") is None
+    registry.start()
+    await push("v3")
+    there = await proposal(people, "New version for prod: v3", "is created", seconds=60)
+    assert there.id == away.id
+    assert "is not on this machine" not in there.text
+
+    await push("v3", "unhealthy")
+    text = await press_refused(people, "dora", there, "take")
+    assert "Something changed since this was proposed: an image's tag" in text
+    assert shop.containers("prod") == []
+    assert both.id != there.id
 
 
 @pytest.mark.long
