@@ -5,6 +5,7 @@ import io
 import tarfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -83,8 +84,10 @@ class _Place:
     async def connect(self) -> HAProxyRuntime | None:
         """Return the proxy's runtime API, or None where the proxy does not run. Raises ProxyAwayError."""
         if time.monotonic() >= self._until:
-            path = PurePosixPath(self._proxy.socket)
-            self._found = await find_socket(self._engine, self._proxy.service, path)
+            # An engine that is busy with what has just crashed must not hold up who gives the requests back.
+            if not await self._answers():
+                path = PurePosixPath(self._proxy.socket)
+                self._found = await find_socket(self._engine, self._proxy.service, path)
             self._until = time.monotonic() + (PLACE_SECONDS if self._found is not None else AWAY_SECONDS)
         if self._found is None:
             return None
@@ -96,6 +99,14 @@ class _Place:
                 hint=said("Mount the volume that has the socket into the bot's container, too."),
             )
         return HAProxyRuntime(self._found.folder, Path(self._found.name), partial(self._keep, self._found.container))
+
+    async def _answers(self) -> bool:
+        """Return whether the proxy still answers where it did."""
+        if self._found is None or self._found.folder is None:
+            return False
+        with suppress(ProxyAwayError):
+            return bool(await HAProxyRuntime(self._found.folder, Path(self._found.name)).level())
+        return False
 
     async def _keep(self, container: str, states: str) -> None:
         """Write what HAProxy reads when it is started again, beside its socket: only root and its own user may."""

@@ -1,8 +1,14 @@
 """A proxy's socket is found by what its container mounts, and by what the bot's own container mounts of that."""
 
 from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
-from roas.stack.proxy.proxies import _mount_of, _seen_in
+import pytest
+
+from roas.models.stack import ServiceProxy
+from roas.stack.proxy import proxies
+from roas.stack.proxy.proxies import SocketPlace, _mount_of, _seen_in, connector
+from tests.unit.stack.proxy.fake_haproxy import FakeHAProxy
 
 VOLUME = "/var/lib/docker/volumes/shop_haproxy/_data"
 SOCKET = PurePosixPath("/var/lib/haproxy/admin.sock")
@@ -44,3 +50,22 @@ def test_folder_of_the_stack_is_below_what_the_bot_has() -> None:
 def test_what_the_bot_does_not_mount_is_not_seen() -> None:
     bot = container(b1="/srv/shop:/srv/shop", b2="/var/run/docker.sock:/var/run/docker.sock")
     assert _seen_in(bot, Path(VOLUME)) is None
+
+
+async def test_engine_is_not_asked_while_the_proxy_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine may take seconds to answer when containers have just crashed, and the requests are given back then."""
+    asked: list[str] = []
+
+    async def find(_engine: object, service: str, _path: object) -> SocketPlace | None:
+        asked.append(service)
+        return SocketPlace(tmp_path, PurePosixPath("admin.sock"), "id") if len(asked) == 1 else None
+
+    monkeypatch.setattr(proxies, "find_socket", find)
+    monkeypatch.setattr(proxies, "PLACE_SECONDS", 0.0)
+    connect = connector(cast("Any", None), ServiceProxy("haproxy"))
+    async with FakeHAProxy().listening(tmp_path / "admin.sock"):
+        for _ in range(3):
+            assert await connect() is not None
+    assert asked == ["haproxy"]
+    assert await connect() is None, "it is gone, and so is its socket"
+    assert asked == ["haproxy"] * 2
