@@ -383,6 +383,49 @@ async def test_each_trouble_of_a_registry_has_its_message(bot, people, shop, pus
 
 
 @pytest.mark.long
+async def test_each_trouble_of_a_commit_has_its_message(
+    bot, bot_settings, people, shop, push, proxied, forge, server, tmp_path
+):
+    """A forge that is away, a branch that is force-pushed, a link out of the repository, what the policy refuses."""
+    names = ("docker-compose.yml", "config/greeting")
+    files, forge.is_away = {name: (shop.folder / name).read_text() for name in names}, True
+
+    async def job(message: str, **changed: str) -> str:
+        commit = await asyncio.to_thread(server.commit, files | {"CHANGES": message} | changed, message)
+        await push(f"c-{commit[:7]}")
+        assert (await deliver(f"{proxied}/v1/hooks/code", commit))[0] == 202
+        return commit
+
+    good = await job("Brew coffee")
+    shown = await proposal(people, f"New version for staging: c-{good[:7]}", "Brew coffee · Ada", "is created")
+    await press(people, "dora", shown, "take")
+    await proposal(people, f"c-{good[:7]} → staging: succeeded", seconds=OUTCOME_SECONDS)
+    assert forge.told == [], "a forge that is away holds up nothing"
+    forge.is_away = False
+
+    await asyncio.to_thread(server.git, "commit", "-q", "--amend", "-m", "Begin again")
+    forced = await job("Brew tea")
+    await proposal(people, f"New version for staging: c-{forced[:7]}", "The branch was force-pushed.")
+
+    (server.work / "secrets").symlink_to("/etc/shadow")
+    linked = await job("Link it")
+    await proposal(
+        people, f"c-{linked[:7]} → staging: cannot be deployed", "The link secrets leads out of the repository"
+    )
+    for commit, state in ((good, "success"), (linked, "failure")):
+        await told(forge, ("commit", commit[:4], "roas/staging", state))
+    await asyncio.to_thread((server.work / "secrets").unlink)
+
+    compose = json.loads(files["docker-compose.yml"])
+    compose["services"]["web"]["volumes"] = [f"{bot_settings['STATE_DIR']}:/state"]
+    refused = await job("Read the journal", **{"docker-compose.yml": json.dumps(compose)})
+    await proposal(people, f"c-{refused[:7]} → staging: cannot be deployed", "web binds", "the bot's own or another")
+    _code, seen = await roas(bot_settings, "status", "staging")
+    assert re.search("last webhook of code, .*: staging: CAND-", seen)
+    await told(forge, ("commit", refused[:4], "roas/staging", "failure"))
+
+
+@pytest.mark.long
 async def test_bot_killed_at_any_step_from_a_push_to_its_verdict(
     bot, bot_settings, people, shop, push, api_port, forge, server, tmp_path
 ):
