@@ -1,7 +1,12 @@
 """Backups are listed, verified, copied and restored by what a person types, as plans and hints say."""
 
 import re
+import signal
+import sys
 
+import pytest
+
+from testbed.waiting import wait_until
 from tests.e2e.cli.conftest import REPOSITORY, CommandLine
 
 STACK = f"""
@@ -51,6 +56,73 @@ def test_backup_is_listed_verified_copied_and_restored(line: CommandLine) -> Non
     assert ([item["reason"] for item in found["backups"]], found["damaged"]) == (["restore", "deployment"], [])
     (line.state / "data-backups" / backup["id"]).write_text("befor3\n")
     assert line.document("backups", "verify", "dev", code=1)["damaged"] == [backup["id"]]
+
+
+# A restore with a middle, in which there is half of the data; and what uses it.
+SLOW = "cat >/data/new; head -c 3 /data/new >/data/rows; sleep 1; cat /data/new >/data/rows"
+WEB = f"""
+  web:
+    image: {REPOSITORY}:${{VERSION:?}}
+    init: true
+    network_mode: none
+    stop_grace_period: 1s
+    depends_on: [database]
+"""
+WITH_WEB = STACK.replace("cat >/data/rows", SLOW).replace("\nvolumes:", f"{WEB}volumes:")
+MORTAL = """import sys, tests.e2e.wire.killable_bot
+from roas.cli import run_command_line
+sys.exit(run_command_line(sys.argv[1:]))"""
+NO_MORE_STEPS = 60
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_killed_restore_is_done_again_before_its_data_is_used(line: CommandLine) -> None:
+    """Kill the command after a step of the rollback, the next one after a later step, until one lives on."""
+    line.write(WITH_WEB)
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    killed = []
+    for step in range(1, NO_MORE_STEPS, 4):
+        put(line, "before")
+        deployed = line.run("deploy", "dev", "v2")
+        assert deployed.returncode == 0, deployed.stderr
+        put(line, "after")
+        plan = line.document("rollback", "dev", "--data", "with", "--dry-run")
+        arguments = ["rollback", "dev", "--data", "with", "--grant", *plan["new_powers"]]
+        child = line._start([sys.executable, "-c", MORTAL, *arguments], {"MORTAL_AFTER": str(step)})
+        out, err = child.communicate(timeout=120)
+        if child.returncode == 0:
+            break
+        assert child.returncode == -signal.SIGKILL, err
+        killed.append(step)
+        resumed = line.run("deploy", "dev", "v1")  # first what the dead one left
+        assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+        # One that left nothing to resume had not begun, or had ended.
+        whole = {"before"} if "Resuming ROLLBACK-" in resumed.stdout else {"before", "after"}
+        assert held(line) in whole, f"killed after step {step}:\n{out}\n{resumed.stdout}"
+        assert line.running() == {"database": "v1", "web": "v1"}
+    assert len(killed) > 5, killed
+    assert held(line) == "before"
+
+
+@pytest.mark.long
+def test_half_restored_data_is_used_by_nobody(line: CommandLine) -> None:
+    """Kill the command while the database has half of its data: the next one restores all of it first."""
+    line.write(WITH_WEB)
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    put(line, "before")
+    assert line.run("deploy", "dev", "v2").returncode == 0
+    put(line, "after")
+    plan = line.document("rollback", "dev", "--data", "with", "--dry-run")
+    child = line.start("rollback", "dev", "--data", "with", "--grant", *plan["new_powers"])
+    assert wait_until(lambda: held(line) == "bef", 60)
+    child.kill()
+    child.communicate()
+    assert "web" not in line.running()
+    resumed = line.run("deploy", "dev", "v1")
+    assert "Resuming ROLLBACK-" in resumed.stdout, resumed.stderr
+    assert held(line) == "before"
+    assert line.running() == {"database": "v1", "web": "v1"}
 
 
 def database(line: CommandLine) -> str:
