@@ -165,11 +165,12 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
     """Return the next thing to do: the error's own hint, or what fits the outcome."""
     if problem.hint:
         return problem.hint
-    if deployment.outcome is Outcome.CANCELLED or (deployment.touched and deployment.outcome is Outcome.FAILED):
+    is_operation = deployment.request.operation is not None
+    if deployment.outcome is Outcome.CANCELLED or (deployment.touched and is_operation):
         return ""
-    if not deployment.touched or deployment.request.operation is None:
-        return _("Fix it, then try again; running services are not affected.")
-    return ""
+    if deployment.touched and deployment.outcome is Outcome.FAILED:
+        return _("Look at /status {environment}, then /rollback {environment}.", environment=deployment.environment)
+    return _("Fix it, then try again; running services are not affected.")
 
 
 def _add_services(embed: discord.Embed, deployment: Deployment) -> None:

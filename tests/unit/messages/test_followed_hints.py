@@ -120,6 +120,7 @@ FOLLOWED = {
         "Read the bot's log, then `/rollback",
     ],
     "unit/deploy/test_rolling_back.py::test_rollback_to_what_is_not_well_is_put_back": [
+        "Look at /status {environment}, then /rollback {environment}.",
         "{name} is on {release}: what was well before runs again.",
     ],
     "unit/api/test_control_socket.py::test_socket_of_running_bot_kept": [
