@@ -8,8 +8,8 @@ however often it is read. An average of such likelihood ratios has the same prop
   both versions fail, such as a database that is away, is no fault of the new one. Each step may be wrong in its share
   of `ERROR` only, so that all of them together are in `ERROR`.
 - A version may become worse later. So the evidence counts from several moments on, each with its share of the chance.
-- *Good* is who is not bad, or fails no more than the old version: each may be wrong in half of `ERROR`. From no moment
-  on may anything speak against it.
+- *Good* is who is not bad, or fails no more than the old version, unless that is bad itself: each may be wrong in half
+  of `ERROR`. From no moment on may anything speak against it.
 - A query of Prometheus is judged by its readings as requests are: which of them are well is the question.
 - What is neither by the deadline is *inconclusive*: a person decides. So is a version that had few requests, or none.
 """
@@ -111,10 +111,16 @@ def _judge_errors(policy: CanaryPolicy, rates: ErrorRates, record: CanaryRecord,
     if _average(since) >= -math.log(chance):
         return Judgement(CanaryVerdict.WORSE, describe(total))
     is_asked_enough = total.new.requests >= policy.least_requests
-    is_good = min(test.evidence(total.new), evidence_beside(total, RATIOS[0])) <= math.log(ERROR / 2)
+    beside = 0.0 if _is_failing(rates, total.old) else evidence_beside(total, RATIOS[0])
+    is_good = min(test.evidence(total.new), beside) <= math.log(ERROR / 2)
     if is_asked_enough and is_good and max(since, default=0.0) <= 0:
         return Judgement(CanaryVerdict.GOOD, describe(total))
-    return Judgement(CanaryVerdict.OPEN, describe(total), _why_inconclusive(policy, total))
+    return Judgement(CanaryVerdict.OPEN, describe(total), _why_inconclusive(policy, rates, total))
+
+
+def _is_failing(rates: ErrorRates, old: Counts) -> bool:
+    """Return whether the old version fails as much as a bad one: who fails no more than that is not good for it."""
+    return old.failed > 0 and old.failed >= rates.bad * old.requests
 
 
 def _judge_query(check: QueryCheck, readings: Counts, chance: float) -> Judgement:
@@ -154,13 +160,15 @@ def describe(total: Period) -> str:
     )
 
 
-def _why_inconclusive(policy: CanaryPolicy, total: Period) -> str:
+def _why_inconclusive(policy: CanaryPolicy, rates: ErrorRates, total: Period) -> str:
     if not total.new.requests:
         return said("nothing is known of its requests")
     if total.new.requests < policy.least_requests:
         return said(
             "too few requests to tell ({least} are needed): {seen}", least=policy.least_requests, seen=describe(total)
         )
+    if _is_failing(rates, total.old):
+        return said("the old version is bad itself, so nothing tells how the new one is: {seen}", seen=describe(total))
     return said("neither good nor worse so far: {seen}", seen=describe(total))
 
 

@@ -46,7 +46,10 @@ def test_old_version_without_requests_says_nothing() -> None:
         pytest.param(10, (41, 3), (380, 0), WORSE, id="three are not"),
         pytest.param(10, (41, 3), (380, 3), OPEN, id="the old version fails, too"),
         pytest.param(10, (410, 41), (3800, 380), OPEN, id="both fail: something else is broken"),
-        pytest.param(120, (410, 41), (3800, 380), GOOD, id="… and the new version no more than the old"),
+        pytest.param(120, (410, 8), (3800, 76), GOOD, id="… and the new version no more than the old"),
+        pytest.param(599, (100, 100), (900, 900), OPEN, id="all fail: nothing is known of the new one"),
+        pytest.param(600, (100, 100), (900, 900), INCONCLUSIVE, id="… and a person is asked"),
+        pytest.param(120, (200, 0), (1800, 900), GOOD, id="the new version is good by itself"),
         pytest.param(120, (410, 41), (3800, 4), WORSE, id="only the new one fails"),
         pytest.param(119, (200, 0), (1800, 0), OPEN, id="good, but the pause is not over"),
         pytest.param(120, (200, 0), (1800, 0), GOOD, id="good"),
@@ -92,6 +95,8 @@ def test_reason_is_a_sentence() -> None:
     text = "too few requests to tell (50 are needed): 2 of 41 requests failed, 0 of 380 on the old version"
     assert judge(POLICY, record).reason == text
     assert judge(POLICY, CanaryRecord(seconds=600.0)).reason == "nothing is known of its requests"
+    outage = CanaryRecord(seconds=600.0, periods=(Period(Counts(100, 100), Counts(900, 900)),))
+    assert judge(POLICY, outage).reason.startswith("the old version is bad itself, so nothing tells how the new one is")
 
 
 def test_extension_moves_the_deadline() -> None:
