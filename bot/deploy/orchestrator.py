@@ -20,7 +20,14 @@ from roas.deploy.planning import Planner
 from roas.deploy.promotion import find_missing, judge_missing, next_environment
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.scaling import model_to_apply
-from roas.errors import InvalidRequestError, RoasError, invalid_version, refuse_missing, unknown_environment
+from roas.errors import (
+    ImageChangedError,
+    InvalidRequestError,
+    RoasError,
+    invalid_version,
+    refuse_missing,
+    unknown_environment,
+)
 from roas.limits import coordination_of
 from roas.log import get_logger
 from roas.messages.message import said
@@ -120,8 +127,9 @@ class DeploymentOrchestrator:
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Acquire the deployment lock, record the deployment, and run it in a task of this process.
 
-        A rollback to where a canary began is that canary, which goes back. Raises LockHeldError, FrozenError,
-        WindowClosedError, RequirementError, InvalidRequestError, and ImageChangedError where the plan is void.
+        A rollback to where a canary began is that canary, which goes back; a hotfix waits for that. Raises
+        LockHeldError, FrozenError, WindowClosedError, RequirementError, InvalidRequestError, and ImageChangedError
+        where the plan is void, also by taking back the canary that it was made beside.
         """
         environment = self._check(request)
         state = self._components.state
@@ -129,8 +137,13 @@ class DeploymentOrchestrator:
             await refuse_missing_journal(state, self._components.stacks, (environment,), state.folder)
         told = require_window(environment, request)
         request, to_release = await self._bound(environment, request)
-        if (taken_back := await self._end_canary(request, to_release)) is not None:
-            return taken_back
+        if (canary := await self._canary_ended_by(request)) is not None:
+            canary = await self.cancel(canary.id, request.requested_by, request.reason)
+            if request.kind is DeploymentKind.ROLLBACK:
+                if to_release == canary.from_release and not (request.services or request.data):
+                    return canary
+                raise _only_canary_ended(canary)
+            await self._wait_until_free(canary.id, environment.name)
         deployment = replace(self._new(request, to_release), warnings=told)
         if request.operation is not None and (release := await release_in_use(state, environment.name)) is not None:
             model_hash = await model_to_apply(self._components, environment, request, release)
@@ -192,7 +205,15 @@ class DeploymentOrchestrator:
                 await self._require_healthy(environment, replace(waiting.request, starts_at=None), planned)
         with self._running.beginning(deployment_id):
             purpose = _purpose(waiting.request, waiting.to_release)
-            deployment, fence = await self._components.state.drafts.approve(deployment_id, actor, purpose)
+            drafts = self._components.state.drafts
+            try:
+                deployment, fence = await drafts.approve(deployment_id, actor, purpose)
+            except LockHeldError:
+                if (canary := await self._canary_ended_by(waiting.request)) is None:
+                    raise
+                await self.cancel(canary.id, actor, waiting.request.reason)
+                await self._wait_until_free(canary.id, canary.environment)
+                deployment, fence = await drafts.approve(deployment_id, actor, purpose)
             self._launch(deployment, environment, fence)
         return deployment
 
@@ -216,19 +237,11 @@ class DeploymentOrchestrator:
             require_release(await release_in_use(self._components.state, deployment.environment), deployment)
         return await deployments.create(deployment, purpose)
 
-    async def _end_canary(self, request: DeploymentRequest, to_release: int | None) -> Deployment | None:
-        """Take back the canary that a rollback or a hotfix ends; returns it where a rollback asks for no more."""
+    async def _canary_ended_by(self, request: DeploymentRequest) -> Deployment | None:
+        """Return the deployment with a canary that a rollback or a hotfix takes back."""
         lock = await self._components.state.locks.get(request.environment)
         held_by = None if lock is None else await self._components.state.deployments.get(lock.deployment_id)
-        if held_by is None or not held_by.is_ended_by(request.kind):
-            return None
-        canary = await self.cancel(held_by.id, request.requested_by, request.reason)
-        if request.kind is DeploymentKind.ROLLBACK and to_release == canary.from_release and not request.services:
-            return canary
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WATCH_END_SECONDS):
-                await self._wait_until_free(canary.id, request.environment)
-        return None
+        return held_by if held_by is not None and held_by.is_ended_by(request.kind) else None
 
     async def _wait_until_free(self, deployment_id: str, environment: str) -> None:
         with suppress(RoasError):
@@ -362,6 +375,18 @@ class DeploymentOrchestrator:
             pause_others=lambda: self._running.pause_others(deployment.id),
         )
         self._running.launch(context)
+
+
+def _only_canary_ended(canary: Deployment) -> ImageChangedError:
+    """Return why a rollback that asks for more than the canary's way back does nothing more."""
+    return ImageChangedError(
+        said(
+            "Only the canary of {deployment} is taken back: this rollback was planned beside it, and nothing else of "
+            "it is done.",
+            deployment=canary.id,
+        ),
+        hint=said("Type it again once {deployment} has ended.", deployment=canary.id),
+    )
 
 
 def _purpose(request: DeploymentRequest, to_release: int | None) -> str:

@@ -9,10 +9,21 @@ from typing import Any, cast
 import pytest
 
 from roas.deploy.decisions import wait_for_decision
+from roas.errors import ImageChangedError, NotPermittedError
 from roas.models.canary import CanaryRecord
-from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem, ServiceProgress, ServiceStep
+from roas.models.deployment import (
+    Deployment,
+    DeploymentKind,
+    DeploymentRequest,
+    Outcome,
+    Problem,
+    ServiceProgress,
+    ServiceStep,
+)
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord, RolloutState
-from tests.unit.deploy.requested import DORA, deploy
+from roas.state.transaction import Fence
+from tests.unit.deploy.fake_engine import STARTING
+from tests.unit.deploy.requested import DORA, deploy, hotfix, rollback, service_reached
 
 PAUSED = RolloutRecord(RolloutState.PAUSED, slots=2, failed=("x",))
 
@@ -71,3 +82,60 @@ def test_rollback_and_hotfix_end_a_canary(canary: CanaryRecord | None, changes: 
     deployment = Deployment("DEP-1", deploy("v2"), "standard", "COR-1", datetime.now(UTC), services=services, **changes)
     ended_by = {kind for kind in DeploymentKind if deployment.is_ended_by(kind)}
     assert ended_by == ({DeploymentKind.ROLLBACK, DeploymentKind.HOTFIX} if ends else set())
+
+
+@pytest.mark.parametrize(
+    ("asked", "outcome"),
+    [
+        (rollback(), None),
+        (rollback(services=("web",)), ImageChangedError),
+        (rollback(data=("BACKUP-1",)), ImageChangedError),
+        (hotfix("v3"), Outcome.SUCCEEDED),
+    ],
+)
+async def test_who_ends_a_canary_gets_what_was_asked_or_is_told(
+    orchestrator, engine, state, monkeypatch, asked, outcome
+) -> None:
+    canary = await in_canary(orchestrator, engine, state)
+
+    async def bound(_environment: object, request: DeploymentRequest) -> tuple[DeploymentRequest, int | None]:
+        return request, None if request.kind is DeploymentKind.HOTFIX else 1
+
+    monkeypatch.setattr(orchestrator, "_bound", bound)
+    if isinstance(outcome, type):
+        with pytest.raises(outcome, match="Only the canary of DEP"):
+            await orchestrator.start(asked)
+    else:
+        started = await orchestrator.start(asked)
+        assert (started.id == canary.id) is (outcome is None)
+        if outcome is not None:
+            assert (await orchestrator.wait(started.id)).outcome is outcome
+    assert (await state.deployments.get(canary.id)).cancel_requested_by == DORA
+
+
+async def test_approval_of_a_hotfix_ends_a_canary(orchestrator, engine, state) -> None:
+    """Only a person who may approve it does so."""
+    await orchestrator.run(deploy("v1"))
+    waiting = await orchestrator.run(replace(hotfix("v3"), needs_approval=True))
+    canary = await in_canary(orchestrator, engine, state, begins=False)
+    with pytest.raises(NotPermittedError):
+        await orchestrator.approve(waiting.id, DORA)
+    assert (await state.deployments.get(canary.id)).cancel_requested_by is None
+    approved = await orchestrator.approve(waiting.id, replace(DORA, id="2", name="anna"))
+    assert (await orchestrator.wait(approved.id)).outcome is Outcome.SUCCEEDED
+    assert (await state.deployments.get(canary.id)).outcome is Outcome.CANCELLED
+
+
+async def in_canary(orchestrator, engine, state, *, begins: bool = True) -> Deployment:
+    """Return a deployment of v2 whose web is in a canary, beside v1."""
+    if begins:
+        await orchestrator.run(deploy("v1"))
+    engine.behaviour["v2", "web"] = STARTING
+    started = await orchestrator.start(deploy("v2"))
+    await service_reached(orchestrator, started.id, "web", ServiceStep.WAITING)
+    deployment = await state.deployments.get(started.id)
+    (web,) = (progress for progress in deployment.services if progress.service == "web")
+    web = replace(web, rollout=RolloutRecord(canary=CanaryRecord(0, 2)))
+    lock = await state.locks.get("dev")
+    await state.deployments.save_service(deployment, web, Fence("dev", lock.token))
+    return deployment
