@@ -1,4 +1,4 @@
-"""Ask forges, registries and issuers over HTTP: bounded in time and size, and never where a redirect leads."""
+"""Ask forges, registries and issuers over HTTP: bounded in time and size; a redirect is followed where asked."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ class WebClient:
         largest: int = LARGEST_ANSWER_BYTES,
         seconds: float = REQUEST_SECONDS,
     ) -> Answer:
-        """Ask once; a status of 400 or more is an answer, too."""
+        """Ask once; a status of 400 or more is an answer, too, and so is a redirect, but for `redirects`."""
         if self._session is None:
             self._session = aiohttp.ClientSession(headers={"User-Agent": f"roas-bot/{__version__}"})
         body = None if document is None else json.dumps(document).encode()
@@ -71,6 +71,8 @@ class WebClient:
                         raise ValueError("the answer is too large")
                 found = {name.lower(): value for name, value in answer.headers.items()}
                 return Answer(answer.status, found, bytes(read))
+        except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
+            raise OSError(type(error).__name__) from error  # what else they say shows an address, which may be signed
         except aiohttp.ClientError as error:
             raise OSError(str(error) or type(error).__name__) from error
 

@@ -26,6 +26,8 @@ class GitServer:
         self.large = folder / "large"
         self.url = ""
         self.is_away = False
+        # What else it says of where large files are.
+        self.action: Mapping[str, Any] = {}
         for place in (self.bare, self.work):
             place.mkdir(parents=True)
         self.large.mkdir(exist_ok=True)
@@ -85,12 +87,16 @@ async def git_server(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Git
     async def give(request: web.Request) -> web.Response:
         return web.Response(body=(server.large / request.match_info["oid"]).read_bytes())
 
+    async def moved(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": f"/large/{request.match_info['oid']}"})
+
     application = web.Application(client_max_size=64 << 20)
     application.add_routes(
         [
             web.post("/{repository}/info/lfs/objects/batch", point),
             web.put("/large/{oid}", take),
             web.get("/large/{oid}", give),
+            web.get("/moved/{oid}", moved),
             web.route("*", "/{path:.+}", answer),
         ]
     )
@@ -110,7 +116,7 @@ def _pointed(server: GitServer, operation: str, item: Mapping[str, Any]) -> Mapp
     if operation == "download" and not (server.large / oid).exists():
         return {**item, "error": {"code": 404, "message": "There is no such object."}}
     root = server.url.removesuffix(f"/{server.bare.name}")
-    return {**item, "actions": {operation: {"href": f"{root}/large/{oid}"}}}
+    return {**item, "actions": {operation: {"href": f"{root}/large/{oid}", **server.action}}}
 
 
 async def _run_backend(root: Path, request: web.Request) -> web.Response:

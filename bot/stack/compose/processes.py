@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from roas.errors import EngineError, EngineUnavailableError, find_shortage
+from roas.concurrency import run_concurrently
+from roas.errors import EngineError, EngineUnavailableError, RoasError, find_shortage
 from roas.messages.message import said
 from roas.stack.compose.faults import too_much
 
@@ -78,14 +79,38 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
 
 async def read_bounded(stream: asyncio.StreamReader | None) -> str:
     """Read to the end. Raises ComposeFileError where that is too far away."""
-    parts: list[bytes] = []
-    left = MODEL_BYTES
+    larger = too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))
+    return (await read_at_most(stream, MODEL_BYTES, larger)).decode(errors="replace")
+
+
+async def read_at_most(stream: asyncio.StreamReader | None, most_bytes: int, larger: RoasError) -> bytes:
+    """Read to the end. Raises `larger` where that is too far away."""
+    read = bytearray()
     while stream is not None and (part := await stream.read(LINE_LIMIT)):
-        parts.append(part)
-        left -= len(part)
-        if left < 0:
-            raise too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))
-    return b"".join(parts).decode(errors="replace")
+        read += part
+        if len(read) > most_bytes:
+            raise larger
+    return bytes(read)
+
+
+async def exchange(
+    process: asyncio.subprocess.Process, given: bytes, most_bytes: int, larger: RoasError
+) -> tuple[bytes, bytes]:
+    """Give a command what it reads, and return what it prints, until it ended. Raises `larger` where that is more."""
+
+    async def feed() -> bytes:
+        if process.stdin is not None:
+            with suppress(ConnectionError):  # it reads no more
+                process.stdin.write(given)
+                await process.stdin.drain()
+            process.stdin.close()
+        return b""
+
+    streams = (process.stdout, process.stderr)
+    reads = (read_at_most(stream, most_bytes, larger) for stream in streams)
+    _none, output, errors = await run_concurrently((feed(), *reads))
+    await process.wait()
+    return output, errors
 
 
 @asynccontextmanager

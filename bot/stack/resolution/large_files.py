@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from yarl import URL
+
 from roas.concurrency import in_thread
 from roas.errors import RepositoryError, RepositoryUnavailableError
 from roas.messages.message import said
+from roas.redaction import Learn
 from roas.web_client import WebClient
 
 TYPE = "application/vnd.git-lfs+json"
@@ -47,32 +50,36 @@ def pointer_of(content: bytes) -> Pointer | None:
 
 
 class LargeFiles:
-    """Keep the objects of one repository in a folder. `shown` is its address, as people may see it."""
+    """Keep the objects of one repository in a folder. `shown` is its address, as people may see it.
 
-    def __init__(self, client: WebClient, folder: Path, shown: str) -> None:
+    `learn` hears of the headers by which a server gives an object.
+    """
+
+    def __init__(self, client: WebClient, folder: Path, shown: str, learn: Learn) -> None:
         self._client = client
+        self._learn = learn
         self._folder = folder
         self._shown = shown
 
     async def kept(self, pointers: Iterable[Pointer]) -> dict[str, bytes]:
         """Return the objects that were fetched before, by their hash."""
-        return await in_thread(lambda: {pointer.oid: found for pointer in pointers if (found := self._read(pointer))})
+        return await in_thread(lambda: dict(filter(None, map(self._read, pointers))))
 
     async def fetch(self, server: LfsServer, pointers: Sequence[Pointer]) -> dict[str, bytes]:
         """Fetch objects, and keep them; return them by their hash. Raises RepositoryError."""
-        found: dict[str, bytes] = {}
+        fetched: dict[str, bytes] = {}
         try:
             for at in range(0, len(pointers), BATCH):
                 some = pointers[at : at + BATCH]
                 for pointer, action in zip(some, await self._actions(server, some), strict=True):
-                    found[pointer.oid] = await self._download(server, pointer, action)
+                    fetched[pointer.oid] = await self._download(server, pointer, action)
+                    await in_thread(self._write, pointer.oid, fetched[pointer.oid])
         except (OSError, TimeoutError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise RepositoryUnavailableError(
                 said("The large files of {url} cannot be fetched: {cause}.", url=self._shown, cause=error),
                 hint=said("See whether its server has Git LFS, and whether the token or key may read it."),
             ) from error
-        await in_thread(lambda: self._write(found))
-        return found
+        return fetched
 
     async def _actions(self, server: LfsServer, pointers: Sequence[Pointer]) -> Iterator[Any]:
         """Ask from where to download; in the order of the pointers."""
@@ -92,12 +99,12 @@ class LargeFiles:
                 hint=said("Push it: `git lfs push --all`."),
             )
         action = item["actions"]["download"]
-        if not action["href"].startswith(("https://", f"{server.address.partition('//')[0]}//")):
+        address, asked = URL(action["href"]), URL(server.address)
+        if address.scheme != "https" and address.origin() != asked.origin():
             raise ValueError("its server names an address that is not HTTPS")
         headers = {str(name): str(value) for name, value in (action.get("header") or {}).items()}
-        answer = await self._client.ask(
-            "GET", action["href"], headers=headers, redirects=True, largest=pointer.size, seconds=OBJECT_SECONDS
-        )
+        self._learn(headers.values())
+        answer = await self._client.ask("GET", address, headers=headers, largest=pointer.size, seconds=OBJECT_SECONDS)
         if answer.status != 200:
             raise ValueError(f"the server of an object answered {answer.status}")
         if len(answer.body) != pointer.size or hashlib.sha256(answer.body).hexdigest() != pointer.oid:
@@ -108,18 +115,19 @@ class LargeFiles:
             )
         return answer.body
 
-    def _read(self, pointer: Pointer) -> bytes:
+    def _read(self, pointer: Pointer) -> tuple[str, bytes] | None:
         with suppress(OSError):
-            content = (self._folder / pointer.oid).read_bytes()
-            if hashlib.sha256(content).hexdigest() == pointer.oid:
-                return content
-        return b""
+            path = self._folder / pointer.oid
+            if path.stat().st_size == pointer.size:
+                content = path.read_bytes()
+                if len(content) == pointer.size and hashlib.sha256(content).hexdigest() == pointer.oid:
+                    return pointer.oid, content
+        return None
 
-    def _write(self, found: Mapping[str, bytes]) -> None:
-        """Keep objects for the next plan; without room they are fetched again."""
+    def _write(self, oid: str, content: bytes) -> None:
+        """Keep an object for the next plan; without room it is fetched again."""
         with suppress(OSError):
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            for oid, content in found.items():
-                temporary = self._folder / f"{oid}.new"
-                temporary.write_bytes(content)
-                temporary.replace(self._folder / oid)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary = self._folder / f"{oid}.new"
+            temporary.write_bytes(content)
+            temporary.replace(self._folder / oid)

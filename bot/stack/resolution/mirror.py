@@ -13,9 +13,9 @@ import os
 import shlex
 import shutil
 from asyncio.subprocess import PIPE
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -26,22 +26,36 @@ from roas.messages.message import said
 from roas.models.candidate import Commit
 from roas.models.environment import NEAR, Repository, read_address
 from roas.redaction import Learn
-from roas.stack.compose.processes import end_process, start_process
-from roas.stack.resolution.large_files import POINTS, LargeFiles, LfsServer, pointer_of
+from roas.stack.compose.processes import end_process, exchange, start_process
+from roas.stack.resolution.commit_files import (
+    LINK,
+    MOST_BYTES,
+    SUBMODULE,
+    Entry,
+    Files,
+    read_entries,
+    refuse_misleading,
+    refuse_too_much,
+    too_much,
+)
+from roas.stack.resolution.large_files import LargeFiles, LfsServer, Pointer, pointer_of
 from roas.temporary import temporary_folder
 from roas.web_client import WebClient
 
 FETCH_SECONDS, ASK_SECONDS, READ_SECONDS = 120.0, 20.0, 60.0
+# What submodules and large files add has to be here in this time, all together.
+FILES_SECONDS = 600.0
 MOST_PACK_BYTES = 1 << 30
-MOST_FILES, MOST_FILE_BYTES, MOST_BYTES = 20_000, 64 << 20, 512 << 20
+# What other writers, such as the journal, must find free.
+LEAST_FREE_BYTES = 256 << 20
+# What git may print, where it is not the content of files.
+MOST_PRINTED_BYTES, MOST_NAMED_BYTES = 16 << 20, 1 << 20
 MOST_SUBMODULES, DEEPEST_SUBMODULE = 20, 3
 MOST_COMMITS = 100
-LONGEST_LINK = 4095
 OPENPGP_KEYS = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 GPG_OPTIONS = ("--batch", "--quiet", "--no-autostart", "--no-options")
 LONGEST_ERROR = 300
-GIT_FOLDER, HTTPS, ROOT = ".git", "https://", PurePosixPath()
-REGULAR, EXECUTABLE, LINK, SUBMODULE = "100644", "100755", "120000", "160000"
+HTTPS, ROOT = "https://", PurePosixPath()
 # Whatever the repository, the machine or the user says of these.
 HARDENED = {
     "core.hooksPath": "/dev/null",
@@ -63,37 +77,29 @@ HARDENED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Describe a file of a commit: its path below the stack's folder, its mode and its blob.
-
-    Of a submodule, the blob is the commit that it is at.
-    """
-
-    path: PurePosixPath
-    mode: str
-    blob: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """Hold the files of a commit, and what each blob of them holds."""
-
-    entries: tuple[Entry, ...]
-    blobs: Mapping[str, bytes]
-
-
 class Mirror:
     """Hold a bare copy of one repository below the state folder. Every method raises RepositoryError."""
 
-    def __init__(self, folder: Path, repository: Repository, learn: Learn, client: WebClient) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        place: Path,
+        repository: Repository,
+        learn: Learn,
+        client: WebClient,
+        *,
+        kept: Path,
+        lock: asyncio.Lock,
+        root: Repository | None = None,
+    ) -> None:
+        """Keep it at a place; in the folder `kept` lies what submodules and large files add to its files.
+
+        Nobody fetches into it without the `lock`. Of a submodule, `root` is the repository that the settings name.
+        """
+        self._place, self._kept, self._lock = place, kept, lock
         self._learn = learn
         self._client = client
-        name = hashlib.sha256(repository.url.encode()).hexdigest()[:16]
-        self._place = folder / f"{name}.git"
         self._repository = repository
+        self._root = root or repository
 
     async def head(self) -> str:
         """Ask the server which commit the ref names now, without fetching it."""
@@ -109,14 +115,15 @@ class Mirror:
 
     async def fetch(self, *options: str) -> str:
         """Fetch the ref with its history, checked object by object, and return its commit."""
-        if not (self._place / "HEAD").exists():
-            await in_thread(lambda: self._place.mkdir(mode=0o700, parents=True, exist_ok=True))
-            await self._git("init", "--quiet", "--bare", "--template=", ".")
-        own = f"refs/roas/{hashlib.sha256(self._repository.ref.encode()).hexdigest()[:16]}"
+        own = f"refs/roas/{digest(self._repository.ref)}"
         options += ("--quiet", "--force", "--no-tags", "--no-auto-maintenance", "--no-write-fetch-head")
-        await self._git(
-            "fetch", *options, "--", self._repository.url, f"+{self._repository.ref}:{own}", seconds=FETCH_SECONDS
-        )
+        async with self._lock:
+            await in_thread(lambda: self._place.mkdir(mode=0o700, parents=True, exist_ok=True))
+            room = await self._room(1)
+            if not (self._place / "HEAD").exists():
+                await self._git("init", "--quiet", "--bare", "--template=", ".")
+            address = ("--", self._repository.url, f"+{self._repository.ref}:{own}")
+            await self._git("fetch", *options, *address, seconds=FETCH_SECONDS, room=room)
         commit = (await self._git("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}")).decode().strip()
         if self._repository.signers_file is not None:
             await self._verify(commit, self._repository.signers_file)
@@ -150,6 +157,14 @@ class Mirror:
 
         Raises ComposeFileError where one must not be written.
         """
+        try:
+            async with asyncio.timeout(FILES_SECONDS):
+                return await self._files(commit)
+        except TimeoutError as error:
+            cause = said("its files took more than {seconds} s", seconds=f"{FILES_SECONDS:g}")
+            raise _away(self._repository, cause) from error
+
+    async def _files(self, commit: str) -> Files:
         path = self._repository.path.strip("/")
         found: list[tuple[Mirror, tuple[Entry, ...]]] = []
         await self._gather(found, commit, path)
@@ -157,15 +172,32 @@ class Mirror:
             raise ComposeFileError(said("{commit} has no files below {path}.", commit=commit[:12], path=path or "/"))
         entries: list[Entry] = []
         blobs: dict[str, bytes] = {}
+        wanted: list[tuple[Mirror, dict[str, Pointer]]] = []
         for mirror, own in found:
             held = await mirror._blobs(own)
-            if self._repository.lfs:
-                own, large = await mirror._with_large_files(own, held)
-                held |= large
-            entries, blobs = [*entries, *own], blobs | held
-            refuse_too_much(entries)
-        refuse_misleading(entries, blobs)
+            blobs |= held
+            pointers = {entry.blob: pointer_of(held[entry.blob]) for entry in own if entry.mode != LINK}
+            large = {blob: pointer for blob, pointer in pointers.items() if pointer is not None and mirror._root.lfs}
+            wanted.append((mirror, large))
+            for entry in own:
+                pointer = large.get(entry.blob) if entry.mode != LINK else None
+                entries.append(replace(entry, blob=pointer.oid, size=pointer.size) if pointer else entry)
+        refuse_too_much(entries)
+        used = {mirror._place.name for mirror, _own in found} | {entry.blob for entry in entries}
+        await in_thread(self._remove_unused, used)
+        for mirror, large in wanted:
+            blobs |= await mirror._large_files(list(dict.fromkeys(large.values())))
+        await in_thread(refuse_misleading, entries, blobs)
         return Files(tuple(entries), blobs)
+
+    def _remove_unused(self, used: set[str]) -> None:
+        """Remove the submodules and large files that only earlier commits had."""
+        for path in (*self._kept.glob("*.git"), *self._kept.glob("lfs/*")):
+            if path.name not in used and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in used:
+                with suppress(OSError):
+                    path.unlink()
 
     async def _gather(
         self,
@@ -176,7 +208,7 @@ class Mirror:
         depth: int = 0,
     ) -> None:
         """Add the files of this repository, and those of its submodules, each with the mirror that has them."""
-        listed = tuple(_entries(await self._git("ls-tree", "-r", "-z", "-l", f"{commit}:{path}" if path else commit)))
+        listed = read_entries(await self._git("ls-tree", "-r", "-z", "-l", f"{commit}:{path}" if path else commit))
         files = (replace(entry, path=below / entry.path) for entry in listed if entry.mode != SUBMODULE)
         found.append((self, tuple(files)))
         refuse_too_much([entry for _mirror, own in found for entry in own])
@@ -198,55 +230,49 @@ class Mirror:
                 await mirror.fetch("--depth=1")
             await mirror._gather(found, module.blob, "", place, depth + 1)
 
-    def _mirror_of(self, place: PurePosixPath, address: str, commit: str) -> "Mirror":
+    def _mirror_of(self, path: PurePosixPath, address: str, commit: str) -> "Mirror":
         """Return the mirror of a submodule. Raises ComposeFileError where it is not asked for, or at another host."""
-        own = self._repository
-        if not own.submodules:
+        own, root = self._repository, self._root
+        if not root.submodules:
             raise ComposeFileError(
-                said("{path} is a submodule, which the settings do not ask for.", path=place),
+                said("{path} is a submodule, which the settings do not ask for.", path=path),
                 hint=said("Set `submodules` of the environment's repository, or name a folder without it (`path`)."),
             )
         url = own.beside(address)
-        if not own.may_fetch(url):
+        if not root.may_fetch(url):
             raise ComposeFileError(
-                said("{path} is a submodule of {url}, from where the settings allow none.", path=place, url=url[:200]),
+                said("{path} is a submodule of {url}, from where the settings allow none.", path=path, url=url[:200]),
                 hint=said("Name its host in `submodules` of the environment's repository; it has to be HTTPS or SSH."),
             )
-        token = own.token_file if own.is_of_server(url) else None
+        token = root.token_file if root.is_of_server(url) else None
         # Whose signature a commit has vouches for the commits of its submodules, which it names.
         there = replace(own, url=url, ref=commit, path="", signers_file=None, token_file=token)
-        return Mirror(self._folder, there, self._learn, self._client)
+        place = self._kept / f"{digest(url, commit)}.git"
+        return Mirror(place, there, self._learn, self._client, kept=self._kept, lock=asyncio.Lock(), root=root)
 
     async def _addresses(self, commit: str) -> Mapping[PurePosixPath, str]:
         """Return what `.gitmodules` of a commit says where each submodule is, by its path."""
-        with suppress(RepositoryUnavailableError):  # there is none
-            read = await self._git("config", "--no-includes", "--blob", f"{commit}:.gitmodules", "--null", "--list")
-            values: dict[str, dict[str, str]] = {}
-            for line in os.fsdecode(read).split("\0"):
-                key, _newline, value = line.partition("\n")
-                name, _dot, kind = key.removeprefix("submodule.").rpartition(".")
-                values.setdefault(name, {})[kind] = value
-            return {PurePosixPath(value["path"]): value.get("url", "") for value in values.values() if "path" in value}
-        return {}
+        listed = read_entries(await self._git("ls-tree", "-z", "-l", commit, "--", ".gitmodules"))
+        if not listed:
+            return {}
+        if listed[0].size > MOST_NAMED_BYTES:
+            raise too_much()
+        asked = ("config", "--no-includes", "--blob", listed[0].blob, "--null", "--list")
+        values: dict[str, dict[str, str]] = {}
+        for line in os.fsdecode(await self._git(*asked, most=MOST_NAMED_BYTES)).split("\0"):
+            key, _newline, value = line.partition("\n")
+            name, _dot, kind = key.removeprefix("submodule.").rpartition(".")
+            values.setdefault(name, {})[kind] = value
+        return {PurePosixPath(value["path"]): value.get("url", "") for value in values.values() if "path" in value}
 
-    async def _with_large_files(
-        self, entries: tuple[Entry, ...], blobs: Mapping[str, bytes]
-    ) -> tuple[tuple[Entry, ...], Mapping[str, bytes]]:
-        """Return files with the objects that they stand for in Git LFS in their place, and what these hold."""
-        pointers = {
-            entry: pointer for entry in entries if entry.mode != LINK and (pointer := pointer_of(blobs[entry.blob]))
-        }
-        own = tuple(
-            replace(entry, blob=pointers[entry].oid, size=pointers[entry].size) if entry in pointers else entry
-            for entry in entries
-        )
-        refuse_too_much(own)
-        large = LargeFiles(self._client, self._place / "lfs", self._repository.shown)
-        wanted = list(dict.fromkeys(pointers.values()))
+    async def _large_files(self, wanted: Sequence[Pointer]) -> dict[str, bytes]:
+        """Return what is kept in Git LFS, by its hash."""
+        large = LargeFiles(self._client, self._kept / "lfs", self._repository.shown, self._learn)
         found = await large.kept(wanted)
         if missing := [pointer for pointer in wanted if pointer.oid not in found]:
+            await self._room(sum(pointer.size for pointer in missing))
             found |= await large.fetch(await self._lfs_server(), missing)
-        return own, found
+        return found
 
     async def _lfs_server(self) -> LfsServer:
         """Return where large files are asked for: beside the repository, or where its server says over SSH."""
@@ -270,7 +296,7 @@ class Mirror:
     async def _blobs(self, entries: Sequence[Entry]) -> dict[str, bytes]:
         """Return what the blobs of files hold, as they are: no filter and no attribute changes them."""
         wanted = list(dict.fromkeys(entry.blob for entry in entries))
-        output = await self._git("cat-file", "--batch", wanted=wanted)
+        output = await self._git("cat-file", "--batch", wanted=wanted, most=MOST_BYTES + MOST_PRINTED_BYTES)
         found: dict[str, bytes] = {}
         at = 0
         for blob in wanted:
@@ -279,6 +305,16 @@ class Mirror:
             found[blob] = output[end + 1 : end + 1 + size]
             at = end + 2 + size
         return found
+
+    async def _room(self, needed: int) -> int:
+        """Return how much git may write into a file. Raises RepositoryError where the disk has not what is needed."""
+        free = (await in_thread(shutil.disk_usage, self._place.parent)).free - LEAST_FREE_BYTES
+        if free < needed:
+            raise RepositoryError(
+                said("There is no room for what {url} has.", url=self._repository.shown),
+                hint=said("Free space in {path}.", path=self._place.parent),
+            )
+        return min(free, MOST_PACK_BYTES)
 
     async def _has(self, commit: str) -> bool:
         with suppress(RepositoryError):
@@ -314,25 +350,34 @@ class Mirror:
         seconds: float = READ_SECONDS,
         wanted: Sequence[str] = (),
         more: Mapping[str, str] = MappingProxyType({}),
+        most: int = MOST_PRINTED_BYTES,
+        room: int = MOST_PACK_BYTES,
     ) -> bytes:
         git = shutil.which("git")
         if git is None:
             raise RepositoryError(
                 said("There is no {program}.", program="git"), hint=said("Install git beside the bot.")
             )
-        return await self._run((git, *arguments), more, seconds, wanted)
+        return await self._run((git, *arguments), more, seconds, wanted, most, room)
 
     async def _run(
-        self, command: Sequence[str], more: Mapping[str, str], seconds: float, wanted: Sequence[str] = ()
+        self,
+        command: Sequence[str],
+        more: Mapping[str, str],
+        seconds: float,
+        wanted: Sequence[str] = (),
+        most: int = MOST_PRINTED_BYTES,
+        room: int = MOST_PACK_BYTES,
     ) -> bytes:
-        """Run a program in the mirror, bounded in time and in what it may write."""
+        """Run a program in the mirror, bounded in time, in what it may print, and in what it may write (`room`)."""
         place = self._place if self._place.is_dir() else Path("/")
-        bounded = ("prlimit", f"--fsize={MOST_PACK_BYTES}", "--core=0", *command)
+        bounded = ("prlimit", f"--fsize={min(room, MOST_PACK_BYTES)}", "--core=0", *command)
         with temporary_folder("git") as home:
             process = await start_process(bounded, {**self._variables(home), **more}, place, stdin=PIPE)
             try:
                 async with asyncio.timeout(seconds):
-                    output, errors = await process.communicate("".join(f"{name}\n" for name in wanted).encode())
+                    given = "".join(f"{name}\n" for name in wanted).encode()
+                    output, errors = await exchange(process, given, most, too_much())
             except TimeoutError as error:
                 raise _away(
                     self._repository,
@@ -410,6 +455,11 @@ class Mirror:
                 said("The server of {url} does not take the deploy key.", url=self._repository.shown),
                 hint=said("Add the public key of `key_file` to the repository's deploy keys."),
             )
+        if "bad config" in errors:
+            return RepositoryError(
+                said("The `.gitmodules` of {url} is not one: {error}.", url=self._repository.shown, error=text),
+                hint=said("Correct the file, and push it."),
+            )
         if any(word in errors for word in ("fsck", "object", "not allowed", "signature")):
             return RepositoryError(
                 said("git refuses {url}: {error}", url=self._repository.shown, error=text),
@@ -424,62 +474,9 @@ class Mirror:
         )
 
 
-def _entries(listed: bytes) -> Iterator[Entry]:
-    """Read `ls-tree -r -z -l`. Raises ComposeFileError where a path must not be written."""
-    for line in filter(None, listed.split(b"\0")):
-        head, _tab, name = line.partition(b"\t")
-        mode, _kind, blob, size = head.decode().split()
-        path = PurePosixPath(os.fsdecode(name))
-        if path.is_absolute() or {"..", "."} & set(path.parts) or any(_is_git(part) for part in path.parts):
-            raise must_not_be_written(path)
-        yield Entry(
-            path, mode if mode in {LINK, EXECUTABLE, SUBMODULE} else REGULAR, blob, 0 if size == "-" else int(size)
-        )
-
-
-def must_not_be_written(path: PurePosixPath) -> ComposeFileError:
-    """Return the error of a file in a place that is not the repository's."""
-    return ComposeFileError(
-        said("The repository has a file that must not be written: {path}.", path=repr(str(path))[:200]),
-    )
-
-
-def _is_git(part: str) -> bool:
-    return part.lower().rstrip(". ") == GIT_FOLDER
-
-
-def refuse_misleading(entries: Sequence[Entry], blobs: Mapping[str, bytes]) -> None:
-    """Raise ComposeFileError where a link leads out of the stack's folder, or a file only stands for one in LFS."""
-    for entry in entries:
-        if entry.mode != LINK:
-            if blobs[entry.blob].startswith(POINTS):
-                raise ComposeFileError(
-                    said("{path} is kept in Git LFS, which the settings do not ask for.", path=entry.path),
-                    hint=said("Set `lfs` of the environment's repository, or name a folder without it (`path`)."),
-                )
-            continue
-        target = os.fsdecode(blobs[entry.blob])
-        leads_to = os.path.normpath(entry.path.parent / target)
-        if leads_to.startswith(("/", "..")) or len(target) > LONGEST_LINK or "\0" in target:
-            raise ComposeFileError(
-                said("The link {path} leads out of the repository.", path=entry.path),
-            )
-
-
-def refuse_too_much(entries: Sequence[Entry]) -> None:
-    """Raise ComposeFileError where files are too many or too large, one of them or together."""
-    size = sum(entry.size for entry in entries)
-    if len(entries) > MOST_FILES or size > MOST_BYTES or any(entry.size > MOST_FILE_BYTES for entry in entries):
-        raise ComposeFileError(
-            said(
-                "The repository has more than {files} files, or more than {size} MiB, or one of more than "
-                "{file} MiB, below its path.",
-                files=MOST_FILES,
-                size=MOST_BYTES >> 20,
-                file=MOST_FILE_BYTES >> 20,
-            ),
-            hint=said("Name a folder of its own for the stack: `path`."),
-        )
+def digest(*parts: str) -> str:
+    """Return a name for what an address, with others, stands for."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _names(ref: str) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment, Repository
 from roas.redaction import Learn
-from roas.stack.resolution.mirror import EXECUTABLE, LINK, Entry, Files, Mirror, must_not_be_written
+from roas.stack.resolution.commit_files import EXECUTABLE, LINK, Entry, Files, must_not_be_written
+from roas.stack.resolution.mirror import Mirror, digest
 from roas.web_client import WebClient
 
 log = get_logger(__name__)
@@ -31,9 +32,11 @@ class Repositories:
         self._learn = learn
         self._locks: dict[str, asyncio.Lock] = {}
 
-    def mirror(self, repository: Repository) -> Mirror:
-        """Return the mirror of a repository."""
-        return Mirror(self._folder, repository, self._learn, self._client)
+    def mirror(self, repository: Repository, environment: str = "") -> Mirror:
+        """Return the mirror of a repository; for its files, of which environment."""
+        place, kept = self._folder / f"{digest(repository.url)}.git", self._folder / f"{environment}.kept"
+        lock = self._locks.setdefault(str(place), asyncio.Lock())
+        return Mirror(place, repository, self._learn, self._client, kept=kept, lock=lock)
 
     @asynccontextmanager
     async def hold(self, environment: Environment, expected: str = "") -> AsyncIterator[str]:
@@ -46,7 +49,7 @@ class Repositories:
             yield ""
             return
         async with self._locks.setdefault(str(environment.folder), asyncio.Lock()):
-            mirror = self.mirror(repository)
+            mirror = self.mirror(repository, environment.name)
             commit = await mirror.fetch()
             if expected not in {"", commit}:
                 raise RefMovedError(

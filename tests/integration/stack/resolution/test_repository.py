@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
@@ -17,7 +19,7 @@ from pydantic import ValidationError
 from roas.configuration.settings import GitSettings
 from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError, RoasError
 from roas.models.environment import Environment, Repository
-from roas.stack.resolution import mirror
+from roas.stack.resolution import commit_files, mirror
 from roas.stack.resolution import repository as module
 from roas.stack.resolution.mirror import Mirror
 from roas.stack.resolution.repository import Repositories
@@ -151,13 +153,38 @@ async def test_tree_that_would_write_elsewhere_is_refused(scene, server, name):
     assert not scene.folder.exists()
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "conf/../../outside"])
-async def test_link_out_of_the_repository_is_refused(scene, server, target):
-    (server.work / "link").symlink_to(target)
+LINKS_OUT = [
+    {"link": "/etc/passwd"},
+    {"link": "../outside"},
+    {"link": "conf/../../outside"},
+    {"sub/deep/l": "../..", "link": "sub/deep/l/../../../etc/passwd"},
+    {"sub/deep/l": "../..", "sub/link": "deep/./l//sub/../../../etc/passwd"},
+]
+
+
+@pytest.mark.parametrize("links", LINKS_OUT)
+async def test_link_out_of_the_repository_is_refused(scene, server, links):
+    """Also one that gets out by way of another, though its words do not."""
+    for name, target in links.items():
+        (server.work / name).parent.mkdir(parents=True, exist_ok=True)
+        (server.work / name).symlink_to(target)
     server.commit({"compose.yaml": COMPOSE})
-    with pytest.raises(ComposeFileError, match="link"):
+    with pytest.raises(ComposeFileError, match="link leads out"):
         await scene.bring()
     assert not scene.folder.exists()
+
+
+async def test_links_within_the_repository_are_written(scene, server):
+    (server.work / "releases" / "one").mkdir(parents=True)
+    for name, target in (
+        ("current", "releases/one"),
+        ("releases/up", "../current/a"),
+        ("a", "releases/../current/./a"),
+    ):
+        (server.work / name).symlink_to(target)
+    server.commit({"compose.yaml": COMPOSE, "releases/one/a": "inside"})
+    await scene.bring()
+    assert [(scene.folder / name).read_text() for name in ("a", "releases/up")] == ["inside"] * 2
 
 
 async def test_link_that_a_container_put_in_the_way_leads_nowhere(scene, server, tmp_path):
@@ -202,7 +229,7 @@ async def test_what_is_the_bots_is_not_written_over(scene, server, name):
 
 
 async def test_too_much_is_refused(scene, server, monkeypatch):
-    monkeypatch.setattr("roas.stack.resolution.mirror.MOST_FILE_BYTES", 100)
+    monkeypatch.setattr("roas.stack.resolution.commit_files.MOST_FILE_BYTES", 100)
     server.commit({"large": "x" * 200})
     with pytest.raises(ComposeFileError, match="more than"):
         await scene.bring()
@@ -210,6 +237,53 @@ async def test_too_much_is_refused(scene, server, monkeypatch):
     server.commit({"large": os.urandom(50_000).hex()})
     with pytest.raises(RepositoryError):
         await scene.bring()
+    monkeypatch.setattr("roas.stack.resolution.mirror.LEAST_FREE_BYTES", 1 << 60)
+    with pytest.raises(RepositoryError, match="no room for what") as caught:
+        await scene.bring()
+    assert f"Free space in {scene.state / 'git'}" in caught.value.hint
+
+
+@pytest.mark.parametrize("most", [mirror.MOST_PRINTED_BYTES, 1 << 40])
+async def test_tree_of_few_objects_that_names_millions_of_files_is_refused(scene, server, monkeypatch, most):
+    """By what git prints, and by how many files that are; git does not run on."""
+    monkeypatch.setattr("roas.stack.resolution.mirror.MOST_PRINTED_BYTES", most)
+    kind, made = "100644", server.git("hash-object", "-w", "--stdin", stdin=b"x")
+    for _level in range(2 if most > 1 << 30 else 6):
+        entries = tree(*((kind, f"{at:0100}", made) for at in range(200)))
+        kind, made = "40000", server.git("hash-object", "-t", "tree", "-w", "--stdin", stdin=entries)
+    commit = server.git("commit-tree", made, "-m", "Attack")
+    server.git("push", "-q", "--force", str(server.bare), f"{commit}:refs/heads/main")
+    async with asyncio.timeout(20):
+        with pytest.raises(ComposeFileError, match="more than 20000 files"):
+            await scene.bring()
+
+
+async def test_files_have_one_deadline(scene, server, monkeypatch):
+    monkeypatch.setattr(mirror, "FILES_SECONDS", 0.001)
+    server.commit({"compose.yaml": COMPOSE})
+    with pytest.raises(RepositoryUnavailableError, match=r"its files took more than 0\.001 s"):
+        await scene.bring()
+
+
+async def test_nobody_fetches_into_a_mirror_at_once(scene, server, monkeypatch):
+    """Two environments of one repository have one mirror."""
+    server.commit({"compose.yaml": COMPOSE})
+    running: list[str] = []
+    run = Mirror._git
+
+    async def counted(self: Mirror, command: str, *arguments: str, **options: Any) -> bytes:
+        if command != "fetch":
+            return await run(self, command, *arguments, **options)
+        assert running == []
+        running.append(command)
+        try:
+            return await run(self, command, *arguments, **options)
+        finally:
+            running.clear()
+
+    monkeypatch.setattr(Mirror, "_git", counted)
+    commits = await asyncio.gather(scene.mirror.fetch(), scene.mirror.fetch(), scene.bring())
+    assert len(set(commits)) == 1
 
 
 async def test_server_that_is_away_or_has_no_such_ref(scene, server):
@@ -396,6 +470,30 @@ async def test_submodule_is_brought_at_the_commit_that_is_named(scene, server, w
     assert moved != first
     assert await scene.bring() == moved
     assert scene.files == {"compose.yaml": COMPOSE, "conf/a.conf": "two"}
+    assert len(list((scene.state / "git" / "dev.kept").iterdir())) == 1  # those of the commit before are gone
+    history = library.git("rev-list", "HEAD").split()
+    scene.repository = replace(scene.repository, url=server.url.replace("shop.git", "library.git"), path="")
+    await scene.bring()
+    assert [commit.sha for commit in await scene.mirror.commits(history[-1], history[0])] == history[:-1]
+    assert not await scene.mirror.is_forced(history[-1], history[0])
+
+
+async def test_file_that_names_submodules_is_small_and_one_of_git(scene, server, with_library):
+    commit = server.commit({"compose.yaml": COMPOSE})
+    with_library.name(server, "library", "../library.git", commit)
+    for content, words in (
+        ("[submodule", r"`\.gitmodules` of .*shop\.git is not one: bad config line"),
+        ("x" * (2 << 20), "more than 20000 files"),
+        ('[submodule "' + "x" * 900 + '"]\n' + "\tpath\n" * 2000, "more than 20000 files"),
+        (None, "library is a submodule of , from where the settings allow none"),
+    ):
+        server.commit({".gitmodules": content})
+        server.git("update-index", "--add", "--cacheinfo", f"160000,{commit},library")
+        server.git("commit", "-q", "--amend", "-m", "Name a submodule")
+        server.push()
+        with pytest.raises(RoasError, match=words) as caught:
+            await scene.bring()
+        assert not caught.value.transient
 
 
 NO_SUBMODULES = [
@@ -431,7 +529,7 @@ async def test_submodule_that_leads_out_or_too_deep_or_is_gone_is_refused(scene,
         await scene.bring()
     assert not caught.value.transient
     with_library.name(server, "library", "../library.git", library.commit({"link": None, "large": "x" * 200}))
-    monkeypatch.setattr(mirror, "MOST_FILE_BYTES", 100)
+    monkeypatch.setattr(commit_files, "MOST_FILE_BYTES", 100)
     with pytest.raises(ComposeFileError, match="more than 20000 files"):
         await scene.bring()
     monkeypatch.setattr(mirror, "DEEPEST_SUBMODULE", 0)
@@ -487,9 +585,16 @@ def test_token_goes_to_the_own_server_only(tmp_path):
     own = Repository(
         "https://git.example.org/shop", token_file=tmp_path, submodules=("github.com",), signers_file=tmp_path
     )
-    for address, token in (("../lib", tmp_path), ("https://github.com/acme/lib", None)):
-        module = Mirror(tmp_path, own, [].extend, WebClient())._mirror_of(PurePosixPath("lib"), address, "d" * 40)
+    root = Repositories(tmp_path, [].extend, WebClient()).mirror(own, "dev")
+    there = root._mirror_of(PurePosixPath("lib"), "https://github.com/acme/lib", "d" * 40)
+    for mirror_of, address, token in (
+        (root, "../lib", tmp_path),
+        (there, "../other", None),
+        (there, "https://git.example.org/lib", tmp_path),
+    ):
+        module = mirror_of._mirror_of(PurePosixPath("lib"), address, "d" * 40)
         assert (module._repository.token_file, module._repository.signers_file) == (token, None)
+    assert there._repository.token_file is None
 
 
 @pytest.mark.long
@@ -537,10 +642,38 @@ async def test_large_file_that_is_not_what_is_named_is_refused(scene, server, mo
         with pytest.raises(RepositoryError, match=words):
             await scene.bring()
     (server.large / oid).write_bytes(b"the right one")
-    monkeypatch.setattr(mirror, "MOST_FILE_BYTES", 12)
+    root = server.url.removesuffix("/shop.git")
+    for address, words in (
+        (f"{root}/moved/{oid}?signed=secret", "answered 302"),
+        (f"{root.replace('127.0.0.1', 'localhost')}/large/{oid}?signed=secret", "not HTTPS"),
+        ("https:///large?signed=secret", "InvalidUrl"),
+    ):
+        server.action = {"href": address, "header": {"Authorization": "of an object"}}
+        with pytest.raises(RepositoryError, match=words) as caught:
+            await scene.bring()
+        assert "signed" not in caught.value.message
+    assert "of an object" in scene.secrets
+    monkeypatch.setattr(commit_files, "MOST_FILE_BYTES", 12)
     with pytest.raises(ComposeFileError, match="more than"):
         await scene.bring()
     assert not scene.folder.exists()
+
+
+async def test_kept_large_file_is_held_against_its_size_and_goes_when_it_is_not_used(scene, server):
+    content = b"the right one"
+    oid = hashlib.sha256(content).hexdigest()
+    (server.large / oid).write_bytes(content)
+    scene.repository = replace(scene.repository, lfs=True)
+    for size, words in ((13, ""), (14, "another file")):
+        server.commit({"logo.png": f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"})
+        with pytest.raises(RepositoryError, match=words) if words else nullcontext():
+            await scene.bring()
+    assert scene.files == {"logo.png": "the right one"}
+    kept = scene.state / "git" / "dev.kept" / "lfs"
+    assert [path.name for path in kept.iterdir()] == [oid]
+    server.commit({"logo.png": "small"})
+    await scene.bring()
+    assert list(kept.iterdir()) == []
 
 
 BAD_URLS = [
