@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.statuses import FORGE_AWAY, Forge
+from roas.candidates.webhooks import FORCED
 from roas.configuration.settings import SourceSettings
 from roas.errors import RegistryUnavailableError, RoasError
 from roas.log import get_logger
@@ -21,6 +22,17 @@ log = get_logger(__name__)
 IMAGE_WITHIN = timedelta(minutes=15)
 SHORT_SHA = 7
 WEB = "https://"
+
+
+# A forge answers alike where there is no such commit, and where the token may not see it.
+UNKNOWN_COMMIT = (
+    "The forge does not know this commit, or its token may not read the repository: "
+    "give the token the permission to read it (GitHub's *Contents: read*)."
+)
+
+
+class ImageMissingError(RegistryUnavailableError):
+    """A registry that answers does not have an image: it may still be pushed, for a while."""
 
 
 class SourceInspector:
@@ -53,14 +65,14 @@ class SourceInspector:
         followed = {name: found for name in names if (found := self._repository(name)) is not None}
         try:
             offered = [await self._inspect_ref(delivery.source, name, found) for name, found in followed.items()]
-        except RegistryUnavailableError as error:
+            notes = [f"{candidate.environment}: {candidate.id}" for candidate in offered if candidate is not None]
+            notes += ["The repository has nothing new."] if followed and not notes else []
+            if others := [name for name in names if name not in followed]:
+                notes.append(await self._inspect_images(delivery, source, others))
+        except ImageMissingError as error:
             if datetime.now(UTC) - delivery.received_at < IMAGE_WITHIN:
                 raise
             return error.message
-        notes = [f"{candidate.environment}: {candidate.id}" for candidate in offered if candidate is not None]
-        notes += ["The repository has nothing new."] if followed and not notes else []
-        if others := [name for name in names if name not in followed]:
-            notes.append(await self._inspect_images(delivery, source, others))
         return ", ".join(notes) or "No environment takes it."
 
     async def sweep(self) -> None:
@@ -131,8 +143,6 @@ class SourceInspector:
         version = pointed.get("tag") or commit_version(source, pointed)
         digests = await self._digests(images, version)
         if digests is None:
-            if datetime.now(UTC) - delivery.received_at > IMAGE_WITHIN:
-                return f"There is no {', '.join(images)}:{version}."
             raise _not_yet(images, version)
         origin = Origin(
             repository=source.repository or "",
@@ -142,7 +152,7 @@ class SourceInspector:
             digests=digests,
         )
         if not await self._is_known(delivery.source, origin):
-            return "The forge does not know this commit."
+            return UNKNOWN_COMMIT
         offered = [
             await self._candidates.offer(
                 delivery.source,
@@ -151,7 +161,7 @@ class SourceInspector:
                 mode=source.environments[name],
                 services=tuple(sorted(source.services)),
                 origin=origin,
-                reason=said("The branch was force-pushed.") if "forced" in pointed else "",
+                reason=said("The branch was force-pushed.") if pointed.get(FORCED) == "True" else "",
             )
             for name in names
         ]
@@ -186,8 +196,8 @@ class SourceInspector:
             await self._candidates.show_origin(candidate, replace(origin, compare_url=address, commits=commits))
 
 
-def _not_yet(images: Sequence[str], version: str) -> RegistryUnavailableError:
-    return RegistryUnavailableError(
+def _not_yet(images: Sequence[str], version: str) -> ImageMissingError:
+    return ImageMissingError(
         said("There is no {image}:{version} yet.", image=", ".join(images), version=version),
     )
 

@@ -33,6 +33,7 @@ DELIVERY_ID = re.compile(r"^[A-Za-z0-9._:-]{1,100}$")
 SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 TAG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 BRANCH, TAG_REF = "refs/heads/", "refs/tags/"
+FORCED = "forced"
 SIGNING_KEY_PREFIX = "whsec_"
 UNSIGNED = frozenset({SourceKind.DOCKER_HUB, SourceKind.QUAY})
 # Where each kind says which delivery this is, and of what.
@@ -213,9 +214,8 @@ def _of_forge(settings: SourceSettings, event: str, body: Any) -> Hint:
             if body.get("deleted") or not SHA.match(str(body["after"])) or not int(str(body["after"]), 16):
                 raise UselessError("Something was deleted.")
             compare = str(body.get("compare") or body.get("compare_url") or "")
-            return _commit(settings, str(body["ref"]), str(body["after"]), compare) | {
-                "forced": str(body.get("forced"))
-            }
+            forced = {FORCED: "True"} if body.get(FORCED) is True else {}
+            return _commit(settings, str(body["ref"]), str(body["after"]), compare) | forced
         case "workflow_run":
             run = body["workflow_run"]
             if (body["action"], run["conclusion"]) != ("completed", "success"):

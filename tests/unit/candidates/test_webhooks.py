@@ -81,7 +81,7 @@ def payload(name):
 GITHUB = [
     ("ping", "ping.json", {}, "pong"),
     ("push", "push.json", {}, "deleted"),
-    ("push", "push.with-new-branch.json", {"commit": SHA, "ref": "refs/heads/master"}, ""),
+    ("push", "push.with-new-branch.json", {"commit": SHA, "ref": "refs/heads/master", "forced": None}, ""),
     ("workflow_run", "workflow_run.completed.json", {}, "another repository"),
     ("release", "release.published.json", {"tag": "0.0.1", "ref": "refs/tags/0.0.1"}, ""),
     ("release", "release.prereleased.json", {}, "not published"),
@@ -97,7 +97,7 @@ async def test_payload_of_github(hooks, event, name, hint, reason):
     status, delivery, note = await hooks.github(event, payload(name))
     assert (status, delivery) == (202, "d-1")
     assert reason in note
-    assert [{key: found[key] for key in hint} for found in hooks.hints] == ([hint] if hint else [])
+    assert [{key: found.get(key) for key in hint} for found in hooks.hints] == ([hint] if hint else [])
 
 
 RECORDED = json.loads((PAYLOADS / "of_others.json").read_text())
@@ -144,7 +144,10 @@ async def test_changed_payloads_of_github(hooks):
     assert hooks.hints[1] == {"image": "ghcr.io/codertocat/hello-world", "tag": "v2"}
     other = payload("push.with-new-branch.json") | {"ref": "refs/heads/feature"}
     assert "another branch" in (await hooks.github("push", other, delivery="other"))[2]
-    assert len(hooks.stored) == 2
+    forced = payload("push.with-new-branch.json") | {"forced": True}
+    await hooks.github("push", forced, delivery="forced")
+    assert hooks.hints[2]["forced"] == "True"
+    assert len(hooks.stored) == 3
 
 
 async def test_wrong_signatures_and_unknown_sources_refused(hooks):
@@ -363,7 +366,7 @@ async def test_generated_bodies_do_no_harm(hooks, body, event):
 @settings(max_examples=1000, **FIXTURE_KEPT)
 @given(body=BODIES, event=EVENTS)
 async def test_many_generated_bodies_do_no_harm(hooks, body, event):
-    """12,000 deliveries."""
+    """A thousand bodies, each to a source of every kind."""
     await nothing_comes_of(hooks, body, event)
 
 
