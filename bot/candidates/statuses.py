@@ -49,11 +49,17 @@ GITHUB_STATUS = {"queued": "pending", "in_progress": "pending", "success": "succ
 GITLAB_STATUS = {"queued": "pending", "in_progress": "running", "success": "success", "failure": "failed"}
 FORGEJO_STATUS = {"queued": "pending", "in_progress": "pending", "success": "success", "failure": "failure"}
 OVER = {SourceKind.GITHUB: "error", SourceKind.GITLAB: "canceled"}
+# What passes: the token is renewed, the limit of requests is over; any other status of 400 to 499 is for good.
+PASSING = frozenset({401, 403, 408, 429})
 ENDED = frozenset({"success", "failure", "inactive"})
 
 
 class ForgeError(Exception):
     """A forge did not take what it was told."""
+
+
+class ForgeRefusedError(ForgeError):
+    """A forge will not take it however often it is told."""
 
 
 # What a forge that is away raises.
@@ -167,7 +173,8 @@ class GitHubApp:
     async def _ask(self, method: str, path: str, document: Any = None) -> Any:
         headers = {"Accept": GITHUB_TYPE, "Authorization": f"Bearer {self._sign()}"}
         answer = await self._client.ask(method, f"{self._base}{path}", headers=headers, document=document)
-        _check(answer)
+        if answer.status >= 300:  # where the App is not installed, somebody may install it
+            raise ForgeError(f"it answered {answer.status} for the App")
         return answer.json()
 
     def _sign(self) -> str:
@@ -251,9 +258,12 @@ class StatusReporter:
         status = status_of(candidate, deployment)
         if (known is None and status.state == "inactive") or (known is not None and known.content_hash == status.mark):
             return
-        number = known.message_id if known is not None else None
-        number = await forge.report(candidate, status, number, await self._link(candidate))
-        finished = status.state in ENDED
+        number, finished = known.message_id if known is not None else None, status.state in ENDED
+        try:
+            number = await forge.report(candidate, status, number, await self._link(candidate))
+        except ForgeRefusedError as error:  # the others are told all the same
+            finished = True
+            log.warning("a forge refuses a status for good", candidate_id=candidate.id, error=str(error))
         await self._state.posts.save(Post(candidate.id, FORGE_STATUS, 0, number, status.mark, finished=finished))
 
 
@@ -379,4 +389,5 @@ def _moment(text: object) -> datetime | None:
 
 def _check(answer: Answer) -> None:
     if answer.status >= 300:
-        raise ForgeError(f"it answered {answer.status}")
+        is_final = 400 <= answer.status < 500 and answer.status not in PASSING
+        raise (ForgeRefusedError if is_final else ForgeError)(f"it answered {answer.status}")

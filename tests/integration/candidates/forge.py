@@ -35,6 +35,7 @@ class FakeForge:
     def __init__(self) -> None:
         self.port = free_port()
         self.is_away = False
+        self.refused: dict[str, int] = {}  # with which status each commit is refused
         self.told: list[tuple[str, ...]] = []
         self.links: set[str] = set()
         self.deployments: list[dict[str, Any]] = []
@@ -57,18 +58,21 @@ class FakeForge:
         if SHA.fullmatch(request.match_info.get("sha", "0" * 40)) is None:
             self.wrong.append(request.path)
 
+    def _refuses(self, sha: str) -> int:
+        return 503 if self.is_away else self.refused.get(sha, 0)
+
     async def commit(self, request: web.Request) -> web.Response:
         body = await request.json()
-        if self.is_away:
-            return web.Response(status=503)
+        if status := self._refuses(request.match_info["sha"]):
+            return web.Response(status=status)
         self._check(request, body, GITHUB_STATUSES | {"warning"}, "context", "target_url")
         self.told.append(("commit", request.match_info["sha"][:4], body["context"], body["state"]))
         return web.json_response({"id": 1}, status=201)
 
     async def create(self, request: web.Request) -> web.Response:
         body = await request.json()
-        if self.is_away:
-            return web.Response(status=503)
+        if status := self._refuses(body["ref"]):
+            return web.Response(status=status)
         self.deployments.append({**body, "id": len(self.deployments) + 1})
         return web.json_response(self.deployments[-1], status=201)
 
@@ -88,6 +92,8 @@ class FakeForge:
 
     async def gitlab(self, request: web.Request) -> web.Response:
         body = await request.json()
+        if status := self._refuses(request.match_info["sha"]):
+            return web.Response(status=status)
         self._check(request, body, GITLAB_STATUSES, "name", "target_url")
         self.told.append(("gitlab", request.match_info["project"], body["name"], body["state"]))
         return web.json_response({"id": 1}, status=201)

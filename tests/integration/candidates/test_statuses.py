@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.candidates.statuses import DESCRIPTION_LENGTH, StatusReporter, forges_of, status_of
+from roas.candidates.statuses import DESCRIPTION_LENGTH, FORGE_STATUS, StatusReporter, forges_of, status_of
 from roas.configuration.settings import AppSettings, SourceSettings
 from roas.errors import SettingsError
 from roas.events import EventBus
@@ -120,6 +120,27 @@ async def test_forge_that_is_away_is_told_later_and_holds_up_nothing(make_scene,
     assert forge.told == [], "it is left alone for a moment"
     await scene.reporter().report()
     assert forge.told == [("deployment", "1", "dev", "success"), ("commit", "aaaa", CONTEXT, "success")]
+
+
+@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize(
+    ("status", "is_final"), [(404, True), (410, True), (422, True), (401, False), (403, False), (429, False)]
+)
+async def test_status_that_is_refused_for_good_stops_no_other(make_scene, forge, kind, status, is_final):
+    """A commit that is gone is given up; a limit of requests or an old token holds all of them, in order."""
+    scene = make_scene(kind)
+    gone = await scene.offer("v1", environment="prod", commit="b" * 40)
+    await scene.offer("v2")
+    forge.refused["b" * 40] = status
+    for _time in range(2):
+        await scene.reporter().report()
+    assert bool(forge.told) is is_final
+    known = await scene.state.posts.get(gone.id, FORGE_STATUS)
+    assert (known is not None and known.finished) is is_final
+    forge.refused.clear()
+    forge.told.clear()
+    await scene.reporter().report()
+    assert bool(forge.told) is not is_final
 
 
 async def test_bot_that_died_after_telling_does_not_open_a_second_deployment(make_scene, forge):
