@@ -270,11 +270,12 @@ class CandidateCoordinator:
             plan = await self._orchestrator.plan(request_for(candidate, source_actor(candidate.source)))
         except RoasError as error:
             note = error.whole
-            if error.transient and not candidate.is_tried_enough:
+            failing = replace(candidate, failing_since=candidate.failing_since or datetime.now(UTC))
+            if error.transient and not failing.is_tried_enough:
                 note = error.message
-                if candidate.is_overdue:
+                if failing.is_overdue:
                     note = said("{cause} The bot keeps trying for a day.", cause=error.message)
-                await self._move(candidate, CandidateState.NEW, note=note)
+                await self._move(candidate, CandidateState.NEW, note=note, failing_since=failing.failing_since)
                 raise
             if error.transient:
                 note = said("{cause} The bot has tried for a day.", cause=error.whole)
@@ -402,6 +403,7 @@ class CandidateCoordinator:
             self._news.set()
 
     async def _move(self, candidate: Candidate, to: CandidateState, **changes: Any) -> Candidate | None:
+        changes.setdefault("failing_since", None)
         moved = await self._state.candidates.move(candidate.id, to, from_states=[candidate.state], **changes)
         if moved is not None and (moved.state, moved.note) != (candidate.state, candidate.note):
             self._announce(moved)

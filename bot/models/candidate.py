@@ -130,6 +130,7 @@ class Candidate:
 
     `proposal` names the message that shows it: a newer candidate takes over that of the one before. `mode` is what is
     to become of it. `key` is what its source knows it by; what was asked for by that key is asked for once.
+    `failing_since` is when it could not be planned for the first time since it last could.
     """
 
     id: str
@@ -150,6 +151,7 @@ class Candidate:
     decided_at: datetime | None = None
     plan_id: str = ""
     deployment_id: str = ""
+    failing_since: datetime | None = None
 
     @property
     def identity(self) -> str:
@@ -165,12 +167,15 @@ class Candidate:
     @property
     def is_overdue(self) -> bool:
         """Return whether it could not be planned for long."""
-        return self.state is CandidateState.NEW and datetime.now(UTC) - self.created_at > OVERDUE
+        return self.state is CandidateState.NEW and self._fails_for(OVERDUE)
 
     @property
     def is_tried_enough(self) -> bool:
         """Return whether it could not be planned for so long that this is its end."""
-        return datetime.now(UTC) - self.created_at > TRIED_FOR
+        return self._fails_for(TRIED_FOR)
+
+    def _fails_for(self, time: timedelta) -> bool:
+        return self.failing_since is not None and datetime.now(UTC) - self.failing_since > time
 
 
 @dataclass(frozen=True, slots=True)

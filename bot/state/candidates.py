@@ -103,6 +103,7 @@ class Candidates:
                         proposal=new_id(PROPOSAL_PREFIX),
                         plan=None,
                         decided_at=None,
+                        failing_since=None,
                     )
                     _put(transaction, back)
                     transaction.add_change(_change(back, None, old=known.state))

@@ -361,6 +361,8 @@ async def test_version_that_cannot_be_planned_for_long_has_a_message(coordinator
     offered = await offer(coordinator)
     assert not has_message(offered)
     await coordinator.stop()
+    with pytest.raises(RegistryUnavailableError):
+        await coordinator._advance(await state.candidates.get(offered.id))
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True):
         with pytest.raises(RegistryUnavailableError):
             await coordinator._advance(await state.candidates.get(offered.id))
@@ -374,6 +376,32 @@ async def test_version_that_cannot_be_planned_for_long_has_a_message(coordinator
         assert (
             "The registry does not answer. The bot has tried for a day." in draw_proposal(ended).embeds[0].description
         )
+
+
+@pytest.mark.usefixtures("hurried_time")
+@pytest.mark.parametrize("before", ["expired", "moved"])
+async def test_day_of_trying_begins_with_the_first_failure(coordinator, orchestrator, state, reaches, before):
+    """What waited for a person for days, and is planned again, is not at its end with the first hiccup."""
+    offered = await reaches(await offer(coordinator, mode=PROPOSE), State.PROPOSED)
+    await coordinator.stop()
+    orchestrator.fault = RegistryUnavailableError("The registry does not answer.")
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=3), tick=True):
+        if before == "expired":
+            confirmed = await state.candidates.move(
+                offered.id, State.CONFIRMED, from_states=[State.PROPOSED], plan_id="PLAN-gone"
+            )
+            await coordinator._advance(confirmed)
+        else:
+            await state.candidates.move(offered.id, State.NEW, from_states=[State.PROPOSED], plan=None)
+        with pytest.raises(RegistryUnavailableError):
+            await coordinator._advance(await state.candidates.get(offered.id))
+        failing = await state.candidates.get(offered.id)
+        assert (failing.state, failing.note) == (State.NEW, "The registry does not answer.")
+    with time_machine.travel(failing.failing_since + timedelta(minutes=16), tick=True):
+        assert has_message(failing)
+    orchestrator.fault = None
+    await coordinator._advance(failing)
+    assert (await state.candidates.get(offered.id)).failing_since is None, "the next failure begins another day"
 
 
 REFUSALS = (
