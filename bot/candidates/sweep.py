@@ -5,7 +5,7 @@ all of their images have, that `x-deploy.track` takes, and that is old enough. A
 last one is no news: nothing older is offered than what was before.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from roas.candidates.coordinator import CandidateCoordinator
 from roas.configuration.settings import SourceSettings
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.models.candidate import REGISTRIES, Origin, SourceMode
+from roas.models.candidate import REGISTRIES, ImageAges, Origin, SourceMode
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, Track
 from roas.stack.images.reference import split_reference
@@ -23,8 +23,8 @@ from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
-# How many versions are asked for their age, from the newest on: each costs requests.
-MOST_AGES = 5
+# How many images a sweep asks for their age, each of which costs a pull; the next one goes on where it ended.
+MOST_AGES = 50
 
 # Returns how the services of a release are defined. Raises RoasError.
 Definitions = Callable[[Release], Awaitable[Mapping[str, ServiceDefinition]]]
@@ -58,10 +58,11 @@ class RegistrySweep:
         self._state = state
         self._definitions = definitions
         self._seen: dict[tuple[str, TrackedServices], Mapping[str, str]] = {}
-        self._made: dict[tuple[str, str], datetime] = {}
+        self._ages_left = MOST_AGES
 
     async def run(self) -> None:
         """Ask once for all of them; one that is away delays no other."""
+        self._ages_left = MOST_AGES
         for name, source in self._sources.items():
             for environment, mode in source.environments.items():
                 if mode is SourceMode.OFF:
@@ -100,6 +101,10 @@ class RegistrySweep:
             digests[image] = digest
         if self._seen.get((source, tracked)) == digests:
             return
+        if tracked.track.digest_of:
+            for image, digest in digests.items():
+                if await self._first_old_enough(tracked.track, image, [digest]) is None:
+                    return
         await self._candidates.offer(
             source,
             tracked.environment,
@@ -121,22 +126,32 @@ class RegistrySweep:
             common = tags if common is None else common & tags
         placed = [(order, tag) for tag in common or () if (order := order_of(track, tag)) is not None]
         ordered = [tag for _order, tag in sorted(placed, reverse=True)]
-        if not track.min_age_seconds:
-            return ordered[0] if ordered else None
-        for tag in ordered[:MOST_AGES]:
-            made = await self._made_at(tracked.images[0], tag)
-            if made is not None and (datetime.now(UTC) - made).total_seconds() >= track.min_age_seconds:
-                return tag
-        return None
+        return await self._first_old_enough(track, tracked.images[0], ordered) if ordered else None
 
-    async def _made_at(self, image: str, tag: str) -> datetime | None:
-        """Return when a version was made; it is asked for once, since that costs a pull."""
-        if (image, tag) not in self._made:
-            made = await self._registry.created(ImageName.read(image), tag)
-            if made is None:
-                return None
-            self._made[image, tag] = made
-        return self._made[image, tag]
+    async def _first_old_enough(self, track: Track, image: str, names: Sequence[str]) -> str | None:
+        """Return the first of some tags or digests whose image is old enough, None where none is known to be.
+
+        An image's age is asked for once, ever.
+        """
+        if not track.min_age_seconds:
+            return names[0]
+        known = await self._state.candidates.ages(image)
+        made_at = dict(known.made_at)
+        try:
+            for name in names:
+                if name not in made_at:
+                    if not self._ages_left:
+                        log.info("the next sweep asks for more ages of an image", image=image, asked=MOST_AGES)
+                        return None
+                    self._ages_left -= 1
+                    made_at[name] = await self._registry.created(ImageName.read(image), name)
+                made = made_at[name]
+                if made is not None and (datetime.now(UTC) - made).total_seconds() >= track.min_age_seconds:
+                    return name
+            return None
+        finally:
+            if made_at != known.made_at:
+                await self._state.candidates.keep_ages(image, ImageAges(made_at))
 
     async def _is_older(self, source: str, tracked: TrackedServices, version: str) -> bool:
         """Return whether a version is older than what runs, or than what was offered last."""

@@ -215,6 +215,13 @@ def _agree(held: Mapping[str, str], offered: Mapping[str, str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageAges:
+    """Remember when the images behind tags and digests were made; None where an image does not say."""
+
+    made_at: dict[str, datetime | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """Record a webhook's delivery: it says where to look, never what is true.
 

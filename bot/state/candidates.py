@@ -15,6 +15,7 @@ from roas.models.candidate import (
     CandidateState,
     Delivery,
     Hold,
+    ImageAges,
     SourceMode,
 )
 from roas.models.change import ChangeType, StateChange, new_id
@@ -28,6 +29,8 @@ KEPT = 1000
 DELIVERIES_KEPT = timedelta(days=7)
 # The same offered within this is one proposal: a build pushes several images one after the other.
 MERGED_WITHIN = timedelta(seconds=30)
+# Before the name of an image, the name of the row of `projections` that holds the ages of its tags.
+AGES_ROW = "ages:"
 WAITS = frozenset({CandidateState.NEW, CandidateState.PROPOSED, CandidateState.WAITING})
 
 
@@ -148,6 +151,16 @@ class Candidates:
         where = "candidates WHERE json_extract(document, '$.deployment_id') = ? LIMIT 1"
         found = await self._journal.select(Candidate, where, deployment_id)
         return found[0] if found else None
+
+    async def ages(self, image: str) -> ImageAges:
+        """Return what is known of the ages of an image's tags."""
+        found = await self._journal.find(ImageAges, "projections WHERE name = ?", f"{AGES_ROW}{image}")
+        return found or ImageAges()
+
+    async def keep_ages(self, image: str, ages: ImageAges) -> None:
+        """Keep what is known of the ages of an image's tags: the latest that were asked for."""
+        latest = ImageAges(dict(list(ages.made_at.items())[-KEPT:]))
+        await self._journal.put("projections", latest, name=f"{AGES_ROW}{image}")
 
     async def move(
         self,

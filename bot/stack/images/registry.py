@@ -149,6 +149,8 @@ class RegistryClient:
 
     async def _json(self, image: ImageName, what: str) -> dict[str, Any]:
         answer = await self._ask("GET", image, f"/v2/{quote(image.path)}/{what}")
+        if answer.status >= 500:
+            raise _away(image, f"it answered {answer.status}")
         try:
             found = answer.json() if answer.status == 200 else {}
         except ValueError:

@@ -288,6 +288,24 @@ async def test_newest_that_is_old_enough(registry, client, state):
     assert await scene.sweep() == ["1.1"]
 
 
+async def test_a_dozen_that_are_too_new_starve_nobody(registry, client, state, monkeypatch):
+    """What one sweep may not ask for, the next one does, of another process, too; no age is asked for twice."""
+    monkeypatch.setattr("roas.candidates.sweep.MOST_AGES", 5)
+    for number in range(14):
+        for name in ("acme/web", "acme/api"):
+            await push(registry, name, f"1.{number}", days_old=9 if number < 2 else 1)
+    scene = Scene(state, client, registry, versions=">=1", min_age="3d")
+    asked = []
+    created = client.created
+    monkeypatch.setattr(client, "created", lambda image, tag: asked.append(tag) or created(image, tag))
+    assert [await scene.sweep() for _time in range(3)] == [[], [], ["1.1"]]
+    assert await scene.sweep() == ["1.1"]
+    assert asked == [f"1.{number}" for number in range(13, 0, -1)]
+    for name in ("acme/web", "acme/api"):
+        await push(registry, name, "1.14", days_old=4)
+    assert await scene.sweep() == ["1.14", "1.1"]
+
+
 async def test_pattern_orders_by_its_numbers(registry, client, state):
     for tag in ("build-9", "build-10", "build-x", "other-99"):
         for name in ("acme/web", "acme/api"):
@@ -305,6 +323,15 @@ async def test_tag_that_moves_is_another_candidate(registry, client, state):
     assert await scene.sweep() == ["stable", "stable"]
     assert (await state.candidates.get(first.id)).state is CandidateState.SUPERSEDED
     assert client.usage.gets == 0
+
+
+async def test_digest_that_is_too_new_is_not_offered_yet(registry, client, state):
+    """Each image has to be old enough."""
+    scene = Scene(state, client, registry, digest_of="stable", min_age="3d")
+    for days, offered in ((1, []), (4, ["stable"])):
+        await push(registry, "acme/web", "stable", days_old=9)
+        await push(registry, "acme/api", "stable", days_old=days)
+        assert await scene.sweep() == offered
 
 
 async def test_registry_away_is_told_and_delays_no_other(registry, client, state):
