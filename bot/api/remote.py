@@ -26,7 +26,7 @@ from roas.api.remote_documents import (
 )
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.credentials import Caller, Credentials, CredentialsError, IssuerAwayError
-from roas.candidates.webhooks import Webhooks
+from roas.candidates.webhooks import SHA, Webhooks
 from roas.concurrency import wait_for
 from roas.configuration.wrong_values import explain_body
 from roas.errors import (
@@ -40,7 +40,7 @@ from roas.errors import (
 )
 from roas.http.webhook import read_body
 from roas.log import get_logger
-from roas.models.candidate import CANDIDATE_PREFIX, Candidate, Origin, SourceAction, SourceMode
+from roas.models.candidate import CANDIDATE_PREFIX, FORGES, Candidate, Origin, SourceAction, SourceMode
 from roas.models.change import StateChange
 from roas.models.environment import Environment
 from roas.redaction import hide
@@ -116,7 +116,7 @@ class RemoteApi:
     async def _offer(self, request: web.Request, action: SourceAction) -> web.Response:
         caller = await self._caller(request)
         offer = await _read_offer(request)
-        mode = self._permit(caller, offer.environment, action)
+        mode, origin = self._permit(caller, offer.environment, action), _origin(caller, offer)
         key = request.headers.get("Idempotency-Key", "")
         if len(key) > LONGEST_KEY:
             raise InvalidRequestError(f"An Idempotency-Key has {LONGEST_KEY} characters at most.")
@@ -126,7 +126,7 @@ class RemoteApi:
             offer.version,
             mode=mode,
             services=tuple(sorted(set(offer.services))),
-            origin=Origin(repository=offer.repository, commit=offer.commit, ref=offer.ref, url=offer.url),
+            origin=origin,
             reason=offer.reason,
             key=key,
             is_asked_for=True,
@@ -233,6 +233,26 @@ class RemoteApi:
         header = request.headers.get("Authorization", "")
         is_bearer = header[: len(BEARER)].lower() == BEARER
         return await self._credentials.caller(header[len(BEARER) :].strip() if is_bearer else "")
+
+
+def _origin(caller: Caller, offer: Offer) -> Origin:
+    """Return where an offer comes from: of a source of a forge, its own repository, which the bot's token writes to.
+
+    Raises NotPermittedError, InvalidRequestError.
+    """
+    settings, repository = caller.settings, offer.repository
+    if settings.kind in FORGES and settings.repository is not None:
+        if repository and repository.lower() != settings.repository.lower():
+            raise NotPermittedError(
+                f"The source {caller.source} may not offer versions of the repository {repository}.",
+                hint=f"Its `repository` in [sources.{caller.source}] of roas.toml is {settings.repository}.",
+            )
+        if offer.commit and SHA.match(offer.commit) is None:
+            raise InvalidRequestError(
+                f"{offer.commit} is no whole commit.", hint="Send all 40 (or 64) characters: its status is told there."
+            )
+        repository = settings.repository
+    return Origin(repository=repository, commit=offer.commit, ref=offer.ref, url=offer.url)
 
 
 async def _read_offer(request: web.Request) -> Offer:

@@ -175,7 +175,7 @@ class SourceInspector:
         if forge is None or not origin.commit:
             return True
         try:
-            return await forge.commits(origin.repository, "", origin.commit) is not None
+            return await forge.commits("", origin.commit) is not None
         except FORGE_AWAY as error:
             log.warning("a commit could not be asked for", source=name, error=str(error))
             return True
@@ -187,7 +187,7 @@ class SourceInspector:
             return
         try:
             before = await self._candidates.running_commit(candidate.source, candidate.environment)
-            found = await forge.commits(origin.repository, before, origin.commit)
+            found = await forge.commits(before, origin.commit)
         except FORGE_AWAY as error:
             log.warning("commits could not be asked for", source=candidate.source, error=str(error))
             return

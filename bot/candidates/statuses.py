@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from roas.candidates.webhooks import SourceSecrets
+from roas.candidates.webhooks import SHA, SourceSecrets
 from roas.concurrency import end_tasks, wait_for
 from roas.configuration.settings import SourceSettings
 from roas.errors import RoasError, SettingsError
 from roas.events import EventBus, Subscription
 from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
-from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, SourceKind
+from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, Origin, SourceKind
 from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
@@ -110,17 +110,22 @@ def _clipped(state: str, text: str) -> CommitStatus:
 
 
 def forges_of(sources: Mapping[str, SourceSettings], client: WebClient, learn: Learn) -> dict[str, "Forge"]:
-    """Return the forge of each source that has a token for it, or is an App there. Raises SettingsError.
+    """Return the forge of each source that names its repository, and has a token or is an App. Raises SettingsError.
 
     `learn` hears of every secret of every source, and of each token that an App gets.
     """
     secrets = {name: SourceSecrets(name, source) for name, source in sources.items()}
     learn(text for found in secrets.values() for text in found.texts)
-    return {
-        name: Forge(source, secrets[name].forge_token, client, _app_of(name, source, secrets[name], client, learn))
-        for name, source in sources.items()
-        if source.kind in FORGES and (source.forge_token_file is not None or source.app is not None)
-    }
+    forges = {}
+    for name, source in sources.items():
+        if source.kind not in FORGES or (source.forge_token_file is None and source.app is None):
+            continue
+        if source.repository is None:
+            log.warning("a source tells no commit: it names no repository", source=name)
+            continue
+        app = _app_of(name, source, secrets[name], client, learn)
+        forges[name] = Forge(source, secrets[name].forge_token, client, app)
+    return forges
 
 
 def _app_of(
@@ -240,7 +245,7 @@ class StatusReporter:
                 continue
             try:
                 for candidate in reversed(await self._state.candidates.of_source(name, limit=RECENT_CANDIDATES)):
-                    if candidate.origin.commit and candidate.origin.repository:
+                    if forge.has(candidate.origin):
                         await self._report(forge, candidate)
             except FORGE_AWAY as error:
                 wait = backoff.failed()
@@ -268,14 +273,23 @@ class StatusReporter:
 
 
 class Forge:
-    """Speak to one forge with one token. Every method raises ForgeError, OSError or ValueError."""
+    """Speak to one forge with one token of one repository. What asks raises ForgeError, OSError or ValueError."""
 
     def __init__(self, source: SourceSettings, token: str, client: WebClient, app: GitHubApp | None = None) -> None:
         self._kind = source.kind
         self._base = (source.forge_url or ADDRESSES.get(source.kind, "")).rstrip("/")
+        self._repository = source.repository or ""
+        is_gitlab = source.kind is SourceKind.GITLAB
+        self._path = (
+            f"/projects/{quote(self._repository, safe='')}" if is_gitlab else f"/repos/{quote(self._repository)}"
+        )
         self.token = token
         self._app = app
         self._client = client
+
+    def has(self, origin: Origin) -> bool:
+        """Return whether a version comes of a commit of the source's own repository: no job chooses another one."""
+        return origin.repository.lower() == self._repository.lower() and SHA.match(origin.commit) is not None
 
     async def report(self, candidate: Candidate, status: CommitStatus, number: int | None, link: str) -> int | None:
         """Tell where a version is; returns GitHub's number of the deployment."""
@@ -283,8 +297,7 @@ class Forge:
         if self._kind is SourceKind.GITLAB:
             state = GITLAB_STATUS.get(status.state, OVER[SourceKind.GITLAB])
             body = {"state": state, "name": context, "description": status.description, "target_url": link}
-            project = quote(origin.repository, safe="")
-            answer = await self._post(f"/projects/{project}/statuses/{origin.commit}", body)
+            answer = await self._post(f"{self._path}/statuses/{origin.commit}", body)
             if answer.status != 400:  # GitLab refuses to be told the same twice
                 _check(answer)
             return None
@@ -292,28 +305,28 @@ class Forge:
             number = number or await self._find_deployment(candidate) or await self._create_deployment(candidate)
             told = {"state": status.state, "description": status.description, "log_url": link, "auto_inactive": True}
             told["environment"] = candidate.environment
-            _check(await self._post(f"/repos/{origin.repository}/deployments/{number}/statuses", told))
+            _check(await self._post(f"{self._path}/deployments/{number}/statuses", told))
         names = GITHUB_STATUS if self._kind is SourceKind.GITHUB else FORGEJO_STATUS
         state = names.get(status.state, OVER.get(self._kind, "warning"))
         body = {"state": state, "context": context, "description": status.description, "target_url": link}
-        _check(await self._post(f"/repos/{origin.repository}/statuses/{origin.commit}", body))
+        _check(await self._post(f"{self._path}/statuses/{origin.commit}", body))
         return number
 
-    async def commits(self, repository: str, before: str, commit: str) -> tuple[str, tuple[Commit, ...]] | None:
+    async def commits(self, before: str, commit: str) -> tuple[str, tuple[Commit, ...]] | None:
         """Return where two commits are compared, and those between, the newest first; None if there is no such commit.
 
         Without one before, it is the commit itself.
         """
         if self._kind is SourceKind.GITLAB:
-            project = f"/projects/{quote(repository, safe='')}/repository"
-            path = f"{project}/compare?from={before}&to={commit}" if before else f"{project}/commits/{commit}"
+            path = f"compare?from={before}&to={commit}" if before else f"commits/{commit}"
+            path = f"{self._path}/repository/{path}"
         else:
             # Forgejo and Gitea have what GitHub calls `commits` of one below `git`.
             resource = "commits" if self._kind is SourceKind.GITHUB else "git/commits"
-            path = f"/repos/{repository}/" + (f"compare/{before}...{commit}" if before else f"{resource}/{commit}")
+            path = f"{self._path}/" + (f"compare/{before}...{commit}" if before else f"{resource}/{commit}")
         answer = await self._ask("GET", path)
         if answer.status in {404, 422} and before:  # what ran before may be gone from the history
-            return await self.commits(repository, "", commit)
+            return await self.commits("", commit)
         if answer.status in {404, 422}:
             return None
         _check(answer)
@@ -327,7 +340,7 @@ class Forge:
         """Return what a bot that died may have created."""
         origin = candidate.origin
         query = f"sha={origin.commit}&environment={quote(candidate.environment)}&per_page=100"
-        answer = await self._ask("GET", f"/repos/{origin.repository}/deployments?{query}")
+        answer = await self._ask("GET", f"{self._path}/deployments?{query}")
         _check(answer)
         for known in answer.json():
             payload = known.get("payload")
@@ -345,7 +358,7 @@ class Forge:
             "auto_merge": False,
             "required_contexts": [],
         }
-        answer = await self._post(f"/repos/{candidate.origin.repository}/deployments", body)
+        answer = await self._post(f"{self._path}/deployments", body)
         _check(answer)
         return int(answer.json()["id"])
 
@@ -357,8 +370,7 @@ class Forge:
         if self._kind is SourceKind.GITLAB:
             headers["PRIVATE-TOKEN"] = self.token
         elif self._kind is SourceKind.GITHUB:
-            owner, name = path.split("/")[2:4]
-            token = self.token if self._app is None else await self._app.token(f"{owner}/{name}")
+            token = self.token if self._app is None else await self._app.token(self._repository)
             headers["Authorization"] = f"Bearer {token}"
         else:
             headers["Authorization"] = f"token {self.token}"

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from pydantic_core import from_json
 
@@ -34,6 +35,7 @@ SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 TAG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 BRANCH, TAG_REF = "refs/heads/", "refs/tags/"
 FORCED = "forced"
+FORM = "application/x-www-form-urlencoded"
 SIGNING_KEY_PREFIX = "whsec_"
 UNSIGNED = frozenset({SourceKind.DOCKER_HUB, SourceKind.QUAY})
 # Where each kind says which delivery this is, and of what.
@@ -161,7 +163,7 @@ class Webhooks:
             :100
         ]
         try:
-            hints = list(_hints(settings, event, _parse(body)))[:100]
+            hints = list(_hints(settings, event, _parse(_document(headers, body))))[:100]
         except UselessError as error:
             return 202, delivery_id, str(error)
         except (LookupError, TypeError, AttributeError, ValueError):
@@ -179,6 +181,13 @@ def _id_of(kind: SourceKind, headers: Mapping[str, str], body: bytes) -> str:
     """Return which delivery it is: a redelivery has the same id, or else the same body."""
     sent = next((headers[name] for name in ID_HEADERS.get(kind, ()) if headers.get(name)), "")
     return sent if DELIVERY_ID.match(sent) else hashlib.sha256(body).hexdigest()
+
+
+def _document(headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return the JSON of a body; GitHub's preselected content type is a form around it. Raises ValueError."""
+    if headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
+        return body
+    return parse_qs(body, max_num_fields=10).get(b"payload", [b""])[0]
 
 
 def _parse(body: bytes) -> Any:

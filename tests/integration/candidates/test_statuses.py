@@ -55,8 +55,10 @@ class Scene:
             forges_of({"shop": self.source}, self.client, self.secrets.extend), self.state, self.bus, link
         )
 
-    async def offer(self, version: str = "v1", environment: str = "dev", commit: str = SHA) -> Candidate:
-        origin = Origin(repository="acme/shop", commit=commit)
+    async def offer(
+        self, version: str = "v1", environment: str = "dev", commit: str = SHA, repository: str = "acme/shop"
+    ) -> Candidate:
+        origin = Origin(repository=repository, commit=commit)
         return await self.coordinator.offer("shop", environment, version, mode=SourceMode.AUTO, origin=origin)
 
     async def deploy(self, candidate: Candidate) -> None:
@@ -123,6 +125,17 @@ async def test_forge_that_is_away_is_told_later_and_holds_up_nothing(make_scene,
 
 
 @pytest.mark.parametrize("kind", TOLD)
+async def test_other_repository_and_part_of_a_commit_are_not_told(make_scene, forge, kind):
+    """The token writes to the repository of its source, whatever the journal has of the release before."""
+    scene = make_scene(kind)
+    await scene.offer("v1", repository="acme/other")
+    await scene.offer("v2", repository="acme/shop/../other")
+    await scene.offer("v3", environment="prod", commit=SHA[:12])
+    await scene.reporter().report()
+    assert forge.told == []
+
+
+@pytest.mark.parametrize("kind", TOLD)
 @pytest.mark.parametrize(
     ("status", "is_final"), [(404, True), (410, True), (422, True), (401, False), (403, False), (429, False)]
 )
@@ -176,12 +189,12 @@ async def test_commits_since_what_runs_are_asked_of_the_forge(make_scene, forge)
     scene = make_scene(SourceKind.GITHUB)
     forge.history = {"b" * 40: "First", "c" * 40: "Fix the cart", SHA: "Add a button"}
     speaks = forges_of({"shop": scene.source}, scene.client, scene.secrets.extend)["shop"]
-    address, commits = await speaks.commits("acme/shop", "b" * 40, SHA)
+    address, commits = await speaks.commits("b" * 40, SHA)
     assert address == "https://forge.example.org/compare"
     assert [(one.title, one.author) for one in commits] == [("Add a button", "Ada"), ("Fix the cart", "Ada")]
-    rewritten = await speaks.commits("acme/shop", "d" * 40, SHA)
+    rewritten = await speaks.commits("d" * 40, SHA)
     assert [one.title for one in rewritten[1]] == ["Add a button"], "what ran is gone from the history"
-    assert await speaks.commits("acme/shop", "", "e" * 40) is None
+    assert await speaks.commits("", "e" * 40) is None
 
 
 async def test_app_tells_by_tokens_of_its_own(make_scene, forge, tmp_path):

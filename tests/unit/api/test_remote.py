@@ -24,7 +24,7 @@ from roas.models.candidate import Candidate, CandidateState, SourceKind, SourceM
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
 from tests.unit.candidates.conftest import PlayedOrchestrator
-from tests.unit.candidates.test_webhooks import BODIES, DEEP, EVENTS, FIXTURE_KEPT, HUGE_NUMBER, SECRET, Hooks
+from tests.unit.candidates.test_webhooks import BODIES, DEEP, EVENTS, FIXTURE_KEPT, HUGE_NUMBER, SECRET, SHA, Hooks
 
 MODES = {"dev": SourceMode.AUTO, "staging": SourceMode.PROPOSE, "prod": SourceMode.OFF}
 SOURCES = {"both": ("propose", "deploy"), "proposes": ("propose",), "deploys": ("deploy",)}
@@ -37,8 +37,9 @@ class Scene:
         self.state, self.orchestrator, self.client, self.hooks = state, orchestrator, client, hooks
         self.tokens: dict[str, str] = {}
 
-    async def ask(self, source: str, path: str, environment: str) -> tuple[int, Any]:
-        offer, sent = {"environment": environment, "version": "v1"}, {"Authorization": f"Bearer {self.tokens[source]}"}
+    async def ask(self, source: str, path: str, environment: str, **more: str) -> tuple[int, Any]:
+        sent = {"Authorization": f"Bearer {self.tokens[source]}"}
+        offer = {"environment": environment, "version": "v1"} | more
         async with self.client.post(path, json=offer, headers=sent) as answer:
             return answer.status, await answer.json()
 
@@ -59,11 +60,14 @@ async def scene(tmp_path) -> AsyncIterator[Scene]:
         orchestrator = PlayedOrchestrator(state, bus)
         environments = {name: Environment(name, f"shop-{name}", tmp_path, ()) for name in MODES}
         coordinator = CandidateCoordinator(state, orchestrator, bus, environments)
-        tokens = {name: new_token() for name in SOURCES}
+        tokens = {name: new_token() for name in (*SOURCES, "forge")}
         sources = {
             name: SourceSettings(environments=MODES, actions=actions, token_hash=tokens[name][1])
             for name, actions in SOURCES.items()
         }
+        sources["forge"] = SourceSettings(
+            kind=SourceKind.GITHUB, repository="acme/shop", environments=MODES, token_hash=tokens["forge"][1]
+        )
 
         async def nowhere(address: str) -> Any:
             raise AssertionError(address)
@@ -106,6 +110,26 @@ async def test_source_gets_what_its_settings_allow(scene, source, action, enviro
     candidate = await scene.state.candidates.get(answer["id"])
     assert candidate.state is expected, candidate.note
     assert len(scene.orchestrator.requests) == (expected is CandidateState.STARTED)
+
+
+@pytest.mark.parametrize(
+    ("source", "repository", "commit", "status", "told"),
+    [
+        ("forge", "acme/other", SHA, 403, "may not offer versions of the repository acme/other"),
+        ("forge", "../orgs/acme", SHA, 403, "may not offer versions of the repository"),
+        ("forge", "acme/shop", SHA[:12], 422, "is no whole commit"),
+        ("forge", "Acme/Shop", SHA, 202, "acme/shop"),
+        ("forge", "", SHA, 202, "acme/shop"),
+        ("proposes", "acme/other", SHA[:12], 202, "acme/other"),
+    ],
+)
+async def test_job_does_not_choose_where_a_forge_is_told(scene, source, repository, commit, status, told):
+    """The bot's token of a forge writes to the repository of the source alone; of another kind nothing is told."""
+    answered, answer = await scene.ask(source, "/v1/proposals", "dev", repository=repository, commit=commit)
+    assert answered == status
+    offered = await scene.state.candidates.of_environment("dev")
+    assert [item.origin.repository for item in offered] == ([told] if status == 202 else [])
+    assert status == 202 or told in answer["message"]
 
 
 @pytest.mark.parametrize(

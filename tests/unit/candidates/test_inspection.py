@@ -20,7 +20,7 @@ AWAY = RegistryUnavailableError("The registry does not answer.")
 class PlayedRegistry:
     """Have one digest for all images, none, or be away."""
 
-    has: str | None | RegistryUnavailableError = DIGEST
+    has: str | RegistryUnavailableError | None = DIGEST
 
     async def digest(self, _image, _tag):
         if isinstance(self.has, RegistryUnavailableError):
@@ -34,7 +34,7 @@ class PlayedForge:
     def __init__(self, knows) -> None:
         self.knows = knows
 
-    async def commits(self, _repository, _before, _commit):
+    async def commits(self, _before, _commit):
         if isinstance(self.knows, Exception):
             raise self.knows
         return self.knows

@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -62,10 +63,11 @@ class Hooks:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.webhooks.take(source, path, headers or {}, raw)
 
-    async def github(self, event, body, *, delivery="d-1", secret=SECRET, source="github"):
+    async def github(self, event, body, *, delivery="d-1", secret=SECRET, source="github", content="application/json"):
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         signature = "sha256=" + hmac.digest(secret.encode(), raw, "sha256").hex()
         headers = {"X-GitHub-Event": event, "X-GitHub-Delivery": delivery, "X-Hub-Signature-256": signature}
+        headers["Content-Type"] = content
         return await self.send(source, raw, headers)
 
 
@@ -98,6 +100,19 @@ async def test_payload_of_github(hooks, event, name, hint, reason):
     assert (status, delivery) == (202, "d-1")
     assert reason in note
     assert [{key: found.get(key) for key in hint} for found in hooks.hints] == ([hint] if hint else [])
+
+
+async def test_form_of_github(hooks):
+    """Which GitHub selects by itself: the same payload, signed as it is sent."""
+    form = urlencode({"payload": json.dumps(payload("push.with-new-branch.json"))}).encode()
+    content = "application/x-www-form-urlencoded; charset=utf-8"
+    assert "Taken" in (await hooks.github("push", form, content=content))[2]
+    assert hooks.hints[0]["commit"] == SHA
+    for number, wrong in enumerate((b"", b"payload=", b"payload=%ff", b"a=1&" * 20, b"payload=[" + b"[" * 100_000)):
+        status, _delivery, note = await hooks.github("push", wrong, delivery=f"w-{number}", content=content)
+        assert (status, note) == (202, "It is not written as its kind of source writes.")
+    assert (await hooks.github("push", form, content=content, secret="another"))[0] == 401
+    assert len(hooks.stored) == 1
 
 
 RECORDED = json.loads((PAYLOADS / "of_others.json").read_text())
