@@ -11,6 +11,7 @@ import hmac
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -21,7 +22,7 @@ from urllib.parse import parse_qs
 from pydantic_core import from_json
 
 from roas.configuration.settings import SourceSettings
-from roas.errors import SettingsError
+from roas.errors import SettingsError, StateError
 from roas.log import get_logger
 from roas.models.candidate import Delivery, SourceKind
 from roas.stack.images.registry import ImageName
@@ -140,7 +141,10 @@ def _is_gitlabs(secrets: SourceSecrets, request: Mapping[str, str], body: bytes)
 
 
 class Webhooks:
-    """Answer `POST /v1/hooks/<source>`. `store` returns whether a delivery is new; `notify` wakes who inspects."""
+    """Answer `POST /v1/hooks/<source>`. `store` returns whether a delivery is new; `notify` wakes who inspects.
+
+    Of what is of no use only the last is kept, as handled: people see why nothing came of it.
+    """
 
     def __init__(
         self,
@@ -159,16 +163,21 @@ class Webhooks:
         if settings is None or secrets is None or not is_signed(settings, secrets, headers, path, body):
             return 401, "", "This is signed by no source: compare its address and secret with those of the source."
         delivery_id = _id_of(settings.kind, headers, body)
+        why_useless = "Nothing was pushed."
         event = next((headers[text] for text in EVENT_HEADERS.get(settings.kind, ()) if headers.get(text)), "push")[
             :100
         ]
         try:
             hints = list(_hints(settings, event, _parse(_document(headers, body))))[:100]
         except UselessError as error:
-            return 202, delivery_id, str(error)
+            hints, why_useless = [], str(error)
         except (LookupError, TypeError, AttributeError, ValueError):
-            return 202, delivery_id, "It is not written as its kind of source writes."
+            hints, why_useless = [], "It is not written as its kind of source writes."
         delivery, is_new = Delivery(name, delivery_id, event, datetime.now(UTC)), False
+        if not hints:
+            with suppress(StateError):  # it is answered all the same
+                await self._store(replace(delivery, is_handled=True, note=why_useless))
+            return 202, delivery_id, why_useless
         for number, hint in enumerate(hints):
             numbered = replace(delivery, id=f"{delivery_id}/{number}" if number else delivery_id, hint=hint)
             is_new |= await self._store(numbered)

@@ -31,6 +31,8 @@ DELIVERIES_KEPT = timedelta(days=7)
 MERGED_WITHIN = timedelta(seconds=30)
 # Before the name of an image, the name of the row of `projections` that holds the ages of its tags.
 AGES_ROW = "ages:"
+# In the place of an id, which has no such character.
+USELESS = "/useless"
 WAITS = frozenset({CandidateState.NEW, CandidateState.PROPOSED, CandidateState.WAITING})
 
 
@@ -198,16 +200,26 @@ class Deliveries:
         self._journal = journal
 
     async def add(self, delivery: Delivery) -> bool:
-        """Write a delivery; returns whether it is new."""
+        """Write a delivery; returns whether it is new.
+
+        Of those that are handled before they are written, as they are of no use, the last of a source is kept: one that
+        is sent again, when the settings are others, is new.
+        """
 
         def work(transaction: Transaction) -> bool:
             transaction.execute(
                 "DELETE FROM deliveries WHERE handled = 1 AND received_at < ?",
                 ((datetime.now(UTC) - DELIVERIES_KEPT).isoformat(),),
             )
+            received_at = delivery.received_at.isoformat()
+            if delivery.is_handled:
+                transaction.put(
+                    "deliveries", delivery, source=delivery.source, id=USELESS, handled=1, received_at=received_at
+                )
+                return True
             written = transaction.execute(
                 "INSERT OR IGNORE INTO deliveries (source, id, received_at, document) VALUES (?, ?, ?, ?)",
-                (delivery.source, delivery.id, delivery.received_at.isoformat(), to_json(delivery)),
+                (delivery.source, delivery.id, received_at, to_json(delivery)),
             )
             return written.rowcount == 1
 
@@ -218,9 +230,12 @@ class Deliveries:
         return await self._journal.select(Delivery, "deliveries WHERE handled = 0 ORDER BY received_at LIMIT ?", KEPT)
 
     async def latest(self) -> tuple[Delivery, ...]:
-        """Return the last delivery of each source."""
+        """Return the last delivery of each source, and its last one of no use, in the order of their coming."""
         return await self._journal.select(
-            Delivery, "deliveries WHERE rowid IN (SELECT MAX(rowid) FROM deliveries GROUP BY source) ORDER BY source"
+            Delivery,
+            "deliveries WHERE rowid IN (SELECT MAX(rowid) FROM deliveries GROUP BY source, id = ?)"
+            " ORDER BY source, rowid",
+            USELESS,
         )
 
     async def note(self, delivery: Delivery, note: str, *, is_over: bool) -> None:

@@ -522,6 +522,22 @@ async def test_delivery_is_looked_after_once(coordinator, make_coordinator, stat
     assert (last.id, last.note) == ("1", "a candidate")
 
 
+async def test_last_webhook_of_no_use_is_shown_beside_the_last_of_use(state):
+    """A redelivery of it, once the settings are others, is taken."""
+    useless = Delivery("shop", "2", "push", datetime.now(UTC), is_handled=True, note="Another branch.")
+    taken = replace(useless, id="1", is_handled=False, note="")
+    for delivery in (useless, taken, useless, replace(useless, source="blog"), replace(useless, id="3", note="pong")):
+        assert await state.deliveries.add(delivery)
+    found = await state.deliveries.latest()
+    assert [(item.source, item.id, item.note) for item in found] == [
+        ("blog", "2", "Another branch."),
+        ("shop", "1", ""),
+        ("shop", "3", "pong"),
+    ]
+    assert await state.deliveries.pending() == (taken,)
+    assert await state.deliveries.add(replace(useless, is_handled=False))
+
+
 @pytest.mark.parametrize(("hours", "is_over"), [(1, False), (25, True)])
 async def test_delivery_that_finds_nothing_says_so_and_has_an_end(make_coordinator, state, monkeypatch, hours, is_over):
     coordinator = make_coordinator()

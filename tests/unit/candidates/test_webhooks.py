@@ -41,13 +41,16 @@ class Hooks:
             repository="acme/shop",
         )
         self.sources["bare"] = SourceSettings(kind=SourceKind.GITHUB)
-        self.stored = {}
+        self.stored, self.useless = {}, []
         self.woken, self.is_full = 0, False
         self.webhooks = Webhooks(self.sources, self.store, self.wake)
 
     async def store(self, delivery):
         if self.is_full:
             raise OSError("the disk is full")
+        if delivery.is_handled:
+            self.useless.append(delivery.note)
+            return True
         is_new = (delivery.source, delivery.id) not in self.stored
         self.stored.setdefault((delivery.source, delivery.id), delivery)
         return is_new
@@ -99,6 +102,7 @@ async def test_payload_of_github(hooks, event, name, hint, reason):
     status, delivery, note = await hooks.github(event, payload(name))
     assert (status, delivery) == (202, "d-1")
     assert reason in note
+    assert hooks.useless == ([note] if reason else [])
     assert [{key: found.get(key) for key in hint} for found in hooks.hints] == ([hint] if hint else [])
 
 
