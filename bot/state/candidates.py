@@ -234,7 +234,7 @@ class Deliveries:
         return await self._journal.select(
             Delivery,
             "deliveries WHERE rowid IN (SELECT MAX(rowid) FROM deliveries GROUP BY source, id = ?)"
-            " ORDER BY source, rowid",
+            " ORDER BY source, received_at",
             USELESS,
         )
 

@@ -526,7 +526,8 @@ async def test_last_webhook_of_no_use_is_shown_beside_the_last_of_use(state):
     """A redelivery of it, once the settings are others, is taken."""
     useless = Delivery("shop", "2", "push", datetime.now(UTC), is_handled=True, note="Another branch.")
     taken = replace(useless, id="1", is_handled=False, note="")
-    for delivery in (useless, taken, useless, replace(useless, source="blog"), replace(useless, id="3", note="pong")):
+    later = replace(useless, id="3", note="pong", received_at=useless.received_at + timedelta(seconds=1))
+    for delivery in (useless, taken, useless, replace(useless, source="blog"), later):
         assert await state.deliveries.add(delivery)
     found = await state.deliveries.latest()
     assert [(item.source, item.id, item.note) for item in found] == [
