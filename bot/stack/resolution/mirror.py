@@ -24,7 +24,7 @@ from roas.concurrency import in_thread
 from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError
 from roas.messages.message import said
 from roas.models.candidate import Commit
-from roas.models.environment import NEAR, Repository, read_address
+from roas.models.environment import Repository, read_address
 from roas.redaction import Learn
 from roas.stack.compose.processes import end_process, exchange, start_process
 from roas.stack.resolution.commit_files import (
@@ -285,10 +285,12 @@ class Mirror:
         try:
             document = json.loads(answer)
             server = LfsServer(document["href"], {str(key): str(value) for key, value in document["header"].items()})
-            is_safe = server.address.startswith(HTTPS) or NEAR.match(server.address)
+            there = read_address(server.address)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise _away(repository, said("its server does not say where its large files are")) from error
-        if not is_safe:
+        # Without TLS it may only name itself: another address in its network is none of its own.
+        is_itself = there is not None and (there.scheme, there.host) == ("http", address.host)
+        if not (server.address.startswith(HTTPS) or is_itself):
             raise _away(repository, said("its server has its large files at an address that is not HTTPS"))
         self._learn(server.headers.values())
         return server

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -657,6 +658,27 @@ async def test_large_file_that_is_not_what_is_named_is_refused(scene, server, mo
     with pytest.raises(ComposeFileError, match="more than"):
         await scene.bring()
     assert not scene.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("href", "is_taken"),
+    [
+        ("https://large.example.org/lfs", True),
+        ("http://gitea:3000/lfs", True),
+        ("http://10.0.0.1/lfs", False),
+        ("http://git.example.org/lfs", False),
+        ("file:///srv/lfs", False),
+    ],
+)
+async def test_server_over_ssh_names_https_or_itself_for_large_files(scene, monkeypatch, href, is_taken):
+    async def answer(*_arguments: object) -> bytes:
+        return json.dumps({"href": href, "header": {"Authorization": "of ssh"}}).encode()
+
+    monkeypatch.setattr(Mirror, "_run", answer)
+    scene.repository = Repository("git@gitea:shop.git", lfs=True)
+    with nullcontext() if is_taken else pytest.raises(RepositoryUnavailableError, match="not HTTPS"):
+        assert (await scene.mirror._lfs_server()).address == href
+    assert bool(scene.secrets) == is_taken
 
 
 async def test_kept_large_file_is_held_against_its_size_and_goes_when_it_is_not_used(scene, server):
