@@ -263,7 +263,10 @@ class LiveMessages:
     async def _follow(self, notifier: Notifier) -> None:
         try:
             await self._online.wait()
-            await self._leadership.run_while_leader(notifier.run)
+            while True:
+                await self._leadership.run_while_leader(notifier.run)
+                if not notifier.has_news:  # which may come after the notifier looked for the last time
+                    break
         except Exception:  # a fault in drawing one thing must not stop the others; the next look tries again
             log.exception("message could not be posted", subject=notifier.subject)
         finally:

@@ -60,6 +60,11 @@ class Notifier(ABC):
         if urgent:
             self._urgent.set()
 
+    @property
+    def has_news(self) -> bool:
+        """Return whether there is something new that was not looked at."""
+        return self._news.is_set()
+
     async def run(self) -> None:
         """Run until everything is posted."""
         try:

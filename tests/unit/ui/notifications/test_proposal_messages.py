@@ -1,8 +1,10 @@
 """A proposal is one message with its deployment in a thread below it; a channel without threads has the rest."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from roas.events import EventBus
+from roas.leadership.leadership import Leadership
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus
@@ -66,7 +68,42 @@ async def test_each_version_that_is_refused_is_shown_in_the_one_message(state, b
         bus.publish(changed)
         await until(lambda version=version: shown(channel, f"{version} → staging: cannot be deployed"))
     assert len(channel.messages) == 1
-    assert await posted(state, candidate.proposal, PROPOSAL, finished=True)
+    await until(lambda: posted(state, candidate.proposal, PROPOSAL, finished=True))
+
+
+class EndingLate(Leadership):
+    """Let something happen after a message's task has looked for the last time, and before that is noticed."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def run_while_leader(self, work):
+        result = await super().run_while_leader(work)
+        if (meanwhile := self.meanwhile) is not None:
+            self.meanwhile = None
+            await meanwhile()
+        return result
+
+
+async def test_what_comes_while_a_message_ends_is_shown(state, bus, channel, messages):
+    """Nothing else would wake it: the proposal's message is finished, and its candidate is not open."""
+    leadership = EndingLate()
+    messages.start(leadership=leadership)
+
+    async def refuse(version: str) -> str:
+        offered = Candidate(f"CAND-{version}", "shop", "staging", version, datetime.now(UTC))
+        candidate, _is_new = await state.candidates.add(offered)
+        await state.candidates.move(candidate.id, CandidateState.REFUSED, from_states=[CandidateState.NEW], note="no")
+        changed = {"candidate_id": candidate.id, "proposal": candidate.proposal, "environment": "staging"}
+        bus.publish(CandidateChanged(source="test", **changed))
+        return candidate.proposal
+
+    async def refuse_another() -> None:
+        ending = messages.started[-1].follow(await refuse("v2"), "staging")
+        await until(lambda: ending.has_news)
+
+    leadership.meanwhile = refuse_another
+    await refuse("v1")
+    await until(lambda: shown(channel, "v2 → staging: cannot be deployed"))
 
 
 async def shown(channel, title: str) -> bool:
