@@ -43,6 +43,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
         r"^print$|\.print$|^sys\.std(out|err)\.write$|^typer\.(echo|secho)$",
         {
             "bot/cli/__init__.py": "",  # the version
+            "bot/cli/backups.py": "add_row(",
             "bot/cli/output.py": "hide(",
             "bot/cli/follow.py": "printable(",
             "bot/cli/history.py": "add_row(",
@@ -77,6 +78,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             r"|^tempfile\.(NamedTemporaryFile|mkstemp)$"
         ),
         {
+            "bot/cli/backups.py": "",  # a whole backup, for the one who asks for its file
             "bot/cli/history.py": "hidden_json",
             "bot/cli/init.py": "",  # names and folders of a stack, for people to read and edit
             "bot/log.py": "",  # lines that log.py made, and out of which it has hidden them
