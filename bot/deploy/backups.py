@@ -1,22 +1,25 @@
 """Back up the data of services before a deployment changes anything, and drop backups that are too old."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
-from roas.errors import BackupError
+from roas.errors import BackupError, ReleaseNotRestorableError
 from roas.limits import DATA_TIMEOUT_SECONDS
-from roas.messages.message import Message, in_bytes, said
+from roas.messages.message import Message, in_bytes, joined, said
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.change import new_id
-from roas.models.deployment import DeploymentKind, ServiceStep
+from roas.models.deployment import DataStep, Deployment, DeploymentKind, Problem, ServiceStep
 from roas.models.environment import Environment
 from roas.models.stack import BackupRule, ServiceDefinition
 
 PREFIX = "BACKUP"
 # Of a service that asks for no backup any more, so many stay.
 LEFT = 1
+HALF_RESTORED = frozenset({DataStep.RESTORING, DataStep.RETURNING})
 
 
 async def describe_backups(
@@ -63,17 +66,78 @@ async def back_up_first(context: DeploymentContext, definitions: Mapping[str, Se
 
     What an earlier attempt backed up is not backed up again.
     """
+    await refuse_half_restored(context, definitions)
     deployment = context.deployment
     is_plain = deployment.request.operation is None and deployment.request.kind is not DeploymentKind.ROLLBACK
     if not is_plain or deployment.touched or not any(progress.changed for progress in deployment.services):
         return
     if not (rules := backup_rules(definitions)):
         return
+    data = context.stack.data
+    await data.clear_unfinished()
     made = {backup.service for backup in await backups_made(context)}
-    for service, rule in sorted(rules.items()):
+    of_running = await _rules_of_running(context)
+    for service in sorted(rules.keys() - made):
         context.checkpoint()
-        if service not in made:
-            await back_up(context, service, rule, BackupReason.DEPLOYMENT)
+        hint = said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup.")
+        try:
+            container_id = await data.find_container(service, hint)
+        except BackupError as error:
+            if deployment.request.kind is not DeploymentKind.HOTFIX:
+                raise
+            context.warn(said("{problem} The hotfix went on without a backup.", problem=error.message))
+            continue
+        if container_id is not None:
+            rule = of_running.get(service, rules[service])
+            await back_up(context, service, rule, BackupReason.DEPLOYMENT, container_id)
+
+
+async def _rules_of_running(context: DeploymentContext) -> dict[str, BackupRule]:
+    """Return the rules that what runs was made with: the commands of a new one may not be in the image that runs."""
+    released = await context.components.state.releases.applied(context.environment.name)
+    if released is not None:
+        with suppress(ReleaseNotRestorableError):
+            return backup_rules(await context.definitions(released.model_hash))
+    return {}
+
+
+async def refuse_half_restored(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> None:
+    """Raise BackupError where the last restore of a service's data ended in the middle."""
+    deployments, name = context.components.state.deployments, context.environment.name
+    rules = backup_rules(definitions)
+    whole: set[str] = set()
+    for backup in await context.components.state.data_backups.list(name) if rules else ():
+        if backup.reason is not BackupReason.RESTORE or backup.service in whole or backup.service not in rules:
+            continue
+        made_by = await deployments.get(backup.deployment_id)
+        if made_by is None or made_by.id == context.deployment.id:
+            continue
+        if made_by.data_step is DataStep.RESTORED:
+            whole.add(backup.service)
+        elif made_by.data_step in HALF_RESTORED:
+            raise BackupError(
+                said("The data of {service} is half restored.", service=backup.service),
+                hint=restore_again(made_by),
+                service=backup.service,
+            )
+
+
+def restore_again(deployment: Deployment) -> Message:
+    """Say how data is restored that a deployment has left half restored."""
+    return said(
+        "Restore it: `roas rollback {environment} --to {release} {data}` brings back what was there before.",
+        environment=deployment.environment,
+        release=deployment.from_release,
+        data=" ".join(f"--data {backup_id}" for backup_id in deployment.backups),
+    )
+
+
+def with_half_restored(problem: Problem, deployment: Deployment) -> Problem:
+    """Say of a deployment that ended while data was being restored that it is half of it, and what to do."""
+    if deployment.data_step not in HALF_RESTORED:
+        return problem
+    half = said("Data is half restored, and what uses it stays stopped. {hint}", hint=restore_again(deployment))
+    return replace(problem, hint=joined("\n", (problem.hint, half)) if problem.hint else half)
 
 
 async def backups_made(context: DeploymentContext) -> tuple[DataBackup, ...]:
@@ -85,13 +149,10 @@ async def backups_made(context: DeploymentContext) -> tuple[DataBackup, ...]:
 
 
 async def back_up(
-    context: DeploymentContext, service: str, rule: BackupRule, reason: BackupReason
-) -> DataBackup | None:
-    """Back up the data of one service; returns None where it has no container yet. Raises BackupError."""
+    context: DeploymentContext, service: str, rule: BackupRule, reason: BackupReason, container_id: str
+) -> None:
+    """Back up the data of one service, by a command in its container. Raises BackupError."""
     data, deployment = context.stack.data, context.deployment
-    container_id = await data.find_container(service)
-    if container_id is None:
-        return None
     context.allow(DATA_TIMEOUT_SECONDS)
     known = next((progress.step for progress in deployment.services if progress.service == service), None)
     await context.report(service, known or ServiceStep.PENDING, said("its data is backed up"))
@@ -111,7 +172,6 @@ async def back_up(
     )
     await context.components.state.data_backups.add(backup, context.fence, deployment.correlation_id)
     await context.update(backups=(*context.deployment.backups, backup_id))
-    return backup
 
 
 def say_backups(context: DeploymentContext) -> Iterator[Message]:

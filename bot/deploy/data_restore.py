@@ -14,18 +14,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roas.concurrency import run_concurrently
 from roas.deploy.backups import back_up, backups_made, find_backup
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.errors import BackupError
-from roas.limits import DATA_TIMEOUT_SECONDS
 from roas.messages.message import Message, in_bytes, said
 from roas.models.backup import BackupReason, DataBackup
-from roas.models.deployment import DataChoice, DataStep, DeploymentRequest, ServiceStep
+from roas.models.deployment import DataChoice, DataStep, DeploymentRequest, ServiceStep, Stop
 from roas.models.environment import Environment
 from roas.models.plan import Plan
 from roas.models.stack import ServiceDefinition
+from roas.stack.backups.service_data import restore_seconds
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.model.durations import write_duration
 
@@ -128,23 +129,49 @@ async def restore_data(
     rules = {backup.service: await context.stack.data.rule_of(backup) for backup in backups}
     for backup in backups:
         await context.stack.data.verify(backup)
+    containers = {backup.service: await _find_container(context, backup) for backup in backups}
     before, after = DataStep.RESTORING, DataStep.RESTORED
     if context.failed:
         before, after = DataStep.RETURNING, DataStep.RETURNED
     elif deployment.data_step is None:
         await context.update(data_step=DataStep.SAVING)
-    for service in users_of(definitions, rules.keys()):
-        if service not in spared and watch.of_service(service):
-            context.allow_drain(definitions[service])
-            await context.components.manager.stop_service(context.stack, definitions[service], watch, context.report)
+    users = [name for name in users_of(definitions, rules.keys()) if name not in spared and watch.of_service(name)]
+    for service in users:
+        await run_concurrently(context.stack.keep_stopped(container.id) for container in watch.of_service(service))
+        context.allow_drain(definitions[service])
+        await context.components.manager.stop_service(context.stack, definitions[service], watch, context.report)
     if not context.failed:
+        await context.stack.data.clear_unfinished()
         saved = {backup.service for backup in await backups_made(context)}
         for service in sorted(rules.keys() - saved):
-            await back_up(context, service, rules[service], BackupReason.RESTORE)
+            # as the version that runs writes it, which reads it again where this fails
+            rule = definitions[service].backup if service in definitions else None
+            await back_up(context, service, rule or rules[service], BackupReason.RESTORE, containers[service])
+    stops = await _mark_stopped(context, users)
     await context.update(data_step=before)
     for backup in backups:
-        await _restore(context, backup)
+        await _restore(context, backup, containers[backup.service])
+    for stop in stops:
+        await context.components.state.stops.lift(stop.environment, stop.service, context.fence)
     await context.update(data_step=after)
+
+
+async def _mark_stopped(context: DeploymentContext, users: Collection[str]) -> list[Stop]:
+    """Write that services are stopped while data is half restored, so that nothing starts them if this ends there.
+
+    Returns the marks of this deployment. What somebody stopped before stays as it was.
+    """
+    deployment, stops = context.deployment, context.components.state.stops
+    reason = said("its data is half restored: {backups}", backups=", ".join(deployment.backups))
+    known = await stops.of(context.environment.name)
+    marks = [
+        Stop(context.environment.name, name, deployment.request.requested_by, reason, datetime.now(UTC))
+        for name in users
+        if name not in known or known[name].reason == reason
+    ]
+    for mark in marks:
+        await stops.put(mark, context.fence)
+    return marks
 
 
 async def used_data(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> frozenset[str]:
@@ -158,18 +185,24 @@ async def _backups(context: DeploymentContext) -> tuple[DataBackup, ...]:
     return tuple([await find_backup(context.components, context.environment.name, backup_id) for backup_id in ids])
 
 
-async def _restore(context: DeploymentContext, backup: DataBackup) -> None:
-    container_id = await context.stack.data.find_container(backup.service)
+async def _find_container(context: DeploymentContext, backup: DataBackup) -> str:
+    """Return the container that reads a backup. Raises BackupError, while nothing is stopped."""
+    hint = said(
+        "Start it first: `/start {needed}`, or `roas start {environment} {needed}`.",
+        needed=backup.service,
+        environment=backup.environment,
+    )
+    container_id = await context.stack.data.find_container(backup.service, hint)
     if container_id is None:
         raise BackupError(
             said("The data of {service} cannot be restored: it has no container.", service=backup.service),
-            hint=said(
-                "Start it first: `/start {needed}`, or `roas start {environment} {needed}`.",
-                needed=backup.service,
-                environment=backup.environment,
-            ),
+            hint=hint,
             service=backup.service,
         )
-    context.allow(DATA_TIMEOUT_SECONDS)
+    return container_id
+
+
+async def _restore(context: DeploymentContext, backup: DataBackup, container_id: str) -> None:
+    context.allow(restore_seconds(backup))
     await context.report(backup.service, ServiceStep.RESTORING, said("its data of {backup}", backup=backup.id))
     await context.stack.data.restore(backup, container_id)

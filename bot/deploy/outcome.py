@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.deploy.backups import say_backups
+from roas.deploy.backups import say_backups, with_half_restored
 from roas.deploy.context import DeploymentContext
 from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.plan import files_may_differ, files_name_another
@@ -27,6 +27,8 @@ async def finish(
 
     The engine is asked for nothing between the last look at what runs and the word that it is the release.
     """
+    if problem is not None and outcome is Outcome.FAILED:
+        problem = with_half_restored(problem, context.deployment)
     deployment = replace(
         context.deployment,
         outcome=outcome,

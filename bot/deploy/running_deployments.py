@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.concurrency import end_tasks
+from roas.deploy.backups import with_half_restored
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.handover.own_service import sweep_leftovers
@@ -316,6 +317,7 @@ class Resumption:
                 environment=deployment.environment,
             ),
         )
+        problem = with_half_restored(problem, deployment)
         ended = replace(
             deployment,
             outcome=Outcome.FAILED,

@@ -180,6 +180,12 @@ class Stack(ABC):
         `create_service` where Compose would replace that container. A Swarm stops tasks in the order of the update.
         """
 
+    async def keep_stopped(self, container_id: str) -> None:  # noqa: B027
+        """Let no start of the engine start a container that is about to be stopped, whatever its restart policy."""
+
+    async def restart_always(self, container_id: str) -> None:  # noqa: B027
+        """Give the restart policy `always` back to a container that `keep_stopped` took it from."""
+
     async def remove(self, container_id: str, *, grace_seconds: float | None = None) -> None:  # noqa: B027
         """Stop and remove a container by id; a missing one is no error. A Swarm removes replaced tasks by itself."""
 

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from roas.concurrency import run_concurrently
 from roas.deploy.applier import Applier
+from roas.deploy.backups import refuse_half_restored
 from roas.deploy.changes import StackChanges, begun_services, find_changes
 from roas.deploy.context import DeploymentContext
 from roas.deploy.data_restore import is_due, restore_data, used_data
@@ -32,6 +34,7 @@ from roas.models.stack import DependencyKind, ServiceDefinition
 from roas.stack.comparison import runs_well
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
+from roas.stack.model.services import restart_policy, services_of
 
 WELL = frozenset({Readiness.HEALTHY, Readiness.UNVERIFIED, Readiness.COMPLETED})
 
@@ -76,9 +79,14 @@ class Rollback:
         bot = await context.bot()
         changes = await self._find_changes(context, watch, target, model_hash, bot, stays)
         own = stays | (frozenset() if bot is None else frozenset({bot.service}))
+        asked_for = context.deployment.request.kind is DeploymentKind.ROLLBACK and not context.failed
+        if asked_for and not context.deployment.request.data:
+            await refuse_half_restored(context, await context.definitions(model_hash))
         if is_due(context):
             await self._restore_data(context, watch, model_hash, frozenset(changes.differing) | changes.restarts, own)
             changes = await self._find_changes(context, watch, target, model_hash, bot, stays)
+        if context.deployment.data_step is not None:
+            await _give_policies_back(context, watch, model_hash)
         bot = None if stays else bot
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
@@ -228,6 +236,19 @@ class Rollback:
         for service in sorted(there - own):
             await context.components.manager.remove_service(context.stack, service, watch, context.report)
         return bot
+
+
+async def _give_policies_back(context: DeploymentContext, watch: ContainerWatch, model_hash: str) -> None:
+    """Let what was stopped for the sake of data start with the engine again, where a model says so."""
+    models = [await context.stack.load_model(known) for known in {model_hash, await _model_before(context)} if known]
+    always = {
+        name
+        for model in models
+        for name, service in services_of(model).items()
+        if restart_policy(service)[0] == "always"
+    }
+    for name in sorted(always):
+        await run_concurrently(context.stack.restart_always(container.id) for container in watch.of_service(name))
 
 
 def _warn_of_jobs(context: DeploymentContext, again: frozenset[str]) -> None:

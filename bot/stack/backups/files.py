@@ -1,8 +1,8 @@
 """Keep backups as files below the state folder: written beside, hashed, and named once they are whole."""
 
+import errno
 import hashlib
 import os
-import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +23,9 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 UNFINISHED, RULE = ".part", ".json"
 YOUNG_SECONDS = 3600.0
+SYNC_BYTES = 64 * 1024 * 1024
+# So much of the disk stays free for the journal, which is on it too: the smaller of both.
+RESERVE_BYTES, RESERVE_SHARE = 1024**3, 0.05
 # An id of this form names a file: nothing else does.
 ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 
@@ -33,16 +36,27 @@ class BackupWriter:
 
     file: IO[bytes]
     size: int = 0
+    synced: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
 
     def write(self, chunk: bytes) -> None:
-        """Write more of it. Raises BackupError where the disk takes no more."""
+        """Write more of it, and sync it in pieces. Raises BackupError where the disk is to take no more."""
         try:
+            if _room(os.statvfs(self.file.fileno())) < len(chunk):
+                raise not_written(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
             self.file.write(chunk)
+            self.digest.update(chunk)
+            self.size += len(chunk)
+            if self.size - self.synced >= SYNC_BYTES:
+                self.sync()
         except OSError as error:
             raise not_written(error) from error
-        self.digest.update(chunk)
-        self.size += len(chunk)
+
+    def sync(self) -> None:
+        """Wait until the disk has all of it. Raises OSError."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.synced = self.size
 
 
 class BackupFiles:
@@ -58,31 +72,39 @@ class BackupFiles:
         return self.folder / backup_id
 
     @contextmanager
-    def writing(self, backup_id: str, rule: BackupRule) -> Iterator[BackupWriter]:
+    def writing(self, backup_id: str, rule: BackupRule, environment: str) -> Iterator[BackupWriter]:
         """Give a new file, which has its name once the block has ended without a fault; else it is gone.
 
         How it is restored is written beside it: a release may say otherwise later, or not be kept any more. That may
         hold a secret, as a model does.
         """
         path = self.path(backup_id)
-        unfinished = path.with_suffix(UNFINISHED)
+        unfinished = path.with_suffix(f".{environment}{UNFINISHED}")
         try:
             self.folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            with os.fdopen(os.open(path.with_suffix(RULE), OPTIONS, FILE_MODE), "w") as beside:
-                beside.write(to_json(rule))
-                beside.flush()
-                os.fsync(beside.fileno())
             with os.fdopen(os.open(unfinished, OPTIONS, FILE_MODE), "wb") as file:
-                yield BackupWriter(file)
-                file.flush()
-                os.fsync(file.fileno())
+                with os.fdopen(os.open(path.with_suffix(RULE), OPTIONS, FILE_MODE), "w") as beside:
+                    beside.write(to_json(rule))
+                    beside.flush()
+                    os.fsync(beside.fileno())
+                yield (writer := BackupWriter(file))
+                writer.sync()
             unfinished.rename(path)
             _sync_folder(self.folder)
-        except OSError as error:
-            raise not_written(error) from error
-        finally:
+        except BaseException as error:
             with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+                _remove_unfinished(unfinished)
+            if isinstance(error, OSError):
+                raise not_written(error) from error
+            raise
+
+    def clear_unfinished(self, environment: str) -> None:
+        """Remove what processes that died have left of backups of an environment, whose lock is held."""
+        try:
+            for unfinished in self.folder.glob(f"*.{environment}{UNFINISHED}"):
+                _remove_unfinished(unfinished)
+        except OSError as error:
+            raise _not_removed(error) from error
 
     def verify(self, backup: DataBackup) -> None:
         """Read a whole backup, and raise BackupError where it is not what was written."""
@@ -106,9 +128,9 @@ class BackupFiles:
             raise BackupError(text, service=backup.service) from error
 
     def free_bytes(self) -> int | None:
-        """Return how much room there is; None where that cannot be known."""
+        """Return how much room there is for backups; None where that cannot be known."""
         with suppress(OSError):
-            return shutil.disk_usage(self.folder if self.folder.is_dir() else self.folder.parent).free
+            return _room(os.statvfs(self.folder if self.folder.is_dir() else self.folder.parent))
         return None
 
     def rule_of(self, backup: DataBackup) -> BackupRule:
@@ -126,12 +148,27 @@ class BackupFiles:
         try:
             oldest = time.time() - YOUNG_SECONDS  # as the file system's times are
             for path in self.folder.iterdir():
-                if path.stem not in kept and path.stat().st_mtime < oldest:
+                if path.stem not in kept and path.is_file() and path.stat().st_mtime < oldest:
                     path.unlink(missing_ok=True)
         except OSError as error:
-            raise BackupError(
-                said("Old backups cannot be removed: {reason}", reason=error.strerror or error)
-            ) from error
+            raise _not_removed(error) from error
+
+
+def _remove_unfinished(unfinished: Path) -> None:
+    """Remove a backup that is not whole, and what says how it would be restored."""
+    unfinished.with_name(unfinished.name.partition(".")[0] + RULE).unlink(missing_ok=True)
+    unfinished.unlink(missing_ok=True)
+
+
+def _room(disk: os.statvfs_result) -> int:
+    """Return how much a disk takes before its reserve."""
+    return max(
+        0, disk.f_bavail * disk.f_frsize - round(min(RESERVE_BYTES, RESERVE_SHARE * disk.f_blocks * disk.f_frsize))
+    )
+
+
+def _not_removed(error: OSError) -> BackupError:
+    return BackupError(said("Old backups cannot be removed: {reason}", reason=error.strerror or error))
 
 
 def not_written(error: OSError) -> BackupError:

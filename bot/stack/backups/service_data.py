@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from roas.concurrency import in_thread
 from roas.errors import BackupError
 from roas.limits import DATA_TIMEOUT_SECONDS
 from roas.messages.message import said
@@ -13,9 +14,17 @@ from roas.models.backup import DataBackup
 from roas.models.health import ContainerState
 from roas.models.stack import BackupRule
 from roas.stack.backups.container_command import run_in_container, wait_until_none_runs
-from roas.stack.backups.files import BackupFiles
+from roas.stack.backups.files import BackupFiles, BackupWriter
 from roas.stack.client import Engine
 from roas.stack.containers.snapshots import take_snapshots
+
+# A restore builds indexes again, and may take so many times as long as the backup took.
+RESTORE_FACTOR = 10
+
+
+def restore_seconds(backup: DataBackup) -> float:
+    """Return how long a service may take to read a backup."""
+    return max(DATA_TIMEOUT_SECONDS, RESTORE_FACTOR * backup.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +43,17 @@ class ServiceData:
         self._engine = engine
         self.files = files
 
-    async def find_container(self, service: str) -> str | None:
+    async def find_container(self, service: str, hint: str) -> str | None:
         """Return the id of a running container of a service; None where it has none at all.
 
-        Raises BackupError where none of its containers runs.
+        Raises BackupError, with a hint, where none of its containers runs.
         """
         there = await take_snapshots(self._engine, service)
         running = next((container.id for container in there if container.state is ContainerState.RUNNING), None)
         if there and running is None:
             raise BackupError(
                 said("The data of {service} is out of reach: it does not run.", service=service),
-                hint=said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup."),
+                hint=hint,
                 service=service,
             )
         return running
@@ -52,8 +61,9 @@ class ServiceData:
     async def save(self, backup_id: str, service: str, rule: BackupRule, container_id: str) -> SavedData:
         """Write the data of a service into a new file. Raises BackupError, EngineUnavailableError."""
         began = time.monotonic()
-        async with self._working(service, said("backed up")):
-            with self.files.writing(backup_id, rule) as writer:
+        async with self._working(service, said("backed up"), DATA_TIMEOUT_SECONDS):
+            await wait_until_none_runs(self._engine, container_id, rule.command)
+            async with self._writing(backup_id, rule) as writer:
                 await run_in_container(self._engine, container_id, rule.command, sink=writer.write)
                 if not writer.size:
                     raise BackupError(said("the command has written nothing"))
@@ -63,13 +73,29 @@ class ServiceData:
         """Return how a backup is restored. Raises BackupError."""
         return await self._engine.local(lambda: self.files.rule_of(backup))
 
+    @asynccontextmanager
+    async def _writing(self, backup_id: str, rule: BackupRule) -> AsyncIterator[BackupWriter]:
+        """Write a file whose syncing, which may take long, happens in a thread."""
+        writing = self.files.writing(backup_id, rule, self._engine.environment.name)
+        writer = await in_thread(writing.__enter__)
+        try:
+            yield writer
+        except BaseException as error:
+            await in_thread(writing.__exit__, type(error), error, error.__traceback__)
+            raise
+        await in_thread(writing.__exit__, None, None, None)
+
+    async def clear_unfinished(self) -> None:
+        """Remove what processes that died left of backups of this stack, whose lock is held. Raises BackupError."""
+        await self._engine.local(lambda: self.files.clear_unfinished(self._engine.environment.name))
+
     async def restore(self, backup: DataBackup, container_id: str) -> None:
         """Let a service read its data from a backup. Raises BackupError, EngineUnavailableError.
 
         A run that a process which died has begun ends first: it has no more to read.
         """
         rule = await self.rule_of(backup)
-        async with self._working(backup.service, said("restored")):
+        async with self._working(backup.service, said("restored"), restore_seconds(backup)):
             await wait_until_none_runs(self._engine, container_id, rule.restore)
             with self.files.reading(backup) as file:
                 await run_in_container(self._engine, container_id, rule.restore, source=file)
@@ -83,17 +109,17 @@ class ServiceData:
         await self._engine.local(lambda: self.files.clear(kept))
 
     @asynccontextmanager
-    async def _working(self, service: str, what: str) -> AsyncIterator[None]:
+    async def _working(self, service: str, what: str, seconds: float) -> AsyncIterator[None]:
         """Limit the time, and say whose data it is that there is trouble with."""
         try:
-            async with asyncio.timeout(DATA_TIMEOUT_SECONDS):
+            async with asyncio.timeout(seconds):
                 yield
         except TimeoutError as error:
             text = said(
                 "The data of {service} was not {what} within {seconds} s.",
                 service=service,
                 what=what,
-                seconds=f"{DATA_TIMEOUT_SECONDS:g}",
+                seconds=f"{seconds:.0f}",
             )
             raise BackupError(text, service=service) from error
         except BackupError as error:

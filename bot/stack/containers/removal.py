@@ -53,6 +53,18 @@ async def unpause(engine: Engine, containers: Iterable[ContainerSnapshot]) -> No
             await start_container(engine, container.id)
 
 
+async def change_restart_policy(engine: Engine, container_id: str, before: str, after: str) -> None:
+    """Give a container another restart policy where it has this one; one that is gone is no error."""
+
+    def change(client: EngineClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is not None and inspected["HostConfig"]["RestartPolicy"]["Name"] == before:
+            policy: Any = {"Name": after}
+            client.update_container(inspected["Id"], restart_policy=policy)
+
+    await engine.act(change)
+
+
 async def stop_container(engine: Engine, container_id: str) -> None:
     """Stop a container within its grace period; a stopped or missing one is no error. Raises OwnContainerError."""
 

@@ -1,6 +1,7 @@
 """Data is backed up before anything changes, and restored only where somebody asks for that, whoever dies meanwhile."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ from roas.models.stack import BackupRule
 from roas.stack.backups.service_data import SavedData
 from tests.unit.deploy.fake_engine import UNHEALTHY, FakeEngine
 from tests.unit.deploy.played_parts import service
-from tests.unit.deploy.requested import deploy, rollback
+from tests.unit.deploy.requested import deploy, hotfix, rollback
 
 RULE = BackupRule(("dump",), ("load",), 2)
 HALF = "half"
@@ -44,16 +45,24 @@ class FakeData:
     saved: dict[str, str] = field(default_factory=dict)
     damaged: bool = False
     refuses: bool = False
+    breaks: bool = False
+    down: bool = False
+    rules: list[BackupRule] = field(default_factory=list)
     deaths: Deaths = field(default_factory=Deaths)
     files = SimpleNamespace(free_bytes=lambda: 10)
 
-    async def find_container(self, name: str) -> str | None:
+    async def find_container(self, name: str, hint: str) -> str | None:
+        if self.down:
+            raise BackupError("it does not run", hint=hint, service=name)
         return "c1"
+
+    async def clear_unfinished(self) -> None: ...
 
     async def save(self, backup_id: str, name: str, rule: BackupRule, container_id: str) -> SavedData:
         if self.refuses:
             raise BackupError("the disk is full", service=name)
         self.deaths.step()
+        self.rules.append(rule)
         self.saved[backup_id] = self.rows
         return SavedData(len(self.rows), "hash", 0.1)
 
@@ -67,6 +76,8 @@ class FakeData:
     async def restore(self, backup: DataBackup, container_id: str) -> None:
         self.deaths.step()
         self.rows = HALF
+        if self.breaks:
+            raise BackupError("it broke", service=backup.service)
         self.deaths.step()
         self.rows = self.saved[backup.id]
         self.deaths.step()
@@ -80,6 +91,14 @@ class WithData(FakeEngine):
     """Keep data, too, and see that nothing runs on half of it."""
 
     data: FakeData = field(default_factory=FakeData)
+    kept_stopped: set[str] = field(default_factory=set)
+
+    async def keep_stopped(self, container_id: str) -> None:
+        assert self.running[container_id].state is ContainerState.RUNNING or container_id in self.kept_stopped
+        self.kept_stopped.add(container_id)
+
+    async def restart_always(self, container_id: str) -> None:
+        self.kept_stopped.discard(container_id)
 
     async def start(self, container_id: str) -> None:
         self.data.deaths.step()
@@ -206,6 +225,99 @@ async def test_backup_that_fails_changes_nothing(orchestrator, engine):
     ended = await orchestrator.run(deploy("v2"))
     assert (ended.outcome, ended.touched, ended.problem.key) == (Outcome.FAILED, False, "backup")
     assert len(engine.started()) == calls
+
+
+@pytest.mark.parametrize("abandoned", [False, True])
+async def test_half_restored_data_is_neither_used_nor_backed_up(
+    orchestrator, components, environment, engine, state, failed, monkeypatch, abandoned
+):
+    """What uses it stays stopped, and each way that would start it is refused, until a restore has ended."""
+    request = await asked(orchestrator, **WITH)
+    if abandoned:
+        engine.data.deaths = Deaths(at=10**6)
+        monkeypatch.setattr(engine.data, "restore", partial(_die_in_the_middle, engine.data))
+        with pytest.raises(JournalUnusableError):
+            await orchestrator.wait((await orchestrator.start(request)).id)
+        await orchestrator.close()
+        monkeypatch.undo()
+        monkeypatch.setattr("roas.deploy.running_deployments.MOST_ATTEMPTS", 0)
+        orchestrator = DeploymentOrchestrator(components, {"dev": environment})
+        (taken,) = await orchestrator.resume()
+        ended = await state.deployments.get(taken.id)
+    else:
+        engine.data.breaks = True
+        ended = await orchestrator.run(request)
+        engine.data.breaks = False
+    assert (ended.outcome, engine.data.rows, engine.is_used()) == (Outcome.FAILED, HALF, False)
+    assert f"--data {ended.backups[0]}" in ended.problem.hint
+    assert "half restored" in (await state.stops.of("dev"))["web"].reason
+    for again in (deploy("v3"), rollback()):
+        refused = await orchestrator.run(again)
+        assert (refused.outcome, refused.problem.key, engine.is_used()) == (Outcome.FAILED, "backup", False)
+        assert f"--data {ended.backups[0]}" in refused.problem.hint
+    request = await asked(orchestrator, target_release=1, data=ended.backups)
+    whole = await orchestrator.run(request)
+    assert (whole.outcome, engine.data.rows, engine.is_used()) == (Outcome.SUCCEEDED, "destroyed", True)
+    assert await state.stops.of("dev") == {}
+    assert (await orchestrator.run(deploy("v3"))).outcome is Outcome.SUCCEEDED
+    await orchestrator.close()
+
+
+async def _die_in_the_middle(data: FakeData, backup: DataBackup, container_id: str) -> None:
+    data.rows = HALF
+    raise JournalUnusableError("died")
+
+
+async def test_what_uses_the_data_does_not_start_with_the_engine(orchestrator, engine, failed, monkeypatch):
+    """A container of `restart: always` would, although it was stopped: it has that policy again once it may."""
+    kept = []
+
+    async def restore(backup: DataBackup, container_id: str) -> None:
+        kept.extend(engine.running[container].service for container in engine.kept_stopped)
+
+    monkeypatch.setattr(engine.data, "restore", restore)
+    for model in engine.models.values():
+        model["services"]["web"]["restart"] = "always"
+    assert (await orchestrator.run(await asked(orchestrator, **WITH))).outcome is Outcome.SUCCEEDED
+    assert (kept, engine.kept_stopped & engine.running.keys()) == (["web"], set())
+
+
+async def test_hotfix_goes_on_without_a_database_that_is_down(orchestrator, engine):
+    """It may be what mends the database. Any other deployment needs its backup."""
+    await orchestrator.run(deploy("v1"))
+    engine.data.down = True
+    assert (await orchestrator.run(deploy("v2"))).outcome is Outcome.FAILED
+    mended = await orchestrator.run(hotfix("v2"))
+    assert (mended.outcome, mended.backups) == (Outcome.SUCCEEDED, ())
+    assert any("without a backup" in warning for warning in mended.warnings)
+
+
+async def test_restore_finds_its_container_before_it_stops_anything(orchestrator, engine, failed):
+    request = await asked(orchestrator, **WITH)
+    engine.data.down = True
+    calls = len(engine.calls)
+    ended = await orchestrator.run(request)
+    assert (ended.outcome, engine.kept_stopped, engine.is_used()) == (Outcome.FAILED, set(), True)
+    assert "/start store" in ended.problem.hint
+    assert ("stop", "web") not in engine.calls[calls:]
+
+
+async def test_what_runs_is_backed_up_by_its_own_rule(orchestrator, engine, monkeypatch):
+    """The command of a new version may not be in the image that runs."""
+    await orchestrator.run(deploy("v1"))
+    newer = BackupRule(("dump2",), ("load2",), 2)
+    read = engine.definitions
+    monkeypatch.setattr(
+        engine,
+        "definitions",
+        lambda model: {
+            name: replace(definition, backup=newer) if definition.backup and ":v2" in str(model) else definition
+            for name, definition in read(model).items()
+        },
+    )
+    await orchestrator.run(deploy("v2"))
+    await orchestrator.run(deploy("v3"))
+    assert engine.data.rules[-2:] == [RULE, newer]
 
 
 # At the last of these nothing dies any more; a sample in the ordinary lane.

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ RULE = BackupRule(("dump",), ("load", "--all"), 5)
 
 
 def written(files: BackupFiles, backup_id: str = ID, *, breaks: bool = False) -> DataBackup:
-    with files.writing(backup_id, RULE) as writer:
+    with files.writing(backup_id, RULE, "dev") as writer:
         writer.write(b"ro")
         if breaks:
             raise BackupError("broken")
@@ -55,8 +56,44 @@ def test_half_a_backup_gets_no_name(tmp_path) -> None:
     files = BackupFiles(tmp_path)
     with pytest.raises(BackupError):
         written(files, breaks=True)
-    assert not files.path(ID).exists()
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.iterdir()), "neither it, nor what says how it is restored"
+
+
+def test_what_a_killed_backup_left_goes(tmp_path) -> None:
+    """Only of its own environment: another one may be writing. A folder is not ours."""
+    files = BackupFiles(tmp_path)
+    (tmp_path / "folder").mkdir()
+    os.utime(tmp_path / "folder", (0, 0))
+    names = [f"BACKUP-{name}" for name in ("KILLED", "OTHER")]
+    for name, environment in zip(names, ("dev", "prod"), strict=True):
+        (tmp_path / f"{name}.{environment}.part").touch()
+        (tmp_path / f"{name}.json").touch()
+    files.clear_unfinished("dev")
+    files.clear(())
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", f"{names[1]}.prod.part", f"{names[1]}.json"}
+
+
+def test_backup_leaves_room_for_the_journal(tmp_path, monkeypatch) -> None:
+    """A disk that is all but full takes none; so much is there for the journal, which has to write how it ended."""
+    files = BackupFiles(tmp_path)
+    disk = SimpleNamespace(f_frsize=1, f_bavail=1024**3 + 3, f_blocks=10**12)
+    monkeypatch.setattr(os, "statvfs", lambda _where: disk)
+    assert files.free_bytes() == 3
+    with pytest.raises(BackupError, match="No space left"), files.writing(ID, RULE, "dev") as writer:
+        writer.write(b"two")
+        disk.f_bavail -= 3
+        writer.write(b"more")
+    assert not list(tmp_path.iterdir())
+
+
+def test_large_backup_is_synced_in_pieces(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("roas.stack.backups.files.SYNC_BYTES", 4)
+    with BackupFiles(tmp_path).writing(ID, RULE, "dev") as writer:
+        synced = []
+        for _ in range(4):
+            writer.write(b"abc")
+            synced.append(writer.synced)
+    assert synced == [0, 6, 6, 12]
 
 
 @pytest.mark.parametrize("name", ["", "../journal.sqlite3", "BACKUP/1", "journal.sqlite3", "-"])
