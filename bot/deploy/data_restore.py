@@ -15,11 +15,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.concurrency import run_concurrently
-from roas.deploy.backups import back_up, backups_made, find_backup
+from roas.deploy.backups import back_up, backup_rules, backups_made, find_backup
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
-from roas.errors import BackupError
+from roas.errors import BackupError, InvalidRequestError
 from roas.messages.message import Message, in_bytes, said
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataChoice, DataStep, DeploymentRequest, ServiceStep, Stop
@@ -34,14 +34,17 @@ SAVED = frozenset({DataStep.RESTORING, DataStep.RESTORED, DataStep.RETURNING})
 
 
 async def find_backups(
-    components: Components, environment: Environment, request: DeploymentRequest
+    components: Components, environment: Environment, request: DeploymentRequest, services: Collection[str]
 ) -> tuple[DataBackup, ...]:
-    """Return the backups that a rollback restores; none where it is without data. Raises BackupError."""
+    """Return the backups that a rollback restores; none where it is without data. Raises BackupError.
+
+    `services` are those whose data is backed up: if possible there is a backup of each.
+    """
     if not request.data:
         return ()
     if request.data != (DataChoice.WITH,):
         return tuple([await find_backup(components, environment.name, backup_id) for backup_id in request.data])
-    found = await components.state.data_backups.of_release(environment.name, request.target_release)
+    found = await components.state.data_backups.of_release(environment.name, request.target_release, services)
     if not found:
         of = "" if request.target_release is None else f"r{request.target_release}"
         raise BackupError(
@@ -58,8 +61,17 @@ def with_restores(
     backups: Sequence[DataBackup],
     definitions: Mapping[str, ServiceDefinition],
     free: int | None,
+    own: str | None,
 ) -> Plan:
-    """Return the plan of a rollback that restores backups, too: somebody has to grant that, as a new power."""
+    """Return the plan of a rollback that restores backups, too: somebody has to grant that, as a new power.
+
+    The bot's `own` service is not stopped for it, nor replaced on the same way. Raises InvalidRequestError.
+    """
+    if own in {service.service for service in plan.changed}:
+        raise InvalidRequestError(
+            said("A rollback that replaces {service}, which is this bot itself, does not restore data.", service=own),
+            hint=said("First roll back without data, then to the same release with data."),
+        )
     ids = tuple(backup.id for backup in backups)
     digest = hashlib.sha256("\n".join((plan.digest, *ids)).encode()).hexdigest()
     return replace(
@@ -67,11 +79,18 @@ def with_restores(
         digest=digest,
         restores=ids,
         new_powers=(*plan.new_powers, *(f"{backup.service}: data of {backup.id}" for backup in backups)),
-        data=tuple(_lines(backups, users_of(definitions, {backup.service for backup in backups}), free)),
+        data=tuple(_lines(plan, backups, definitions, free, own)),
     )
 
 
-def _lines(backups: Sequence[DataBackup], stopped: Collection[str], free: int | None) -> Iterator[Message]:
+def _lines(
+    plan: Plan,
+    backups: Sequence[DataBackup],
+    definitions: Mapping[str, ServiceDefinition],
+    free: int | None,
+    own: str | None,
+) -> Iterator[Message]:
+    services = {backup.service for backup in backups}
     for backup in backups:
         age = datetime.now(UTC) - backup.created_at
         yield said(
@@ -83,13 +102,20 @@ def _lines(backups: Sequence[DataBackup], stopped: Collection[str], free: int | 
             backup=backup.id,
         )
     yield said("What was written since then is lost to the services. The present data is backed up first.")
-    if stopped:
+    if left := sorted(backup_rules(definitions).keys() - services):
+        yield said("The data of {services} is not restored: it stays as it is.", services=", ".join(left))
+    for service in sorted(services.intersection(plan.replaced)):
+        yield said(
+            "The backup of {service} is read by the version that runs, not by the one it goes to.", service=service
+        )
+    if stopped := [name for name in users_of(definitions, services) if name != own]:
         yield said("Meanwhile {services} is stopped.", services=", ".join(stopped))
     seconds, size = sum(backup.seconds for backup in backups), sum(backup.size for backup in backups)
     yield said(
-        "To back up took {seconds} s; to do so again, and to restore, takes longer than that. It needs about {size} of "
-        "the disk.",
+        "To back up took {seconds} s; to do so again, and to restore, takes longer than that, and may take {limit} for "
+        "one service. It needs about {size} of the disk.",
         seconds=f"{seconds:.1f}",
+        limit=write_duration(round(max(map(restore_seconds, backups)))),
         size=in_bytes(size),
     )
     if free is not None and size > free:

@@ -2,12 +2,13 @@
 
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from roas.configuration.environments import projects_of
-from roas.deploy.backups import describe_backups
+from roas.deploy.backups import backup_rules, describe_backups
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
 from roas.deploy.components import Components
@@ -37,6 +38,7 @@ from roas.errors import (
     InvalidRequestError,
     NewPowersError,
     RegistryUnavailableError,
+    ReleaseNotRestorableError,
     second_copy,
     unknown_services,
 )
@@ -257,7 +259,8 @@ class Planner:
         """
         stack, name = self._stack, self._environment.name
         current = await release_in_use(self._components.state, name, goes_back=True)
-        backups = await find_backups(self._components, self._environment, request)
+        before = await self._definitions_before() if request.data else {}
+        backups = await find_backups(self._components, self._environment, request, backup_rules(before))
         if backups and request.target_release is None:
             request = replace(request, target_release=backups[0].release)
         target = await find_rollback_target(self._components, stack, request, current)
@@ -302,10 +305,18 @@ class Planner:
                 *_jobs_again({**leaving, **definitions}),
             )
         if backups:
-            plan = with_restores(plan, backups, definitions, stack.data.files.free_bytes())
+            own = None if bot is None else bot.service
+            plan = with_restores(plan, backups, {**definitions, **before}, stack.data.files.free_bytes(), own)
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
+
+    async def _definitions_before(self) -> dict[str, ServiceDefinition]:
+        """Return the definitions of what runs, as far as they are kept."""
+        with suppress(ReleaseNotRestorableError):
+            if model_hash := await self._components.state.releases.applied_model(self._environment.name):
+                return dict(self._stack.definitions(await self._stack.load_model(model_hash)))
+        return {}
 
     async def _coming_back(
         self, request: DeploymentRequest, target: Release, current: Release | None, *, keep: bool

@@ -1,6 +1,6 @@
 """Keep which backups of services' data there are; the files are elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.change import ChangeType, StateChange
@@ -56,14 +56,19 @@ class DataBackups:
         where = "data_backups WHERE deployment_id = ? AND kept = 1 ORDER BY id"
         return await self._journal.select(DataBackup, where, deployment_id)
 
-    async def of_release(self, environment: str, release: int | None) -> tuple[DataBackup, ...]:
-        """Return the backups made before the last deployment that left a release; None stands for any release."""
-        found = [
-            backup
-            for backup in await self.list(environment)
-            if backup.reason is BackupReason.DEPLOYMENT and release in {None, backup.release}
-        ]
-        return tuple(backup for backup in found if backup.deployment_id == found[0].deployment_id)
+    async def of_release(
+        self, environment: str, release: int | None, services: Collection[str] = ()
+    ) -> tuple[DataBackup, ...]:
+        """Return the backups made before the last deployment that left a release; None stands for any release.
+
+        The last one that has a backup of each of these services is preferred.
+        """
+        made: dict[str, list[DataBackup]] = {}
+        for backup in await self.list(environment):
+            if backup.reason is BackupReason.DEPLOYMENT and release in {None, backup.release}:
+                made.setdefault(backup.deployment_id, []).append(backup)
+        whole = (found for found in made.values() if {backup.service for backup in found}.issuperset(services))
+        return tuple(next(whole, next(iter(made.values()), [])))
 
     async def forget(self, backup_ids: Sequence[str], fence: Fence) -> None:
         """Stop keeping backups; their records stay for history."""

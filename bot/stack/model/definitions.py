@@ -127,7 +127,7 @@ def _definition(
     own = service.get("x-deploy") or {}
     update = (service.get("deploy") or {}).get("update_config") or {}
     rollback = (service.get("deploy") or {}).get("rollback_config") or {}
-    built = is_built(service)
+    built, one_shot = is_built(service), bool(own.get("one_shot", awaited))
     fixed_place = _fixed_place(service)
     proxy, track = proxy_of(name, service, stop_grace_seconds(service)), track_of(name, service)
     canary = canary_of(name, service)
@@ -148,7 +148,7 @@ def _definition(
         replicas=replicas_of(service),
         on_each_node=(service.get("deploy") or {}).get("mode") == "global",
         has_health_check=_has_health_check(service),
-        one_shot=bool(own.get("one_shot", awaited)),
+        one_shot=one_shot,
         may_end=own.get("one_shot") is not False and _may_end(service),
         runs_on_rollback=_runs_on_rollback(name, own),
         critical=bool(own.get("critical", False)),
@@ -165,7 +165,7 @@ def _definition(
         proxy=proxy,
         canary=canary,
         track=track,
-        backup=backup_of(name, service),
+        backup=backup_of(name, service, one_shot=one_shot),
     )
 
 

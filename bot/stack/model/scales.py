@@ -117,6 +117,8 @@ def why_not_scaled(definition: ServiceDefinition, replicas: int, *, on_swarm: bo
         return said("`mode: global` gives it a task on each node")
     if definition.one_shot:
         return said("it is a job, which runs with a deployment")
+    if replicas > 1 and definition.backup is not None:
+        return said("its data, which is backed up, is that of one container")
     if replicas > 1 and definition.fixed_place and not on_swarm:
         return said("{place} allows only one", place=definition.fixed_place)
     return ""

@@ -6,13 +6,14 @@ from typing import Any
 from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.stack import BackupRule
+from roas.stack.model.services import replicas_of
 
 KNOWN = frozenset({"command", "restore", "keep"})
 USUALLY_KEPT, MOST_KEPT = 5, 100
 HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.backup", keys=", ".join(sorted(KNOWN)))
 
 
-def backup_of(name: str, service: Mapping[str, Any]) -> BackupRule | None:
+def backup_of(name: str, service: Mapping[str, Any], *, one_shot: bool) -> BackupRule | None:
     """Return how a service's data is backed up, or None where nobody asks for that. Raises ComposeFileError."""
     extension = service.get("x-deploy")
     written = extension.get("backup") if isinstance(extension, Mapping) else None
@@ -22,6 +23,8 @@ def backup_of(name: str, service: Mapping[str, Any]) -> BackupRule | None:
         raise _wrong(name, "backup", said("it is no mapping"))
     if unknown := sorted(map(str, set(written) - KNOWN)):
         raise _wrong(name, "backup", said("unknown keys {unknown}", unknown=", ".join(unknown)))
+    if one_shot or replicas_of(service) > 1:
+        raise _wrong(name, "backup", said("a job and a service of several replicas have no data of their own"))
     keep = written.get("keep", USUALLY_KEPT)
     if not isinstance(keep, int) or isinstance(keep, bool) or not 1 <= keep <= MOST_KEPT:
         raise _wrong(name, "backup.keep", said("a number from {least} to {most}", least=1, most=MOST_KEPT))

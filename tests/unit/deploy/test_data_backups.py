@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import pytest
 
 from roas.deploy.backups import beyond
+from roas.deploy.data_restore import with_restores
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.errors import BackupError, JournalUnusableError
+from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataStep, Outcome
 from roas.models.health import ContainerState
+from roas.models.plan import ServiceAction
 from roas.models.stack import BackupRule
 from roas.stack.backups.service_data import SavedData
 from tests.unit.deploy.fake_engine import UNHEALTHY, FakeEngine
@@ -318,6 +320,43 @@ async def test_what_runs_is_backed_up_by_its_own_rule(orchestrator, engine, monk
     await orchestrator.run(deploy("v2"))
     await orchestrator.run(deploy("v3"))
     assert engine.data.rules[-2:] == [RULE, newer]
+
+
+async def test_deployment_that_backed_up_everything_is_preferred(orchestrator, engine, state, failed, monkeypatch):
+    """What is not restored is said, and which version reads what is."""
+    engine.stack["cache"] = service("cache", backup=RULE)
+    whole = await orchestrator.run(deploy("v3"))
+    assert len(whole.backups) == 2
+    await orchestrator.run(rollback(target_release=1))
+    save = engine.data.save
+
+    async def only_the_cache(backup_id: str, name: str, *more: object) -> SavedData:
+        engine.data.refuses = name != "cache"
+        return await save(backup_id, name, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.data, "save", only_the_cache)
+        half = await orchestrator.run(deploy("v4"))
+    assert (half.outcome, len(half.backups)) == (Outcome.FAILED, 1)
+    engine.data.refuses = False
+    assert set((await orchestrator.plan(rollback(target_release=1, **WITH))).restores) == set(whole.backups)
+    await orchestrator.run(deploy("v5"))
+    of_store = next(backup for backup in await state.data_backups.made_by(whole.id) if backup.service == "store")
+    told = "\n".join((await orchestrator.plan(rollback(target_release=1, data=(of_store.id,)))).data)
+    assert "The data of cache is not restored" in told
+    assert "backup of store is read by the version that runs" in told
+    assert "may take 600s for one service" in told
+
+
+async def test_data_and_the_bot_itself_go_one_after_the_other(orchestrator, state, failed):
+    plan = await orchestrator.plan(rollback(**WITH))
+    backups = await state.data_backups.made_by(failed.id)
+    definitions = {"store": service("store", backup=RULE), "web": service("web", "store")}
+    assert any("web is stopped" in line for line in with_restores(plan, backups, definitions, None, None).data)
+    assert not any("stopped" in line for line in with_restores(plan, backups, definitions, None, "web").data)
+    plan = replace(plan, services=(replace(plan.services[0], service="web", action=ServiceAction.RECREATE),))
+    with pytest.raises(InvalidRequestError):
+        with_restores(plan, backups, definitions, None, "web")
 
 
 # At the last of these nothing dies any more; a sample in the ordinary lane.

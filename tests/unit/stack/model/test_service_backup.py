@@ -9,8 +9,9 @@ from roas.stack.model.definitions import read_definitions
 PLAIN = {"command": ["pg_dump", "-Fc", "shop"], "restore": "pg_restore --clean -d shop"}
 
 
-def backup(written: object) -> BackupRule | None:
-    return read_definitions({"services": {"db": {"image": "db:1", "x-deploy": {"backup": written}}}})["db"].backup
+def backup(written: object, extension: dict | None = None, **service: object) -> BackupRule | None:
+    service |= {"image": "db:1", "x-deploy": {"backup": written, **(extension or {})}}
+    return read_definitions({"services": {"db": service}})["db"].backup
 
 
 def test_backup_is_read_as_written() -> None:
@@ -38,3 +39,9 @@ def test_backup_that_means_nothing_is_refused(written, told) -> None:
     with pytest.raises(ComposeFileError) as error:
         backup(written)
     assert f"x-deploy of db is not valid: {told}" in error.value.message
+
+
+@pytest.mark.parametrize("more", [{"scale": 2}, {"deploy": {"replicas": 2}}, {"extension": {"one_shot": True}}])
+def test_only_one_lasting_container_has_data(more) -> None:
+    with pytest.raises(ComposeFileError, match="no data of their own"):
+        backup(PLAIN, **more)
