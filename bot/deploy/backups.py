@@ -76,7 +76,7 @@ async def back_up_first(context: DeploymentContext, definitions: Mapping[str, Se
     data = context.stack.data
     await data.clear_unfinished()
     made = {backup.service for backup in await backups_made(context)}
-    of_running = await _rules_of_running(context)
+    running = await _running(context)
     for service in sorted(rules.keys() - made):
         context.checkpoint()
         hint = said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup.")
@@ -88,16 +88,19 @@ async def back_up_first(context: DeploymentContext, definitions: Mapping[str, Se
             context.warn(said("{problem} The hotfix went on without a backup.", problem=error.message))
             continue
         if container_id is not None:
-            rule = of_running.get(service, rules[service])
+            # The command of a new image may not be in the one that runs; of the same image, the newer rule counts.
+            before, rule = running.get(service), rules[service]
+            if before is not None and before.backup is not None and before.image != definitions[service].image:
+                rule = before.backup
             await back_up(context, service, rule, BackupReason.DEPLOYMENT, container_id)
 
 
-async def _rules_of_running(context: DeploymentContext) -> dict[str, BackupRule]:
-    """Return the rules that what runs was made with: the commands of a new one may not be in the image that runs."""
+async def _running(context: DeploymentContext) -> dict[str, ServiceDefinition]:
+    """Return the definitions of what runs, as far as they are kept."""
     released = await context.components.state.releases.applied(context.environment.name)
     if released is not None:
         with suppress(ReleaseNotRestorableError):
-            return backup_rules(await context.definitions(released.model_hash))
+            return await context.definitions(released.model_hash)
     return {}
 
 

@@ -305,7 +305,7 @@ async def test_restore_finds_its_container_before_it_stops_anything(orchestrator
 
 
 async def test_what_runs_is_backed_up_by_its_own_rule(orchestrator, engine, monkeypatch):
-    """The command of a new version may not be in the image that runs."""
+    """The command of a new image may not be in the one that runs."""
     await orchestrator.run(deploy("v1"))
     newer = BackupRule(("dump2",), ("load2",), 2)
     read = engine.definitions
@@ -313,7 +313,9 @@ async def test_what_runs_is_backed_up_by_its_own_rule(orchestrator, engine, monk
         engine,
         "definitions",
         lambda model: {
-            name: replace(definition, backup=newer) if definition.backup and ":v2" in str(model) else definition
+            name: replace(definition, backup=newer, image="new")
+            if definition.backup and ":v2" in str(model)
+            else definition
             for name, definition in read(model).items()
         },
     )
