@@ -23,6 +23,9 @@ NAMES_SOMETHING = re.compile(
 
 # By the test, how the texts begin that it follows.
 FOLLOWED = {
+    "unit/deploy/test_data_backups.py::test_half_restored_data_is_neither_used_nor_backed_up": [
+        "Restore it: `roas rollback {environment} --to {release} {data}`"
+    ],
     "e2e/cli/test_backups.py::test_backup_is_listed_verified_copied_and_restored": [
         "`roas backups list {environment}` lists those there are."
     ],
