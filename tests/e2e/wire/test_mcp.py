@@ -31,7 +31,8 @@ async def call(session: ClientSession, tool: str, **arguments) -> tuple[bool, st
 
 
 async def test_agent_proposes_and_a_person_says_yes(bot, bot_settings, people, shop):
-    shop.write(alone=True, web={"environment": {"API_TOKEN": "a-secret-of-the-shop"}})
+    command = ["sh", "-c", "echo the token is $$API_TOKEN; exec /serve"]
+    shop.write(alone=True, web={"environment": {"API_TOKEN": "a-secret-of-the-shop"}, "command": command})
     async with agent(bot_settings) as session:
         tools = {tool.name: tool for tool in (await session.list_tools()).tools}
         assert set(tools) == {"status", "history", "logs", "plan", "propose"}
@@ -60,7 +61,7 @@ async def test_agent_proposes_and_a_person_says_yes(bot, bot_settings, people, s
         assert json.loads(text)["environments"][0]["release"]["version"] == "v1"
         good, text = await call(session, "logs", environment="dev", service="web")
         assert good, text
-        assert "a-secret-of-the-shop" not in text
+        assert ("the token is" in text, "a-secret-of-the-shop" in text) == (True, False), text
 
         for tool, arguments, words in (
             ("plan", {"environment": "moon", "version": "v1"}, "no environment"),

@@ -367,7 +367,8 @@ async def test_each_trouble_of_a_registry_has_its_message(bot, people, shop, pus
     offer = {"environment": "prod", "version": "v3"}
     status, _offered = await ask(f"http://127.0.0.1:{api_port}", "POST", "/v1/proposals", offer, token=TOKEN)
     assert status == 202
-    away = await proposal(people, "New version for prod: v3", f"{registry.address}/{IMAGE}:v3 is not on this machine")
+    wanted = f"{registry.address}/{IMAGE}:v3 is not on this machine. The registry does not answer as it should"
+    away = await proposal(people, "New version for prod: v3", wanted)
     assert button(away, "take") is None
     registry.start()
     await push("v3")
@@ -429,7 +430,7 @@ async def test_each_trouble_of_a_commit_has_its_message(
 async def test_bot_killed_at_any_step_from_a_push_to_its_verdict(
     bot, bot_settings, people, shop, push, api_port, forge, server, tmp_path
 ):
-    """After each sixth write from the candidate on: one proposal, one deployment, and the forge is told its end."""
+    """After each sixth write from the candidate on: one proposal, and one deployment, here and at the forge."""
     await bot.stop()
     names, killed = ("docker-compose.yml", "config/greeting"), []
     for step in range(1, 60, 6):
@@ -456,6 +457,9 @@ async def test_bot_killed_at_any_step_from_a_push_to_its_verdict(
                 "SELECT outcome FROM deployments WHERE document LIKE ?", [f"%{version}%"]
             ).fetchall()
         assert found == [("succeeded",)], f"killed after {step}"
+        (created,) = [known for known in forge.deployments if known["ref"] == commit]
+        states = [item[-1] for item in forge.told if item[:2] == ("deployment", str(created["id"]))]
+        assert len(states) - len(set(states)) <= 1, f"killed after {step}: {states}"  # what it told as it died
         if step not in killed:
             break
     assert len(killed) >= 4, f"only {killed}"

@@ -1,5 +1,6 @@
 """Sources ask over HTTP for what their settings allow, and get no more; what is sent to a hook brings nothing down."""
 
+import asyncio
 import errno
 import hmac
 from collections.abc import AsyncIterator
@@ -10,21 +11,25 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import example, given, settings
+from typer.testing import CliRunner
 
 from roas.api.remote import LARGEST_HOOK_BYTES, RemoteApi
 from roas.api.remote_documents import offer_status
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.credentials import Credentials, new_token
 from roas.cli.output import Terminal
-from roas.cli.remote import Access, make_offer
+from roas.cli.remote import Access, make_offer, remote
 from roas.cli.remote import _offer as offer_and_follow
 from roas.configuration.settings import SourceSettings
 from roas.events import EventBus
 from roas.models.candidate import Candidate, CandidateState, SourceKind, SourceMode
+from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
+from testbed.redis_server import free_port
 from tests.unit.candidates.conftest import PlayedOrchestrator
 from tests.unit.candidates.test_webhooks import BODIES, DEEP, EVENTS, FIXTURE_KEPT, HUGE_NUMBER, SECRET, SHA, Hooks
+from tests.unit.ui.story import until
 
 MODES = {"dev": SourceMode.AUTO, "staging": SourceMode.PROPOSE, "prod": SourceMode.OFF}
 SOURCES = {"both": ("propose", "deploy"), "proposes": ("propose",), "deploys": ("deploy",)}
@@ -193,3 +198,39 @@ async def test_offer_is_made_again_by_the_same_key_while_the_bot_restarts(monkey
     assert (len(keys), len(set(keys)), bool(keys[0])) == (2, 1, True)
     said = capsys.readouterr()
     assert "It is asked again" in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(Outcome.FAILED, 1), (Outcome.ROLLED_BACK, 3), (Outcome.CANCELLED, 4), ("skipped", 4), ("out of time", 69)],
+)
+async def test_job_ends_as_its_offer_ends(scene, monkeypatch, end, code):
+    monkeypatch.setenv("ROAS_TOKEN", scene.tokens["both"])
+    environment = "staging" if end == "skipped" else "dev"
+    access = Access(str(scene.client.make_url("/")), None, "")
+    offer, minutes = make_offer(environment, "v1", None, ""), 1e-4 if end == "out of time" else 1
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        job = group.create_task(offer_and_follow(access, "deployments", offer, "", minutes, Terminal()))
+        if isinstance(end, Outcome):
+            await scene.orchestrator.started.wait()
+            await scene.orchestrator.finish(end)
+        elif end == "skipped":
+            await until(lambda: skipped(scene.state))
+    assert job.result() == code
+
+
+async def skipped(state: StateManager) -> bool:
+    """Skip what is proposed, once it is."""
+    states = [CandidateState.PROPOSED]
+    proposed = [known for known in await state.candidates.open() if known.state in states]
+    return any(
+        [await state.candidates.move(known.id, CandidateState.SKIPPED, from_states=states) for known in proposed]
+    )
+
+
+def test_job_that_reaches_no_bot_ends_with_69(monkeypatch):
+    """After it has asked for a while."""
+    monkeypatch.setenv("ROAS_TOKEN", "roas_x")
+    monkeypatch.setattr("roas.cli.remote.FIRST_SECONDS", 0.0)
+    ended = CliRunner().invoke(remote(), ["deploy", "dev", "v1", "--url", f"http://127.0.0.1:{free_port()}"])
+    assert (ended.exit_code, "cannot be reached" in ended.output) == (69, True), ended.output
