@@ -36,16 +36,13 @@ def with_proxies(stack: Stack, model: Mapping[str, Any] | None) -> Definitions:
 def with_dropped_proxies(definitions: Definitions, *others: Definitions) -> dict[str, ServiceDefinition]:
     """Let services that have no proxy any more tell the one once more that they have in another release.
 
-    Its requests would be lost where their containers are replaced, though it may well be there still. Weights that the
-    canary of another release had given are taken back.
+    Its requests would be lost where their containers are replaced, though it may well be there still.
     """
     found: dict[str, ServiceDefinition] = {}
     for name, definition in definitions.items():
         before = [proxy for other in others if name in other and (proxy := other[name].proxy) is not None]
         if definition.proxy is None and before:
             definition = replace(definition, proxy=replace(before[0], is_dropped=True))
-        elif definition.proxy is not None and any(proxy.is_weighed for proxy in before):
-            definition = replace(definition, proxy=replace(definition.proxy, is_weighed=True))
         found[name] = definition
     return found
 

@@ -325,12 +325,16 @@ class Deployment:
         is_leaving = self.finished or self.problem is not None or self.cancel_requested_by is not None
         return watch is not None and watch.status is PhaseStatus.IN_PROGRESS and not is_leaving and self.pause is None
 
+    @property
+    def in_canary(self) -> frozenset[str]:
+        """Return the services whose canary has begun, and is not over."""
+        canaries = ((item.service, item.rollout.canary) for item in self.services if item.rollout is not None)
+        return frozenset(service for service, canary in canaries if canary is not None and not canary.is_over)
+
     def is_ended_by(self, kind: DeploymentKind) -> bool:
         """Return whether a request of that kind takes it back: a rollback or a hotfix does so with a canary."""
         is_leaving = self.finished or self.problem is not None or self.cancel_requested_by is not None
-        canaries = (progress.rollout.canary for progress in self.services if progress.rollout is not None)
-        in_canary = any(canary is not None and not canary.is_over for canary in canaries)
-        return in_canary and not is_leaving and kind is not DeploymentKind.DEPLOY
+        return bool(self.in_canary) and not is_leaving and kind is not DeploymentKind.DEPLOY
 
     @property
     def watch_ended_by(self) -> Actor | None:

@@ -58,7 +58,7 @@ class ServiceProxy:
     of these, `websockets` have connections that last: nobody waits for them. `limit_seconds` is how long open
     connections are waited for. A proxy that knows containers by DNS alone asks for their addresses every
     `refresh_seconds`. One that `is_dropped` is not the service's any more: it is told once more, as far as it can be.
-    Where it `is_weighed`, the weights of the service's servers are the bot's: a canary has some.
+    Where it `is_weighed`, a canary has its share of the requests by weights, and these are counted.
     """
 
     service: str

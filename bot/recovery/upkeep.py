@@ -49,7 +49,7 @@ class LeftDrains:
         if lock is None:
             await self._behind.settle_idle(self._stacks.of(environment), proxied)
         elif lock.paused and (paused := await self._state.deployments.get(lock.deployment_id)) is not None:
-            asked = {pause.service for pause in paused.pauses[-1:]}
+            asked = {pause.service for pause in paused.pauses[-1:]} | paused.in_canary
             await self._behind.settle_idle(
                 self._stacks.of(environment), (definition for definition in proxied if definition.name not in asked)
             )

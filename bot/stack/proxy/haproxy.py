@@ -61,6 +61,7 @@ class Server:
     weight: int = 1
     usual_weight: int = 1
     counts: Counts = field(default_factory=Counts)
+    mode: str = ""
 
     @property
     def receives(self) -> bool:
@@ -231,6 +232,7 @@ def _read(backend: str, states: str, figures: str) -> Iterator[Server]:
             weight=int(fields["srv_uweight"]),
             usual_weight=int(fields["srv_iweight"]),
             counts=_counts(row),
+            mode=row.get("mode") or "",
         )
 
 

@@ -60,6 +60,17 @@ async def find_problems(runtime: HAProxyRuntime, proxy: ServiceProxy, servers: i
                 proxy=proxy.service,
             )
         )
+    if proxy.is_weighed:
+        tcp = {server.backend for server in seen if server.mode == "tcp"} & set(proxy.backends)
+        found += [
+            said(
+                "The backend {backend} of {proxy} has `mode tcp`: it counts no answers, so that no canary is judged by "
+                "`errors`. Give it `mode http`.",
+                backend=backend,
+                proxy=proxy.service,
+            )
+            for backend in sorted(tcp)
+        ]
     there = Counter(server.backend for server in seen)
     return [*found, *few_servers(proxy.service, proxy.all_backends, there, servers)]
 
@@ -297,10 +308,26 @@ class HAProxyService(ProxiedService):
             service=self._service,
         )
 
+    async def _connected(self) -> HAProxyRuntime | None:
+        """Return a proxy that answers: one that starts again has a moment for it. None where none runs."""
+        away_until = time.monotonic() + STARTING_SECONDS
+        while True:
+            try:
+                if (runtime := await self._connect()) is not None:
+                    await runtime.worker()
+                    self._was_there = True
+                if runtime is not None or not self._was_there or time.monotonic() >= away_until:
+                    return runtime
+            except ProxyAwayError:
+                if time.monotonic() >= away_until:
+                    raise
+                self._was_there = True
+            await pause(POLL_SECONDS)
+
     async def give_back(self, containers: Collection[str], failed: Collection[str]) -> None:
         """Make the containers ready, at once; then drain those that were to take their place and failed."""
         try:
-            if (runtime := await self._connect()) is None:
+            if (runtime := await self._connected()) is None:
                 return
             servers = await runtime.known_servers(self._proxy.all_backends)
             addresses = self._drained or _addresses(await self._endpoints(), containers)
@@ -309,12 +336,12 @@ class HAProxyService(ProxiedService):
             bad = _addresses(await self._endpoints(), failed) if back else ()
             put = [server for server in servers if server.address in bad and not (server.draining or server.by_hand)]
             await runtime.put(put, ServerState.DRAIN)
-        except ProxyError as error:  # one that was started again has forgotten it all
+        except ProxyError as error:  # what is settled later gives them back
             log.warning("requests could not be given back", service=self._service, error=error.message)
 
     async def weigh(self, old: Collection[str], new: int, share: int) -> None:
         """Give each old server its weight, and all others theirs: new containers get into those."""
-        if (runtime := await self._connect()) is None:
+        if (runtime := await self._connected()) is None:
             return
         addresses = _addresses(await self._endpoints(), old)
         for_old, for_new = _weights(len(old), new, share)
@@ -346,7 +373,7 @@ class HAProxyService(ProxiedService):
                 return
             while await self._settle() and time.monotonic() < deadline:
                 await pause(POLL_SECONDS)
-        except ProxyError as error:  # one that was started again has forgotten it all, and the next round asks again
+        except ProxyError as error:  # the next round asks again
             log.warning("the proxy could not be settled", service=self._service, error=error.message)
 
     async def _settle(self) -> bool:
@@ -355,10 +382,9 @@ class HAProxyService(ProxiedService):
         if runtime is None:
             return False
         servers = await runtime.servers(self._proxy.all_backends)
-        if self._proxy.is_weighed:
-            await runtime.weigh(
-                {server: server.usual_weight for server in servers if server.weight != server.usual_weight}
-            )
+        # Also what the canary of a release has left that is not the one that runs. No canary gives a weight of 0.
+        weighed = [server for server in servers if server.weight not in {0, server.usual_weight}]
+        await runtime.weigh({server: server.usual_weight for server in weighed})
         held = [server for server in servers if server.draining]
         if not held:
             return False

@@ -13,7 +13,8 @@ NAMES = ("dev", "staging", "prod")
 class Scene:
     """Let three environments run one model, whose service may have a proxy, and note what is asked and settled."""
 
-    def __init__(self, lock: object = None, proxy: object = None) -> None:
+    def __init__(self, lock: object = None, proxy: object = None, *, in_canary: bool = False) -> None:
+        self._in_canary = in_canary
         self.reads: list[str] = []
         self.settled: list[str] = []
         self._lock = lock
@@ -38,7 +39,8 @@ class Scene:
         return self._lock
 
     async def _paused(self, _deployment_id: str) -> object:
-        return SimpleNamespace(pauses=(SimpleNamespace(service="web"),))
+        asked, in_canary = ("other", {"web"}) if self._in_canary else ("web", set())
+        return SimpleNamespace(pauses=(SimpleNamespace(service=asked),), in_canary=frozenset(in_canary))
 
     async def _load_model(self, _model_hash: str) -> object:
         return {}
@@ -48,15 +50,18 @@ class Scene:
 
 
 @pytest.mark.parametrize(
-    ("lock", "looked"),
+    ("lock", "in_canary", "looked"),
     [
-        (None, NAMES),
-        (SimpleNamespace(paused=True, deployment_id="D"), ()),  # it waits because of that very service
-        (SimpleNamespace(paused=False), ()),
+        (None, False, NAMES),
+        (SimpleNamespace(paused=True, deployment_id="D"), False, ()),  # it waits because of that very service
+        (SimpleNamespace(paused=True, deployment_id="D"), True, ()),  # of another one, and this has its weights
+        (SimpleNamespace(paused=False), False, ()),
     ],
 )
-async def test_only_what_changes_at_this_moment_is_left_alone(lock: object, looked: tuple[str, ...]) -> None:
-    scene = Scene(lock, proxy="proxy")
+async def test_only_what_changes_at_this_moment_is_left_alone(
+    lock: object, in_canary: bool, looked: tuple[str, ...]
+) -> None:
+    scene = Scene(lock, proxy="proxy", in_canary=in_canary)
     await scene.drains.check()
     assert scene.settled == sorted(looked)
 

@@ -34,6 +34,7 @@ class FakeHAProxy:
     commands: list[str] = field(default_factory=list)
     looks: int = 0
     level: str = "admin"
+    mode: str = "http"
     resolvers: str = "Resolvers section default\n nameserver dns:\nResolvers section docker\n"
 
     def restart(self) -> None:
@@ -55,7 +56,7 @@ class FakeHAProxy:
                 return "\n".join(["1", STATE_HEAD, *(self._state(*item) for item in every), "", ""])
             case ["show", "stat", backend, "4", "-1"] if backend in self.backends:
                 lines = [self._figures(backend, name, one) for name, one in self.backends[backend].items()]
-                head = "# pxname,svname,qcur,scur,status,check_status,addr,stot,hrsp_2xx,hrsp_5xx,eresp,"
+                head = "# pxname,svname,qcur,scur,status,check_status,addr,stot,hrsp_2xx,hrsp_5xx,eresp,mode,"
                 return "\n".join([head, *lines, "", ""])
             case ["show", "cli", "level"]:
                 return f"{self.level}\n\n"
@@ -82,13 +83,13 @@ class FakeHAProxy:
 
     def _figures(self, backend: str, name: str, one: FakeServer) -> str:
         if not one.address:
-            return f"{backend},{name},0,0,MAINT (resolution),,,"
+            return f"{backend},{name},0,0,MAINT (resolution),,,,,,,{self.mode},"
         if one.by_hand:
-            return f"{backend},{name},0,{one.sessions},MAINT,,{one.address}:8080,,,,,"
+            return f"{backend},{name},0,{one.sessions},MAINT,,{one.address}:8080,,,,,{self.mode},"
         status = "DOWN" if one.check != "L7OK" else "DRAIN" if one.drained else "UP"
         # HAProxy counts an answer that broke off twice.
         counts = f"{one.answered + one.errors + one.broken + one.sessions},{one.answered},{one.errors},{2 * one.broken}"
-        return f"{backend},{name},0,{one.sessions},{status},{one.check},{one.address}:8080,{counts},"
+        return f"{backend},{name},0,{one.sessions},{status},{one.check},{one.address}:8080,{counts},{self.mode},"
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:

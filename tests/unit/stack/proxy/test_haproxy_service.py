@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,14 @@ class Scene:
 
     async def report(self, text: str) -> None:
         self.said.append(str(text))
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "admin.sock"
+
+    @property
+    def without_canary(self) -> HAProxyService:
+        return HAProxyService("web", replace(PROXY, is_weighed=False), self.connect, self.look)
 
     @property
     def service(self) -> HAProxyService:
@@ -160,8 +168,24 @@ async def test_new_version_has_its_share(scene: Scene, new: int, share: int, for
     told = len(scene.proxy.commands)
     await scene.service.weigh(["a", "b"], new, share)
     assert len(scene.proxy.commands) == told, "what is so already is not said again"
-    await scene.service.settle()
-    assert {server.weight for server in scene.proxy.backends["web"].values()} == {1}
+    scene.server("web1").weight = 0
+    await scene.without_canary.settle()
+    weights = [server.weight for server in scene.proxy.backends["web"].values()]
+    assert weights == [0, 1, 1, 1], "a weight of 0 is by hand"
+
+
+async def test_proxy_that_starts_again_is_told_once_it_answers(scene: Scene) -> None:
+    """Its states are kept over its start: what was drained would be drained still."""
+    for name in ("web1", "ws1"):
+        scene.server(name).drained = True
+    scene.socket.rename(away := scene.socket.with_suffix(".away"))
+    told = asyncio.gather(scene.service.give_back(["a"], ["b"]), scene.service.weigh(["a"], 1, 10))
+    await pause(0.2)
+    assert not told.done()
+    away.rename(scene.socket)
+    await told
+    assert scene.proxy.drained() == {"web2", "ws2"}
+    assert scene.server("web1").weight == 9
 
 
 async def test_requests_are_counted_by_container(scene: Scene) -> None:
@@ -186,6 +210,9 @@ async def test_examination_names_what_a_deployment_would_meet(scene: Scene) -> N
     assert resolvers.startswith("haproxy has no `resolvers` section")
     assert web.startswith("The backend web of haproxy has 4 servers, and a deployment needs 6")
     assert ws.startswith("The backend ws of haproxy")
+    scene.proxy.mode = "tcp"
+    (*_, tcp, _web, _ws) = await scene.service.examine(6)
+    assert tcp.startswith("The backend web of haproxy has `mode tcp`"), "and of ws, no requests are counted"
     assert not scene.proxy.commands, "nothing is changed"
     scene.runs = False
     assert await scene.service.examine(6) == ()
