@@ -31,7 +31,8 @@ from roas.models.facts import OwnContainer
 from roas.models.health import ContainerState
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
-from roas.stack.comparison import runs_well
+from roas.stack.behind_proxy import Front
+from roas.stack.comparison import runs_well, serves
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.model.services import restart_policy, services_of
@@ -57,6 +58,7 @@ class Rollback:
                     "nothing ran before, so everything but {service}, which is this bot itself, was removed",
                     service=bot.service,
                 )
+            await _send_back(context, watch)
             await self._restore(context, watch, target)
             return said("{target} runs again", target=target.label)
 
@@ -249,6 +251,22 @@ async def _give_policies_back(context: DeploymentContext, watch: ContainerWatch,
     }
     for name in sorted(always):
         await run_concurrently(context.stack.restart_always(container.id) for container in watch.of_service(name))
+
+
+async def _send_back(context: DeploymentContext, watch: ContainerWatch) -> None:
+    """Send all requests to the old containers of each service in a canary: its turn to go back comes later."""
+    if not context.deployment.in_canary or not (model := await _model_before(context)):
+        return
+    definitions = await context.definitions(model)
+    for progress in context.deployment.services:
+        if progress.service not in context.deployment.in_canary or progress.service not in definitions:
+            continue
+        canary = progress.rollout.canary if progress.rollout is not None else None
+        there = watch.of_service(progress.service)
+        old = [container for container in there if canary is not None and container.id in canary.old]
+        if any(map(serves, old)):
+            new = {container.id for container in there} - {container.id for container in old}
+            await Front(context.stack, definitions[progress.service]).send_back(old, new)
 
 
 def _warn_of_jobs(context: DeploymentContext, again: frozenset[str]) -> None:

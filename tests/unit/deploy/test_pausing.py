@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from roas.deploy.decisions import wait_for_decision
+from roas.deploy.phases.rollback import _send_back
 from roas.errors import ImageChangedError, NotPermittedError
 from roas.models.canary import CanaryRecord
 from roas.models.deployment import (
@@ -20,7 +21,10 @@ from roas.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord, RolloutState
+from roas.models.stack import ServiceDefinition
+from roas.stack.behind_proxy import Front
 from roas.state.transaction import Fence
 from tests.unit.deploy.fake_engine import STARTING
 from tests.unit.deploy.requested import DORA, deploy, hotfix, rollback, service_reached
@@ -139,3 +143,29 @@ async def in_canary(orchestrator, engine, state, *, begins: bool = True) -> Depl
     lock = await state.locks.get("dev")
     await state.deployments.save_service(deployment, web, Fence("dev", lock.token))
     return deployment
+
+
+@pytest.mark.parametrize(("step", "told"), [(0, [(["o1"], {"n1"})]), (2, [])])
+async def test_way_back_first_sends_all_requests_to_the_old_version(monkeypatch, step: int, told: list[Any]) -> None:
+    """The turn of a service in the rollback may be minutes away; once its canary is over, old ones may be gone."""
+    found: list[tuple[list[str], set[str]]] = []
+
+    async def send_back(_front: Front, old: list[ContainerSnapshot], failed: set[str]) -> None:
+        found.append(([container.id for container in old], failed))
+
+    async def model_before(_context: object) -> str:
+        return "v2"
+
+    async def definitions(_model: str) -> dict[str, ServiceDefinition]:
+        return {"web": ServiceDefinition("web", "web:v2", "d")}
+
+    monkeypatch.setattr(Front, "send_back", send_back)
+    monkeypatch.setattr("roas.deploy.phases.rollback._model_before", model_before)
+    old = ContainerSnapshot("o1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:v1", "old")
+    there = (old, replace(old, id="n1"))
+    rollout = RolloutRecord(canary=CanaryRecord(step, 2, old=("o1",)))
+    services = (ServiceProgress("web", ServiceStep.WAITING, rollout=rollout),)
+    deployment = Deployment("DEP-1", deploy("v2"), "standard", "COR-1", datetime.now(UTC), services=services)
+    context = SimpleNamespace(deployment=deployment, definitions=definitions, stack=None)
+    await _send_back(cast("Any", context), cast("Any", SimpleNamespace(of_service=lambda _: there)))
+    assert found == told
