@@ -8,6 +8,7 @@ from typing import Protocol
 
 from roas.concurrency import run_uninterrupted
 from roas.errors import CanaryUndecidedError, RoasError, RolloutPausedError, ServiceFailedError
+from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.canary import CanaryVerdict
 from roas.models.deployment import ServiceStep
@@ -16,7 +17,7 @@ from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import Front
 from roas.stack.canary.service_canary import READ_SECONDS, ServiceCanary, canary_of
-from roas.stack.comparison import WantedService, rank
+from roas.stack.comparison import WantedService, rank, serves
 from roas.stack.containers.readiness import (
     HEALTHY_AGAIN_SECONDS,
     Readiness,
@@ -29,6 +30,7 @@ from roas.stack.containers.watch import ContainerWatch
 from roas.stack.rollout import Replica, Rollout, Step, Verdict, View, is_gradual, policy_of
 from roas.stack.stack import Stack
 
+log = get_logger(__name__)
 NOT_RUNNING = frozenset({ContainerState.CREATED, ContainerState.EXITED})
 # A replica that is not ready as seen here, though it may be on its way.
 UNREADY = frozenset({Readiness.FAILED, Readiness.WAITING})
@@ -130,10 +132,8 @@ class ServiceRollout:
         Raises ServiceFailedError or RolloutPausedError where too many have.
         """
         await self._start_idle()
-        # Not without old containers that it stands beside.
-        while (canary := self.canary) is not None and not canary.is_over and self._view(self._there).old:
-            await self._go_on_with(canary)
-        self.rollout.most_new = None
+        if self.canary is not None and self._can_begin_canary:
+            await self._run_canary(self.canary)
         while True:
             view, now, step = await self._next_step()
             if step.verdict is Verdict.DONE:
@@ -160,6 +160,22 @@ class ServiceRollout:
             raise await self._failure(step)
         return view, now, step
 
+    @property
+    def _can_begin_canary(self) -> bool:
+        """Return whether an old container serves, which it is judged beside; one that has begun goes on without."""
+        old = self._view(self._there).old
+        serving = any(serves(container) for container in self._there if container.id in old)
+        if old and not (serving or self.rollout.record.canary):
+            log.warning("no canary: no old container serves", service=self.wanted.definition.name)
+        return serving or self.rollout.record.canary is not None
+
+    async def _run_canary(self, canary: ServiceCanary) -> None:
+        """Judge it step by step, while there are old containers that it stands beside."""
+        while not canary.is_over and self._view(self._there).old:
+            await self._go_on_with(canary)
+        self.rollout.most_new = None
+        await canary.end()
+
     async def _go_on_with(self, canary: ServiceCanary) -> None:
         """Begin what its step lacks, or wait until that is ready, or judge it."""
         self.rollout.most_new = canary.new_containers
@@ -183,7 +199,7 @@ class ServiceRollout:
         self._allow(max(0.0, time.monotonic() + READ_SECONDS - self._allowed_to))
         judgement = await canary.observe(view.old, good)
         if judgement.verdict is CanaryVerdict.GOOD:
-            await canary.pass_on()
+            canary.record = canary.record.next_step()
         is_asked = judgement.verdict is CanaryVerdict.INCONCLUSIVE
         state = RolloutState.PAUSED if is_asked else self.rollout.record.state
         self.rollout.record = replace(self.rollout.record, canary=canary.record, state=state)

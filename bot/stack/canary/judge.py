@@ -11,7 +11,8 @@ however often it is read. An average of such likelihood ratios has the same prop
 - *Good* is who is not bad, or fails no more than the old version, unless that is bad itself: each may be wrong in half
   of `ERROR`. From no moment on may anything speak against it.
 - A query of Prometheus is judged by its readings as requests are: which of them are well is the question.
-- What is neither by the deadline is *inconclusive*: a person decides. So is a version that had few requests, or none.
+- What is neither by the deadline is *inconclusive*: a person decides. So is a version that had few requests, or
+  none; and, at once, one that fails where nobody asks the old version.
 """
 
 import math
@@ -94,9 +95,9 @@ def judge(policy: CanaryPolicy, record: CanaryRecord) -> Judgement:
     found = [_judge_query(*pair, chance) for pair in zip(policy.queries, readings, strict=True)]
     if policy.errors is not None:
         found.insert(0, _judge_errors(policy, policy.errors, record, chance))
-    for judgement in found:
-        if judgement.verdict is CanaryVerdict.WORSE:
-            return judgement
+    at_once = [CanaryVerdict.WORSE, *([] if record.extensions else [CanaryVerdict.INCONCLUSIVE])]
+    for judgement in (judgement for verdict in at_once for judgement in found if judgement.verdict is verdict):
+        return judgement
     unsure = [judgement for judgement in found if judgement.verdict is not CanaryVerdict.GOOD]
     if not unsure and record.seconds >= policy.pause_seconds:
         return found[0]
@@ -110,6 +111,9 @@ def _judge_errors(policy: CanaryPolicy, rates: ErrorRates, record: CanaryRecord,
     since = [_evidence_of_worse(test, period) for period in _from_each_moment(record)]
     if _average(since) >= -math.log(chance):
         return Judgement(CanaryVerdict.WORSE, describe(total))
+    if not total.old.requests and SequentialTest(rates, false_alarms=chance).is_bad(total.new):
+        reason = said("nobody asked the old version meanwhile, and the new one fails: {seen}", seen=describe(total))
+        return Judgement(CanaryVerdict.INCONCLUSIVE, reason)
     is_asked_enough = total.new.requests >= policy.least_requests
     beside = 0.0 if _is_failing(rates, total.old) else evidence_beside(total, RATIOS[0])
     is_good = min(test.evidence(total.new), beside) <= math.log(ERROR / 2)

@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from roas.concurrency import run_concurrently
 from roas.errors import ProxyError
 from roas.log import get_logger
 from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period
@@ -17,7 +18,7 @@ from roas.stack.canary.judge import Judgement, judge, with_counted
 log = get_logger(__name__)
 
 # Return the one value of a query of Prometheus; None where there is none.
-ReadFigure = Callable[[str], Awaitable[float | None]]
+ReadFigure = Callable[[str], Coroutine[Any, Any, float | None]]
 # HAProxy has no events to wait for: how often its counters are read, and how often what they say is written.
 READ_SECONDS = 1.0
 # How often Prometheus is asked, which has nothing new until it has scraped again.
@@ -66,7 +67,7 @@ class ServiceCanary:
     async def observe(self, old: Collection[str], new: Collection[str]) -> Judgement:
         """Count what both versions were asked since the last reading, and judge the step."""
         try:
-            await self.weigh(old)  # a proxy that was started again has forgotten it
+            await self.weigh(old)  # a proxy that was started again may have forgotten it
         except ProxyError as error:
             log.warning("the canary is not weighed", error=error.message)
         counted, now = await self._count(old, new), time.monotonic()
@@ -96,18 +97,18 @@ class ServiceCanary:
     async def _read_figures(self) -> tuple[Counts, ...]:
         """Count one more reading of each query; where there is no value, that is none."""
         known = [*self.record.readings, *[Counts()] * (len(self.policy.queries) - len(self.record.readings))]
-        for number, check in enumerate(self.policy.queries):
-            value = await self.read_figure(check.query)
+        values = await run_concurrently(self.read_figure(check.query) for check in self.policy.queries)
+        for number, (check, value) in enumerate(zip(self.policy.queries, values, strict=True)):
             if value is not None and math.isfinite(value):
                 known[number] += Counts(1, int(not check.is_well(value)))
         return tuple(known)
 
-    async def pass_on(self) -> None:
-        """Begin the next step; after the last one, each container gets as many requests as any other."""
-        self.record = self.record.next_step()
-        if self.is_over:
-            with suppress(ProxyError):  # one that is away has forgotten the weights
-                await self.front.weigh((), 0, 0)
+    async def end(self) -> None:
+        """Let each container get as many requests as any other: the last step is over, whoever said so."""
+        try:
+            await self.front.weigh((), 0, 0)
+        except ProxyError as error:  # the rollout's end sets them again
+            log.warning("the weights of the canary stay for now", error=error.message)
 
     def is_due(self, verdict: CanaryVerdict) -> bool:
         """Return whether what was counted is to be written now: a verdict is always, the rest now and then."""

@@ -16,6 +16,8 @@ LIMITS = frozenset({"below", "above"})
 RATES = frozenset({"good", "bad"})
 # Who says nothing of a deadline gives each step so many times its pause.
 PAUSES_TO_DEADLINE = 5
+# Beside as many old containers as there are new ones at most, these have half of the requests.
+MOST_BY_CONTAINERS = 50
 USUAL = CanaryPolicy()
 HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.canary", keys=", ".join(sorted(KNOWN)))
 
@@ -57,6 +59,14 @@ def refuse_impossible_canaries(definitions: Mapping[str, ServiceDefinition]) -> 
             )
         if not definition.start_first:
             raise _wrong(name, said("the new version runs beside the old one, and this service is replaced stop-first"))
+        if not definition.canary.is_weighed and max(definition.canary.shares) > MOST_BY_CONTAINERS:
+            raise _wrong(
+                name,
+                said(
+                    "without a HAProxy that weighs it, a step has {most} % at most: all of the old ones stay",
+                    most=MOST_BY_CONTAINERS,
+                ),
+            )
         if definition.canary.replicas > definition.replicas > 0:
             raise _wrong(
                 name,

@@ -11,10 +11,13 @@ from typing import Any, cast
 import pytest
 
 from roas.errors import ProxyError, ServiceFailedError
+from roas.models.canary import CanaryPolicy, CanaryRecord
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition, ServiceProxy
 from roas.stack.behind_proxy import Front
 from roas.stack.canary.service_canary import no_figure
+from roas.stack.comparison import WantedService
 from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 from roas.stack.service_rollout import ServiceRollout
 
@@ -162,3 +165,31 @@ def test_last_old_ones_wait_for_the_new(changes, restoring, seconds, counts):
     rollout.rollout._ready_at["new"] = now = time.monotonic()
     assert rollout._seconds_to_watch() == pytest.approx(seconds, abs=1.0)
     assert log.watched == ([now] if counts else [])
+
+
+@pytest.mark.parametrize(
+    ("state", "record", "begins"),
+    [
+        (ContainerState.RUNNING, None, True),
+        (ContainerState.EXITED, None, False),
+        (ContainerState.RESTARTING, None, False),
+        (ContainerState.RESTARTING, CanaryRecord(0, 2), True),  # it is asked about, rather than promoted
+        (ContainerState.RUNNING, CanaryRecord(2, 2), True),
+    ],
+)
+async def test_canary_begins_beside_what_serves_and_ends_with_equal_weights(state, record, begins):
+    """Also where a person promoted it in its last step: the rest of the rollout may take long."""
+    told: list[tuple[tuple[str, ...], int, int]] = []
+
+    async def weigh(*shares: Any) -> None:
+        told.append(shares)
+
+    definition = replace(WEB, canary=CanaryPolicy((10, 50)), start_first=True)
+    log, watch = RolloutLog(), SimpleNamespace(of_service=lambda _: (replace(OLD, state=state),))
+    log.record, wanted = RolloutRecord(canary=record), WantedService(definition, "new")
+    given = [None, "", wanted, watch, log, SimpleNamespace(weigh=weigh), None]
+    rollout = ServiceRollout(*cast("Any", given))
+    assert rollout._can_begin_canary is begins
+    if record is not None and record.is_over:
+        await rollout._run_canary(rollout.canary)
+        assert told == [((), 0, 0)]

@@ -49,6 +49,8 @@ def test_old_version_without_requests_says_nothing() -> None:
         pytest.param(120, (410, 8), (3800, 76), GOOD, id="… and the new version no more than the old"),
         pytest.param(599, (100, 100), (900, 900), OPEN, id="all fail: nothing is known of the new one"),
         pytest.param(600, (100, 100), (900, 900), INCONCLUSIVE, id="… and a person is asked"),
+        pytest.param(10, (20, 9), (0, 0), INCONCLUSIVE, id="it fails, and nobody asks the old version"),
+        pytest.param(120, (200, 0), (0, 0), GOOD, id="it is well, and nobody asks the old version"),
         pytest.param(120, (200, 0), (1800, 900), GOOD, id="the new version is good by itself"),
         pytest.param(120, (410, 41), (3800, 4), WORSE, id="only the new one fails"),
         pytest.param(119, (200, 0), (1800, 0), OPEN, id="good, but the pause is not over"),

@@ -119,11 +119,12 @@ async def test_canary_goes_on_where_another_process_left_it(clock: list[float]) 
     front.counters = {"o1": Counts(702), "n1": Counts(80)}
     assert (await again.observe(OLD, NEW)).verdict is CanaryVerdict.GOOD
     assert (again.record.seconds, again.record.old) == (10.0, OLD)
-    await again.pass_on()
+    again.record = again.record.next_step()
     assert (again.record.step, again.record.total, again.new_containers) == (1, Period(), 2)
     assert not again.is_over
-    await again.pass_on()
+    again.record = again.record.next_step()
     assert again.is_over
+    await again.end()
     assert front.weighed[-1] == ((), 0, 0)
 
 

@@ -14,6 +14,7 @@ PROXY = {"service": "haproxy", "backends": ["web"]}
 
 
 SLOW = {"query": "latency", "below": 0.3}
+START_FIRST = {"replicas": 4, "update_config": {"order": "start-first"}}
 
 
 def stack(canary: Any, proxy: Any = PROXY, **fields: Any) -> dict[str, Any]:
@@ -85,6 +86,10 @@ def test_canary_that_means_nothing_is_refused(written: Any, why: str) -> None:
         ({"proxy": {"service": "haproxy", "kind": "dns"}}, "without, it needs a `query`"),
         ({"proxy": None, "canary": {"checks": SLOW}}, "replaced stop-first"),
         ({"container_name": "web"}, "replaced stop-first"),
+        (
+            {"proxy": None, "canary": {"steps": [20, 51], "checks": SLOW}, "deploy": START_FIRST},
+            "a step has 50 % at most",
+        ),
         ({"deploy": {"replicas": 4, "update_config": {"order": "stop-first"}}}, "replaced stop-first"),
         ({"canary": {"replicas": 5}}, "it has 5 replicas, and the service has 4"),
     ],
@@ -97,8 +102,7 @@ def test_canary_that_cannot_be_is_refused(fields: dict[str, Any], why: str) -> N
 
 def test_canary_by_queries_needs_no_proxy() -> None:
     """Each of its containers gets as many requests as any other: there are as many as have the share."""
-    start_first = {"replicas": 4, "update_config": {"order": "start-first"}}
-    definitions = stack({"steps": [20, 50], "checks": SLOW}, proxy=None, deploy=start_first)
+    definitions = stack({"steps": [20, 50], "checks": SLOW}, proxy=None, deploy=START_FIRST)
     refuse_impossible_canaries(definitions)
     canary = definitions["web"].canary
     assert canary is not None
