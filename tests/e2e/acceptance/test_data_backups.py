@@ -19,7 +19,9 @@ def write(stack: Stack, web: str = "${VERSION}", *, migrates: bool = False, **ba
     store = alone(image=f"{REPOSITORY}:v1", volumes=["data:/data"], **{"x-deploy": {"backup": BACKUP | backup}})
     services = {
         "store": store,
-        "web": alone(image=f"{REPOSITORY}:{web}", depends_on={"store": {"condition": "service_healthy"}}),
+        "web": alone(
+            image=f"{REPOSITORY}:{web}", restart="always", depends_on={"store": {"condition": "service_healthy"}}
+        ),
     }
     if migrates:
         services["migrate"] = {
@@ -69,6 +71,8 @@ async def test_destroyed_data_comes_back_with_the_release(application, people: P
     assert stack.read("store", "/data/rows") == ROWS
     assert ended.to_release == 1
     assert stack.ids() == ids, "the same containers run again"
+    policy = stack.container("web").attrs["HostConfig"]["RestartPolicy"]["Name"]
+    assert policy == "always", "which it has not while it is stopped for the data"
     assert len(stack.images()) == 2, "all of them"
     (before,) = await backups.made_by(ended.id)
     assert (before.reason, before.size) == (BackupReason.RESTORE, len("1\n2\n"))
