@@ -46,7 +46,7 @@ version = "{{short_sha}}"
 PROJECT_LABEL = "com.docker.compose.project"
 WEBHOOK = f"""
 import sys, urllib.request
-headers = {{"X-Gitea-Event": "push", "X-Gitea-Signature": sys.argv[2]}}
+headers = {{"Content-Type": "application/json", "X-Gitea-Event": "push", "X-Gitea-Signature": sys.argv[2]}}
 address = "http://127.0.0.1:{API_PORT}/v1/hooks/code"
 print(urllib.request.urlopen(urllib.request.Request(address, sys.argv[1].encode(), headers)).read().decode())
 """

@@ -194,7 +194,8 @@ def _id_of(kind: SourceKind, headers: Mapping[str, str], body: bytes) -> str:
 
 def _document(headers: Mapping[str, str], body: bytes) -> bytes:
     """Return the JSON of a body; GitHub's preselected content type is a form around it. Raises ValueError."""
-    if headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
+    is_form = headers.get("Content-Type", "").partition(";")[0].strip().lower() == FORM
+    if not is_form or body.lstrip().startswith(b"{"):  # which programs send that name no content type
         return body
     return parse_qs(body, max_num_fields=10).get(b"payload", [b""])[0]
 

@@ -119,6 +119,12 @@ async def test_form_of_github(hooks):
     assert len(hooks.stored) == 1
 
 
+async def test_json_of_a_program_that_names_no_content_type(hooks):
+    """`curl -d` and Python's own client call it a form."""
+    body = json.dumps(payload("push.with-new-branch.json")).encode()
+    assert "Taken" in (await hooks.github("push", body, content="application/x-www-form-urlencoded"))[2]
+
+
 RECORDED = json.loads((PAYLOADS / "of_others.json").read_text())
 
 
