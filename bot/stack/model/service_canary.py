@@ -8,9 +8,9 @@ from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.canary import CanaryPolicy, ErrorRates, QueryCheck
 from roas.models.stack import ServiceDefinition
-from roas.stack.model.durations import read_duration
+from roas.stack.model.x_deploy import Entry
 
-KNOWN = frozenset({"replicas", "weight", "steps", "pause", "deadline", "least_requests", "checks"})
+ENTRY = Entry("canary", frozenset({"replicas", "weight", "steps", "pause", "deadline", "least_requests", "checks"}))
 ERRORS, QUERY = "errors", "query"
 LIMITS = frozenset({"below", "above"})
 RATES = frozenset({"good", "bad"})
@@ -19,23 +19,17 @@ PAUSES_TO_DEADLINE = 5
 # Beside as many old containers as there are new ones at most, these have half of the requests.
 MOST_BY_CONTAINERS = 50
 USUAL = CanaryPolicy()
-HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.canary", keys=", ".join(sorted(KNOWN)))
 
 
 def canary_of(name: str, service: Mapping[str, Any]) -> CanaryPolicy | None:
     """Return how a new version of a service earns its traffic, or None without one. Raises ComposeFileError."""
-    extension = service.get("x-deploy")
-    written = extension.get("canary") if isinstance(extension, Mapping) else None
-    if written is None:
+    if (found := ENTRY.written_in(service)) is None:
         return None
-    if not isinstance(written, Mapping):
-        raise _wrong(name, said("it is no mapping"))
-    if unknown := sorted(map(str, set(written) - KNOWN)):
-        raise _wrong(name, said("unknown keys {unknown}", unknown=", ".join(unknown)))
-    pause = _seconds(name, "pause", written.get("pause", USUAL.pause_seconds))
-    deadline = _seconds(name, "deadline", written.get("deadline", pause * PAUSES_TO_DEADLINE))
+    written = ENTRY.require_mapping(name, found)
+    pause = ENTRY.read_seconds(name, "pause", written.get("pause", USUAL.pause_seconds))
+    deadline = ENTRY.read_seconds(name, "deadline", written.get("deadline", pause * PAUSES_TO_DEADLINE))
     if deadline < pause:
-        raise _wrong(name, said("`{key}` is shorter than `{other}`", key="deadline", other="pause"))
+        raise ENTRY.wrong(name, said("`{key}` is shorter than `{other}`", key="deadline", other="pause"))
     return CanaryPolicy(
         shares=_shares(name, written),
         replicas=_whole(name, "replicas", written.get("replicas", USUAL.replicas)),
@@ -53,14 +47,16 @@ def refuse_impossible_canaries(definitions: Mapping[str, ServiceDefinition]) -> 
             continue
         is_counted = definition.proxy is not None and bool(definition.proxy.backends) and definition.canary.is_weighed
         if definition.canary.errors is not None and not is_counted:
-            raise _wrong(
+            raise ENTRY.wrong(
                 name,
                 said("`errors` are counted by a HAProxy, which `x-deploy.proxy` names: without, it needs a `query`"),
             )
         if not definition.start_first:
-            raise _wrong(name, said("the new version runs beside the old one, and this service is replaced stop-first"))
+            raise ENTRY.wrong(
+                name, said("the new version runs beside the old one, and this service is replaced stop-first")
+            )
         if not definition.canary.is_weighed and max(definition.canary.shares) > MOST_BY_CONTAINERS:
-            raise _wrong(
+            raise ENTRY.wrong(
                 name,
                 said(
                     "without a HAProxy that weighs it, a step has {most} % at most: all of the old ones stay",
@@ -68,7 +64,7 @@ def refuse_impossible_canaries(definitions: Mapping[str, ServiceDefinition]) -> 
                 ),
             )
         if definition.canary.replicas > definition.replicas > 0:
-            raise _wrong(
+            raise ENTRY.wrong(
                 name,
                 said(
                     "it has {count} {count|replica|replicas}, and the service has {replicas}",
@@ -87,7 +83,7 @@ def _shares(name: str, written: Mapping[str, Any]) -> tuple[int, ...]:
         return USUAL.shares
     percents = tuple(_percent(name, "steps", share) for share in shares)
     if any(percent != int(percent) for percent in percents) or list(percents) != sorted(set(percents)):
-        raise _wrong(name, said("`{key}` are whole percents, each greater than the one before", key="steps"))
+        raise ENTRY.wrong(name, said("`{key}` are whole percents, each greater than the one before", key="steps"))
     return tuple(map(int, percents))
 
 
@@ -113,27 +109,27 @@ def _checks(name: str, written: object) -> dict[str, Any]:
 def _query(name: str, check: Mapping[str, Any]) -> QueryCheck:
     query, limits = check[QUERY], {key: check[key] for key in LIMITS & set(check)}
     if not isinstance(query, str) or not query.strip() or not limits:
-        raise _wrong(name, said("`{key}` has a `query`, and `below` or `above` a number", key="checks"))
+        raise ENTRY.wrong(name, said("`{key}` has a `query`, and `below` or `above` a number", key="checks"))
     for key, limit in limits.items():
         if not isinstance(limit, int | float) or isinstance(limit, bool):
-            raise _wrong(name, said("`{key}`: {value} is no number", key=key, value=repr(limit)))
+            raise ENTRY.wrong(name, said("`{key}`: {value} is no number", key=key, value=repr(limit)))
     return QueryCheck(query, **{key: float(limit) for key, limit in limits.items()})
 
 
 def _rates(name: str, rates: object) -> ErrorRates:
     if not isinstance(rates, Mapping) or set(rates) - RATES:
-        raise _wrong(name, said("`{key}` has {values}", key=ERRORS, values=", ".join(sorted(RATES))))
+        raise ENTRY.wrong(name, said("`{key}` has {values}", key=ERRORS, values=", ".join(sorted(RATES))))
     usual = ErrorRates()
     good = _percent(name, "good", rates.get("good", usual.good * 100)) / 100
     bad = _percent(name, "bad", rates.get("bad", usual.bad * 100)) / 100
     # Rates that hardly differ would need more requests than anybody waits for.
     if bad < 2 * good:
-        raise _wrong(name, said("`{key}` is less than twice `{other}`", key="bad", other="good"))
+        raise ENTRY.wrong(name, said("`{key}` is less than twice `{other}`", key="bad", other="good"))
     return ErrorRates(good, bad)
 
 
 def _wrong_check(name: str) -> ComposeFileError:
-    return _wrong(name, said("`{key}` are `errors`, once, and queries with a limit", key="checks"))
+    return ENTRY.wrong(name, said("`{key}` are `errors`, once, and queries with a limit", key="checks"))
 
 
 def _percent(name: str, key: str, written: object) -> float:
@@ -143,33 +139,11 @@ def _percent(name: str, key: str, written: object) -> float:
     except ValueError:
         percent = math.nan
     if not 0 < percent < 100:
-        raise _wrong(name, said("`{key}`: {value} is no share between 0 and 100 %", key=key, value=repr(written)))
+        raise ENTRY.wrong(name, said("`{key}`: {value} is no share between 0 and 100 %", key=key, value=repr(written)))
     return percent
 
 
 def _whole(name: str, key: str, written: object) -> int:
     if not isinstance(written, int) or isinstance(written, bool) or written < 1:
-        raise _wrong(name, said("`{key}`: {value} is no whole number from 1 on", key=key, value=repr(written)))
+        raise ENTRY.wrong(name, said("`{key}`: {value} is no whole number from 1 on", key=key, value=repr(written)))
     return written
-
-
-def _seconds(name: str, key: str, written: object) -> float:
-    try:
-        seconds = read_duration(written)
-    except ValueError as error:
-        raise _wrong(name, said("{key}: {error}", key=key, error=error)) from error
-    if not 0 < seconds < math.inf:
-        why = said("{text} is not a duration (write it like 10s, 500ms or 1m30s)", text=repr(written))
-        raise _wrong(name, said("{key}: {error}", key=key, error=why))
-    return seconds
-
-
-def _wrong(name: str, reason: str) -> ComposeFileError:
-    return ComposeFileError(
-        said(
-            "x-deploy of {name} is not valid: {reason}.",
-            name=name,
-            reason=said("{key}: {error}", key="canary", error=reason),
-        ),
-        hint=HINT,
-    )

@@ -1,49 +1,41 @@
 """Read which proxy stands in front of a service: `x-deploy.proxy`."""
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.rollout import FailureAction
 from roas.models.stack import ProxyKind, ServiceDefinition, ServiceProxy
-from roas.stack.model.durations import read_duration
+from roas.stack.model.x_deploy import Entry
 
-KNOWN = frozenset({"service", "kind", "socket", "backends", "websockets", "drain", "refresh"})
+ENTRY = Entry("proxy", frozenset({"service", "kind", "socket", "backends", "websockets", "drain", "refresh"}))
 # Where the official image of HAProxy has a folder that its user may write to.
 DEFAULT_SOCKET = "/var/lib/haproxy/admin.sock"
 # The names go into commands of HAProxy's runtime API, which end with a line or a semicolon.
 BACKEND = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.proxy", keys=", ".join(sorted(KNOWN)))
 
 
 def proxy_of(name: str, service: Mapping[str, Any], grace_seconds: float) -> ServiceProxy | None:
     """Return the proxy in front of a service, or None where there is none. Raises ComposeFileError."""
-    extension = service.get("x-deploy")
-    written = extension.get("proxy") if isinstance(extension, Mapping) else None
+    written = ENTRY.written_in(service)
     if written is None:
         return None
-    entry = {"service": written} if isinstance(written, str) else written
-    if not isinstance(entry, Mapping):
-        raise _wrong(name, said("it is no mapping"))
-    if unknown := sorted(map(str, set(entry) - KNOWN)):
-        raise _wrong(name, said("unknown keys {unknown}", unknown=", ".join(unknown)))
+    entry = ENTRY.require_mapping(name, {"service": written} if isinstance(written, str) else written)
     kinds = [kind.value for kind in ProxyKind]
     if (kind := str(entry.get("kind", ProxyKind.HAPROXY.value))) not in kinds:
-        raise _wrong(name, said("its kind is none of {kinds}", kinds=", ".join(kinds)))
+        raise ENTRY.wrong(name, said("its kind is none of {kinds}", kinds=", ".join(kinds)))
     if not isinstance(entry.get("service"), str) or not entry["service"]:
-        raise _wrong(name, said("`service` does not name the proxy's service"))
+        raise ENTRY.wrong(name, said("`service` does not name the proxy's service"))
     return ServiceProxy(
         service=entry["service"],
         kind=ProxyKind(kind),
         socket=_socket(name, entry.get("socket", DEFAULT_SOCKET)),
         backends=_names(name, "backends", entry.get("backends", [name])),
         websockets=_names(name, "websockets", entry.get("websockets", [])),
-        limit_seconds=_duration(name, "drain", entry.get("drain", grace_seconds)),
-        refresh_seconds=_duration(name, "refresh", entry.get("refresh", 1.0)),
+        limit_seconds=ENTRY.read_seconds(name, "drain", entry.get("drain", grace_seconds), zero=True),
+        refresh_seconds=ENTRY.read_seconds(name, "refresh", entry.get("refresh", 1.0), zero=True),
     )
 
 
@@ -55,12 +47,12 @@ def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> N
         if proxy is None:
             continue
         if proxy.service == name or proxy.service not in definitions:
-            raise _wrong(name, said("{proxy} is no other service of the stack", proxy=proxy.service))
+            raise ENTRY.wrong(name, said("{proxy} is no other service of the stack", proxy=proxy.service))
         if proxy.kind is not ProxyKind.HAPROXY:
             continue
         # There is one admin socket: the others would go on sending requests to what is drained.
         if (replicas := definitions[proxy.service].replicas) > 1:
-            raise _wrong(
+            raise ENTRY.wrong(
                 name,
                 said(
                     "{proxy} has {replicas} containers, and only one can be told",
@@ -69,11 +61,11 @@ def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> N
                 ),
             )
         if not proxy.all_backends:
-            raise _wrong(name, said("it names no backend"))
+            raise ENTRY.wrong(name, said("it names no backend"))
         for backend in proxy.all_backends:
             # Whoever replaces one of the services would release what is held for the other.
             if (other := taken.setdefault((proxy.service, backend), name)) != name:
-                raise _wrong(name, said("the backend {backend} is that of {other}", backend=backend, other=other))
+                raise ENTRY.wrong(name, said("the backend {backend} is that of {other}", backend=backend, other=other))
 
 
 def proxies_of(definitions: Mapping[str, ServiceDefinition]) -> tuple[tuple[ServiceProxy, ServiceDefinition], ...]:
@@ -125,34 +117,12 @@ def lossy_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ..
 def _socket(name: str, written: object) -> str:
     path = PurePosixPath(str(written))
     if not isinstance(written, str) or not path.is_absolute() or ".." in path.parts or "\0" in written:
-        raise _wrong(name, said("`socket` is no absolute path in the proxy's container"))
+        raise ENTRY.wrong(name, said("`socket` is no absolute path in the proxy's container"))
     return str(path)
 
 
 def _names(name: str, key: str, written: object) -> tuple[str, ...]:
     names = [written] if isinstance(written, str) else written
     if not isinstance(names, list) or not all(isinstance(item, str) and BACKEND.fullmatch(item) for item in names):
-        raise _wrong(name, said("`{key}` are no names of backends", key=key))
+        raise ENTRY.wrong(name, said("`{key}` are no names of backends", key=key))
     return tuple(names)
-
-
-def _duration(name: str, key: str, written: object) -> float:
-    try:
-        seconds = read_duration(written)
-    except ValueError as error:
-        raise _wrong(name, said("{key}: {error}", key=key, error=error)) from error
-    if not 0 <= seconds < math.inf:
-        why = said("{text} is not a duration (write it like 10s, 500ms or 1m30s)", text=repr(written))
-        raise _wrong(name, said("{key}: {error}", key=key, error=why))
-    return seconds
-
-
-def _wrong(name: str, reason: str) -> ComposeFileError:
-    return ComposeFileError(
-        said(
-            "x-deploy of {name} is not valid: {reason}.",
-            name=name,
-            reason=said("{key}: {error}", key="proxy", error=reason),
-        ),
-        hint=HINT,
-    )

@@ -11,8 +11,9 @@ from roas.errors import ComposeFileError
 from roas.messages.message import said
 from roas.models.stack import Track
 from roas.stack.model.durations import read_duration
+from roas.stack.model.x_deploy import Entry
 
-KNOWN = frozenset({"versions", "prereleases", "pattern", "digest_of", "min_age"})
+ENTRY = Entry("track", frozenset({"versions", "prereleases", "pattern", "digest_of", "min_age"}))
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 NUMBERS = re.compile(r"\d+")
 LONGEST_PATTERN = 200
@@ -20,18 +21,16 @@ LONGEST_PATTERN = 200
 # and with tags of this length, it takes a moment at most. The whole bot waits for it.
 TRIES_AGAIN, NESTED = re.compile(r"(?<!\\)[*+{|]|(?<![\\(])\?"), re.compile(r"(?<!\\)\)[*+{]")
 MOST_TRIES, LONGEST_TAG = 5, 64
-HINT = said("See `{place}` in the documentation: {keys}.", place="x-deploy.track", keys=", ".join(sorted(KNOWN)))
 Order = tuple[int, ...]
 
 
 def track_of(name: str, service: Mapping[str, Any]) -> Track | None:
     """Return what is tracked of a service, or None where nothing is. Raises ComposeFileError."""
-    extension = service.get("x-deploy")
-    written = extension.get("track") if isinstance(extension, Mapping) else None
+    written = ENTRY.written_in(service)
     if written is None:
         return None
     entry = {"versions": written} if isinstance(written, str) else written
-    if not isinstance(entry, Mapping) or set(entry) - KNOWN:
+    if not isinstance(entry, Mapping) or set(entry) - ENTRY.known:
         raise _wrong(name)
     if sum(key in entry for key in ("versions", "pattern", "digest_of")) != 1:
         raise _wrong(name)
@@ -70,4 +69,6 @@ def _sortable(version: Version) -> Order:
 
 
 def _wrong(name: str) -> ComposeFileError:
-    return ComposeFileError(said("x-deploy of {name} is not valid: {reason}.", name=name, reason="track"), hint=HINT)
+    return ComposeFileError(
+        said("x-deploy of {name} is not valid: {reason}.", name=name, reason="track"), hint=ENTRY.hint
+    )
