@@ -120,7 +120,7 @@ class LargeFiles:
             path = self._folder / pointer.oid
             if path.stat().st_size == pointer.size:
                 content = path.read_bytes()
-                if len(content) == pointer.size and hashlib.sha256(content).hexdigest() == pointer.oid:
+                if hashlib.sha256(content).hexdigest() == pointer.oid:
                     return pointer.oid, content
         return None
 
