@@ -43,7 +43,7 @@ COMMANDS = {
     "history": ("history:history", "List the last deployments."),
     "events": ("history:events", "Show events, and follow them as they happen."),
     "releases": ("history:releases", "List the releases that are kept."),
-    "backups": ("backups:backups", "List, verify and copy the backups of services' data."),
+    "backups": ("backups:backups", "List, verify, restore and copy the backups of services' data."),
     "login": ("docker:login", "Log in to an image registry."),
     "restore": ("restore:restore", "Bring the journal back from one of its copies."),
     "cancel": ("control:cancel", "Ask a deployment to stop."),

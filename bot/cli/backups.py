@@ -1,4 +1,4 @@
-"""`backups`: list the backups of services' data, read them again, and copy one out of the state folder."""
+"""`backups`: list the backups of services' data, read them again, restore them, and copy one to a file."""
 
 import os
 import shutil
@@ -8,12 +8,24 @@ from typing import Annotated
 
 import typer
 
+from roas.cli.deploy import ReleaseNumber, planned_command, request_rollback
 from roas.cli.output import add_row, at, make_table, release
-from roas.cli.running import EnvironmentName, ExitCode, Json, Session, find_environment, open_journal, run_command
+from roas.cli.running import (
+    EnvironmentName,
+    ExitCode,
+    Grant,
+    Json,
+    Reason,
+    Session,
+    find_environment,
+    open_journal,
+    run_command,
+)
 from roas.concurrency import in_thread
 from roas.errors import BackupError, InvalidRequestError
 from roas.messages.message import counted
 from roas.models.backup import BackupReason, DataBackup
+from roas.models.deployment import DeploymentRequest
 from roas.stack.backups.files import BACKUPS, FILE_MODE, OPTIONS, BackupFiles
 from roas.state.documents import to_json
 from roas.ui.units import duration, size
@@ -33,6 +45,7 @@ class BackupList:
 
 BackupId = Annotated[str, typer.Argument(metavar="BACKUP", help="Which backup, by its id.")]
 AnyBackup = Annotated[str | None, typer.Argument(metavar="[BACKUP]", help="Which backup; all of them if left out.")]
+BackupIds = Annotated[list[str], typer.Argument(metavar="BACKUP...", help="Which backups, by their ids.")]
 Target = Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")]
 
 
@@ -40,13 +53,14 @@ def backups() -> typer.Typer:
     """Gather the commands about backups."""
     commands = typer.Typer(
         name="backups",
-        help="List, verify and copy the backups of services' data. `roas rollback --data` restores them.",
+        help="List, verify, restore and copy the backups of services' data.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
     )
     commands.command("list", short_help="List the backups of an environment.")(list_backups)
     commands.command(short_help="Read backups again, whole.")(verify)
+    commands.command(short_help="Restore backups, with the release that they belong to.")(restore)
     commands.command(short_help="Copy a backup to a file of yours.")(export)
     return commands
 
@@ -59,6 +73,19 @@ def list_backups(environment: EnvironmentName, as_json: Json = False) -> None:
 def verify(environment: EnvironmentName, backup: AnyBackup = None, as_json: Json = False) -> None:
     """Read backups whole and compare their hashes: exit code 0 when none is damaged or missing, else 1."""
     run_command(lambda session: _verify(session, environment, backup), as_json=as_json)
+
+
+@planned_command
+def restore(
+    session: Session,
+    environment: EnvironmentName,
+    backups: BackupIds,
+    to: ReleaseNumber = None,
+    reason: Reason = "",
+    grant: Grant = None,
+) -> DeploymentRequest:
+    """Restore backups by a rollback with data; --to left out is the release beside which the first was made."""
+    return request_rollback(session, environment, to=to, data=backups, reason=reason, grant=grant)
 
 
 def export(environment: EnvironmentName, backup: BackupId, target: Target, as_json: Json = False) -> None:

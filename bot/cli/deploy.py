@@ -481,6 +481,19 @@ def rollback(
     grant: Grant = None,
 ) -> DeploymentRequest:
     """Go back to an earlier release, the whole of it: images and configuration; with --data, the data too."""
+    return request_rollback(session, environment, to=to, data=data, reason=reason, grant=grant)
+
+
+def request_rollback(
+    session: Session,
+    environment: str,
+    *,
+    to: str | None,
+    data: list[str] | None,
+    reason: str,
+    grant: list[str] | None,
+) -> DeploymentRequest:
+    """Return the request of a rollback, with what was typed. Raises InvalidRequestError."""
     return make_request(
         session,
         environment,

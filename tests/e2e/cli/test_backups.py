@@ -52,8 +52,16 @@ def test_backup_is_listed_verified_copied_and_restored(line: CommandLine) -> Non
     assert held(line) == "before"
     assert line.running() == {"database": "v1"}
 
+    present = line.document("backups", "list", "dev")["backups"][0]["id"]
+    arguments = ["backups", "restore", "dev", present, "--to", "1"]
+    assert line.run(*arguments).returncode == 6, "nobody granted it"
+    powers = line.document(*arguments, "--dry-run")["new_powers"]
+    assert line.run(*arguments, "--grant", *powers).returncode == 0
+    assert held(line) == "after", "the restore is undone"
+
     found = line.document("backups", "verify", "dev")
-    assert ([item["reason"] for item in found["backups"]], found["damaged"]) == (["restore", "deployment"], [])
+    reasons = [item["reason"] for item in found["backups"]]
+    assert (reasons, found["damaged"]) == (["restore", "restore", "deployment"], [])
     (line.state / "data-backups" / backup["id"]).write_text("befor3\n")
     assert line.document("backups", "verify", "dev", code=1)["damaged"] == [backup["id"]]
 
