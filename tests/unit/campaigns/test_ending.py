@@ -24,6 +24,8 @@ POSTED_TWICE = ("the outcome of DEPLOY-1 was posted 2 times",)
         ([GOOD], POSTED_TWICE, 0, ExitCode.RED),
         ([GOOD], (), 1, ExitCode.RED),
         ([GOOD, UNPLAYED], (), 0, ExitCode.RED),
+        ([Verdict.ENGINE, GOOD], (), 0, ExitCode.GREEN),
+        ([Verdict.ENGINE], (), 1, ExitCode.RED),
     ],
 )
 def test_campaign_passes_only_if_complete_and_clean(rounds, wrong_notifications, missing, end):

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
 from tools.campaigns.crash.facts import ContainerFacts
+from tools.campaigns.crash.lane import Lane
 from tools.campaigns.crash.playing import Verdict, play
 from tools.campaigns.crash.points import Point, Role, Victim
 from tools.campaigns.crash.rounds import Kind, Round
@@ -65,3 +67,22 @@ async def test_takeover_without_effect_is_missed(tmp_path, monkeypatch):
     monkeypatch.setattr("tools.campaigns.crash.faults.signal_all", lambda *_given: True)
     played = await play(QuietLane(tmp_path), Round(Kind.USURPED, point=POINT, victim=Victim.PREDECESSOR))
     assert played.verdict is Verdict.MISSED
+
+
+LEFT_SHIM = "failed to create task: failed to start shim: mkdir /run/task/roas-t0/b1f9: file exists: unknown"
+
+
+@pytest.mark.parametrize(
+    ("error", "others", "unstarted"),
+    [
+        (LEFT_SHIM, (), 1),
+        (LEFT_SHIM, ("running",), 0),
+        ("", (), 0),
+        ("failed to start shim: no space left on device", (), 0),
+    ],
+)
+def test_only_engine_that_leaves_all_bots_ended_by_its_own_fault_excuses(error, others, unstarted):
+    bots = [ContainerFacts("1", "bot-1", "exited", "", "v1", 0, labels={SERVICE_LABEL: BOT_SERVICE}, error=error)]
+    bots += [ContainerFacts("2", "bot-2", state, "", "v1", 7, labels={SERVICE_LABEL: BOT_SERVICE}) for state in others]
+    lane = Lane("lane", None, None, None, SimpleNamespace(containers=lambda: bots), None, {})
+    assert len(lane.unstarted()) == unstarted

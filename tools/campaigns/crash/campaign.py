@@ -131,9 +131,9 @@ class Campaign:
         while usable and self._waiting and time.monotonic() < end and not self._stop.is_set():
             wanted, tries = self._waiting.popleft()
             played = await self._one(lane, wanted)
-            if played.verdict is Verdict.MISSED and tries < TRIES:
+            if played.verdict in {Verdict.MISSED, Verdict.ENGINE} and tries < TRIES:
                 self._waiting.append((wanted, tries + 1))
-            if played.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
+            if played.verdict in {Verdict.BROKEN, Verdict.UNPLAYED, Verdict.ENGINE}:
                 usable = await self._recovered(lane)
 
     async def _one(self, lane: Lane, wanted: Round) -> Played:
@@ -144,7 +144,7 @@ class Campaign:
         self._played.append(played)
         number = len(self._played)
         self._reporter.played(number, self._total, lane.name, played)
-        if played.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
+        if played.verdict in {Verdict.BROKEN, Verdict.UNPLAYED, Verdict.ENGINE}:
             await asyncio.to_thread(lane.keep_evidence, self._options.results / f"round-{number}")
         return played
 

@@ -21,5 +21,5 @@ def exit_code(plant: str, played: Sequence[Played], wrong_notifications: Sequenc
     if Verdict.BROKEN in verdicts or wrong_notifications:
         return ExitCode.RED
     if plant:
-        return ExitCode.UNPLAYED if verdicts <= {Verdict.UNPLAYED, Verdict.MISSED} else ExitCode.GREEN
+        return ExitCode.UNPLAYED if verdicts <= {Verdict.UNPLAYED, Verdict.MISSED, Verdict.ENGINE} else ExitCode.GREEN
     return ExitCode.RED if missing or Verdict.UNPLAYED in verdicts else ExitCode.GREEN

@@ -35,6 +35,8 @@ class ContainerFacts:
     labels: Mapping[str, str] = field(default_factory=dict)
     # What the hand of `docker update` sets; no compose file here does.
     cpu_shares: int = 0
+    # Why the engine could not start it.
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +136,5 @@ def _container(client: docker.DockerClient, container_id: str) -> ContainerFacts
         started_at=state["StartedAt"],
         labels=inspected["Config"].get("Labels") or {},
         cpu_shares=int(inspected["HostConfig"].get("CpuShares") or 0),
+        error=state.get("Error", ""),
     )

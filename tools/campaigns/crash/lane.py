@@ -59,6 +59,8 @@ OUTCOME = re.compile(r"\b([A-Z]+-[0-9A-Z]{26}) · outcome")
 # Shorter than what a person would wait, longer than what a healthy bot needs.
 SETTINGS = {"ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "1", "HANDOVER_SECONDS": "40", "RELEASES_KEPT": "2"}
 HEALTHCHECK = {"interval": "1s", "retries": 3, "start_interval": "500ms"}
+# What the engine says that met the folder of a container's own shim, which had ended a moment before.
+LEFT_SHIM = re.compile(r"failed to start shim: mkdir .*: file exists")
 # Errors that may occur while an engine restarts during a look.
 AWAY = (docker.errors.DockerException, requests.exceptions.RequestException, OSError, subprocess.SubprocessError)
 
@@ -174,6 +176,17 @@ class Lane:
                 if not wrong or took > seconds:
                     return time.monotonic() - begun, wrong
             await asyncio.sleep(LOOK_SECONDS)
+
+    def unstarted(self) -> tuple[str, ...]:
+        """Return the bots that the engine gave up starting again because of its own leftovers, where none runs.
+
+        It met the folder of the shim that had just ended, and what failed to start is not started again by its restart
+        policy. A bot that runs would have to help itself, and is judged.
+        """
+        bots = [item for item in self.finder.containers() if item.labels.get(SERVICE_LABEL) == BOT_SERVICE]
+        if any(item.state == "running" for item in bots):
+            return ()
+        return tuple(f"{item.name}: {item.error}" for item in bots if LEFT_SHIM.search(item.error))
 
     async def upgrade(self, seconds: float) -> tuple[str, ...]:
         """Let the bot of the release before bring today's back, where it runs; returns what is wrong then."""

@@ -39,12 +39,16 @@ class CleanRunError(RuntimeError):
 
 
 class Verdict(StrEnum):
-    """The result of a round; a missed one injected no fault, an unplayable one proves nothing about the bots."""
+    """The result of a round; a missed one injected no fault, an unplayable one proves nothing about the bots.
+
+    Nor does one in which the engine could not start a container again through a fault of its own: it is played again.
+    """
 
     GOOD = "good"
     BROKEN = "BROKEN"
     MISSED = "missed"
     UNPLAYED = "UNPLAYED"
+    ENGINE = "engine's own fault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ async def play(lane: Lane, wanted: Round) -> Played:
         outcomes = _outcomes(lane)
         if wanted.script is Script.DOWNGRADE and not wrong:
             wrong = await lane.upgrade(END_SECONDS)
+        if wrong and (unstarted := await asyncio.to_thread(lane.unstarted)):
+            return Played(wanted, Verdict.ENGINE, took, outcomes, unstarted)
         verdict = Verdict.BROKEN if wrong else Verdict.MISSED if killed is None else Verdict.GOOD
         return Played(wanted, verdict, took, outcomes, wrong)
     finally:

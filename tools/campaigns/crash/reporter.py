@@ -49,7 +49,7 @@ class Reporter:
             self.say(line)
         outcomes = Counter(", ".join(entry.outcomes) or "no deployment" for entry in done)
         self.say("outcomes: " + ", ".join(f"{text} {number}" for text, number in outcomes.most_common()))
-        for item in sorted(done, key=lambda one: one.seconds, reverse=True)[:SLOWEST]:
+        for item in sorted(done, key=lambda entry: entry.seconds, reverse=True)[:SLOWEST]:
             self.say(f"  slow: {item.seconds:.1f} s  {item.round}")
         for missing in coverage.missing:
             if missing not in left:
@@ -57,7 +57,7 @@ class Reporter:
         if left:
             self.say(f"  not played: {len(left)} rounds")
         for entry in played:
-            if entry.verdict in {Verdict.BROKEN, Verdict.UNPLAYED}:
+            if entry.verdict in {Verdict.BROKEN, Verdict.UNPLAYED, Verdict.ENGINE}:
                 self.say(f"  {entry.verdict}: {entry.round}: {'; '.join(entry.wrong)}")
         for text in wrong_notifications:
             self.say(f"  {Verdict.BROKEN}: {text}")
