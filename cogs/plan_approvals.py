@@ -24,7 +24,7 @@ from roas.cogs.permissions import (
     withdraw_refusal,
 )
 from roas.deploy.kept_plans import ASK_AGAIN
-from roas.deploy.planning import refuse_ungranted
+from roas.deploy.new_powers import refuse_ungranted
 from roas.errors import ImageChangedError, InvalidRequestError, RoasError, refuse_missing
 from roas.log import get_logger
 from roas.messages.message import said

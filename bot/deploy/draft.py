@@ -5,7 +5,7 @@ from collections.abc import Collection
 from roas.deploy.changes import StackChanges
 from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.kept_plans import ASK_AGAIN, KeptPlans, PlannedDeployment
-from roas.deploy.planning import has_approvers, ungranted, ungranted_of_builds
+from roas.deploy.new_powers import has_approvers, ungranted, ungranted_of_builds
 from roas.errors import DraftVoidError, InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.events import EventBus
 from roas.messages.message import said

@@ -13,7 +13,7 @@ from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import load_release, make_release, planned_deployment, refuse_unplanned
 from roas.deploy.handover.own_service import find_running_bot
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
-from roas.deploy.planning import find_new_powers, has_approvers, refuse_ungranted
+from roas.deploy.new_powers import find_new_powers, has_approvers, refuse_ungranted
 from roas.deploy.scaling import as_scaled, refuse_scale, refuse_scaled_to_none, scaled_model, warn_of_up
 from roas.errors import InvalidRequestError, OwnContainerError, unknown_services
 from roas.messages.message import said

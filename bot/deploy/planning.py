@@ -1,7 +1,6 @@
 """Gather what a plan is made of: the stack as it would be, its powers, its images, and the release to go back to."""
 
-import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Any
 
 from roas.configuration.environments import projects_of
 from roas.deploy.backups import backup_rules, describe_backups
+from roas.deploy.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
 from roas.deploy.components import Components
@@ -22,7 +22,8 @@ from roas.deploy.handover.own_service import (
 )
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
-from roas.deploy.plan import credentials_of_today, files_may_differ, files_name_another, make_plan
+from roas.deploy.new_powers import find_new_powers, ungranted
+from roas.deploy.plan import credentials_of_today, make_plan
 from roas.deploy.promotion import Promotion, find_missing, find_promotion, judge_missing
 from roas.deploy.proxy_changes import (
     refuse_broken_proxies,
@@ -36,83 +37,20 @@ from roas.deploy.scaling import warn_of_scales
 from roas.errors import (
     ComposeFileError,
     InvalidRequestError,
-    NewPowersError,
     RegistryUnavailableError,
     ReleaseNotRestorableError,
     second_copy,
     unknown_services,
 )
-from roas.messages.message import Message, joined, said
-from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.messages.message import Message, said
+from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.interface import ResolvedStack
 from roas.stack.machine.projects import runs_already_as
-from roas.stack.model.services import binds_copies, dependents_of, services_of
-from roas.stack.stack import Stack
-
-# What the powers of a build are called after the name of its service.
-OF_BUILD = ("build", "ulimits")
-# What these have rides along, on a deployment as on the way back.
-GRANTING = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
-
-
-async def find_new_powers(components: Components, stack: Stack, resolved: ResolvedStack) -> tuple[str, ...]:
-    """Return the names of the powers of a stack that no kept, successful release of its environment has."""
-    if not resolved.powers:
-        return ()
-    kept = await components.state.releases.list(stack.environment.name, limit=components.settings.releases_kept)
-    return await stack.releases.new_powers(
-        resolved, [release.model_hash for release in kept if release.state in GRANTING]
-    )
-
-
-def has_approvers(components: Components) -> bool:
-    """Return whether there is a second person to say yes."""
-    return bool(components.settings.discord_approver_role_ids)
-
-
-def ungranted_of_builds(request: DeploymentRequest, planned: PlannedDeployment) -> tuple[str, ...]:
-    """Return the powers that a build of a plan would use and that nobody granted: its `RUN` lines act by themselves."""
-    services = services_of(planned.require_stack().model if planned.stack is not None else {})
-    builds = {name: service["build"] for name, service in services.items() if service.get("build")}
-    secrets = {str(entry.get("source")) for build in builds.values() for entry in build.get("secrets") or ()}
-    found = ((name, *name.partition(": ")[::2]) for name in ungranted(request, planned.plan))
-    return tuple(
-        name
-        for name, subject, power in found
-        if (subject in builds and power.startswith(OF_BUILD)) or subject.rpartition(" ")[2] in secrets
-    )
-
-
-def ungranted(request: DeploymentRequest, plan: Plan) -> tuple[str, ...]:
-    """Return the new powers of a plan that a request does not name."""
-    return tuple(name for name in plan.new_powers if name not in request.granted)
-
-
-def refuse_ungranted(request: DeploymentRequest, plan: Plan, *, has_approvers: bool) -> None:
-    """Raise NewPowersError where a plan has new powers that the request does not name, and nobody is asked for them.
-
-    Of what was planned in the channel a second person approves the draft, which names them.
-    """
-    missing = ungranted(request, plan)
-    if missing and request.kind is DeploymentKind.HOTFIX:
-        raise NewPowersError(
-            said("A hotfix gives no new powers:\n{powers}", powers=_lines(missing)),
-            hint=said("Use /deploy, which asks for them."),
-        )
-    if missing and (request.interaction_id is None or not has_approvers):
-        options = " ".join(f"--grant {shlex.quote(name)}" for name in missing)
-        raise NewPowersError(
-            said("Nobody granted what this stack newly gets:\n{powers}", powers=_lines(missing)),
-            hint=said("Deploy it in the channel, where the plan asks for them, or add: {options}", options=options),
-        )
-
-
-def _lines(names: Iterable[str]) -> str:
-    return joined("\n", (said("  - {name}", name=name) for name in names))
+from roas.stack.model.services import services_of
 
 
 class Planner:
@@ -187,7 +125,7 @@ class Planner:
             else (),
         ).with_warnings(
             *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
-            *_beside_compose(plan, resolved),
+            *warn_of_compose(plan, resolved),
             *await self._scales(resolved.model, changed),
         )
 
@@ -267,11 +205,7 @@ class Planner:
         if current is not None:
             await self._refuse_second_copy(current)
         await stack.releases.check(target.model_hash)
-        again: tuple[Message, ...] = ()
-        if is_same(target, current) and not backups:
-            again = await _why_again(self._components, stack, target)
-        if target.state is ReleaseState.FAILED:
-            again += (said("{release} failed when it was deployed, and may fail again.", release=target.label),)
+        again = await self._describe_target(target, None if backups else current)
         stored = await stack.load_model(target.model_hash)
         target, renewed, warnings = await self._coming_back(request, target, current, keep=keep)
         definitions = stack.definitions(renewed)
@@ -297,19 +231,31 @@ class Planner:
             *await self._scales(renewed, request.services or definitions),
             *credentials_of_today(comparison, stored),
         )
-        if plan.changed and not self._environment.on_swarm:
+        if not self._environment.on_swarm:
             leaving = {name: wanted.definition for name, wanted in comparison.as_released.items()}
-            plan = plan.with_warnings(
-                files_may_differ(target.label, self._environment.name),
-                *_recreated_by_compose(plan, services_of(renewed)),
-                *_jobs_again({**leaving, **definitions}),
-            )
+            plan = plan.with_warnings(*warn_of_compose_after(plan, target, renewed, {**leaving, **definitions}))
         if backups:
             own = None if bot is None else bot.service
             plan = with_restores(plan, backups, {**definitions, **before}, stack.data.files.free_bytes(), own)
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
+
+    async def _describe_target(self, target: Release, current: Release | None) -> tuple[Message, ...]:
+        """Say of a release why it is brought back where the environment is on it, and whether it failed before."""
+        described: tuple[Message, ...] = ()
+        if is_same(target, current):
+            described = (said("What was changed by hand is brought back as {label} has it.", label=target.label),)
+            if await is_partially_applied(self._components, self._stack, target, frozenset()):
+                described = (
+                    said(
+                        "The last deployment was interrupted: services that are not of {label} are rolled back to it.",
+                        label=target.label,
+                    ),
+                )
+        if target.state is ReleaseState.FAILED:
+            described += (said("{release} failed when it was deployed, and may fail again.", release=target.label),)
+        return described
 
     async def _definitions_before(self) -> dict[str, ServiceDefinition]:
         """Return the definitions of what runs, as far as they are kept."""
@@ -459,63 +405,6 @@ def _images_of(services: Iterable[ReleaseService]) -> dict[str, WantedImage]:
         service.name: WantedImage(service.image.reference, service.image.image_id, service.image.digest)
         for service in services
     }
-
-
-def _beside_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
-    """Say where somebody's `docker compose up -d` in the stack's folder will do something else than this."""
-    if stack.environment.on_swarm:
-        return
-    yield from _recreated_by_compose(plan, services_of(stack.model))
-    if plan.changed and stack.beside_files:
-        if stack.environment.repository is None:
-            yield files_name_another(stack.version, plan.environment)
-        else:
-            yield said(
-                "`docker compose up -d` goes by the repository's files, which name another version. Commit {version} "
-                "there, or use `roas compose {environment} -- up -d`.",
-                version=stack.version,
-                environment=plan.environment,
-            )
-        yield from _jobs_again(stack.definitions)
-
-
-def _recreated_by_compose(plan: Plan, services: Mapping[str, Mapping[str, Any]]) -> Iterator[Message]:
-    """Say which of the services that are made now Compose makes again, since they bind copies of the stack's files."""
-    made = [service for service in plan.services if service.action in {ServiceAction.CREATE, ServiceAction.RECREATE}]
-    copying = [service for service in made if binds_copies(services.get(service.service, {}))]
-    if perhaps := sorted(service.service for service in copying if service.if_image_differs):
-        yield said(
-            "Where {services} is recreated, `docker compose up -d` recreates it again: it binds the stack's files, a "
-            "release has copies of them.",
-            services=", ".join(perhaps),
-        )
-    if copied := {service.service for service in copying if not service.if_image_differs}:
-        yield said(
-            "`docker compose up -d` recreates {services}: it binds the stack's files, a release has copies of them.",
-            services=", ".join(sorted(copied)),
-        )
-        if dependents := dependents_of(services, copied):
-            yield said(
-                "Compose 2.26 also recreates what depends on that: {services}. Compose 2.40 does not.",
-                services=", ".join(sorted(dependents)),
-            )
-
-
-def _jobs_again(definitions: Mapping[str, ServiceDefinition]) -> Iterator[Message]:
-    """Say which jobs somebody's `docker compose up -d` runs again: it starts whatever has ended, of its version."""
-    if jobs := sorted(name for name, definition in definitions.items() if definition.one_shot):
-        yield said("`docker compose up -d` also runs {jobs} again.", jobs=", ".join(jobs))
-
-
-async def _why_again(components: Components, stack: Stack, target: Release) -> tuple[Message, ...]:
-    """Say what there is to bring back of the release that the environment is on."""
-    text = said("What was changed by hand is brought back as {label} has it.", label=target.label)
-    if await is_partially_applied(components, stack, target, frozenset()):
-        text = said(
-            "The last deployment was interrupted: services that are not of {label} are rolled back to it.",
-            label=target.label,
-        )
-    return (text,)
 
 
 def _named_services(definitions: Mapping[str, ServiceDefinition], services: tuple[str, ...]) -> frozenset[str]:

@@ -14,9 +14,8 @@ WHOLE_STACK = {
     "docs/how-to/upgrade.md",
     "docs/how-to/troubleshooting.md",
     "docs/how-to/compose-file.md",
+    "bot/deploy/beside_compose.py",
     "bot/deploy/context.py",
-    "bot/deploy/plan.py",
-    "bot/deploy/planning.py",
     "bot/deploy/scaling.py",
     "bot/stack/compose/create_requests.py",
 }

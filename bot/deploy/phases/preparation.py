@@ -8,7 +8,8 @@ from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, make_draft, make_release, planned_deployment
 from roas.deploy.kept_plans import PlannedDeployment
-from roas.deploy.planning import Planner, has_approvers, refuse_ungranted
+from roas.deploy.new_powers import has_approvers, refuse_ungranted
+from roas.deploy.planning import Planner
 from roas.deploy.proxy_changes import refuse_broken_proxies, with_proxies
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.limits import PREPARE_MONITORING_TIMEOUT_SECONDS

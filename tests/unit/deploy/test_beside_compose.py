@@ -11,10 +11,10 @@ import pytest
 
 from roas.deploy import outcome, phase_runner, run
 from roas.deploy.applier import Applier
+from roas.deploy.beside_compose import warn_of_compose
 from roas.deploy.phases import verification
 from roas.deploy.phases.execution import Execution
 from roas.deploy.phases.verification import Verification
-from roas.deploy.planning import _beside_compose
 from roas.errors import EngineUnavailableError, ServiceFailedError
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
@@ -49,7 +49,7 @@ def said_of(
     stack: Any = SimpleNamespace(
         environment=environment, model=model, beside_files=beside, version="v2", definitions=known
     )
-    return list(_beside_compose(plan, stack))
+    return list(warn_of_compose(plan, stack))
 
 
 @pytest.mark.parametrize("action", [ServiceAction.CREATE, ServiceAction.RECREATE])

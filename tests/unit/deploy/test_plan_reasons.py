@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from roas.deploy.changes import StackChanges
-from roas.deploy.plan import changed_keys, credentials_of_today, find_reasons, left_alone, volumes_left
+from roas.deploy.plan import changed_keys, credentials_of_today, left_alone, volumes_left
+from roas.deploy.plan_reasons import find_reasons
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import ServiceAction, ServicePlan
 from roas.models.release import ReleaseState

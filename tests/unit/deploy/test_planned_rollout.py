@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.deploy.plan import rollout_reason
+from roas.deploy.plan_reasons import rollout_reason
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import FailureAction, RolloutPolicy
 from tests.unit.deploy.played_parts import service

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roas.deploy.planning import refuse_ungranted
+from roas.deploy.new_powers import refuse_ungranted
 from roas.errors import NewPowersError
 from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
