@@ -72,6 +72,7 @@ class Rollback:
         return await context.components.state.releases.get(context.environment.name, number)
 
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
+        """Bring back what is not as the release has it, with its data where the request names that."""
         stays = await self._bot_without_place(context, target)
         for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
             context.warn(action)
@@ -89,16 +90,27 @@ class Rollback:
             changes = await self._find_changes(context, watch, target, model_hash, bot, stays)
         if context.deployment.data_step is not None:
             await _give_policies_back(context, watch, model_hash)
-        bot = None if stays else bot
+        await self._apply(context, watch, model_hash, changes, own, None if stays else bot)
+        if context.deployment.problem is not None:  # no verification comes after this
+            if not (context.environment.on_swarm or stays or _unwell_before(context)):
+                await require_undisturbed(context, model_hash, watch)
+                context.is_whole = True
+            await remove_predecessors(context, watch)
+
+    async def _apply(
+        self,
+        context: DeploymentContext,
+        watch: ContainerWatch,
+        model_hash: str,
+        changes: StackChanges,
+        own: frozenset[str],
+        bot: OwnContainer | None,
+    ) -> None:
+        """Apply the release to services in dependency order, a bot that moves after what does not depend on it."""
+        differing, restarts = frozenset(changes.differing) - own - _unwell_before(context), changes.restarts - own
         if context.deployment.problem is not None:  # what failed may be this very bot: the old one does the rest
             await replace_bot_if_needed(context, watch, model_hash, bot)
-        differing, restarts = frozenset(changes.differing) - own, changes.restarts - own
-        wanted = await context.definitions_to_apply(model_hash)
-        definitions = {name: definition.for_rollback() for name, definition in wanted.items()}
-        if is_put_back(context.deployment):  # a service that waits in vain for another was well without it before
-            definitions = {name: _without_needs(definition) for name, definition in definitions.items()}
-            stays |= {progress.service for progress in context.deployment.services if progress.was_well is False}
-            differing -= stays
+        definitions = await _definitions_to_restore(context, model_hash)
         _warn_of_jobs(context, differing)
         await _plan_services(context, watch, differing | restarts)
         # Dependents of the bot cannot wait for one that may be unhealthy: the successor handles them, as in execution.
@@ -114,11 +126,6 @@ class Rollback:
             await applier.apply_all((differing | restarts) & late, restoring=True)
         behind_proxy = context.components.manager.behind_proxy
         await behind_proxy.settle_idle(context.stack, definitions.values(), waits=True)
-        if context.deployment.problem is not None:  # no verification comes after this
-            if not context.environment.on_swarm and not stays:
-                await require_undisturbed(context, model_hash, watch)
-                context.is_whole = True
-            await remove_predecessors(context, watch)
 
     async def _restore_data(
         self,
@@ -324,6 +331,22 @@ async def _model_before(context: DeploymentContext) -> str:
     number = deployment.to_release
     found = None if number is None else await releases.get(context.environment.name, number)
     return "" if found is None else found.model_hash
+
+
+async def _definitions_to_restore(context: DeploymentContext, model_hash: str) -> dict[str, ServiceDefinition]:
+    """Return the definitions of a model as a rollback applies them."""
+    wanted = await context.definitions_to_apply(model_hash)
+    definitions = {name: definition.for_rollback() for name, definition in wanted.items()}
+    if is_put_back(context.deployment):  # a service that waits in vain for another was well without it before
+        return {name: _without_needs(definition) for name, definition in definitions.items()}
+    return definitions
+
+
+def _unwell_before(context: DeploymentContext) -> frozenset[str]:
+    """Return the services that are put back without having been well: they stay as they are."""
+    if not is_put_back(context.deployment):
+        return frozenset()
+    return frozenset(progress.service for progress in context.deployment.services if progress.was_well is False)
 
 
 def _without_needs(definition: ServiceDefinition) -> ServiceDefinition:
