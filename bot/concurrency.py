@@ -90,6 +90,7 @@ class _ThreadForEach(Executor):
         self._name = name
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        """Start a thread for one piece of work, and return its future."""
         done: Future[Any] = Future()
         done.set_running_or_notify_cancel()  # whoever gives it up cannot end it
 

@@ -50,6 +50,7 @@ class _Terminal(io.FileIO):
     is_terminal = False  # one that has been closed says that it is none
 
     def write(self, data: Any, /) -> int:
+        """Write; a full disk is kept in `lost`. Raises OSError for any other fault than a terminal that is gone."""
         try:
             return super().write(data)
         except OSError as error:

@@ -45,6 +45,7 @@ class _MonotonicClock(Clock):
         self._started = time.monotonic()
 
     def now(self) -> datetime:
+        """Return the time: what it was at the start, and what has passed since."""
         return self._epoch + timedelta(seconds=time.monotonic() - self._started + self.elapsed)
 
 
@@ -60,6 +61,7 @@ class _Cdn(CdnStore):
     def store_attachment(
         self, attachment_id: int, channel_id: int, filename: str, data: bytes, description: str | None
     ) -> dict[str, Any]:
+        """Keep a file, and return its attachment with addresses that the sandbox serves."""
         stored = super().store_attachment(attachment_id, channel_id, filename, data, description)
         path = f"{channel_id}/{attachment_id}/{filename}"
         self.files[path] = (data, stored["content_type"])

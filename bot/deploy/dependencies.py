@@ -140,6 +140,7 @@ class _Run:
     resolved: Resolved
 
     async def bring_up(self, service: str) -> None:
+        """Wait for what a service needs, do its work, and tell those that wait for it. Raises RoasError."""
         own = self.milestones[service]
         try:
             await self._wait_for_all(service)

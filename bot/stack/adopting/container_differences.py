@@ -75,6 +75,7 @@ class _Comparison:
     wanted: Mapping[str, Mapping[str, Any]] = field(repr=False)
 
     def of(self, inspected: dict[str, Any]) -> ContainerDifference:
+        """Return in what a container differs from what is wanted of its service."""
         name = str((inspected["Config"].get("Labels") or {}).get(SERVICE, ""))
         wanted = self.wanted.get(name)
         image = self.images[inspected["Image"]]
