@@ -137,7 +137,7 @@ async def take(browser: Browser, stage: Stage, page_url: str) -> None:
         await recording
     recorder.save("demo")
     await _approve(camera)
-    await _look(camera)
+    await _show_plan(camera)
     await _in_chinese(camera)
 
 
@@ -170,7 +170,7 @@ async def _approve(camera: Photographer) -> None:
         await camera.see(f"Deploy {version} to {PRODUCTION}", "succeeded")
 
 
-async def _look(camera: Photographer) -> None:
+async def _show_plan(camera: Photographer) -> None:
     """Type a command, and ask how it is, when there is something to see."""
     await camera.become("dora")
     await camera.page.set_viewport_size({"width": WIDTH, "height": LITTLE})

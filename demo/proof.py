@@ -37,7 +37,7 @@ class Expected:
     greeting: str
 
 
-def look(stage: Stage, project: str) -> dict[str, Running]:
+def inspect_project(stage: Stage, project: str) -> dict[str, Running]:
     """Inspect every container of a project; a service with more than one is no longer whole."""
     client = stage.engine.client()
     try:
@@ -63,7 +63,7 @@ def look(stage: Stage, project: str) -> dict[str, Running]:
 
 def prove(stage: Stage, expected: Expected) -> tuple[Running, Running]:
     """Return web and store where they are as promised; raise NotProvedError where anything is not."""
-    running = look(stage, stage.project)
+    running = inspect_project(stage, stage.project)
     if missing := {"web", "store"} - running.keys():
         raise NotProvedError(f"no container runs for {', '.join(sorted(missing))}")
     web, store = running["web"], running["store"]
@@ -83,7 +83,7 @@ def prove(stage: Stage, expected: Expected) -> tuple[Running, Running]:
 
 def prove_bot(stage: Stage, version: str) -> Running:
     """Return the one bot where it is of this version and well; raise NotProvedError where it is not."""
-    bot = look(stage, stage.name).get("discord-bot")
+    bot = inspect_project(stage, stage.name).get("discord-bot")
     if bot is None:
         raise NotProvedError("no bot is there")
     wanted = (stage.image_ids[f"bot {version}"], "running", "healthy")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo.narrator import Narrator
-from demo.proof import Expected, NotProvedError, Running, look, prove, prove_bot
+from demo.proof import Expected, NotProvedError, Running, inspect_project, prove, prove_bot
 from demo.scene import Scene, StoryError
 from demo.stage import ENVIRONMENT, HOME, PREVIEW, Stage
 from sandbox.client import SandboxClient
@@ -92,7 +92,7 @@ class Story:
 
         shown = await self.people.wait_for_message(is_proposal, deadline_seconds=PROPOSAL_SECONDS)
         self.narrator.posted(shown.text)
-        if await asyncio.to_thread(look, self.stage, f"{self.stage.name}-{PREVIEW}"):
+        if await asyncio.to_thread(inspect_project, self.stage, f"{self.stage.name}-{PREVIEW}"):
             raise StoryError(f"{PREVIEW} was deployed, and nobody has said yes")
         shown_by_docker = f"nothing of {PREVIEW}: somebody has to press Deploy"
         self.narrator.proved("", (shown_by_docker,), time.monotonic() - began)

@@ -68,6 +68,7 @@ class _Document:
         self._answers: dict[tuple[str, str, bytes], list[Problem]] = {}
 
     def problems(self, method: str, path: str, body: Any) -> list[Problem]:
+        """Return what the description refuses in a request."""
         template = self._template(method, path)
         if template is None:
             return []
@@ -137,7 +138,7 @@ class _Parts:
 def _problem(error: Any) -> Problem:
     """Describe the innermost cause that says most: of a failed union, the branch that got furthest."""
     while error.context:
-        error = max(error.context, key=lambda one: (len(one.absolute_path), -len(one.context or ())))
+        error = max(error.context, key=lambda cause: (len(cause.absolute_path), -len(cause.context or ())))
     return ".".join(map(str, error.absolute_path)), str(error.message)[:300]
 
 

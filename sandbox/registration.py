@@ -33,7 +33,7 @@ class Registration:
         if guild_id is not None and guild_id not in self._bridge.guild_ids():
             raise ApiError(403, 50001, "Missing Access")
         if match[3]:
-            return self._one(method, guild_id, match[3], body)
+            return self._answer_single(method, guild_id, match[3], body)
         return self._all(method, guild_id, body)
 
     def _all(self, method: str, guild_id: int | None, body: Any) -> Any:
@@ -46,7 +46,7 @@ class Registration:
             return next(item for item in self._register(guild_id, [*others, body]) if _same(item, body))
         raise _wrong_method()
 
-    def _one(self, method: str, guild_id: int | None, command_id: str, body: Any) -> Any:
+    def _answer_single(self, method: str, guild_id: int | None, command_id: str, body: Any) -> Any:
         commands = self._bridge.commands(guild_id)
         found = next((command for command in commands if command["id"] == command_id), None)
         if found is None:
@@ -71,5 +71,5 @@ def _wrong_method() -> ApiError:
     return ApiError(405, 0, "405: Method Not Allowed")
 
 
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return bool(one["name"] == other["name"] and one.get("type", 1) == other.get("type", 1))
+def _same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    return bool(left["name"] == right["name"] and left.get("type", 1) == right.get("type", 1))

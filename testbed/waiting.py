@@ -11,9 +11,9 @@ RESTS = 3.0
 LONGEST_REST_SECONDS = 1.0
 
 
-def rest_after(look_seconds: float, poll: float = POLL_SECONDS) -> float:
+def rest_after(poll_took: float, poll: float = POLL_SECONDS) -> float:
     """Return for how long to rest after a look that took so long."""
-    return max(poll, min(RESTS * look_seconds, LONGEST_REST_SECONDS))
+    return max(poll, min(RESTS * poll_took, LONGEST_REST_SECONDS))
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, poll: float = POLL_SECONDS) -> bool:

@@ -73,9 +73,9 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came; a request that is whole is answered."""
         self.buffer += data
-        self.go_on()
+        self.answer_next()
 
-    def go_on(self) -> None:
+    def answer_next(self) -> None:
         """Answer the next request that is whole."""
         while not (self.busy or self.is_websocket or self.is_stream) and b"\r\n\r\n" in self.buffer:
             head, _, rest = self.buffer.partition(b"\r\n\r\n")
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         """Answer what took its time."""
         self.busy = False
         self.answer(b"200 OK", VERSION.encode(), closes=closes)
-        self.go_on()
+        self.answer_next()
 
     def answer(self, status: bytes, body: bytes, *, closes: bool) -> None:
         """Write one answer."""

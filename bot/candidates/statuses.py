@@ -115,7 +115,7 @@ def forges_of(sources: Mapping[str, SourceSettings], client: WebClient, learn: L
     `learn` hears of every secret of every source, and of each token that an App gets.
     """
     secrets = {name: SourceSecrets(name, source) for name, source in sources.items()}
-    learn(text for found in secrets.values() for text in found.texts)
+    learn(text for secret_of_source in secrets.values() for text in secret_of_source.texts)
     forges = {}
     for name, source in sources.items():
         if source.kind not in FORGES or (source.forge_token_file is None and source.app is None):

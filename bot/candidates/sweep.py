@@ -87,7 +87,7 @@ class RegistrySweep:
         for name, definition in sorted(definitions.items()):
             if definition.track is not None and release.service(name) is not None:
                 groups.setdefault(definition.track, []).append(name)
-        return [_together(release, environment, track, names) for track, names in groups.items()]
+        return [_tracked_services(release, environment, track, names) for track, names in groups.items()]
 
     async def _ask(self, source: str, mode: SourceMode, tracked: TrackedServices) -> None:
         version = await self._newest(tracked)
@@ -164,7 +164,7 @@ class RegistrySweep:
         return any(order > (order_of(track, version) or ()) for order in known)
 
 
-def _together(release: Release, environment: str, track: Track, names: Iterable[str]) -> TrackedServices:
+def _tracked_services(release: Release, environment: str, track: Track, names: Iterable[str]) -> TrackedServices:
     services = [service for service in release.services if service.name in set(names)]
     images = [split_reference(service.image.reference) for service in services]
     return TrackedServices(

@@ -22,8 +22,8 @@ ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 THEMES = (compose, discord, engine, machine, secrets, services, swarm)
 CHECKS = tuple(
     sorted(
-        (found for theme in THEMES for found in vars(theme).values() if isinstance(found, Check)),
-        key=lambda found: found.name,
+        (check for theme in THEMES for check in vars(theme).values() if isinstance(check, Check)),
+        key=lambda check: check.name,
     )
 )
 # Gathers the input of the checks: environment, requested version, model hash of a stored release or None, and what was

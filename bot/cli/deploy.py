@@ -286,7 +286,9 @@ def _next(request: DeploymentRequest) -> str:
     )
 
 
-async def _carry_out(session: Session, request: DeploymentRequest, *, dry_run: bool, yes: bool, detach: bool) -> int:
+async def _plan_and_follow(
+    session: Session, request: DeploymentRequest, *, dry_run: bool, yes: bool, detach: bool
+) -> int:
     """Show the plan, execute exactly that, follow it to its end, and return the exit code."""
     environment = find_environment(session.settings, request.environment)
     if not dry_run:
@@ -392,7 +394,7 @@ def planned_command(make: Callable[..., DeploymentRequest]) -> Callable[..., Non
     @wraps(make)
     def command(*, dry_run: bool, yes: bool, as_json: bool, detach: bool, **typed: Any) -> None:
         run_command(
-            lambda session: _carry_out(session, make(session, **typed), dry_run=dry_run, yes=yes, detach=detach),
+            lambda session: _plan_and_follow(session, make(session, **typed), dry_run=dry_run, yes=yes, detach=detach),
             as_json=as_json,
         )
 

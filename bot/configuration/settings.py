@@ -518,10 +518,11 @@ def read_settings(
     named = (environ.get(f"{prefix}{name.upper()}_FILE") for name in SECRET_FIELDS for prefix in ("", PREFIX))
     own = (source.own_file for source in reading.sources if isinstance(source, VariableSource))
     secrets = [Path(path) for path in named if path]
-    repositories = (own.git for own in reading.partial.environments.values() if own.git is not None)
+    environments = reading.partial.environments.values()
+    repositories = (environment.git for environment in environments if environment.git is not None)
     held = [getattr(git, name) for git in repositories for name in ("key_file", "token_file")]
     held += [
-        path for own in reading.partial.environments.values() if own.verify is not None for path in own.verify.files
+        path for environment in environments if environment.verify is not None for path in environment.verify.files
     ]
     files = ("secret_file", "signing_key_file", "forge_token_file")
     held += [getattr(source, name) for source in reading.partial.sources.values() for name in files]

@@ -112,5 +112,5 @@ def _place(location: ValuePath) -> ValuePath:
     return tuple(part for part in location if not (isinstance(part, str) and part.endswith("]") and "[" in part))
 
 
-def _length(count: int, bound: str, one: str, more: str = "") -> str:
-    return f"must have at {bound} {counted(count, one, more)}"
+def _length(count: int, bound: str, noun: str, plural: str = "") -> str:
+    return f"must have at {bound} {counted(count, noun, plural)}"

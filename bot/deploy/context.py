@@ -284,9 +284,9 @@ class DeploymentContext:
             await self.plan_services([replace(progress, watched_until=until)])
             self._publish_progress(progress)
 
-    def _publish_progress(self, one: ServiceProgress) -> None:
-        told = {name: getattr(one, name) for name in ("service", "step", "detail", "fraction")}
-        self.publish(ServiceProgressed(**told, **self.origin))
+    def _publish_progress(self, progress: ServiceProgress) -> None:
+        fields = {name: getattr(progress, name) for name in ("service", "step", "detail", "fraction")}
+        self.publish(ServiceProgressed(**fields, **self.origin))
 
     async def save_rollout(self, service: str, rollout: RolloutRecord) -> None:
         """Write how far the rollout of a service has come. Raises FencedOffError."""

@@ -312,9 +312,9 @@ class DeploymentOrchestrator:
     async def check_foreign_bots(self) -> None:
         """Report containers of this bot's service that are not on its journal. Raises RoasError."""
         checks = map(self._foreign_bots.check, self._environments.values())
-        for found in await asyncio.gather(*checks, return_exceptions=True):
-            if found is not None:
-                raise found
+        for problem in await asyncio.gather(*checks, return_exceptions=True):
+            if problem is not None:
+                raise problem
 
     async def abandon(self) -> tuple[str, ...]:
         """Stop running deployments, since the journal is lost; returns those that were interrupted."""

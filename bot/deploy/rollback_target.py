@@ -148,15 +148,15 @@ async def _renewed(stack: Stack, release: Release) -> Mapping[str, Any]:
     return model
 
 
-def _differs(one: WantedService, other: WantedService, closely: bool) -> bool:
+def _differs(before: WantedService, now: WantedService, closely: bool) -> bool:
     """Return whether services are made, counted or, looked at `closely`, updated and judged otherwise.
 
     Of two configurations of a proxy, at most one is what it has read.
     """
-    if not one.is_like(other) or one.definition.replicas != other.definition.replicas or one.unread != other.unread:
+    if not before.is_like(now) or before.definition.replicas != now.definition.replicas or before.unread != now.unread:
         return True
-    return closely and replace(one.definition, image="", definition_hash="") != replace(
-        other.definition, image="", definition_hash=""
+    return closely and replace(before.definition, image="", definition_hash="") != replace(
+        now.definition, image="", definition_hash=""
     )
 
 

@@ -62,6 +62,7 @@ class _Step:
     memory_bytes: int | None
 
     def add(self, health: ServiceHealth, verdict: Verdict) -> None:
+        """Keep the worst verdict and the largest figures of the step."""
         self.verdict = max(self.verdict, verdict, key=RANK.__getitem__)
         self.cpu_percent = _larger(self.cpu_percent, health.cpu_percent)
         self.memory_bytes = _larger(self.memory_bytes, health.memory_bytes)
@@ -145,8 +146,8 @@ def _fails(container: ContainerSnapshot) -> bool:
     return container.state is ContainerState.RESTARTING or (running and container.health is HealthStatus.UNHEALTHY)
 
 
-def _larger(one: Number | None, other: Number | None) -> Number | None:
-    known = [value for value in (one, other) if value is not None]
+def _larger(left: Number | None, right: Number | None) -> Number | None:
+    known = [value for value in (left, right) if value is not None]
     return max(known) if known else None
 
 

@@ -87,9 +87,9 @@ def worded(template: str, fields: Mapping[str, object]) -> str:
     return COUNTED.sub(lambda found: found[2 if str(fields.get(found[1])) == "1" else 3], template)
 
 
-def counted(count: int, one: str, more: str = "") -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """Return a count with its noun, in English: `1 warning`, `2 warnings`."""
-    return f"{count} {one if count == 1 else more or f'{one}s'}"
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def in_bytes(count: int) -> str:

@@ -86,7 +86,7 @@ Family = TypeVar("Family", CounterMetricFamily, GaugeMetricFamily)
 
 def _family(family: Family, *values: Mapping[Any, float]) -> Family:
     """Fill a family by the values of its labels; later ones count."""
-    merged = {tuple(map(str, labels)): value for found in values for labels, value in found.items()}
+    merged = {tuple(map(str, labels)): value for figures in values for labels, value in figures.items()}
     for labels, value in merged.items():
         family.add_metric(labels, value)
     return family

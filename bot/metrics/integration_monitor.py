@@ -106,11 +106,11 @@ class DeploymentFigures:
         return [(deployment.environment, good) for deployment, good in found]
 
 
-def _took_back(rollback: Deployment, one: Deployment) -> bool:
+def _took_back(rollback: Deployment, deployment: Deployment) -> bool:
     """Return whether a rollback left the release to which a deployment had led; one to itself undid a hand's change."""
     if rollback.from_release == rollback.to_release:
         return False
-    return (one.environment, one.to_release) == (rollback.environment, rollback.from_release)
+    return (deployment.environment, deployment.to_release) == (rollback.environment, rollback.from_release)
 
 
 PERCENTILE = 0.95

@@ -117,8 +117,8 @@ async def _was_sound(state: StateManager, release: Release, service: str) -> boo
     )
 
 
-def _is_same(one: ReleaseService, other: ReleaseService) -> bool:
-    return (one.image.image_id, one.definition_hash) == (other.image.image_id, other.definition_hash)
+def _is_same(before: ReleaseService, now: ReleaseService) -> bool:
+    return (before.image.image_id, before.definition_hash) == (now.image.image_id, now.definition_hash)
 
 
 class Handler(Protocol):

@@ -55,6 +55,6 @@ def find_passing_fault(text: str, service: str | None = None) -> EngineUnavailab
     )
 
 
-def _line_with(words: str, text: str) -> str | None:
-    found = re.search(rf"^.*?(?:{words}).*$", text, re.IGNORECASE | re.MULTILINE)
+def _line_with(pattern: str, text: str) -> str | None:
+    found = re.search(rf"^.*?(?:{pattern}).*$", text, re.IGNORECASE | re.MULTILINE)
     return found[0].strip()[:LONGEST_REASON] if found else None

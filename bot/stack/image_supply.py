@@ -86,10 +86,10 @@ class StackImages:
         digest = pin.digest or (pin.image_id if "@" in pin.image_id else None)
         names = [name for name in (pin.image_id, digest) if name]
 
-        def look(client: EngineClient) -> str | None:
+        def find_local(client: EngineClient) -> str | None:
             return next((str(found["Id"]) for name in names if (found := find_image(client, name)) is not None), None)
 
-        if (here := await self._engine.call(look)) is not None:
+        if (here := await self._engine.call(find_local)) is not None:
             return WantedImage(reference, here, digest)
         return None if digest is None else WantedImage(reference, None, digest, must_pull=True)
 

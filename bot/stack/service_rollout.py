@@ -172,11 +172,11 @@ class ServiceRollout:
     async def _run_canary(self, canary: ServiceCanary) -> None:
         """Judge it step by step, while there are old containers that it stands beside."""
         while not canary.is_over and self._view(self._there).old:
-            await self._go_on_with(canary)
+            await self._advance_canary(canary)
         self.rollout.most_new = None
         await canary.end()
 
-    async def _go_on_with(self, canary: ServiceCanary) -> None:
+    async def _advance_canary(self, canary: ServiceCanary) -> None:
         """Begin what its step lacks, or wait until that is ready, or judge it."""
         self.rollout.most_new = canary.new_containers
         view, now, step = await self._next_step()

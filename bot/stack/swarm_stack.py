@@ -140,7 +140,8 @@ class SwarmStack(Stack):
         if not all(definition.replicas for definition in definitions.values()):
             reading = await self._read()
             written = {
-                service_name(found["Spec"]): spec_hash(found["Spec"], reading.networks) for found in reading.services
+                service_name(service["Spec"]): spec_hash(service["Spec"], reading.networks)
+                for service in reading.services
             }
         wanted = {}
         for name, (hashed, is_global) in self._specs(model).items():

@@ -199,7 +199,7 @@ class Journal:
             nonlocal is_place_checked
             self._check_place()
             is_place_checked = True
-            result, _changes = self._carry_out(work, "IMMEDIATE")
+            result, _changes = self._run_transaction(work, "IMMEDIATE")
             self.last_beat = row
             return result
 
@@ -357,9 +357,9 @@ class Journal:
         self._connected()
         with self._noting_loss():
             self._place.check()
-        return self._carry_out(work, mode, fence)
+        return self._run_transaction(work, mode, fence)
 
-    def _carry_out(
+    def _run_transaction(
         self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None = None
     ) -> tuple[Result, list[StateChange]]:
         """Run a transaction on the journal, which was just seen to be the one at its path."""

@@ -13,7 +13,7 @@ from testbed.inherited import inherited
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import Behaviour
 from testbed.swarm import Swarm, SwarmNode, client_of
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 
 HERE = Path(__file__).parent
 NAME, ENVIRONMENT = "roas-demo", "staging"
@@ -29,9 +29,9 @@ class SwarmStage:
     registry: PrivateRegistry
 
     @property
-    def look(self) -> StackLook:
+    def view(self) -> StackView:
         """Return what Docker shows of the stack on the nodes that live."""
-        return StackLook(self.swarm, f"{NAME}-{ENVIRONMENT}")
+        return StackView(self.swarm, f"{NAME}-{ENVIRONMENT}")
 
     @property
     def lost_node(self) -> SwarmNode:

@@ -57,12 +57,12 @@ class SwarmStory:
     async def _chapter_with_lost_node(self, greeting: str) -> None:
         """Kill a node's engine, with all its containers, while v4's migration runs: its web is next."""
         self.stage.write_settings(migration_seconds=MIGRATION_SECONDS)
-        node, look = self.stage.lost_node, self.stage.look
+        node, view = self.stage.lost_node, self.stage.view
         self.narrator.chapter(f"v4, while {node.hostname} dies in the middle")
-        began, runs = time.monotonic(), look.runs_of_job("migrate")
+        began, runs = time.monotonic(), view.runs_of_job("migrate")
 
         def lose() -> None:
-            if wait_until(lambda: look.runs_of_job("migrate") > runs, MOMENT_SECONDS, poll=0.05):
+            if wait_until(lambda: view.runs_of_job("migrate") > runs, MOMENT_SECONDS, poll=0.05):
                 node.stop(kill=True)
                 self.narrator.note(f"{node.hostname} is dead: its engine and all its containers.")
 
@@ -76,16 +76,16 @@ class SwarmStory:
 
     async def _prove(self, version: str, greeting: str, seconds: float) -> None:
         """Ask the nodes that live, until Swarm has moved what was on another one."""
-        look = self.stage.look
+        view = self.stage.view
         seen: list[object] = []
 
         def is_so() -> bool:
-            seen[:] = [look.versions("web"), look.inside("web", "/config/greeting"), look.versions("store")]
+            seen[:] = [view.versions("web"), view.inside("web", "/config/greeting"), view.versions("store")]
             return seen == [{version: REPLICAS}, {greeting}, {"v1": 1}]
 
         if not await asyncio.to_thread(wait_until, is_so, SETTLED_SECONDS):
             raise StoryError(f"Docker shows something else: web {seen[0]} with {seen[1]}, store {seen[2]}")
-        nodes = ", ".join(await asyncio.to_thread(look.nodes_of, "web"))
+        nodes = ", ".join(await asyncio.to_thread(view.nodes_of, "web"))
         self.narrator.proved("web runs", (version, f"on {nodes}", f"“{greeting}”"), seconds)
 
     async def _status(self) -> None:

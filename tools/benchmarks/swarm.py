@@ -31,7 +31,7 @@ from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.running_bot import Stack, running_bot
 from testbed.sample import HEALTH_COMMAND
 from testbed.swarm import Swarm, client_of
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 from testbed.waiting import wait_until
 from tools.benchmarks.deploy import REPOSITORY
 
@@ -69,9 +69,9 @@ class Result:
         for what in dict.fromkeys(what for what, _ in self.taken):
             ours, theirs = (
                 statistics.median(
-                    next(item for key, item in self.taken.items() if key[0] == what and (key[1] == OURS) is own)
+                    next(item for key, item in self.taken.items() if key[0] == what and (key[1] == OURS) is is_ours)
                 )
-                for own in (True, False)
+                for is_ours in (True, False)
             )
             ratio = f"{ours / theirs:.2f}" if theirs else "–"
             lines.append(f"| {what} | {ours:.2f} | {theirs:.2f} | {ratio} |")
@@ -145,9 +145,9 @@ class Ground:
         return done.stdout
 
     @property
-    def look(self) -> StackLook:
+    def view(self) -> StackView:
         """Return a look at the stack."""
-        return StackLook(self.swarm, f"{NAME}-dev")
+        return StackView(self.swarm, f"{NAME}-dev")
 
     def raft_index(self) -> int:
         """Return at which Raft index the Swarm is; writes a mark to find it out, and takes it away again.
@@ -185,7 +185,7 @@ def measure(folder: Path, runs: int) -> Result:
                     client.images.pull(f"{ground.image}:{version}", auth_config=made.login)
         ground.write({f"service-{number}": _service(ground) for number in range(SIZE)})
         ground.bot("warm-up", "v1")
-        ground.look.remove()
+        ground.view.remove()
         for run in range(runs):
             _new(ground, result, THEIRS, _peer)
             _new(ground, result, OURS, partial(Ground.bot, state=f"state-{run}", version="v1"))
@@ -220,7 +220,7 @@ def _new(ground: Ground, result: Result, side: str, deploy: Callable[[Ground], t
     result.add("nothing to change: the command knows (s)", side, known)
     result.add("nothing to change: the command ends (s)", side, whole)
     result.add("nothing to change: Raft writes", side, ground.raft_index() - before - MARK_WRITES)
-    ground.look.remove()
+    ground.view.remove()
 
 
 async def _clicked(ground: Ground, folder: Path) -> float:
@@ -234,7 +234,7 @@ async def _clicked(ground: Ground, folder: Path) -> float:
             outcome = await bot.confirm(plan, after=after)
         if "succeeded" not in outcome.text:
             raise RuntimeError(outcome.text)
-    await asyncio.to_thread(StackLook(ground.swarm, f"{bot.name}-dev").remove)
+    await asyncio.to_thread(StackView(ground.swarm, f"{bot.name}-dev").remove)
     return all_run[0]
 
 

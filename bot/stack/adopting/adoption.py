@@ -56,7 +56,7 @@ async def adopt_project(engine: Engine, written: Mapping[str, Any] = MappingProx
     def adopt(client: EngineClient) -> AdoptedStack | None:
         ids = list_ids(client, engine.project)
         inspected = [found for container_id in ids if (found := inspect_or_none(client, container_id)) is not None]
-        if not any(snapshot(found).state in ALIVE for found in inspected):
+        if not any(snapshot(container).state in ALIVE for container in inspected):
             return None
         return _Reader(client, engine.environment, inspected, written, client.info()).read()
 
@@ -105,12 +105,13 @@ class _Reader:
         self._folder = environment.folder
         self._project = environment.project
         self._engine = engine
-        self._siblings = {found["Id"]: found for found in inspected}
+        self._siblings = {container["Id"]: container for container in inspected}
         self._groups = _by_service(inspected)
         self._networks: dict[str, tuple[str, dict[str, Any]]] = {}
         self._volumes: set[str] = set()
 
     def read(self) -> AdoptedStack:
+        """Return the model that would make the containers again."""
         services = {name: self._service(name, group) for name, group in sorted(self._groups.items())}
         model: dict[str, Any] = {"name": self._project, "services": services}
         if self._networks:
@@ -163,7 +164,7 @@ class _Reader:
 
     def _extension(self, name: str, template: dict[str, Any]) -> dict[str, Any]:
         label = str((template["Config"].get("Labels") or {}).get(DEPENDS_ON, ""))
-        dependencies = [found for found in _dependencies(name, label) if found.on in self._groups]
+        dependencies = [dependency for dependency in _dependencies(name, label) if dependency.on in self._groups]
         extension: dict[str, Any] = {"depends_on": written_dependencies(dependencies)} if dependencies else {}
         extension[IMAGE_ID] = template["Image"]
         container = snapshot(template)
@@ -181,8 +182,8 @@ def _with_address(endpoint: Mapping[str, Any] | None, mac_address: str | None) -
 def _by_service(inspected: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Group containers by service, the most significant first; leftovers beside it do not count."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for found in sorted(inspected, key=_standing, reverse=True):
-        groups.setdefault((found["Config"].get("Labels") or {}).get(SERVICE, ""), []).append(found)
+    for container in sorted(inspected, key=_standing, reverse=True):
+        groups.setdefault((container["Config"].get("Labels") or {}).get(SERVICE, ""), []).append(container)
     groups.pop("", None)
     return {name: _alike(group) for name, group in groups.items()}
 
@@ -190,8 +191,8 @@ def _by_service(inspected: list[dict[str, Any]]) -> dict[str, list[dict[str, Any
 def _alike(group: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Keep the first container, and the settled ones of the same configuration."""
     first = _config_hash(group[0])
-    others = (found for found in group[1:] if _config_hash(found) == first)
-    return [group[0], *(found for found in others if snapshot(found).state not in PASSING)]
+    others = (container for container in group[1:] if _config_hash(container) == first)
+    return [group[0], *(container for container in others if snapshot(container).state not in PASSING)]
 
 
 def _config_hash(inspected: Mapping[str, Any]) -> str:

@@ -173,11 +173,11 @@ def _name(key: str, definition: Mapping[str, Any] | None) -> str:
     return str((definition or {}).get("name") or key)
 
 
-def _is_same(kind: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _is_same(kind: str, found: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
     """Return whether two say the same of what the engine has; a network that was read back may not tell its range."""
     left, right = (
         {key: value for key, value in fields.items() if key not in BESIDE and value and USUAL[kind].get(key) != value}
-        for fields in (one, other)
+        for fields in (found, written)
     )
     if not ("ipam" in left and "ipam" in right):
         left.pop("ipam", None)

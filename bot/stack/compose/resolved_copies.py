@@ -19,7 +19,7 @@ from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.faults import unset_variables
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.model.services import services_of
-from roas.stack.model.text import may_lack_breaks, read_resolved, with_exact_texts
+from roas.stack.model.text import may_miss_breaks, read_resolved, with_exact_texts
 from roas.stack.sources.snapshot import SourceSnapshot
 
 PATHS_FILE = "paths.yml"
@@ -59,7 +59,7 @@ class ResolvedCopies:
             project = _copied_project(environment, snapshot)
             output = await self._runner.run_jailed(commands.config(project), environment, snapshot, variables)
             read = await self._clients.local(lambda: read_resolved(output.stdout))
-            if may_lack_breaks(output.stdout):
+            if may_miss_breaks(output.stdout):
                 exact = await self._runner.run_jailed(
                     commands.config_as_json(project), environment, snapshot, variables
                 )

@@ -88,7 +88,7 @@ class ComposeCreation:
             and ((replicas_of(fields) and not present[name]) or networks & set(fields.get("networks") or ()))
         }
         lacking |= {name for name in with_needs(model, lacking) if not present[name] and replicas_of(services[name])}
-        for names in _one_after_the_other(model, lacking):
+        for names in _batches(model, lacking):
             await unpause(self.engine, [container for container in there if container.service in names])
             wanted = await self.pinned.wanted(model, as_it_is=True)
             try:
@@ -109,7 +109,7 @@ class ComposeCreation:
         return tuple(container for container in await take_outlines(self.engine) if container.id not in before)
 
 
-def _one_after_the_other(model: Mapping[str, Any], services: Collection[str]) -> list[list[str]]:
+def _batches(model: Mapping[str, Any], services: Collection[str]) -> list[list[str]]:
     """Return what is made in one call: all that share with nothing, then each other one after what it shares with.
 
     Compose 2.26 hashes what it makes in one call with what they need of each other.

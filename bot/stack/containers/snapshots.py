@@ -87,7 +87,7 @@ def _belongs(inspected: dict[str, Any], project: str) -> bool:
 
 def list_ids(client: EngineClient, project: str, service: str | None = None) -> list[str]:
     """Return the ids of a project's containers; those of `compose run` belong to no service."""
-    return [str(found["Id"]) for found in _listed(client, project, service)]
+    return [str(container["Id"]) for container in _listed(client, project, service)]
 
 
 def _listed(client: EngineClient, project: str, service: str | None = None) -> list[dict[str, Any]]:

@@ -125,10 +125,10 @@ class ContainerWatch:
             await self._inspect(ids)
 
     async def _inspect(self, ids: Collection[str]) -> None:
-        found = [self._as_told(container) for container in await self._stack.containers_by_id(frozenset(ids))]
+        found = [self._before_event(container) for container in await self._stack.containers_by_id(frozenset(ids))]
         self._settle(in_order((*(container for container in self._containers if container.id not in ids), *found)))
 
-    def _as_told(self, container: ContainerSnapshot) -> ContainerSnapshot:
+    def _before_event(self, container: ContainerSnapshot) -> ContainerSnapshot:
         """Return a container as it was before an end that no event has told yet: events say who asked for it.
 
         They come within moments. One that does not come is not waited for longer than until the next poll.
@@ -229,10 +229,10 @@ class ContainerWatch:
 
     async def _keep_fresh(self) -> None:
         while True:
-            told = await self._named_or_due()
+            by_event = await self._named_or_due()
             self._dirty.clear()
             try:
-                await self._catch_up(told=told)
+                await self._catch_up(by_event=by_event)
             except EngineUnavailableError as error:
                 self._touched = None
                 self._handle_engine_unavailable(error)
@@ -248,10 +248,10 @@ class ContainerWatch:
         named = await wait_for(self._dirty, min(rest, latest - time.monotonic()))
         return named and time.monotonic() < latest
 
-    async def _catch_up(self, *, told: bool) -> None:
+    async def _catch_up(self, *, by_event: bool) -> None:
         """Look at what events named until it is this look's turn; at all of it where none did."""
         async with self._reading:
-            touched, self._touched = self._touched if told else None, set()
+            touched, self._touched = self._touched if by_event else None, set()
             if touched:
                 await self._inspect(touched)
         if touched is None:

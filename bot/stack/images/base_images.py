@@ -84,9 +84,9 @@ def read_frontend(text: str, args: Mapping[str, str]) -> str:
     lines = text.split("\n")[text.startswith("#!") :]
     for comment in ("#", "//"):
         directive = re.compile(rf"{comment}\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)")
-        for found in takewhile(bool, map(directive.match, lines)):
-            if found and found[1].lower() == "syntax":
-                return found[2].strip()
+        for match in takewhile(bool, map(directive.match, lines)):
+            if match and match[1].lower() == "syntax":
+                return match[2].strip()
     with suppress(ValueError):
         written = json.loads("\n".join(lines))
         return str(written.get("syntax", "")).strip() if isinstance(written, dict) else ""

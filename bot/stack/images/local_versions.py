@@ -19,11 +19,11 @@ async def find_local_versions(engine: Engine, stack: ResolvedStack) -> tuple[str
     if not patterns:
         return ()
 
-    def look(client: EngineClient) -> tuple[str, ...]:
+    def list_versions(client: EngineClient) -> tuple[str, ...]:
         images: list[dict[str, Any]] = client.images()
         return versions_of(images, patterns)
 
-    return await engine.call(look)
+    return await engine.call(list_versions)
 
 
 def common_version(stack: ResolvedStack, images: Mapping[str, str]) -> str:

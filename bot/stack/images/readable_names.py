@@ -127,8 +127,8 @@ def _may_set(client: EngineClient, name: str, image_id: str, project: str, repos
     return not any(_same_name(str(other.get("Image") or ""), name) for other in others)
 
 
-def _same_name(one: str, other: str) -> bool:
-    return repository_of(one) == repository_of(other) and _tag(one) == _tag(other)
+def _same_name(left: str, right: str) -> bool:
+    return repository_of(left) == repository_of(right) and _tag(left) == _tag(right)
 
 
 def _tag(reference: str) -> str:

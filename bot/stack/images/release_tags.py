@@ -95,12 +95,12 @@ async def tagged_numbers(engine: Engine, services: Collection[str] | None = None
         names = "|".join(map(re.escape, own)) or "(?!)"
     pattern = re.compile(rf"(?:{names}):r(\d+)")
 
-    def look(client: EngineClient) -> frozenset[int]:
+    def read_tags(client: EngineClient) -> frozenset[int]:
         images = client.images(filters={"reference": f"{RELEASES}/*"})
         tags = (pattern.fullmatch(tag) for image in images for tag in image.get("RepoTags") or ())
         return frozenset(int(match[1]) for match in tags if match)
 
-    return await engine.call(look)
+    return await engine.call(read_tags)
 
 
 async def untag_images(engine: Engine, release: Release) -> None:
@@ -131,12 +131,12 @@ async def untag_images(engine: Engine, release: Release) -> None:
 async def missing_images(engine: Engine, release: Release) -> tuple[str, ...]:
     """Return the services whose image is gone."""
 
-    def look(client: EngineClient) -> tuple[str, ...]:
+    def find_missing(client: EngineClient) -> tuple[str, ...]:
         wanted = {service.image.image_id for service in release.services}
         gone = {image_id for image_id in wanted if find_image(client, image_id) is None}
         return tuple(service.name for service in release.services if service.image.image_id in gone)
 
-    return await engine.call(look)
+    return await engine.call(find_missing)
 
 
 def _untag(client: EngineClient, tag: str, *, used: bool = True) -> None:

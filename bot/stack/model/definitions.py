@@ -42,8 +42,8 @@ def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
     dependencies = {name: dependencies_of(name, service, services.keys()) for name, service in services.items()}
     awaited = {
         dependency.on
-        for found in dependencies.values()
-        for dependency in found
+        for edges in dependencies.values()
+        for dependency in edges
         if dependency.condition is DependencyCondition.COMPLETED
     }
     probes = probes_of(services, dependencies)

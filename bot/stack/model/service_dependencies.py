@@ -27,7 +27,7 @@ def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str
             raise _wrong(name, said("{key}: {error}", key=f"depends_on.{on}", error=error))
         entries[on] = {**entries.get(on, {}), **entry}
     read = (_read(name, on, entry) for on, entry in sorted(entries.items()))
-    return tuple(found for found in read if _exists(found, known))
+    return tuple(dependency for dependency in read if _exists(dependency, known))
 
 
 def _wrong(name: str, reason: str) -> ComposeFileError:

@@ -71,7 +71,7 @@ def read_resolved(text: str) -> dict[str, Any]:
     return model
 
 
-def may_lack_breaks(text: str) -> bool:
+def may_miss_breaks(text: str) -> bool:
     """Return whether `config` printed a text that begins with a space or a line break: of breaks it loses the first."""
     return BEGINS_BLANK.search(text) is not None
 

@@ -229,16 +229,13 @@ class StackReleases:
             for name, fields in services_of(model).items()
             if name in old and adopted_hash(old[name]) and not adopted_hash(fields)
         }
-
-        def look(client: EngineClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
-            found = {name: find_image(client, image_of(new)) or {} for name, (new, _) in candidates.items()}
-            return found, client.info() if candidates else {}
-
-        images, says_of_itself = await self._engine.call(look)
+        if not candidates:
+            return model
+        images, engine_info = await self._inspect_images({name: new for name, (new, _) in candidates.items()})
         for name, (new, before) in candidates.items():
             if image_of(new) != image_of(before):
                 continue
-            unlike = differences(new, model, before, adopted, images[name], says_of_itself, name=name)
+            unlike = differences(new, model, before, adopted, images[name], engine_info, name=name)
             says = {UNLIKE: list(unlike)} if unlike else {ADOPTED_HASH: adopted_hash(before)}
             model["services"][name] = {**new, "x-deploy": {**new["x-deploy"], **says}}
         return model
@@ -248,12 +245,19 @@ class StackReleases:
         read_back = read_back_services(old, new)
         if not read_back:
             return old
+        return respelled(old, new, *await self._inspect_images(read_back))
 
-        def look(client: EngineClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
-            images = {name: find_image(client, image_of(fields)) or {} for name, fields in read_back.items()}
-            return images, client.info()
+    async def _inspect_images(
+        self, services: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
+        """Return what the engine says of the image of each service, empty where it has none, and of itself."""
 
-        return respelled(old, new, *await self._engine.call(look))
+        def inspect(client: EngineClient) -> tuple[dict[str, dict[str, Any]], Mapping[str, Any]]:
+            return {
+                name: find_image(client, image_of(fields)) or {} for name, fields in services.items()
+            }, client.info()
+
+        return await self._engine.call(inspect)
 
     async def check(self, model_hash: str) -> None:
         """Ask today's policy about the model of a release. Raises ComposePolicyError, with the way out."""

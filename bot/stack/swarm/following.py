@@ -135,7 +135,9 @@ class _Followed:
         self._ran.update(
             task.id for task in own if task.state == "running" and task.spec_hash == self._written.spec_hash
         )
-        died = next((task for task in own if task.id in self._ran and task.ended_badly and not task.is_orphaned), None)
+        died = next(
+            (task for task in own if task.id in self._ran and task.ended_unexpectedly and not task.is_orphaned), None
+        )
         if judged.verdict is not UpdateVerdict.DONE or died is None:
             return judged
         return Judgement(UpdateVerdict.FAILED, died.reason, died.id)

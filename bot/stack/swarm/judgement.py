@@ -193,7 +193,8 @@ def _judge_running(
     given_up = [] if meant or not recent else [recent[-1]]
     for swarm_task in (*looping, *given_up):
         failed = next(
-            (task for task in reversed(recent) if task.ended_badly and task.place == swarm_task.place), swarm_task
+            (task for task in reversed(recent) if task.ended_unexpectedly and task.place == swarm_task.place),
+            swarm_task,
         )
         return Judgement(UpdateVerdict.FAILED, failed.reason, failed.id)
     if not meant and not old and seconds > PLACING_SECONDS:
@@ -261,7 +262,7 @@ def _judge_job(
 
 
 def _last_failed(own: tuple[SwarmTask, ...]) -> str | None:
-    return next((task.id for task in reversed(own) if task.ended_badly), None)
+    return next((task.id for task in reversed(own) if task.ended_unexpectedly), None)
 
 
 def _with_failure(message: str, own: tuple[SwarmTask, ...]) -> str:
@@ -269,7 +270,7 @@ def _with_failure(message: str, own: tuple[SwarmTask, ...]) -> str:
 
 
 def _why(own: tuple[SwarmTask, ...]) -> str:
-    failed = next((task for task in reversed(own) if task.ended_badly), None)
+    failed = next((task for task in reversed(own) if task.ended_unexpectedly), None)
     return "" if failed is None else said(" ({reason})", reason=failed.reason)
 
 

@@ -74,15 +74,15 @@ def task_hash(service: Mapping[str, Any], task: Mapping[str, Any], networks: Map
     return spec_hash({**service["Spec"], "TaskTemplate": task["Spec"]}, networks)
 
 
-def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any], networks: Mapping[str, str]) -> tuple[str, ...]:
+def differing_keys(old: Mapping[str, Any], new: Mapping[str, Any], networks: Mapping[str, str]) -> tuple[str, ...]:
     """Name the parts in which two specs differ, as Swarm's API calls them; never a value."""
-    return tuple(sorted(_differing(normal_form(one, networks), normal_form(other, networks), "")))
+    return tuple(sorted(_differing(normal_form(old, networks), normal_form(new, networks), "")))
 
 
-def _differing(one: Json, other: Json, place: str) -> set[str]:
+def _differing(old: Json, new: Json, place: str) -> set[str]:
     found: set[str] = set()
-    for key in one.keys() | other.keys():
-        left, right = one.get(key), other.get(key)
+    for key in old.keys() | new.keys():
+        left, right = old.get(key), new.get(key)
         if left == right:
             continue
         path = f"{place}.{key}" if place else key

@@ -128,9 +128,9 @@ def find_held_names(
 ) -> Iterator[Obstacle]:
     """Yield the services of a model whose names another's service has; `services` are what a manager shows."""
     names = {stack_name(project, name): name for name in services_of(model)}
-    for found in services:
-        called = str(found["Spec"]["Name"])
-        if called in names and not is_of(found, project):
+    for service in services:
+        called = str(service["Spec"]["Name"])
+        if called in names and not is_of(service, project):
             yield Obstacle(
                 ObstacleKind.SERVICE_NAME,
                 said("The Swarm already has a service {service} that does not belong to this stack.", service=called),

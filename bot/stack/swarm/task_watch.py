@@ -39,7 +39,7 @@ def new_endings(before: StackReading, now: StackReading, project: str, time_ns: 
             had_ended = known is not None and (known.get("Status") or {}).get("State") in ENDED
             node = now.hostnames.get(task.node_id, "")
             why = ""
-            if not had_ended and task.state != "shutdown" and task.ended_badly:
+            if not had_ended and task.state != "shutdown" and task.ended_unexpectedly:
                 why = task.reason
             elif known is not None and known.get("DesiredState") == "running" and _is_given_up(task, now):
                 why = said("its node is down")

@@ -88,7 +88,7 @@ class SwarmTask:
         return self.state in ENDED
 
     @property
-    def ended_badly(self) -> bool:
+    def ended_unexpectedly(self) -> bool:
         """Return whether it ended and was not meant to.
 
         One that stops with code 0 when its health check has failed is `complete` for Swarm; and one that is told to
@@ -165,7 +165,7 @@ def failures_before(task: SwarmTask, tasks: Iterable[SwarmTask]) -> int:
         if swarm_task.id == task.id:
             break
         if swarm_task.place == task.place:
-            is_failure = swarm_task.ended_badly and not swarm_task.is_too_early
+            is_failure = swarm_task.ended_unexpectedly and not swarm_task.is_too_early
             found = found + is_failure if swarm_task.spec_hash == task.spec_hash else 0
     return found
 

@@ -187,7 +187,7 @@ class SwarmWriter:
 
         def renew(calls: SwarmCalls) -> tuple[str, ...]:
             return tuple(
-                renewed for found in calls.services(self.engine.project) if (renewed := self._renew(calls, found))
+                renewed for service in calls.services(self.engine.project) if (renewed := self._renew(calls, service))
             )
 
         return await self.ask(renew)

@@ -12,7 +12,7 @@ from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import ServiceAction
 from testbed.private_registry import private_registry
 from testbed.swarm import Swarm, client_of
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request, succeeded
 from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, SERVICE, Stack, alone, free_port
@@ -247,11 +247,11 @@ async def test_rollback_on_swarm_runs_no_job(tmp_path: Path, monkeypatch: pytest
         stack = Stack(tmp_path / "stack", "jobs", client, swarm.docker_host)
         quick = {"dev": EnvironmentSettings(engine="swarm", observation_seconds=0.2)}
         async with open_application(settings_for(stack, tmp_path / "state", environments=quick)) as application:
-            await played_on_swarm(People(application), stack, StackLook(swarm, "jobs-dev"), registry.address)
-        assert StackLook(swarm, "jobs-dev").remove()
+            await played_on_swarm(People(application), stack, StackView(swarm, "jobs-dev"), registry.address)
+        assert StackView(swarm, "jobs-dev").remove()
 
 
-async def played_on_swarm(people: People, stack: Stack, look: StackLook, registry: str) -> None:
+async def played_on_swarm(people: People, stack: Stack, look: StackView, registry: str) -> None:
     here = {"endpoint_mode": "dnsrr", "placement": {"constraints": ["node.hostname == node1"]}}
     updated = {"update_config": {"monitor": "1s"}, "restart_policy": {"condition": "any", "delay": "300ms"}}
     own = {"image": f"{registry}/jobs:v1", "restart": None, "network_mode": None, "deploy": here}

@@ -13,7 +13,7 @@ from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.ui.embeds.live import draw_live
 from testbed.private_registry import private_registry
 from testbed.swarm import Swarm, client_of
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import ANNA, People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, REPOSITORY, Stack, alone
@@ -87,7 +87,7 @@ async def test_task_that_dies_after_the_monitor_of_a_swarm(tmp_path: Path, monke
             stack.write({"web": web | {"command": ["sh", "-c", "sleep 6; exit 3"]}})
             ended = await people.deploy("v2", "staging")
             assert (ended.outcome, ended.problem.service) == (Outcome.ROLLED_BACK, "web"), ended.problem
-        assert StackLook(swarm, "late-staging").remove()
+        assert StackView(swarm, "late-staging").remove()
 
 
 async def watched(application, deployment_id):

@@ -13,7 +13,7 @@ from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Operation
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.swarm import Swarm, client_of
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.counts import Counts, counted
 from tests.e2e.acceptance.people import People, request, succeeded
@@ -57,7 +57,7 @@ async def test_costs_on_a_swarm(ground: Ground, tmp_path: Path, monkeypatch: pyt
         async with open_application(settings_for(stack, tmp_path / "state", environments=quick)) as application:
             await deployments(People(application), counted(monkeypatch))
             await restart(People(application), client)
-        assert StackLook(ground.swarm, f"{NAME}-dev").remove()
+        assert StackView(ground.swarm, f"{NAME}-dev").remove()
 
 
 async def deployments(people: People, counts: Counts) -> None:

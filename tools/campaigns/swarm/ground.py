@@ -11,7 +11,7 @@ from testbed.preloaded import run_preloaded, start_preloaded
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.sample import HEALTH_COMMAND, Behaviour
 from testbed.swarm import Swarm, client_of
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 from tools.campaigns.instrumented.gate import GATE_VARIABLE
 from tools.campaigns.swarm.gate import StepGate
 
@@ -63,9 +63,9 @@ class Ground:
     gate: StepGate
 
     @property
-    def look(self) -> StackLook:
+    def look(self) -> StackView:
         """Return a look at the stack on the nodes that live."""
-        return StackLook(self.swarm, STACK)
+        return StackView(self.swarm, STACK)
 
     def environ(self) -> dict[str, str]:
         """Return the environment of a bot of this stack."""

@@ -148,7 +148,7 @@ def _node(ground: Ground, one: Round, known: Before) -> tuple[Ended, tuple[str, 
 
     def kill() -> None:
         there = ground.look.containers("/version", service="web")
-        left.extend(found.files[0] for found in there if found.node == node.hostname)
+        left.extend(container.files[0] for container in there if container.node == node.hostname)
         node.stop(kill=True)
         watching.start()
 

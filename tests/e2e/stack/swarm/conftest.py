@@ -15,7 +15,7 @@ import pytest
 from testbed.private_registry import PASSWORD, PrivateRegistry, private_registry
 from testbed.sample import Behaviour
 from testbed.swarm import Swarm, client_of
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 from tests.e2e.stack.swarm.beside import ROUNDS, Beside
 from tests.e2e.stack.swarm.meddling import meddle
 from tests.e2e.stack.swarm.swarm_line import SwarmLine, stack
@@ -54,7 +54,7 @@ def line_on(swarm: Swarm, registry: PrivateRegistry, folder: Path) -> Iterator[S
     yield made
     made.clear()
     # Swarm takes tasks down after that, and the port of the next test's stack is one of theirs.
-    assert StackLook(swarm, made.stack_name).remove(), "the stack's containers are not removed"
+    assert StackView(swarm, made.stack_name).remove(), "the stack's containers are not removed"
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def beside(
 
     def on_a_line() -> None:
         with line_on(swarm, registry, folder) as made:
-            meddle(made, StackLook(swarm, made.stack_name), f"{registry.address}/shop")
+            meddle(made, StackView(swarm, made.stack_name), f"{registry.address}/shop")
 
     wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     with ThreadPoolExecutor() as threads:
@@ -106,6 +106,6 @@ def meddled(beside: Beside) -> None:
 
 
 @pytest.fixture
-def look(line: SwarmLine, swarm: Swarm) -> StackLook:
+def look(line: SwarmLine, swarm: Swarm) -> StackView:
     """Give a look at the stack on all nodes."""
-    return StackLook(swarm, line.stack_name)
+    return StackView(swarm, line.stack_name)

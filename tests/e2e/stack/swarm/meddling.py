@@ -1,6 +1,6 @@
 """Somebody interferes while a version is deployed: cancels it, writes a service, or removes the stack."""
 
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 from testbed.waiting import wait_until
 from tests.e2e.cli.conftest import SECONDS
 from tests.e2e.stack.swarm.swarm_line import MORE, SwarmLine, job
@@ -22,7 +22,7 @@ MEDDLED = """
 """
 
 
-def meddle(line: SwarmLine, look: StackLook, repository: str) -> None:
+def meddle(line: SwarmLine, look: StackView, repository: str) -> None:
     """Deploy to one stack what is interfered with, and see that it has come back each time."""
     more = (MEDDLED + MORE).format(repository=repository)
     migration = job(repository, "echo migrated", grace="1s")
@@ -34,7 +34,7 @@ def meddle(line: SwarmLine, look: StackLook, repository: str) -> None:
     removed_stack_comes_back(line, look)
 
 
-def job_that_is_cancelled_runs_once(line: SwarmLine, look: StackLook) -> None:
+def job_that_is_cancelled_runs_once(line: SwarmLine, look: StackView) -> None:
     """The way back removes a job that hangs, and runs none; the next run waits for its end (`end_earlier_run`)."""
     shown = ("--filter", f"label=com.docker.swarm.service.name={line.stack_name}_migrate")
     began = line.docker("info", "--format", "{{.SystemTime}}").strip()
@@ -52,7 +52,7 @@ def job_that_is_cancelled_runs_once(line: SwarmLine, look: StackLook) -> None:
     assert look.versions("app") == {"v1": 2}, told
 
 
-def hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackLook) -> None:
+def hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackView) -> None:
     """Tasks that are well say nothing of whose they are: what Swarm has is compared once more before it succeeded.
 
     Of one that did not change, a warning says so, where it is compared before that which fails it.
@@ -75,7 +75,7 @@ def hand_in_the_last_moment_is_no_success(line: SwarmLine, look: StackLook) -> N
     assert line.replicas() == WELL, told
 
 
-def removed_stack_comes_back(line: SwarmLine, look: StackLook) -> None:
+def removed_stack_comes_back(line: SwarmLine, look: StackView) -> None:
     """`docker stack rm` takes services and networks: the way back makes both again, but runs no job."""
     line.set_variables()
     deploying = line.start("deploy", "dev", "v2")

@@ -13,7 +13,7 @@ import pytest
 from testbed.inherited import link_plugins
 from testbed.private_registry import PrivateRegistry
 from testbed.swarm import Swarm, client_of
-from testbed.swarm_look import StackLook
+from testbed.swarm_view import StackView
 from testbed.waiting import wait_until
 from tests.e2e.stack.swarm.beside import Beside
 from tests.e2e.stack.swarm.swarm_line import MORE, SwarmLine, stack
@@ -28,7 +28,7 @@ class Story:
     """Hold who takes part in it."""
 
     line: SwarmLine
-    look: StackLook
+    look: StackView
     swarm: Swarm
     registry: PrivateRegistry
 
@@ -55,7 +55,7 @@ class Story:
 
 
 def test_story_of_a_stack(
-    beside: Beside, line: SwarmLine, look: StackLook, swarm: Swarm, registry: PrivateRegistry, long_lane: bool
+    beside: Beside, line: SwarmLine, look: StackView, swarm: Swarm, registry: PrivateRegistry, long_lane: bool
 ) -> None:
     """Brought up, updated, brought back, and changed by a hand: one stack.
 

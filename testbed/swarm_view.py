@@ -28,7 +28,7 @@ class NodeContainer:
 
 
 @dataclass(frozen=True)
-class StackLook:
+class StackView:
     """Look at one stack on the nodes that live; nothing here knows of the bot."""
 
     swarm: Swarm
