@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from roas.app.foundation import open_foundation
 from roas.cli.deploy import ReleaseNumber, planned_command, request_rollback
 from roas.cli.output import add_row, at, make_table, release
 from roas.cli.running import (
@@ -36,7 +37,7 @@ REASONS = {BackupReason.DEPLOYMENT: "deployment", BackupReason.RESTORE: "restore
 
 @dataclass(frozen=True, slots=True)
 class BackupList:
-    """The output of `backups list --json` and of `backups verify --json`; `damaged` names those that are not whole."""
+    """The output of `backups list --json` and of `backups verify --json`; `damaged` names those that are not good."""
 
     environment: str
     backups: tuple[DataBackup, ...]
@@ -71,7 +72,7 @@ def list_backups(environment: EnvironmentName, as_json: Json = False) -> None:
 
 
 def verify(environment: EnvironmentName, backup: AnyBackup = None, as_json: Json = False) -> None:
-    """Read backups whole and compare their hashes: exit code 0 when none is damaged or missing, else 1."""
+    """Read backups whole, compare their hashes, and run `verify` where there is one: exit code 0 when all are good."""
     run_command(lambda session: _verify(session, environment, backup), as_json=as_json)
 
 
@@ -123,17 +124,19 @@ async def _known(session: Session, environment: str, backup_id: str | None = Non
 
 async def _verify(session: Session, environment: str, backup_id: str | None) -> int:
     found, damaged = await _known(session, environment, backup_id), list[str]()
-    files = BackupFiles(session.state_dir / BACKUPS)
-    for backup in found:
-        try:
-            await in_thread(files.verify, backup)
-        except BackupError as error:
-            damaged.append(backup.id)
-            session.terminal.say(error.message, style="red")
+    async with open_foundation(session.settings, instance_prefix="CLI", read_only=True) as base:
+        data = base.stacks.of(find_environment(session.settings, environment)).data
+        for backup in found:
+            try:
+                await data.verify(backup)
+                await data.try_out(backup)
+            except BackupError as error:
+                damaged.append(backup.id)
+                session.terminal.say(error.message, style="red")
     if session.terminal.as_json:
         session.terminal.document(to_json(BackupList(environment, found, tuple(damaged))))
     else:
-        session.terminal.say(f"{counted(len(found), 'backup')} read, {len(damaged)} damaged or missing.")
+        session.terminal.say(f"{counted(len(found), 'backup')} read, {len(damaged)} damaged, missing or refused.")
     return ExitCode.FAILED if damaged else ExitCode.SUCCEEDED
 
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.errors import BackupError, ReleaseNotRestorableError
-from roas.limits import DATA_TIMEOUT_SECONDS
 from roas.messages.message import Message, in_bytes, joined, said
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.change import new_id
 from roas.models.deployment import DataStep, Deployment, DeploymentKind, Problem, ServiceStep
 from roas.models.environment import Environment
 from roas.models.stack import BackupRule, ServiceDefinition
+from roas.stack.backups.service_data import saving_seconds
 
 PREFIX = "BACKUP"
 # Of a service that asks for no backup any more, so many stay.
@@ -156,7 +156,7 @@ async def back_up(
 ) -> None:
     """Back up the data of one service, by a command in its container. Raises BackupError."""
     data, deployment = context.stack.data, context.deployment
-    context.allow(DATA_TIMEOUT_SECONDS)
+    context.allow(saving_seconds(rule))
     known = next((progress.step for progress in deployment.services if progress.service == service), None)
     await context.report(service, known or ServiceStep.PENDING, said("its data is backed up"))
     backup_id = new_id(PREFIX)

@@ -103,13 +103,14 @@ class Track:
 class BackupRule:
     """Say how the data of a service is backed up and restored: by commands in its container.
 
-    `command` writes the data to its standard output, `restore` reads it from its standard input. The newest `keep`
-    backups stay.
+    `command` writes the data to its standard output, `restore` reads it from its standard input, and so does `verify`,
+    where there is one, in a container of its own. The newest `keep` backups stay.
     """
 
     command: tuple[str, ...]
     restore: tuple[str, ...]
     keep: int
+    verify: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

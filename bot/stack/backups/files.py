@@ -35,6 +35,7 @@ class BackupWriter:
     """Take what a backup consists of, and know its size and its hash."""
 
     file: IO[bytes]
+    path: Path
     size: int = 0
     synced: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
@@ -57,6 +58,16 @@ class BackupWriter:
         self.file.flush()
         os.fsync(self.file.fileno())
         self.synced = self.size
+
+    @contextmanager
+    def reading(self) -> Iterator[BufferedReader]:
+        """Read what was written, before it counts. Raises BackupError."""
+        try:
+            self.sync()
+            with self.path.open("rb") as file:
+                yield file
+        except OSError as error:
+            raise not_written(error) from error
 
 
 class BackupFiles:
@@ -87,7 +98,7 @@ class BackupFiles:
                     beside.write(to_json(rule))
                     beside.flush()
                     os.fsync(beside.fileno())
-                yield (writer := BackupWriter(file))
+                yield (writer := BackupWriter(file, unfinished))
                 writer.sync()
             unfinished.rename(path)
             _sync_folder(self.folder)

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import IO
 
 from roas.concurrency import in_thread
 from roas.errors import BackupError
@@ -15,6 +16,7 @@ from roas.models.health import ContainerState
 from roas.models.stack import BackupRule
 from roas.stack.backups.container_command import run_in_container, wait_until_none_runs
 from roas.stack.backups.files import BackupFiles, BackupWriter
+from roas.stack.backups.scratch_container import run_in_scratch
 from roas.stack.client import Engine
 from roas.stack.containers.snapshots import take_snapshots
 
@@ -25,6 +27,11 @@ RESTORE_FACTOR = 10
 def restore_seconds(backup: DataBackup) -> float:
     """Return how long a service may take to read a backup."""
     return max(DATA_TIMEOUT_SECONDS, RESTORE_FACTOR * backup.seconds)
+
+
+def saving_seconds(rule: BackupRule) -> float:
+    """Return how long it may take to write a backup, and to verify it."""
+    return DATA_TIMEOUT_SECONDS * (2 if rule.verify else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +66,45 @@ class ServiceData:
         return running
 
     async def save(self, backup_id: str, service: str, rule: BackupRule, container_id: str) -> SavedData:
-        """Write the data of a service into a new file. Raises BackupError, EngineUnavailableError."""
+        """Write the data of a service into a new file, and let its `verify` read that.
+
+        Raises BackupError, EngineUnavailableError.
+        """
         began = time.monotonic()
-        async with self._working(service, said("backed up"), DATA_TIMEOUT_SECONDS):
+        async with self._working(service, said("backed up"), saving_seconds(rule)):
             await wait_until_none_runs(self._engine, container_id, rule.command)
             async with self._writing(backup_id, rule) as writer:
                 await run_in_container(self._engine, container_id, rule.command, sink=writer.write)
                 if not writer.size:
                     raise BackupError(said("the command has written nothing"))
-        return SavedData(writer.size, writer.digest.hexdigest(), time.monotonic() - began)
+                seconds = time.monotonic() - began
+                with writer.reading() as file:
+                    await self._try_out(rule, container_id, file)
+        return SavedData(writer.size, writer.digest.hexdigest(), seconds)
+
+    async def try_out(self, backup: DataBackup) -> None:
+        """Let the `verify` of a backup, where there is one, read it, in the image that its service has now.
+
+        Raises BackupError, EngineUnavailableError.
+        """
+        rule = await self.rule_of(backup)
+        if not rule.verify:
+            return
+        async with self._working(backup.service, said("verified"), DATA_TIMEOUT_SECONDS):
+            if not (there := await take_snapshots(self._engine, backup.service)):
+                raise BackupError(said("it has no container, whose image would be used"))
+            with self.files.reading(backup) as file:
+                await self._try_out(rule, there[0].id, file)
+
+    async def _try_out(self, rule: BackupRule, container_id: str, file: IO[bytes]) -> None:
+        if not rule.verify:
+            return
+        image = await self._engine.call(lambda client: str(client.inspect_container(container_id)["Image"]))
+        try:
+            await run_in_scratch(self._engine, image, rule.verify, file)
+        except BackupError as error:
+            text = said("`verify` did not take it: {reason}", reason=error.message)
+            raise BackupError(text, report=error.report) from error
 
     async def rule_of(self, backup: DataBackup) -> BackupRule:
         """Return how a backup is restored. Raises BackupError."""

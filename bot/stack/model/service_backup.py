@@ -8,7 +8,7 @@ from roas.models.stack import BackupRule
 from roas.stack.model.services import replicas_of
 from roas.stack.model.x_deploy import Entry
 
-ENTRY = Entry("backup", frozenset({"command", "restore", "keep"}))
+ENTRY = Entry("backup", frozenset({"command", "restore", "keep", "verify"}))
 USUALLY_KEPT, MOST_KEPT = 5, 100
 
 
@@ -22,7 +22,12 @@ def backup_of(name: str, service: Mapping[str, Any], *, one_shot: bool) -> Backu
     keep = written.get("keep", USUALLY_KEPT)
     if not isinstance(keep, int) or isinstance(keep, bool) or not 1 <= keep <= MOST_KEPT:
         raise ENTRY.wrong(name, said("a number from {least} to {most}", least=1, most=MOST_KEPT), within="keep")
-    return BackupRule(_command(name, written, "command"), _command(name, written, "restore"), keep)
+    return BackupRule(
+        _command(name, written, "command"),
+        _command(name, written, "restore"),
+        keep,
+        verify=_command(name, written, "verify") if "verify" in written else (),
+    )
 
 
 def _command(name: str, written: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import pytest
 
 from roas.models.backup import BackupReason
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.stack.backups.scratch_container import LABEL
 from testbed.stack_images import postgres_image
 from tests.e2e.acceptance.people import People, request, succeeded, told
 from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
@@ -97,6 +98,26 @@ async def test_backup_that_fails_changes_nothing(people: People, stack: Stack, s
         assert "The data of store was not backed up" in told(failed), command
         assert stack.ids() == ids
     assert not list((settings.state_dir / "data-backups").iterdir())
+
+
+# It has the image of the service, and nothing of what that has: no data, no network, no variables.
+ALONE = "test ! -e /data/rows && test ! -e /sys/class/net/eth0 && test -z $${PASSWORD}"
+
+
+async def test_backup_counts_once_its_command_has_verified_it(people: People, stack: Stack):
+    """The command reads it in a container of its own, of which nothing is left. One that refuses fails the backup."""
+    write(stack, verify=f"{ALONE} && grep -q anna")
+    await people.succeed("v1")
+    put_rows(stack, "empty\n")
+    write(stack, "v2", verify=f"{ALONE} && grep anna || ! echo nobody there >&2")
+    failed = await people.deploy("v2")
+    assert (failed.outcome, failed.touched, failed.backups) == (Outcome.FAILED, False, ())
+    assert "`verify` did not take it: the command ended with code 1" in told(failed)
+    assert failed.problem.report == "nobody there"
+    put_rows(stack)
+    ended = succeeded(await people.deploy("v2"))
+    assert len(ended.backups) == 1
+    assert stack.client.containers.list(all=True, filters={"label": LABEL}) == []
 
 
 SQL = ["psql", "-h", "/tmp", "-qtA", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c"]

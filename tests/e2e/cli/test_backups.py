@@ -19,7 +19,7 @@ services:
     environment: {{SCHEMA: "${{VERSION}}"}}
     volumes: ["data:/data"]
     x-deploy:
-      backup: {{command: [cat, /data/rows], restore: "cat >/data/rows"}}
+      backup: {{command: [cat, /data/rows], restore: "cat >/data/rows", verify: "test ! -e /data/no && grep -v torn"}}
 volumes: {{data: {{}}}}
 """
 
@@ -62,6 +62,9 @@ def test_backup_is_listed_verified_copied_and_restored(line: CommandLine) -> Non
     found = line.document("backups", "verify", "dev")
     reasons = [item["reason"] for item in found["backups"]]
     assert (reasons, found["damaged"]) == (["restore", "restore", "deployment"], [])
+    put(line, "torn")
+    assert line.run("deploy", "dev", "v3").returncode == 1, "its own command refuses the backup"
+    put(line, "after")
     (line.state / "data-backups" / backup["id"]).write_text("befor3\n")
     assert line.document("backups", "verify", "dev", code=1)["damaged"] == [backup["id"]]
 

@@ -18,6 +18,7 @@ def test_backup_is_read_as_written() -> None:
     restore = ("/bin/sh", "-c", "pg_restore --clean -d shop")
     assert backup(PLAIN) == BackupRule(("pg_dump", "-Fc", "shop"), restore, 5)
     assert backup(PLAIN | {"keep": 2}) == BackupRule(("pg_dump", "-Fc", "shop"), restore, 2)
+    assert backup(PLAIN | {"verify": ["pg_restore", "--list"]}).verify == ("pg_restore", "--list")
     assert backup(None) is None
 
 
@@ -33,6 +34,7 @@ def test_backup_is_read_as_written() -> None:
         (PLAIN | {"command": []}, "backup.command: a command"),
         (PLAIN | {"command": ["sh", 1]}, "backup.command: a command"),
         (PLAIN | {"restore": "  "}, "backup.restore: a command"),
+        (PLAIN | {"verify": ""}, "backup.verify: a command"),
     ],
 )
 def test_backup_that_means_nothing_is_refused(written, told) -> None:

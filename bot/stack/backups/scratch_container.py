@@ -1,0 +1,109 @@
+"""Let a command read a backup in a container of its own, which has nothing of the stack's and is gone afterwards."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import IO, Any
+
+from docker.types import LogConfig
+
+from roas.concurrency import pause
+from roas.limits import DATA_TIMEOUT_SECONDS
+from roas.stack.api_errors import ApiError
+from roas.stack.backups.streams import Streams, exchange
+from roas.stack.client import Engine
+from roas.stack.docker_client import EngineClient
+
+NAME, LABEL = "roas-backup-check", "roas.backup-check"
+MEMORY_BYTES = 1024**3
+MOST_PROCESSES = 512
+ONE_PROCESSOR = 10**9
+POLL_SECONDS = 0.05
+# What a process that died left behind is older: none may take as long.
+LEFT_SECONDS = DATA_TIMEOUT_SECONDS + 60.0
+
+
+async def run_in_scratch(engine: Engine, image_id: str, command: Sequence[str], source: IO[bytes]) -> None:
+    """Run a command to its end in a new container of an image; `source` is what it reads.
+
+    The container has no network, no volume and no variable of the service. The command need not read all. Raises
+    BackupError where it ends with another code than 0, EngineError, EngineUnavailableError.
+    """
+    async with _container(engine, image_id, command) as container_id:
+        streams = await engine.act(lambda client: _start(client, container_id))
+        try:
+            exchanged = await exchange(engine, streams, source=source)
+            exchanged.require_success(await _exit_code(engine, container_id))
+        finally:
+            streams.close()
+
+
+@asynccontextmanager
+async def _container(engine: Engine, image_id: str, command: Sequence[str]) -> AsyncIterator[str]:
+    await engine.act(_remove_left)
+    container_id = await engine.act(lambda client: _create(client, image_id, command))
+    try:
+        yield container_id
+    finally:
+        await engine.act(lambda client: _remove(client, container_id))
+
+
+def _create(client: EngineClient, image_id: str, command: Sequence[str]) -> str:
+    created = client.create_container(
+        image_id,
+        entrypoint=list(command[:1]),
+        command=list(command[1:]),
+        stdin_open=True,
+        name=f"{NAME}-{secrets.token_hex(6)}",
+        labels={LABEL: "1"},
+        host_config=_confinement(client),
+    )
+    return str(created["Id"])
+
+
+def _confinement(client: EngineClient) -> Any:
+    return client.create_host_config(
+        network_mode="none",
+        security_opt=["no-new-privileges"],
+        mem_limit=MEMORY_BYTES,
+        memswap_limit=MEMORY_BYTES,
+        pids_limit=MOST_PROCESSES,
+        nano_cpus=ONE_PROCESSOR,
+        ipc_mode="private",
+        # Nothing of the data is left in a file of the engine's.
+        log_config=LogConfig(type=LogConfig.types.NONE),
+    )
+
+
+def _start(client: EngineClient, container_id: str) -> Streams:
+    """Attach first, so that nothing it says is missed, then start."""
+    wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    streams = Streams.of(client.attach_socket(container_id, params=wanted))
+    try:
+        client.start(container_id)
+    except BaseException:
+        streams.close()
+        raise
+    return streams
+
+
+async def _exit_code(engine: Engine, container_id: str) -> int:
+    """Return the exit code; a command may go on after it has closed its output."""
+    while True:
+        state = (await engine.call(lambda client: client.inspect_container(container_id)))["State"]
+        if not state["Running"]:
+            return int(state["ExitCode"])
+        await pause(POLL_SECONDS)
+
+
+def _remove(client: EngineClient, container_id: str) -> None:
+    with suppress(ApiError):
+        client.remove_container(container_id, force=True, v=True)
+
+
+def _remove_left(client: EngineClient) -> None:
+    # An image may bring the label along.
+    for container in client.containers(all=True, filters={"label": LABEL, "name": f"^/{NAME}-"}):
+        if time.time() - container["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
+            _remove(client, container["Id"])

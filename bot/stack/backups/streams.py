@@ -1,0 +1,104 @@
+"""Connect this process with a command in a container: what it reads, what it writes, what it says of its fault."""
+
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any
+
+from roas.concurrency import in_thread, run_concurrently
+from roas.errors import BackupError
+from roas.messages.message import said
+from roas.stack.client import Engine, typed_faults
+
+# Of each piece of output: which stream it is of, three bytes without meaning, and its length.
+HEADER = struct.Struct(">BxxxL")
+STDERR = 2
+CHUNK_BYTES = 256 * 1024
+# How many of the last lines of what it says of its fault people see.
+LINES_SHOWN = 20
+Sink = Callable[[bytes], object]
+
+
+def dropped(_chunk: bytes) -> None:
+    """Take what a command writes and nobody wants."""
+
+
+@dataclass(slots=True)
+class Streams:
+    """Hold what leads to a command that runs."""
+
+    response: Any
+    writer: Any
+
+    @classmethod
+    def of(cls, found: Any) -> "Streams":
+        """Return the streams behind the socket that the SDK gives."""
+        connection = getattr(found, "_sock", found)
+        connection.settimeout(None)
+        return cls(found._response, connection)
+
+    def close(self) -> None:
+        """End both directions: whoever reads or writes in a thread stops."""
+        with suppress(OSError):
+            self.writer.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self.response.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Say whether a command took all that it was to read, and what it said last on its standard error."""
+
+    has_all: bool
+    report: str
+
+    def require_success(self, code: int | None) -> None:
+        """Raise BackupError where the command ended with another exit code than 0."""
+        if code != 0:
+            raise BackupError(said("the command ended with code {code}", code=code), report=self.report)
+
+
+async def exchange(engine: Engine, streams: Streams, *, sink: Sink = dropped, source: IO[bytes] | None) -> Exchange:
+    """Give a command what it reads, and take what it writes to its end. Raises EngineUnavailableError."""
+    said_of_it: deque[str] = deque(maxlen=LINES_SHOWN)
+    work = [in_thread(_read, engine.address, streams, sink, said_of_it)]
+    if source is not None:
+        work.append(in_thread(_write, engine.address, streams, source))
+    has_all = all(await run_concurrently(work))
+    return Exchange(has_all, "\n".join(said_of_it))
+
+
+def _read(address: str, streams: Streams, sink: Sink, said_of_it: deque[str]) -> bool:
+    """Read both outputs to their end."""
+    # What came with the answer's head is in the buffer of the response, and nowhere else.
+    reader: IO[bytes] = streams.response.raw._fp.fp
+    with typed_faults(address):
+        while head := reader.read(HEADER.size):
+            if len(head) < HEADER.size:
+                raise ConnectionResetError
+            stream, length = HEADER.unpack(head)
+            while length:
+                chunk = reader.read(min(length, CHUNK_BYTES))
+                if not chunk:
+                    raise ConnectionResetError
+                length -= len(chunk)
+                if stream == STDERR:
+                    said_of_it.extend(chunk.decode(errors="replace").splitlines())
+                else:
+                    sink(chunk)
+    return True
+
+
+def _write(address: str, streams: Streams, source: IO[bytes]) -> bool:
+    """Give it all that it is to read, then the end of that; returns whether it took all."""
+    with typed_faults(address):
+        try:
+            while chunk := source.read(CHUNK_BYTES):
+                streams.writer.sendall(chunk)
+            streams.writer.shutdown(socket.SHUT_WR)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+    return True
