@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
+from roas.deploy.backups import back_up_before
 from roas.deploy.context import DeploymentContext, observation_seconds
 from roas.deploy.dependencies import DependencyCoordinator, Milestones
 from roas.errors import RoasError, ServiceFailedError
@@ -166,6 +167,8 @@ class Applier:
             await self._started(service, milestones)
 
         context.checkpoint()
+        if definition.one_shot:
+            await back_up_before(context, self.definitions, service)
         known = next((progress for progress in context.deployment.services if progress.service == service), None)
         try:
             await context.run_unless_cancelled(

@@ -13,6 +13,7 @@ from roas.models.backup import BackupReason, DataBackup
 from roas.models.change import new_id
 from roas.models.deployment import DataStep, Deployment, DeploymentKind, Problem, ServiceStep
 from roas.models.environment import Environment
+from roas.models.plan import Plan
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import saving_seconds
 
@@ -26,7 +27,7 @@ async def describe_backups(
     components: Components, environment: Environment, definitions: Mapping[str, ServiceDefinition]
 ) -> tuple[Message, ...]:
     """Say what a deployment backs up first, how long that took the last time, and whether there is room for it."""
-    rules = backup_rules(definitions)
+    rules = {name: rule for name, rule in backup_rules(definitions).items() if rule.before_deploy}
     if not rules:
         return ()
     there = {container.service for container in await components.stacks.of(environment).containers()}
@@ -56,6 +57,15 @@ def _lines(last: Mapping[str, DataBackup | None], free: int | None) -> Iterator[
         )
 
 
+def describe_job_backups(plan: Plan, definitions: Mapping[str, ServiceDefinition]) -> Iterator[Message]:
+    """Say whose data is backed up within a deployment, before a job runs."""
+    changing = {service.service for service in plan.changed}
+    for name, rule in sorted(backup_rules(definitions).items()):
+        jobs = sorted(changing.intersection(rule.before_jobs))
+        if jobs and not rule.before_deploy:
+            yield said("The data of {service} is backed up before {jobs} runs.", service=name, jobs=", ".join(jobs))
+
+
 def backup_rules(definitions: Mapping[str, ServiceDefinition]) -> dict[str, BackupRule]:
     """Return how the data of services is backed up, of those that ask for it."""
     return {name: definition.backup for name, definition in definitions.items() if definition.backup is not None}
@@ -71,28 +81,49 @@ async def back_up_first(context: DeploymentContext, definitions: Mapping[str, Se
     is_plain = deployment.request.operation is None and deployment.request.kind is not DeploymentKind.ROLLBACK
     if not is_plain or deployment.touched or not any(progress.changed for progress in deployment.services):
         return
-    if not (rules := backup_rules(definitions)):
+    rules = {name: rule for name, rule in backup_rules(definitions).items() if rule.before_deploy}
+    if not rules:
         return
-    data = context.stack.data
-    await data.clear_unfinished()
+    await context.stack.data.clear_unfinished()
     made = {backup.service for backup in await backups_made(context)}
     running = await _running(context)
     for service in sorted(rules.keys() - made):
-        context.checkpoint()
-        hint = said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup.")
-        try:
-            container_id = await data.find_container(service, hint)
-        except BackupError as error:
-            if deployment.request.kind is not DeploymentKind.HOTFIX:
-                raise
-            context.warn(said("{problem} The hotfix went on without a backup.", problem=error.message))
-            continue
-        if container_id is not None:
-            # The command of a new image may not be in the one that runs; of the same image, the newer rule counts.
-            before, rule = running.get(service), rules[service]
-            if before is not None and before.backup is not None and before.image != definitions[service].image:
-                rule = before.backup
-            await back_up(context, service, rule, BackupReason.DEPLOYMENT, container_id)
+        # The command of a new image may not be in the one that runs; of the same image, the newer rule counts.
+        before, rule = running.get(service), rules[service]
+        if before is not None and before.backup is not None and before.image != definitions[service].image:
+            rule = before.backup
+        await _back_up_if_there(context, service, rule, service)
+
+
+async def back_up_before(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition], job: str) -> None:
+    """Back up the data that a job may change, before it runs, unless this deployment has. Raises BackupError.
+
+    On the way back from a failure nothing is backed up: that is what the backups from before are for.
+    """
+    rules = {name: rule for name, rule in backup_rules(definitions).items() if job in rule.before_jobs}
+    if not rules or context.failed:
+        return
+    async with context.backing_up:  # jobs may run at the same time
+        made = {backup.service for backup in await backups_made(context)}
+        if not made:
+            await context.stack.data.clear_unfinished()
+        for service in sorted(rules.keys() - made):
+            await _back_up_if_there(context, service, rules[service], job)
+
+
+async def _back_up_if_there(context: DeploymentContext, service: str, rule: BackupRule, shown_at: str) -> None:
+    """Back up the data of a service that has a container. Raises BackupError, but not in a hotfix where none runs."""
+    context.checkpoint()
+    hint = said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup.")
+    try:
+        container_id = await context.stack.data.find_container(service, hint)
+    except BackupError as error:
+        if context.deployment.request.kind is not DeploymentKind.HOTFIX:
+            raise
+        context.warn(said("{problem} The hotfix went on without a backup.", problem=error.message))
+        return
+    if container_id is not None:
+        await back_up(context, service, rule, BackupReason.DEPLOYMENT, container_id, shown_at)
 
 
 async def _running(context: DeploymentContext) -> dict[str, ServiceDefinition]:
@@ -152,13 +183,24 @@ async def backups_made(context: DeploymentContext) -> tuple[DataBackup, ...]:
 
 
 async def back_up(
-    context: DeploymentContext, service: str, rule: BackupRule, reason: BackupReason, container_id: str
+    context: DeploymentContext,
+    service: str,
+    rule: BackupRule,
+    reason: BackupReason,
+    container_id: str,
+    shown_at: str,
 ) -> None:
-    """Back up the data of one service, by a command in its container. Raises BackupError."""
+    """Back up the data of one service, by a command in its container. Raises BackupError.
+
+    People see that at the service, or at the job before which that is done.
+    """
     data, deployment = context.stack.data, context.deployment
     context.allow(saving_seconds(rule))
-    known = next((progress.step for progress in deployment.services if progress.service == service), None)
-    await context.report(service, known or ServiceStep.PENDING, said("its data is backed up"))
+    known = next((progress.step for progress in deployment.services if progress.service == shown_at), None)
+    text = said("its data is backed up")
+    if shown_at != service:
+        text = said("the data of {service} is backed up", service=service)
+    await context.report(shown_at, known or ServiceStep.PENDING, text)
     backup_id = new_id(PREFIX)
     saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id))
     backup = DataBackup(

@@ -100,6 +100,7 @@ class DeploymentContext:
     pause_others: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     cancel: asyncio.Event = field(default_factory=asyncio.Event)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
+    backing_up: asyncio.Lock = field(default_factory=asyncio.Lock)
     superseded: asyncio.Event = field(default_factory=asyncio.Event)
     superseded_by: Actor | None = None
     observed: Mapping[str, ServiceDefinition] = field(default_factory=dict)

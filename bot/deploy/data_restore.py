@@ -172,7 +172,7 @@ async def restore_data(
         for service in sorted(rules.keys() - saved):
             # as the version that runs writes it, which reads it again where this fails
             rule = definitions[service].backup if service in definitions else None
-            await back_up(context, service, rule or rules[service], BackupReason.RESTORE, containers[service])
+            await back_up(context, service, rule or rules[service], BackupReason.RESTORE, containers[service], service)
     stops = await _mark_stopped(context, users)
     await context.update(data_step=before)
     for backup in backups:

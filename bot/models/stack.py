@@ -104,13 +104,16 @@ class BackupRule:
     """Say how the data of a service is backed up and restored: by commands in its container.
 
     `command` writes the data to its standard output, `restore` reads it from its standard input, and so does `verify`,
-    where there is one, in a container of its own. The newest `keep` backups stay.
+    where there is one, in a container of its own. The newest `keep` backups stay. They are made before a deployment
+    changes anything, or before one of these jobs of the stack runs.
     """
 
     command: tuple[str, ...]
     restore: tuple[str, ...]
     keep: int
     verify: tuple[str, ...] = ()
+    before_deploy: bool = True
+    before_jobs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

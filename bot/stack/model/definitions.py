@@ -11,7 +11,7 @@ from roas.messages.message import said
 from roas.models.stack import Dependency, DependencyCondition, ProxyKind, ServiceDefinition
 from roas.stack.model.rollout_policy import monitor_of, rollout_policy
 from roas.stack.model.scales import with_replicas
-from roas.stack.model.service_backup import backup_of
+from roas.stack.model.service_backup import backup_of, check_jobs
 from roas.stack.model.service_canary import canary_of
 from roas.stack.model.service_dependencies import dependencies_of
 from roas.stack.model.service_probes import probes_of
@@ -53,6 +53,7 @@ def read_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
         )
         for name, service in services.items()
     }
+    check_jobs(found)
     sharers = _inverted({name: shared_with(service) for name, service in services.items()})
     linkers = _inverted({name: linked_to(service) for name, service in services.items()})
     for on in (sharers.keys() | linkers.keys()) & found.keys():

@@ -12,7 +12,7 @@ from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
-from roas.models.deployment import DataStep, Outcome
+from roas.models.deployment import DataStep, Operation, Outcome
 from roas.models.health import ContainerState
 from roas.models.plan import ServiceAction
 from roas.models.stack import BackupRule
@@ -106,6 +106,9 @@ class WithData(FakeEngine):
         self.data.deaths.step()
         assert self.data.rows != HALF
         await super().start(container_id)
+        if self.stack[self.running[container_id].service].one_shot:
+            await self.stop(container_id)
+            self.tell(self.running[container_id].service)
 
     async def stop(self, container_id: str) -> None:
         self.data.deaths.step()
@@ -282,6 +285,50 @@ async def test_what_uses_the_data_does_not_start_with_the_engine(orchestrator, e
         model["services"]["web"]["restart"] = "always"
     assert (await orchestrator.run(await asked(orchestrator, **WITH))).outcome is Outcome.SUCCEEDED
     assert (kept, engine.kept_stopped & engine.running.keys()) == (["web"], set())
+
+
+BEFORE_JOB = replace(RULE, before_deploy=False, before_jobs=("migrate",))
+
+
+@pytest.fixture
+def migrating(engine) -> list[list[str]]:
+    """Let a job change the data, and note of each run what was backed up by then."""
+    engine.stack |= {
+        "store": service("store", backup=BEFORE_JOB),
+        "migrate": service("migrate", "store", one_shot=True, has_health_check=False),
+    }
+    runs, start = [], engine.start
+
+    async def migrates(container_id: str) -> None:
+        if engine.running[container_id].service == "migrate":
+            runs.append(list(engine.data.saved.values()))
+            engine.data.rows = f"migrated {len(runs)}"
+        await start(container_id)
+
+    engine.start = migrates
+    return runs
+
+
+@pytest.mark.parametrize("before_deploy", [False, True])
+async def test_data_is_backed_up_before_a_job_runs(orchestrator, engine, state, migrating, before_deploy):
+    """Once in a deployment. A job that is restarted by itself is one, too."""
+    engine.stack["store"] = service("store", backup=replace(BEFORE_JOB, before_deploy=before_deploy))
+    await orchestrator.run(deploy("v1"))
+    ended = await orchestrator.run(deploy("v2"))
+    (backup,) = await state.data_backups.made_by(ended.id)
+    assert (ended.outcome, backup.release, backup.reason) == (Outcome.SUCCEEDED, 1, BackupReason.DEPLOYMENT)
+    assert migrating[-1][-1] == "migrated 1"
+    again = await orchestrator.run(deploy(None, services=("migrate",), operation=Operation.RESTART))
+    assert (again.outcome, migrating[-1][-1]) == (Outcome.SUCCEEDED, "migrated 2")
+
+
+async def test_job_does_not_run_without_its_backup(orchestrator, engine, migrating):
+    await orchestrator.run(deploy("v1"))
+    plan = await orchestrator.plan(deploy("v2"))
+    assert plan.data == ("The data of store is backed up before migrate runs.",)
+    engine.data.refuses = True
+    ended = await orchestrator.run(deploy("v2"))
+    assert (ended.outcome, ended.problem.key, len(migrating)) == (Outcome.ROLLED_BACK, "backup", 1)
 
 
 async def test_hotfix_goes_on_without_a_database_that_is_down(orchestrator, engine):

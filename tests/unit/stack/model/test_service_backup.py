@@ -47,3 +47,39 @@ def test_backup_that_means_nothing_is_refused(written, told) -> None:
 def test_only_one_lasting_container_has_data(more) -> None:
     with pytest.raises(ComposeFileError, match="no data of their own"):
         backup(PLAIN, **more)
+
+
+JOB = {"image": "db:1", "x-deploy": {"one_shot": True}}
+
+
+def before(written: object, **services: dict) -> BackupRule:
+    db = {"image": "db:1", "x-deploy": {"backup": PLAIN | {"before": written}}}
+    return read_definitions({"services": {"db": db, **services}})["db"].backup
+
+
+def test_backup_is_made_before_what_it_names() -> None:
+    """A job that depends on the service by another one, too: it is there when the job runs."""
+    migrate = JOB | {"depends_on": {"proxy": {"condition": "service_started"}}}
+    services = {"proxy": {"image": "p", "depends_on": {"db": {"condition": "service_healthy"}}}, "migrate": migrate}
+    found = before(["deploy", "job:migrate"], **services)
+    assert (found.before_deploy, found.before_jobs) == (True, ("migrate",))
+    found = before(["job:migrate"], **services)
+    assert (found.before_deploy, found.before_jobs) == (False, ("migrate",))
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("deploy", "a list of `deploy` and `job:NAME`"),
+        ([], "a list of `deploy` and `job:NAME`"),
+        (["job:"], "a list of `deploy` and `job:NAME`"),
+        (["restart"], "a list of `deploy` and `job:NAME`"),
+        (["job:web"], "web is no job of the stack"),
+        (["job:gone"], "gone is no job of the stack"),
+        (["job:alone"], "alone has to depend on db"),
+    ],
+)
+def test_backup_before_nothing_is_refused(written, told) -> None:
+    with pytest.raises(ComposeFileError) as error:
+        before(written, web={"image": "web"}, alone=JOB)
+    assert f"x-deploy of db is not valid: backup.before: {told}" in error.value.message
