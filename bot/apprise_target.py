@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from roas.concurrency import in_daemon_thread, in_thread
-from roas.configuration.settings import NotifySettings
+from roas.configuration.tables import NotifySettings
 from roas.errors import RoasError
 from roas.messages.message import said
 from roas.redaction import Learn, credentials_in

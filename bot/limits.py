@@ -1,7 +1,8 @@
 """Set how long the phases of a deployment may take, how often what is retried, and how long is waited in between."""
 
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -156,3 +157,38 @@ class Backoff:
     def succeeded(self) -> None:
         """Begin again with the shortest wait."""
         self._failures = 0
+
+
+class Backoffs:
+    """Keep a backoff for each of several subjects that failed, by its id."""
+
+    def __init__(self, retries: Retries) -> None:
+        self._retries = retries
+        self._failed: dict[str, tuple[Backoff, float]] = {}
+
+    def failed(self, subject: str) -> float:
+        """Record one more failure, and return how many seconds the subject has to wait."""
+        backoff, _ = self._failed.get(subject, (Backoff(self._retries), 0.0))
+        seconds = backoff.failed()
+        self._failed[subject] = (backoff, time.monotonic() + seconds)
+        return seconds
+
+    def forget(self, subject: str) -> None:
+        """Forget that a subject failed."""
+        self._failed.pop(subject, None)
+
+    def keep_only(self, subjects: Collection[str]) -> None:
+        """Forget all others."""
+        self._failed = {subject: failed for subject, failed in self._failed.items() if subject in subjects}
+
+    def must_wait(self, subject: str) -> bool:
+        """Return whether it is too early to try a subject again."""
+        return subject in self._failed and time.monotonic() < self._failed[subject][1]
+
+    def __contains__(self, subject: str) -> bool:
+        """Return whether a subject has failed, and not succeeded since."""
+        return subject in self._failed
+
+    def __bool__(self) -> bool:
+        """Return whether any subject waits to be tried again."""
+        return bool(self._failed)

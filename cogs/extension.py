@@ -22,7 +22,8 @@ from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import CommandSync
 from roas.cogs.loading import load_cogs, refuse_ours
 from roas.cogs.stopped_bot import StoppedBot, stay_without_journal
-from roas.configuration.settings import Settings, load_settings
+from roas.configuration.loading import load_settings
+from roas.configuration.settings import Settings
 from roas.errors import JournalLostError, RoasError, SettingsError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership

@@ -73,10 +73,8 @@ class PlanApprovals:
     async def require_idle(self, request: DeploymentRequest) -> None:
         """Raise FrozenError or LockHeldError where a request could not be started now."""
         await self._require_thawed(request)
-        if (lock := await self._state.locks.get(request.environment)) is not None:
-            held_by = await self._state.deployments.get(lock.deployment_id)
-            if held_by is None or not (held_by.only_watches or held_by.is_ended_by(request.kind)):
-                raise LockHeldError(lock)
+        if (lock := await self._state.deployments.in_the_way(request.environment, request.kind)) is not None:
+            raise LockHeldError(lock)
 
     async def _require_thawed(self, request: DeploymentRequest) -> None:
         if (freeze := await self._state.freezes.get(request.environment)) is not None:

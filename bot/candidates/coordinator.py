@@ -1,4 +1,4 @@
-"""Take candidates from their first sight to a proposal or a deployment, and keep out what was to blame.
+"""Take candidates from their first sight to a proposal or a deployment.
 
 Every step is in the journal before it is made, so that whichever process leads goes on where the last one was.
 """
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from roas.candidates.credentials import source_actor
+from roas.candidates.holds import RECENT, VersionHolds
 from roas.concurrency import end_tasks, wait_for
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import (
@@ -22,26 +23,24 @@ from roas.errors import (
     RoasError,
 )
 from roas.events import EventBus, Subscription
-from roas.limits import SOON, Backoff
+from roas.limits import SOON, Backoffs
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.actor import RECOVERY, Actor, ActorKind
+from roas.models.actor import Actor
 from roas.models.candidate import (
     ANSWERABLE,
     CANDIDATE_PREFIX,
     Candidate,
     CandidateState,
     Delivery,
-    Hold,
     Origin,
     SourceMode,
 )
 from roas.models.change import new_id
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
 from roas.models.plan import Plan, PlanState
-from roas.models.release import Release
 from roas.starting_times import WindowClosedError
 from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager
@@ -53,17 +52,11 @@ SOURCE = "candidates"
 # and, at rest, what another process has stored.
 POLL_SECONDS, REST_SECONDS = 5.0, 60.0
 SWEEP_SECONDS = 300.0
-# A deployment is checked again for holds: the bot may have died between its end and that.
-RECENT_DEPLOYMENTS, RECENT_CANDIDATES = 20, 50
-RECENT = timedelta(days=7)
+RECENT_CANDIDATES = 50
 # Between a yes and what is written at its plan there are two transactions of one process.
 YES_WITHIN = timedelta(minutes=1)
 # Others decide when these go on: a deployment that ends, a person.
 WAITS_LONG = frozenset({CandidateState.WAITING, CandidateState.CONFIRMED})
-# Faults that say that the version was to blame, and not the engine, the disk, the registry or a person.
-BLAMED = frozenset({"service_failed", "phase_timeout", "build_failed", "rollout_paused", "taken_back"})
-
-
 # Inspects where a delivery points, and returns what came of it; raises RoasError, transient where it may come yet.
 Inspect = Callable[[Delivery], Awaitable[str]]
 
@@ -87,7 +80,8 @@ class CandidateCoordinator:
         self._sweeping: asyncio.Task[None] | None = None
         self._news, self._due = asyncio.Event(), asyncio.Event()
         self._workers: dict[str, asyncio.Task[None]] = {}
-        self._backoffs: dict[str, tuple[Backoff, float]] = {}
+        self._backoffs = Backoffs(SOON)
+        self._holds = VersionHolds(state)
         self._subscription: Subscription | None = None
         self._rounds: asyncio.Task[None] | None = None
 
@@ -123,10 +117,10 @@ class CandidateCoordinator:
             reason=reason,
             key=key,
         )
-        if (hold := await self._hold_of(candidate)) is not None and hold.configuration:
+        if (hold := await self._holds.of(candidate)) is not None and hold.configuration:
             with suppress(RoasError):  # what cannot be planned is held by the rest
                 plan = await self._orchestrator.plan(request_for(candidate, source_actor(source)), keep=False)
-                hold = await self._hold_of(replace(candidate, plan=plan))
+                hold = await self._holds.of(replace(candidate, plan=plan))
         if hold is not None:
             candidate = replace(candidate, state=CandidateState.HELD, note=hold.reason)
         added, is_new = await self._state.candidates.add(candidate, is_asked_for=is_asked_for)
@@ -166,13 +160,13 @@ class CandidateCoordinator:
         if isinstance(event, DeploymentBegan | DeploymentEnded):
             deployment = await self._state.deployments.get(event.deployment_id)
             if deployment is not None:
-                await self._note(deployment)
+                await self._holds.note(deployment)
             if isinstance(event, DeploymentEnded):
                 await self._announce_of(event.deployment_id)
             self._news.set()
 
     async def _run(self) -> None:
-        await self._guarded(self._note_recent())
+        await self._guarded(self._holds.note_recent(self._environments))
         while True:
             self._news.clear()
             await self._guarded(self._round())
@@ -198,7 +192,7 @@ class CandidateCoordinator:
             del self._workers[key]
         deliveries, candidates = await self._state.deliveries.pending(), await self._state.candidates.open()
         known = {delivery.id for delivery in deliveries} | {candidate.id for candidate in candidates}
-        self._backoffs = {subject: kept for subject, kept in self._backoffs.items() if subject in known}
+        self._backoffs.keep_only(known)
         for delivery in deliveries:
             self._work(f"delivery of {delivery.source}", self._deliver, delivery)
         for candidate in candidates:
@@ -208,8 +202,7 @@ class CandidateCoordinator:
 
     def _work(self, key: str, work: Callable[..., Awaitable[None]], subject: Candidate | Delivery) -> None:
         """Do one thing at a time for each environment and source; what takes long delays no other."""
-        _backoff, not_before = self._backoffs.get(subject.id, (None, 0.0))
-        if key not in self._workers and asyncio.get_running_loop().time() >= not_before:
+        if key not in self._workers and not self._backoffs.must_wait(subject.id):
             self._workers[key] = asyncio.create_task(self._worked(work, subject), name=key)
 
     async def _worked(self, work: Callable[..., Awaitable[None]], subject: Candidate | Delivery) -> None:
@@ -217,19 +210,15 @@ class CandidateCoordinator:
             await work(subject)
         except RoasError as error:
             log.warning("a candidate has to wait", subject=subject.id, error=error.message)
-            self._retry_later(subject.id)
+            self._backoffs.failed(subject.id)
         except Exception:  # one must not keep the others from being followed
             log.exception("a candidate could not be taken further", subject=subject.id)
-            self._retry_later(subject.id)
+            self._backoffs.failed(subject.id)
         else:
-            self._backoffs.pop(subject.id, None)
+            self._backoffs.forget(subject.id)
             # What waits is considered again when a deployment ends, and by the poll.
             if not isinstance(subject, Candidate) or subject.state not in WAITS_LONG:
                 self._news.set()
-
-    def _retry_later(self, subject_id: str) -> None:
-        backoff, _not_before = self._backoffs.get(subject_id, (Backoff(SOON), 0.0))
-        self._backoffs[subject_id] = backoff, asyncio.get_running_loop().time() + backoff.failed()
 
     async def _deliver(self, delivery: Delivery) -> None:
         if self._inspect is None:
@@ -306,7 +295,7 @@ class CandidateCoordinator:
                 is_left |= release is not None and release.created_at > candidate.created_at
                 if candidate.state is not CandidateState.REFUSED or not was_found or is_left:
                     continue
-                if await self._hold_of(candidate) is not None:
+                if await self._holds.of(candidate) is not None:
                     continue
                 with suppress(RoasError):
                     await self._orchestrator.plan(request_for(candidate, source_actor(candidate.source)), keep=False)
@@ -332,13 +321,13 @@ class CandidateCoordinator:
         While it waited somebody may have rolled back, whose end no event has told yet: it is read once the way is free.
         """
         in_the_way = await self._in_the_way(candidate.environment)
-        await self._note_last(candidate.environment)
+        await self._holds.note_last(candidate.environment)
         environment = self._environments.get(candidate.environment)
         if candidate.plan is None or environment is None:
             await self._move(candidate, CandidateState.NEW)
         elif why_not := await self._why_not_by_itself(candidate, environment):
             await self._move(candidate, CandidateState.PROPOSED, plan=candidate.plan, note=why_not)
-        elif (hold := await self._hold_of(candidate)) is not None:
+        elif (hold := await self._holds.of(candidate)) is not None:
             await self._move(candidate, CandidateState.HELD, note=hold.reason)
         elif in_the_way:
             await self._move(candidate, CandidateState.WAITING, plan=candidate.plan, note=in_the_way)
@@ -354,11 +343,8 @@ class CandidateCoordinator:
         known = self._environments.get(environment)
         if known is not None and not known.windows.is_open(datetime.now(UTC)):
             return WindowClosedError.of(known).message
-        lock = await self._state.locks.get(environment)
-        held_by = await self._state.deployments.get(lock.deployment_id) if lock is not None else None
-        if lock is None or (held_by is not None and held_by.only_watches):
-            return ""
-        return LockHeldError(lock).message
+        lock = await self._state.deployments.in_the_way(environment)
+        return "" if lock is None else LockHeldError(lock).message
 
     async def _start(self, candidate: Candidate, digest: str) -> None:
         """Start a deployment of a candidate: the journal takes one of it, ever."""
@@ -478,82 +464,6 @@ class CandidateCoordinator:
                 if deployment is not None and deployment.outcome is Outcome.SUCCEEDED:
                     return known.origin.commit
         return ""
-
-    # ---- Holds ---------------------------------------------------------------------------------------------------
-
-    async def _hold_of(self, candidate: Candidate) -> Hold | None:
-        holds = await self._state.holds.of(candidate.environment)
-        return next((hold for hold in holds if hold.holds(candidate)), None)
-
-    async def _note_recent(self) -> None:
-        """Note what ended while no bot led, in the order in which it did."""
-        for environment in self._environments:
-            recent = await self._state.deployments.list(environment, limit=RECENT_DEPLOYMENTS)
-            for deployment in reversed(recent):
-                if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at < RECENT:
-                    await self._note(deployment)
-
-    async def _note_last(self, environment: str) -> None:
-        for deployment in await self._state.deployments.list(environment, limit=1):
-            if deployment.finished:
-                await self._note(deployment)
-
-    async def _note(self, deployment: Deployment) -> None:
-        """Keep out what was to blame, and let in again what a person deploys or what has succeeded."""
-        request, holds = deployment.request, self._state.holds
-        if request.operation is not None:  # it brings no version
-            return
-        began = deployment.created_at
-        if request.kind is not DeploymentKind.ROLLBACK:
-            if request.requested_by.kind is not ActorKind.SOURCE and request.version:
-                await holds.lift(deployment.environment, request.version, request.requested_by, before=began)
-            if deployment.outcome is Outcome.SUCCEEDED:
-                await holds.lift(deployment.environment, "", request.requested_by, before=began)
-        if deployment.outcome is None:
-            return
-        if deployment.outcome is Outcome.ROLLED_BACK and request.kind is not DeploymentKind.ROLLBACK:
-            if deployment.problem is not None and deployment.problem.key in BLAMED:
-                release = await self._release(deployment, deployment.to_release)
-                await self._put_hold(deployment, request.version or "", deployment.problem.message, release)
-        elif deployment.outcome is Outcome.SUCCEEDED and request.kind is DeploymentKind.ROLLBACK:
-            if deployment.from_release == deployment.to_release:  # what a hand changed was undone: no version was left
-                return
-            await self._note_rollback(deployment)
-
-    async def _note_rollback(self, deployment: Deployment) -> None:
-        """Keep out the version that was left; after a person's rollback nothing is deployed by itself, too."""
-        actor = deployment.request.requested_by
-        left = await self._release(deployment, deployment.from_release)
-        by = said("{person} rolled it back.", person=actor.name)
-        if left is not None and left.version:
-            await self._put_hold(deployment, left.version, by, left)
-        if actor.id != RECOVERY:
-            await self._put_hold(deployment, "", by)
-
-    async def _release(self, deployment: Deployment, number: int | None) -> Release | None:
-        return None if number is None else await self._state.releases.get(deployment.environment, number)
-
-    async def _put_hold(
-        self, deployment: Deployment, version: str, reason: str, release: Release | None = None
-    ) -> None:
-        services = release.services if release is not None else ()
-        named = deployment.request.services
-        candidate = await self._state.candidates.of_deployment(deployment.id)
-        origin = candidate.origin if candidate is not None else Origin()
-        hold = Hold(
-            environment=deployment.environment,
-            version=version,
-            since=deployment.ended_at or datetime.now(UTC),
-            deployment_id=deployment.id,
-            reason=reason,
-            commit=origin.commit,
-            digests=origin.digests,
-            configuration={
-                service.name: service.definition_hash for service in services if not named or service.name in named
-            },
-        )
-        if await self._state.holds.put(hold):
-            log.info("hold set", environment=hold.environment, version=version, deployment_id=deployment.id)
 
     async def _announce_of(self, deployment_id: str) -> None:
         candidate = await self._state.candidates.of_deployment(deployment_id)

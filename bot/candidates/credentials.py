@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roas.concurrency import SingleFlight
-from roas.configuration.settings import OidcSettings, SourceSettings
+from roas.configuration.tables import OidcSettings, SourceSettings
 from roas.errors import RoasError, SettingsError
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.statuses import FORGE_AWAY, Forge
 from roas.candidates.webhooks import FORCED
-from roas.configuration.settings import SourceSettings
+from roas.configuration.tables import SourceSettings
 from roas.errors import RegistryUnavailableError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said

@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from roas.candidates.webhooks import SHA, SourceSecrets
 from roas.concurrency import end_tasks, wait_for
-from roas.configuration.settings import SourceSettings
+from roas.configuration.tables import SourceSettings
 from roas.errors import RoasError, SettingsError
 from roas.events import EventBus, Subscription
-from roas.limits import PATIENTLY, Backoff
+from roas.limits import PATIENTLY, Backoffs
 from roas.log import get_logger
 from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, Origin, SourceKind
 from roas.models.change import Post
@@ -204,7 +204,7 @@ class StatusReporter:
         self._bus = bus
         self._link = link
         self._news = asyncio.Event()
-        self._waits: dict[str, tuple[Backoff, float]] = {}
+        self._away = Backoffs(PATIENTLY)
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -235,24 +235,23 @@ class StatusReporter:
                 log.error("statuses of commits could not be read", error=error.message)
             except Exception:  # otherwise nothing would ever be told again
                 log.exception("statuses of commits could not be told")
-            await wait_for(self._news, POLL_SECONDS if self._waits else REST_SECONDS)
+            await wait_for(self._news, POLL_SECONDS if self._away else REST_SECONDS)
 
     async def report(self) -> None:
         """Tell whatever is not told yet, the oldest first."""
         for name, forge in self._forges.items():
-            backoff, not_before = self._waits.get(name, (Backoff(PATIENTLY), 0.0))
-            if asyncio.get_running_loop().time() < not_before:
+            if self._away.must_wait(name):
                 continue
             try:
                 for candidate in reversed(await self._state.candidates.of_source(name, limit=RECENT_CANDIDATES)):
                     if forge.has(candidate.origin):
                         await self._report(forge, candidate)
             except FORGE_AWAY as error:
-                wait = backoff.failed()
-                self._waits[name] = backoff, asyncio.get_running_loop().time() + wait
-                log.warning("a forge was not told", source=name, error=str(error), seconds=round(wait))
+                log.warning(
+                    "a forge was not told", source=name, error=str(error), seconds=round(self._away.failed(name))
+                )
             else:
-                self._waits.pop(name, None)
+                self._away.forget(name)
 
     async def _report(self, forge: "Forge", candidate: Candidate) -> None:
         known = await self._state.posts.get(candidate.id, FORGE_STATUS)

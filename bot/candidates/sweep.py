@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from roas.candidates.coordinator import CandidateCoordinator
-from roas.configuration.settings import SourceSettings
+from roas.configuration.tables import SourceSettings
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.candidate import REGISTRIES, ImageAges, Origin, SourceMode

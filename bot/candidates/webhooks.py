@@ -21,7 +21,7 @@ from urllib.parse import parse_qs
 
 from pydantic_core import from_json
 
-from roas.configuration.settings import SourceSettings
+from roas.configuration.tables import SourceSettings
 from roas.errors import SettingsError, StateError
 from roas.log import get_logger
 from roas.models.candidate import Delivery, SourceKind

@@ -11,9 +11,10 @@ from pydantic_core import to_jsonable_python
 from roas.candidates.webhooks import SourceSecrets
 from roas.cli.output import Terminal, add_row, make_table
 from roas.cli.running import ExitCode, Json, become_owner, run_before_settings
+from roas.configuration.loading import load_settings, read_settings
 from roas.configuration.overview import misspelt, overview, schema_of
 from roas.configuration.reading import Reading
-from roas.configuration.settings import Settings, load_settings, read_settings
+from roas.configuration.settings import Settings
 from roas.configuration.sources import ENV_FILE, Fault, Place
 from roas.models.candidate import SourceKind
 

@@ -14,9 +14,11 @@ from roas.checks.compose_variables import known_variables, profiles_of, variable
 from roas.cli.deploy import show_plan
 from roas.cli.running import ExitCode, Session, run_command
 from roas.configuration.environments import environments
+from roas.configuration.loading import load_settings, read_settings
 from roas.configuration.reading import FILE_NAME
-from roas.configuration.settings import NAME_PATTERN, EnvironmentSettings, Settings, load_settings, read_settings
+from roas.configuration.settings import NAME_PATTERN, Settings
 from roas.configuration.stack_files import compose_variables, find_files, plain_name, usual_project
+from roas.configuration.tables import EnvironmentSettings
 from roas.configuration.writing import with_environment
 from roas.errors import ComposePolicyError, InvalidRequestError
 from roas.messages.message import counted

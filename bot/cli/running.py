@@ -18,7 +18,8 @@ from roas.api.documents import to_document
 from roas.api.system_user import current_user
 from roas.cli.output import Terminal, print_error
 from roas.configuration.environments import environments
-from roas.configuration.settings import Settings, load_settings
+from roas.configuration.loading import load_settings
+from roas.configuration.settings import Settings
 from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError, fault_of
 from roas.log import configure_logging, get_logger
 from roas.models.actor import Actor

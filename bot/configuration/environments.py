@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from roas.configuration.settings import EnvironmentSettings, Settings, VerifySettings, WindowSettings
+from roas.configuration.settings import Settings
 from roas.configuration.stack_files import (
     NAMES,
     OVERRIDES,
@@ -22,6 +22,7 @@ from roas.configuration.stack_files import (
     split_files,
     usual_project,
 )
+from roas.configuration.tables import EnvironmentSettings, VerifySettings, WindowSettings
 from roas.models.environment import DriftAction, Environment, Repository, SignaturePolicy
 from roas.models.windows import Windows, read_dates, read_length, read_window
 

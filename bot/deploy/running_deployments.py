@@ -1,7 +1,6 @@
 """Run deployments, each in a task of its own, and resume those that a dead process left."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -24,7 +23,7 @@ from roas.errors import (
     StateError,
     find_shortage,
 )
-from roas.limits import MOST_ATTEMPTS, PATIENTLY, Backoff
+from roas.limits import MOST_ATTEMPTS, PATIENTLY, Backoffs
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor
@@ -37,30 +36,6 @@ from roas.state.transaction import Fence
 log = get_logger(__name__)
 
 
-class ResumeBackoff:
-    """Track deployments that only the journal stopped (a full disk, say), which does not count as an attempt."""
-
-    def __init__(self) -> None:
-        self._waits: dict[str, tuple[Backoff, float]] = {}
-
-    def record(self, deployment_id: str) -> None:
-        """Record one more failure, which lengthens the backoff."""
-        backoff, _ = self._waits.get(deployment_id, (Backoff(PATIENTLY), 0.0))
-        self._waits[deployment_id] = (backoff, time.monotonic() + backoff.failed())
-
-    def forget(self, deployment_id: str) -> None:
-        """Forget a deployment that has ended, or that another process runs."""
-        self._waits.pop(deployment_id, None)
-
-    def is_known(self, deployment_id: str) -> bool:
-        """Return whether a deployment last stopped although its process lived."""
-        return deployment_id in self._waits
-
-    def must_wait(self, deployment_id: str) -> bool:
-        """Return whether it is too early to resume a deployment."""
-        return deployment_id in self._waits and time.monotonic() < self._waits[deployment_id][1]
-
-
 class RunningDeployments:
     """Run deployments, stop them, and know which of those that stopped may be resumed here, and when."""
 
@@ -69,7 +44,7 @@ class RunningDeployments:
         self._contexts: dict[str, DeploymentContext] = {}
         self._beginning: set[str] = set()
         self._launched: set[str] = set()
-        self._resume_backoff = ResumeBackoff()
+        self._broke_off = Backoffs(PATIENTLY)  # what only the journal stopped (a full disk, say): that is no attempt
         self._lost_with: set[str] = set()
         self._transferring = False
 
@@ -140,11 +115,11 @@ class RunningDeployments:
 
     def must_wait(self, deployment_id: str) -> bool:
         """Return whether it is too early to resume a deployment that only the journal stopped."""
-        return self._resume_backoff.must_wait(deployment_id)
+        return self._broke_off.must_wait(deployment_id)
 
     def stopped_here(self, deployment_id: str) -> bool:
         """Return whether a deployment stopped here although this process lives: resuming it is no new attempt."""
-        return self._resume_backoff.is_known(deployment_id)
+        return deployment_id in self._broke_off
 
     def was_launched(self, deployment_id: str) -> bool:
         """Return whether a deployment was begun or resumed here, and not passed on since."""
@@ -163,7 +138,7 @@ class RunningDeployments:
             yield
         except BaseException:
             for id_ in others:
-                self._resume_backoff.record(id_)
+                self._broke_off.failed(id_)
             raise
         else:
             self._launched -= set(others)
@@ -179,19 +154,19 @@ class RunningDeployments:
         error = task.exception()
         match find_shortage(error) or error if error is not None else None:
             case None:
-                self._resume_backoff.forget(deployment_id)
+                self._broke_off.forget(deployment_id)
             case FencedOffError() as error:
-                self._resume_backoff.forget(deployment_id)
+                self._broke_off.forget(deployment_id)
                 self._launched.discard(deployment_id)  # it may be passed on to us again
                 log.warning("deployment was taken over", deployment_id=deployment_id, error=error.message)
             case JournalLostError() as error:
                 self._lost_with.add(deployment_id)
                 log.error("deployment broke off", deployment_id=deployment_id, error=error.message, hint=error.hint)
             case (JournalUnusableError() | ShortageError()) as error:
-                self._resume_backoff.record(deployment_id)
+                self._broke_off.failed(deployment_id)
                 log.error("deployment broke off", deployment_id=deployment_id, error=error.message, hint=error.hint)
             case error:
-                self._resume_backoff.forget(deployment_id)
+                self._broke_off.forget(deployment_id)
                 log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
 
 

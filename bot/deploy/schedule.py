@@ -165,11 +165,8 @@ class Schedule:
 
     async def _plan_and_start(self, plan_record: PlanRecord) -> None:
         """Plan once more, and start exactly what was confirmed: the journal takes one deployment of it, ever."""
-        lock = await self._state.locks.get(plan_record.environment)
-        if lock is not None:
-            held_by = await self._state.deployments.get(lock.deployment_id)
-            if held_by is None or not held_by.only_watches:
-                raise LockHeldError(lock)
+        if (lock := await self._state.deployments.in_the_way(plan_record.environment)) is not None:
+            raise LockHeldError(lock)
         try:
             plan = await self._orchestrator.plan(plan_record.request)
         except RoasError as error:

@@ -36,7 +36,7 @@ from roas.models.health import (
 from roas.stack.containers.statistics import StatisticsReader
 from roas.stack.interface import ContainerEvent
 from roas.stack.stacks import Stacks
-from roas.state.deployments import DeploymentReader
+from roas.state.deployment_reader import DeploymentReader
 from roas.state.locks import ServiceMarks
 from roas.state.releases import Releases
 from roas.state.seen_stacks import SeenStacks

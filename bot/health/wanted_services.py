@@ -10,7 +10,7 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.release import Holding, Release
 from roas.models.stack import ServiceDefinition
 from roas.stack.stacks import Stacks
-from roas.state.deployments import DeploymentReader
+from roas.state.deployment_reader import DeploymentReader
 from roas.state.locks import ServiceMarks, describe_mark
 from roas.state.releases import Releases
 

@@ -8,7 +8,8 @@ import pytest
 
 from roas.configuration import environments as module
 from roas.configuration.environments import Environments, environments
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from roas.client import log_missing
-from roas.configuration.settings import EnvironmentSettings, GivenSettings
+from roas.configuration.settings import GivenSettings
+from roas.configuration.tables import EnvironmentSettings
 
 
 class Server:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from roas.configuration.environments import environments
-from roas.configuration.settings import load_settings
+from roas.configuration.loading import load_settings
 from roas.errors import SettingsError
 
 

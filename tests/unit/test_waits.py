@@ -17,12 +17,12 @@ from roas.app import maintenance
 from roas.cogs.known_versions import TtlCache
 from roas.concurrency import end_tasks
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.deploy.running_deployments import ResumeBackoff
 from roas.errors import EngineUnavailableError, ServiceFailedError
 from roas.events import EventBus
 from roas.health.judgement import RestartHistory
 from roas.health.probes import ProbeLoop
 from roas.health.stack_watch import StackWatch
+from roas.limits import PATIENTLY, Backoffs
 from roas.metrics.integration_monitor import IntegrationMeasurements
 from roas.models.deployment import Deployment, Outcome
 from roas.models.environment import Environment
@@ -146,15 +146,15 @@ def test_cancellation_by_another_process_is_seen_in_seconds(loop: VirtualLoop, t
 
 def test_deployment_that_the_journal_stopped_is_resumed(loop: VirtualLoop) -> None:
     """While the disk is full for an hour it is tried now and then; two minutes after that it goes on."""
-    backoff, tried = ResumeBackoff(), [0.0]
-    backoff.record("D")
+    backoff, tried = Backoffs(PATIENTLY), [0.0]
+    backoff.failed("D")
 
     async def run() -> None:
         while loop.time() < began + HOUR or backoff.must_wait("D"):
             await asyncio.sleep(1)
             if not backoff.must_wait("D") and loop.time() < began + HOUR:
                 tried.append(loop.time())
-                backoff.record("D")
+                backoff.failed("D")
 
     began = loop.time()
     loop.run_until_complete(run())

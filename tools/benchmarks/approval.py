@@ -12,7 +12,8 @@ from pathlib import Path
 import docker
 
 from roas.app.application import Application, open_application
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import percentile
 from roas.models.actor import Actor, ActorKind

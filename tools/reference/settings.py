@@ -8,7 +8,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from roas.configuration.settings import SECRET_FIELDS, EnvironmentSettings, NotifySettings, Settings, SourceSettings
+from roas.configuration.settings import SECRET_FIELDS, Settings
+from roas.configuration.tables import EnvironmentSettings, NotifySettings, SourceSettings
 from tools.reference.example_env import Explained, explained
 from tools.reference.markdown import code, plain, table
 

@@ -15,7 +15,8 @@ from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import OwnAlert
 from roas.apprise_target import TargetError, Tone
 from roas.concurrency import end_tasks, pause, wait_for
-from roas.configuration.settings import NotifySettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import NotifySettings
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.leadership.leadership import Leadership

@@ -8,7 +8,8 @@ import docker
 import pytest
 
 from roas.app.application import Application, open_application
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.metrics.bot_metrics import Metrics
 from tests.e2e.acceptance.people import People
 from tests.e2e.acceptance.stack import REPOSITORY, Stack

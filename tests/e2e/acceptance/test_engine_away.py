@@ -12,7 +12,7 @@ import pytest
 
 from roas.app.application import open_application
 from roas.concurrency import begun, in_thread
-from roas.configuration.settings import EnvironmentSettings
+from roas.configuration.tables import EnvironmentSettings
 from roas.deploy import engine_return, phase_runner
 from roas.errors import EngineUnavailableError
 from roas.limits import Retries

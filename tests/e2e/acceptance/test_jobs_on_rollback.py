@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from roas.app.application import open_application
-from roas.configuration.settings import EnvironmentSettings
+from roas.configuration.tables import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import ServiceAction
 from testbed.private_registry import private_registry

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from roas.app.application import open_application
-from roas.configuration.settings import EnvironmentSettings
+from roas.configuration.tables import EnvironmentSettings
 from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.ui.embeds.live import draw_live

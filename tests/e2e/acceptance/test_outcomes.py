@@ -6,7 +6,7 @@ import time
 import pytest
 
 from roas.app.application import open_application
-from roas.configuration.settings import EnvironmentSettings
+from roas.configuration.tables import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.state.locks import LockHeldError
 from testbed.waiting import wait_until

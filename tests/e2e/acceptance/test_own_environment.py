@@ -5,7 +5,7 @@ import os
 import pytest
 
 from roas.app.application import open_application
-from roas.configuration.settings import load_settings
+from roas.configuration.loading import load_settings
 from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS
 from tests.e2e.acceptance.people import People
 from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, alone

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from roas.app.application import open_application
-from roas.configuration.settings import EnvironmentSettings
+from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError, NewPowersError, RequirementError
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import DeploymentKind, Operation

@@ -12,7 +12,7 @@ import pytest
 
 from roas.app.application import Application, open_application
 from roas.concurrency import pause
-from roas.configuration.settings import EnvironmentSettings, VerifySettings
+from roas.configuration.tables import EnvironmentSettings, VerifySettings
 from roas.errors import ImageNotVerifiedError, NotVerifiableNowError, RegistryUnavailableError
 from roas.models.candidate import CandidateState, SourceMode
 from roas.models.change import new_id

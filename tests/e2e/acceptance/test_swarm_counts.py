@@ -8,7 +8,7 @@ import docker
 import pytest
 
 from roas.app.application import open_application
-from roas.configuration.settings import EnvironmentSettings
+from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Operation
 from testbed.private_registry import PrivateRegistry, private_registry

@@ -6,7 +6,7 @@ import signal
 
 from roas.api.control_socket import serve_control_socket
 from roas.app.application import open_application
-from roas.configuration.settings import load_settings
+from roas.configuration.loading import load_settings
 from roas.leadership.leader_tasks import control_api
 
 

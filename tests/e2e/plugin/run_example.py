@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from roas.client import redirect
-from roas.configuration.settings import load_settings
+from roas.configuration.loading import load_settings
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugin.md"
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.sweep import RegistrySweep
-from roas.configuration.settings import SourceSettings
+from roas.configuration.tables import SourceSettings
 from roas.errors import ComposeFileError, RegistryUnavailableError
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind

@@ -8,7 +8,7 @@ import pytest
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.inspection import SourceInspector
-from roas.configuration.settings import SourceSettings
+from roas.configuration.tables import SourceSettings
 from roas.errors import RefMovedError, RegistryUnavailableError
 from roas.events import EventBus
 from roas.models.candidate import Candidate, CandidateState, Delivery, SourceMode

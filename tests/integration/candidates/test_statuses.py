@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.statuses import DESCRIPTION_LENGTH, FORGE_STATUS, StatusReporter, forges_of, status_of
-from roas.configuration.settings import AppSettings, SourceSettings
+from roas.configuration.tables import AppSettings, SourceSettings
 from roas.errors import SettingsError
 from roas.events import EventBus
 from roas.models.candidate import Candidate, CandidateState, Origin, SourceKind, SourceMode

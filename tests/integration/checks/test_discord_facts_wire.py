@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from roas.checks.discord_facts import fetch_discord_facts
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 

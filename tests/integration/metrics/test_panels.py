@@ -182,7 +182,7 @@ class Day:
         self.living.append(self.process())
         self.now += timedelta(seconds=seconds)
         phase = PhaseResult(PhaseName.EXECUTION, PhaseStatus.SUCCESS, 1, duration_seconds=seconds * 3 / 8)
-        await self.state.deployments.save_phase(deployment, phase, fence)
+        await self.state.deployments.save_phases(deployment, (phase,), fence)
         ended = replace(deployment, outcome=outcome, ended_at=self.now, duration_seconds=seconds)
         await self.state.deployments.finish(ended, fence)
         await self.living.pop(0).bus.close()

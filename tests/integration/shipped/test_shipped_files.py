@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from testbed.python_base import REGISTRY_IMAGE
 
 ROOT = Path(__file__).parents[3]

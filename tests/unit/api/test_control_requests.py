@@ -173,8 +173,8 @@ async def test_deployment_followed_to_end(
     fence = orchestrator.fences[started.id]
     async with aclosing(client.follow(started.id)) as records, asyncio.timeout(5):
         assert await anext(records) == started
-        await state.deployments.save_phase(
-            started, PhaseResult(PhaseName.VALIDATION, PhaseStatus.IN_PROGRESS, attempts=1), fence
+        await state.deployments.save_phases(
+            started, (PhaseResult(PhaseName.VALIDATION, PhaseStatus.IN_PROGRESS, attempts=1),), fence
         )
         changed = await anext(records)
         assert [(phase.name, phase.status) for phase in changed.phases] == [("validation", "in_progress")]

@@ -20,7 +20,7 @@ from roas.candidates.credentials import Credentials, new_token
 from roas.cli.output import Terminal
 from roas.cli.remote import Access, make_offer, remote
 from roas.cli.remote import _offer as offer_and_follow
-from roas.configuration.settings import SourceSettings
+from roas.configuration.tables import SourceSettings
 from roas.events import EventBus
 from roas.models.candidate import Candidate, CandidateState, SourceKind, SourceMode
 from roas.models.deployment import Outcome

@@ -12,7 +12,7 @@ import pytest
 import time_machine
 
 from roas.api.documents import StatusReport
-from roas.candidates.coordinator import BLAMED
+from roas.candidates.holds import BLAMED
 from roas.cli.output import Terminal
 from roas.cli.status import show_status
 from roas.errors import (

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from roas.candidates import credentials as module
 from roas.candidates.credentials import Credentials, CredentialsError, IssuerAwayError, new_token
-from roas.configuration.settings import OidcSettings, SourceSettings
+from roas.configuration.tables import OidcSettings, SourceSettings
 from tests.unit.candidates.issuer import AUDIENCE, ISSUER, Issuer
 
 CLAIMS = {"repository": "acme/shop", "ref": ("refs/heads/main", "refs/heads/stable"), "environment": "prod"}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from roas.candidates.inspection import SourceInspector
-from roas.configuration.settings import SourceSettings
+from roas.configuration.tables import SourceSettings
 from roas.errors import RegistryUnavailableError
 from roas.models.candidate import Commit, Delivery, SourceKind, SourceMode
 from roas.models.environment import Repository

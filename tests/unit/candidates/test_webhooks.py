@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from roas.candidates.webhooks import SourceSecrets, Webhooks
-from roas.configuration.settings import AppSettings, SourceSettings
+from roas.configuration.tables import AppSettings, SourceSettings
 from roas.errors import SettingsError
 from roas.models.candidate import SourceKind
 

@@ -17,7 +17,8 @@ from roas.checks.discord import discord_channel, discord_permissions, discord_ro
 from roas.checks.discord_facts import MENTION_EVERYONE, NEEDED, fetch_discord_facts, missing_permissions
 from roas.checks.subject import CachedCall, Subject
 from roas.concurrency import end_tasks
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.errors import RoasError
 from roas.models.check import CheckResult
 from roas.models.facts import DiscordFacts

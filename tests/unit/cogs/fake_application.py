@@ -131,7 +131,7 @@ class FakeOrchestrator:
         for phase in deployment.phases:
             if phase.name is not PhaseName.ROLLBACK:
                 done = PhaseResult(phase.name, PhaseStatus.SUCCESS, 1, duration_seconds=0.1)
-                await self.state.deployments.save_phase(deployment, done, fence)
+                await self.state.deployments.save_phases(deployment, (done,), fence)
                 self._tell(deployment, phase.name)
         cancelled = any(one == deployment.id for one, _actor in self.cancelled)
         outcome = Outcome.CANCELLED if cancelled else Outcome.SUCCEEDED

@@ -201,7 +201,7 @@ async def test_deployment_that_only_watches_is_in_nobodys_way(scene: Scene) -> N
     watching = PhaseResult(PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS, 1)
     first = await state.deployments.get(lock.deployment_id)
     assert first is not None
-    await state.deployments.save_phase(first, watching, Fence("staging", lock.token))
+    await state.deployments.save_phases(first, (watching,), Fence("staging", lock.token))
     answer = scene.answer(await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3"))
     assert "is held by" not in answer
     assert [item.version for item in scene.application.orchestrator.planned][-1] == "v3"

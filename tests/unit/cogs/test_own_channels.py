@@ -7,7 +7,7 @@ import discord
 import pytest
 from simcord.env import Env
 
-from roas.configuration.settings import EnvironmentSettings
+from roas.configuration.tables import EnvironmentSettings
 from roas.models.alert import AlertReport, AlertSource, Severity
 from tests.unit.cogs.conftest import Scene, _arrange, buttons, shown
 from tests.unit.cogs.fake_application import open_fake_application

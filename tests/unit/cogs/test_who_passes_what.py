@@ -23,7 +23,8 @@ from roas.candidates.coordinator import CandidateCoordinator
 from roas.cogs.permissions import ACTIONS, Asker, Rules, permit, refusal
 from roas.cogs.plan_approvals import PlanApprovals
 from roas.configuration.environments import environments
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.promotion import Run, Trouble, has_soaked
 from roas.deploy.schedule import Schedule

@@ -8,15 +8,10 @@ import pytest
 
 from roas.configuration.environments import environments
 from roas.configuration.file import FILE_SUFFIX, keys_of, named_tables
+from roas.configuration.loading import load_settings, read_settings
 from roas.configuration.overview import overview
-from roas.configuration.settings import (
-    EnvironmentSettings,
-    NotifySettings,
-    Settings,
-    SourceSettings,
-    load_settings,
-    read_settings,
-)
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings, NotifySettings, SourceSettings
 from roas.errors import SettingsError
 from roas.models.environment import PolicyLevel
 from roas.redaction import HIDDEN, Redactor

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from roas.configuration.loading import read_settings
 from roas.configuration.overview import misspelt
-from roas.configuration.settings import Settings, read_settings
+from roas.configuration.settings import Settings
 from roas.configuration.sources import Place
 
 ROOT = Path(__file__).resolve().parents[3]

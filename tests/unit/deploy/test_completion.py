@@ -8,7 +8,7 @@ import pytest
 from roas import limits
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineError, EngineUnavailableError, FencedOffError, InvalidRequestError, JournalUnusableError
-from roas.limits import STANDARD, Retries
+from roas.limits import STANDARD, Backoffs
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from tests.unit.deploy.requested import DORA, deploy, phase_reached, rollback
@@ -183,7 +183,7 @@ async def test_who_is_fenced_off_in_completion_ends_nothing(orchestrator, engine
 
 @pytest.mark.usefixtures("three")
 async def test_a_journal_that_refuses_completion_undoes_nothing(orchestrator, engine, state, monkeypatch):
-    monkeypatch.setattr("roas.deploy.running_deployments.PATIENTLY", Retries(0, 0))
+    monkeypatch.setattr(Backoffs, "must_wait", lambda *_: False)
     save = state.deployments.save_phases
 
     async def refuse_once(deployment, phases, fence):

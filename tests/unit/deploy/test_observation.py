@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from roas.configuration.environments import environments
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.deploy.context import observation_seconds
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import RoasError

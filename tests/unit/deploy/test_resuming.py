@@ -13,7 +13,7 @@ from roas.deploy.run import DeploymentRun
 from roas.errors import (
     JournalUnusableError,
 )
-from roas.limits import MOST_ATTEMPTS, Retries
+from roas.limits import MOST_ATTEMPTS, Backoffs
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Operation, Outcome, Problem, ServiceStep
 from roas.models.events import DeploymentEnded
@@ -125,7 +125,7 @@ def refusing(state, monkeypatch):
 
 
 async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeypatch):
-    monkeypatch.setattr("roas.deploy.running_deployments.PATIENTLY", Retries(0, 0))
+    monkeypatch.setattr(Backoffs, "must_wait", lambda *_: False)
     deployment = await orchestrator.start(deploy("v1"))
     for _ in range(MOST_ATTEMPTS + 1):
         with pytest.raises(JournalUnusableError):
@@ -140,7 +140,7 @@ async def test_journal_refusals_count_no_attempt(orchestrator, refusing, monkeyp
 
 
 async def test_own_fault_after_refusal_counts(orchestrator, refusing, state, monkeypatch):
-    monkeypatch.setattr("roas.deploy.running_deployments.PATIENTLY", Retries(0, 0))
+    monkeypatch.setattr(Backoffs, "must_wait", lambda *_: False)
     deployment = await orchestrator.start(deploy("v1"))
     with pytest.raises(JournalUnusableError):
         await orchestrator.wait(deployment.id)

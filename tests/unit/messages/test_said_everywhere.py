@@ -67,6 +67,7 @@ NOT_SAID = {
     "bot/health/collector.py": "names of subscribers",
     "bot/state/candidates.py": "names of what the audit log has",
     "bot/state/deployment_rows.py": "names of what the audit log has",
+    "bot/state/deployment_control.py": "names of what the audit log has",
     "bot/state/deployments.py": "names of what the audit log has",
     "bot/state/schema.py": "statements of SQL",
     "bot/checks/engine.py": "names of products",

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from roas.cli import application
 from roas.cli.running import ExitCode
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from tools.reference import command_line, events, example_env, exit_codes
 from tools.reference.markdown import rows, section, table
 from tools.reference.pages import write_pages

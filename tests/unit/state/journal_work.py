@@ -23,6 +23,6 @@ async def deploy(state: StateManager, version: str = "v2") -> Deployment:
     phase = PhaseResult(PhaseName.VALIDATION)
     deployment = Deployment(new_id("DEPLOY"), request, "standard", new_id("COR"), datetime.now(UTC), phases=(phase,))
     fence = await state.deployments.create(deployment, "deploy")
-    await state.deployments.save_phase(deployment, replace(phase, status=PhaseStatus.SUCCESS), fence)
+    await state.deployments.save_phases(deployment, (replace(phase, status=PhaseStatus.SUCCESS),), fence)
     await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence)
     return deployment

@@ -18,7 +18,8 @@ from typing import Any, cast, get_args, get_type_hints
 import roas
 from roas.api.documents import FaultDocument, Greeting, StartOrder, StatusReport
 from roas.cli.running import ExitCode
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.messages.message import MESSAGES
 from roas.metrics.bot_metrics import DeploymentMetrics, Metrics
 from roas.metrics.integration_monitor import DeploymentFigures

@@ -21,7 +21,7 @@ async def brought_back(folder: Path, phase: PhaseResult) -> bool:
     asked = replace(asked, request=replace(asked.request, kind=DeploymentKind.ROLLBACK))
     async with StateManager(folder) as state:
         fence = await state.deployments.create(asked, "roll back")
-        await state.deployments.save_phase(asked, phase, fence)
+        await state.deployments.save_phases(asked, (phase,), fence)
     async with StateManager(folder) as state:
         found = await state.deployments.get(asked.id)
         assert found is not None

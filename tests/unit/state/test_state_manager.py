@@ -59,7 +59,7 @@ async def test_deployment_read_back_whole(state: StateManager) -> None:
     deployment = a_deployment()
     fence = await state.deployments.create(deployment, "deploy v2")
     phase = PhaseResult(PhaseName.VALIDATION, PhaseStatus.SUCCESS, attempts=1, summary="fine")
-    await state.deployments.save_phase(deployment, phase, fence)
+    await state.deployments.save_phases(deployment, (phase,), fence)
     await state.deployments.save_service(deployment, ServiceProgress("web", ServiceStep.STARTING), fence)
 
     read = await state.deployments.get(deployment.id)

@@ -56,7 +56,7 @@ class Story:
         self.bus.publish(DeploymentEnded(outcome=outcome, kind=self.deployment.request.kind, **self.origin))
 
     async def phase(self, name: PhaseName, status: PhaseStatus, **more: Any) -> None:
-        await self.state.deployments.save_phase(self.deployment, PhaseResult(name, status, 1, **more), self.fence)
+        await self.state.deployments.save_phases(self.deployment, (PhaseResult(name, status, 1, **more),), self.fence)
         self.bus.publish(PhaseChanged(phase=name, status=status, **self.origin))
 
     async def service(self, progress: ServiceProgress) -> None:

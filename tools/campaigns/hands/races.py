@@ -19,7 +19,8 @@ from typing import Any
 import docker
 
 from roas.app.application import Application, open_application
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertSource
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from roas.app.application import Application, open_application
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import Plan, ServiceAction

@@ -14,7 +14,8 @@ import docker
 from docker.models.containers import Container
 
 from roas.app.application import Application, open_application
-from roas.configuration.settings import EnvironmentSettings, Settings
+from roas.configuration.settings import Settings
+from roas.configuration.tables import EnvironmentSettings
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from testbed.daemon import PrivateDaemon

@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from roas.app.application import open_application
-from roas.configuration.settings import load_settings
+from roas.configuration.loading import load_settings
 
 
 async def main() -> int:

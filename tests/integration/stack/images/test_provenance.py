@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from roas.configuration.settings import VerifySettings
+from roas.configuration.tables import VerifySettings
 from roas.errors import ImageNotVerifiedError, NotVerifiableNowError, RoasError
 from roas.models.environment import SignaturePolicy
 from roas.models.stack import WantedImage

@@ -17,7 +17,7 @@ from unittest.mock import ANY
 import pytest
 from pydantic import ValidationError
 
-from roas.configuration.settings import GitSettings
+from roas.configuration.tables import GitSettings
 from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError, RoasError
 from roas.models.environment import Environment, Repository
 from roas.stack.resolution import commit_files, mirror

@@ -21,7 +21,8 @@ from aiohttp import web
 from roas.alerts.alert_service import AlertService
 from roas.apprise_target import Tone, send, unusable_targets
 from roas.concurrency import end_tasks
-from roas.configuration.settings import GivenSettings, NotifySettings
+from roas.configuration.settings import GivenSettings
+from roas.configuration.tables import NotifySettings
 from roas.events import EventBus
 from roas.leadership.leadership import Leadership
 from roas.limits import Retries

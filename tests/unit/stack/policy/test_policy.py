@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from roas.configuration.environments import environments
-from roas.configuration.settings import load_settings
+from roas.configuration.loading import load_settings
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from roas.stack.policy.compose_policy import ComposePolicy

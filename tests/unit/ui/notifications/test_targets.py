@@ -11,7 +11,8 @@ import time_machine
 
 from roas.alerts.alert_service import AlertService
 from roas.apprise_target import TargetError, Tone
-from roas.configuration.settings import GivenSettings, NotifySettings
+from roas.configuration.settings import GivenSettings
+from roas.configuration.tables import NotifySettings
 from roas.events import EventBus
 from roas.leadership.leadership import Leadership
 from roas.models.actor import Actor, ActorKind
