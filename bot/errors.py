@@ -71,7 +71,7 @@ SHORT_OF = {
 NO_THREAD = (("can't start new thread",),)
 
 
-def find_shortage(error: BaseException, *, service: str | None = None) -> "ShortageError | None":
+def find_shortage(error: BaseException) -> "ShortageError | None":
     """Return what ran out for a while where that is what an error of the system says, else None."""
     number = None
     if isinstance(error, MemoryError):
@@ -82,7 +82,7 @@ def find_shortage(error: BaseException, *, service: str | None = None) -> "Short
         number = error.errno
     if number not in SHORT_OF:
         return None
-    return shortage(SHORT_OF[number], str(getattr(error, "strerror", "") or error or type(error).__name__), service)
+    return shortage(SHORT_OF[number], str(getattr(error, "strerror", "") or error or type(error).__name__))
 
 
 def find_passing(error: BaseException | None) -> "EngineUnavailableError | None":

@@ -85,19 +85,11 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         except RoasError as error:
             log.error("half answered plans could not be read", error=error.message)
 
-    @commands.Cog.listener()
-    async def on_logged_in(self) -> None:
-        """Post from now on: messages need no gateway."""
-        self.live_messages.online()
-
-    @commands.Cog.listener()
-    async def on_ready(self) -> None:
-        """Try at once what waits for Discord."""
-        self.live_messages.online()
-
-    @commands.Cog.listener()
-    async def on_resumed(self) -> None:
-        """Try at once what waits for Discord."""
+    @commands.Cog.listener("on_logged_in")
+    @commands.Cog.listener("on_ready")
+    @commands.Cog.listener("on_resumed")
+    async def go_online(self) -> None:
+        """Post from now on, and try at once what waits for Discord; messages need no gateway."""
         self.live_messages.online()
 
     @app_commands.command(description="Deploy a version to an environment")

@@ -140,8 +140,6 @@ class FittingTable(Table):
         if needed <= options.max_width or options.max_width >= LEGIBLE * len(self.columns):
             yield from super().__rich_console__(console, options)
             return
-        if self.title:
-            yield Text(str(self.title), style="bold")
         for cells in zip(*(column.cells for column in self.columns), strict=True):
             for column, cell in zip(self.columns, cells, strict=True):
                 if isinstance(cell, Text) and cell.plain.strip():
@@ -150,11 +148,9 @@ class FittingTable(Table):
                     yield Text.assemble(lead, Text(cell.plain.strip(), style=cell.style))
 
 
-def make_table(*headers: str, title: str | None = None) -> Table:
+def make_table(*headers: str) -> Table:
     """Begin a table without frame."""
-    table = FittingTable(
-        box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim"
-    )
+    table = FittingTable(box=None, pad_edge=False, header_style="dim")
     for header in headers:
         table.add_column(header, overflow="fold")
     return table

@@ -23,7 +23,7 @@ from roas.api.remote_documents import FaultAnswer, Offer, OfferStatus
 from roas.candidates.credentials import new_token
 from roas.cli.follow import ProgressLines
 from roas.cli.output import Terminal, print_error
-from roas.cli.running import ExitCode, code_of_fault
+from roas.cli.running import EnvironmentName, ExitCode, Services, Version, code_of_fault
 from roas.concurrency import pause
 from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
@@ -80,12 +80,6 @@ TokenFile = Annotated[
 ]
 Audience = Annotated[
     str, typer.Option("--audience", help="The audience of the job's signed token; by default the address.")
-]
-EnvironmentName = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Which environment, such as staging.")]
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="What becomes VERSION in the compose file.")]
-Services = Annotated[
-    list[str] | None,
-    typer.Option("--service", metavar="SERVICE", help="Only this service; may be given several times."),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the channel shows it.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end, and exit by its outcome.")]

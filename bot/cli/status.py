@@ -26,6 +26,7 @@ from roas.models.release import Release, ReleaseState
 from roas.state.documents import to_json
 from roas.ui.units import duration, size
 
+WARNING = ("  warning: ", "yellow")
 STYLES = {Verdict.HEALTHY: "green", Verdict.DEGRADED: "yellow", Verdict.UNHEALTHY: "bold red"}
 
 
@@ -64,17 +65,15 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
         what = f"{hold.version} is on hold" if hold.version else "automation is on hold"
         terminal.say(f"  {what} since {at(hold.since)}: {printable(hold.reason)}")
     if status.fault:
-        terminal.say(Text("  warning: ", style="yellow") + Text(printable(status.fault), style="default"))
+        terminal.say(status.fault, lead=WARNING)
     if status.health is not None and status.health.remembered:
         seconds = int((datetime.now(UTC) - status.health.taken_at).total_seconds())
         terminal.say(f"  as it was seen {at(status.health.taken_at)}, {seconds} s ago:")
     for drift in status.health.drift if status.health is not None else ():
         how = f"is as {drift.left_by} left it" if drift.left_by else "was changed by hand"
-        reason = printable(f"{drift.service} {how}: {drift.reason}")
-        terminal.say(Text("  warning: ", style="yellow") + Text(reason, style="default"))
+        terminal.say(f"{drift.service} {how}: {drift.reason}", lead=WARNING)
     if status.health is not None and status.health.lost:
-        lost = f"cannot be restored: {', '.join(status.health.lost)}; images were pruned"
-        terminal.say(Text("  warning: ", style="yellow") + Text(printable(lost), style="default"))
+        terminal.say(f"cannot be restored: {', '.join(status.health.lost)}; images were pruned", lead=WARNING)
     if status.health is not None and status.health.services:
         _show_services(terminal, status.health.services, status.release)
 
@@ -106,7 +105,7 @@ def _show_holder(terminal: Terminal, status: EnvironmentStatus) -> None:
     if status.abandoned:
         text = "its process died, and nobody carries it out: a bot that starts or the next `roas deploy` resumes it; "
         text += f"`roas cancel {status.environment}` takes it back"
-        terminal.say(Text("  warning: ", style="yellow") + Text(text, style="default"))
+        terminal.say(text, lead=WARNING)
 
 
 def _is_known(status: EnvironmentStatus) -> bool:

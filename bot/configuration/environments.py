@@ -48,9 +48,8 @@ class Environments(Mapping[str, Environment]):
     While they stay as they are, which a look at each tells, it is the one that was built before.
     """
 
-    def __init__(self, settings: Settings, base_name: str | None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._base_name = base_name
         self._known: dict[str, _Known] = {}
         self._places = {
             (settings.environments.get(name) or NOTHING_OF_ITS_OWN).folder or settings.stack_dir
@@ -74,7 +73,7 @@ class Environments(Mapping[str, Environment]):
 
     def _lay_out(self, name: str) -> Environment:
         own = self._settings.environments.get(name) or NOTHING_OF_ITS_OWN
-        return _environment(self._settings, name, own, self._base_name)
+        return _environment(self._settings, name, own)
 
     def _marks(self, paths: Iterable[Path]) -> dict[Path, _Mark]:
         return {path: _where(path) if path in self._places else _mark(path) for path in paths}
@@ -89,12 +88,12 @@ class Environments(Mapping[str, Environment]):
         return len(self._settings.environment_names)
 
 
-def environments(settings: Settings, *, base_name: str | None = None) -> Environments:
-    """Lay out the environments by convention and settings; `base_name` is the home project's name where it is known.
+def environments(settings: Settings) -> Environments:
+    """Lay out the environments by convention and settings.
 
     `dev` runs `docker-compose.yml`, then `docker-compose.dev.yml` and `.env.dev` where they exist.
     """
-    return Environments(settings, base_name)
+    return Environments(settings)
 
 
 def projects_of(settings: Settings) -> frozenset[str]:
@@ -131,12 +130,12 @@ def _is_settled(marks: Mapping[Path, _Mark]) -> bool:
     return all(max(mark[-2:]) < latest for mark in marks.values() if isinstance(mark, tuple))
 
 
-def _environment(settings: Settings, name: str, own: EnvironmentSettings, base_name: str | None) -> Environment:
+def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Environment:
     folder = (own.folder or settings.stack_dir).expanduser().resolve()
     is_home = name == settings.home_environment
     env_files = _env_files(name, own, folder)
     files = _compose_files(settings, name, own, folder, env_files)
-    base = base_name or settings.compose_project_name
+    base = settings.compose_project_name
     if base is None:
         # Home runs already, under the name that Compose gave it.
         base = usual_project(folder, files.used, env_files) if is_home else plain_name(folder.name)

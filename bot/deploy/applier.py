@@ -169,7 +169,7 @@ class Applier:
         context.checkpoint()
         if definition.one_shot:
             await back_up_before(context, self.definitions, service)
-        known = next((progress for progress in context.deployment.services if progress.service == service), None)
+        known = context.deployment.by_service.get(service)
         try:
             await context.run_unless_cancelled(
                 context.components.manager.apply_service(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from roas.models.deployment import Deployment, ServiceStep
+from roas.models.deployment import OPEN_STEPS, Deployment, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.release import Release, ReleaseState
@@ -14,9 +14,7 @@ from roas.stack.comparison import ServiceDifference, WantedService, by_service, 
 from roas.stack.model.services import inactive_services, lenders_of, services_of, shared_with
 from roas.stack.stack import Stack
 
-BEGUN = frozenset(
-    {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED, ServiceStep.RESTORING}
-)
+BEGUN = OPEN_STEPS | {ServiceStep.RESTORING}
 REPLACED = frozenset({ServiceStep.WAITING, ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.COMPLETED})
 
 

@@ -251,7 +251,7 @@ class DeploymentContext:
 
         Progress within a pull or a build is saved about once a second.
         """
-        known = {progress.service: progress for progress in self.deployment.services}
+        known = self.deployment.by_service
         old = known.get(service, ServiceProgress(service))
         watched_until = self._note_ready(service) if step in READY_STEPS else None
         progress = replace(old, step=step, detail=detail, fraction=fraction, watched_until=watched_until)
@@ -277,9 +277,7 @@ class DeploymentContext:
 
     async def watch_again(self, service: str) -> None:
         """Watch a service from now on: it was ready, or became so again, unseen by this process."""
-        progress = next(
-            service_progress for service_progress in self.deployment.services if service_progress.service == service
-        )
+        progress = self.deployment.by_service[service]
         until = self._note_ready(service)
         if until is not None:
             await self.plan_services([replace(progress, watched_until=until)])
@@ -291,7 +289,7 @@ class DeploymentContext:
 
     async def save_rollout(self, service: str, rollout: RolloutRecord) -> None:
         """Write how far the rollout of a service has come. Raises FencedOffError."""
-        known = {progress.service: progress for progress in self.deployment.services}
+        known = self.deployment.by_service
         await self.plan_services([replace(known.get(service, ServiceProgress(service)), rollout=rollout)])
 
     def rollout(self, service: str) -> RolloutRecord | None:
@@ -313,7 +311,7 @@ class DeploymentContext:
 
     async def report_all(self, services: Iterable[str], step: ServiceStep) -> None:
         """Save the same intent for several services, in one transaction, then publish it. Raises FencedOffError."""
-        known = {progress.service: progress for progress in self.deployment.services}
+        known = self.deployment.by_service
         old = (known.get(service, ServiceProgress(service)) for service in services)
         progress = [replace(service_progress, step=step, detail="", fraction=None) for service_progress in old]
         await self.plan_services(progress)

@@ -293,7 +293,7 @@ async def stop_services(context: DeploymentContext) -> str:
     await load_release(context)
     request, model_hash = context.deployment.request, context.model_hash or ""
     definitions = await context.definitions(model_hash)
-    known = {progress.service: progress for progress in context.deployment.services}
+    known = context.deployment.by_service
     await context.plan_services(known.get(name, ServiceProgress(name, changed=True)) for name in request.services)
     async with context.watching() as watch:
         for service in reversed(DependencyCoordinator(definitions).order(request.services)):

@@ -252,7 +252,6 @@ class MonitoringCollector:
         self._drift = sources.drift
         self._lost = sources.lost
         self._prober = sources.prober
-        self._probe_seconds = EVERY_SECONDS
         self._probes = ProbeHistory()
         self._releases = sources.releases
         wanted = WantedServices(sources.stacks, sources.releases, sources.holdings, sources.stops, sources.scales)
@@ -285,10 +284,6 @@ class MonitoringCollector:
             )
             for environment in self._environments
         ]
-
-    def probe_every(self, seconds: float) -> None:
-        """Ask the probes of what is watched from now on in another rhythm."""
-        self._probe_seconds = seconds
 
     def observe_with(self, observer: StackObserver) -> None:
         """Send everything to an observer from now on."""
@@ -383,7 +378,7 @@ class MonitoringCollector:
                 self._probes,
                 lambda: self._sampler.definitions(environment),
                 watch.check_again,
-                every_seconds=self._probe_seconds,
+                every_seconds=EVERY_SECONDS,
             )
             tasks.append(asyncio.create_task(probe_loop.run(), name=f"probes {environment.name}"))
         self._watches[environment.name], self._wakes[environment.name] = tuple(tasks), watch.check_again

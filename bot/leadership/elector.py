@@ -71,12 +71,6 @@ def after(state: ElectorState, occasion: Occasion) -> ElectorState:
         ) from None
 
 
-def as_table() -> str:
-    """Return all transitions as a Markdown table, for docs/architecture.md."""
-    rows = [f"| {state} | {occasion} | {target} |" for (state, occasion), target in TRANSITIONS.items()]
-    return "\n".join(["| From | When | To |", "|---|---|---|", *rows])
-
-
 class LeaderElector:
     """Run as leader or as standby; transitions.py defines what makes it which.
 

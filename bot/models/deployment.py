@@ -83,6 +83,8 @@ class ServiceStep(StoredEnum, unknown="waiting"):
     STOPPED = "stopped"
 
 
+# Steps of a service between its first container and the word that it is ready.
+OPEN_STEPS = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED})
 # Steps that change nothing in what runs.
 UNTOUCHED_STEPS = frozenset(
     {
@@ -277,6 +279,11 @@ class Deployment:
     cancel_reason: str = ""
     backups: tuple[str, ...] = ()
     data_step: DataStep | None = None
+
+    @property
+    def by_service(self) -> dict[str, ServiceProgress]:
+        """Return how far each of its services is, by name."""
+        return {progress.service: progress for progress in self.services}
 
     @property
     def seconds_of_phases(self) -> float:

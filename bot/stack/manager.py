@@ -1,10 +1,7 @@
 """Apply a release service by service: the DeploymentManager."""
 
 from roas.concurrency import run_concurrently
-from roas.errors import (
-    ProxyError,
-    ServiceFailedError,
-)
+from roas.errors import ProxyError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
 from roas.models.health import ContainerSnapshot
@@ -98,7 +95,3 @@ class DeploymentManager:
     async def remove_containers(self, stack: Stack, containers: tuple[ContainerSnapshot, ...]) -> None:
         """Stop and remove containers by id."""
         await run_concurrently(stack.remove(container.id) for container in containers)
-
-    async def stop_containers(self, stack: Stack, containers: tuple[ContainerSnapshot, ...]) -> None:
-        """Stop containers by id; their replacements take over the anonymous volumes."""
-        await run_concurrently(stack.stop(container.id) for container in containers)

@@ -115,7 +115,7 @@ class DeploymentReader:
             if lock is None:
                 return None
             known = read_deployment(transaction, lock.deployment_id) if lock.paused else None
-            services = {service.service: service for service in known.services} if known is not None else {}
+            services = known.by_service if known is not None else {}
             return Holding(lock.deployment_id, lock.paused, known.to_release if known is not None else None, services)
 
         return await self._journal.read(work)

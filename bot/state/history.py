@@ -51,7 +51,7 @@ class History:
     async def changes(self) -> AsyncIterator[tuple[int, StateChange]]:
         """Yield every change that is kept, with its number, oldest first. Raises StateError."""
         read = 0
-        while rows := await self._journal.read(partial(_changes_after, sequence=read)):
+        while rows := await self._journal.read(partial(Transaction.changes_after, sequence=read, limit=READ_AT_ONCE)):
             read = rows[-1][0]
             for sequence, document in rows:
                 for change in readable(StateChange, [document]):
@@ -110,8 +110,3 @@ def _drop_rest(transaction: Transaction) -> None:
             "DELETE FROM deployments WHERE id = ?",
         ):
             transaction.execute(statement, row)
-
-
-def _changes_after(transaction: Transaction, sequence: int) -> list[tuple[int, str]]:
-    statement = "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?"
-    return transaction.execute(statement, (sequence, READ_AT_ONCE)).fetchall()

@@ -329,11 +329,7 @@ class StateManager:
 
         A row that this version cannot read is skipped, and delays nothing.
         """
-        rows = await self._journal.read(
-            lambda t: t.execute(
-                "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
-            ).fetchall()
-        )
+        rows = await self._journal.read(lambda transaction: transaction.changes_after(sequence, limit))
         return (rows[-1][0] if rows else sequence), readable(StateChange, (row[1] for row in rows))
 
     async def check_usable(self) -> None:

@@ -46,11 +46,7 @@ class ProjectionSource:
 
         One that means nothing to this version holds the rest up: a copy with a gap would pass for a whole one.
         """
-        rows = await self._journal.read(
-            lambda t: t.execute(
-                "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, limit)
-            ).fetchall()
-        )
+        rows = await self._journal.read(lambda transaction: transaction.changes_after(sequence, limit))
         return tuple(Numbered(row[0], from_row(StateChange, row[1])) for row in rows)
 
     async def id_at(self, sequence: int) -> str | None:

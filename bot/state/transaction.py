@@ -77,6 +77,11 @@ class Transaction:
         )
         self.changes.append(change)
 
+    def changes_after(self, sequence: int, limit: int) -> list[tuple[int, str]]:
+        """Return the documents of the changes that follow a number, oldest first, each with its own number."""
+        statement = "SELECT sequence, document FROM changes WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        return self.execute(statement, (sequence, limit)).fetchall()
+
     def check(self, fence: Fence) -> None:
         """Raise FencedOffError where another process has taken the environment over since."""
         row = self.execute("SELECT token FROM fences WHERE name = ?", (fence.environment,)).fetchone()

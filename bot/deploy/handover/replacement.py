@@ -212,7 +212,7 @@ class Handover:
                     "{service} is this process itself, and it is not the leader: it cannot hand over.", service=service
                 )
             )
-        known = {progress.service: progress for progress in context.deployment.services}
+        known = context.deployment.by_service
         await context.plan_services([known.get(service) or ServiceProgress(service, changed=True)])
         _, heartbeat = await self._ready_successor()
         if not heartbeat.gateway_ready:
@@ -338,7 +338,7 @@ class Handover:
         """
         context, service = self._context, self._own.service
         wanted = await self._wanted()
-        planned = next((progress for progress in context.deployment.services if progress.service == service), None)
+        planned = context.deployment.by_service.get(service)
         if wanted is None or planned is None or not planned.changed:
             return
         # Where the predecessor died and is started again, it watches over this process, too.

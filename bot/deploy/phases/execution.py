@@ -114,7 +114,7 @@ async def _plan_services(
     One that was to be changed and is `starting`, since somebody else has just made it so, has yet to be verified. So
     has what was `left` by a deployment that failed.
     """
-    known = {progress.service: progress for progress in context.deployment.services}
+    known = context.deployment.by_service
     planned = []
     for service in sorted(changed | kept | left):
         old = known.get(service, ServiceProgress(service))

@@ -199,7 +199,7 @@ class Rollback:
             if container.state is ContainerState.RUNNING
         ]
         await context.report_all(sorted({container.service for container in stopped}), ServiceStep.RESTORING)
-        await context.components.manager.stop_containers(stack, tuple(stopped))
+        await run_concurrently(stack.stop(container.id) for container in stopped)
         try:
             yield
         except ServiceFailedError:
@@ -290,7 +290,7 @@ async def _plan_services(context: DeploymentContext, watch: ContainerWatch, serv
 
     After a failure, what runs and may still become well counts, too, but for what failed.
     """
-    known = {progress.service: progress for progress in context.deployment.services}
+    known = context.deployment.by_service
     problem = context.deployment.problem
     model = "" if is_put_back(context.deployment) else await _model_before(context)
     there = await context.definitions(model) if model else {}

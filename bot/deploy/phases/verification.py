@@ -16,7 +16,7 @@ from roas.deploy.handover.stale_instances import remove_predecessors
 from roas.errors import ProxyError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
-from roas.models.deployment import DeploymentKind, ServiceStep
+from roas.models.deployment import OPEN_STEPS, DeploymentKind, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
@@ -33,8 +33,6 @@ from roas.stack.containers.readiness import (
 from roas.stack.containers.repair import is_of_others
 from roas.stack.containers.watch import ContainerWatch
 
-# What is left of a step that another process was in.
-OPEN_STEPS = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED})
 NOTED_WITHIN = timedelta(seconds=0.5)
 CHANGED = said("somebody else changed the service meanwhile")
 

@@ -28,11 +28,6 @@ class ComposeProject:
     folder: Path | None = None
 
     @classmethod
-    def of_working_copy(cls, environment: Environment) -> "ComposeProject":
-        """Return the project as its files lie there today."""
-        return cls(environment.project, environment.compose_files, environment.env_files)
-
-    @classmethod
     def of_model(cls, environment: Environment, model: Path) -> "ComposeProject":
         """Return the project as a stored model has it."""
         return cls(environment.project, (model,), folder=environment.folder)

@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,15 +75,6 @@ class ImageName:
         return f"{'http' if LOOPBACK.match(host) else 'https'}://{host}"
 
 
-@dataclass(slots=True)
-class Usage:
-    """Count what was asked, and remember for how long a host is left alone."""
-
-    heads: int = 0
-    gets: int = 0
-    not_before: dict[str, float] = field(default_factory=dict)
-
-
 class RegistryClient:
     """Ask registries by the logins of Docker's configuration. Every method raises RegistryUnavailableError.
 
@@ -95,7 +86,7 @@ class RegistryClient:
         self._configuration = configuration
         self._learn = learn
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
-        self.usage = Usage()
+        self._not_before: dict[str, float] = {}  # until when a host is left alone
 
     async def digest(self, image: ImageName, tag: str) -> str | None:
         """Return the digest behind a tag, None where there is no such tag."""
@@ -158,7 +149,7 @@ class RegistryClient:
         return found if isinstance(found, dict) else {}
 
     async def _ask(self, method: str, image: ImageName, target: str) -> Answer:
-        rest = self.usage.not_before.get(image.host, 0.0) - time.monotonic()
+        rest = self._not_before.get(image.host, 0.0) - time.monotonic()
         if rest > 0:
             raise _away(image, f"it is to be left alone for {rest:.0f} s more")
         headers = {"Accept": ", ".join(MANIFESTS)}
@@ -180,20 +171,12 @@ class RegistryClient:
         token, until = self._tokens.get(key, ("", 0.0))
         if token and until > time.monotonic():
             headers["Authorization"] = token
-        self._count(method)
         answer = await self._client.ask(method, f"{image.base}{target}", headers=headers, redirects=method == "GET")
         if answer.status != 401:
             return answer
         headers["Authorization"] = await self._authorize(image, answer.headers.get("www-authenticate", ""))
         self._tokens[key] = headers["Authorization"], time.monotonic() + TOKEN_SECONDS
-        self._count(method)
         return await self._client.ask(method, f"{image.base}{target}", headers=headers, redirects=method == "GET")
-
-    def _count(self, method: str) -> None:
-        if method == "HEAD":
-            self.usage.heads += 1
-        else:
-            self.usage.gets += 1
 
     async def _authorize(self, image: ImageName, challenge: str) -> str:
         """Return what proves the login, as the registry asks for it. Raises ValueError."""
@@ -228,7 +211,7 @@ class RegistryClient:
 
     def _rest(self, host: str, seconds: float) -> None:
         seconds = min(max(seconds, 1.0), LONGEST_REST_SECONDS)
-        self.usage.not_before[host] = time.monotonic() + seconds
+        self._not_before[host] = time.monotonic() + seconds
         log.warning("a registry is left alone", registry=host, seconds=round(seconds))
 
 

@@ -8,6 +8,7 @@ import discord
 from roas.models.canary import CanaryRecord
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
+    OPEN_STEPS,
     UNTOUCHED_STEPS,
     Deployment,
     DeploymentKind,
@@ -48,9 +49,6 @@ _GOING_BACK = frozenset({ServiceStep.RESTORING, ServiceStep.RESTORED})
 # What went wrong, and what is under way, is read first; what stays as it was comes last.
 _SERVICE_ORDER = {ServiceStep.FAILED: 0, ServiceStep.UNCHANGED: 2}
 
-
-# What a service is in while its replicas are replaced.
-_ROLLING = frozenset({ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PAUSED})
 
 # What a phase that goes from service to service is through with, and what is part of it.
 _DONE = {
@@ -119,7 +117,7 @@ def service_lines(deployment: Deployment) -> list[str]:
 def _canary(progress: ServiceProgress) -> CanaryRecord | None:
     """Return how far the canary of a service is, while it is judged."""
     canary = progress.rollout.canary if progress.rollout is not None else None
-    return canary if canary is not None and not canary.is_over and progress.step in _ROLLING else None
+    return canary if canary is not None and not canary.is_over and progress.step in OPEN_STEPS else None
 
 
 def canary_lines(progress: ServiceProgress) -> list[str]:

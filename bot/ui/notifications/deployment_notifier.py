@@ -43,7 +43,6 @@ class DeploymentNotifier(Notifier):
         self._redact = redact
         self._usual: float | None = None
         self._usual_is_known = False
-        self._below: Outbox | None = None
         self._phases_posted: int | None = None
         self._has_no_thread = False
 
@@ -96,10 +95,8 @@ class DeploymentNotifier(Notifier):
             self.subject, f"{DETAILS}-{len(ended)}", drawn, ended[-1].ended_at or deployment.created_at, finished=True
         )
         try:
-            if self._below is None:
-                name = f"{deployment.environment} {deployment.request.version or deployment.id}"
-                self._below = await self.outbox.below(live.message_id, name)
-            await self._below.deliver(request, self.subject, lambda: self.notify(urgent=True))
+            name = f"{deployment.environment} {deployment.request.version or deployment.id}"
+            await self._deliver_below(live.message_id, name, request)
         except (ChannelClosedError, MessageRefusedError) as error:
             self._has_no_thread = True
             log.info("no thread below a deployment", deployment_id=self.subject, reason=str(error))
@@ -116,35 +113,26 @@ class DeploymentNotifier(Notifier):
 
 async def usual_seconds(state: StateManager, deployment: Deployment) -> float | None:
     """Return how long a deployment of this kind usually takes there, in seconds; None where there was none before."""
-    known = await state.deployments.list(
-        deployment.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False
-    )
-    times = [
-        known_deployment.duration_seconds
-        for known_deployment in known
-        if _alike(known_deployment.request, deployment.request)
-        and known_deployment.id < deployment.id
-        and known_deployment.duration_seconds is not None
-        and known_deployment.attempts == 1
-    ]
+    times = await _past_seconds(state, deployment.request, before=deployment.id)
     return median(times[:COMPARED]) if times else None
-
-
-def _alike(request: DeploymentRequest, other: DeploymentRequest) -> bool:
-    return (request.kind, request.operation) == (other.kind, other.operation)
 
 
 async def last_seconds(state: StateManager, request: DeploymentRequest) -> float | None:
     """Return the duration of the last successful deployment of a kind and operation there, in seconds, or None."""
+    return next(iter(await _past_seconds(state, request)), None)
+
+
+async def _past_seconds(state: StateManager, request: DeploymentRequest, before: str = "") -> list[float]:
+    """Return how long successful deployments of a kind and operation took there, the newest first."""
     known = await state.deployments.list(request.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False)
-    return next(
-        (
-            deployment.duration_seconds
-            for deployment in known
-            if _alike(deployment.request, request) and deployment.attempts == 1
-        ),
-        None,
-    )
+    return [
+        deployment.duration_seconds
+        for deployment in known
+        if (deployment.request.kind, deployment.request.operation) == (request.kind, request.operation)
+        and deployment.duration_seconds is not None
+        and deployment.attempts == 1
+        and (not before or deployment.id < before)
+    ]
 
 
 PLAN_SUBJECTS = "PLAN-"
@@ -229,7 +217,6 @@ class ProposalNotifier(Notifier):
         super().__init__(proposal, outbox, pace)
         self._state = state
         self._redact = redact
-        self._below: Outbox | None = None
 
     async def _post_changes(self) -> bool:
         candidates = await self._state.candidates.of_proposal(self.subject)
@@ -256,10 +243,8 @@ class ProposalNotifier(Notifier):
             return
         drawn = replace(draw_live(deployment), buttons=())  # what is clicked in a thread is not the ops channel's
         try:
-            if self._below is None:
-                self._below = await self.outbox.below(post.message_id, f"{candidate.environment} {candidate.version}")
             request = PostRequest(self.subject, DETAILS, drawn, deployment.created_at, finished=deployment.finished)
-            await self._below.deliver(request, self.subject, lambda: self.notify(urgent=True))
+            await self._deliver_below(post.message_id, f"{candidate.environment} {candidate.version}", request)
         except ChannelClosedError as error:
             log.info("no thread below a proposal", proposal=self.subject, reason=str(error))
 

@@ -47,6 +47,7 @@ class Notifier(ABC):
         self.posted = asyncio.Event()
         self.outbox = outbox
         self._pace = pace
+        self._below: Outbox | None = None
         self._news = asyncio.Event()
         self._prompt = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -100,6 +101,12 @@ class Notifier(ABC):
     def _hold_back_seconds(self) -> float:
         """Return how many seconds what is new is held back, so that it goes out together with what follows."""
         return self.outbox.edit_delay(self.subject)
+
+    async def _deliver_below(self, message_id: int, name: str, request: PostRequest) -> None:
+        """Update a message in the thread below another one, opened where there is none."""
+        if self._below is None:
+            self._below = await self.outbox.below(message_id, name)
+        await self._below.deliver(request, self.subject, lambda: self.notify(urgent=True))
 
     async def _deliver(self, request: PostRequest) -> Post:
         """Update a message."""

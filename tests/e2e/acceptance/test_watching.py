@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from roas.app.application import open_application
+from roas.health import collector
 from roas.models.alert import RecoveryStatus, Severity
 from roas.models.change import ChangeType
 from roas.models.health import Verdict
@@ -34,9 +35,9 @@ def about(name, holds=lambda _: True):
     return lambda one: one.service == name and holds(one)
 
 
-async def test_each_way_to_fail_is_recovered_by_what_helps(maintained, people, stack):
+async def test_each_way_to_fail_is_recovered_by_what_helps(maintained, people, stack, monkeypatch):
     """One service for each way, and all fail at once."""
-    maintained.collector.probe_every(0.6)
+    monkeypatch.setattr(collector, "EVERY_SECONDS", 0.6)
     port = free_port()
     stack.write(
         {

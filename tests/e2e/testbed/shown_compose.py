@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from roas.stack.compose.program import compose_command
+from roas.stack.compose.runner import compose_command
 
 if __name__ == "__main__":
     sys.exit(subprocess.run([*compose_command(), "version", "--short"], check=False).returncode)

@@ -4,11 +4,12 @@ import base64
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -30,7 +31,7 @@ from roas.stack.images.registry import ImageName, RegistryClient
 from roas.stack.model.service_track import track_of
 from roas.state.manager import StateManager
 from roas.ui.embeds.proposal import draw_proposal
-from roas.web_client import WebClient
+from roas.web_client import Answer, WebClient
 from testbed.private_registry import PASSWORD, USER, PrivateRegistry, private_registry
 from testbed.redis_server import free_port
 from tests.unit.candidates.conftest import PlayedOrchestrator
@@ -45,9 +46,21 @@ def registry(tmp_path: Path) -> Iterator[PrivateRegistry]:
         yield registry
 
 
+class CountingClient(WebClient):
+    """Count what is asked, by method."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = Counter[str]()
+
+    async def ask(self, method: str, *arguments: Any, **options: Any) -> Answer:
+        self.asked[method] += 1
+        return await super().ask(method, *arguments, **options)
+
+
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[RegistryClient]:
-    web_client = WebClient()
+    web_client = CountingClient()
     yield RegistryClient(web_client, lambda: tmp_path / "login" / "config.json", [].extend)
     await web_client.close()
 
@@ -83,7 +96,7 @@ async def test_digest_by_head_with_the_login(registry, client):
     image = ImageName.read(f"{registry.address}/acme/web")
     assert await client.digest(image, "1.0") == digest
     assert await client.digest(image, "2.0") is None
-    assert client.usage.gets == 0, "a GET of a manifest is a pull"
+    assert client._client.asked["GET"] == 0, "a GET of a manifest is a pull"
     assert set(await client.tags(image)) == {"1.0"}
     made = await client.created(image, "1.0")
     assert timedelta(days=9) < datetime.now(UTC) - made < timedelta(days=11)
@@ -171,13 +184,13 @@ async def test_limits_are_heeded(limited, client):
     assert await client.digest(image, "1.1") == f"sha256:{'0' * 64}"
     with pytest.raises(RegistryUnavailableError, match="left alone"):
         await client.digest(image, "1.1")
-    client.usage.not_before.clear()
+    client._not_before.clear()
     told.update(status=429, headers={"Retry-After": "120"})
     for _time in range(3):
         with pytest.raises(RegistryUnavailableError):
             await client.digest(image, "1.1")
     assert told["asked"] == ["HEAD", "HEAD"]
-    assert 100 < client.usage.not_before[image.host] - time.monotonic() <= 120
+    assert 100 < client._not_before[image.host] - time.monotonic() <= 120
 
 
 async def test_registry_without_digests_is_asked_for_the_manifest(limited, client):
@@ -322,7 +335,7 @@ async def test_tag_that_moves_is_another_candidate(registry, client, state):
     await push(registry, "acme/web", "stable", days_old=1)
     assert await scene.sweep() == ["stable", "stable"]
     assert (await state.candidates.get(first.id)).state is CandidateState.SUPERSEDED
-    assert client.usage.gets == 0
+    assert client._client.asked["GET"] == 0
 
 
 async def test_digest_that_is_too_new_is_not_offered_yet(registry, client, state):
@@ -365,9 +378,9 @@ async def test_fifty_services_at_rest_cost_no_pull(registry, client, state):
     await push(registry, "acme/web", "stable")
     sweep = scene.sweeping()
     await sweep.run()
-    client.usage = replace(client.usage, heads=0, gets=0)
+    client._client.asked.clear()
     await sweep.run()
-    assert (client.usage.heads, client.usage.gets) == (50, 0)
+    assert client._client.asked == {"HEAD": 50}
 
 
 WRONG_TRACKS = [

@@ -16,7 +16,7 @@ CELLS = ("alertmanager", "unhealthy", "registry.example/alertmanager:v0.28.1", "
 
 
 def drawn(width: int) -> str:
-    table = make_table("service", "verdict", "image", "cpu", "restarts", "reason", title="prod")
+    table = make_table("service", "verdict", "image", "cpu", "restarts", "reason")
     add_row(table, CELLS)
     written = io.StringIO()
     Console(file=written, width=width, color_system=None).print(table)
@@ -28,7 +28,7 @@ def test_narrow_table_becomes_lines_with_whole_words(width: int) -> None:
     text = drawn(width)
     assert [line for line in text.splitlines() if len(line) > width] == []
     assert " ".join(text.split()) == (
-        "prod alertmanager verdict: unhealthy image: registry.example/alertmanager:v0.28.1 restarts: 0 "
+        "alertmanager verdict: unhealthy image: registry.example/alertmanager:v0.28.1 restarts: 0 "
         "reason: fails its health check"
     )
 
@@ -36,7 +36,7 @@ def test_narrow_table_becomes_lines_with_whole_words(width: int) -> None:
 @pytest.mark.parametrize("width", [72, 100, 200])
 def test_wide_table_has_one_line_of_headers(width: int) -> None:
     lines = drawn(width).splitlines()
-    assert lines[1].split() == ["service", "verdict", "image", "cpu", "restarts", "reason"]
+    assert lines[0].split() == ["service", "verdict", "image", "cpu", "restarts", "reason"]
 
 
 SAME = {"old_image": "shop/web:v1", "new_image": "shop/web:v1"}

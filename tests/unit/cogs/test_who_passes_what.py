@@ -199,8 +199,9 @@ class Whole:
         """Read settings; `prod` needs no second person, whom other tests ask."""
         own = EnvironmentSettings.model_validate({"needs_approval": False, "observation_seconds": 0.0} | prod)
         both = {"prod": own, "staging": EnvironmentSettings(observation_seconds=0.0)}
-        settings = Settings(_env_file=None, state_dir=self.folder, stack_dir=self.folder, environments=both)  # type: ignore[call-arg]
-        self.known.update(environments(settings, base_name="shop"))
+        folders = {"state_dir": self.folder, "stack_dir": self.folder}
+        settings = Settings(_env_file=None, **folders, compose_project_name="shop", environments=both)  # type: ignore[call-arg]
+        self.known.update(environments(settings))
 
     async def shut(self, gates: set[Gate], zone: str, requires: str) -> None:
         """Shut gates as settings, people and deployments do."""

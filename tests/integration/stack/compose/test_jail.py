@@ -16,9 +16,8 @@ from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.client import ASKING_THREADS, FILE_THREADS, EngineClients
-from roas.stack.compose import program
 from roas.stack.compose.jail import ARCHITECTURES, confined, seccomp_filter
-from roas.stack.compose.runner import ComposeRunner
+from roas.stack.compose.runner import ComposeRunner, compose_command
 from roas.stack.model.text import read_resolved
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.resolution.resolver import StackResolver
@@ -185,7 +184,7 @@ def compose_config(environment: Environment, variables: dict[str, str]) -> subpr
     """Ask Compose itself, not confined, what the files mean."""
     files = [option for path in environment.compose_files for option in ("-f", path)]
     env_files = [option for path in environment.env_files or (Path("/dev/null"),) for option in ("--env-file", path)]
-    command = [*program.compose_command(), "-p", "p", *env_files, *files, "config"]
+    command = [*compose_command(), "-p", "p", *env_files, *files, "config"]
     own = {**chosen_programs(), "HOME": os.environ["HOME"], "PWD": str(environment.folder), **variables}
     return subprocess.run(command, env=own, capture_output=True, text=True, check=False, cwd=environment.folder)
 

@@ -100,8 +100,9 @@ async def run_config(environment: Environment) -> None:
 async def test_the_env_file_does_not_steer_compose(baited: Environment) -> None:
     """Without any policy before it, Compose itself asks no other machine, in the jail and outside of it."""
     baited.compose_files[0].write_text(INCLUDES["short"])
+    project = ComposeProject(baited.project, baited.compose_files, baited.env_files)
     with pytest.raises(RoasError, match="remote resource is disabled"):
-        await ComposeRunner("T").run(commands.config(ComposeProject.of_working_copy(baited)), baited)
+        await ComposeRunner("T").run(commands.config(project), baited)
     with pytest.raises(RoasError, match="remote resource is disabled"):
         await run_config(baited)
     assert not (baited.folder / "gained").exists()

@@ -16,7 +16,7 @@ from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.compose import jail_container
-from roas.stack.compose.program import compose_binary
+from roas.stack.compose.runner import compose_binary
 from roas.stack.docker_client import EngineClient
 from roas.stack.stacks import Stacks
 from testbed.images import import_image
