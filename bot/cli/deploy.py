@@ -46,7 +46,7 @@ from roas.models.deployment import (
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.starting_times import local_time, read_when
 from roas.state.documents import to_json
-from roas.ui.units import duration
+from roas.ui.units import aligned, duration
 
 RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
 REASON_LENGTH = 500
@@ -154,9 +154,8 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
 def _show_services(terminal: Terminal, services: Sequence[ServicePlan]) -> None:
     rows = [_row(service) for service in services]
     if not terminal.draws:
-        widths = [max(map(len, cells)) for cells in zip(HEADERS, *rows, strict=True)]
-        for cells in (HEADERS, *rows):
-            terminal.say("  ".join(map(str.ljust, cells, widths)).rstrip())
+        for line in aligned([HEADERS, *rows]):
+            terminal.say(line)
     else:
         table = make_table(*HEADERS)
         for service, cells in zip(services, rows, strict=True):

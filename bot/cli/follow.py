@@ -100,8 +100,9 @@ class ProgressLines:
             if service.step is not ServiceStep.PENDING:
                 self.service(service.service, step_text(service, clock), service.detail)
 
-        if deployment.is_waiting and deployment.pause is not None and deployment.pause.number != self._paused:
-            self._paused = deployment.pause.number
+        pause = deployment.waits_in
+        if pause is not None and pause.number != self._paused:
+            self._paused = pause.number
             self.note(pause_text(deployment))
 
     def phase(self, name: str, status: str, attempts: int, seconds: float | None, detail: str) -> None:
@@ -136,10 +137,10 @@ def clock(moment: datetime) -> str:
 
 def pause_text(deployment: Deployment) -> str:
     """Say that a deployment waits, why, and how to decide; empty where it does not wait."""
-    if deployment.pause is None or not deployment.is_waiting:
+    if (pause := deployment.waits_in) is None:
         return ""
     name = deployment.environment
-    return f"Paused: {deployment.pause.message} Decide by `roas resume {name}` or `roas resume --roll-back {name}`."
+    return f"Paused: {pause.message} Decide by `roas resume {name}` or `roas resume --roll-back {name}`."
 
 
 class ProgressScreen:

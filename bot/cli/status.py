@@ -19,7 +19,6 @@ from roas.cli.running import (
     wanted_environments,
 )
 from roas.errors import RoasError
-from roas.models.deployment import PhaseStatus
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ServiceHealth, Verdict
 from roas.models.release import Release, ReleaseState
@@ -117,19 +116,18 @@ def _active(status: EnvironmentStatus) -> str:
     deployment = status.active
     if deployment is None:
         return ""
-    phases = [phase for phase in deployment.phases if phase.status is PhaseStatus.IN_PROGRESS]
     by = person(deployment.request.requested_by)
     text = f"{deployment.id} by {by} since {at(deployment.created_at)}"
     purpose = f": {status.lock.purpose}" if status.lock else ""
-    if deployment.is_waiting and deployment.pause is not None:
+    if (pause := deployment.waits_in) is not None:
         name = deployment.environment
-        since, why = at(deployment.pause.since), printable(deployment.pause.message)
+        since, why = at(pause.since), printable(pause.message)
         decide = f"`roas resume {name}` or `roas resume --roll-back {name}`"
         return f"{text}{purpose}\n  paused since {since}: {why}\n  decide by {decide}"
-    if not phases:
+    if (phase := deployment.current_phase) is None:
         return f"{text}{purpose}"
-    waits = f", which {printable(phases[-1].summary)}" if phases[-1].summary else ""
-    return f"{text}{purpose}, now in {phases[-1].name}{waits}"
+    waits = f", which {printable(phase.summary)}" if phase.summary else ""
+    return f"{text}{purpose}, now in {phase.name}{waits}"
 
 
 def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], release: Release | None) -> None:
@@ -145,7 +143,7 @@ def _show_services(terminal: Terminal, services: tuple[ServiceHealth, ...], rele
             *([", ".join(service.nodes) or "-"] if on_swarm else []),
             "" if service.cpu_percent is None else f"{service.cpu_percent:.1f} %",
             _memory(service),
-            str(sum(container.restart_count for container in service.containers)),
+            str(service.restart_count),
             "; ".join(filter(None, (service.reason, service.note))),
         )
         add_row(table, cells, ("", _style(service.verdict)))

@@ -14,7 +14,6 @@ from roas.deploy.context import DeploymentContext
 from roas.errors import CanaryUndecidedError, RoasError, RolloutPausedError, TakenBackError
 from roas.log import get_logger
 from roas.messages.message import joined, said
-from roas.models.deployment import PhaseStatus
 from roas.models.events import DeploymentPaused, DeploymentStoodStill
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord
 from roas.stack.behind_proxy import Front
@@ -132,12 +131,12 @@ async def watch_for_standstill(context: DeploymentContext) -> None:
     while True:
         await pause(STANDSTILL_LOOK_SECONDS)
         moved_at, now = context.moved_at, time.monotonic()
-        running = [phase for phase in context.deployment.phases if phase.status is PhaseStatus.IN_PROGRESS]
-        allowed = context.coordination.policy(running[-1].name).timeout_seconds if running else 0.0
+        running = context.deployment.current_phase
+        allowed = context.coordination.policy(running.name).timeout_seconds if running is not None else 0.0
         limit = context.limit.when() if context.limit is not None else None
-        ends = max(moved_at + allowed, limit if limit is not None and running else 0.0) + STANDSTILL_SECONDS
-        if now < ends or moved_at == told or context.deployment.is_waiting:
+        ends = max(moved_at + allowed, limit if limit is not None and running is not None else 0.0) + STANDSTILL_SECONDS
+        if now < ends or moved_at == told or context.deployment.waits_in is not None:
             continue
-        told, phase = moved_at, running[-1].name.value if running else ""
+        told, phase = moved_at, running.name.value if running is not None else ""
         log.error("deployment stands still", phase=phase, seconds=round(now - moved_at))
         context.publish(DeploymentStoodStill(phase=phase, seconds=now - moved_at, **context.origin))

@@ -263,7 +263,7 @@ class Resumption:
 
         Nor is it one where it only waited for a person.
         """
-        if deployment.is_waiting:
+        if deployment.waits_in is not None:
             return False
         passed_on = deployment.handed_over_to == self._components.state.instance_id
         if passed_on and not self._running.was_launched(deployment.id):

@@ -332,7 +332,7 @@ class Metrics:
             if health.verdict is Verdict.UNKNOWN and not health.containers:
                 self._forget_figures(*labels)
                 continue
-            self._restarts.labels(*labels).set(sum(container.restart_count for container in health.containers))
+            self._restarts.labels(*labels).set(health.restart_count)
             if ContainerState.RUNNING not in {container.state for container in health.containers}:
                 _remove(self._cpu, *labels)
                 _remove(self._memory, *labels)

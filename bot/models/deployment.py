@@ -321,9 +321,9 @@ class Deployment:
         return taken_up or chosen
 
     @property
-    def is_waiting(self) -> bool:
-        """Return whether it waits for a person who has not decided yet."""
-        return self.pause is not None and self.decided is None and self.cancel_requested_by is None
+    def waits_in(self) -> Pause | None:
+        """Return the pause in which it waits for a person who has not decided yet."""
+        return self.pause if self.decided is None and self.cancel_requested_by is None else None
 
     @property
     def only_watches(self) -> bool:
@@ -381,6 +381,11 @@ class Deployment:
         phase = self.phase(PhaseName.ROLLBACK)
         succeeded = phase is not None and phase.status is PhaseStatus.SUCCESS and phase.brought_up is False
         return succeeded and self.outcome is Outcome.FAILED
+
+    @property
+    def current_phase(self) -> PhaseResult | None:
+        """Return the phase that is in progress; the last one, where a process died in another."""
+        return next((phase for phase in reversed(self.phases) if phase.status is PhaseStatus.IN_PROGRESS), None)
 
     def phase(self, name: PhaseName) -> PhaseResult | None:
         """Return the record of a phase, or None where this deployment has no such phase."""

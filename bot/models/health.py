@@ -124,6 +124,11 @@ class ServiceHealth:
         """Return the names of the Swarm's nodes that it is on; none on one machine."""
         return tuple(sorted({container.node for container in self.containers if container.node}))
 
+    @property
+    def restart_count(self) -> int:
+        """Return how often its containers were restarted."""
+        return sum(container.restart_count for container in self.containers)
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceDrift:

@@ -48,7 +48,7 @@ class DeploymentControl(DeploymentReader):
             deployment = read_deployment(transaction, deployment_id)
             if deployment is None:
                 raise _not_waiting(deployment_id)
-            waits_for = deployment.pause if deployment.is_waiting else None
+            waits_for = deployment.waits_in
             if waits_for is None or pause not in {None, waits_for.number}:
                 raise _decided_already(deployment, pause) or _not_waiting(deployment_id)
             if choice is Choice.OBSERVE and not waits_for.canary:
@@ -143,7 +143,7 @@ def _decided_already(deployment: Deployment, pause: int | None) -> InvalidReques
         person = decision.decided_by.name
         what = CHOSEN[decision.choice]
     hint = SEE_STATUS
-    if deployment.is_waiting:
+    if deployment.waits_in is not None:
         hint = said("It has paused again since: decide on its newest message.")
     return InvalidRequestError(
         said(

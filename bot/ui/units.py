@@ -1,7 +1,7 @@
 """Write names of images, lengths of time, sizes and progress as plain text, for Discord and for terminals."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from roas.models.deployment import PhaseResult, ServiceProgress, ServiceStep
@@ -43,6 +43,12 @@ def size(count: int | None) -> str:
             return f"{value:.0f} {unit}"
         value /= 1024
     return f"{value:.1f} GiB"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write rows of cells as lines whose columns begin below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def phase_detail(phase: PhaseResult) -> str:

@@ -148,7 +148,7 @@ def _colour(deployment: Deployment) -> discord.Colour:
         return mark(deployment)[1]
     going_back = deployment.phase(PhaseName.ROLLBACK)
     turned = going_back is not None and going_back.status is not PhaseStatus.PENDING
-    if deployment.is_waiting or deployment.awaits_approval:
+    if deployment.waits_in is not None or deployment.awaits_approval:
         return CAREFUL
     unwanted = turned and deployment.request.kind is not DeploymentKind.ROLLBACK
     return CAREFUL if unwanted or deployment.cancel_requested_by is not None else RUNNING
@@ -218,11 +218,11 @@ def quoted(reason: str) -> list[str]:
 def _paused(deployment: Deployment) -> list[str]:
     if deployment.awaits_approval:
         return [f"🗳️ {_('waits for the approval of a second person')}"]
-    if deployment.pause is None or not deployment.is_waiting:
+    if (pause := deployment.waits_in) is None:
         return []
-    if deployment.pause.canary:
-        return [_("⏸️ paused {when}: its canary waits for *Promote* or *Abort*", when=since(deployment.pause.since))]
-    return [_("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(deployment.pause.since))]
+    if pause.canary:
+        return [_("⏸️ paused {when}: its canary waits for *Promote* or *Abort*", when=since(pause.since))]
+    return [_("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(pause.since))]
 
 
 def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:

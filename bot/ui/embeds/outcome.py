@@ -237,7 +237,7 @@ def pause_key(deployment_id: str, pause: Pause) -> str:
 
 def draw_pause(deployment: Deployment, pause: Pause) -> Drawing:
     """Draw one pause of a deployment: with buttons while it waits, and with who decided afterwards."""
-    waits = deployment.is_waiting and deployment.pause == pause
+    waits = deployment.waits_in == pause
     embed = discord.Embed(
         title=f"⏸️ {headline(deployment)}: {_('paused')}",
         description="\n".join([marked_up(pause.message, 1500), "", _state(deployment, pause, waits=waits)]),

@@ -22,7 +22,7 @@ from roas.metrics.integration_monitor import (
     values_of,
 )
 from roas.models.candidate import Hold
-from roas.models.deployment import DeploymentRequest, Freeze, PhaseStatus
+from roas.models.deployment import DeploymentRequest, Freeze
 from roas.models.health import ContainerState, Rest, ServiceDrift, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import PlanRecord
 from roas.models.release import Release
@@ -53,7 +53,7 @@ from roas.ui.drawing import (
 from roas.ui.embeds.plan import plan_headline
 from roas.ui.formatting import at, begins, headline, image, person, since
 from roas.ui.translation import _, translate, word
-from roas.ui.units import duration, size
+from roas.ui.units import aligned, duration, size
 
 TABLE = "services.txt"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -92,11 +92,6 @@ def started_at(health: ServiceHealth) -> datetime | None:
     )
 
 
-def restart_count(health: ServiceHealth) -> int:
-    """Return how often the containers were restarted."""
-    return sum(container.restart_count for container in health.containers)
-
-
 def _table(environment: EnvironmentStatus) -> str:
     health = environment.health
     if health is None:
@@ -106,9 +101,8 @@ def _table(environment: EnvironmentStatus) -> str:
     if any(service.nodes for service in health.services):  # they run on a Swarm
         nodes = [_("node"), *(" ".join(service.nodes) or "-" for service in worst_first(health.services))]
         rows = [(*row[:-1], node, row[-1]) for row, node in zip(rows, nodes, strict=True)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     heading = f"{environment.environment}, {health.taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return "\n".join([heading, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)])
+    return "\n".join([heading, *aligned(rows)])
 
 
 def _row(health: ServiceHealth, release: Release | None, taken_at: datetime) -> tuple[str, ...]:
@@ -120,7 +114,7 @@ def _row(health: ServiceHealth, release: Release | None, taken_at: datetime) -> 
         "-" if started is None else _uptime((taken_at - started).total_seconds()),
         "-" if health.cpu_percent is None else f"{health.cpu_percent:.1f} %",
         size(health.memory_bytes) or "-",
-        str(restart_count(health)),
+        str(health.restart_count),
         " ".join("; ".join(map(translate, filter(None, (health.reason, health.note)))).split()),
     )
 
@@ -320,7 +314,6 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
     containers = health.containers
     version = running_version(health, release)
     started = started_at(health)
-    restarts = restart_count(health)
     return [
         code(version, 60) if version else "",
         _("{count} {count|container|containers}", count=len(containers)) if len(containers) > 1 else "",
@@ -329,7 +322,7 @@ def _details(health: ServiceHealth, release: Release | None) -> list[str]:
         _("CPU {percent} %", percent=f"{health.cpu_percent:.1f}") if health.cpu_percent is not None else "",
         size(health.memory_bytes),
         _("CPU and memory on other nodes not known") if health.unmeasured else "",
-        _("{count} {count|restart|restarts}", count=restarts) if restarts else "",
+        _("{count} {count|restart|restarts}", count=health.restart_count) if health.restart_count else "",
         marked_up_line(health.note, 200),
     ]
 
@@ -350,12 +343,12 @@ def _release(release: Release | None) -> str:
 def _going_on(status: EnvironmentStatus) -> str:
     """Name the deployment that runs, or the holder of the deployment lock."""
     active, lock = status.active, status.lock
-    if active is not None and active.is_waiting and active.pause is not None:
-        paused = _("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(active.pause.since))
-        parts = [paused, marked_up_line(active.pause.message, 500)]
+    if active is not None and (pause := active.waits_in) is not None:
+        paused = _("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(pause.since))
+        parts = [paused, marked_up_line(pause.message, 500)]
         return _listed("🚀", headline(active), active.request, parts, active.id)
     if active is not None:
-        phase = next((phase for phase in active.phases if phase.status is PhaseStatus.IN_PROGRESS), None)
+        phase = active.current_phase
         parts = [_("started {when}", when=since(active.created_at)), word(phase.name) if phase else _("waiting")]
         if phase is not None and phase.summary:  # what it waits for
             parts.append(f"⚠️ {marked_up_line(phase.summary, 500)}")

@@ -271,7 +271,7 @@ async def verdict_of(application, deployment_id: str) -> str:
     async with asyncio.timeout(120):
         while True:
             found = await application.state.deployments.get(deployment_id)
-            if found.is_waiting:
+            if found.waits_in:
                 return "paused"
             if found.finished:
                 return VERDICTS[found.outcome]

@@ -53,7 +53,7 @@ async def waiting(application, deployment_id: str, number: int = 1) -> Deploymen
         while True:
             found = await application.state.deployments.get(deployment_id)
             assert not found.finished, found.problem
-            if found.is_waiting and found.pause.number >= number:
+            if found.waits_in and found.pause.number >= number:
                 return found
             await asyncio.sleep(0.2)
 
@@ -143,7 +143,7 @@ async def only_what_a_pause_is_about_is_left_alone(application, stack, images, d
     os.kill(old.attrs["State"]["Pid"], signal.SIGKILL)
     told = await alert_that(application, lambda one: one.service == "web" and bool(one.actions))
     assert told.actions[0].startswith(f"kept away: {found.id} is paused in the middle of web")
-    assert (await application.state.deployments.get(found.id)).is_waiting
+    assert (await application.state.deployments.get(found.id)).waits_in
     await application.orchestrator.decide(found.id, Choice.ROLL_BACK, ANNA, "wrong branch", pause=1)
     ended = await application.orchestrator.wait(found.id)
     assert ended.outcome is Outcome.ROLLED_BACK

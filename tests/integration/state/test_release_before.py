@@ -182,7 +182,7 @@ async def test_release_before_takes_a_paused_deployment_back(before: Path, tmp_p
         waits = replace(begun, pauses=(pause,))
         await state.deployments.set_paused(waits, fence, paused=True)
         (found,) = await state.deployments.unfinished()
-        assert found.is_waiting
+        assert found.waits_in
         assert found.problem is None
         went_on = replace(waits, pauses=(replace(pause, decision=Decision(1, Choice.GO_ON, ANNA)),))
     (theirs,) = run_release_before(before, UNFINISHED, tmp_path)

@@ -66,7 +66,7 @@ async def test_phase_that_a_person_took_back_from_its_pause_has_ended(orchestrat
 
     monkeypatch.setattr(Execution, "run", pause)
     started = await orchestrator.start(deploy("v1"))
-    await reached(orchestrator, lambda one: one.is_waiting, started.id)
+    await reached(orchestrator, lambda one: one.waits_in, started.id)
     if cancelled:
         await orchestrator.cancel(started.id, DORA)
     else:
