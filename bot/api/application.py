@@ -40,7 +40,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor, CancelRequest
 from roas.models.candidate import Candidate, SourceMode
-from roas.models.change import StateChange, new_id
+from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.health import StackHealth
@@ -354,14 +354,8 @@ async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenera
 
     Raises InvalidRequestError where there is no such deployment.
     """
-    changed = asyncio.Event()
-
-    def listen(_change: StateChange) -> None:
-        changed.set()
-
-    unsubscribe = state.subscribe(listen)
     last: Deployment | None = None
-    try:
+    with state.watched() as changed:
         while last is None or not last.finished:
             changed.clear()
             began = time.monotonic()
@@ -378,8 +372,6 @@ async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenera
                     await pause(min(took * RESTS_PER_READ, POLL_SECONDS))
             else:
                 await wait_for(changed, POLL_SECONDS)
-    finally:
-        unsubscribe()
 
 
 def check_approval(environment: Environment, request: DeploymentRequest, *, confirmed: bool) -> None:

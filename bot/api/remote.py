@@ -4,7 +4,6 @@ A source is never a person: no route here confirms, approves, decides, grants or
 into the journal, by a bot on standby too, and the leader goes on with it.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -41,7 +40,6 @@ from roas.errors import (
 from roas.http.webhook import read_body
 from roas.log import get_logger
 from roas.models.candidate import CANDIDATE_PREFIX, FORGES, Candidate, Origin, SourceAction, SourceMode
-from roas.models.change import StateChange
 from roas.models.environment import Environment
 from roas.redaction import hide
 from roas.state.candidates import KeyReusedError
@@ -160,13 +158,8 @@ class RemoteApi:
 
     async def _once_changed(self, caller: Caller, wanted: str, seen: str, seconds: float) -> OfferStatus:
         """Return a status that is another than the one seen, or has ended, or the same after so many seconds."""
-        changed, deadline = asyncio.Event(), time.monotonic() + seconds
-
-        def listen(_change: StateChange) -> None:
-            changed.set()
-
-        unsubscribe = self._state.subscribe(listen)
-        try:
+        deadline = time.monotonic() + seconds
+        with self._state.watched() as changed:
             while True:
                 changed.clear()
                 status = await self._status_of(await self._own(caller, wanted))
@@ -175,8 +168,6 @@ class RemoteApi:
                 if status.revision != seen or status.ended or left <= 0:
                     return status
                 await wait_for(changed, min(left, POLL_SECONDS))
-        finally:
-            unsubscribe()
 
     async def _own(self, caller: Caller, wanted: str) -> Candidate:
         """Return a candidate by its id or its deployment's, to the source that offered it."""

@@ -1,10 +1,11 @@
 """Open the state folder and provide its parts: the StateManager."""
 
+import asyncio
 import errno
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -304,6 +305,16 @@ class StateManager:
                 self._subscribers.remove(callback)
 
         return unsubscribe
+
+    @contextmanager
+    def watched(self) -> Iterator[asyncio.Event]:
+        """Provide what every change sets after its commit, for the length of the block."""
+        changed = asyncio.Event()
+        unsubscribe = self.subscribe(lambda _change: changed.set())
+        try:
+            yield changed
+        finally:
+            unsubscribe()
 
     async def record(self, change: StateChange, fence: Fence | None = None) -> None:
         """Write a change. Raises FencedOffError, StateError."""
