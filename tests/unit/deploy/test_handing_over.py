@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from roas.deploy.context import DeploymentContext
+from roas.deploy.handover import replacement
 from roas.deploy.handover.replacement import MOST_SUCCESSORS, HandedOverError, Handover
 from roas.errors import ComposeFileError, EngineError
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
@@ -131,6 +132,7 @@ async def test_starting_successor_awaited(scene, old, monkeypatch):
 async def test_failed_rollback_after_handover_is_put_back(scene, old, monkeypatch):
     """The bot that was there before takes over again, and what was well runs as before."""
     monkeypatch.setattr(readiness, "HEALTHY_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(replacement, "FRESH_SECONDS", 60.0)  # a bot of these tests says only once that it lives
     first = await old.orchestrator.start(deploy("v1"))
     new = await handed_over(scene, old, first)
     assert (await carried_on(new, first)).outcome is Outcome.SUCCEEDED
