@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from roas.cli.connection import open_connection
-from roas.cli.deploy import finish_orphans, one_line_reason
+from roas.cli.deploy import finish_orphans
 from roas.cli.running import (
     ExitCode,
     Json,
@@ -15,6 +15,7 @@ from roas.cli.running import (
     open_journal,
     run_command,
 )
+from roas.cli.typed_request import one_line_reason
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Deployment, DeploymentKind, Operation
 from roas.models.plan import PlanRecord

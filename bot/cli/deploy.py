@@ -1,9 +1,7 @@
 """`deploy`, `hotfix`, `rollback`: plan, start, follow and end a deployment from the command line."""
 
 import asyncio
-import re
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -15,8 +13,9 @@ from roas.api.application import check_approval
 from roas.api.client import ANSWER_SECONDS
 from roas.api.documents import ControlUnavailableError
 from roas.cli.connection import Connection, open_connection
+from roas.cli.drawn_plan import show_outcome, show_plan
 from roas.cli.follow import DetachedError, Interruption, follow_deployment, interruptions
-from roas.cli.output import Terminal, add_row, describe, fault_json, image, make_table, release
+from roas.cli.output import fault_json
 from roas.cli.running import (
     Detach,
     DryRun,
@@ -33,186 +32,20 @@ from roas.cli.running import (
     find_environment,
     run_command,
 )
+from roas.cli.typed_request import as_text, make_request, read_release
 from roas.concurrency import begun
 from roas.errors import InvalidRequestError
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
     DeploymentRequest,
-    Outcome,
-    PhaseStatus,
     Problem,
 )
-from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.starting_times import local_time, read_when
 from roas.state.documents import to_json
-from roas.ui.units import aligned, duration
 
-RELEASE_PATTERN = re.compile(r"[rR]?(\d{1,9})")
-REASON_LENGTH = 500
-HEADERS = ("service", "action", "old image", "new image", "changed configuration")
-MAYBE = "A question mark: only if the image that is pulled or built is another one than before."
-ACTION_STYLES = {
-    ServiceAction.CREATE: "green",
-    ServiceAction.RECREATE: "yellow",
-    ServiceAction.RESTART: "yellow",
-    ServiceAction.START: "yellow",
-    ServiceAction.ADJUST: "yellow",
-    ServiceAction.RELOAD: "yellow",
-    ServiceAction.REMOVE: "red",
-    ServiceAction.STOP: "red",
-    ServiceAction.KEEP: "dim",
-}
-DIFF_STYLES = {"-": "red", "+": "green", "@": "cyan", " ": ""}
-OUTCOME_STYLES = {
-    Outcome.SUCCEEDED: "bold green",
-    Outcome.ROLLED_BACK: "bold yellow",
-    Outcome.CANCELLED: "bold",
-    Outcome.FAILED: "bold red",
-}
 # Whoever waits for longer is told what for.
 UNANSWERED_SECONDS = 5.0
-
-
-def make_request(
-    session: Session,
-    environment: str,
-    *,
-    kind: DeploymentKind = DeploymentKind.DEPLOY,
-    version: str | None = None,
-    services: list[str] | None = None,
-    reason: str = "",
-    granted: list[str] | None = None,
-    **more: Any,
-) -> DeploymentRequest:
-    """Return the request, with what was typed as text; `more` is as the request has it. Raises InvalidRequestError."""
-    return DeploymentRequest(
-        environment=as_text(environment),
-        kind=kind,
-        requested_by=session.user,
-        version=None if version is None else as_text(version),
-        services=tuple(dict.fromkeys(map(as_text, services or ()))),
-        reason=one_line_reason(reason),
-        granted=tuple(dict.fromkeys(map(as_text, granted or ()))),
-        **more,
-    )
-
-
-def as_text(typed: str) -> str:
-    """Return what was typed as text: a terminal of another encoding sends bytes that are none here."""
-    return typed.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def one_line_reason(reason: str) -> str:
-    """Return a reason on one line. Raises InvalidRequestError where it is too long to be read."""
-    text = " ".join(as_text(reason).split())
-    if len(text) > REASON_LENGTH:
-        raise InvalidRequestError("The reason is too long.", hint=f"{REASON_LENGTH} characters at most.")
-    return text
-
-
-def read_release(text: str | None) -> int | None:
-    """Read `12` or `r12`. Raises InvalidRequestError."""
-    if text is None:
-        return None
-    matched = RELEASE_PATTERN.fullmatch(text.strip())
-    if matched is None:
-        raise InvalidRequestError(
-            f"{text!r} is not a release.", hint="A release is a number, such as 12 or r12; `roas releases` lists them."
-        )
-    return int(matched[1])
-
-
-def show_plan(terminal: Terminal, plan: Plan) -> None:
-    """Write the plan as a table: per service what happens, old and new image, and the keys that change."""
-    goal = release(plan.to_release) if plan.to_release is not None else "a new release"
-    if plan.promoted_from:
-        goal = f"{release(plan.promoted_release)} of {plan.promoted_from}"
-    version = f" ({plan.version})" if plan.version else ""
-    terminal.say(f"Plan for {plan.environment}: {release(plan.from_release)} → {goal}{version}")
-    _show_services(terminal, plan.services)
-    unchanged = "No service changes." if plan.diff else "Nothing changes."
-    terminal.say(f"Order: {' → '.join(plan.order)}" if plan.order else unchanged)
-    for service in plan.changed:
-        for reason in service.reasons:
-            terminal.say(f"{service.service}: {reason}")
-    for line in plan.diff:
-        terminal.say(line, style=DIFF_STYLES.get(line[:1], "bold" if line.endswith(":") else "yellow"))
-    for power in plan.new_powers:
-        terminal.say(f"{power} (grant it: --grant {shlex.quote(power)})", lead=("new power: ", "yellow"))
-    told = [("data", line) for line in plan.data] + [("promotion", line) for line in plan.promotion]
-    for subject, line in told:
-        terminal.say(line, lead=(f"{subject}: ", "cyan"))
-    if plan.refused:
-        terminal.say("As things are, this is refused, and nothing is changed:", style="bold red")
-    for refusal in plan.refused:
-        terminal.say(refusal, lead=("refused: ", "red"))
-    for warning in plan.cautions:
-        terminal.say(warning, lead=("warning: ", "yellow"))
-
-
-def _show_services(terminal: Terminal, services: Sequence[ServicePlan]) -> None:
-    rows = [_row(service) for service in services]
-    if not terminal.draws:
-        for line in aligned([HEADERS, *rows]):
-            terminal.say(line)
-    else:
-        table = make_table(*HEADERS)
-        for service, cells in zip(services, rows, strict=True):
-            add_row(table, cells, ("", ACTION_STYLES[service.action]))
-        terminal.talk.print(table)
-    if any(service.if_image_differs for service in services):
-        terminal.say(MAYBE)
-
-
-def _row(service: ServicePlan) -> tuple[str, ...]:
-    action = f"{service.action} (start-first)" if service.start_first else str(service.action)
-    action = f"{action}?" if service.if_image_differs else action
-    new = service.new_image
-    if new is not None and new == service.old_image and service.action is ServiceAction.RECREATE:
-        content = "is built, then compared" if service.is_built else image(service.expected_image)
-        new = f"{new} → {content}" if not service.changed_keys else new
-    return service.service, action, image(service.old_image), image(new), ", ".join(service.changed_keys)
-
-
-def show_outcome(terminal: Terminal, deployment: Deployment) -> None:
-    """Write the outcome in one line, then the warnings, then the fault and what to do about it."""
-    if deployment.outcome is None:
-        return
-    text = _text(deployment, deployment.outcome)
-    terminal.say(text, style=OUTCOME_STYLES[deployment.outcome])
-    for warning in deployment.warnings:
-        terminal.say(warning, lead=("warning: ", "yellow"))
-    if deployment.problem is not None and deployment.outcome is not Outcome.CANCELLED:
-        describe(terminal, deployment.problem)
-
-
-def _text(deployment: Deployment, outcome: Outcome) -> str:
-    took = f" in {duration(deployment.duration_seconds)}" if deployment.duration_seconds is not None else ""
-    match outcome:
-        case Outcome.SUCCEEDED:
-            return f"{deployment.id} succeeded{took}: {deployment.environment} is on {release(deployment.to_release)}."
-        case Outcome.ROLLED_BACK:
-            return f"{deployment.id} was rolled back{took}: {_back(deployment)}."
-        case Outcome.CANCELLED:
-            by = f" by {deployment.cancel_requested_by.name}" if deployment.cancel_requested_by else ""
-            why = f" ({deployment.cancel_reason})" if deployment.cancel_reason else ""
-            return f"{deployment.id} was cancelled{by}{why}{took}: {_back(deployment)}."
-        case Outcome.FAILED:
-            return f"{deployment.id} failed{took}.{_where(deployment)}"
-
-
-def _back(deployment: Deployment) -> str:
-    if deployment.from_release is None:
-        return f"{deployment.environment} is as it was before"
-    return f"{deployment.environment} is on {release(deployment.from_release)}"
-
-
-def _where(deployment: Deployment) -> str:
-    if deployment.was_put_back:
-        return f" {_back(deployment)}: what was well before runs again."
-    failed = [phase.name.value for phase in deployment.phases if phase.status is PhaseStatus.FAILED]
-    return f" It did not get through {' and '.join(failed)}." if failed else ""
 
 
 class UnansweredStartError(Exception):

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from roas.app.foundation import open_foundation
-from roas.cli.deploy import one_line_reason
 from roas.cli.running import EnvironmentName, ExitCode, Json, Session, find_environment, run_command, warn_of_first_use
+from roas.cli.typed_request import one_line_reason
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Freeze
 from roas.starting_times import local_time, read_moment

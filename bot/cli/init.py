@@ -11,7 +11,7 @@ import typer
 
 from roas.app.application import open_application
 from roas.checks.compose_variables import known_variables, profiles_of, variables_of_images
-from roas.cli.deploy import show_plan
+from roas.cli.drawn_plan import show_plan
 from roas.cli.running import ExitCode, Session, run_command
 from roas.configuration.environments import environments
 from roas.configuration.loading import load_settings, read_settings

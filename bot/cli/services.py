@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from roas.cli.deploy import make_request, planned_command
+from roas.cli.deploy import planned_command
 from roas.cli.running import EnvironmentName, Grant, Reason, Session
+from roas.cli.typed_request import make_request
 from roas.models.deployment import DeploymentRequest, Operation
 
 ServiceNames = Annotated[list[str], typer.Argument(metavar="SERVICE...", help="Which services.")]

@@ -51,7 +51,7 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             "bot/cli/config.py": "add_row(",
             "bot/cli/status.py": "add_row(",
             "bot/cli/doctor.py": "add_row(",
-            "bot/cli/deploy.py": "add_row(",
+            "bot/cli/drawn_plan.py": "add_row(",
             "bot/terminals.py": "",  # fixed words, and what the kernel calls a full disk
         },
     ),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from roas.cli.deploy import show_plan
+from roas.cli.drawn_plan import show_plan
 from roas.cli.output import Terminal, add_row, make_table
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.stack.images.readable_names import readable_reference

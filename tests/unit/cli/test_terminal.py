@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from roas.api.documents import EnvironmentStatus, StatusReport
-from roas.cli.deploy import show_plan
+from roas.cli.drawn_plan import show_plan
 from roas.cli.output import Terminal, describe
 from roas.cli.status import show_status
 from roas.models.deployment import Problem
