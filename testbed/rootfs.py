@@ -10,9 +10,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 APPLETS = (
-    *("[", "basename", "cat", "chmod", "cp", "cut", "date", "dirname", "echo", "env", "expr", "false", "grep", "head"),
+    *(
+        "[",
+        "basename",
+        "cat",
+        "chmod",
+        "cp",
+        "cut",
+        "date",
+        "dirname",
+        "echo",
+        "env",
+        "expr",
+        "false",
+        "find",
+        "grep",
+        "head",
+    ),
     *("hostname", "httpd", "id", "kill", "ln", "ls", "mkdir", "mv", "nc", "nslookup", "ping", "printf", "ps", "pwd"),
-    *("rm", "sed", "sh", "sleep", "sort", "tail", "test", "touch", "tr", "true", "uname", "wc", "wget", "which"),
+    *("rm", "sed", "sh", "sleep", "sort", "stat", "sync", "tail", "tar", "test", "touch", "tr", "true", "uname"),
+    *("wc", "wget", "which"),
 )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
+from roas.deploy.standstill import Standstill, start_again
 from roas.errors import BackupError, ReleaseNotRestorableError
 from roas.messages.message import Message, in_bytes, joined, said
 from roas.models.backup import BackupReason, DataBackup
@@ -16,6 +17,8 @@ from roas.models.environment import Environment
 from roas.models.plan import Plan
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import saving_seconds
+from roas.stack.model.durations import write_duration
+from roas.stack.stack import Stack
 
 PREFIX = "BACKUP"
 # Of a service that asks for no backup any more, so many stay.
@@ -30,23 +33,58 @@ async def describe_backups(
     rules = {name: rule for name, rule in backup_rules(definitions).items() if rule.before_deploy}
     if not rules:
         return ()
-    there = {container.service for container in await components.stacks.of(environment).containers()}
+    stack = components.stacks.of(environment)
+    there = {container.service for container in await stack.containers()}
     known = await components.state.data_backups.list(environment.name)
     last = {name: next((backup for backup in known if backup.service == name), None) for name in rules if name in there}
-    return tuple(_lines(last, components.stacks.of(environment).data.files.free_bytes()))
+    copied = {backup.service: backup.still_seconds for backup in reversed(known) if backup.still_seconds}
+    still = {name: await _describe_stillness(stack, name, rules[name], copied.get(name)) for name in sorted(last)}
+    return tuple(_lines(last, still, stack.data.files.free_bytes()))
 
 
-def _lines(last: Mapping[str, DataBackup | None], free: int | None) -> Iterator[Message]:
+async def _describe_stillness(stack: Stack, service: str, rule: BackupRule, last: float | None) -> Message | None:
+    """Say what stands still while volumes are copied, or what is in the way of that; None where nothing does."""
+    if not rule.volumes:
+        return None
+    try:
+        users = await stack.data.users(service, rule.volumes)
+    except BackupError as error:
+        return said("The deployment would fail before it changes anything: {problem}", problem=error.message)
+    if not (writers := sorted({user.service for user in users if user.writes and user.runs})):
+        return None
+    what = said("paused") if rule.pauses else said("stopped")
+    names = ", ".join(writers)
+    if last is None:
+        limit = write_duration(round(saving_seconds(rule)))
+        return said(
+            "Meanwhile {services} is {what}: nobody knows yet for how long, at most {limit}.",
+            services=names,
+            what=what,
+            limit=limit,
+        )
+    return said(
+        "Meanwhile {services} is {what}: for {seconds} s the last time.",
+        services=names,
+        what=what,
+        seconds=f"{last:.1f}",
+    )
+
+
+def _lines(
+    last: Mapping[str, DataBackup | None], still: Mapping[str, Message | None], free: int | None
+) -> Iterator[Message]:
     for name, backup in sorted(last.items()):
         if backup is None:
             yield said("The data of {service} is backed up first.", service=name)
-            continue
-        yield said(
-            "The data of {service} is backed up first: {size} in {seconds} s the last time.",
-            service=name,
-            size=in_bytes(backup.size),
-            seconds=f"{backup.seconds:.1f}",
-        )
+        else:
+            yield said(
+                "The data of {service} is backed up first: {size} in {seconds} s the last time.",
+                service=name,
+                size=in_bytes(backup.size),
+                seconds=f"{backup.seconds:.1f}",
+            )
+        if (stillness := still[name]) is not None:
+            yield stillness
     needed = sum(backup.size for backup in last.values() if backup is not None)
     if free is not None and needed > free:
         yield said(
@@ -76,6 +114,7 @@ async def back_up_first(context: DeploymentContext, definitions: Mapping[str, Se
 
     What an earlier attempt backed up is not backed up again.
     """
+    await start_again(context)  # what a process that died has stopped for it
     await refuse_half_restored(context, definitions)
     deployment = context.deployment
     is_plain = deployment.request.operation is None and deployment.request.kind is not DeploymentKind.ROLLBACK
@@ -116,7 +155,7 @@ async def _back_up_if_there(context: DeploymentContext, service: str, rule: Back
     context.checkpoint()
     hint = said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup.")
     try:
-        container_id = await context.stack.data.find_container(service, hint)
+        container_id = await context.stack.data.find_container(service, rule, hint)
     except BackupError as error:
         if context.deployment.request.kind is not DeploymentKind.HOTFIX:
             raise
@@ -190,9 +229,10 @@ async def back_up(
     container_id: str,
     shown_at: str,
 ) -> None:
-    """Back up the data of one service, by a command in its container. Raises BackupError.
+    """Back up the data of one service, by its rule. Raises BackupError.
 
-    People see that at the service, or at the job before which that is done.
+    People see that at the service, or at the job before which that is done. What writes into its volumes is stopped for
+    that, unless it is already, and runs again after it.
     """
     data, deployment = context.stack.data, context.deployment
     context.allow(saving_seconds(rule))
@@ -201,8 +241,11 @@ async def back_up(
     if shown_at != service:
         text = said("the data of {service} is backed up", service=service)
     await context.report(shown_at, known or ServiceStep.PENDING, text)
-    backup_id = new_id(PREFIX)
-    saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id))
+    backup_id, standstill = new_id(PREFIX), Standstill()
+    still = None
+    if rule.volumes and reason is BackupReason.DEPLOYMENT:
+        still = standstill.of(context, await data.users(service, rule.volumes), pauses=rule.pauses)
+    saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id, still))
     backup = DataBackup(
         backup_id,
         context.environment.name,
@@ -214,6 +257,8 @@ async def back_up(
         round(saved.seconds, 3),
         saved.size,
         saved.sha256,
+        rule.volumes,
+        round(standstill.seconds, 3),
     )
     await context.components.state.data_backups.add(backup, context.fence, deployment.correlation_id)
     await context.update(backups=(*context.deployment.backups, backup_id))

@@ -3,14 +3,14 @@
 | step | what is done, and what a process that dies there leaves |
 |---|---|
 | – | the backups are read whole; nothing was changed |
-| `saving` | what uses the data is stopped, and the present data is backed up; the data is as it was |
-| `restoring` | the services read the backups; that is done again, and what uses the data stays stopped till then |
+| `saving` | what uses the data is stopped, of volumes all that mounts them, and the present data is backed up |
+| `restoring` | services read the backups, or volumes get them: done again; what uses the data stays stopped till then |
 | `restored` | the release comes back, and what uses the data starts |
 | `returning`, `returned` | the rollback failed: the same with what was backed up in `saving` |
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -25,10 +25,11 @@ from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataChoice, DataStep, DeploymentRequest, ServiceStep, Stop
 from roas.models.environment import Environment
 from roas.models.plan import Plan
-from roas.models.stack import ServiceDefinition
+from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import restore_seconds
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.model.durations import write_duration
+from roas.stack.stack import Stack
 
 SAVED = frozenset({DataStep.RESTORING, DataStep.RESTORED, DataStep.RETURNING})
 
@@ -62,10 +63,12 @@ def with_restores(
     definitions: Mapping[str, ServiceDefinition],
     free: int | None,
     own: str | None,
+    holders: Collection[str] = (),
 ) -> Plan:
     """Return the plan of a rollback that restores backups, too: somebody has to grant that, as a new power.
 
-    The bot's `own` service is not stopped for it, nor replaced on the same way. Raises InvalidRequestError.
+    The bot's `own` service is not stopped for it, nor replaced on the same way. The `holders` of volumes that are
+    restored are stopped, too. Raises InvalidRequestError.
     """
     if own in {service.service for service in plan.changed}:
         raise InvalidRequestError(
@@ -79,7 +82,7 @@ def with_restores(
         digest=digest,
         restores=ids,
         new_powers=(*plan.new_powers, *(f"{backup.service}: data of {backup.id}" for backup in backups)),
-        data=tuple(_lines(plan, backups, definitions, free, own)),
+        data=tuple(_lines(plan, backups, definitions, free, own, holders)),
     )
 
 
@@ -89,6 +92,7 @@ def _lines(
     definitions: Mapping[str, ServiceDefinition],
     free: int | None,
     own: str | None,
+    holders: Collection[str],
 ) -> Iterator[Message]:
     services = {backup.service for backup in backups}
     for backup in backups:
@@ -104,11 +108,12 @@ def _lines(
     yield said("What was written since then is lost to the services. The present data is backed up first.")
     if left := sorted(backup_rules(definitions).keys() - services):
         yield said("The data of {services} is not restored: it stays as it is.", services=", ".join(left))
-    for service in sorted(services.intersection(plan.replaced)):
+    by_command = {backup.service for backup in backups if not backup.volumes}
+    for service in sorted(by_command.intersection(plan.replaced)):
         yield said(
             "The backup of {service} is read by the version that runs, not by the one it goes to.", service=service
         )
-    if stopped := [name for name in users_of(definitions, services) if name != own]:
+    if stopped := [name for name in users_of(definitions, services, holders) if name != own]:
         yield said("Meanwhile {services} is stopped.", services=", ".join(stopped))
     seconds, size = sum(backup.seconds for backup in backups), sum(backup.size for backup in backups)
     yield said(
@@ -125,11 +130,23 @@ def _lines(
         )
 
 
-def users_of(definitions: Mapping[str, ServiceDefinition], services: Collection[str]) -> tuple[str, ...]:
-    """Return what depends on services, dependents first: it is stopped while their data is restored."""
+def users_of(
+    definitions: Mapping[str, ServiceDefinition], services: Collection[str], holders: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return what is stopped while the data of services is restored, dependents first.
+
+    That is what depends on them, and the `holders` of volumes that are restored with what depends on these.
+    """
     coordinator = DependencyCoordinator(definitions)
-    users = coordinator.dependents(services) - set(services)
+    holders = definitions.keys() & set(holders)
+    users = (coordinator.dependents({*services, *holders}) - set(services)) | holders
     return tuple(name for name in reversed(coordinator.order(users)) if not definitions[name].one_shot)
+
+
+async def find_holders(stack: Stack, backups: Iterable[DataBackup]) -> frozenset[str]:
+    """Return the services that mount volumes of backups. Raises BackupError where something else uses one."""
+    found = [await stack.data.users(backup.service, backup.volumes) for backup in backups if backup.volumes]
+    return frozenset(user.service for users in found for user in users)
 
 
 def is_due(context: DeploymentContext) -> bool:
@@ -155,24 +172,27 @@ async def restore_data(
     rules = {backup.service: await context.stack.data.rule_of(backup) for backup in backups}
     for backup in backups:
         await context.stack.data.verify(backup)
-    containers = {backup.service: await _find_container(context, backup) for backup in backups}
+    containers = {backup.service: await _find_container(context, backup, rules) for backup in backups}
+    holders = await find_holders(context.stack, backups)
     before, after = DataStep.RESTORING, DataStep.RESTORED
     if context.failed:
         before, after = DataStep.RETURNING, DataStep.RETURNED
     elif deployment.data_step is None:
         await context.update(data_step=DataStep.SAVING)
-    users = [name for name in users_of(definitions, rules.keys()) if name not in spared and watch.of_service(name)]
+    users = [
+        name for name in users_of(definitions, rules.keys(), holders) if name not in spared and watch.of_service(name)
+    ]
     for service in users:
         await run_concurrently(context.stack.keep_stopped(container.id) for container in watch.of_service(service))
         context.allow_drain(definitions[service])
         await context.components.manager.stop_service(context.stack, definitions[service], watch, context.report)
+    await _require_stillness(context, backups)
     if not context.failed:
         await context.stack.data.clear_unfinished()
         saved = {backup.service for backup in await backups_made(context)}
         for service in sorted(rules.keys() - saved):
-            # as the version that runs writes it, which reads it again where this fails
-            rule = definitions[service].backup if service in definitions else None
-            await back_up(context, service, rule or rules[service], BackupReason.RESTORE, containers[service], service)
+            rule = _rule_for_now(definitions.get(service), rules[service])
+            await back_up(context, service, rule, BackupReason.RESTORE, containers[service], service)
     stops = await _mark_stopped(context, users)
     await context.update(data_step=before)
     for backup in backups:
@@ -180,6 +200,31 @@ async def restore_data(
     for stop in stops:
         await context.components.state.stops.lift(stop.environment, stop.service, context.fence)
     await context.update(data_step=after)
+
+
+async def _require_stillness(context: DeploymentContext, backups: Iterable[DataBackup]) -> None:
+    """Raise BackupError, while the data is as it was, where something that is not stopped uses a volume."""
+    for backup in backups:
+        users = await context.stack.data.users(backup.service, backup.volumes) if backup.volumes else ()
+        if running := sorted({user.service for user in users if user.runs}):
+            raise BackupError(
+                said(
+                    "The data of {service} is in use by {services}, which runs on.",
+                    service=backup.service,
+                    services=", ".join(running),
+                ),
+                hint=said("Wait until it has ended, or stop it, then roll back again."),
+                service=backup.service,
+            )
+
+
+def _rule_for_now(definition: ServiceDefinition | None, restored: BackupRule) -> BackupRule:
+    """Return how the present data is backed up: as the version that runs writes it, which may have to read it again.
+
+    Volumes that are restored are copied: what writes into them is stopped, and runs no command.
+    """
+    own = definition.backup if definition is not None else None
+    return restored if own is None or restored.volumes or own.volumes else own
 
 
 async def _mark_stopped(context: DeploymentContext, users: Collection[str]) -> list[Stop]:
@@ -202,8 +247,9 @@ async def _mark_stopped(context: DeploymentContext, users: Collection[str]) -> l
 
 async def used_data(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> frozenset[str]:
     """Return the services whose data is restored, and those that are stopped for it. Raises BackupError."""
-    services = {backup.service for backup in await _backups(context)}
-    return frozenset({*services, *users_of(definitions, services)})
+    backups = await _backups(context)
+    services = {backup.service for backup in backups}
+    return frozenset({*services, *users_of(definitions, services, await find_holders(context.stack, backups))})
 
 
 async def _backups(context: DeploymentContext) -> tuple[DataBackup, ...]:
@@ -211,14 +257,14 @@ async def _backups(context: DeploymentContext) -> tuple[DataBackup, ...]:
     return tuple([await find_backup(context.components, context.environment.name, backup_id) for backup_id in ids])
 
 
-async def _find_container(context: DeploymentContext, backup: DataBackup) -> str:
+async def _find_container(context: DeploymentContext, backup: DataBackup, rules: Mapping[str, BackupRule]) -> str:
     """Return the container that reads a backup. Raises BackupError, while nothing is stopped."""
     hint = said(
         "Start it first: `/start {needed}`, or `roas start {environment} {needed}`.",
         needed=backup.service,
         environment=backup.environment,
     )
-    container_id = await context.stack.data.find_container(backup.service, hint)
+    container_id = await context.stack.data.find_container(backup.service, rules[backup.service], hint)
     if container_id is None:
         raise BackupError(
             said("The data of {service} cannot be restored: it has no container.", service=backup.service),

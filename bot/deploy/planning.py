@@ -12,7 +12,7 @@ from roas.deploy.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
 from roas.deploy.components import Components
-from roas.deploy.data_restore import find_backups, with_restores
+from roas.deploy.data_restore import find_backups, find_holders, with_restores
 from roas.deploy.handover.own_service import (
     expected_containers,
     find_running_bot,
@@ -239,7 +239,9 @@ class Planner:
             plan = plan.with_warnings(*warn_of_compose_after(plan, target, renewed, {**leaving, **definitions}))
         if backups:
             own = None if bot is None else bot.service
-            plan = with_restores(plan, backups, {**definitions, **before}, stack.data.files.free_bytes(), own)
+            holders = await find_holders(stack, backups)
+            free = stack.data.files.free_bytes()
+            plan = with_restores(plan, backups, {**definitions, **before}, free, own, holders)
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)

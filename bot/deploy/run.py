@@ -13,6 +13,7 @@ from roas.deploy.operations import draft_operation
 from roas.deploy.outcome import after_putting_back, finish, is_put_back, on_a_mixture, rollback_failed
 from roas.deploy.phase_runner import PhaseRunner
 from roas.deploy.phases.verification import require_undisturbed
+from roas.deploy.standstill import start_if_possible
 from roas.errors import (
     DeploymentCancelledError,
     EngineError,
@@ -99,6 +100,8 @@ class DeploymentRun:
         is_cancelled = isinstance(error, DeploymentCancelledError)
         if not is_cancelled:
             await context.record_failure(problem)
+        if not context.failed:
+            await start_if_possible(context)  # what a process that died has stopped for a backup
         if not context.deployment.touched:
             return await finish(context, Outcome.CANCELLED if is_cancelled else Outcome.FAILED, problem)
         operation = context.deployment.request.operation

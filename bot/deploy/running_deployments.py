@@ -14,6 +14,7 @@ from roas.deploy.handover.own_service import sweep_leftovers
 from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.run import DeploymentRun
+from roas.deploy.standstill import start_held
 from roas.errors import (
     FencedOffError,
     JournalLostError,
@@ -253,7 +254,7 @@ class Resumption:
         if deployment.attempts > MOST_ATTEMPTS:
             await self._clean_up(environment, owner)
             await remove_stale_instances(components, environment, fence)
-            return await self._abandon(deployment, fence)
+            return await self._abandon(deployment, environment, fence)
         await self._clean_up(environment, owner)
         self._launch(deployment, environment, fence)
         return deployment
@@ -279,7 +280,11 @@ class Resumption:
         except RoasError as error:
             log.warning("leftovers could not be cleared yet", error=error.message)
 
-    async def _abandon(self, deployment: Deployment, fence: Fence) -> Deployment:
+    async def _abandon(self, deployment: Deployment, environment: Environment, fence: Fence) -> Deployment:
+        try:
+            await start_held(self._components.stacks.of(environment), deployment)
+        except RoasError as error:
+            log.warning("what a backup stopped cannot be started", error=error.message, hint=error.hint)
         problem = Problem(
             key="attempts_exhausted",
             message=said(

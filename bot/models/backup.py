@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from roas.models.change import StoredEnum
+from roas.models.health import ContainerState
 
 
 class BackupReason(StoredEnum, unknown="restore"):
@@ -16,11 +17,15 @@ class BackupReason(StoredEnum, unknown="restore"):
     RESTORE = "restore"
 
 
+AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING})
+
+
 @dataclass(frozen=True, slots=True)
 class DataBackup:
     """Record a backup: of which service, made by which deployment, beside which release that ran then.
 
-    The file is named by the `id`; `sha256` is the hash of what it holds. It took so many `seconds`.
+    The file is named by the `id`; `sha256` is the hash of what it holds. It took so many `seconds`. One of `volumes`
+    is a tar archive; what writes into them stood still for `still_seconds`.
     """
 
     id: str
@@ -33,3 +38,20 @@ class DataBackup:
     seconds: float
     size: int
     sha256: str
+    volumes: tuple[str, ...] = ()
+    still_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeUser:
+    """Say which container of which service mounts a volume, in which state it is, and whether it `writes` into it."""
+
+    container_id: str
+    service: str
+    state: ContainerState
+    writes: bool
+
+    @property
+    def runs(self) -> bool:
+        """Return whether it has a process that may read and write."""
+        return self.state in AT_WORK

@@ -250,7 +250,8 @@ class Deployment:
     `draft` is what it carries out, once that is made. `pauses` are the times at which it waited for a person,
     `decision` is what one chose last, taken up or not. `promotes_to` is where it goes to next.
     `cancel_reason` is what the one who cancelled it said. `backups` are those that it made, by id, and `data_step` is
-    how far it has come with restoring data.
+    how far it has come with restoring data. `held` are the containers, by id, that it has stopped or paused for a
+    backup and has to start again.
     """
 
     id: str
@@ -279,6 +280,7 @@ class Deployment:
     cancel_reason: str = ""
     backups: tuple[str, ...] = ()
     data_step: DataStep | None = None
+    held: tuple[str, ...] = ()
 
     @property
     def by_service(self) -> dict[str, ServiceProgress]:

@@ -101,11 +101,14 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class BackupRule:
-    """Say how the data of a service is backed up and restored: by commands in its container.
+    """Say how the data of a service is backed up and restored: by commands in its container, or by copying volumes.
 
     `command` writes the data to its standard output, `restore` reads it from its standard input, and so does `verify`,
     where there is one, in a container of its own. The newest `keep` backups stay. They are made before a deployment
     changes anything, or before one of these jobs of the stack runs.
+
+    With `volumes`, by the names that the engine has for them, there are no commands: what writes into them is stopped,
+    or where it `pauses` that, while a container of the image of `helper`, a service, copies them.
     """
 
     command: tuple[str, ...]
@@ -114,6 +117,9 @@ class BackupRule:
     verify: tuple[str, ...] = ()
     before_deploy: bool = True
     before_jobs: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    pauses: bool = False
+    helper: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,13 @@ from roas.stack.containers.docker_events import EventSubscription
 from roas.stack.containers.logs import read_failure_output, read_log
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.pinned_services import PinnedServices
-from roas.stack.containers.removal import change_restart_policy, remove_container, start_container, stop_container
+from roas.stack.containers.removal import (
+    change_restart_policy,
+    pause_container,
+    remove_container,
+    start_container,
+    stop_container,
+)
 from roas.stack.containers.repair import ContainerRepair, after_repairs, needs_repair, plan_repairs, repair_containers
 from roas.stack.containers.service_creation import ServiceCreator
 from roas.stack.containers.snapshots import take_named_outlines, take_outlines, take_snapshots, take_snapshots_of
@@ -120,6 +126,10 @@ class ComposeStack(Stack):
     async def stop(self, container_id: str) -> None:
         """Stop a container within its grace period; a stopped or missing one is no error."""
         await stop_container(self.engine, container_id)
+
+    async def pause(self, container_id: str) -> None:
+        """Let the processes of a container stand still."""
+        await pause_container(self.engine, container_id)
 
     async def keep_stopped(self, container_id: str) -> None:
         """Let no start of the engine start a container that is about to be stopped."""

@@ -180,6 +180,9 @@ class Stack(ABC):
         `create_service` where Compose would replace that container. A Swarm stops tasks in the order of the update.
         """
 
+    async def pause(self, container_id: str) -> None:  # noqa: B027
+        """Let the processes of a container stand still; `start` lets them go on. One that does not run is no error."""
+
     async def keep_stopped(self, container_id: str) -> None:  # noqa: B027
         """Let no start of the engine start a container that is about to be stopped, whatever its restart policy."""
 

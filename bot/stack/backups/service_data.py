@@ -1,9 +1,9 @@
-"""Back up and restore the data of a stack's services."""
+"""Back up and restore the data of a stack's services, by commands in their containers or by copies of volumes."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO
 
@@ -11,12 +11,13 @@ from roas.concurrency import in_thread
 from roas.errors import BackupError
 from roas.limits import DATA_TIMEOUT_SECONDS
 from roas.messages.message import said
-from roas.models.backup import DataBackup
+from roas.models.backup import DataBackup, VolumeUser
 from roas.models.health import ContainerState
 from roas.models.stack import BackupRule
 from roas.stack.backups.container_command import run_in_container, wait_until_none_runs
 from roas.stack.backups.files import BackupFiles, BackupWriter
 from roas.stack.backups.scratch_container import run_in_scratch
+from roas.stack.backups.volume_helper import VolumeHelper
 from roas.stack.client import Engine
 from roas.stack.containers.snapshots import take_snapshots
 
@@ -44,18 +45,22 @@ class SavedData:
 
 
 class ServiceData:
-    """Let services of one stack write and read their data, by the commands that their files name."""
+    """Let services of one stack write and read their data by the commands that their files name, or copy volumes."""
 
     def __init__(self, engine: Engine, files: BackupFiles) -> None:
         self._engine = engine
+        self._volumes = VolumeHelper(engine)
         self.files = files
 
-    async def find_container(self, service: str, hint: str) -> str | None:
-        """Return the id of a running container of a service; None where it has none at all.
+    async def find_container(self, service: str, rule: BackupRule, hint: str) -> str | None:
+        """Return the id of the container in which commands run; None where the service has none at all.
 
-        Raises BackupError, with a hint, where none of its containers runs.
+        Of volumes, it is the container whose image copies them, running or not. Raises BackupError, with a hint, where
+        none runs that has to.
         """
         there = await take_snapshots(self._engine, service)
+        if rule.volumes and there:
+            return await self._find_helper(service, rule)
         running = next((container.id for container in there if container.state is ContainerState.RUNNING), None)
         if there and running is None:
             raise BackupError(
@@ -65,16 +70,46 @@ class ServiceData:
             )
         return running
 
-    async def save(self, backup_id: str, service: str, rule: BackupRule, container_id: str) -> SavedData:
+    async def _find_helper(self, service: str, rule: BackupRule) -> str:
+        there = await take_snapshots(self._engine, rule.helper)
+        if not there:
+            raise BackupError(
+                said(
+                    "{helper}, whose image copies the data of {service}, has no container.",
+                    helper=rule.helper,
+                    service=service,
+                ),
+                service=service,
+            )
+        return there[0].id
+
+    async def users(self, service: str, volumes: Collection[str]) -> tuple[VolumeUser, ...]:
+        """Return the containers that mount volumes of a service. Raises BackupError where one may not be stopped."""
+        async with self._working(service, said("reached"), DATA_TIMEOUT_SECONDS):
+            return await self._volumes.users(tuple(volumes))
+
+    async def save(
+        self,
+        backup_id: str,
+        service: str,
+        rule: BackupRule,
+        container_id: str,
+        still: AbstractAsyncContextManager[None] | None = None,
+    ) -> SavedData:
         """Write the data of a service into a new file, and let its `verify` read that.
 
-        Raises BackupError, EngineUnavailableError.
+        What writes into its volumes stands `still` while they are copied, and no longer. Raises BackupError,
+        EngineUnavailableError.
         """
         began = time.monotonic()
         async with self._working(service, said("backed up"), saving_seconds(rule)):
-            await wait_until_none_runs(self._engine, container_id, rule.command)
+            if not rule.volumes:
+                await wait_until_none_runs(self._engine, container_id, rule.command)
             async with self._writing(backup_id, rule) as writer:
-                await run_in_container(self._engine, container_id, rule.command, sink=writer.write)
+                if rule.volumes:
+                    await self._volumes.save(container_id, rule.volumes, writer.write, still or nullcontext())
+                else:
+                    await run_in_container(self._engine, container_id, rule.command, sink=writer.write)
                 if not writer.size:
                     raise BackupError(said("the command has written nothing"))
                 seconds = time.monotonic() - began
@@ -124,6 +159,7 @@ class ServiceData:
 
     async def clear_unfinished(self) -> None:
         """Remove what processes that died left of backups of this stack, whose lock is held. Raises BackupError."""
+        await self._volumes.remove_left()
         await self._engine.local(lambda: self.files.clear_unfinished(self._engine.environment.name))
 
     async def restore(self, backup: DataBackup, container_id: str) -> None:
@@ -133,9 +169,13 @@ class ServiceData:
         """
         rule = await self.rule_of(backup)
         async with self._working(backup.service, said("restored"), restore_seconds(backup)):
-            await wait_until_none_runs(self._engine, container_id, rule.restore)
+            if not rule.volumes:
+                await wait_until_none_runs(self._engine, container_id, rule.restore)
             with self.files.reading(backup) as file:
-                await run_in_container(self._engine, container_id, rule.restore, source=file)
+                if rule.volumes:
+                    await self._volumes.restore(container_id, rule.volumes, file)
+                else:
+                    await run_in_container(self._engine, container_id, rule.restore, source=file)
 
     async def verify(self, backup: DataBackup) -> None:
         """Read a whole backup. Raises BackupError where it is not what was written."""

@@ -53,6 +53,22 @@ async def unpause(engine: Engine, containers: Iterable[ContainerSnapshot]) -> No
             await start_container(engine, container.id)
 
 
+async def pause_container(engine: Engine, container_id: str) -> None:
+    """Let the processes of a container stand still; one that does not run, or is paused, is no error.
+
+    Raises OwnContainerError.
+    """
+
+    def stand_still(client: EngineClient) -> None:
+        inspected = inspect_or_none(client, container_id)
+        if inspected is not None:
+            refuse_own_container(inspected["Id"], inspected["Name"].lstrip("/"))
+        if inspected is not None and inspected["State"]["Running"] and not inspected["State"].get("Paused"):
+            client.pause(inspected["Id"])
+
+    await engine.act(stand_still)
+
+
 async def change_restart_policy(engine: Engine, container_id: str, before: str, after: str) -> None:
     """Give a container another restart policy where it has this one; one that is gone is no error."""
 

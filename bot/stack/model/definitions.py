@@ -166,7 +166,7 @@ def _definition(
         proxy=proxy,
         canary=canary,
         track=track,
-        backup=backup_of(name, service, one_shot=one_shot),
+        backup=backup_of(name, model, one_shot=one_shot),
     )
 
 

@@ -1,20 +1,25 @@
 """Read how the data of a service is backed up and restored: `x-deploy.backup`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from roas.messages.message import said
 from roas.models.stack import BackupRule, ServiceDefinition
-from roas.stack.model.services import replicas_of
+from roas.stack.model.services import replicas_of, services_of
 from roas.stack.model.x_deploy import Entry
 
-ENTRY = Entry("backup", frozenset({"command", "restore", "keep", "verify", "before"}))
+ENTRY = Entry("backup", frozenset({"command", "restore", "keep", "verify", "before", "volume", "while", "helper"}))
+# What only one of both ways has.
+OF_COMMANDS, OF_VOLUMES = ("command", "restore", "before"), ("while", "helper")
 USUALLY_KEPT, MOST_KEPT = 5, 100
 DEPLOY, JOB = "deploy", "job:"
+STOPPED, PAUSED = "stopped", "paused"
 
 
-def backup_of(name: str, service: Mapping[str, Any], *, one_shot: bool) -> BackupRule | None:
+def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupRule | None:
     """Return how a service's data is backed up, or None where nobody asks for that. Raises ComposeFileError."""
+    service = services_of(model)[name]
     if (found := ENTRY.written_in(service)) is None:
         return None
     written = ENTRY.require_mapping(name, found)
@@ -23,12 +28,20 @@ def backup_of(name: str, service: Mapping[str, Any], *, one_shot: bool) -> Backu
     keep = written.get("keep", USUALLY_KEPT)
     if not isinstance(keep, int) or isinstance(keep, bool) or not 1 <= keep <= MOST_KEPT:
         raise ENTRY.wrong(name, said("a number from {least} to {most}", least=1, most=MOST_KEPT), within="keep")
+    by_volume = "volume" in written
+    for key in OF_COMMANDS if by_volume else OF_VOLUMES:
+        if key in written:
+            why = said("it does not go with `volume`") if by_volume else said("it goes with `volume` only")
+            raise ENTRY.wrong(name, why, within=key)
+    verify = _command(name, written, "verify") if "verify" in written else ()
+    if by_volume:
+        return _by_volume(name, model, written, BackupRule((), (), keep, verify))
     before = _before(name, written.get("before", [DEPLOY]))
     return BackupRule(
         _command(name, written, "command"),
         _command(name, written, "restore"),
         keep,
-        verify=_command(name, written, "verify") if "verify" in written else (),
+        verify=verify,
         before_deploy=DEPLOY in before,
         before_jobs=tuple(item.removeprefix(JOB) for item in before if item != DEPLOY),
     )
@@ -63,6 +76,33 @@ def _needed_by(definitions: Mapping[str, ServiceDefinition], name: str) -> set[s
         found |= needs
         left += needs & definitions.keys()
     return found
+
+
+def _by_volume(name: str, model: Mapping[str, Any], written: Mapping[str, Any], rule: BackupRule) -> BackupRule:
+    still, helper = written.get("while", STOPPED), written.get("helper", name)
+    if still not in (STOPPED, PAUSED):
+        raise ENTRY.wrong(name, said("one of {values}", values=f"{STOPPED}, {PAUSED}"), within="while")
+    if helper not in services_of(model):
+        raise ENTRY.wrong(name, said("there is no service {service}", service=helper), within="helper")
+    volumes = _volumes(name, model, written["volume"])
+    return replace(rule, volumes=volumes, pauses=still == PAUSED, helper=helper)
+
+
+def _volumes(name: str, model: Mapping[str, Any], written: object) -> tuple[str, ...]:
+    """Return the volumes, one or a list of them, as the engine calls them: those that the service itself mounts."""
+    keys = [written] if isinstance(written, str) else written
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
+        raise ENTRY.wrong(name, said("the name of a volume, or a list of them"), within="volume")
+    mounts = services_of(model)[name].get("volumes") or ()
+    mounted = {mount["source"] for mount in mounts if mount.get("type") == "volume" and mount.get("source")}
+    if unknown := sorted(set(keys) - mounted):
+        raise ENTRY.wrong(
+            name, said("{service} mounts no volume {volume}", service=name, volume=", ".join(unknown)), within="volume"
+        )
+    defined = model.get("volumes") or {}
+    return tuple(
+        str((defined.get(key) or {}).get("name") or f"{model.get('name', '')}_{key}") for key in dict.fromkeys(keys)
+    )
 
 
 def _command(name: str, written: Mapping[str, Any], key: str) -> tuple[str, ...]:

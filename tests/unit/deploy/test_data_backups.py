@@ -1,128 +1,26 @@
 """Data is backed up before anything changes, and restored only where somebody asks for that, whoever dies meanwhile."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 
 from roas.deploy.backups import beyond
 from roas.deploy.data_restore import with_restores
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
+from roas.errors import InvalidRequestError, JournalUnusableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataStep, Operation, Outcome
-from roas.models.health import ContainerState
 from roas.models.plan import ServiceAction
 from roas.models.stack import BackupRule
 from roas.stack.backups.service_data import SavedData
-from tests.unit.deploy.fake_engine import UNHEALTHY, FakeEngine
+from tests.unit.deploy.fake_data import HALF, RULE, Deaths, FakeData, WithData
+from tests.unit.deploy.fake_engine import UNHEALTHY
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import deploy, hotfix, rollback
 
-RULE = BackupRule(("dump",), ("load",), 2)
-HALF = "half"
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")
-
-
-@dataclass
-class Deaths:
-    """Let the process die at one of the steps that are counted."""
-
-    at: int = 0
-    steps: int = 0
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.steps == self.at:
-            raise JournalUnusableError("died")
-
-
-@dataclass
-class FakeData:
-    """Be what services hold: one text for the store. A restore has a middle, in which that text is half of one."""
-
-    rows: str = "rows"
-    saved: dict[str, str] = field(default_factory=dict)
-    damaged: bool = False
-    refuses: bool = False
-    breaks: bool = False
-    down: bool = False
-    rules: list[BackupRule] = field(default_factory=list)
-    deaths: Deaths = field(default_factory=Deaths)
-    files = SimpleNamespace(free_bytes=lambda: 10)
-
-    async def find_container(self, name: str, hint: str) -> str | None:
-        if self.down:
-            raise BackupError("it does not run", hint=hint, service=name)
-        return "c1"
-
-    async def clear_unfinished(self) -> None: ...
-
-    async def save(self, backup_id: str, name: str, rule: BackupRule, container_id: str) -> SavedData:
-        if self.refuses:
-            raise BackupError("the disk is full", service=name)
-        self.deaths.step()
-        self.rules.append(rule)
-        self.saved[backup_id] = self.rows
-        return SavedData(len(self.rows), "hash", 0.1)
-
-    async def rule_of(self, backup: DataBackup) -> BackupRule:
-        return RULE
-
-    async def verify(self, backup: DataBackup) -> None:
-        if self.damaged:
-            raise BackupError(f"{backup.id} is damaged")
-
-    async def restore(self, backup: DataBackup, container_id: str) -> None:
-        self.deaths.step()
-        self.rows = HALF
-        if self.breaks:
-            raise BackupError("it broke", service=backup.service)
-        self.deaths.step()
-        self.rows = self.saved[backup.id]
-        self.deaths.step()
-
-    async def clear(self, kept: frozenset[str]) -> None:
-        self.saved = {name: text for name, text in self.saved.items() if name in kept}
-
-
-@dataclass
-class WithData(FakeEngine):
-    """Keep data, too, and see that nothing runs on half of it."""
-
-    data: FakeData = field(default_factory=FakeData)
-    kept_stopped: set[str] = field(default_factory=set)
-
-    async def keep_stopped(self, container_id: str) -> None:
-        assert self.running[container_id].state is ContainerState.RUNNING or container_id in self.kept_stopped
-        self.kept_stopped.add(container_id)
-
-    async def restart_always(self, container_id: str) -> None:
-        self.kept_stopped.discard(container_id)
-
-    async def start(self, container_id: str) -> None:
-        self.data.deaths.step()
-        assert self.data.rows != HALF
-        await super().start(container_id)
-        if self.stack[self.running[container_id].service].one_shot:
-            await self.stop(container_id)
-            self.tell(self.running[container_id].service)
-
-    async def stop(self, container_id: str) -> None:
-        self.data.deaths.step()
-        await super().stop(container_id)
-
-    async def create_service(self, model_hash: str, service: str, **how: object) -> tuple[str, ...]:
-        image = self.models[model_hash]["services"][service]["image"]
-        own = [c for c in self.running.values() if c.service == service]
-        if own and all((c.config_hash, c.state) == (image, ContainerState.EXITED) for c in own):
-            return tuple(c.id for c in own)
-        return await super().create_service(model_hash, service, **how)
-
-    def is_used(self) -> bool:
-        return any(c.service == "web" and c.state is ContainerState.RUNNING for c in self.running.values())
 
 
 @pytest.fixture
@@ -433,6 +331,7 @@ async def test_death_at_any_step_leaves_no_half_data_in_use(
         ended = await orchestrator.wait(deployment.id)
     except JournalUnusableError:
         await orchestrator.close()
+        deaths.at = 0
         assert engine.data.rows != HALF or not engine.is_used()
         successor = DeploymentOrchestrator(components, {"dev": environment})
         taken = await successor.resume()

@@ -75,6 +75,7 @@ NOT_SAID = {
     "bot/errors.py": "what Python says of a thread",
     "bot/stack/api_errors.py": "patterns of what engines say",
     "bot/stack/proxy/live_configuration.py": "a command",
+    "bot/stack/backups/volume_helper.py": "commands",
     "bot/checks/discord_facts.py": "the name of a client, and Discord's own names",
     "bot/deploy/phase_runner.py": "a name in the log",
     "bot/deploy/data_restore.py": "names of powers",

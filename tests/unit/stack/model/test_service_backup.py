@@ -9,9 +9,18 @@ from roas.stack.model.definitions import read_definitions
 PLAIN = {"command": ["pg_dump", "-Fc", "shop"], "restore": "pg_restore --clean -d shop"}
 
 
+VOLUMES = [
+    {"type": "volume", "source": "data", "target": "/data"},
+    {"type": "volume", "source": "wal", "target": "/wal"},
+    {"type": "bind", "source": "/srv", "target": "/srv"},
+    {"type": "volume", "target": "/nameless"},
+]
+
+
 def backup(written: object, extension: dict | None = None, **service: object) -> BackupRule | None:
-    service |= {"image": "db:1", "x-deploy": {"backup": written, **(extension or {})}}
-    return read_definitions({"services": {"db": service}})["db"].backup
+    service |= {"image": "db:1", "volumes": VOLUMES, "x-deploy": {"backup": written, **(extension or {})}}
+    volumes = {"data": {"name": "shop-data"}}
+    return read_definitions({"name": "shop", "services": {"db": service}, "volumes": volumes})["db"].backup
 
 
 def test_backup_is_read_as_written() -> None:
@@ -22,11 +31,25 @@ def test_backup_is_read_as_written() -> None:
     assert backup(None) is None
 
 
+def test_volume_is_known_by_the_name_that_the_engine_has_for_it() -> None:
+    assert backup({"volume": "data"}) == BackupRule((), (), 5, volumes=("shop-data",), helper="db")
+    several = {"volume": ["wal", "data", "wal"], "while": "paused", "keep": 1}
+    assert backup(several) == BackupRule((), (), 1, volumes=("shop_wal", "shop-data"), pauses=True, helper="db")
+
+
 @pytest.mark.parametrize(
     ("written", "told"),
     [
         ("pg_dump", "backup: it is no mapping"),
         (PLAIN | {"way": "volume"}, "backup: unknown keys way"),
+        (PLAIN | {"volume": "data"}, "backup.command: it does not go with `volume`"),
+        ({"volume": "data", "before": ["deploy"]}, "backup.before: it does not go with `volume`"),
+        (PLAIN | {"while": "paused"}, "backup.while: it goes with `volume` only"),
+        ({"volume": []}, "backup.volume: the name of a volume, or a list of them"),
+        ({"volume": ["data", 1]}, "backup.volume: the name of a volume, or a list of them"),
+        ({"volume": "other"}, "backup.volume: db mounts no volume other"),
+        ({"volume": "data", "while": "running"}, "backup.while: one of stopped, paused"),
+        ({"volume": "data", "helper": "web"}, "backup.helper: there is no service web"),
         (PLAIN | {"keep": 0}, "backup.keep: a number from 1 to 100"),
         (PLAIN | {"keep": True}, "backup.keep: a number from 1 to 100"),
         ({"restore": "x"}, "backup.command: a command"),

@@ -1,0 +1,89 @@
+"""Let what writes into volumes stand still for as long as they are copied, and start it again however that ends.
+
+The journal has which containers those are before the first of them is stopped: whoever goes on with the deployment, or
+ends it, starts them.
+"""
+
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from roas.concurrency import run_concurrently, run_uninterrupted
+from roas.deploy.context import DeploymentContext
+from roas.errors import BackupError, FencedOffError, RoasError
+from roas.log import get_logger
+from roas.messages.message import said
+from roas.models.backup import AT_WORK, VolumeUser
+from roas.models.deployment import Deployment, ServiceStep
+from roas.models.health import ContainerState
+from roas.stack.stack import Stack
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Standstill:
+    """Measure for how many `seconds` services stood still."""
+
+    seconds: float = 0.0
+
+    @asynccontextmanager
+    async def of(
+        self, context: DeploymentContext, users: Collection[VolumeUser], *, pauses: bool
+    ) -> AsyncIterator[None]:
+        """Stop, or pause, the containers that write, for the length of the block.
+
+        Raises BackupError where one of them was started meanwhile: what was copied then may be of two moments.
+        """
+        began = time.monotonic()
+        writers = [user for user in users if user.writes and user.runs]
+        held = {user.container_id: user.state for user in writers if user.state is not ContainerState.PAUSED}
+        try:
+            await context.update(held=tuple(held))
+            await context.report_all(sorted({user.service for user in writers}), ServiceStep.STOPPING)
+            act = context.stack.pause if pauses else context.stack.stop
+            await run_concurrently(act(container_id) for container_id in held)
+            yield
+            await _require_stillness(context, held, pauses=pauses)
+        except FencedOffError:  # another process has the deployment, and starts them
+            raise
+        except BaseException:
+            await run_uninterrupted(start_if_possible(context))
+            raise
+        await run_uninterrupted(start_again(context))
+        self.seconds = time.monotonic() - began
+
+
+async def _require_stillness(context: DeploymentContext, held: Collection[str], *, pauses: bool) -> None:
+    still = {ContainerState.PAUSED} if pauses else frozenset(ContainerState) - AT_WORK
+    there = await context.stack.containers_by_id(frozenset(held))
+    for container in there:
+        if container.state not in still:
+            raise BackupError(said("somebody started {service} meanwhile", service=container.service))
+
+
+async def start_again(context: DeploymentContext) -> None:
+    """Start what a backup stopped, in this process or in one that died. Raises EngineError, ServiceFailedError."""
+    deployment = context.deployment
+    if not deployment.held:
+        return
+    await start_held(context.stack, deployment)
+    stopped = [progress for progress in deployment.services if progress.step is ServiceStep.STOPPING]
+    await context.plan_services(replace(progress, step=ServiceStep.PENDING, detail="") for progress in stopped)
+    await context.update(held=())
+
+
+async def start_held(stack: Stack, deployment: Deployment) -> None:
+    """Start the containers that a deployment holds, as far as they are there and do not run."""
+    there = await stack.containers_by_id(frozenset(deployment.held))
+    held = [container for container in there if container.state is not ContainerState.RUNNING]
+    await run_concurrently(stack.start(container.id) for container in held)
+
+
+async def start_if_possible(context: DeploymentContext) -> None:
+    """Start it again after a fault, which is what people are told of; else whoever goes on does that."""
+    try:
+        await start_again(context)
+    except RoasError as error:
+        log.warning("what a backup stopped is not started yet", error=error.message, hint=error.hint)
