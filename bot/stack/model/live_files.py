@@ -6,9 +6,9 @@ there is in the release (`x-deploy.live`), and what was read is noted beside.
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from roas.models.stack import ProxyKind, ServiceProxy
@@ -16,13 +16,45 @@ from roas.stack.model.services import LIVE, services_of
 from roas.stack.sources.contents import SECRET_PREFIX
 
 PREFIX, READ = "live-", ".read"
+# What passes signals on to the program that it starts.
+INITS = frozenset({"docker-init", "tini", "dumb-init"})
+# What the images of HAProxy start it by: it becomes HAProxy, whatever options or program it is given.
+ENTRYPOINT = "docker-entrypoint.sh"
 
 
 def services_with_live_files(model: Mapping[str, Any], proxies: Iterable[ServiceProxy]) -> frozenset[str]:
     """Return the services that can read their files again: known by their image, also once nothing is behind them."""
     named = {proxy.service for proxy in proxies if proxy.kind is ProxyKind.HAPROXY}
-    programs = {name: program_of(service) for name, service in services_of(model).items()}
-    return frozenset(name for name, program in programs.items() if program or name in named)
+    return frozenset(
+        name
+        for name, service in services_of(model).items()
+        if (program := program_of(service) or ("haproxy" if name in named else ""))
+        and (program != "haproxy" or _may_run_haproxy(service))
+    )
+
+
+def _may_run_haproxy(service: Mapping[str, Any]) -> bool:
+    """Return whether nothing else than HAProxy is started, as far as the service says it: its image says the rest."""
+    entrypoint, command = service.get("entrypoint"), service.get("command") or ()
+    if entrypoint is None and not command:
+        return True
+    return haproxy_program([*([ENTRYPOINT] if entrypoint is None else entrypoint), *command]) is not None
+
+
+def haproxy_program(argv: Sequence[str]) -> int | None:
+    """Return where the options of HAProxy begin in what a container runs; None where another program runs.
+
+    A script may write what HAProxy reads, and does so only when the container starts.
+    """
+    names = [PurePosixPath(word).name for word in argv]
+    at = 0
+    if names[:1] and names[0] in INITS:
+        at = names.index("--") + 1 if "--" in names else 1
+    if names[at : at + 1] == [ENTRYPOINT]:
+        at += 1
+        if len(argv) > at and argv[at].startswith("-"):
+            return at
+    return at + 1 if names[at : at + 1] == ["haproxy"] else None
 
 
 def program_of(service: Mapping[str, Any]) -> str:

@@ -28,6 +28,8 @@ LOST, GIVEN_AWAY = ("econ", "eresp"), ("wretr", "wredis", "scur")
 NO_CHECK, NOT_CHECKED = "no check", ("INI", "UNK")
 # What `show servers state` begins with, and nothing more.
 NO_STATES = "1\n"
+# What a list ends with, and each answer with a part of it; whoever is killed in the middle breaks it off.
+END, LINE_END, BROKEN_OFF = "\n\n", "\n", "its answer is broken off"
 # Keep the states of all servers for the next start of HAProxy.
 Keep = Callable[[str], Awaitable[None]]
 
@@ -93,6 +95,8 @@ class HAProxyRuntime:
         for backend in backends:
             states = await self._ask(f"show servers state {backend}")
             figures = await self._ask(f"show stat {backend} 4 -1")
+            if not (states.endswith(END) and figures.endswith(END)):
+                raise self._away(BROKEN_OFF)
             if not states.startswith("1\n") or not figures.startswith("# "):
                 answer = states if not states.startswith("1\n") else figures
                 raise UnknownBackendError(
@@ -159,12 +163,18 @@ class HAProxyRuntime:
     async def _ask(self, command: str) -> str:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._exchange(command)
+                answer = await self._exchange(command)
         except (OSError, TimeoutError, UnicodeDecodeError) as error:
-            raise ProxyAwayError(
-                said("The proxy does not answer at {path} ({error}).", path=self._folder / self._name, error=error),
-                hint=said("Look at the proxy's log, and who may use its socket."),
-            ) from error
+            raise self._away(error) from error
+        if not answer.endswith(LINE_END):
+            raise self._away(BROKEN_OFF)
+        return answer
+
+    def _away(self, error: Exception | str) -> ProxyAwayError:
+        return ProxyAwayError(
+            said("The proxy does not answer at {path} ({error}).", path=self._folder / self._name, error=error),
+            hint=said("Look at the proxy's log, and who may use its socket."),
+        )
 
     async def _exchange(self, command: str) -> str:
         # No link on the way is followed: the proxy's container chooses what lies there.

@@ -6,6 +6,7 @@ sent nothing until it is healthy. A server is told by a container's address. Wha
 again, since the next container may get into that server.
 """
 
+import asyncio
 import math
 import time
 from collections import Counter
@@ -96,11 +97,20 @@ class ChecksFailError(ProxyError):
 class HAProxyService(ProxiedService):
     """Tell one HAProxy which containers of a service come and go."""
 
-    def __init__(self, service: str, proxy: ServiceProxy, connect: Connect, find_endpoints: FindEndpoints) -> None:
+    def __init__(
+        self,
+        service: str,
+        proxy: ServiceProxy,
+        connect: Connect,
+        find_endpoints: FindEndpoints,
+        reloading: asyncio.Lock | None = None,
+    ) -> None:
+        """Tell it; while it is `reloading`, whoever tells it does so for it to be forgotten."""
         self._service = service
         self._proxy = proxy
         self._connect = connect
         self._endpoints = find_endpoints
+        self._reloading = reloading or asyncio.Lock()
         # Where a proxy was there and is not any more, it is being started again.
         self._was_there = False
         # The addresses of what was drained by this.
@@ -111,7 +121,8 @@ class HAProxyService(ProxiedService):
         away_until, deadline = time.monotonic() + STARTING_SECONDS, time.monotonic() + FORGOTTEN_SECONDS
         while True:
             try:
-                lacks = await self._hold(new)
+                async with self._reloading:
+                    lacks = await self._hold(new)
             except ProxyAwayError:
                 if time.monotonic() >= away_until:
                     raise

@@ -4,12 +4,13 @@ Its files lie where they stay from release to release (`roas.stack.model.live_fi
 HAProxy reads its files again by SIGUSR2 where it runs in master-worker mode, Caddy by `caddy reload`.
 """
 
+import asyncio
 import re
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from roas.concurrency import pause
@@ -21,26 +22,23 @@ from roas.stack.api_errors import ApiError
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 from roas.stack.model.definitions import read_definitions
-from roas.stack.model.live_files import LiveFiles, program_of
+from roas.stack.model.live_files import LiveFiles, haproxy_program, program_of
 from roas.stack.model.service_proxy import proxies_of, servers_needed
 from roas.stack.model.services import services_of
+from roas.stack.proxy.configuration_check import argv_of, caddy_command, check_configuration
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState
 from roas.stack.proxy.haproxy_service import few_servers
 from roas.stack.proxy.proxied_service import ProxiedService
 from roas.stack.proxy.proxies import connector, proxied_service, running_container
 
-CHECK_LABEL = "roas.configuration-check"
-CHECK_SECONDS = 30
-CHECK_MEMORY = 512 << 20
-CHECK_PROCESSES = 128
-# What HAProxy says of a name that is outside of the stack, which nobody tells a check.
-UNRESOLVED = "could not resolve"
 log = get_logger(__name__)
 
 # How long a new worker may take to answer.
 RELOAD_SECONDS = 10.0
 POLL_SECONDS = 0.05
 SHOWN = 600
+# How it ends where an image does not have the program that is to run, unless the engine refuses it.
+NO_PROGRAM, SERVER_ERROR = (126, 127), 500
 BACKEND = re.compile(r"\s*(?P<kind>backend|listen|frontend|defaults|global|resolvers|peers)\b\s*(?P<name>\S*)")
 SERVERS = re.compile(r"\s*(?:server\s|server-template\s+\S+\s+(?:(?P<first>\d+)-)?(?P<last>\d+)\s)")
 
@@ -51,10 +49,12 @@ class LiveConfiguration:
     def __init__(self, engine: Engine, files: LiveFiles) -> None:
         self._engine = engine
         self._files = files
+        # By proxy: what is held between the last look at its old process and its new one would be forgotten.
+        self._reloading = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
     def in_front_of(self, service: str, proxy: ServiceProxy) -> ProxiedService:
         """Return what tells the proxy in front of a service which of its containers come and go."""
-        return proxied_service(self._engine, service, proxy)
+        return proxied_service(self._engine, service, proxy, self._reloading[proxy.service])
 
     async def check(self, model: Mapping[str, Any], name: str, image: str) -> None:
         """Raise ComposeFileError where a proxy that runs would not take a model's configuration of it.
@@ -65,12 +65,19 @@ class LiveConfiguration:
         if not live:
             return
         self._refuse_few_servers(model, name, live)
-        refused = await self._engine.call(lambda client: _check(client, self._engine.project, model, name, image, live))
+        refused = await self._engine.call(lambda client: self._ask(client, model, name, image, live))
         if refused:
             raise ComposeFileError(
                 said("{proxy} refuses its new configuration: {output}", proxy=name, output=refused[-SHOWN:]),
                 service=name,
             )
+
+    def _ask(
+        self, client: EngineClient, model: Mapping[str, Any], name: str, image: str, live: Mapping[Path, Path]
+    ) -> str:
+        project = self._engine.project
+        running = running_container(client, project, name)
+        return "" if running is None else check_configuration(client, project, model, name, image, live, running)
 
     def _refuse_few_servers(self, model: Mapping[str, Any], name: str, live: Mapping[Path, Path]) -> None:
         texts = "\n".join(kept.read_text(errors="replace") for kept in live.values())
@@ -93,7 +100,8 @@ class LiveConfiguration:
             return False  # somebody's Compose has made it since
         behind = [proxy for proxy, _ in proxies_of(read_definitions(model)) if proxy.service == name]
         if any(proxy.kind is ProxyKind.HAPROXY for proxy in behind):
-            done = await self._reload_haproxy(service, name, behind)
+            async with self._reloading[name]:
+                done = await self._reload_haproxy(service, name, behind)
         else:
             done = program_of(service) == "caddy" and await self._reload_caddy(service, name)
         if done:
@@ -106,8 +114,7 @@ class LiveConfiguration:
         def reload(client: EngineClient) -> tuple[int, str] | None:
             if (running := running_container(client, self._engine.project, name)) is None:
                 return None
-            argv = _argv({}, running["Config"])
-            command = _caddy(argv, "reload")
+            command = caddy_command(argv_of({}, running["Config"]), "reload")
             return _exec(client, running["Id"], command) if command else None
 
         found = await self._engine.call(reload)
@@ -118,16 +125,17 @@ class LiveConfiguration:
     async def _reload_haproxy(self, service: Mapping[str, Any], name: str, behind: list[ServiceProxy]) -> bool:
         connect = connector(self._engine, behind[0])
         backends = [backend for proxy in behind for backend in proxy.all_backends]
-        runtime = await connect()
-        has_master = await self._engine.call(lambda client: _has_master(client, self._engine.project, name))
-        if runtime is None or not has_master:
+        runtime, places = await connect(), {str(place) for place, _ in self._files.of(service)}
+        reads_again = await self._engine.call(lambda client: _reads_again(client, self._engine.project, name, places))
+        if runtime is None or not reads_again:
             return False
         before: list[Server] = []
         worker = ""
         with suppress(ProxyAwayError):  # it may have read a configuration that has no socket
             before, worker = await runtime.known_servers(backends), await runtime.worker()
         await self._engine.local(lambda: self._files.put(service))
-        await self._engine.call(lambda client: _signal(client, self._engine.project, name))
+        if not await self._engine.call(lambda client: _signal(client, self._engine.project, name)):
+            return False
         deadline = time.monotonic() + RELOAD_SECONDS
         while True:
             with suppress(ProxyAwayError):
@@ -184,119 +192,42 @@ def _binds_all(client: EngineClient, project: str, name: str, places: set[str]) 
     return running is not None and places <= {str(mount.get("Source")) for mount in running.get("Mounts") or ()}
 
 
-def _has_master(client: EngineClient, project: str, name: str) -> bool:
-    """Return whether HAProxy runs as a master with a worker: to any other, SIGUSR2 is the end."""
+def _reads_again(client: EngineClient, project: str, name: str, places: Collection[str]) -> bool:
+    """Return whether HAProxy runs as a master with a worker, which SIGUSR2 is the end of any other, and by no script.
+
+    A script may write what HAProxy reads, or be one of the files.
+    """
     if (running := running_container(client, project, name)) is None:
         return False
-    processes = client.top(running["Id"])["Processes"]
-    return sum("haproxy" in line[-1] for line in processes) > 1
+    argv = [running["Path"], *running["Args"]]
+    own = {mount["Destination"] for mount in running.get("Mounts") or () if str(mount.get("Source")) in places}
+    processes = (line[-1].split() for line in client.top(running["Id"])["Processes"])
+    haproxies = sum(PurePosixPath(words[0]).name == "haproxy" for words in processes if words)
+    return haproxy_program(argv) is not None and not own & {*argv[:2]} and haproxies > 1
 
 
-def _signal(client: EngineClient, project: str, name: str) -> None:
-    """Send SIGUSR2 from inside: to the engine, each signal that it is asked to send is a stop by a person."""
-    if (running := running_container(client, project, name)) is not None:
+def _signal(client: EngineClient, project: str, name: str) -> bool:
+    """Send SIGUSR2 from inside: to the engine, each signal that it is asked to send is a stop by a person.
+
+    Returns False where there is no shell to send it.
+    """
+    if (running := running_container(client, project, name)) is None:
+        return True
+    try:
         code, output = _exec(client, running["Id"], ["sh", "-c", "kill -USR2 1"])
-        if code:
-            raise _not_taken_up(name, output)
+    except ApiError as error:
+        if error.status >= SERVER_ERROR:  # it passes; else the engine says that there is nothing to run
+            raise
+        code, output = NO_PROGRAM[0], str(error)
+    if code in NO_PROGRAM:
+        log.info("HAProxy cannot be reloaded", service=name, reason=output[-SHOWN:])
+        return False
+    if code:
+        raise _not_taken_up(name, output)
+    return True
 
 
 def _exec(client: EngineClient, container: str, command: list[str]) -> tuple[int, str]:
     made = client.exec_create(container, command)["Id"]
     output = client.exec_start(made)
     return int(client.exec_inspect(made)["ExitCode"] or 0), output.decode(errors="replace").strip()
-
-
-def _argv(service: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """Return what a container runs: as its service says, or else as the configuration of its image does."""
-    entrypoint = service.get("entrypoint")
-    command = service.get("command") or (config.get("Cmd") if entrypoint is None else None)
-    return [*(entrypoint if entrypoint is not None else config.get("Entrypoint") or ()), *(command or ())]
-
-
-def _caddy(argv: list[str], action: str) -> list[str]:
-    """Return another command of Caddy with the configuration that it runs with; empty where it is not seen."""
-    if "run" not in argv:
-        return []
-    program, options = argv[: argv.index("run")], argv[argv.index("run") + 1 :]
-    kept = [
-        part
-        for key, value in zip(options, [*options[1:], ""], strict=True)
-        if key in {"--config", "-c", "--adapter", "-a"}
-        for part in (key, value)
-    ]
-    return [*program, action, *kept]
-
-
-def _check(
-    client: EngineClient,
-    project: str,
-    model: Mapping[str, Any],
-    name: str,
-    image: str,
-    live: Mapping[Path, Path],
-) -> str:
-    """Return what the program itself says against a configuration; nothing where no container of it runs.
-
-    Nobody has said yes to what it runs and reads: it has no network, and no more of the host than the container that
-    runs. Other services have an address for it, which is nobody's.
-    """
-    service, running = services_of(model)[name], running_container(client, project, name)
-    if running is None or (binds := _binds(service, live, running)) is None:
-        return ""
-    argv = _argv(service, client.inspect_image(image)["Config"])  # type: ignore[no-untyped-call]
-    argv = _caddy(argv, "validate") if any("caddy" in part for part in argv[:2]) else [*argv, "-c"]
-    if not argv:
-        return ""
-    created = client.create_container(
-        image,
-        entrypoint=argv[:1],
-        command=argv[1:],
-        environment={key: value for key, value in (service.get("environment") or {}).items() if value is not None},
-        user=service.get("user"),
-        labels={CHECK_LABEL: "1"},
-        host_config=client.create_host_config(
-            binds=[*binds, *_volumes(running)],
-            network_mode="none",
-            extra_hosts=dict.fromkeys(_hosts(model), "127.0.0.1"),
-            security_opt=["no-new-privileges"],
-            mem_limit=CHECK_MEMORY,
-            pids_limit=CHECK_PROCESSES,
-        ),
-    )["Id"]
-    try:
-        client.start(created)
-        code = int(client.wait(created, timeout=CHECK_SECONDS)["StatusCode"])
-        said_by = client.logs(created).decode(errors="replace").strip() or str(code) if code else ""
-        return "" if UNRESOLVED in said_by else said_by
-    finally:
-        with suppress(ApiError, OSError):
-            client.remove_container(created, force=True, v=True)
-
-
-def _hosts(model: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names by which a proxy may know the services of its stack."""
-    for name, service in services_of(model).items():
-        networks = service.get("networks")
-        found = (networks or {}).values() if isinstance(networks, Mapping) else ()
-        aliases = (alias for network in found for alias in (network or {}).get("aliases") or ())
-        yield from filter(None, (name, service.get("container_name"), service.get("hostname"), *aliases))
-
-
-def _binds(service: Mapping[str, Any], live: Mapping[Path, Path], running: Mapping[str, Any]) -> list[str] | None:
-    """Return what a check binds: copies of ours, and what the container that runs has; None where there is more."""
-    store = next(iter(live)).parent
-    had = {str(mount["Source"]) for mount in running.get("Mounts") or () if mount["Type"] == "bind"}
-    sources = [
-        (Path(volume["source"]), volume["target"])
-        for volume in service.get("volumes") or ()
-        if volume.get("type") == "bind"
-    ]
-    if any(source.parent != store and str(source) not in had for source, _ in sources):
-        return None
-    return [f"{live.get(source, source)}:{target}:ro" for source, target in sources]
-
-
-def _volumes(running: Mapping[str, Any]) -> Iterator[str]:
-    for mount in running.get("Mounts") or ():
-        if mount["Type"] == "volume":
-            yield f"{mount['Name']}:{mount['Destination']}:ro"

@@ -54,8 +54,10 @@ class DnsService(ProxiedService):
                 await pause(min(left, POLL_SECONDS))
 
 
-def proxied_service(engine: Engine, service: str, proxy: ServiceProxy) -> ProxiedService:
-    """Return what tells the proxy in front of a service of its containers."""
+def proxied_service(
+    engine: Engine, service: str, proxy: ServiceProxy, reloading: asyncio.Lock | None = None
+) -> ProxiedService:
+    """Return what tells the proxy in front of a service of its containers, but not while that is `reloading`."""
     if proxy.kind is ProxyKind.DNS:
 
         async def runs() -> bool:
@@ -64,7 +66,7 @@ def proxied_service(engine: Engine, service: str, proxy: ServiceProxy) -> Proxie
 
         return DnsService(proxy, runs)
     connect = connector(engine, proxy)
-    return HAProxyService(service, proxy, connect, lambda: find_endpoints(engine, service))
+    return HAProxyService(service, proxy, connect, lambda: find_endpoints(engine, service), reloading)
 
 
 def connector(engine: Engine, proxy: ServiceProxy) -> Connect:

@@ -35,6 +35,8 @@ class FakeHAProxy:
     looks: int = 0
     level: str = "admin"
     mode: str = "http"
+    pid: int = 1
+    breaks_off: int | None = None
     resolvers: str = "Resolvers section default\n nameserver dns:\nResolvers section docker\n"
 
     def restart(self) -> None:
@@ -58,6 +60,8 @@ class FakeHAProxy:
                 lines = [self._figures(backend, name, one) for name, one in self.backends[backend].items()]
                 head = "# pxname,svname,qcur,scur,status,check_status,addr,stot,hrsp_2xx,hrsp_5xx,eresp,mode,"
                 return "\n".join([head, *lines, "", ""])
+            case ["show", "info"]:
+                return f"Name: HAProxy\nPid: {self.pid}\n\n"
             case ["show", "cli", "level"]:
                 return f"{self.level}\n\n"
             case ["show", "resolvers"]:
@@ -73,7 +77,7 @@ class FakeHAProxy:
                 backend, _, name = place.partition("/")
                 self.backends[backend][name].weight = int(weight)
                 return "\n"
-        return "Can't find backend.\n"
+        return "Can't find backend.\n\n"
 
     def _state(self, backend: str, name: str, one: FakeServer) -> str:
         op = 2 if one.address and (one.check == "L7OK" or one.failed_once) else 0
@@ -95,7 +99,7 @@ class FakeHAProxy:
     async def listening(self, path: Path) -> AsyncIterator[None]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             command = (await reader.readline()).decode().strip()
-            writer.write(self.answer(command).encode())
+            writer.write(self.answer(command).encode()[: self.breaks_off])
             writer.close()
 
         server = await asyncio.start_unix_server(serve, path)

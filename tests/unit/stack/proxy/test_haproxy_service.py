@@ -355,6 +355,25 @@ async def test_proxy_killed_while_it_is_told_is_told_again(scene: Scene, monkeyp
     assert scene.proxy.drained() == {"web3", "web4", "ws3", "ws4"}
 
 
+@pytest.mark.parametrize("length", [0, 2, 40, 400, 440])
+async def test_answer_that_is_broken_off_is_none(scene: Scene, length: int) -> None:
+    """Whoever is killed while it answers is away, as one that is killed before; it may be back in a moment."""
+    runtime = await scene.connect()
+    assert runtime is not None
+    servers = await runtime.servers(["web"])
+    scene.proxy.breaks_off = length
+    with pytest.raises(ProxyAwayError):
+        await runtime.servers(["web"])
+    if not length:
+        with pytest.raises(ProxyAwayError):  # who has not answered may not have heard it, either
+            await runtime.put(servers, ServerState.READY)
+    holding = asyncio.create_task(scene.service.hold(2))
+    await pause(0.1)
+    scene.proxy.breaks_off = None
+    await holding
+    assert scene.proxy.drained() == {"web3", "web4", "ws3", "ws4"}
+
+
 @pytest.mark.usefixtures("hurried_time")
 async def test_proxy_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(haproxy_service, "STARTING_SECONDS", 0.0)

@@ -1,0 +1,187 @@
+"""Ask a proxy's own program about a configuration, in a container that is thrown away.
+
+Nobody has said yes to what runs there and what it reads: it has no network, and no more of the host than the container
+that runs. Names lead nowhere: those of other services from the start, and others as the program asks for them.
+"""
+
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from roas.stack.api_errors import ApiError
+from roas.stack.docker_client import EngineClient
+from roas.stack.model.live_files import haproxy_program
+from roas.stack.model.services import MOUNTED_SECRETS, services_of
+
+CHECK_LABEL = "roas.configuration-check"
+CHECK_SECONDS = 30
+CHECK_MEMORY = 512 << 20
+CHECK_PROCESSES = 128
+# So often a check is made again with names that it has asked for: HAProxy asks for those of servers last.
+MOST_ROUNDS = 5
+NOBODY = "127.0.0.1"
+# What HAProxy says of a name that it cannot resolve. One that it is to listen at has to be its own.
+UNRESOLVED = re.compile(r"(?:invalid address: |could not resolve address )'(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)'")
+LISTENS = "'bind'"
+# Return what a program says against a configuration, given the names that lead nowhere; nothing where it takes it.
+Ask = Callable[[Collection[str]], str]
+
+
+def check_configuration(
+    client: EngineClient,
+    project: str,
+    model: Mapping[str, Any],
+    service: str,
+    image: str,
+    live: Mapping[Path, Path],
+    running: Mapping[str, Any],
+) -> str:
+    """Return what the program itself says against the configuration of a proxy in a model; nothing where it takes it.
+
+    So it is where nobody can be asked: another program runs there, or it reads more than the container that runs has.
+    """
+    fields = services_of(model)[service]
+    if (binds := _binds(fields, live, running)) is None:
+        return ""
+    command = _check_command(argv_of(fields, client.inspect_image(image)["Config"]))  # type: ignore[no-untyped-call]
+    if not command:
+        return ""
+    _remove_left(client, f"{project}/{service}")
+
+    def ask(hosts: Collection[str]) -> str:
+        host_config = client.create_host_config(
+            binds=[*binds, *_volumes(running)],
+            network_mode="none",
+            extra_hosts=dict.fromkeys(hosts, NOBODY),
+            security_opt=["no-new-privileges"],
+            mem_limit=CHECK_MEMORY,
+            pids_limit=CHECK_PROCESSES,
+        )
+        created = client.create_container(
+            image,
+            entrypoint=command[:1],
+            command=command[1:],
+            environment={key: value for key, value in (fields.get("environment") or {}).items() if value is not None},
+            user=fields.get("user"),
+            working_dir=fields.get("working_dir"),
+            labels={CHECK_LABEL: f"{project}/{service}"},
+            host_config=host_config,
+        )["Id"]
+        return _run(client, created)
+
+    return ask_with_names(ask, _hosts(model))
+
+
+def ask_with_names(ask: Ask, known: Collection[str]) -> str:
+    """Ask until no name is lacking: which lie outside of the stack, or are the host's, only the program knows."""
+    hosts, output = frozenset(known), ""
+    for _ in range(MOST_ROUNDS):
+        output = ask(hosts)
+        lacking = unresolved_names(output) - hosts
+        if not lacking:
+            break
+        hosts |= lacking
+    return "" if unresolved_names(output) else output
+
+
+def unresolved_names(output: str) -> frozenset[str]:
+    """Return the names that HAProxy could not resolve where that, and nothing else of its files, is what is wrong."""
+    lines = [line for line in output.splitlines() if LISTENS not in line]
+    return frozenset(found["name"] for line in lines for found in UNRESOLVED.finditer(line) if not _is_number(found))
+
+
+def _is_number(found: re.Match[str]) -> bool:
+    return not found["name"].strip("0123456789.")
+
+
+def argv_of(service: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """Return what a container runs: as its service says, or else as the configuration of its image does."""
+    entrypoint = service.get("entrypoint")
+    command = service.get("command") or (config.get("Cmd") if entrypoint is None else None)
+    return [*(entrypoint if entrypoint is not None else config.get("Entrypoint") or ()), *(command or ())]
+
+
+def caddy_command(argv: list[str], action: str) -> list[str]:
+    """Return another command of Caddy with the configuration that it runs with; empty where it is not seen."""
+    if "run" not in argv:
+        return []
+    program, options = argv[: argv.index("run")], argv[argv.index("run") + 1 :]
+    kept = [
+        part
+        for key, value in zip(options, [*options[1:], ""], strict=True)
+        if key in {"--config", "-c", "--adapter", "-a"}
+        for part in (key, value)
+    ]
+    return [*program, action, *kept]
+
+
+def _check_command(argv: list[str]) -> list[str]:
+    """Return the command that checks a configuration; empty where another program would run."""
+    if any("caddy" in part for part in argv[:2]):
+        return caddy_command(argv, "validate")
+    options_from = haproxy_program(argv)
+    return [] if options_from is None else [*argv[:options_from], "-c", *argv[options_from:]]
+
+
+def _run(client: EngineClient, created: str) -> str:
+    try:
+        client.start(created)
+        code = int(client.wait(created, timeout=CHECK_SECONDS)["StatusCode"])
+        return client.logs(created).decode(errors="replace").strip() or str(code) if code else ""
+    finally:
+        _remove(client, created)
+
+
+def _remove(client: EngineClient, container: str) -> None:
+    with suppress(ApiError, OSError):
+        client.remove_container(container, force=True, v=True)
+
+
+def _remove_left(client: EngineClient, whose: str) -> None:
+    """Remove what a bot left that was killed in the middle of a check."""
+    for left in client.containers(all=True, filters={"label": f"{CHECK_LABEL}={whose}"}):
+        if time.time() - left["Created"] > 2 * CHECK_SECONDS:  # as the engine says when it was made
+            _remove(client, left["Id"])
+
+
+def _hosts(model: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names by which a proxy may know the services of its stack."""
+    found: set[str] = set()
+    for name, service in services_of(model).items():
+        networks = service.get("networks")
+        known = (networks or {}).values() if isinstance(networks, Mapping) else ()
+        found |= {alias for network in known for alias in (network or {}).get("aliases") or ()}
+        found |= {*filter(None, (name, service.get("container_name"), service.get("hostname")))}
+    return frozenset(found)
+
+
+def _binds(service: Mapping[str, Any], live: Mapping[Path, Path], running: Mapping[str, Any]) -> list[str] | None:
+    """Return what a check binds: copies of ours, and what the container that runs has; None where there is more."""
+    store = next(iter(live)).parent
+    there = {str(mount["Destination"]): mount for mount in running.get("Mounts") or () if mount["Type"] == "bind"}
+    had = {str(mount["Source"]) for mount in there.values()}
+    sources = [
+        (Path(volume["source"]), volume["target"])
+        for volume in service.get("volumes") or ()
+        if volume.get("type") == "bind"
+    ]
+    if any(source.parent != store and str(source) not in had for source, _ in sources):
+        return None
+    # Those that Compose binds from where they lie, since the host renews them.
+    secrets = [
+        str(PurePosixPath(MOUNTED_SECRETS) / str(secret.get("target") or secret["source"]))
+        for secret in service.get("secrets") or ()
+    ]
+    if not there.keys() >= set(secrets):
+        return None
+    binds = [f"{live.get(source, source)}:{target}:ro" for source, target in sources]
+    return [*binds, *(f"{there[target]['Source']}:{target}:ro" for target in secrets)]
+
+
+def _volumes(running: Mapping[str, Any]) -> Iterator[str]:
+    for mount in running.get("Mounts") or ():
+        if mount["Type"] == "volume":
+            yield f"{mount['Name']}:{mount['Destination']}:ro"
