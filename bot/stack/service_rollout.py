@@ -264,9 +264,11 @@ class ServiceRollout:
 
     async def _start_idle(self) -> None:
         """Start what an earlier attempt made and did not come to start, and what had failed before a person said go."""
-        for container in self._there:
-            if self.wanted.fits(container) and container.state in NOT_RUNNING:
-                await self._start(container.id)
+        idle = [item for item in self._there if self.wanted.fits(item) and item.state in NOT_RUNNING]
+        if idle:  # a proxy that was started again since may have forgotten what was held
+            await self.front.hold(len(idle), best_effort=True)
+        for container in idle:
+            await self._start(container.id)
         await self.watch.inspect(container.id for container in self._there)
 
     async def _begin(self, count: int, *, in_place: bool) -> None:

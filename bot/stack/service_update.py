@@ -93,7 +93,9 @@ class ServiceUpdater:
         self._watch = watch
         self._behind = behind_proxy
         report = waiting_steps(update.report, update.definition)
-        self._front = Front(stack, update.definition, report, best_effort=update.restoring)
+        # Neither a way back nor a recovery, which has no log of a rollout, fails for a proxy that is away.
+        is_lenient = update.restoring or update.rollout is None
+        self._front = Front(stack, update.definition, report, best_effort=is_lenient)
         self._update = update
         self._wanted = wanted
         self._definition = update.definition
@@ -149,9 +151,10 @@ class ServiceUpdater:
             log.allow(definition.proxy.limit_seconds * definition.replicas)  # they are drained one by one
         is_running = any(container.state is ContainerState.RUNNING for container in self._there)
         beside = definition.start_first and is_running and not update.recreate
-        if beside:
+        if is_running and not update.recreate:
+            # Whatever the order: who serves already goes on, and what starts beside it is not ready yet.
             await self._front.hold(max(0, definition.replicas - sum(map(self._wanted.fits, self._before))))
-        elif self._sets_aside and not self._stack.replaces_by_itself:
+        if not beside and self._sets_aside and not self._stack.replaces_by_itself:
             if any(
                 container.state is ContainerState.RUNNING and not self._wanted.fits(container)
                 for container in self._there

@@ -234,6 +234,20 @@ async def left_drain_and_dead_container_are_mended_in_a_round(application, stack
 
 
 @pytest.mark.long
+async def test_replica_more_gets_no_request_before_it_is_ready(people, stack, write):
+    """Also of a service that is replaced stop-first: DNS names the new one while it answers 503."""
+    stop_first = "replicas: 1\n      update_config: {order: stop-first}"
+    port = write("HAProxy", **QUICK, **{"replicas: 2": stop_first})
+    await people.succeed("warms")
+    assert wait_until(lambda: whole(stack), 10)
+    edit(stack, "replicas: 1", "replicas: 2")
+    with users(port, rate=5 * RATE) as seen:
+        await people.succeed("warms")
+        assert len(up(stack)) == 2
+    assert not seen.lost, seen.report
+
+
+@pytest.mark.long
 async def test_caddy_recipe_serves_throughout(people, stack, write, orders):
     port = write("Caddy", **QUICK)
     await people.succeed("v1")

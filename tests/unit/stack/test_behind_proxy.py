@@ -15,11 +15,12 @@ from roas.models.canary import CanaryPolicy, CanaryRecord
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition, ServiceProxy
-from roas.stack.behind_proxy import Front
+from roas.stack.behind_proxy import BehindProxy, Front
 from roas.stack.canary.service_canary import no_figure
 from roas.stack.comparison import WantedService
 from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 from roas.stack.service_rollout import ServiceRollout
+from roas.stack.service_update import ServiceUpdate, ServiceUpdater
 
 WEB = ServiceDefinition("web", "web:v1", "", proxy=ServiceProxy("haproxy"))
 
@@ -193,3 +194,81 @@ async def test_canary_begins_beside_what_serves_and_ends_with_equal_weights(stat
     if record is not None and record.is_over:
         await rollout._run_canary(rollout.canary)
         assert told == [((), 0, 0)]
+
+
+async def say_to_nobody(*_: object) -> None:
+    """Tell nobody."""
+
+
+class Held(Told):
+    """Note what is held before containers are made, and make none."""
+
+    environment = SimpleNamespace(name="dev")
+    replaces_by_itself = False
+
+    @property
+    def proxies(self) -> "Held":
+        return self
+
+    def in_front_of(self, *_: object) -> "Held":
+        return self
+
+    async def hold(self, new: int) -> None:
+        self.told.append(f"hold {new}")
+
+    async def create_service(self, *_: object, **__: object) -> tuple[str, ...]:
+        self.told.append("create")
+        raise ServiceFailedError("no more of this test")
+
+
+@pytest.mark.parametrize("start_first", [True, False])
+@pytest.mark.parametrize("replicas", [2, 3])
+async def test_what_starts_beside_what_serves_is_held(start_first: bool, replicas: int):
+    """A service gets more replicas, or one that is missing: in whatever order it is replaced, these are not ready."""
+    stack, definition = Held(), replace(WEB, replicas=replicas, start_first=start_first)
+    watch = SimpleNamespace(of_service=lambda _: (NEW,), containers=(NEW,))
+
+    wanted = WantedService(definition, NEW.config_hash)
+    update = ServiceUpdate("model", definition, cast("Any", say_to_nobody), rollout=cast("Any", RolloutLog()))
+    with pytest.raises(ServiceFailedError):
+        await ServiceUpdater(cast("Any", stack), cast("Any", watch), BehindProxy(), update, wanted).run()
+    assert stack.told == [f"hold {replicas - 1}", "create"]
+
+
+async def test_recovery_fails_for_no_proxy():
+    """What is down comes up again, whatever the proxy says."""
+
+    class Away(Held):
+        async def hold(self, new: int) -> None:
+            raise ProxyError("The proxy does not answer.")
+
+    stack, definition = Away(), replace(WEB, replicas=2)
+    watch = SimpleNamespace(of_service=lambda _: (NEW,), containers=(NEW,))
+    wanted = WantedService(definition, NEW.config_hash)
+    for log, told in ((None, ["create"]), (RolloutLog(), [])):
+        stack.told.clear()
+        update = ServiceUpdate("model", definition, cast("Any", say_to_nobody), rollout=cast("Any", log))
+        with pytest.raises(ProxyError if log else ServiceFailedError):
+            await ServiceUpdater(cast("Any", stack), cast("Any", watch), BehindProxy(), update, wanted).run()
+        assert stack.told == told
+
+
+async def test_what_was_made_before_a_crash_is_held_before_it_starts():
+    """A proxy that was killed with the bot may have forgotten what was held."""
+    told: list[str] = []
+
+    async def hold(new: int, **_: object) -> None:
+        told.append(f"hold {new}")
+
+    async def start(name: str) -> None:
+        told.append(f"start {name}")
+
+    async def inspect(_: object) -> None:
+        """See nothing new."""
+
+    made = replace(NEW, id="made", state=ContainerState.CREATED, health=HealthStatus.NONE)
+    watch = SimpleNamespace(of_service=lambda _: (OLD, NEW, made), inspect=inspect)
+    stack, front = SimpleNamespace(start=start), SimpleNamespace(hold=hold)
+    given = [stack, "", WantedService(WEB, NEW.config_hash), watch, RolloutLog(), front, None]
+    await ServiceRollout(*cast("Any", given))._start_idle()
+    assert told == ["hold 1", "start made"]
