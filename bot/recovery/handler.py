@@ -258,11 +258,9 @@ class ErrorHandler:
     async def _recreate(
         self, stack: Stack, model_hash: str, definition: ServiceDefinition, watch: ContainerWatch
     ) -> None:
-        """Recreate the containers from the release; anonymous volumes are kept. Raises ServiceFailedError."""
-        for container in watch.of_service(definition.name):
-            self._checks.expect_end(container.id)
+        """Recreate the containers that do not serve; anonymous volumes are kept. Raises ServiceFailedError."""
         update = ServiceUpdate(model_hash, definition, _ignore_progress, recreate=True)
-        await self._manager.apply_service(stack, watch, update)
+        await self._manager.recreate_service(stack, watch, update, self._checks.expect_end)
         await settle(definition, watch)
         await until_answered(stack.environment, definition, watch, self._checks.answers)
 

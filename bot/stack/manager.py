@@ -1,5 +1,8 @@
 """Apply a release service by service: the DeploymentManager."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from roas.concurrency import run_concurrently
 from roas.errors import ProxyError, ServiceFailedError
 from roas.messages.message import said
@@ -7,6 +10,7 @@ from roas.models.deployment import ServiceStep
 from roas.models.health import ContainerSnapshot
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import BehindProxy, Front
+from roas.stack.comparison import serves
 from roas.stack.containers.readiness import Readiness
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.image_supply import ServiceReport
@@ -28,6 +32,29 @@ class DeploymentManager:
         """Bring one service to what a model says, and wait until it is ready; see `ServiceUpdater.run`."""
         wanted = await wanted_service(stack, watch, update)
         return await ServiceUpdater(stack, watch, self.behind_proxy, update, wanted).run()
+
+    async def recreate_service(
+        self, stack: Stack, watch: ContainerWatch, update: ServiceUpdate, expect_end: Callable[[str], None]
+    ) -> Readiness:
+        """Replace what a service has by containers as its model says; what serves goes on beside those that are made.
+
+        All are replaced where none serves or nothing else is wrong, and where only Compose can pass on what they hold.
+        `expect_end` is called with the id of each container that is removed. Raises ServiceFailedError.
+        """
+        definition, wanted = update.definition, await wanted_service(stack, watch, update)
+        there = watch.of_service(definition.name)
+        staying = [container for container in there if serves(container) and wanted.fits(container)]
+        going = tuple(container for container in there if container not in staying)
+        is_partial = 0 < len(staying) < definition.replicas and not stack.replaces_by_itself
+        is_partial = is_partial and not any(container.unnamed_volumes for container in going)
+        for container in going if is_partial else there:
+            expect_end(container.id)
+        if is_partial:
+            with self.behind_proxy.working(stack, definition):
+                await Front(stack, definition).drain(going, even_last=False)
+                await self.remove_containers(stack, going)
+                await watch.inspect([container.id for container in going])
+        return await self.apply_service(stack, watch, replace(update, recreate=not is_partial))
 
     async def remove_service(
         self,
