@@ -30,6 +30,8 @@ from roas.deploy.proxy_changes import (
     refuse_unready_proxies,
     warn_of_dropped,
     warn_of_unready,
+    with_gaps,
+    with_gaps_on_the_way_back,
     with_proxies,
 )
 from roas.deploy.rollback_target import find_rollback_target, is_partially_applied, is_same
@@ -116,7 +118,7 @@ class Planner:
             warnings=(*resolved.warnings, *obstacles, *await self._lost_images(current)),
         )
         return replace(
-            plan,
+            with_gaps(plan, resolved.definitions, comparison.containers_of),
             refusals=obstacles,
             configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
             new_powers=await find_new_powers(self._components, stack, resolved),
@@ -228,6 +230,7 @@ class Planner:
             to_release=target.number,
             warnings=warnings + again,
         )
+        plan = with_gaps_on_the_way_back(plan, definitions, comparison.containers_of)
         plan = replace(plan, diff=await self._diff(comparison)).with_warnings(
             *warn_of_dropped(plan, definitions, with_proxies(stack, comparison.old_model)),
             *await warn_of_unready(self._components, self._environment, plan, definitions),

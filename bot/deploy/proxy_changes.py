@@ -1,6 +1,6 @@
 """See what a release changes of the proxies in front of its services, and what cannot be done in one deployment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,13 +10,17 @@ from roas.deploy.dependencies import DependencyCoordinator
 from roas.errors import ComposeFileError, ProxyError
 from roas.messages.message import said
 from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
 from roas.models.stack import ServiceDefinition
-from roas.stack.model.service_proxy import servers_needed
+from roas.stack.model.service_proxy import fewer_answer, lossy_updates, nothing_answers, servers_needed
 from roas.stack.model.services import services_of
+from roas.stack.rollout import is_gradual, policy_of
 from roas.stack.stack import Stack
 
 Definitions = Mapping[str, ServiceDefinition]
+# Return the containers of a service.
+ContainersOf = Callable[[str], Iterable[ContainerSnapshot]]
 
 # What is done to a service that has containers with users: of a new one, the proxy learns in time.
 REPLACING = frozenset({ServiceAction.RECREATE, ServiceAction.ADJUST})
@@ -65,6 +69,29 @@ def warn_of_dropped(plan: Plan, definitions: Definitions, before: Definitions) -
                 "{name} is replaced stop-first without it: meanwhile fewer of its containers answer, or none.",
                 name=name,
             )
+
+
+def with_gaps(plan: Plan, definitions: Definitions, containers_of: ContainersOf) -> Plan:
+    """Return a plan that says where nothing answers for a while, which the files alone do not say.
+
+    Unnamed volumes have all containers of a service replaced at once, whatever its parallelism is.
+    """
+    for service in plan.services:
+        definition = definitions.get(service.service)
+        if service.action is not ServiceAction.RECREATE or definition is None or definition.proxy is None:
+            continue
+        is_as_written = policy_of(definition, tuple(containers_of(definition.name))) == definition.update
+        if not is_as_written and is_gradual(definition.update, definition.replicas):
+            others = tuple(text for text in plan.warnings if text != fewer_answer(definition.name))
+            plan = replace(plan, warnings=others).with_warnings(nothing_answers(definition.name))
+    return plan
+
+
+def with_gaps_on_the_way_back(plan: Plan, definitions: Definitions, containers_of: ContainersOf) -> Plan:
+    """Return the plan of a rollback, which `rollback_config` has replace some stop-first, with what to say of that."""
+    replaced = {service.service for service in plan.services if service.action is ServiceAction.RECREATE}
+    back = {name: definition.for_rollback() for name, definition in definitions.items() if name in replaced}
+    return with_gaps(plan.with_warnings(*lossy_updates(back)), back, containers_of)
 
 
 async def refuse_unready_proxies(

@@ -93,20 +93,28 @@ def servers_needed(definition: ServiceDefinition) -> int:
     return definition.replicas + (0 if definition.denies_start_first else at_once)
 
 
+def fewer_answer(name: str) -> str:
+    """Return what to say of a service that a proxy stands in front of, and that is replaced stop-first in parts."""
+    return said(
+        "{name} has `x-deploy.proxy`, but its file says `order: stop-first`: while its containers are replaced, "
+        "fewer of them answer.",
+        name=name,
+    )
+
+
+def nothing_answers(name: str) -> str:
+    """Return what to say of a service that a proxy stands in front of, and that is replaced stop-first as a whole."""
+    return said(
+        "{name} has `x-deploy.proxy`, but its file says `order: stop-first`, and all its containers are replaced "
+        "at once: nothing answers until the new ones are healthy.",
+        name=name,
+    )
+
+
 def lossy_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ...]:
     """Return what to say of services that a proxy stands in front of, and that their file has replaced stop-first."""
     return tuple(
-        said(
-            "{name} has `x-deploy.proxy`, but its file says `order: stop-first`: while its containers are replaced, "
-            "fewer of them answer.",
-            name=name,
-        )
-        if 0 < definition.update.parallelism < definition.replicas
-        else said(
-            "{name} has `x-deploy.proxy`, but its file says `order: stop-first`, and all its containers are replaced "
-            "at once: nothing answers until the new ones are healthy.",
-            name=name,
-        )
+        fewer_answer(name) if 0 < definition.update.parallelism < definition.replicas else nothing_answers(name)
         for name, definition in definitions.items()
         if definition.proxy is not None
         and definition.replicas

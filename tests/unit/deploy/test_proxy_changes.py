@@ -1,19 +1,30 @@
 """What a release changes of the proxies in front of its services: told once more, or refused."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from roas.cli.running import ExitCode, code_of_fault
-from roas.deploy.proxy_changes import refuse_unready_proxies, warn_of_dropped, with_dropped_proxies
+from roas.deploy.proxy_changes import (
+    refuse_unready_proxies,
+    warn_of_dropped,
+    with_dropped_proxies,
+    with_gaps,
+    with_gaps_on_the_way_back,
+)
 from roas.errors import ComposeFileError, ProxyError
 from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.rollout import RolloutPolicy
 from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy
+from roas.stack.model.service_proxy import lossy_updates
 from tests.unit.one_stack import OneStack
 
 HAPROXY = ServiceProxy("haproxy", backends=("web",))
+CONTAINER = ContainerSnapshot("c", "c", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:v1", "old")
 
 
 def service(name: str, *on: str, proxy: ServiceProxy | None = None) -> ServiceDefinition:
@@ -92,3 +103,30 @@ async def test_too_few_servers_of_the_running_proxy_are_refused_in_the_plan(tmp_
     assert (refused.value.service, code_of_fault(refused.value.key)) == ("web", ExitCode.REFUSED)
     assert ExitCode.REFUSED == 6
     await refuse_unready_proxies(components, environment, plan(web=ServiceAction.KEEP), definitions)
+
+
+@pytest.mark.parametrize(
+    ("unnamed_volumes", "told"), [(False, "fewer of them answer"), (True, "nothing answers until the new ones")]
+)
+def test_plan_says_that_unnamed_volumes_have_all_replaced_at_once(unnamed_volumes, told):
+    """The files say that one is replaced at a time; what Compose passes on, it does for all of them."""
+    web = replace(service("web", proxy=HAPROXY), replicas=2, update=RolloutPolicy(parallelism=1))
+    there = replace(CONTAINER, unnamed_volumes=unnamed_volumes)
+    planned = plan(web=ServiceAction.RECREATE).with_warnings(*lossy_updates({"web": web}), "another")
+    warnings = with_gaps(planned, {"web": web}, lambda _: [there]).warnings
+    assert [text for text in warnings if told in text], warnings
+    assert len(warnings) == 2
+    assert with_gaps(planned, {"web": replace(web, start_first=True)}, lambda _: [there]) == planned
+
+
+def test_rollback_says_that_nothing_answers():
+    """As `rollback_config` has it, which is another one than that of the way there."""
+    web = replace(service("web", proxy=HAPROXY), start_first=True)
+    going = plan(web=ServiceAction.RECREATE)
+    (told,) = with_gaps_on_the_way_back(going, {"web": web}, lambda _: [CONTAINER]).warnings
+    assert "nothing answers until the new ones are healthy" in told
+    back = replace(web, rollback=RolloutPolicy(parallelism=1), replicas=2)
+    (told,) = with_gaps_on_the_way_back(going, {"web": back}, lambda _: [CONTAINER]).warnings
+    assert "fewer of them answer" in told
+    staying = plan(web=ServiceAction.KEEP)
+    assert with_gaps_on_the_way_back(staying, {"web": web}, lambda _: [CONTAINER]) == staying
