@@ -7,9 +7,10 @@ it says how likely it is that kills which cost the same come out so differently 
 deployment costs more.
 
 `python -m tools.campaigns.requests.crash --kills 24`. In turn, the bot, the proxy, both, or a command line that carries
-the deployment out are killed: while the old containers drain, while the deployment is paused, or while the new
-containers are held. Then a new bot resumes. The last kind kills nobody: in a pause, the new container crashes again and
-again. Afterwards one version runs, HAProxy sends requests to its containers and to nothing else, no server is in
+the deployment out are killed: while the old containers drain, while the deployment is paused, while the new containers
+are held, or while old and new serve and the new ones are watched. Then a new bot resumes. The last kind kills nobody:
+in a pause, the new container crashes again and again. Afterwards one version runs, HAProxy sends requests to its
+containers and to nothing else, no server is in
 `drain` or `maint`, and no order was carried out twice. Where the proxy lived, no request was lost; where it was killed,
 no more than a kill costs while nobody deploys, which is measured first.
 """
@@ -53,7 +54,7 @@ MOST_SECONDS = 120
 # What the leader's rounds may take to look at the proxies.
 WHOLE_SECONDS = 20
 VICTIMS = ("bot and proxy", "bot", "proxy", "command line")
-MOMENTS = ("draining", "paused", "held")
+MOMENTS = ("draining", "paused", "held", "watched")
 # In which HAProxy would send requests to what is not ready, had nobody told it again.
 WARMING, CALM = "warming", "nobody deploys"
 COMPARED = (CALM, WARMING, "draining")
@@ -327,6 +328,8 @@ def _is_at(found: Scene, moment: str) -> bool:
         states = [status.split()[0] for _, status in admin.states().values()]
     except OSError:
         return False
+    if moment == "watched":
+        return states.count("UP") == len(states) == 4
     if moment == WARMING:
         return states.count("UP") == 2 and len(states) > 2 and _have_started(found)
     return states.count("DRAIN") == 2 and states.count("UP") == 2

@@ -41,6 +41,7 @@ class Seen:
     versions: Counter[str] = field(default_factory=Counter)
     posted: list[str] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
+    latencies_of_reads: list[float] = field(default_factory=list)
     gap: float = 0.0
     gap_at: float = 0.0
     last: float = 0.0
@@ -52,13 +53,15 @@ class Seen:
         self.failures[why] += 1
         self.failed_at.append(now)
 
-    def answer(self, now: float, latency: float, version: str) -> None:
-        """Note an answer."""
+    def answer(self, now: float, latency: float, version: str, *, is_read: bool) -> None:
+        """Note an answer; one that is only read, a proxy may ask for again."""
         if now - self.last > self.gap:
             self.gap, self.gap_at = now - self.last, self.last
         self.last = now
         self.answered += 1
         self.latencies.append(latency)
+        if is_read:
+            self.latencies_of_reads.append(latency)
         self.versions[version] += 1
 
     def end(self, now: float) -> None:
@@ -68,7 +71,6 @@ class Seen:
 
     def report(self) -> dict[str, object]:
         """Return everything as plain data."""
-        ordered = sorted(self.latencies) or [0.0]
         return {
             "sent": self.sent,
             "answered": self.answered,
@@ -80,11 +82,17 @@ class Seen:
             "gap_at": round(self.gap_at, 3),
             "late": round(self.late, 4),
             "sent_late": self.sent_late,
-            "latency": {
-                name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 2)
-                for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0))
-            },
+            "latency": _milliseconds(self.latencies),
+            "latency_of_reads": _milliseconds(self.latencies_of_reads),
         }
+
+
+def _milliseconds(latencies: list[float]) -> dict[str, float]:
+    ordered = sorted(latencies) or [0.0]
+    return {
+        name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 2)
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0))
+    }
 
 
 @dataclass(slots=True)
@@ -218,7 +226,7 @@ class Load:
             return
         if connection.order:
             self.seen.posted.append(connection.order)
-        self.seen.answer(now, now - connection.planned, body.decode())
+        self.seen.answer(now, now - connection.planned, body.decode(), is_read=not connection.order)
 
     def _lose(self, connection: Connection, why: str) -> None:
         """End a connection; while nothing is under way on it, that is no failure."""

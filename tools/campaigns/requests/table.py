@@ -32,6 +32,7 @@ from testbed.waiting import wait_until
 from tools.campaigns.requests.scene import (
     ACTOR,
     ENVIRONMENT,
+    SERVICE,
     Scene,
     addresses,
     application,
@@ -61,11 +62,13 @@ SLOW = "slow start"
 GOOD = ("good", SLOW)
 # So many that each old container has one of them.
 STREAMS = 8
-# What the configuration of HAProxy becomes: other text for some of it, and how the deployment of that ends.
+# What the configuration of HAProxy becomes: other text for some of it, how the deployment of that ends, and the version
+# of the service that comes with it.
 CONFIGURATIONS = {
-    "changed": ("timeout client 60s", "timeout client 61s", Outcome.SUCCEEDED),
-    "broken": ("bind :8080", "bind nowhere", Outcome.FAILED),
-    "too few servers": ("server-template web 2-6", "server-template web 2-3", Outcome.FAILED),
+    "changed": ("timeout client 60s", "timeout client 61s", Outcome.SUCCEEDED, "v1"),
+    "changed with a version": ("timeout client 60s", "timeout client 61s", Outcome.SUCCEEDED, "slow-start"),
+    "broken": ("bind :8080", "bind nowhere", Outcome.FAILED, "v1"),
+    "too few servers": ("server-template web 2-6", "server-template web 2-3", Outcome.FAILED, "v1"),
 }
 WHOLE_SECONDS = 30
 # A case in which a request was sent later than that is played again: it was beside something else.
@@ -213,21 +216,25 @@ def play(found: Scene, case: Case, rate: float) -> Played:
 
 
 def play_configuration(found: Scene, kind: str, rate: float) -> Played:
-    """Deploy another configuration of the proxy alone, then the usual one."""
-    page, (before, after, expected) = found.folder / "stack" / "haproxy.cfg", CONFIGURATIONS[kind]
+    """Deploy another configuration of the proxy, alone or with a version that is not ready at once, then the usual."""
+    page, (before, after, expected, version) = found.folder / "stack" / "haproxy.cfg", CONFIGURATIONS[kind]
+    stays = ["haproxy", SERVICE]
+    if version != "v1":
+        web_image(found.client, f"shop/web:{version}", version=version, **VERSIONS[SLOW])
+        stays = ["haproxy"]
     asyncio.run(_deploy(found, "v1"))
     wrong, usual = [], page.read_text()
-    there = {container.id for container in (*found.containers(), *found.containers("haproxy"))}
+    there = {container.id for service in stays for container in found.containers(service)}
     with users(found.port, rate=rate, name=f"{time.time()}") as seen, _streams(found.port):
         begun = time.monotonic()
         page.write_text(usual.replace(before, after))
-        ended = asyncio.run(_replace(found, "v1"))
+        ended = asyncio.run(_replace(found, version))
         took = time.monotonic() - begun
         page.write_text(usual)
         asyncio.run(_replace(found, "v1"))
     if ended.outcome is not expected:
         wrong.append(f"it ended as {ended.outcome}: {ended.problem}")
-    if there != {container.id for container in (*found.containers(), *found.containers("haproxy"))}:
+    if there != {container.id for service in stays for container in found.containers(service)}:
         wrong.append("a container was replaced")
     if seen.lost or not wait_until(found.is_whole, WHOLE_SECONDS):
         wrong.append(f"lost: {seen.report['failures']}; {found.admin().states()}")
