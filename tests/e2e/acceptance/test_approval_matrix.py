@@ -113,6 +113,7 @@ async def test_plan_binds_its_copies(people, planned, images):
     assert code != 0
 
 
+@pytest.mark.long
 async def test_approved_draft_waits_for_its_time(people, planned):
     """All changes between the approval and the time that it was scheduled for; none of it counts."""
     application, plan_id, now = people.application, new_id("PLAN"), datetime.now(UTC)

@@ -134,6 +134,7 @@ def test_unresponsive_new_bot_fails_demo(environment, leftovers):
     assert leftovers() == []
 
 
+@pytest.mark.long
 def test_ctrl_c_cleans_up(environment, leftovers):
     with playing(environment) as process:
         read_until(process, "the bot in a container, as project")

@@ -51,7 +51,11 @@ async def assert_untouched(home, people, before) -> None:
     assert rows(home, "SELECT environment FROM locks") == []
 
 
-@pytest.mark.parametrize("how", ["deleted", "renamed", "profile", "no replicas"])
+# A unit test has the others, too; by its profile Compose itself leaves it out.
+@pytest.mark.parametrize(
+    "how",
+    ["deleted", "profile", *(pytest.param(how, marks=pytest.mark.long) for how in ("renamed", "no replicas"))],
+)
 async def test_a_plan_without_the_bot_is_refused(home, people, how):
     before = look(home)
     with changed_file(home, how):
@@ -65,7 +69,9 @@ async def test_a_plan_without_the_bot_is_refused(home, people, how):
     await assert_untouched(home, people, before)
 
 
-@pytest.mark.parametrize("spelled", ["service", "its container's name", "its container's id"])
+@pytest.mark.parametrize(
+    "spelled", ["service", "its container's name", pytest.param("its container's id", marks=pytest.mark.long)]
+)
 async def test_nobody_joins_the_processes_of_the_bot(home, people, spelled):
     """Who sees the bot's processes could end them, and read their environment, which has the token."""
     before = look(home)

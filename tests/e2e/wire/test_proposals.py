@@ -216,6 +216,7 @@ async def press_refused(people: SandboxClient, user: str, message: Message, what
     return answer.message.text
 
 
+@pytest.mark.long
 async def test_job_for_prod_waits_for_two_people(bot, bot_settings, people, shop, push, api_port):
     """`auto` where the environment needs approval is a proposal; the second person is still needed."""
     url = f"http://127.0.0.1:{api_port}"
