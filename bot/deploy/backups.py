@@ -280,13 +280,15 @@ async def drop_old_backups(context: DeploymentContext, definitions: Mapping[str,
     """Drop the backups beyond those that each service keeps. Raises BackupError.
 
     They are forgotten first, so that nobody restores one whose file is about to go: those go with a later deployment.
+    What an earlier journal kept, in whose place somebody put this one, is not dropped.
     """
     backups = context.components.state.data_backups
     if not (known := await backups.list(context.environment.name)):
         return
     rules = backup_rules(definitions)
     await backups.forget([backup.id for backup in beyond(known, rules)], context.fence)
-    await context.stack.data.clear(await backups.kept_ids())
+    chosen_at = (await context.components.state.newest(context.environment.name)).chosen_at
+    await context.stack.data.clear(await backups.ids(kept=True), await backups.ids(kept=False), chosen_at)
 
 
 def beyond(backups: Iterable[DataBackup], rules: Mapping[str, BackupRule]) -> Iterator[DataBackup]:

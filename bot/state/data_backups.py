@@ -79,7 +79,8 @@ class DataBackups:
 
         await self._journal.write(work, fence=fence)
 
-    async def kept_ids(self) -> frozenset[str]:
-        """Return the ids of all backups that are kept, of every environment."""
-        rows = await self._journal.read(lambda t: t.execute("SELECT id FROM data_backups WHERE kept = 1").fetchall())
+    async def ids(self, *, kept: bool) -> frozenset[str]:
+        """Return the ids of all backups that are kept, or not any more, of every environment."""
+        statement = "SELECT id FROM data_backups WHERE kept = ?"
+        rows = await self._journal.read(lambda t: t.execute(statement, (int(kept),)).fetchall())
         return frozenset(str(row[0]) for row in rows)

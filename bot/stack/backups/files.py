@@ -152,14 +152,21 @@ class BackupFiles:
             text = said("Nothing says how {backup} is restored: {reason}", backup=backup.id, reason=error)
             raise BackupError(text, service=backup.service) from error
 
-    def clear(self, kept: Collection[str]) -> None:
-        """Remove the files of backups that are not kept; what is younger than an hour may be about to be."""
+    def clear(self, kept: Collection[str], dropped: Collection[str] = (), chosen_at: str = "") -> None:
+        """Remove the files of backups that are not kept; what is younger than an hour may be about to be.
+
+        What is neither kept nor `dropped`, and is from before the moment at which somebody chose this journal, may be
+        known to the one in whose place it is: that stays.
+        """
         if not self.folder.is_dir():
             return
         try:
             oldest = time.time() - YOUNG_SECONDS  # as the file system's times are
             for path in self.folder.iterdir():
-                if path.stem not in kept and path.is_file() and path.stat().st_mtime < oldest:
+                is_of_another = path.stem not in dropped and moment_of(path.stem) < chosen_at
+                if path.stem in kept or is_of_another or not path.is_file():
+                    continue
+                if path.stat().st_mtime < oldest:
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise _not_removed(error) from error

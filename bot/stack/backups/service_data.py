@@ -181,9 +181,9 @@ class ServiceData:
         """Read a whole backup. Raises BackupError where it is not what was written."""
         await self._engine.local(lambda: self.files.verify(backup))
 
-    async def clear(self, kept: Collection[str]) -> None:
-        """Remove the files of backups that are not kept. Raises BackupError."""
-        await self._engine.local(lambda: self.files.clear(kept))
+    async def clear(self, kept: Collection[str], dropped: Collection[str] = (), chosen_at: str = "") -> None:
+        """Remove the files of backups that are not kept; see `BackupFiles.clear`. Raises BackupError."""
+        await self._engine.local(lambda: self.files.clear(kept, dropped, chosen_at))
 
     @asynccontextmanager
     async def _working(self, service: str, what: str, seconds: float) -> AsyncIterator[None]:

@@ -44,6 +44,7 @@ class FakeData:
     down: bool = False
     rules: list[BackupRule] = field(default_factory=list)
     deaths: Deaths = field(default_factory=Deaths)
+    cleared: tuple[frozenset[str], str] = (frozenset(), "")
     holders: frozenset[str] = frozenset()
     containers: Mapping[str, ContainerSnapshot] = field(default_factory=dict)
     made_by: dict[str, BackupRule] = field(default_factory=dict)
@@ -93,7 +94,9 @@ class FakeData:
         self.rows = self.saved[backup.id]
         self.deaths.step()
 
-    async def clear(self, kept: frozenset[str]) -> None:
+    async def clear(self, kept: frozenset[str], dropped: frozenset[str], chosen_at: str) -> None:
+        assert not kept & dropped
+        self.cleared = (dropped, chosen_at)
         self.saved = {name: text for name, text in self.saved.items() if name in kept}
 
 

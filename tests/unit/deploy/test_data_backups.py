@@ -347,6 +347,15 @@ async def test_death_at_any_step_leaves_no_half_data_in_use(
     assert engine.is_used()
 
 
+async def test_backups_that_an_earlier_journal_kept_are_not_dropped(orchestrator, engine, state):
+    """A person put this journal in its place: which of the files are its own is told by when that was."""
+    state._journal.choice = "CHOICE-01KZ"
+    for version in ("v1", "v2", "v3", "v4"):
+        assert (await orchestrator.run(deploy(version))).outcome is Outcome.SUCCEEDED
+    dropped, chosen_at = engine.data.cleared
+    assert (len(dropped), len(await state.data_backups.ids(kept=True)), chosen_at) == (2, 2, "01KZ")
+
+
 def test_oldest_backups_go() -> None:
     """Each service keeps as many as it says; what is not backed up any more keeps its last one."""
     plain = DataBackup("", "dev", "", "D", BackupReason.DEPLOYMENT, 1, None, 0.0, 1, "")

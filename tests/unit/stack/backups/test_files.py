@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from roas.deploy.backups import beyond
 from roas.errors import BackupError
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.stack import BackupRule
@@ -86,6 +87,34 @@ def test_backup_leaves_room_for_the_journal(tmp_path, monkeypatch) -> None:
             writer.write(b"more")
 
 
+@pytest.mark.parametrize("follow", ["make room", "keep fewer"])
+def test_room_is_made_as_told(tmp_path, monkeypatch, follow) -> None:
+    """A file that goes gives its bytes back, whoever removes it: a person, or fewer backups that are kept."""
+    files = BackupFiles(tmp_path / "data")
+    larger = tmp_path / "something.iso"
+    larger.write_bytes(b"0123")
+    old = written(files, f"{ID[:-1]}1")
+
+    def disk(_where: object) -> SimpleNamespace:
+        taken = sum(path.stat().st_size for path in (larger, files.path(old.id)) if path.exists())
+        return SimpleNamespace(f_frsize=1, f_bavail=1024**3 + 7 - taken, f_blocks=10**12)
+
+    monkeypatch.setattr(os, "statvfs", disk)
+    with pytest.raises(BackupError, match="No space left") as refused:
+        written(files)
+    assert refused.value.hint == "Make room below STATE_DIR, or keep fewer backups (`x-deploy.backup.keep`)."
+    if follow == "make room":
+        larger.unlink()
+    else:
+        now = datetime.now(UTC)
+        known = [replace(old, id=name, created_at=now) for name in (ID, old.id)]
+        gone = [*beyond(known, {"db": replace(RULE, keep=1)})]
+        assert [backup.id for backup in gone] == [old.id]
+        os.utime(files.path(old.id), (0, 0))
+        files.clear({ID})
+    files.verify(written(files))
+
+
 def test_large_backup_is_synced_in_pieces(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("roas.stack.backups.files.SYNC_BYTES", 4)
     with BackupFiles(tmp_path).writing(ID, RULE, "dev") as writer:
@@ -115,3 +144,17 @@ def test_what_is_not_kept_goes_once_it_is_old(tmp_path) -> None:
             os.utime(path, (past, past))
     files.clear({kept})
     assert {path.stem for path in tmp_path.iterdir()} == {kept, young}
+
+
+def test_what_an_earlier_journal_kept_stays(tmp_path) -> None:
+    """Somebody brought back an older copy of the journal, or began a new one: it knows nothing of those backups."""
+    files = BackupFiles(tmp_path)
+    kept, dropped, unknown, since = (f"BACKUP-01KB000000000000000000000{number}" for number in "1235")
+    for name in (kept, dropped, unknown, since):
+        for path in (files.path(name), files.path(name).with_suffix(".json")):
+            path.touch()
+            os.utime(path, (0, 0))
+    files.clear({kept}, {dropped}, "01KB0000000000000000000004")
+    assert {path.stem for path in tmp_path.iterdir()} == {kept, unknown}, "one of a process that died goes"
+    files.clear({kept}, {dropped})
+    assert {path.stem for path in tmp_path.iterdir()} == {kept}
