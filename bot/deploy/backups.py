@@ -1,7 +1,7 @@
 """Back up the data of services before a deployment changes anything, and drop backups that are too old."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,9 +14,11 @@ from roas.models.backup import BackupReason, DataBackup
 from roas.models.change import new_id
 from roas.models.deployment import DataStep, Deployment, DeploymentKind, Problem, ServiceStep
 from roas.models.environment import Environment
+from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import saving_seconds
+from roas.stack.containers.readiness import find_disturbance, service_failure
 from roas.stack.model.durations import write_duration
 from roas.stack.stack import Stack
 
@@ -110,7 +112,7 @@ def backup_rules(definitions: Mapping[str, ServiceDefinition]) -> dict[str, Back
 
 
 async def back_up_first(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> None:
-    """Back up what a release asks for, as long as nothing was changed. Raises BackupError.
+    """Back up what a release asks for, as long as nothing was changed. Raises BackupError, ServiceFailedError.
 
     What an earlier attempt backed up is not backed up again.
     """
@@ -229,7 +231,7 @@ async def back_up(
     container_id: str,
     shown_at: str,
 ) -> None:
-    """Back up the data of one service, by its rule. Raises BackupError.
+    """Back up the data of one service, by its rule. Raises BackupError, ServiceFailedError.
 
     People see that at the service, or at the job before which that is done. What writes into its volumes is stopped for
     that, unless it is already, and runs again after it.
@@ -245,7 +247,9 @@ async def back_up(
     still = None
     if rule.volumes and reason is BackupReason.DEPLOYMENT:
         still = standstill.of(context, await data.users(service, rule.volumes), pauses=rule.pauses)
-    saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id, still))
+    # What is stopped and started for that is no doing of others.
+    async with undisturbed(context, service) if still is None else nullcontext():
+        saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id, still))
     backup = DataBackup(
         backup_id,
         context.environment.name,
@@ -262,6 +266,28 @@ async def back_up(
     )
     await context.components.state.data_backups.add(backup, context.fence, deployment.correlation_id)
     await context.update(backups=(*context.deployment.backups, backup_id))
+
+
+@asynccontextmanager
+async def undisturbed(context: DeploymentContext, service: str) -> AsyncIterator[None]:
+    """Blame no command that ended since somebody else restarted or replaced the container that it ran in.
+
+    Raises ServiceFailedError then, and all of it is done again. What is gone is none to do that with: the BackupError
+    of the block says how it ended.
+    """
+    first = {container.id: container for container in await _containers(context, service)}
+    try:
+        yield
+    except BackupError as error:
+        there = await _containers(context, service)
+        found = find_disturbance(first, there)
+        if found is None or not there:
+            raise
+        raise await service_failure(context.stack, service, found) from error
+
+
+async def _containers(context: DeploymentContext, service: str) -> list[ContainerSnapshot]:
+    return [container for container in await context.stack.containers() if container.service == service]
 
 
 def say_backups(context: DeploymentContext) -> Iterator[Message]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.concurrency import run_concurrently
-from roas.deploy.backups import back_up, backup_rules, backups_made, find_backup
+from roas.deploy.backups import back_up, backup_rules, backups_made, find_backup, undisturbed
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
@@ -24,13 +24,17 @@ from roas.messages.message import Message, in_bytes, said
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataChoice, DataStep, DeploymentRequest, ServiceStep, Stop
 from roas.models.environment import Environment
+from roas.models.health import ENDED, ContainerState
 from roas.models.plan import Plan
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import restore_seconds
+from roas.stack.containers.readiness import Readiness, ServiceReadiness, service_failure
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.model.durations import write_duration
 from roas.stack.stack import Stack
 
+# How the containers are of what is stopped, or was never started.
+AT_REST = ENDED | {ContainerState.CREATED}
 SAVED = frozenset({DataStep.RESTORING, DataStep.RESTORED, DataStep.RETURNING})
 
 
@@ -165,7 +169,8 @@ async def restore_data(
 ) -> None:
     """Restore the data that was asked for, or, on the way back from a failure, what was there before.
 
-    Services that are `spared`, such as the bot, are not stopped. Raises BackupError, EngineUnavailableError.
+    Services that are `spared`, such as the bot, are not stopped. Raises BackupError, EngineUnavailableError, and
+    ServiceFailedError where somebody else meddles.
     """
     deployment = context.deployment
     backups = await _backups(context)
@@ -179,27 +184,60 @@ async def restore_data(
         before, after = DataStep.RETURNING, DataStep.RETURNED
     elif deployment.data_step is None:
         await context.update(data_step=DataStep.SAVING)
-    users = [
-        name for name in users_of(definitions, rules.keys(), holders) if name not in spared and watch.of_service(name)
-    ]
+    users = [name for name in users_of(definitions, rules.keys(), holders) if name not in spared]
+    there = [name for name in users if watch.of_service(name)]
+    await _stop_users(context, watch, definitions, there)
+    await _require_stillness(context, backups)
+    if not context.failed:
+        await _save_present(context, definitions, rules, containers)
+    stops = await _mark_stopped(context, there)
+    await context.update(data_step=before)
+    for backup in backups:
+        await _restore(context, backup, containers[backup.service])
+    await _require_still_stopped(context, watch, users)
+    for stop in stops:
+        await context.components.state.stops.lift(stop.environment, stop.service, context.fence)
+    await context.update(data_step=after)
+
+
+async def _stop_users(
+    context: DeploymentContext,
+    watch: ContainerWatch,
+    definitions: Mapping[str, ServiceDefinition],
+    users: Sequence[str],
+) -> None:
+    """Stop what uses the data, in this order, and let no start of the engine start it."""
     for service in users:
         await run_concurrently(context.stack.keep_stopped(container.id) for container in watch.of_service(service))
         context.allow_drain(definitions[service])
         await context.components.manager.stop_service(context.stack, definitions[service], watch, context.report)
-    await _require_stillness(context, backups)
-    if not context.failed:
-        await context.stack.data.clear_unfinished()
-        saved = {backup.service for backup in await backups_made(context)}
-        for service in sorted(rules.keys() - saved):
-            rule = _rule_for_now(definitions.get(service), rules[service])
-            await back_up(context, service, rule, BackupReason.RESTORE, containers[service], service)
-    stops = await _mark_stopped(context, users)
-    await context.update(data_step=before)
-    for backup in backups:
-        await _restore(context, backup, containers[backup.service])
-    for stop in stops:
-        await context.components.state.stops.lift(stop.environment, stop.service, context.fence)
-    await context.update(data_step=after)
+
+
+async def _save_present(
+    context: DeploymentContext,
+    definitions: Mapping[str, ServiceDefinition],
+    rules: Mapping[str, BackupRule],
+    containers: Mapping[str, str],
+) -> None:
+    """Back up the present data, which is there again where the restore fails."""
+    await context.stack.data.clear_unfinished()
+    saved = {backup.service for backup in await backups_made(context)}
+    for service in sorted(rules.keys() - saved):
+        rule = _rule_for_now(definitions.get(service), rules[service])
+        await back_up(context, service, rule, BackupReason.RESTORE, containers[service], service)
+
+
+async def _require_still_stopped(context: DeploymentContext, watch: ContainerWatch, users: Collection[str]) -> None:
+    """Raise ServiceFailedError where somebody started what uses the data: it has read, or written, half of it.
+
+    All of it is done again then, as where somebody else changes a service.
+    """
+    await watch.refresh()
+    for service in users:
+        if any(container.state not in AT_REST for container in watch.of_service(service)):
+            reason = said("somebody else started it while its data was restored")
+            found = ServiceReadiness(Readiness.FAILED, reason, stopped=True)
+            raise await service_failure(context.stack, service, found)
 
 
 async def _require_stillness(context: DeploymentContext, backups: Iterable[DataBackup]) -> None:
@@ -277,4 +315,5 @@ async def _find_container(context: DeploymentContext, backup: DataBackup, rules:
 async def _restore(context: DeploymentContext, backup: DataBackup, container_id: str) -> None:
     context.allow(restore_seconds(backup))
     await context.report(backup.service, ServiceStep.RESTORING, said("its data of {backup}", backup=backup.id))
-    await context.stack.data.restore(backup, container_id)
+    async with undisturbed(context, backup.service):
+        await context.stack.data.restore(backup, container_id)

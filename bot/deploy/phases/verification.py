@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 
 from roas.concurrency import begun, run_concurrently
 from roas.deploy.applier import ServiceRolloutLog, no_news
@@ -18,22 +17,21 @@ from roas.messages.message import said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import OPEN_STEPS, DeploymentKind, ServiceStep
 from roas.models.facts import OwnContainer
-from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ContainerSnapshot, HealthStatus
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import compare_service
 from roas.stack.containers.readiness import (
     FIND_OUT_WHO,
     Readiness,
     ServiceReadiness,
+    find_disturbance,
+    is_starting,
     judge_readiness,
-    removed,
     service_failure,
     wait_until_ready,
 )
-from roas.stack.containers.repair import is_of_others
 from roas.stack.containers.watch import ContainerWatch
 
-NOTED_WITHIN = timedelta(seconds=0.5)
 CHANGED = said("somebody else changed the service meanwhile")
 
 
@@ -131,7 +129,7 @@ async def _get_ready_and_observe(
     """
     log = ServiceRolloutLog(context, definition, no_news)
     _, at_first = without(log.tolerated, definition, of_release(watch.containers, definition.name, own))
-    started_again = any(map(_is_starting, at_first)) and not _has_restarted(context, definition.name, at_first)
+    started_again = any(map(is_starting, at_first)) and not _has_restarted(context, definition.name, at_first)
     if context.deployment.attempts > 1 or context.deployment.pauses or context.was_away or started_again:
         only = own.id if own is not None and own.service == definition.name else None
         again = wait_until_ready(context.stack, definition, watch, only=only, without=log.tolerated)
@@ -242,47 +240,11 @@ def find_trouble(
     return None
 
 
-def find_disturbance(
-    first: Mapping[str, ContainerSnapshot], containers: Collection[ContainerSnapshot]
-) -> ServiceReadiness | None:
-    """Return what somebody else did to the containers of a service since they were observed `first`, or None."""
-    failed = Readiness.FAILED
-    for container in containers if first else ():
-        before = first.get(container.id)
-        if before is None or is_of_others(container):
-            return ServiceReadiness(failed, said("its container was replaced by somebody else"), removed=True)
-        if container.was_stopped and container.state in ENDED:
-            return ServiceReadiness(failed, said("somebody else stopped it"), container.id, stopped=True)
-        if container.restart_count > before.restart_count:  # it ended by itself
-            continue
-        if _was_started(before, container):
-            return ServiceReadiness(failed, said("somebody else restarted it"), container.id, stopped=True)
-        if container.state is ContainerState.PAUSED or _is_checked_again(before, container):
-            return ServiceReadiness(failed, said("somebody else paused it"), container.id, stopped=True)
-    return removed() if first.keys() - {snapshot.id for snapshot in containers} else None
-
-
 def _has_restarted(context: DeploymentContext, service: str, containers: Collection[ContainerSnapshot]) -> bool:
     """Return whether a restart policy has started a container again since this process saw it ready."""
     ready = context.ready.get(service)
     known = {} if ready is None else {container.id: container.restart_count for container in ready.containers}
     return any(container.restart_count > known.get(container.id, container.restart_count) for container in containers)
-
-
-def _is_starting(container: ContainerSnapshot) -> bool:
-    return container.state is ContainerState.RUNNING and container.health is HealthStatus.STARTING
-
-
-def _is_checked_again(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:
-    """Return whether a container that was not started again waits for its first check: it was paused meanwhile."""
-    return before.health is HealthStatus.HEALTHY and _is_starting(after) and not after.unchecked
-
-
-def _was_started(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:
-    """Return whether a container was started again; the time of its event is not quite the one that is noted."""
-    if before.started_at is None or after.started_at is None:
-        return False
-    return after.started_at - before.started_at > NOTED_WITHIN
 
 
 async def require_undisturbed(
@@ -322,7 +284,7 @@ async def require_undisturbed(
         ready -= {changes.own.service}
     # It was ready before: what waits for its first check again was started again since.
     changed |= {
-        container.service for container in watch.containers if container.service in ready and _is_starting(container)
+        container.service for container in watch.containers if container.service in ready and is_starting(container)
     }
     for service in sorted(changed):
         error = await _changed_by_another(context, service)

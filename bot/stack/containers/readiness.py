@@ -1,15 +1,17 @@
-"""Judge whether a service that was just started is ready, wait until it is, and say why one has failed."""
+"""Judge whether a service that was just started is ready, wait until it is, and say why it is not, or who did that."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 
 from roas.errors import RoasError, ServiceFailedError
 from roas.messages.message import said
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
+from roas.stack.containers.repair import is_of_others
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.interface import ContainerSource
 
@@ -20,6 +22,8 @@ TOLERATED_RESTARTS = 2
 HEALTHY_AGAIN_SECONDS = 35.0
 # Policies under which the engine leaves an ended container as it is.
 ENDS_FOR_GOOD = frozenset({"no", "", "on-failure"})
+# The time of an event is not quite the one that the container has.
+NOTED_WITHIN = timedelta(seconds=0.5)
 FIND_OUT_WHO = said("Find out who did that, a person or a program, then deploy again.")
 NOT_MEANT_TO_END = said("and nothing says that it may (a service that does gets `x-deploy: {one_shot: true}`)")
 
@@ -250,3 +254,40 @@ async def service_failure(stack: ContainerSource, service: str, readiness: Servi
     failure.container_id = readiness.container_id
     failure.by_somebody = by_somebody or readiness.stopped
     return failure
+
+
+def find_disturbance(
+    first: Mapping[str, ContainerSnapshot], containers: Collection[ContainerSnapshot]
+) -> ServiceReadiness | None:
+    """Return what somebody else did to the containers of a service since they were observed `first`, or None."""
+    failed = Readiness.FAILED
+    for container in containers if first else ():
+        before = first.get(container.id)
+        if before is None or is_of_others(container):
+            return ServiceReadiness(failed, said("its container was replaced by somebody else"), removed=True)
+        if container.was_stopped and container.state in ENDED:
+            return ServiceReadiness(failed, said("somebody else stopped it"), container.id, stopped=True)
+        if container.restart_count > before.restart_count:  # it ended by itself
+            continue
+        if was_restarted(before, container):
+            return ServiceReadiness(failed, said("somebody else restarted it"), container.id, stopped=True)
+        if container.state is ContainerState.PAUSED or _is_checked_again(before, container):
+            return ServiceReadiness(failed, said("somebody else paused it"), container.id, stopped=True)
+    return removed() if first.keys() - {snapshot.id for snapshot in containers} else None
+
+
+def is_starting(container: ContainerSnapshot) -> bool:
+    """Return whether a container runs, and waits for its first health check."""
+    return container.state is ContainerState.RUNNING and container.health is HealthStatus.STARTING
+
+
+def _is_checked_again(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:
+    """Return whether a container that was not started again waits for its first check: it was paused meanwhile."""
+    return before.health is HealthStatus.HEALTHY and is_starting(after) and not after.unchecked
+
+
+def was_restarted(before: ContainerSnapshot, after: ContainerSnapshot) -> bool:
+    """Return whether a container was started again; the time of its event is not quite the one that is noted."""
+    if before.started_at is None or after.started_at is None:
+        return False
+    return after.started_at - before.started_at > NOTED_WITHIN

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from roas.concurrency import pause
 from roas.models.backup import BackupReason
-from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.deployment import DataStep, DeploymentKind, Outcome
 from roas.stack.backups.scratch_container import LABEL
 from testbed.stack_images import postgres_image
 from tests.e2e.acceptance.people import People, request, succeeded, told
@@ -80,6 +81,28 @@ async def test_destroyed_data_comes_back_with_the_release(application, people: P
     granted = await grant(application, data=(before.id,), target_release=1)
     succeeded(await people.rollback(data=(before.id,), to=1, granted=granted))
     assert stack.read("store", "/data/rows") == "1\n2\n", "what was restored can be undone"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("service", "typed"), [("web", "start"), ("store", "restart")])
+async def test_restore_that_somebody_meddles_with_is_whole(application, people: People, stack: Stack, service, typed):
+    """What uses the data is started in the middle, or what reads it is restarted: all of it begins again."""
+    restore = f"sleep 2; {BACKUP['restore']}"
+    write(stack, restore=restore)
+    await people.succeed("v1")
+    put_rows(stack)
+    write(stack, migrates=True, restore=restore)
+    await people.deploy("exits")
+    granted = await grant(application, data=("with",))
+    rollback = asyncio.create_task(people.rollback(data=("with",), granted=granted))
+    async with asyncio.timeout(60):
+        while (await application.state.deployments.list("dev", limit=1))[0].data_step is not DataStep.RESTORING:
+            await pause(0.05)
+    at_once = {"timeout": 0} if typed == "restart" else {}  # else the command ends before its container does
+    await asyncio.to_thread(getattr(stack.container(service), typed), **at_once)
+    ended = succeeded(await rollback)
+    assert stack.read("store", "/data/rows") == ROWS
+    assert "somebody else" in " ".join(ended.warnings), ended.warnings
 
 
 WRONG = (["false"], ["sh", "-c", "echo half; kill -9 $$$$"], ["true"], ["no-such-program"])

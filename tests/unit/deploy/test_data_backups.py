@@ -1,14 +1,17 @@
 """Data is backed up before anything changes, and restored only where somebody asks for that, whoever dies meanwhile."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from roas.deploy.backups import beyond
 from roas.deploy.data_restore import with_restores
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.errors import InvalidRequestError, JournalUnusableError
+from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataStep, Operation, Outcome
@@ -16,7 +19,7 @@ from roas.models.plan import ServiceAction
 from roas.models.stack import BackupRule
 from roas.stack.backups.service_data import SavedData
 from tests.unit.deploy.fake_data import HALF, RULE, Deaths, FakeData, WithData
-from tests.unit.deploy.fake_engine import UNHEALTHY
+from tests.unit.deploy.fake_engine import HEALTHY, UNHEALTHY
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import deploy, hotfix, rollback
 
@@ -267,6 +270,82 @@ async def test_what_runs_is_backed_up_by_its_own_rule(orchestrator, engine, monk
     await orchestrator.run(deploy("v2"))
     await orchestrator.run(deploy("v3"))
     assert engine.data.rules[-2:] == [RULE, newer]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_restore_that_somebody_meddles_with_is_done_again(orchestrator, engine, state, failed, times):
+    """Their `docker compose up -d` starts what was stopped: it has read half of the data, or written beside it."""
+    request = await asked(orchestrator, **WITH)
+    restored = meddled(engine, "restore", lambda: engine.become("web", *HEALTHY), times)
+    ended = await orchestrator.run(request)
+    assert (ended.outcome, engine.data.rows, engine.is_used()) == (Outcome.SUCCEEDED, "rows", True), ended.problem
+    assert restored == ["met"] * times + ["alone"]
+    assert any("somebody else started it while its data was restored" in warning for warning in ended.warnings)
+    assert (ended.data_step, await state.stops.of("dev")) == (DataStep.RESTORED, {})
+
+
+async def test_restore_that_somebody_always_meddles_with_returns_the_data(orchestrator, engine, failed):
+    """It does not go on for ever. What is there in the end is whole, and who did it is said."""
+    request = await asked(orchestrator, **WITH)
+    meddled(engine, "restore", lambda: engine.become("web", *HEALTHY), 3)
+    ended = await orchestrator.run(request)
+    assert (ended.outcome, ended.data_step, engine.data.rows) == (Outcome.FAILED, DataStep.RETURNED, "destroyed")
+    assert "somebody else started it" in ended.problem.message
+
+
+@pytest.mark.parametrize("work", ["save", "restore"])
+@pytest.mark.parametrize("hands", ["restarted", "replaced"])
+async def test_command_that_ended_with_its_container_is_not_blamed(orchestrator, engine, failed, work, hands):
+    """Somebody restarted the database, or their `up -d` made it again: the command ended with it, and runs again."""
+    request = await asked(orchestrator, **WITH)
+    started(engine)
+    meddled(engine, work, partial(taken_away, engine, hands), 1)
+    ended = await orchestrator.run(request)
+    assert (ended.outcome, engine.data.rows) == (Outcome.SUCCEEDED, "rows"), ended.problem
+    assert any("by somebody else" in warning or "somebody else restarted" in warning for warning in ended.warnings)
+
+
+async def test_backup_that_somebody_meddles_with_is_made_again(orchestrator, engine):
+    """Nothing was changed yet; but for a database that is gone, there is nothing to do it with."""
+    await orchestrator.run(deploy("v1"))
+    started(engine)
+    meddled(engine, "save", partial(taken_away, engine, "restarted"), 1)
+    ended = await orchestrator.run(deploy("v2"))
+    assert (ended.outcome, len(ended.backups)) == (Outcome.SUCCEEDED, 1), ended.problem
+    meddled(engine, "save", partial(taken_away, engine, "removed"), 1)
+    ended = await orchestrator.run(deploy("v3"))
+    assert (ended.outcome, ended.touched, ended.problem.key) == (Outcome.FAILED, False, "backup")
+
+
+def started(engine: WithData) -> None:
+    """Note when all that runs was started, as an engine does."""
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    engine.running = {name: replace(container, started_at=at) for name, container in engine.running.items()}
+
+
+def taken_away(engine: WithData, hands: str) -> None:
+    """Let somebody do that to the store, with which the command in it ends."""
+    (store,) = [container for container in engine.running.values() if container.service == "store"]
+    del engine.running[store.id]
+    if hands == "restarted":
+        engine.running[store.id] = replace(store, started_at=datetime.now(UTC))
+    elif hands == "replaced":
+        engine.running["theirs"] = replace(store, id="theirs")
+    raise BackupError("the command ended with code 137", service="store")
+
+
+def meddled(engine: WithData, work: str, act: Callable[[], None], times: int) -> list[str]:
+    """Let somebody act in the middle of some work on the data, the first few times; returns how each time was."""
+    original, done = getattr(engine.data, work), list[str]()
+
+    async def meet(*arguments: Any) -> Any:
+        done.append("met" if len(done) < times else "alone")
+        if done[-1] == "met":
+            act()
+        return await original(*arguments)
+
+    setattr(engine.data, work, meet)
+    return done
 
 
 async def test_deployment_that_backed_up_everything_is_preferred(orchestrator, engine, state, failed, monkeypatch):
