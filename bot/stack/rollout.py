@@ -138,7 +138,7 @@ class Rollout:
         if not self.record.slots:
             self.record = replace(self.record, slots=max(1, self.replicas - len(view.new)))
         self._take_in(view, now)
-        under_way = [replica.id for replica in view.new if not self._is_settled(replica.id)]
+        under_way = [replica.id for replica in view.new if self._is_under_way(replica)]
         left = max(0, self.replicas - len(view.new))
         if self.exceeded:
             return self._stop(view, under_way)
@@ -177,8 +177,9 @@ class Rollout:
                 # What was ready before this rollout was looked at holds no worker up.
                 self._settled_at.setdefault(replica.id, now if self._begun_here else float("-inf"))
 
-    def _is_settled(self, container_id: str) -> bool:
-        return container_id in self._settled_at
+    def _is_under_way(self, replica: Replica) -> bool:
+        """Return whether a replica is yet to become ready, or again: somebody else has taken it away for a moment."""
+        return replica.id not in self._settled_at or not (replica.ready or replica.failure)
 
     def _free_workers(self, under_way: list[str], now: float) -> int:
         workers = self.policy.parallelism or self.replicas

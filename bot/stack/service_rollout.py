@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from roas.concurrency import run_uninterrupted
-from roas.errors import CanaryUndecidedError, RoasError, RolloutPausedError, ServiceFailedError
+from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.canary import CanaryVerdict
@@ -16,7 +16,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import Front
-from roas.stack.canary.service_canary import READ_SECONDS, ServiceCanary, canary_of
+from roas.stack.canary.service_canary import READ_SECONDS, ServiceCanary, canary_of, canary_undecided
 from roas.stack.comparison import WantedService, rank, serves
 from roas.stack.containers.readiness import (
     HEALTHY_AGAIN_SECONDS,
@@ -25,6 +25,7 @@ from roas.stack.containers.readiness import (
     judge_readiness,
     removed,
     service_failure,
+    was_restarted,
 )
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.rollout import Replica, Rollout, Step, Verdict, View, is_gradual, policy_of
@@ -117,6 +118,8 @@ class ServiceRollout:
     _overdue: set[str] = field(default_factory=set)
     _admitted: set[str] = field(default_factory=set)
     _retired: set[str] = field(default_factory=set)
+    _taken_away: dict[str, tuple[float, ServiceReadiness]] = field(default_factory=dict)
+    _seen: dict[str, ContainerSnapshot] = field(default_factory=dict)
     _excused_until: float = field(default_factory=lambda: time.monotonic() + HEALTHY_AGAIN_SECONDS)
 
     def __post_init__(self) -> None:
@@ -134,6 +137,8 @@ class ServiceRollout:
         await self._start_idle()
         if self.canary is not None and self._can_begin_canary:
             await self._run_canary(self.canary)
+        elif self.canary is not None and self._view(self._there).old:
+            self._warn_of_no_judgement()
         while True:
             view, now, step = await self._next_step()
             if step.verdict is Verdict.DONE:
@@ -153,6 +158,8 @@ class ServiceRollout:
     async def _next_step(self) -> tuple[View, float, Step]:
         """Look, and write what follows from it before it is done. Raises what it has failed with."""
         known, view, now = self.rollout.record, self._view(self._there), time.monotonic()
+        if (found := self._left_to_us(view, now)) is not None:
+            raise await service_failure(self.stack, self.wanted.definition.name, found)
         step = self.rollout.step(view, now)
         if self.rollout.record != known or self.log.record is None:
             await self.log.save(self.rollout.record)
@@ -160,19 +167,36 @@ class ServiceRollout:
             raise await self._failure(step)
         return view, now, step
 
+    def _left_to_us(self, view: View, now: float) -> ServiceReadiness | None:
+        """Return what somebody else took away, and did not bring back in time; it counts for no failure.
+
+        Whoever applies the release again starts it.
+        """
+        there = {replica.id for replica in view.new}
+        self._taken_away = {name: taken for name, taken in self._taken_away.items() if name in there}
+        taken_away = self._taken_away.values()
+        return next((found for since, found in taken_away if now - since >= HEALTHY_AGAIN_SECONDS), None)
+
     @property
     def _can_begin_canary(self) -> bool:
         """Return whether an old container serves, which it is judged beside; one that has begun goes on without."""
         old = self._view(self._there).old
         serving = any(serves(container) for container in self._there if container.id in old)
-        if old and not (serving or self.rollout.record.canary):
-            log.warning("no canary: no old container serves", service=self.wanted.definition.name)
         return serving or self.rollout.record.canary is not None
+
+    def _warn_of_no_judgement(self) -> None:
+        """Say that a version took over that nobody has judged: there was nothing to judge it beside."""
+        name = self.wanted.definition.name
+        log.warning("no canary: no old container serves", service=name)
+        text = said("The new version of {service} was not judged: no container of the old one served.", service=name)
+        self.log.warn(text)
 
     async def _run_canary(self, canary: ServiceCanary) -> None:
         """Judge it step by step, while there are old containers that it stands beside."""
         while not canary.is_over and self._view(self._there).old:
             await self._advance_canary(canary)
+        if not canary.is_over:
+            self._warn_of_no_judgement()
         self.rollout.most_new = None
         await canary.end()
 
@@ -186,6 +210,7 @@ class ServiceRollout:
             await canary.weigh(view.old)
             await run_uninterrupted(self._begin(step.begin, in_place=False))
         else:
+            canary.forget_counts()
             await self._changed(view, step, now)
 
     async def _observe(self, canary: ServiceCanary, view: View) -> None:
@@ -196,6 +221,8 @@ class ServiceRollout:
         there, name = self._there, self.wanted.definition.name
         await self._admit(there)
         good = self._good(there)
+        if self._has_been_restarted(there):  # what its requests came to meanwhile is no fault of the version
+            canary.forget_counts()
         self._allow(max(0.0, time.monotonic() + READ_SECONDS - self._allowed_to))
         judgement = await canary.observe(view.old, good)
         if judgement.verdict is CanaryVerdict.GOOD:
@@ -235,21 +262,21 @@ class ServiceRollout:
         return View(tuple(container.id for container in reversed(old)), tuple(new))
 
     def _judge(self, container: ContainerSnapshot) -> Replica:
-        """Judge a new container: a start or two may fail before it is ready, and none after."""
+        """Judge a new container: a start or two may fail before it is ready, and none after.
+
+        One that somebody else has stopped or removed is waited for: that says nothing of the release.
+        """
         if error := self._unstartable.get(container.id):
             return Replica(container.id, failure=error.message)
-        single = replace(self.wanted.definition, replicas=1)
-        if container.id not in self._was_ready:
-            excused = self.old if time.monotonic() < self._excused_until else frozenset[str]()
-            found = judge_readiness(single, (container,), restarts_before=self._restarts, excused=excused)
-        elif container.restart_count > self._restarts.get(container.id, 0):
-            found = ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), container.id)
-        elif container.state is ContainerState.PAUSED or _awaits_check(container):
+        was_ready = container.id in self._was_ready
+        found = self._judge_again(container) if was_ready else self._judge_first(container)
+        if found is not None and (found.stopped or found.removed):
+            since, _ = self._taken_away.get(container.id, (time.monotonic(), found))
+            self._taken_away[container.id] = since, found
+            return Replica(container.id)
+        self._taken_away.pop(container.id, None)
+        if found is None:
             return Replica(container.id, ready=True)
-        else:
-            found = judge_readiness(single, (container,), tolerated_restarts=2**31)
-            if found.state in UNREADY:
-                found = replace(found, state=Readiness.FAILED)
         if found.state is Readiness.WAITING and container.id in self._overdue:
             found = ServiceReadiness(Readiness.FAILED, said("it was not ready in time"), container.id)
         self._reasons[container.id] = found
@@ -257,10 +284,26 @@ class ServiceRollout:
             return Replica(container.id, failure=found.reason)
         if found.state is Readiness.WAITING:
             return Replica(container.id)
-        if container.id not in self._was_ready:
+        if not was_ready:
             self._was_ready.add(container.id)
             self._restarts[container.id] = container.restart_count
         return Replica(container.id, ready=True)
+
+    def _judge_first(self, container: ContainerSnapshot) -> ServiceReadiness:
+        """Judge a container that was not ready yet."""
+        single = replace(self.wanted.definition, replicas=1)
+        excused = self.old if time.monotonic() < self._excused_until else frozenset[str]()
+        return judge_readiness(single, (container,), restarts_before=self._restarts, excused=excused)
+
+    def _judge_again(self, container: ContainerSnapshot) -> ServiceReadiness | None:
+        """Judge a container that was ready; None where it goes on, and its check has begun again."""
+        if container.restart_count > self._restarts.get(container.id, 0):
+            return ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), container.id)
+        if container.state is ContainerState.PAUSED or _awaits_check(container):
+            return None
+        single = replace(self.wanted.definition, replicas=1)
+        found = judge_readiness(single, (container,), tolerated_restarts=2**31)
+        return replace(found, state=Readiness.FAILED) if found.state in UNREADY else found
 
     async def _start_idle(self) -> None:
         """Start what an earlier attempt made and did not come to start, and what had failed before a person said go."""
@@ -346,6 +389,15 @@ class ServiceRollout:
     def _good(self, there: tuple[ContainerSnapshot, ...]) -> frozenset[str]:
         return frozenset(replica.id for replica in self._view(there).new if replica.ready and not replica.failure)
 
+    def _has_been_restarted(self, there: tuple[ContainerSnapshot, ...]) -> bool:
+        """Return whether somebody restarted a container since the last look; one that ends by itself has failed."""
+        known, self._seen = self._seen, {container.id: container for container in there}
+        return any(
+            was_restarted(before, after) and after.restart_count == before.restart_count
+            for name, after in self._seen.items()
+            if (before := known.get(name)) is not None
+        )
+
     async def _admit(self, there: tuple[ContainerSnapshot, ...]) -> None:
         """Send requests to new replicas as they get ready, where there are fewer old ones meanwhile."""
         if ready := self._good(there) - self._admitted:
@@ -364,7 +416,10 @@ class ServiceRollout:
             self._allow(wake_in)
         overdue_in = self.log.seconds_left if under_way else None
         excused_in = self._excused_until - now if self.old & {*under_way} and now < self._excused_until else None
-        seconds = min((number for number in (overdue_in, wake_in, excused_in) if number is not None), default=None)
+        taken = [since for name, (since, _) in self._taken_away.items() if name in under_way]
+        back_in = max(0.0, min(taken) + HEALTHY_AGAIN_SECONDS - now) if taken else None
+        moments = (overdue_in, wake_in, excused_in, back_in)
+        seconds = min((number for number in moments if number is not None), default=None)
         try:
             await self.watch.until(lambda there: self._view(there) != view or None, seconds, service=name)
         except TimeoutError:
@@ -401,21 +456,6 @@ class ServiceRollout:
         worst = next((readiness for readiness in well if readiness.state is Readiness.UNVERIFIED), None)
         none = ServiceReadiness(Readiness.UNVERIFIED, said("all of its new replicas failed"))
         return worst or next(iter(well), none)
-
-
-def canary_undecided(service: str, canary: ServiceCanary, reason: str) -> CanaryUndecidedError:
-    """Return the error by which a canary asks a person."""
-    return CanaryUndecidedError(
-        said(
-            "The canary of {service} is inconclusive in step {step} of {steps}: {reason}.",
-            service=service,
-            step=canary.record.step + 1,
-            steps=len(canary.policy.shares),
-            reason=reason,
-        ),
-        hint=said("Look at {service}, then resume the deployment or roll it back.", service=service),
-        service=service,
-    )
 
 
 def paused_error(service: str, record: RolloutRecord, cause: RoasError) -> RolloutPausedError:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from roas.concurrency import run_concurrently
-from roas.errors import ProxyError
+from roas.errors import CanaryUndecidedError, ProxyError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
@@ -63,6 +64,10 @@ class ServiceCanary:
         share = self.policy.shares[self.record.step]
         self.record = replace(self.record, steps=len(self.policy.shares), share=share, old=tuple(sorted(old)))
         await self.front.weigh(old, self.new_containers, share)
+
+    def forget_counts(self) -> None:
+        """Count from the next reading on: what came before was not the doing of the two versions."""
+        self._read, self._read_at = {}, None
 
     async def observe(self, old: Collection[str], new: Collection[str]) -> Judgement:
         """Count what both versions were asked since the last reading, and judge the step."""
@@ -131,3 +136,18 @@ def canary_of(
     if definition.canary is None:
         return None
     return ServiceCanary(definition.canary, front, definition.replicas, record.canary or CanaryRecord(), read_figure)
+
+
+def canary_undecided(service: str, canary: ServiceCanary, reason: str) -> CanaryUndecidedError:
+    """Return the error by which a canary asks a person."""
+    return CanaryUndecidedError(
+        said(
+            "The canary of {service} is inconclusive in step {step} of {steps}: {reason}.",
+            service=service,
+            step=canary.record.step + 1,
+            steps=len(canary.policy.shares),
+            reason=reason,
+        ),
+        hint=said("Look at {service}, then resume the deployment or roll it back.", service=service),
+        service=service,
+    )

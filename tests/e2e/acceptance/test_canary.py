@@ -158,6 +158,28 @@ async def test_canary_outlives_its_process(settings, stack, write, failing_versi
     assert (whole(stack), weights(stack)) == (True, {"1"})
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("typed", ["restart", "stop", "remove"])
+async def test_hands_on_a_canary_blame_no_version(application, people, stack, write, failing_versions, typed):
+    """Its container is restarted, stopped or removed by somebody, while users ask it: the version is good."""
+    port = write("HAProxy", **QUICK, **canary(weight=20, pause="8s", deadline="90s"))
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    before = {container.id for container in stack.containers()}
+    with users(port, rate=RATE):
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+        async with asyncio.timeout(60):
+            while (await record_of(application, started.id)).total.new.requests < 20:
+                await pause(0.1)
+        (new,) = (container for container in stack.containers() if container.id not in before)
+        forced = {"force": True} if typed == "remove" else {}
+        await asyncio.to_thread(getattr(new, typed), **forced)
+        ended = await application.orchestrator.wait(started.id)
+    assert ended.outcome is Outcome.SUCCEEDED, told(ended)
+    assert of_web(ended).rollout.canary.step == 1
+    assert (whole(stack), weights(stack)) == (True, {"1"})
+
+
 async def record_of(application, deployment_id: str) -> CanaryRecord:
     found = await application.state.deployments.get(deployment_id)
     records = [service.rollout.canary for service in found.services if service.rollout is not None]
