@@ -78,11 +78,13 @@ async def _tend_proxy(context: DeploymentContext) -> None:
     name, model_hash = context.deployment.pauses[-1].service, context.model_hash or context.deployment.applied_model
     if model_hash is None:
         return
-    definition = (await context.definitions_to_apply(model_hash)).get(name)
     rollout = context.rollout(name) or RolloutRecord()
-    while definition is not None and definition.proxy is not None:
-        front = Front(context.stack, definition)
-        with suppress(RoasError):
+    while True:
+        with suppress(RoasError):  # what has run out, or is away, is there again at one of the next looks
+            definition = (await context.definitions_to_apply(model_hash)).get(name)
+            if definition is None or definition.proxy is None:
+                return
+            front = Front(context.stack, definition)
             await front.settle(waits=False, holds=True)
             canary = canary_of(definition, front, rollout)
             if canary is not None and not canary.is_over:

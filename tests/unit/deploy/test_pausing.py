@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from roas.concurrency import begun
+from roas.deploy import decisions
 from roas.deploy.decisions import wait_for_decision
 from roas.deploy.phases.rollback import _send_back
-from roas.errors import ImageChangedError, NotPermittedError
+from roas.errors import EngineUnavailableError, ImageChangedError, NotPermittedError, shortage
 from roas.models.canary import CanaryRecord
 from roas.models.deployment import (
     Deployment,
@@ -67,6 +69,36 @@ async def test_going_on_accepts_only_what_the_pause_is_about() -> None:
     )
     await wait_for_decision(cast("Any", context))
     assert planned == {"web": replace(services[1], rollout=RolloutRecord(accepted=("x",)))}
+
+
+async def test_proxy_of_a_pause_is_tended_once_there_are_files_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else sends requests to what is well while a person thinks: a shortage does not end that."""
+    settled, looks = asyncio.Event(), iter([shortage("open files", "EMFILE"), EngineUnavailableError("away")])
+    definition = replace(ServiceDefinition("web", "web:v2", "d"), proxy=cast("Any", SimpleNamespace(is_dropped=False)))
+
+    class Settled:
+        def __init__(self, *_: object) -> None: ...
+
+        async def settle(self, **_: object) -> None:
+            settled.set()
+
+    async def definitions_to_apply(_hash: str) -> dict[str, ServiceDefinition]:
+        if (fault := next(looks, None)) is not None:
+            raise fault
+        return {"web": definition}
+
+    monkeypatch.setattr(decisions, "Front", Settled)
+    monkeypatch.setattr(decisions, "TEND_SECONDS", 0.0)
+    deployment = SimpleNamespace(pauses=(Pause(1, "web", "it failed", datetime.now(UTC)),), applied_model="m")
+    context = SimpleNamespace(
+        deployment=deployment,
+        model_hash=None,
+        stack=None,
+        rollout=lambda _name: None,
+        definitions_to_apply=definitions_to_apply,
+    )
+    async with begun(decisions._tend_proxy(cast("Any", context))), asyncio.timeout(5):
+        await settled.wait()
 
 
 @pytest.mark.parametrize(
