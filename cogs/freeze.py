@@ -16,6 +16,7 @@ from roas.log import get_logger
 from roas.models.deployment import Freeze
 from roas.starting_times import read_moment
 from roas.ui.drawing import code, one_line
+from roas.ui.embeds.freeze import REASON_LENGTH, locked_text, unlocked_text
 from roas.ui.formatting import at, person, since
 from roas.ui.translation import _, using_locale
 
@@ -55,7 +56,8 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
             text += "\n" + _("`{id}` is under way and continues; /cancel stops it.", id=active.id)
         await answer(interaction, text)
         with using_locale(interaction.guild_locale):
-            await answer_beside(interaction, self._locked_by(freeze), is_private=False)
+            text = locked_text(freeze.environment, actor, self._redacted(freeze), freeze.until)
+            await answer_beside(interaction, text, is_private=False)
 
     @app_commands.command(description="Unlock an environment: allow deployments again")
     @app_commands.describe(environment="Which one")
@@ -84,10 +86,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         ]
         await answer(interaction, "\n".join([self._unlocked(lifted), *going]))
         with using_locale(interaction.guild_locale):
-            text = _(
-                "**{environment}** is unlocked by {person}.", environment=target.name, person=person(actor_of(asker))
-            )
-            await answer_beside(interaction, text, is_private=False)
+            await answer_beside(interaction, unlocked_text(target.name, actor_of(asker)), is_private=False)
 
     lock.autocomplete("environment")(OpsCog.suggest_environments)
 
@@ -99,17 +98,8 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         locked = [freeze.environment for freeze in await self.application.state.freezes.all()]
         return matching(typed, [name for name in locked if name in visible])
 
-    def _locked_by(self, freeze: Freeze) -> str:
-        text = _(
-            "🧊 **{environment}** is locked by {person}: {reason}",
-            environment=freeze.environment,
-            person=person(freeze.frozen_by),
-            reason=self._reason(freeze),
-        )
-        return text if freeze.until is None else text + "\n⏳ " + _("until {when}", when=at(freeze.until))
-
-    def _reason(self, freeze: Freeze) -> str:
-        return one_line(self.application.redactor.redact(freeze.reason), 500)
+    def _redacted(self, freeze: Freeze) -> str:
+        return self.application.redactor.redact(freeze.reason)
 
     def _unlocked(self, freeze: Freeze) -> str:
         return _(
@@ -117,5 +107,5 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
             environment=freeze.environment,
             person=person(freeze.frozen_by),
             when=since(freeze.since),
-            reason=self._reason(freeze),
+            reason=one_line(self._redacted(freeze), REASON_LENGTH),
         )

@@ -24,7 +24,7 @@ from roas.models.events import ApprovalChanged
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.starting_times import WindowClosedError
 from roas.state.approvals import with_expiry
-from roas.state.locks import FrozenError, LockHeldError
+from roas.state.locks import SCHEDULE, FrozenError, LockHeldError
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
@@ -33,7 +33,7 @@ SOURCE = "schedule"
 ROUND_SECONDS = 5.0
 # What could not begin within this of its time asks again: nobody may be awake any more.
 LATEST = timedelta(hours=1)
-FREEZE_OVER = Actor(ActorKind.SYSTEM, "schedule", said("the end of its time"))
+FREEZE_OVER = Actor(ActorKind.SYSTEM, SCHEDULE, said("the end of its time"))
 
 
 class Schedule:

@@ -6,12 +6,17 @@ from typing import Generic, TypeVar
 
 from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import Message, joined, said
-from roas.models.actor import Actor
+from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import DeploymentRequest, Freeze, Lock, Scale, Stop
 from roas.models.gate import Gate, Judgement, judge_request
+from roas.state.documents import readable
 from roas.state.journal import Journal
 from roas.state.transaction import Fence, Transaction
+
+FREEZES = "freezes"
+# Whose id the end of a freeze by its time has, which the channel was told of before.
+SCHEDULE = "schedule"
 
 
 class LockHeldError(RoasError):
@@ -191,6 +196,22 @@ class Freezes:
 
         await self._journal.write(work)
 
+    async def typed_since(self, sequence: int) -> tuple[int, tuple[StateChange, ...]]:
+        """Return up to which number was read, and who locked or unlocked what on a command line since then."""
+        where = "SELECT document FROM changes WHERE sequence > ? AND sequence <= ? AND source = ? ORDER BY sequence"
+
+        def work(transaction: Transaction) -> tuple[int, tuple[StateChange, ...]]:
+            newest = int(transaction.execute("SELECT max(sequence) FROM changes").fetchone()[0] or 0)
+            rows = transaction.execute(where, (sequence, newest, FREEZES)).fetchall()
+            return newest, readable(StateChange, (row[0] for row in rows))
+
+        newest, changes = await self._journal.read(work)
+        return newest, tuple(filter(_is_typed, changes))
+
+    async def change(self, change_id: str) -> StateChange | None:
+        """Return what was written when somebody locked or unlocked an environment."""
+        return await self._journal.find(StateChange, "changes WHERE id = ?", change_id)
+
     async def lift(self, environment: str, actor: Actor, *, only: Freeze | None = None) -> Freeze:
         """Lift the freeze of an environment, or that one `only`; returns it. Raises InvalidRequestError."""
 
@@ -277,9 +298,21 @@ def refuse_frozen(
 def _freeze_change(freeze: Freeze, actor: Actor, text: str) -> StateChange:
     return StateChange(
         type=ChangeType.AUDIT,
-        source="freezes",
+        source=FREEZES,
         environment=freeze.environment,
         subject=freeze.environment,
         new=text,
-        metadata={"by": actor.name, "id": actor.id, "reason": freeze.reason, "frozen_by": freeze.frozen_by.name},
+        metadata={
+            "by": actor.name,
+            "id": actor.id,
+            "kind": actor.kind.value,
+            "reason": freeze.reason,
+            "frozen_by": freeze.frozen_by.name,
+            "until": "" if freeze.until is None else freeze.until.isoformat(),
+        },
     )
+
+
+def _is_typed(change: StateChange) -> bool:
+    """Return whether a person typed it at a terminal: what is done in the channel is seen there."""
+    return change.metadata.get("kind") == ActorKind.SYSTEM and str(change.metadata.get("id")) != SCHEDULE

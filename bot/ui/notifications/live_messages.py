@@ -26,6 +26,7 @@ from roas.models.events import (
     PhaseChanged,
 )
 from roas.state.manager import StateManager
+from roas.ui.embeds.freeze import FREEZE_SUBJECTS
 from roas.ui.notifications.alert_notifier import ALERTS, AlertNotifier
 from roas.ui.notifications.deployment_notifier import (
     PLAN_SUBJECTS,
@@ -35,6 +36,7 @@ from roas.ui.notifications.deployment_notifier import (
     ProposalNotifier,
     has_message,
 )
+from roas.ui.notifications.freeze_notifier import FreezeNotifier, TypedFreezes
 from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PROPOSAL, Notifier, Pace
 from roas.ui.notifications.outbox import Outbox, Outboxes
 from roas.ui.secrets import Redact
@@ -83,6 +85,7 @@ class LiveMessages:
         self._pace = pace or Pace()
         self._ping_roles = ping_roles or PingRoles()
         self._redact = redact
+        self._freezes = TypedFreezes(state, NEWS)
         self._notifiers: dict[str, tuple[Notifier, asyncio.Task[None]]] = {}
         self._subscriptions: list[Subscription] = []
         self._watch: asyncio.Task[None] | None = None
@@ -132,6 +135,8 @@ class LiveMessages:
             return ApprovalNotifier(subject, *parts, self._ping_roles.approver_roles)
         if subject.startswith(PROPOSAL_SUBJECTS):
             return ProposalNotifier(subject, *parts)
+        if subject.startswith(FREEZE_SUBJECTS):
+            return FreezeNotifier(subject, *parts)
         return DeploymentNotifier(subject, *parts)
 
     def _follow_alerts(self) -> list[Notifier]:
@@ -240,7 +245,7 @@ class LiveMessages:
             for deployment in reversed(recent)
             if await self._is_pending(deployment, subjects)
         ]
-        pending = [*sorted(plans.items()), *proposals, *deployments]
+        pending = [*sorted(plans.items()), *proposals, *await self._freezes.pending(), *deployments]
         return [item for item in pending if item[0] not in self._notifiers]
 
     async def _pending_proposals(self, unfinished: Iterable[str]) -> list[tuple[str, str]]:

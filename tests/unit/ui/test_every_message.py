@@ -29,6 +29,7 @@ from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.canary import CanaryRecord, Counts, Period
 from roas.models.candidate import Candidate, CandidateState, Commit, Origin
+from roas.models.change import ChangeType, StateChange
 from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
@@ -48,6 +49,7 @@ from roas.models.rollout import Choice, Decision, Pause, RolloutRecord
 from roas.state.locks import FrozenError, LockHeldError
 from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
+from roas.ui.embeds.freeze import draw_freeze
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import (
     HistoryPage,
@@ -291,6 +293,14 @@ def proposal_messages() -> Iterator[Message]:
         yield posted(draw_proposal, f"largest, {candidate_state}", largest, [candidate] * 20, failed_deployment())
 
 
+def freeze_messages() -> Iterator[Message]:
+    """Collect what is posted where somebody locks or unlocks an environment at a terminal."""
+    facts = {"by": HOSTILE * 10, "id": "0", "kind": "system", "reason": HOSTILE * 50, "until": NOON.isoformat()}
+    for new in ("frozen", "unlocked"):
+        change = StateChange(ChangeType.AUDIT, "freezes", ENVIRONMENT, ENVIRONMENT, new=new, metadata=facts)
+        yield posted(draw_freeze, new, change)
+
+
 def channel_messages() -> Iterator[Message]:
     """Collect what is posted for everybody."""
     yield posted(draw_journal_loss, "nothing else", JournalLoss("", ""))
@@ -316,6 +326,7 @@ def channel_messages() -> Iterator[Message]:
             draw_outcome, f"approved, {outcome}", replace(ended, request=replace(ended.request, approved_by=DORA))
         )
     yield posted(draw_outcome, "failed", failed_deployment())
+    yield from freeze_messages()
     yield from pause_messages(large)
     yield from thread_messages(large)
     for state in PlanState:
