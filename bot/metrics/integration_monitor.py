@@ -119,13 +119,17 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Set how many seconds each figure looks back, and how many samples a ratio needs."""
+    """Set how many seconds each figure looks back, and how many samples a ratio needs.
+
+    What begins in the first `settling_seconds` of a leader is no measure of latency and lag: all of it begins at once.
+    """
 
     event_latency_seconds: float = 60.0
     sync_lag_seconds: float = 60.0
     dependency_seconds: float = 900.0
     error_seconds: float = REMEMBERED_SECONDS
     fewest_handlings: int = 20
+    settling_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,11 @@ class IntegrationMeasurements:
     clock: Clock = time.monotonic
     deployments: DeploymentFigures | None = None
     _resolutions: list[_Resolution] = field(default_factory=list)
+    _counts_from: float = float("-inf")
+
+    def begin(self) -> None:
+        """Measure latency and lag of what begins from now on, a moment later."""
+        self._counts_from = self.clock() + self.windows.settling_seconds
 
     def subscribe(self) -> tuple[Subscription, ...]:
         """Begin to listen."""
@@ -207,19 +216,32 @@ class IntegrationMeasurements:
         since = self.clock() - self.windows.event_latency_seconds
         found: dict[str, float] = {}
         for subscription in self.bus.subscriptions:
-            recent = [handling.seconds for handling in subscription.handled_since(since)]
-            if recent or subscription.waiting_seconds:
-                found[subscription.name] = max(
-                    found.get(subscription.name, 0.0), percentile(recent) or 0.0, subscription.waiting_seconds
-                )
+            recent = [
+                handling.seconds
+                for handling in subscription.handled_since(since)
+                if self._counts(handling.ended, handling.seconds)
+            ]
+            waiting = self._counted(subscription.waiting_seconds)
+            if recent or waiting:
+                found[subscription.name] = max(found.get(subscription.name, 0.0), percentile(recent) or 0.0, waiting)
         return found
+
+    def _counts(self, ended: float, seconds: float) -> bool:
+        """Return whether something that took so long began after the first moment."""
+        return ended - seconds >= self._counts_from
+
+    def _counted(self, seconds: float) -> float:
+        """Return how much of a time that goes on came after the first moment."""
+        return max(0.0, min(seconds, self.clock() - self._counts_from))
 
     def _sync_lag(self) -> float | None:
         if self.projection is None:
             return None
         since = self.clock() - self.windows.sync_lag_seconds
-        recent = [lag.seconds for lag in self.projection.recent if lag.at >= since]
-        lag = self.projection.lag_seconds
+        recent = [
+            lag.seconds for lag in self.projection.recent if lag.at >= since and self._counts(lag.at, lag.seconds)
+        ]
+        lag = self._counted(self.projection.lag_seconds)
         return max(percentile(recent) or 0.0, lag) if recent or lag else None
 
     def _recent_resolutions(self) -> list[_Resolution]:
@@ -371,6 +393,7 @@ class IntegrationMonitor:
         self._closing.clear()
         self._firing.clear()
         self._published.clear()
+        self._measurements.begin()
         for limit, value, _ in values_of(self.figures()):
             if value is None or not limit.is_broken(value):
                 self._publish(limit, None, "", firing=False)

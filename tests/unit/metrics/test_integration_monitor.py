@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -51,7 +52,7 @@ class Scene:
         self.bus = EventBus()
         self.told: list[tuple[type[IntegrationEvent], str]] = []
         self.events: list[IntegrationEvent] = []
-        looks_back = Windows(**windows)  # type: ignore[arg-type]
+        looks_back = Windows(**{"settling_seconds": 0.0, **windows})  # type: ignore[arg-type]
         deployments = cast("DeploymentFigures", Endings())
         clock = asyncio.get_running_loop().time
         self.measurements = IntegrationMeasurements(self.bus, projection, looks_back, clock, deployments)
@@ -147,6 +148,50 @@ async def test_hung_subscriber_raises_latency(scene: Scene) -> None:
     scene.bus.subscribe(Work, hangs, name="hangs")
     scene.publish(Work())
     await scene.until((DEGRADED, "event_latency"))
+
+
+async def test_start_raises_nothing_and_what_goes_on_does() -> None:
+    """Everything begins at once, and is slow for a moment; Redis of the same stack is started, too."""
+
+    async def slow(_: Event) -> None:
+        await asyncio.sleep(1.8)
+
+    lag = SimpleNamespace(recent=[], lag_seconds=0.0)
+    async with Scene(cast("DataSyncManager", lag), settling_seconds=Windows().settling_seconds) as scene:
+        began = asyncio.get_running_loop().time()
+        scene.bus.subscribe(Work, slow, name="slow")
+        for number in range(5):
+            scene.publish(Work(number=number))
+        lag.lag_seconds = 9.0
+        lag.recent.append(SimpleNamespace(at=began + 9, seconds=9.0))
+        await asyncio.sleep(9.5)
+        lag.lag_seconds = 0.0
+        await asyncio.sleep(70)
+        assert degraded(scene) == []
+        scene.publish(Work())
+        await asyncio.sleep(3)
+        assert degraded(scene) == ["event_latency"]
+        lag.lag_seconds = 0.6
+        await asyncio.sleep(1)
+        assert degraded(scene) == ["event_latency", "state_sync_lag"]
+
+
+def degraded(scene: Scene) -> list[str]:
+    return [figure for kind, figure in scene.told if kind is DEGRADED]
+
+
+async def test_what_hangs_since_the_start_is_told() -> None:
+    never = asyncio.Event()
+
+    async def hangs(_: Event) -> None:
+        await never.wait()
+
+    async with Scene(settling_seconds=Windows().settling_seconds) as started:
+        began = asyncio.get_running_loop().time()
+        started.bus.subscribe(Work, hangs, name="hangs")
+        started.publish(Work())
+        await started.until((DEGRADED, "event_latency"))
+        assert 10 < asyncio.get_running_loop().time() - began < 12
 
 
 async def test_faster_subscriber_clears_latency(short_scene: Scene) -> None:
