@@ -1,5 +1,6 @@
 """What would let the bot keep its state elsewhere is refused, with the way to move it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from roas.errors import JournalMissingError, StateMovedError
 from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
-from roas.models.facts import FoundProject, OwnContainer
+from roas.models.facts import FoundProject, Mount, OwnContainer
 from roas.stack.machine.bot_places import place_of_container
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import MOVED, UNHEALTHY
@@ -29,6 +30,25 @@ async def test_plan_and_deployment_that_move_it_are_refused(scene, old):
     assert {"pull", "create", "stop", "remove"}.isdisjoint(name for name, _ in scene.home.calls)
     without_the_bot = await old.orchestrator.run(deploy(MOVED, services=("store",)))
     assert without_the_bot.outcome is Outcome.SUCCEEDED, without_the_bot.problem
+
+
+async def test_state_that_was_moved_as_told_is_deployed(scene, old, monkeypatch):
+    """The bot was stopped, its folder moved, and it was brought up again there: the same version is taken now."""
+    with pytest.raises(StateMovedError) as refused:
+        await old.orchestrator.plan(deploy(MOVED))
+    there = f"/elsewhere{scene.folder}/state"
+    assert f"then `mv {scene.folder}/state {there}`, set STATE_DIR in .env" in refused.value.hint
+    read = scene.home.bot_places
+
+    async def moved(container_ids):
+        mounts = (Mount("/elsewhere", "/", writable=True),)
+        return {name: replace(place, mounts=mounts) for name, place in (await read(container_ids)).items()}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.home, "bot_places", moved)
+        assert BOT in {change.service for change in (await old.orchestrator.plan(deploy(MOVED))).changed}
+    assert refused.value.hint.endswith("To leave it: set STATE_DIR back.")
+    assert (await old.orchestrator.plan(deploy("v1"))).changed
 
 
 async def test_rollback_to_a_moved_release_is_refused(scene, old):

@@ -10,7 +10,7 @@ import requests
 
 from roas.stack.swarm import following, judgement
 from roas.stack.swarm.calls import SwarmCalls
-from roas.stack.swarm.judgement import UpdateVerdict, Written, judge_update
+from roas.stack.swarm.judgement import UpdateVerdict, Written, failure_hint, judge_update
 from roas.stack.swarm.task_logs import read_ending
 from testbed.sample import CHECK, sample_image
 from testbed.swarm import Swarm, SwarmNode, client_of
@@ -19,6 +19,7 @@ from tests.integration.stack.swarm.conftest import Shop
 pytestmark = pytest.mark.engine
 
 CRASH = {"environment": {"BEHAVIOUR": "exits"}}
+JOB = {"x-deploy": {"one_shot": True}, "healthcheck": {"disable": True}, "command": ["echo", "migrated"]}
 
 
 def running_image(client: docker.DockerClient, project: str) -> set[str]:
@@ -183,21 +184,34 @@ def second_node(swarm: Swarm) -> Iterator[SwarmNode]:
         sample_image(client, "app:v1", version="v1")
     yield node
     node.close()
-    with client_of(swarm.manager) as client:
-        gone = next(one for one in client.nodes.list() if one.attrs["Description"]["Hostname"] == node.hostname)
-        client.api.remove_node(gone.id, force=True)
+    remove_node(swarm, node)
     swarm.nodes.remove(node)
+
+
+def remove_node(swarm: Swarm, node: SwarmNode) -> None:
+    """Type `docker node rm --force`, where the node is still one of the Swarm's."""
+    with client_of(swarm.manager) as client:
+        for found in client.nodes.list():
+            if found.attrs["Description"]["Hostname"] == node.hostname:
+                client.api.remove_node(found.id, force=True)
 
 
 @pytest.mark.long
 async def test_second_node_without_the_image_then_dead(
-    shop: Shop, swarm_client: docker.DockerClient, second_node: SwarmNode, monkeypatch: pytest.MonkeyPatch
+    shop: Shop,
+    swarm: Swarm,
+    swarm_client: docker.DockerClient,
+    second_node: SwarmNode,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What a node alone keeps from going on is told of it."""
+    """What a node alone keeps from going on is told of it; as is told then, the node goes, and the job runs."""
     await image_missing_on_one_node_is_told(shop, swarm_client, second_node)
     swarm_client.services.get(f"{shop.environment.project}_shop").remove()
     monkeypatch.setattr(following, "LOST_SECONDS", 1.0)
     await job_of_a_node_that_died_is_told(shop, second_node)
+    remove_node(swarm, second_node)
+    judged = await shop.bring(**JOB)
+    assert judged.verdict is UpdateVerdict.DONE, judged
 
 
 async def image_missing_on_one_node_is_told(
@@ -218,8 +232,9 @@ async def job_of_a_node_that_died_is_told(shop: Shop, second_node: SwarmNode) ->
     """Swarm gives it to a node that it does not know to be dead yet, and moves it nowhere when it does."""
     there = {"placement": {"constraints": [f"node.hostname == {second_node.hostname}"]}}
     second_node.stop(kill=True)
-    judged = await shop.bring(**{"x-deploy": {"one_shot": True}, "deploy": there, "healthcheck": {"disable": True}})
+    judged = await shop.bring(**{**JOB, "deploy": there})
     assert judged.verdict is UpdateVerdict.LOST, (judged, await shop.statuses())
+    assert "bring the node back or remove it (`docker node rm --force`)" in failure_hint(judged, "shop")
     assert f"{second_node.hostname} is down" in judged.reason
     assert "assigned" in [status["State"] for status in await shop.statuses()]
 

@@ -97,10 +97,16 @@ async def test_what_is_no_run_under_way_stays(task: Json) -> None:
     assert manager.removed == []
 
 
-async def test_run_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_writes, "REPORT_SECONDS", -1e6)
-    with pytest.raises(EngineError, match="node1 has not said"):
-        await end_earlier_run(ToManager(Manager([run_of("running")])), SPEC, Seen(JOB, (), {}))
+@pytest.mark.parametrize("after", [[run_of("shutdown")], []], ids=["node is back", "node is removed"])
+async def test_run_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch, after: list[Json]) -> None:
+    """Once the node is back and says so, or is removed with what it had, the next deployment runs the job."""
+    with monkeypatch.context() as patched:
+        patched.setattr(service_writes, "REPORT_SECONDS", -1e6)
+        with pytest.raises(EngineError, match="node1 has not said") as refused:
+            await end_earlier_run(ToManager(Manager([run_of("running")])), SPEC, Seen(JOB, (), {}))
+    assert "See that it has ended there (`docker ps`), bring the node back or remove it" in str(refused.value.hint)
+    seen = Seen(None, (), {})
+    assert await end_earlier_run(ToManager(Manager(after)), SPEC, seen) is seen
 
 
 async def test_somebody_elses_job_is_not_removed() -> None:
