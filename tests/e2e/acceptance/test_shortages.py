@@ -31,7 +31,7 @@ from roas.limits import Retries
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request
-from tests.e2e.acceptance.stack import Stack, alone
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 
 PRODUCT = str(Path(application_.__file__).parents[1])
 # What is done for everybody is counted where it is asked for.
@@ -142,16 +142,32 @@ class Way(NamedTuple):
     outcome: Outcome
     kind: DeploymentKind = DeploymentKind.DEPLOY
     command: str | None = None
+    has_data: bool = False
 
     def write(self, stack: Stack, number: int) -> None:
         """Write files that are none that were read before: all is done that a first deployment does."""
-        stack.write({"web": alone(healthcheck=None, command=self.command, labels={"number": str(number)})})
+        services = {"web": alone(healthcheck=None, command=self.command, labels={"number": str(number)})}
+        if self.has_data:
+            services["store"] = alone(image=f"{REPOSITORY}:v1", healthcheck=None, **{"x-deploy": {"backup": BACKUP}})
+        stack.write(services)
+
+    async def request(self, people: People, version: str) -> DeploymentRequest:
+        """Return what is asked for, with what it asks of a person."""
+        if self.kind is not DeploymentKind.ROLLBACK:
+            return request(self.kind, version=version)
+        if not self.has_data:
+            return request(self.kind)
+        plan = await people.application.orchestrator.plan(request(self.kind, data=("with",)), keep=False)
+        return request(self.kind, data=("with",), granted=plan.new_powers)
 
 
+BACKUP = {"command": ["echo", "rows"], "restore": "cat >/tmp/rows"}
 WAYS = {
     "deployment": Way(Outcome.SUCCEEDED),
     "automatic rollback": Way(Outcome.ROLLED_BACK, command="/absent"),
     "rollback": Way(Outcome.SUCCEEDED, DeploymentKind.ROLLBACK),
+    "deployment with a backup": Way(Outcome.SUCCEEDED, has_data=True),
+    "rollback with data": Way(Outcome.SUCCEEDED, DeploymentKind.ROLLBACK, has_data=True),
 }
 # Each place costs a deployment: of a few it is seen that the class is dealt with, of all, a part each, by `--long`.
 PARTS = 12
@@ -169,7 +185,7 @@ async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, 
     every, first = sample
     for module, name in ((phase_runner, "SOON"), (running_deployments, "PATIENTLY")):
         monkeypatch.setattr(module, name, Retries(0.01, 0.05))
-    WAYS["deployment"].write(stack, 0)
+    WAYS["deployment"]._replace(has_data=way.has_data).write(stack, 0)
     async with open_application(settings_for(stack, tmp_path / "state")) as application:
         people = People(application)
         await people.succeed("v1")
@@ -178,10 +194,9 @@ async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, 
             """Return what goes the way from a release that runs; there is one more to go back from."""
             version = f"v{index % 2 + 1}"
             way.write(stack, index)
-            if way.kind is not DeploymentKind.ROLLBACK:
-                return request(way.kind, version=version)
-            await people.succeed(version)
-            return request(way.kind)
+            if way.kind is DeploymentKind.ROLLBACK:
+                await people.succeed(version)
+            return await way.request(people, version)
 
         with watched_system(monkeypatch) as system:
             asked = await prepare(1)
@@ -200,6 +215,6 @@ async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, 
                 print(told, system.left, flush=True)
                 assert deployment.outcome is way.outcome, told
                 assert await application.state.locks.get("dev") is None
-                assert len(stack.images()) == 1
+                assert len(stack.images()) == 1 + way.has_data
                 not_reached += [site] * (system.left == REFUSALS)
             assert len(not_reached) <= len(refused) / 2, not_reached
