@@ -9,12 +9,14 @@
 | `returning`, `returned` | the rollback failed: the same with what was backed up in `saving` |
 """
 
+import errno
 import hashlib
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.concurrency import run_concurrently
+from roas.concurrency import in_thread, run_concurrently
 from roas.deploy.backups import back_up, backup_rules, backups_made, find_backup, undisturbed
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
@@ -27,6 +29,7 @@ from roas.models.environment import Environment
 from roas.models.health import ENDED, ContainerState
 from roas.models.plan import Plan
 from roas.models.stack import BackupRule, ServiceDefinition
+from roas.stack.backups.files import not_written
 from roas.stack.backups.service_data import restore_seconds
 from roas.stack.containers.readiness import Readiness, ServiceReadiness, service_failure
 from roas.stack.containers.watch import ContainerWatch
@@ -183,6 +186,7 @@ async def restore_data(
     if context.failed:
         before, after = DataStep.RETURNING, DataStep.RETURNED
     elif deployment.data_step is None:
+        await _require_room(context, backups)
         await context.update(data_step=DataStep.SAVING)
     users = [name for name in users_of(definitions, rules.keys(), holders) if name not in spared]
     there = [name for name in users if watch.of_service(name)]
@@ -198,6 +202,14 @@ async def restore_data(
     for stop in stops:
         await context.components.state.stops.lift(stop.environment, stop.service, context.fence)
     await context.update(data_step=after)
+
+
+async def _require_room(context: DeploymentContext, backups: Sequence[DataBackup]) -> None:
+    """Raise BackupError where the present data would not fit on the disk, while nothing is stopped for it yet."""
+    free = await in_thread(context.stack.data.files.free_bytes)
+    if free is not None and free < sum(backup.size for backup in backups):
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise not_written(full) from full
 
 
 async def _stop_users(

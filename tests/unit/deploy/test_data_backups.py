@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -249,6 +250,28 @@ async def test_restore_finds_its_container_before_it_stops_anything(orchestrator
     ended = await orchestrator.run(request)
     assert (ended.outcome, engine.kept_stopped, engine.is_used()) == (Outcome.FAILED, set(), True)
     assert "/start store" in ended.problem.hint
+    assert ("stop", "web") not in engine.calls[calls:]
+
+
+@pytest.mark.usefixtures("hurried_time")
+@pytest.mark.parametrize("makes_room", [False, True])
+async def test_full_disk_is_waited_for_before_anything_stops(orchestrator, engine, failed, monkeypatch, makes_room):
+    """The data is not out of use while somebody makes room, nor where nobody does."""
+    request = await asked(orchestrator, **WITH)
+    asked_for, calls = [], len(engine.calls)
+
+    def free_bytes() -> int:
+        asked_for.append(engine.is_used())
+        return 10 if makes_room and len(asked_for) > 3 else 2
+
+    monkeypatch.setattr(engine.data, "files", SimpleNamespace(free_bytes=free_bytes))
+    ended = await orchestrator.run(request)
+    assert (len(asked_for) > 3, set(asked_for)) == (True, {True})
+    if makes_room:
+        assert (ended.outcome, engine.data.rows) == (Outcome.SUCCEEDED, "rows"), ended.problem
+        return
+    assert (ended.outcome, engine.data.rows, engine.kept_stopped) == (Outcome.FAILED, "destroyed", set())
+    assert "disk space" in ended.problem.message
     assert ("stop", "web") not in engine.calls[calls:]
 
 
