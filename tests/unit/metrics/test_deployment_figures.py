@@ -55,6 +55,10 @@ async def play(state: StateManager, *ended: tuple, hours_ago: float = 2.0) -> De
         # What recovery took back was not good, though it was called a success; and going back is none.
         ([GOOD] * 4 + [(DEPLOY, SUCCEEDED, DORA, 1, 2), (ROLLBACK, SUCCEEDED, AUTOMATIC, 2, 1)], 0.8),
         ([BAD] * 5 + [GOOD] * 20, 1.0),  # the last twenty
+        (
+            [BAD] * 5 + [(DEPLOY, CANCELLED, DORA, 1, 2)] * 30,
+            0.0,
+        ),  # what counts for nothing hides none
     ],
 )
 async def test_success_rate(state: StateManager, ended: list[tuple], ratio: float | None) -> None:

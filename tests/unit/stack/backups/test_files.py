@@ -12,6 +12,7 @@ from roas.errors import BackupError
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.stack import BackupRule
 from roas.stack.backups.files import YOUNG_SECONDS, BackupFiles
+from roas.stack.backups.service_data import restore_seconds
 
 ID = "BACKUP-01KB0000000000000000000000"
 RULE = BackupRule(("dump",), ("load", "--all"), 5)
@@ -158,3 +159,9 @@ def test_what_an_earlier_journal_kept_stays(tmp_path) -> None:
     assert {path.stem for path in tmp_path.iterdir()} == {kept, unknown}, "one of a process that died goes"
     files.clear({kept}, {dropped})
     assert {path.stem for path in tmp_path.iterdir()} == {kept}
+
+
+@pytest.mark.parametrize(("took", "may_take"), [(1.0, 600.0), (59.0, 600.0), (100.0, 1000.0)])
+def test_restore_has_ten_minutes_or_ten_times_as_long(tmp_path, took, may_take) -> None:
+    """It builds indexes again, which a backup does not have."""
+    assert restore_seconds(replace(written(BackupFiles(tmp_path)), seconds=took)) == may_take
