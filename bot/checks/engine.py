@@ -4,7 +4,7 @@ from packaging.version import InvalidVersion, Version
 
 from roas.checks.check import Finding, check, failed, listed, passed, stack_check
 from roas.checks.subject import Subject
-from roas.errors import EngineUnavailableError
+from roas.errors import EngineUnavailableError, find_passing
 from roas.messages.message import said
 from roas.models.check import Severity
 from roas.models.facts import EngineFacts
@@ -27,6 +27,8 @@ async def engine(subject: Subject) -> Finding:
     try:
         facts = await subject.engine.version()
     except EngineUnavailableError as error:
+        if find_passing(error) is not None:
+            raise
         return failed(error.message, error.hint)
     api = Version(facts.api_version)
     if api < MINIMUM_API:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from roas.checks.check import Finding, check, failed, listed, obstacles, passed, stack_check, swarm_check
 from roas.checks.subject import Subject
-from roas.errors import EngineError
+from roas.errors import EngineError, find_passing
 from roas.messages.message import said
 from roas.models.check import Severity
 from roas.models.stack import ObstacleKind
@@ -18,6 +18,8 @@ async def swarm_managers(subject: Subject) -> list[Finding]:
     try:
         facts = await subject.swarm() if subject.swarm is not None else None
     except EngineError as error:
+        if find_passing(error) is not None:
+            raise
         return [failed(error.message, error.hint)]
     return [] if facts is None else [*_judge_reach(facts), *_judge_number(facts)]
 
