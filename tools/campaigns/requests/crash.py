@@ -54,7 +54,8 @@ MOST_SECONDS = 120
 # What the leader's rounds may take to look at the proxies.
 WHOLE_SECONDS = 20
 VICTIMS = ("bot and proxy", "bot", "proxy", "command line")
-MOMENTS = ("draining", "paused", "held", "watched")
+WATCHED, LONG_WATCH = "watched", "{parallelism: 0, monitor: 5s}"
+MOMENTS = ("draining", "paused", "held", WATCHED)
 # In which HAProxy would send requests to what is not ready, had nobody told it again.
 WARMING, CALM = "warming", "nobody deploys"
 COMPARED = (CALM, WARMING, "draining")
@@ -230,8 +231,25 @@ def _proxy_process(found: Scene) -> int:
     return int(found.containers("haproxy")[0].attrs["State"]["Pid"])
 
 
+@contextmanager
+def _watched_long(found: Scene, moment: str) -> Iterator[None]:
+    """Let new containers be watched for long where they are to be met then: else it is over once HAProxy sees them."""
+    page = found.folder / "stack" / "compose.yaml"
+    usual = page.read_text()
+    if moment == WATCHED:
+        page.write_text(usual.replace("replicas: 2", f"replicas: 2\n      update_config: {LONG_WATCH}"))
+    try:
+        yield
+    finally:
+        page.write_text(usual)
+
+
 def _one(found: Scene, kill: Kill, seen: Users, version: str) -> Iterator[str]:
-    with users(found.port, rate=kill.rate, name=f"{time.time()}", seen=seen), _slow_requests(found):
+    with (
+        _watched_long(found, kill.moment),
+        users(found.port, rate=kill.rate, name=f"{time.time()}", seen=seen),
+        _slow_requests(found),
+    ):
         bot = kill.begin(found, version)
         if not _meet(found, kill.moment, bot):
             yield f"the moment never came (the bot ended with {bot.poll()})"
@@ -328,7 +346,7 @@ def _is_at(found: Scene, moment: str) -> bool:
         states = [status.split()[0] for _, status in admin.states().values()]
     except OSError:
         return False
-    if moment == "watched":
+    if moment == WATCHED:
         return states.count("UP") == len(states) == 4
     if moment == WARMING:
         return states.count("UP") == 2 and len(states) > 2 and _have_started(found)
