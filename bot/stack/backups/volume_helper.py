@@ -42,8 +42,12 @@ TRY_REFLINK = (
 REFLINK = f"cp -a --reflink=always {VOLUMES}/. {ASIDE}/"
 # Each volume is a folder of the archive, with its own owner and mode.
 SAVE = ("tar", "-c", "-f", "-", "--numeric-owner", "-C")
-# What is there goes first. Folders of the first level are the volumes: they stay.
-RESTORE = f"find {VOLUMES} -mindepth 2 -delete && tar -x -p -f - --numeric-owner -C {VOLUMES} && sync"
+# What is there goes first, whoever's `find` that is. Folders of the first level are the volumes: they stay.
+RESTORE = (
+    f"find {VOLUMES} -mindepth 2 -maxdepth 2 -exec rm -rf {{}} + && "
+    f'test -z "$(find {VOLUMES} -mindepth 2 | head -n 1)" && '
+    f"tar -x -p -f - --numeric-owner -C {VOLUMES} && sync"
+)
 NEEDS = said(
     "The image of the service needs `sh`, `cat`, `tar`, `find` and `sync`. Where it lacks them, name another service "
     "whose image has them by `helper` in `x-deploy.backup`."
