@@ -13,7 +13,7 @@ environments, or for one: `prod/docker_socket:discord-bot`.
 - `sysctls:SERVICE`, `ulimits:SERVICE`, `storage_opt:SERVICE`, `isolation:SERVICE`: what is not the container's alone
 - `mount:SERVICE`: a mount that is no bind, volume or tmpfs, or that the host sees
 - `pid:SERVICE`, `ipc:SERVICE`, `network_mode:SERVICE`, `userns_mode:SERVICE`, `uts:SERVICE`, `cgroup:SERVICE`:
-  the host's namespace, that of a container outside the stack, or (`pid`, beside the bot) of another service;
+  the host's namespace, that of a container outside the stack, or of a service that has such powers or is the bot;
   of `network_mode` also every network that is not the stack's own
 - `external_links:SERVICE`: links to containers outside the stack
 - `logging:SERVICE`: a logging driver other than json-file, local and none, or unknown options
@@ -45,8 +45,9 @@ from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 from roas.stack.images.reference import is_own
 from roas.stack.model.raw_files import FileReference
-from roas.stack.model.services import RECORDED, SHARED_NAMESPACES, services_of
+from roas.stack.model.services import RECORDED, services_of
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdings
+from roas.stack.policy.joined import judge_joined
 from roas.stack.policy.places import Places
 from roas.stack.policy.power import Power, identities
 from roas.stack.policy.probe_rules import judge_probes
@@ -99,7 +100,9 @@ class ComposePolicy:
         The model is one whose read-only files and secrets are bound from our copies of them.
         """
         places = self._places(model, environment, copies=self._copies)
-        return self.refuse(self._judge_live(model, environment, places), environment)
+        found = [*self._judge_live(model, environment, places)]
+        joined = judge_joined(services_of(model), found, places.bots, is_home=environment.is_home)
+        return self.refuse((*found, *joined), environment)
 
     def check_secrets(self, model: Mapping[str, Any], environment: Environment) -> None:
         """Raise ComposePolicyError for secrets of today that a release may not be given."""
@@ -124,7 +127,9 @@ class ComposePolicy:
     ) -> Iterator[Power]:
         places = self._places(model, environment, holdings, self._copies)
         yield from self._judge(model, environment, places, holdings)
-        yield from self._judge_live(model, environment, places, of_release=True)
+        found = [*self._judge_live(model, environment, places, of_release=True)]
+        yield from found
+        yield from judge_joined(services_of(model), found, places.bots, is_home=environment.is_home)
 
     def without_allowed(self, violations: Iterable[Power], environment: Environment) -> list[Power]:
         """Leave out what the settings allow in an environment; an allowed path allows what is below it."""
@@ -203,21 +208,15 @@ class ComposePolicy:
     def _judge(
         self, model: Mapping[str, Any], environment: Environment, places: Places, holdings: EngineHoldings
     ) -> Iterator[Power]:
-        yield from judge_keys(model)
+        found = [*judge_keys(model), *judge_probes(model)]
         for name, service in services_of(model).items():
-            yield from judge_service(name, service, places, environment.policy)
-            for field in SHARED_NAMESPACES if environment.is_home else ():
-                kind, _, owner = str(service.get(field) or "").partition(":")
-                if kind == "service" and (field == "pid" or owner in places.bots):
-                    # By `pid` a service reads the other's environment, files and memory: here, the bot's. By the
-                    # network it hears what the bot is told without TLS.
-                    text = said("{name} has `{shown}`, beside the bot", name=name, shown=f"{field}: {service[field]}")
-                    yield Power(text, f"{field}:{name}", is_asked_for=field != "pid")
-        yield from judge_probes(model)
+            found += judge_service(name, service, places, environment.policy)
         own = holdings.own_volumes(environment.project)
         private = environment.policy not in NAMES_ALL
-        yield from judge_resources(model, environment.project, places, own, private_subnets=private)
-        yield from judge_holdings(model, environment, holdings, self.state_dir)
+        found += judge_resources(model, environment.project, places, own, private_subnets=private)
+        found += judge_holdings(model, environment, holdings, self.state_dir)
+        yield from found
+        yield from judge_joined(services_of(model), found, places.bots, is_home=environment.is_home)
         yield from judge_token(model, self._token)
 
 

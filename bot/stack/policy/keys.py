@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from roas.messages.message import said
+from roas.stack.model.services import OF_BOT
 
 
 class Judgement(StrEnum):
@@ -42,6 +43,8 @@ _TABLE: Mapping[Judgement, Mapping[str, str]] = {
         "services.*.deploy.resources.reservations": "cpus generic_resources memory",
         "services.*.networks.*": """
             aliases gw_priority interface_name ipv4_address ipv6_address link_local_ips mac_address priority""",
+        "services.*.x-deploy": """
+            backup canary critical depends_on home_only live_binds on_rollback one_shot probe proxy track""",
         "services.*.post_start": "command environment user working_dir",
         "services.*.pre_stop": "command environment user working_dir",
         "services.*.ports": "app_protocol mode name protocol published target",
@@ -94,7 +97,7 @@ KEYS: Mapping[str, Judgement] = {
     for judgement, places in _TABLE.items()
     for place, keys in places.items()
     for key in keys.split()
-}
+} | {f"services.*.x-deploy.{key}": Judgement.CONTAINED for key in OF_BOT}
 # The entry that allows what is refused; where none is named, it is called like the key.
 ENTRIES: Mapping[str, str] = {
     "services.*.cpu_rt_period": "realtime",
@@ -177,8 +180,8 @@ def _keys(value: object, place: str, names: tuple[str, ...]) -> Iterator[FoundKe
     elif isinstance(value, Mapping):
         chosen = _join(place, _NAMED) in _PLACES
         for key, item in value.items():
-            if not chosen and str(key).startswith("x-"):
-                continue  # nobody acts upon an extension; but a service may be called like one
+            if not chosen and str(key).startswith("x-") and _join(place, str(key)) not in _PLACES:
+                continue  # nobody acts upon an extension but ours; and a service may be called like one
             path = _join(place, _NAMED if chosen else str(key).replace(".", "/"))
             if path in _PLACES:
                 yield from _keys(item, path, (*names, str(key)))

@@ -24,6 +24,8 @@ ROOT = frozenset(
 )
 # A key of which nobody here knows what it does.
 UNKNOWN = "key"
+# What may be said of a volume, and so be a power of all that mount it.
+OF_VOLUMES = frozenset({"volume", UNKNOWN})
 # How a power is called where that is not the key of the compose file.
 WORDS = {
     UNKNOWN: "",
@@ -97,9 +99,30 @@ def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> frozenset[s
     """Return what each power of a model is known by: its name, and for root what acts with it."""
     services = services_of(model)
     return frozenset(
-        f"{power.name}{MARK}{_program(services.get(power.service) or {})}" if power.is_root else power.name
-        for power in powers
+        f"{power.name}{MARK}{_programs(power, services)}" if power.is_root else power.name for power in powers
     )
+
+
+def holders(power: Power, services: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the services that have a power: who asks for it, or of a volume whoever mounts it."""
+    if power.kind not in OF_VOLUMES:
+        return (power.service,) if power.service in services else ()
+    key = power.service
+    return tuple(
+        sorted(
+            name
+            for name, service in services.items()
+            if name == key or any(volume.get("source") == key for volume in service.get("volumes") or ())
+        )
+    )
+
+
+def _programs(power: Power, services: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a hash of the programs that act with a power."""
+    found = [(name, _program(services[name])) for name in holders(power, services)]
+    if len(found) == 1 and found[0][0] == power.service:
+        return found[0][1]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:DIGITS]
 
 
 def recorded(powers: Iterable[Power], model: Mapping[str, Any]) -> list[str]:
@@ -136,7 +159,8 @@ def _program(service: Mapping[str, Any]) -> str:
         (
             str(volume.get("type")),
             str(volume.get("target")),
-            "" if volume.get("read_only") else str(volume.get("source")),
+            # Which copy of ours it is, each release says; what else is read there, another service may have written.
+            "" if volume.get("read_only") and volume.get("type") == "bind" else str(volume.get("source")),
         )
         for volume in service.get("volumes") or ()
     )
@@ -146,5 +170,8 @@ def _program(service: Mapping[str, Any]) -> str:
     covered.append(sorted(service.get("environment") or ()))
     if build := service.get("build"):
         covered += [build.get(key) for key in BUILT_OF]
+    extension = service.get("x-deploy")
+    if isinstance(extension, Mapping) and isinstance(backup := extension.get("backup"), Mapping):
+        covered.append([backup.get(key) for key in ("command", "restore")])  # run beside the program
     text = json.dumps([repository_of(image), mounts, covered], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

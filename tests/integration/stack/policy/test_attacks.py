@@ -27,6 +27,10 @@ def web(fields: str, rest: str = "") -> str:
     return f"services: {{web: {{image: 'tiny:v1', {fields}}}}}\n{rest}\n"
 
 
+def pair(fields: str, others: str) -> str:
+    return f"services: {{web: {{image: 'tiny:v1', {fields}}}, job: {{image: 'tiny:v1', {others}}}}}\n"
+
+
 def build(fields: str, rest: str = "") -> str:
     return f"services: {{web: {{build: {{context: app, {fields}}}}}}}\n{rest}\n"
 
@@ -107,6 +111,27 @@ WRITES = {
     "services: {x-a: {image: 'tiny:v1', privileged: true}}": ("x-a: privileged",),
     web("x-deploy: {live: {/etc/passwd: /etc/shadow}, image_id: 'sha256:1', adopted_hash: x, as_found: true}"): (),
 }
+# Beside a service that somebody gave a power, another one that has it, too.
+JOINED = {
+    pair("privileged: true", "pid: 'service:web'"): ("job: pid service:web", "web: privileged"),
+    pair("privileged: true, container_name: fixed", "pid: 'container:fixed'"): (
+        "job: pid service:web",
+        "web: privileged",
+    ),
+    pair("privileged: true, pid: 'service:job'", "tty: true"): (
+        "job: pid web",
+        "web: pid service:job",
+        "web: privileged",
+    ),
+    pair("privileged: true", "ipc: 'service:web', network_mode: 'service:web'"): ("web: privileged",),
+    pair("network_mode: host", "network_mode: 'service:web'"): (
+        "job: network_mode service:web",
+        "web: network_mode host",
+    ),
+    pair("ipc: host", "ipc: 'service:web'"): ("job: ipc service:web", "web: ipc host"),
+    pair("tty: true", "pid: 'service:web'"): (),
+    web("x-deploy: {teleport: now}"): ("web: x-deploy.teleport: now",),
+}
 IMAGES = {
     web("tty: true").replace("tiny:v1", "roas-build/prod-web"): REFUSED,
     web("tty: true").replace("tiny:v1", "index.docker.io/roas-build/prod-web:latest"): REFUSED,
@@ -153,7 +178,7 @@ DENIAL = {
     f"x-a: {'[' * 5000}{']' * 5000}\n{web('tty: true')}": REFUSED,
     web(f"environment: {{A: '{'${A:-' * 200}x{'}' * 200}'}}"): (),
 }
-IDEAS = READS | WRITES | IMAGES | NETWORK | DENIAL
+IDEAS = READS | WRITES | JOINED | IMAGES | NETWORK | DENIAL
 
 
 @pytest.fixture

@@ -344,6 +344,7 @@ UNKNOWN: list[dict[str, Any]] = [
     {"services": {"web": {"teleport": "x"}}},
     {"services": {"web": {"teleport": False}}},
     {"services": {"web": {"build.args": "x"}}},
+    {"services": {"web": {"x-deploy": {"critical": True, "teleport": "x"}}}},
     {"services": {"web": {"build": {"context": "/srv/stack/app", "teleport": "x"}}}},
     {"services": {"web": {"volumes": [{"type": "volume", "target": "/t", "volume": {"teleport": "x"}}]}}},
     {"services": {"web": {"deploy": {"resources": {"teleport": "x"}}}}},
@@ -371,7 +372,8 @@ def test_every_key_of_the_specification_is_judged() -> None:
     above = {path[:at] for path in known for at, sign in enumerate(path) if sign == "."}
     assert len(known) > 300
     assert [key for key in known if not _is_judged(key, places)] == []
-    assert [key for key in KEYS if key not in known and key not in above] == []
+    ours = {key for key in KEYS if key.startswith("services.*.x-deploy.")}
+    assert [key for key in KEYS if key not in known and key not in above and key not in ours] == []
 
 
 def _is_judged(key: str, places: set[str]) -> bool:
@@ -466,5 +468,6 @@ def test_process_namespace_of_the_bot_is_not_shared():
     assert entries(model, environment=replace(STACK, is_home=True)) == {"pid:web"}
     for field in ("network_mode", "ipc"):
         beside = {"services": {"bot": {}, "web": {field: "service:bot"}, "db": {field: "service:web"}}}
-        assert entries(beside, "state_dir:bot", environment=replace(STACK, is_home=True)) == {f"{field}:web"}
+        at_home = replace(STACK, is_home=True)
+        assert entries(beside, "state_dir:bot", environment=at_home) == {f"{field}:web", f"{field}:db"}
     assert entries(model) == set()

@@ -23,7 +23,7 @@ FOLDER = Path("/srv/shop")
 STACK = Environment("dev", "shop", FOLDER, (FOLDER / "compose.yaml",), policy=PolicyLevel.ASK)
 POLICY = ComposePolicy((), Path("/var/lib/roas"))
 PAGE = (ROOT / "docs" / "explanation" / "powers.md").read_text()
-SHOWN = re.findall(r"`((?:web|data|n): [^`]+)`", PAGE.partition("## Powers")[2].partition("## Who says yes")[0])
+SHOWN = re.findall(r"`((?:web|job|data|n): [^`]+)`", PAGE.partition("## Powers")[2].partition("## Who says yes")[0])
 
 
 def bind(source: str, *, read_only: bool = False) -> dict[str, Any]:
@@ -43,6 +43,7 @@ THEIRS = {"external": True, "name": "theirs"}
 MODELS: dict[str, dict[str, Any]] = {
     "web: cap_add NET_ADMIN": web({"cap_add": ["NET_ADMIN"]}),
     "web: pid host": web({"pid": "host"}),
+    "job: pid service:web": {"services": {"web": {"privileged": True}, "job": {"pid": "service:web"}}},
     "web: docker-socket /run/docker.sock": web(bind("/run/docker.sock", read_only=True)),
     "web: path /srv/media": web(bind("/srv/media")),
     "web: writes /srv/shop/.git": web(bind("/srv/shop/.git")),
