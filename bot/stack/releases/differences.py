@@ -6,24 +6,28 @@ Values are shown but for secrets. Characters that nobody sees, or that turn the 
 import difflib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from roas.messages.message import said, spelled, visible
-from roas.stack.model.services import services_of
+from roas.stack.model.services import LIVE, OF_RELEASE, services_of
 from roas.stack.sources.contents import SECRET_PREFIX
 
 # What is bound is compared by what is in it, and what makes no container different is told elsewhere or nowhere.
-BESIDE = frozenset({"image", "build", "pull_policy", "x-deploy", "volumes"})
+BESIDE = frozenset({"image", "build", "pull_policy", "volumes"})
 SHARED = ("networks", "volumes")
 MOST_LINES = 2000
 # Of the lines in all: a file that is attached to a message holds them.
 MOST_SHOWN = 192 << 10
 MOST_BYTES = 256 << 10
 LONGEST = 500
-LIVE = "live"
+# So many lines around a change are shown, and so many pairs of lines are compared with each other.
+CONTEXT, MOST_PAIRS = 3, 1 << 20
+HUNK = re.compile(r"([-+])(\d+)")
+BY_BOT = OF_RELEASE | {LIVE}
 
 Redact = Callable[[str], str]
 
@@ -47,11 +51,20 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], contents: Path, red
     before, after = services_of(old), services_of(new)
     for name in sorted({*before, *after}):
         own, other = before.get(name) or {}, after.get(name) or {}
-        plain, changed = ({key: item[key] for key in item.keys() - BESIDE} for item in (own, other))
+        plain, changed = ({key: item[key] for key in item.keys() - BESIDE} for item in map(_as_written, (own, other)))
         yield from _headed(name, _keys("", plain, changed, redact))
         yield from _mounts(name, own, other, contents, redact)
     for kind in SHARED:
         yield from _headed(kind, _keys("", old.get(kind) or {}, new.get(kind) or {}, redact))
+
+
+def _as_written(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a service without what only the bot says of it in `x-deploy`."""
+    extension = service.get("x-deploy")
+    if not isinstance(extension, Mapping):
+        return service
+    kept = {key: value for key, value in extension.items() if key not in BY_BOT}
+    return {**service, "x-deploy": kept or None}
 
 
 def _headed(place: str, lines: Iterable[str]) -> Iterator[str]:
@@ -158,14 +171,38 @@ def _file(place: str, before: Path | None, after: Path | None, redact: Redact) -
     )
     if all(rows[-1:] == [""] or not rows for rows in (ours, theirs)):  # each line has an end, as it should
         ours, theirs = (rows[:-1] if len(rows) > 1 else rows for rows in (ours, theirs))
-    lines = difflib.unified_diff(ours, theirs, lineterm="")
-    yield from _headed(place, (shown(line) for line in islice(lines, 2, None)))
+    yield from _headed(place, map(shown, _unified(ours, theirs)))
     if ours == theirs:
         yield said("{place} changed: it looks like a secret, and is not shown.", place=shown(place))
     elif clean != texts:
         yield said(
             "{place} has what looks like a secret: whether that changed cannot be read here.", place=shown(place)
         )
+
+
+def _unified(ours: list[str], theirs: list[str]) -> Iterator[str]:
+    """Return how lines differ, in a time that grows with their number alone: whoever wrote them chose them.
+
+    Where too many lines lie between the first and the last that differ, all of these are shown as others.
+    """
+    same = _same(ours, theirs)
+    end = _same(ours[same:][::-1], theirs[same:][::-1])
+    first, after = max(0, same - CONTEXT), max(0, end - CONTEXT)
+    before, now = ours[first : len(ours) - after], theirs[first : len(theirs) - after]
+    if len(before) * len(now) <= MOST_PAIRS:
+        for line in islice(difflib.unified_diff(before, now, lineterm=""), 2, None):
+            yield HUNK.sub(lambda found: found[1] + str(int(found[2]) + first), line) if line[0] == "@" else line
+        return
+    gone, come = ours[same : len(ours) - end], theirs[same : len(theirs) - end]
+    yield f"@@ -{same + 1},{len(gone)} +{same + 1},{len(come)} @@"
+    yield from (f"-{line}" for line in gone)
+    yield from (f"+{line}" for line in come)
+
+
+def _same(ours: list[str], theirs: list[str]) -> int:
+    """Return how many lines are the same from the beginning on."""
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    return next((at for at, (own, other) in pairs if own != other), min(len(ours), len(theirs)))
 
 
 def _mode(path: Path | None) -> str:

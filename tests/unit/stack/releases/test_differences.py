@@ -2,6 +2,7 @@
 
 import base64
 import string
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -116,6 +117,58 @@ def test_what_a_proxy_reads_again_is_shown(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     before, after = (bound(place) | {"x-deploy": {"live": {str(place): str(tmp_path / name)}}} for name in ("1", "2"))
     assert shown(before, after, tmp_path) == ("web:/conf:", "@@ -1 +1 @@", "-old", "+new")
+
+
+def test_what_the_bot_is_told_of_a_service_is_shown() -> None:
+    """A backup, a probe and a canary are what somebody wrote; what a release notes there is not."""
+    before = {"x-deploy": {"image_id": "1", "live": {}, "backup": {"restore": ["untar"]}}}
+    after = {"x-deploy": {"image_id": "2", "written": {}, "backup": {"restore": ["/payload"]}}}
+    key = "x-deploy.backup.restore"
+    assert shown(before, after) == ("web:", f'-{key}: ["untar"]', f'+{key}: ["/payload"]')
+    assert shown({}, {"x-deploy": {"image_id": "2"}}) == ()
+
+
+def bound_files(folder: Path, ours: list[str], theirs: list[str]) -> tuple[str, ...]:
+    for name, lines in (("1", ours), ("2", theirs)):
+        (folder / name).write_text("\n".join(lines) + "\n")
+    return shown(bound(folder / "1"), bound(folder / "2"), folder)[1:]
+
+
+def test_lines_that_repeat_are_compared_in_time(tmp_path: Path) -> None:
+    """Whoever writes a file chooses its lines: a diff of these took minutes, and nobody can stop a thread."""
+    lines = [f"{number % 120}" for number in range(MOST_BYTES // 4)]
+    begun = time.process_time()
+    one = list(lines)
+    one[40_000] = "x"
+    assert bound_files(tmp_path, lines, one)[0] == "@@ -39998,7 +39998,7 @@"
+    many = ["a", *lines[1:-1], "b"]
+    many[10::9] = reversed(many[10::9])
+    found = bound_files(tmp_path, lines, many)
+    assert len(found) == MOST_LINES
+    assert "cut" in found[-1]
+    assert time.process_time() - begun < 4.0
+
+
+def test_diff_of_a_file_leads_from_one_to_the_other(tmp_path: Path) -> None:
+    random = Random(SEED)
+    for _ in range(300):
+        ours = [random.choice("abcde") for _ in range(random.randrange(30))]
+        theirs = list(ours)
+        for _ in range(random.randrange(1, 4)):
+            at = random.randrange(len(theirs) + 1)
+            theirs[at : at + random.randrange(3)] = random.choices("abcdexyz", k=random.randrange(3))
+        lines, made, at = bound_files(tmp_path, ours, theirs), [], 0
+        for line in lines:
+            if line.startswith("@@"):
+                first, _, count = line.split()[1].removeprefix("-").partition(",")
+                begin = int(first) - (count != "0")
+                made, at = made + ours[at:begin], begin
+            elif line[0] in " -":
+                assert ours[at] == line[1:]
+                made, at = made + ([line[1:]] if line[0] == " " else []), at + 1
+            else:
+                made.append(line[1:])
+        assert made + ours[at:] == theirs
 
 
 def test_secret_file_is_not_shown(tmp_path: Path) -> None:
