@@ -46,6 +46,8 @@ FETCH_SECONDS, ASK_SECONDS, READ_SECONDS = 120.0, 20.0, 60.0
 # What submodules and large files add has to be here in this time, all together.
 FILES_SECONDS = 600.0
 MOST_PACK_BYTES = 1 << 30
+# What a mirror, or all that is kept beside one, may have grown to by pushes that nothing leads to any more.
+MOST_MIRROR_BYTES = 2 << 30
 # What other writers, such as the journal, must find free.
 LEAST_FREE_BYTES = 256 << 20
 # What git may print, where it is not the content of files.
@@ -118,12 +120,17 @@ class Mirror:
         own = f"refs/roas/{digest(self._repository.ref)}"
         options += ("--quiet", "--force", "--no-tags", "--no-auto-maintenance", "--no-write-fetch-head")
         async with self._lock:
+            if await in_thread(_remove_large, self._place):
+                options += (f"--depth={MOST_COMMITS}",)
             await in_thread(lambda: self._place.mkdir(mode=0o700, parents=True, exist_ok=True))
             room = await self._room(1)
             if not (self._place / "HEAD").exists():
                 await self._git("init", "--quiet", "--bare", "--template=", ".")
             address = ("--", self._repository.url, f"+{self._repository.ref}:{own}")
-            await self._git("fetch", *options, *address, seconds=FETCH_SECONDS, room=room)
+            try:
+                await self._git("fetch", *options, *address, seconds=FETCH_SECONDS, room=room)
+            finally:
+                await in_thread(_remove_partial, self._place)
         commit = (await self._git("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}")).decode().strip()
         if self._repository.signers_file is not None:
             await self._verify(commit, self._repository.signers_file)
@@ -166,6 +173,8 @@ class Mirror:
 
     async def _files(self, commit: str) -> Files:
         path = self._repository.path.strip("/")
+        if await in_thread(_size, self._kept) > MOST_MIRROR_BYTES:
+            await in_thread(shutil.rmtree, self._kept)
         found: list[tuple[Mirror, tuple[Entry, ...]]] = []
         await self._gather(found, commit, path)
         if not any(own for _mirror, own in found):
@@ -311,6 +320,7 @@ class Mirror:
     async def _room(self, needed: int) -> int:
         """Return how much git may write into a file. Raises RepositoryError where the disk has not what is needed."""
         free = (await in_thread(shutil.disk_usage, self._place.parent)).free - LEAST_FREE_BYTES
+        free = min(free, 2 * MOST_MIRROR_BYTES - await in_thread(_size, self._kept))
         if free < needed:
             raise RepositoryError(
                 said("There is no room for what {url} has.", url=self._repository.shown),
@@ -474,6 +484,26 @@ class Mirror:
             said("{url} has no {ref}.", url=self._repository.shown, ref=self._repository.ref),
             hint=said("Correct `ref` of the environment's repository, or push it."),
         )
+
+
+def _size(folder: Path) -> int:
+    """Return how many bytes the files of a folder have, which nobody else changes meanwhile."""
+    return sum(path.lstat().st_size for path in folder.rglob("*"))
+
+
+def _remove_partial(place: Path) -> None:
+    """Remove what fetches that were ended left of their packs; nobody else fetches into it meanwhile."""
+    for partial in place.glob("objects/pack/tmp_*"):
+        partial.unlink(missing_ok=True)
+
+
+def _remove_large(place: Path) -> bool:
+    """Remove a mirror that is too large; returns whether it was."""
+    _remove_partial(place)
+    is_too_large = _size(place) > MOST_MIRROR_BYTES
+    if is_too_large:
+        shutil.rmtree(place)
+    return is_too_large
 
 
 def digest(*parts: str) -> str:

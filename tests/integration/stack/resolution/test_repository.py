@@ -234,14 +234,34 @@ async def test_too_much_is_refused(scene, server, monkeypatch):
     server.commit({"large": "x" * 200})
     with pytest.raises(ComposeFileError, match="more than"):
         await scene.bring()
-    monkeypatch.setattr("roas.stack.resolution.mirror.MOST_PACK_BYTES", 1000)
+    monkeypatch.setattr("roas.stack.resolution.mirror.MOST_PACK_BYTES", 20_000)
     server.commit({"large": os.urandom(50_000).hex()})
-    with pytest.raises(RepositoryError):
-        await scene.bring()
+    for _again in range(3):  # as a source that is followed asks for it
+        with pytest.raises(RepositoryError):
+            await scene.bring()
+    assert size_of(scene.state) < 50_000
     monkeypatch.setattr("roas.stack.resolution.mirror.LEAST_FREE_BYTES", 1 << 60)
     with pytest.raises(RepositoryError, match="no room for what") as caught:
         await scene.bring()
     assert f"Free space in {scene.state / 'git'}" in caught.value.hint
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+async def test_mirror_does_not_grow_by_what_nothing_leads_to(scene, server, monkeypatch):
+    """Whoever may push by force fills no disk: others' deployments need it, too."""
+    monkeypatch.setattr("roas.stack.resolution.mirror.MOST_MIRROR_BYTES", 100_000)
+    server.commit({"compose.yaml": COMPOSE})
+    for number in range(6):
+        (server.work / "large").write_text(os.urandom(60_000).hex())
+        server.git("add", "large")
+        server.git("commit", "-q", "--amend", "-m", f"Push {number} by force")
+        server.push()
+        await scene.bring()
+        assert scene.files["large"] == (server.work / "large").read_text()
+    assert size_of(scene.state) < 250_000
 
 
 @pytest.mark.parametrize("most", [mirror.MOST_PRINTED_BYTES, 1 << 40])
