@@ -1,5 +1,6 @@
 """Ask a Prometheus server how it is and what it knows."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,6 +14,7 @@ from roas.messages.message import said
 from roas.models.stack import ServiceDefinition
 
 REQUEST_SECONDS = 5.0
+LARGEST_ANSWER_BYTES = 16 << 20
 log = get_logger(__name__)
 
 
@@ -77,7 +79,7 @@ class PrometheusClient:
         hint = said("Look at the prometheus service, or correct PROMETHEUS_URL.")
         try:
             async with self._session.get(self._url + path, params=parameters) as response:
-                document: dict[str, Any] = await response.json()
+                document: dict[str, Any] = json.loads(await _read(response))
                 if response.status == 200 and document.get("status") == "success":
                     data: dict[str, Any] = document["data"]
                     return data
@@ -85,6 +87,16 @@ class PrometheusClient:
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, AttributeError, OSError) as error:
             raise PrometheusError(said("Prometheus at {url} does not answer.", url=self._url), hint=hint) from error
         raise PrometheusError(said("Prometheus at {url} refuses: {text}", url=self._url, text=text), hint=hint)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return an answer. Raises ValueError for one that is too large: a query may be a stack's."""
+    read = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        read += chunk
+        if len(read) > LARGEST_ANSWER_BYTES:
+            raise ValueError("the answer is too large")
+    return bytes(read)
 
 
 async def read_figure(url: str | None, query: str) -> float | None:

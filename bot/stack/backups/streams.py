@@ -18,7 +18,7 @@ HEADER = struct.Struct(">BxxxL")
 STDERR = 2
 CHUNK_BYTES = 256 * 1024
 # How many of the last lines of what it says of its fault people see.
-LINES_SHOWN = 20
+LINES_SHOWN, LONGEST_LINE = 20, 1000
 Sink = Callable[[bytes], object]
 
 
@@ -86,7 +86,7 @@ def _read(address: str, streams: Streams, sink: Sink, said_of_it: deque[str]) ->
                     raise ConnectionResetError
                 length -= len(chunk)
                 if stream == STDERR:
-                    said_of_it.extend(chunk.decode(errors="replace").splitlines())
+                    said_of_it.extend(line[:LONGEST_LINE] for line in chunk.decode(errors="replace").splitlines())
                 else:
                     sink(chunk)
     return True

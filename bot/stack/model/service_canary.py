@@ -18,6 +18,8 @@ RATES = frozenset({"good", "bad"})
 PAUSES_TO_DEADLINE = 5
 # Beside as many old containers as there are new ones at most, these have half of the requests.
 MOST_BY_CONTAINERS = 50
+# All queries are asked again and again, for as long as the canary lasts.
+MOST_CHECKS, LONGEST_QUERY = 10, 2000
 USUAL = CanaryPolicy()
 
 
@@ -92,6 +94,8 @@ def _checks(name: str, written: object) -> dict[str, Any]:
     checks = [written] if isinstance(written, str | Mapping) else written
     if not isinstance(checks, list) or not checks:
         raise _wrong_check(name)
+    if len(checks) > MOST_CHECKS:
+        raise ENTRY.wrong(name, said("`{key}`: it has more than {most}", key="checks", most=MOST_CHECKS))
     errors: ErrorRates | None = None
     queries: list[QueryCheck] = []
     for check in checks:
@@ -108,7 +112,7 @@ def _checks(name: str, written: object) -> dict[str, Any]:
 
 def _query(name: str, check: Mapping[str, Any]) -> QueryCheck:
     query, limits = check[QUERY], {key: check[key] for key in LIMITS & set(check)}
-    if not isinstance(query, str) or not query.strip() or not limits:
+    if not isinstance(query, str) or not query.strip() or len(query) > LONGEST_QUERY or not limits:
         raise ENTRY.wrong(name, said("`{key}` has a `query`, and `below` or `above` a number", key="checks"))
     for key, limit in limits.items():
         if not isinstance(limit, int | float) or isinstance(limit, bool):

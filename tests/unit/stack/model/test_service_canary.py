@@ -64,6 +64,8 @@ def test_canary_is_read(written: dict[str, Any], policy: CanaryPolicy) -> None:
         ({"pause": "0s"}, "not a duration"),
         ({"pause": "1m", "deadline": "10s"}, "`deadline` is shorter than `pause`"),
         ({"checks": []}, "`checks` are `errors`, once"),
+        ({"checks": [{"query": "up", "below": 1}] * 11}, "it has more than 10"),
+        ({"checks": [{"query": "u" * 2001, "below": 1}]}, "`below` or `above` a number"),
         ({"checks": ["latency"]}, "`checks` are `errors`, once"),
         ({"checks": ["errors", "errors"]}, "`checks` are `errors`, once"),
         ({"checks": [{"query": "up"}]}, "`below` or `above` a number"),
