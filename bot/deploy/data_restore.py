@@ -12,6 +12,7 @@
 import errno
 import hashlib
 import os
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.errors import BackupError, InvalidRequestError
-from roas.messages.message import Message, in_bytes, said
+from roas.messages.message import Message, in_bytes, said, visible
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataChoice, DataStep, DeploymentRequest, ServiceStep, Stop
 from roas.models.environment import Environment
@@ -135,6 +136,22 @@ def _lines(
             "The disk of the backups has {free} left: the rollback would fail before it changes any data.",
             free=in_bytes(free),
         )
+
+
+def say_other_commands(
+    backups: Iterable[DataBackup], rules: Mapping[str, BackupRule], definitions: Mapping[str, ServiceDefinition]
+) -> Iterator[Message]:
+    """Say by which commands backups are read, where the files of today do not say so: they run in the containers."""
+    today = backup_rules(definitions)
+    for backup in backups:
+        command = rules[backup.service].restore
+        if backup.service not in today or today[backup.service].restore != command:
+            yield said(
+                "{service} reads {backup} by the command that it had then: `{command}`",
+                service=backup.service,
+                backup=backup.id,
+                command=visible(shlex.join(command)),
+            )
 
 
 def users_of(

@@ -12,7 +12,7 @@ from roas.deploy.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
 from roas.deploy.components import Components
-from roas.deploy.data_restore import find_backups, find_holders, with_restores
+from roas.deploy.data_restore import find_backups, find_holders, say_other_commands, with_restores
 from roas.deploy.handover.own_service import (
     expected_containers,
     find_running_bot,
@@ -84,6 +84,9 @@ class Planner:
         comparison = await compare_candidate(
             self._components, self._environment, resolved, wanted, current, frozenset(left), named
         )
+        if left:  # what is new may be where something of the release is that stays
+            powers = await self._stack.releases.powers_of(comparison.new_model)
+            resolved = replace(resolved, powers=resolved.powers | powers)
         inputs = await self._stack.releases.hash_inputs(resolved.model)
         named_version = resolved.version if resolved.version == version else ""
         plan = await self._describe(comparison, resolved, wanted, changed, named_version, inputs)
@@ -231,7 +234,8 @@ class Planner:
             warnings=warnings + again,
         )
         plan = with_gaps_on_the_way_back(plan, definitions, comparison.containers_of)
-        plan = replace(plan, diff=await self._diff(comparison)).with_warnings(
+        new_powers = await self._powers_of_mixed(request, target, renewed) if current is not None else ()
+        plan = replace(plan, diff=await self._diff(comparison), new_powers=new_powers).with_warnings(
             *warn_of_dropped(plan, definitions, with_proxies(stack, comparison.old_model)),
             *await warn_of_unready(self._components, self._environment, plan, definitions),
             *await self._scales(renewed, request.services or definitions),
@@ -243,8 +247,10 @@ class Planner:
         if backups:
             own = None if bot is None else bot.service
             holders = await find_holders(stack, backups)
-            free = stack.data.files.free_bytes()
-            plan = with_restores(plan, backups, {**definitions, **before}, free, own, holders)
+            free, before = stack.data.files.free_bytes(), {**definitions, **before}
+            rules = {backup.service: await stack.data.rule_of(backup) for backup in backups}
+            plan = with_restores(plan, backups, before, free, own, holders)
+            plan = replace(plan, data=(*plan.data, *say_other_commands(backups, rules, before)))
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
@@ -264,6 +270,16 @@ class Planner:
         if target.state is ReleaseState.FAILED:
             described += (said("{release} failed when it was deployed, and may fail again.", release=target.label),)
         return described
+
+    async def _powers_of_mixed(
+        self, request: DeploymentRequest, target: Release, model: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        """Return the powers that only some services of one release have among the others of another one."""
+        if not request.services:
+            return ()
+        powers = await self._stack.releases.powers_of(model)
+        mixed = ResolvedStack(self._environment, target.version, model, self._stack.definitions(model), powers=powers)
+        return await find_new_powers(self._components, self._stack, mixed)
 
     async def _definitions_before(self) -> dict[str, ServiceDefinition]:
         """Return the definitions of what runs, as far as they are kept."""

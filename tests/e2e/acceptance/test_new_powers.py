@@ -193,6 +193,22 @@ async def test_one_person_gives_a_power_by_a_second_click(people, stack, images)
     succeeded(await people.application.orchestrator.wait(record.deployment_id))
 
 
+async def test_who_joins_what_stays_has_its_power(people, stack, images):
+    """What a plan leaves as it is has what it had, whatever the files say of it by now."""
+    joined, joins = {"pid": "host"}, {"pid": "service:web"}
+    stack.write({"web": alone(healthcheck=None, **joined), "job": alone(healthcheck=None)})
+    succeeded(await people.deploy("v1", granted=(PID,)))
+    stack.write({"web": alone(healthcheck=None), "job": alone(healthcheck=None, **joins)})
+    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    assert plan.new_powers == ()
+    refused = await people.deploy("v2", services=("job",))
+    assert "job: pid service:web" in told(refused)
+    succeeded(await people.deploy("v2"))
+    back = request(DeploymentKind.ROLLBACK, target_release=1, services=("web",), reason="the host's processes")
+    plan = await people.application.orchestrator.plan(back)
+    assert plan.new_powers == ("job: pid service:web",)
+
+
 @pytest.mark.long
 async def test_running_containers_have_what_they_have(people, stack, images):
     """A stack that somebody started by hand is adopted with its powers, and with no others."""

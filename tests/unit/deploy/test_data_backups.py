@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from roas.deploy.backups import beyond
-from roas.deploy.data_restore import with_restores
+from roas.deploy.data_restore import say_other_commands, with_restores
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
 from roas.models.actor import Actor, ActorKind
@@ -406,6 +406,16 @@ async def test_data_and_the_bot_itself_go_one_after_the_other(orchestrator, stat
     plan = replace(plan, services=(replace(plan.services[0], service="web", action=ServiceAction.RECREATE),))
     with pytest.raises(InvalidRequestError):
         with_restores(plan, backups, definitions, None, "web")
+
+
+def test_command_that_the_files_do_not_name_is_told() -> None:
+    """It runs in the container of today, which may do more than it did then."""
+    backup = DataBackup("BACKUP-1", "dev", "store", "D", BackupReason.DEPLOYMENT, 1, datetime.now(UTC), 1.0, 1, "x")
+    then, definition = BackupRule(("dump",), ("sh", "-c", "load\u200b; payload"), 2), service("store")
+    told = list(say_other_commands([backup], {"store": then}, {"store": replace(definition, backup=RULE)}))
+    assert told == [r"store reads BACKUP-1 by the command that it had then: `sh -c 'load\u{200b}; payload'`"]
+    assert list(say_other_commands([backup], {"store": then}, {"store": definition})) == told
+    assert list(say_other_commands([backup], {"store": RULE}, {"store": replace(definition, backup=RULE)})) == []
 
 
 # At the last of these nothing dies any more; a sample in the ordinary lane.
