@@ -215,27 +215,31 @@ async def test_build_fetches_nothing_as_the_host(
     docker_client.images.remove("roas-build/prod-web:latest")
 
 
+SOCKET = ", '/var/run/docker.sock:/engine:ro'"
+
+
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("had", "more", "told"),
     [
-        (("", ", entrypoint: [sh, -c, 'cat /conf/a; ls /sys/class/net; exit 1']"), r"configuration: a\s*lo$"),
-        ((", '/etc:/host:ro'", ", entrypoint: [sh, -c, 'cat /host/shadow; exit 1']"), None),
+        ("", ("", ", entrypoint: [sh, -c, 'cat /conf/a; ls /sys/class/net; exit 1']"), r"configuration: a\s*lo$"),
+        ("", (", '/etc:/host:ro'", ", entrypoint: [sh, -c, 'cat /host/shadow; exit 1']"), None),
+        (SOCKET, (SOCKET, ", entrypoint: [sh, -c, 'ls -l /engine; exit 1']"), None),
+        (SOCKET, ("", ", entrypoint: [sh, -c, 'ls /engine || cat /conf/a; exit 1']"), r"\ba$"),
     ],
-    ids=["no network", "no more of the host"],
+    ids=["no network", "no more of the host", "nothing of the host", "nor what it had of it"],
 )
 async def test_check_of_a_proxy_is_confined(
-    engine: Stacks, stack: Stack, docker_client: docker.DockerClient, more: tuple[str, str], told: str | None
+    engine: Stacks, stack: Stack, docker_client: docker.DockerClient, had: str, more: tuple[str, str], told: str | None
 ) -> None:
     """It is made for a plan, which nobody has confirmed: what it runs may be anything by then."""
     docker_client.images.get("tiny:v1").tag("haproxy", "tiny")
     text = "services: {web: {image: 'haproxy:tiny', volumes: ['./a:/conf/a:ro'%s]%s}}"
-    environment = stack(text % ("", ""))
+    environment = replace(stack(text % (had, "")), policy=PolicyLevel.TRUSTED)
     (environment.folder / "a").write_text("a")
     await deploy(engine, environment)
     environment.compose_files[0].write_text(text % more)
-    stack_of = replace(environment, policy=PolicyLevel.TRUSTED)
-    resolved = await engine.of(stack_of).resolve(None)
-    check = engine.of(stack_of).proxies.check(resolved.model, "web", docker_client.images.get("haproxy:tiny").id)
+    resolved = await engine.of(environment).resolve(None)
+    check = engine.of(environment).proxies.check(resolved.model, "web", docker_client.images.get("haproxy:tiny").id)
     if told is None:
         await check
     else:
