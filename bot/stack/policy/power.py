@@ -6,7 +6,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,9 +98,11 @@ class Power:
 def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> frozenset[str]:
     """Return what each power of a model is known by: its name, and for root what acts with it."""
     services = services_of(model)
-    return frozenset(
-        f"{power.name}{MARK}{_programs(power, services)}" if power.is_root else power.name for power in powers
-    )
+    found: set[str] = set()
+    for power in powers:
+        marks = (f"{MARK}{program}" for program in _programs(power, services)) if power.is_root else ("",)
+        found.update(f"{power.name}{mark}" for mark in marks)
+    return frozenset(found)
 
 
 def holders(power: Power, services: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
@@ -117,12 +119,13 @@ def holders(power: Power, services: Mapping[str, Mapping[str, Any]]) -> tuple[st
     )
 
 
-def _programs(power: Power, services: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a hash of the programs that act with a power."""
-    found = [(name, _program(services[name])) for name in holders(power, services)]
-    if len(found) == 1 and found[0][0] == power.service:
-        return found[0][1]
-    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:DIGITS]
+def _programs(power: Power, services: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Return a hash of each program that acts with a power."""
+    names = holders(power, services)
+    if power.kind in OF_VOLUMES and names and names != (power.service,):
+        yield from (_hash([name, _program(services[name])]) for name in names)
+    else:
+        yield _program(services.get(power.service) or {})
 
 
 def recorded(powers: Iterable[Power], model: Mapping[str, Any]) -> list[str]:
@@ -173,5 +176,8 @@ def _program(service: Mapping[str, Any]) -> str:
     extension = service.get("x-deploy")
     if isinstance(extension, Mapping) and isinstance(backup := extension.get("backup"), Mapping):
         covered.append([backup.get(key) for key in ("command", "restore")])  # run beside the program
-    text = json.dumps([repository_of(image), mounts, covered], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+    return _hash([repository_of(image), mounts, covered])
+
+
+def _hash(covered: object) -> str:
+    return hashlib.sha256(json.dumps(covered, sort_keys=True, default=str).encode()).hexdigest()[:DIGITS]

@@ -70,6 +70,10 @@ def test_what_a_backup_runs_is_part_of_a_root_power(before: dict[str, Any], afte
     assert powers(before) != powers(after)
 
 
+def test_power_that_no_service_has_is_named() -> None:
+    assert set(map(named, powers({"web": {}}, networks={"n": {"teleport": "x"}}))) == {"n: network teleport: x"}
+
+
 def test_another_volume_is_another_program() -> None:
     """Also where it is only read: somebody else may have written it."""
     mounts = [{"type": "volume", "source": name, "target": "/app", "read_only": True} for name in ("a", "b")]
@@ -87,6 +91,8 @@ def test_how_many_backups_are_kept_is_no_part_of_it() -> None:
 def test_who_mounts_a_volume_of_the_host_is_part_of_its_power() -> None:
     """Of such a volume it is the power of whoever mounts it: another service is another one."""
     before = powers({"web": MOUNTS, "job": {}}, volumes={"host": DEVICE})
+    both = powers({"web": MOUNTS, "job": MOUNTS}, volumes={"host": DEVICE})
+    assert before < both, "who goes back alone is who had it"
     assert before == powers({"web": MOUNTS, "job": {"command": ["x"]}}, volumes={"host": DEVICE})
     assert before != powers({"web": MOUNTS, "job": MOUNTS}, volumes={"host": DEVICE})
     assert before != powers({"web": MOUNTS | {"command": ["x"]}, "job": {}}, volumes={"host": DEVICE})
