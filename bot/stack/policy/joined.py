@@ -5,6 +5,7 @@ memory is where that is.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from roas.messages.message import said
@@ -41,7 +42,7 @@ def judge_joined(
 
 
 def _in_company(
-    services: Services, name: str, owners: tuple[str, ...], shown: str, roots: Collection[str]
+    services: Services, name: str, owners: tuple[str, ...], shown: str, roots: AbstractSet[str]
 ) -> Iterator[Power]:
     """Find what a service that joins processes has by that, and what those have whom it joins."""
     end = owners[-1]
