@@ -152,10 +152,10 @@ def test_lines_that_repeat_are_compared_in_time(tmp_path: Path) -> None:
 def test_diff_of_a_file_leads_from_one_to_the_other(tmp_path: Path) -> None:
     random = Random(SEED)
     for _ in range(300):
-        ours = [random.choice("abcde") for _ in range(random.randrange(30))]
+        ours = ["begin", *random.choices("abcde", k=random.randrange(30))]
         theirs = list(ours)
         for _ in range(random.randrange(1, 4)):
-            at = random.randrange(len(theirs) + 1)
+            at = random.randrange(1, len(theirs) + 1)
             theirs[at : at + random.randrange(3)] = random.choices("abcdexyz", k=random.randrange(3))
         lines, made, at = bound_files(tmp_path, ours, theirs), [], 0
         for line in lines:
