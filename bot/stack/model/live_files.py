@@ -63,8 +63,11 @@ def program_of(service: Mapping[str, Any]) -> str:
     return next((program for program in ("haproxy", "caddy") if program in image), "")
 
 
-def with_live_files(model: Mapping[str, Any], names: Collection[str], project: str, store: Path) -> dict[str, Any]:
-    """Return a model whose proxies bind kept files at places that stay the same; the model says what belongs there."""
+def with_live_files(model: Mapping[str, Any], names: Collection[str], owner: str, store: Path) -> dict[str, Any]:
+    """Return a model whose proxies bind kept files at places that stay the same; the model says what belongs there.
+
+    `owner` names the stack apart from all others that the bot has: two engines may have projects of one name.
+    """
     services = dict(services_of(model))
     for name, service in services.items():
         live: dict[str, str] = {}
@@ -73,7 +76,7 @@ def with_live_files(model: Mapping[str, Any], names: Collection[str], project: s
             kept = Path(str(volume.get("source") or ""))
             is_public = kept.parent == store and not kept.name.startswith(SECRET_PREFIX) and kept.is_file()
             if is_public and name in names:
-                place = hashlib.sha256(f"{project}\0{name}\0{volume['target']}".encode()).hexdigest()[:32]
+                place = hashlib.sha256(f"{owner}\0{name}\0{volume['target']}".encode()).hexdigest()[:32]
                 volume = {**volume, "source": str(store / f"{PREFIX}{place}")}
                 live[volume["source"]] = str(kept)
             volumes.append(volume)

@@ -190,7 +190,8 @@ class StackResolver:
         bound = await self._clients.local(lambda: binder.bind(secretive))
         bound = with_one_shots(bound, environment.one_shots)
         if not environment.on_swarm:
-            bound = with_live_files(bound, reloaded, environment.project, self._contents.folder)
+            owner = f"{environment.name}/{environment.project}"
+            bound = with_live_files(bound, reloaded, owner, self._contents.folder)
         return with_written(bound, model), binder
 
     def _redact_secrets(self, model: Mapping[str, Any]) -> tuple[str, ...]:

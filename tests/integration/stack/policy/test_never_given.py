@@ -257,6 +257,15 @@ async def test_check_of_a_proxy_is_confined(
             await check
 
 
+async def test_environments_share_no_file_of_a_proxy(engine: Stacks, stack: Stack) -> None:
+    """On two engines of one machine, they may have one project name: what one deploys, the other's proxy would read."""
+    environment = stack("services: {web: {image: 'haproxy:tiny', volumes: ['./a:/conf/a:ro']}}")
+    (environment.folder / "a").write_text("a")
+    stacks = [engine.of(replace(environment, name=name)) for name in ("dev", "prod")]
+    one, other = [(await made.resolve(None)).model["services"]["web"]["x-deploy"]["live"] for made in stacks]
+    assert one.keys().isdisjoint(other)
+
+
 async def test_image_is_not_named_by_the_beginning_of_its_id(
     engine: Stacks, stack: Stack, docker_client: docker.DockerClient
 ) -> None:
