@@ -145,7 +145,7 @@ def say_other_commands(
     today = backup_rules(definitions)
     for backup in backups:
         command = rules[backup.service].restore
-        if backup.service not in today or today[backup.service].restore != command:
+        if command and (backup.service not in today or today[backup.service].restore != command):
             yield said(
                 "{service} reads {backup} by the command that it had then: `{command}`",
                 service=backup.service,

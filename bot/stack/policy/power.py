@@ -24,6 +24,8 @@ ROOT = frozenset(
 )
 # A key of which nobody here knows what it does.
 UNKNOWN = "key"
+# What of a backup says which program has a service's data.
+BACKUP = ("command", "restore", "volume", "helper")
 # What may be said of a volume, and so be a power of all that mount it.
 OF_VOLUMES = frozenset({"volume", UNKNOWN})
 # How a power is called where that is not the key of the compose file.
@@ -106,17 +108,17 @@ def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> frozenset[s
 
 
 def holders(power: Power, services: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the services that have a power: who asks for it, or of a volume whoever mounts it."""
+    """Return the services that have a power: who asks for it, or of a volume whoever mounts it, or copies it."""
     if power.kind not in OF_VOLUMES:
         return (power.service,) if power.service in services else ()
     key = power.service
-    return tuple(
-        sorted(
-            name
-            for name, service in services.items()
-            if name == key or any(volume.get("source") == key for volume in service.get("volumes") or ())
-        )
-    )
+    mounting = {
+        name
+        for name, service in services.items()
+        if name == key or any(volume.get("source") == key for volume in service.get("volumes") or ())
+    }
+    helping = {str(_backup(services[name]).get("helper")) for name in mounting} & services.keys()
+    return tuple(sorted(mounting | helping))
 
 
 def _programs(power: Power, services: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -173,10 +175,16 @@ def _program(service: Mapping[str, Any]) -> str:
     covered.append(sorted(service.get("environment") or ()))
     if build := service.get("build"):
         covered += [build.get(key) for key in BUILT_OF]
-    extension = service.get("x-deploy")
-    if isinstance(extension, Mapping) and isinstance(backup := extension.get("backup"), Mapping):
-        covered.append([backup.get(key) for key in ("command", "restore")])  # run beside the program
+    if backup := _backup(service):  # its commands run beside the program
+        covered.append({key: backup[key] for key in BACKUP if key in backup})
     return _hash([repository_of(image), mounts, covered])
+
+
+def _backup(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return how a service's data is backed up, as it is written."""
+    extension = service.get("x-deploy")
+    written = extension.get("backup") if isinstance(extension, Mapping) else None
+    return written if isinstance(written, Mapping) else {}
 
 
 def _hash(covered: object) -> str:

@@ -1,7 +1,8 @@
 """Ask a proxy's own program about a configuration, in a container that is thrown away.
 
-Nobody has said yes to what runs there and what it reads: it has no network, and no more of the host than the container
-that runs. Names lead nowhere: those of other services from the start, and others as the program asks for them.
+Nobody has said yes to what is read there, and people see what is said of it: it is the program that runs already, or
+not asked. It has no network, and nothing of the host, not even what the container that runs has of it. Names lead
+nowhere: those of other services from the start, and others as the program asks for them.
 """
 
 import re
@@ -23,6 +24,7 @@ CHECK_PROCESSES = 128
 # So often a check is made again with names that it has asked for: HAProxy asks for those of servers last.
 MOST_ROUNDS = 5
 NOBODY = "127.0.0.1"
+LUA = b"lua-load"
 # What HAProxy says of a name that it cannot resolve. One that it is to listen at has to be its own.
 UNRESOLVED = re.compile(r"(?:invalid address: |could not resolve address )'(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)'")
 LISTENS = "'bind'"
@@ -41,13 +43,14 @@ def check_configuration(
 ) -> str:
     """Return what the program itself says against the configuration of a proxy in a model; nothing where it takes it.
 
-    So it is where nobody can be asked: another program runs there, or it reads more than the container that runs has.
+    So it is where nobody can be asked: another program would run there, or it reads more than copies of files.
     """
     fields = services_of(model)[service]
-    if (binds := _binds(fields, live, running)) is None:
+    if (binds := _binds(fields, live, running)) is None or not _has_plain_volumes(client, running):
         return ""
-    command = _check_command(argv_of(fields, client.inspect_image(image)["Config"]))  # type: ignore[no-untyped-call]
-    if not command:
+    argv = argv_of(fields, client.inspect_image(image)["Config"])  # type: ignore[no-untyped-call]
+    is_other = running["Image"] != image or argv != argv_of({}, running["Config"]) or _brings_a_program(fields, live)
+    if is_other or not (command := _check_command(argv)):
         return ""
     _remove_left(client, f"{project}/{service}")
 
@@ -158,17 +161,31 @@ def _hosts(model: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
+def _bound(service: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Yield what a service binds, and where."""
+    for volume in service.get("volumes") or ():
+        if volume.get("type") == "bind":
+            yield Path(volume["source"]), str(volume["target"])
+
+
+def _brings_a_program(service: Mapping[str, Any], live: Mapping[Path, Path]) -> bool:
+    """Return whether HAProxy would run Lua of a configuration by reading it."""
+    copies = (live.get(source, source) for source, _ in _bound(service))
+    files = (path for copy in copies for path in ([copy] if copy.is_file() else copy.rglob("*")))
+    return any(LUA in path.read_bytes() for path in files if path.is_file() and not path.is_symlink())
+
+
+def _has_plain_volumes(client: EngineClient, running: Mapping[str, Any]) -> bool:
+    """Return whether no volume of a container can be a folder of the host."""
+    mounts = [mount for mount in running.get("Mounts") or () if mount["Type"] == "volume"]
+    return not any(mount["Driver"] != "local" or client.inspect_volume(mount["Name"])["Options"] for mount in mounts)
+
+
 def _binds(service: Mapping[str, Any], live: Mapping[Path, Path], running: Mapping[str, Any]) -> list[str] | None:
-    """Return what a check binds: copies of ours, and what the container that runs has; None where there is more."""
+    """Return what a check binds: copies of ours, and secrets of the container that runs; None where there is more."""
     store = next(iter(live)).parent
     there = {str(mount["Destination"]): mount for mount in running.get("Mounts") or () if mount["Type"] == "bind"}
-    had = {str(mount["Source"]) for mount in there.values()}
-    sources = [
-        (Path(volume["source"]), volume["target"])
-        for volume in service.get("volumes") or ()
-        if volume.get("type") == "bind"
-    ]
-    if any(source.parent != store and str(source) not in had for source, _ in sources):
+    if any(source.parent != store for source, _ in _bound(service)):
         return None
     # Those that Compose binds from where they lie, since the host renews them.
     secrets = [
@@ -177,7 +194,7 @@ def _binds(service: Mapping[str, Any], live: Mapping[Path, Path], running: Mappi
     ]
     if not there.keys() >= set(secrets):
         return None
-    binds = [f"{live.get(source, source)}:{target}:ro" for source, target in sources]
+    binds = [f"{live.get(source, source)}:{target}:ro" for source, target in _bound(service)]
     return [*binds, *(f"{there[target]['Source']}:{target}:ro" for target in secrets)]
 
 

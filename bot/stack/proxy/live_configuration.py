@@ -40,7 +40,7 @@ SHOWN = 600
 # How it ends where an image does not have the program that is to run, unless the engine refuses it.
 NO_PROGRAM, SERVER_ERROR = (126, 127), 500
 BACKEND = re.compile(r"\s*(?P<kind>backend|listen|frontend|defaults|global|resolvers|peers)\b\s*(?P<name>\S*)")
-SERVERS = re.compile(r"\s*(?:server\s|server-template\s+\S+\s+(?:(?P<first>\d+)-)?(?P<last>\d+)\s)")
+SERVERS = re.compile(r"\s*(?:server\s|server-template\s+\S+\s+(?:(?P<first>\d{1,9})-)?(?P<last>\d{1,9})\s)")
 
 
 class LiveConfiguration:

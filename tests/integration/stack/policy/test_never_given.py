@@ -215,6 +215,8 @@ async def test_build_fetches_nothing_as_the_host(
     docker_client.images.remove("roas-build/prod-web:latest")
 
 
+# Its file is its own script: `-c` is said before what it runs with.
+PROXY = "[/haproxy]"
 SOCKET = ", '/var/run/docker.sock:/engine:ro'"
 READS = "ls /sys/class/net /host /engine; exit 1"
 
@@ -222,11 +224,11 @@ READS = "ls /sys/class/net /host /engine; exit 1"
 @pytest.mark.parametrize(
     ("had", "has", "program", "content", "told"),
     [
-        ("", "", "[sh, /conf/a]", "ls /sys/class/net; exit 1", r"configuration: lo$"),
-        ("", "", "[sh, -c, 'ls /; exit 1']", "", None),
-        ("", ", '/etc:/host:ro'", "[sh, /conf/a]", READS, None),
-        (SOCKET, SOCKET, "[sh, /conf/a]", READS, None),
-        ("", "", "[sh, /conf/a]", "exit 1 # lua-load /conf/a", None),
+        ("", "", PROXY, "ls /sys/class/net; exit 1", r"configuration: lo$"),
+        ("", "", "[/haproxy, -W]", READS, None),
+        ("", ", '/etc:/host:ro'", PROXY, READS, None),
+        (SOCKET, SOCKET, PROXY, READS, None),
+        ("", "", PROXY, "exit 1 # lua-load /x", None),
     ],
     ids=["no network", "no other program", "no more of the host", "nothing of the host", "no program of its files"],
 )
@@ -242,11 +244,12 @@ async def test_check_of_a_proxy_is_confined(
 ) -> None:
     """It is made for a plan, which nobody has confirmed, and people see what it says."""
     docker_client.images.get("tiny:v1").tag("haproxy", "tiny")
-    text = "services: {web: {image: 'haproxy:tiny', volumes: ['./a:/conf/a:ro'%s], entrypoint: %s}}"
-    environment = replace(stack(text % (had, "[sh, /conf/a]")), policy=PolicyLevel.TRUSTED)
-    (environment.folder / "a").write_text("exec sleep 600")
+    text = "services: {web: {image: 'haproxy:tiny', volumes: ['./a:/haproxy:ro'%s], entrypoint: %s}}"
+    environment = replace(stack(text % (had, PROXY)), policy=PolicyLevel.TRUSTED)
+    (environment.folder / "a").write_text("#!/bin/sh\nexec sleep 600\n")
+    (environment.folder / "a").chmod(0o755)
     await deploy(engine, environment)
-    (environment.folder / "a").write_text(content)
+    (environment.folder / "a").write_text(f"#!/bin/sh\n{content}\n")
     environment.compose_files[0].write_text(text % (has, program))
     resolved = await engine.of(environment).resolve(None)
     check = engine.of(environment).proxies.check(resolved.model, "web", docker_client.images.get("haproxy:tiny").id)

@@ -70,6 +70,15 @@ def test_what_a_backup_runs_is_part_of_a_root_power(before: dict[str, Any], afte
     assert powers(before) != powers(after)
 
 
+def test_image_that_copies_a_volume_of_the_host_is_part_of_its_power() -> None:
+    """A helper's program has the volume, to read it and to write it, as root."""
+    copied = MOUNTS | {"x-deploy": {"backup": {"volume": "host", "helper": "job"}}}
+    before = powers({"web": MOUNTS, "job": {"image": "job"}}, volumes={"host": DEVICE})
+    helped = powers({"web": copied, "job": {"image": "job"}}, volumes={"host": DEVICE})
+    assert helped != before
+    assert helped != powers({"web": copied, "job": {"image": "other/program"}}, volumes={"host": DEVICE})
+
+
 def test_power_that_no_service_has_is_named() -> None:
     assert set(map(named, powers({"web": {}}, networks={"n": {"teleport": "x"}}))) == {"n: network teleport: x"}
 

@@ -6,6 +6,7 @@ And nothing is told to read it again that cannot.
 import asyncio
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -14,7 +15,7 @@ from roas.concurrency import pause
 from roas.models.stack import ServiceProxy
 from roas.stack.model.live_files import LiveFiles, services_with_live_files, with_live_files
 from roas.stack.proxy import live_configuration, proxies
-from roas.stack.proxy.configuration_check import caddy_command
+from roas.stack.proxy.configuration_check import _binds, _brings_a_program, _has_plain_volumes, caddy_command
 from roas.stack.proxy.live_configuration import LiveConfiguration, count_servers
 from roas.stack.proxy.proxies import SocketPlace
 from tests.unit.stack.proxy.fake_docker import MASTER, OFFICIAL, FakeDocker
@@ -177,3 +178,40 @@ async def test_what_is_held_during_a_reload_is_told_the_new_process(
         assert await reloading
         await holding
     assert haproxy.drained() == {"web2"}
+
+
+STORE = Path("/state/contents")
+LIVE = {STORE / "live-1": STORE / "kept"}
+COPY = {"type": "bind", "source": str(STORE / "live-1"), "target": "/conf", "read_only": True}
+
+
+@pytest.mark.parametrize("source", ["/run/docker.sock", "/etc/ssl", "/srv/shop/conf", f"{STORE}/folder/in-it"])
+def test_check_that_nobody_confirmed_has_nothing_of_the_host(source: str) -> None:
+    """Not even what the container that runs was given."""
+    service = {"volumes": [COPY, {"type": "bind", "source": source, "target": "/t", "read_only": True}]}
+    running = {"Mounts": [{"Type": "bind", "Source": source, "Destination": "/t"}]}
+    assert _binds(service, LIVE, running) is None
+    assert _binds({"volumes": [COPY]}, LIVE, running) == [f"{STORE}/kept:/conf:ro"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "is_plain"),
+    [("local", None, True), ("local", {}, True), ("local", {"device": "/"}, False), ("nfs", None, False)],
+)
+def test_check_that_nobody_confirmed_has_plain_volumes(driver: str, options: Any, is_plain: bool) -> None:
+    client: Any = SimpleNamespace(inspect_volume=lambda name: {"Name": name, "Options": options})
+    running = {"Mounts": [{"Type": "volume", "Driver": driver, "Name": "v"}, {"Type": "bind", "Source": "/etc"}]}
+    assert _has_plain_volumes(client, running) is is_plain
+
+
+def test_configuration_that_is_run_by_reading_it_is_seen(tmp_path: Path) -> None:
+    """HAProxy runs Lua as soon as it reads where it is, in any of its files."""
+    (tmp_path / "kept").write_text("global\n")
+    (tmp_path / "folder").mkdir()
+    more = tmp_path / "folder" / "more.cfg"
+    live = {tmp_path / "live-1": tmp_path / "kept"}
+    binds = [{"type": "bind", "source": str(tmp_path / name), "target": f"/{name}"} for name in ("live-1", "folder")]
+    more.write_text("backend web\n")
+    assert not _brings_a_program({"volumes": binds}, live)
+    more.write_text("global\n    lua-load-per-thread /folder/more.lua\n")
+    assert _brings_a_program({"volumes": binds}, live)
