@@ -41,6 +41,7 @@ class FakeDocker:
     def inspect_container(self, _: str) -> dict[str, Any]:
         return {
             "Id": PROXY,
+            "Image": "image",
             "State": {"Running": True},
             "Path": self.argv[0],
             "Args": self.argv[1:],

@@ -38,9 +38,9 @@ def model(tmp_path: Path, **fields: Any) -> dict[str, Any]:
     return with_live_files(found, services_with_live_files(found, ()), "shop-dev", tmp_path)
 
 
-async def check(docker: FakeDocker, tmp_path: Path, **fields: Any) -> None:
+async def check(docker: FakeDocker, tmp_path: Path, *, image: str = "image", **fields: Any) -> None:
     proxies = LiveConfiguration(cast("Any", docker), LiveFiles(tmp_path))
-    await proxies.check(model(tmp_path, **fields), "haproxy", "image")
+    await proxies.check(model(tmp_path, **fields), "haproxy", image)
 
 
 def lacking(*more: str) -> Callable[[Collection[str]], str]:
@@ -86,6 +86,15 @@ async def test_no_other_program_is_asked(tmp_path: Path, argv: tuple[str, ...]) 
     docker = FakeDocker(argv)
     docker.says = lambda _: "unknown option -c"
     await check(docker, tmp_path)
+    assert not docker.checks
+
+
+async def test_program_that_nobody_has_confirmed_is_not_asked(docker: FakeDocker, tmp_path: Path) -> None:
+    """People see what it says: another one could say what the proxy's service has."""
+    docker.says = lambda _: "a secret"
+    await check(docker, tmp_path, image="another")
+    await check(docker, tmp_path, command=["haproxy", "-f", "/another.cfg"])
+    await check(docker, tmp_path, entrypoint=["/another/haproxy"])
     assert not docker.checks
 
 
