@@ -14,11 +14,14 @@ from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 
 ROWS = "1 anna\n2 dora\n"
 BACKUP = {"command": ["cat", "/data/rows"], "restore": "cat >/data/rows.new && mv /data/rows.new /data/rows"}
+WAYS = {"command": BACKUP, "volume": {"volume": "data"}, "paused": {"volume": "data", "while": "paused"}}
 
 
-def write(stack: Stack, web: str = "${VERSION}", *, migrates: bool = False, **backup: object) -> None:
+def write(
+    stack: Stack, web: str = "${VERSION}", *, migrates: bool = False, way: str = "command", **backup: object
+) -> None:
     """Write a store with data, what uses it, and perhaps a job that destroys a column."""
-    store = alone(image=f"{REPOSITORY}:v1", volumes=["data:/data"], **{"x-deploy": {"backup": BACKUP | backup}})
+    store = alone(image=f"{REPOSITORY}:v1", volumes=["data:/data"], **{"x-deploy": {"backup": WAYS[way] | backup}})
     services = {
         "store": store,
         "web": alone(
@@ -50,19 +53,21 @@ async def grant(application, **asked) -> tuple[str, ...]:
     return plan.new_powers
 
 
-async def test_destroyed_data_comes_back_with_the_release(application, people: People, stack: Stack):
+@pytest.mark.parametrize("way", ["command", "volume", pytest.param("paused", marks=pytest.mark.long)])
+async def test_destroyed_data_comes_back_with_the_release(application, people: People, stack: Stack, way: str):
     """A migration destroys a column and the new version fails: the rollback leaves the data, a person restores it."""
-    write(stack)
+    write(stack, way=way)
     await people.succeed("v1")
     put_rows(stack)
-    write(stack, migrates=True)
+    write(stack, migrates=True, way=way)
     failed = await people.deploy("exits")
     assert failed.outcome is Outcome.ROLLED_BACK
     assert stack.read("store", "/data/rows") == "1\n2\n", "an automatic rollback touches no data"
     assert "data:with" in " ".join(failed.warnings)
     backups = application.state.data_backups
     (backup,) = await backups.made_by(failed.id)
-    assert (backup.id, backup.release, backup.size) == (failed.backups[0], 1, len(ROWS))
+    assert (backup.id, backup.release, bool(backup.volumes)) == (failed.backups[0], 1, way != "command")
+    assert backup.size == len(ROWS) or way != "command", "a copy of a volume is an archive"
 
     refused = await people.rollback(data=("with",))
     assert (refused.outcome, refused.touched) == (Outcome.FAILED, False)
@@ -77,7 +82,7 @@ async def test_destroyed_data_comes_back_with_the_release(application, people: P
     assert policy == "always", "which it has not while it is stopped for the data"
     assert len(stack.images()) == 2, "all of them"
     (before,) = await backups.made_by(ended.id)
-    assert (before.reason, before.size) == (BackupReason.RESTORE, len("1\n2\n"))
+    assert (before.reason, bool(before.volumes)) == (BackupReason.RESTORE, way != "command")
     granted = await grant(application, data=(before.id,), target_release=1)
     succeeded(await people.rollback(data=(before.id,), to=1, granted=granted))
     assert stack.read("store", "/data/rows") == "1\n2\n", "what was restored can be undone"
@@ -103,6 +108,34 @@ async def test_restore_that_somebody_meddles_with_is_whole(application, people: 
     ended = succeeded(await rollback)
     assert stack.read("store", "/data/rows") == ROWS
     assert "somebody else" in " ".join(ended.warnings), ended.warnings
+
+
+async def test_copy_that_fails_starts_again_what_it_stopped(people: People, stack: Stack, settings, monkeypatch):
+    """Whoever is in the way of it: a container of somebody else's, or an image that cannot copy."""
+    write(stack, way="volume")
+    await people.succeed("v1")
+    put_rows(stack)
+    ids = stack.ids()
+    started = stack.container("store").attrs["State"]["StartedAt"]
+    volume = f"{stack.project()}_data"
+    other = stack.client.containers.run(
+        f"{REPOSITORY}:v1", name=f"{stack.project()}-other", volumes={volume: {"bind": "/x"}}, detach=True
+    )
+    try:
+        failed = await people.deploy("v2")
+    finally:
+        other.remove(force=True)
+    assert (failed.outcome, failed.touched) == (Outcome.FAILED, False)
+    assert other.name in told(failed)
+    assert stack.container("store").attrs["State"]["StartedAt"] == started, "nothing was stopped"
+    monkeypatch.setattr("roas.stack.backups.volume_helper.SAVE", ("sh", "-c", "echo half; exit 3"))
+    failed = await people.deploy("v2")
+    assert (failed.outcome, failed.touched, failed.held, failed.backups) == (Outcome.FAILED, False, (), ())
+    assert "The data of store was not backed up" in told(failed)
+    assert len(stack.images()) == 2, "all of them run"
+    assert stack.ids() == ids
+    assert stack.container("store").attrs["State"]["StartedAt"] > started, "it was stopped, and runs again"
+    assert not list((settings.state_dir / "data-backups").iterdir())
 
 
 WRONG = (["false"], ["sh", "-c", "echo half; kill -9 $$$$"], ["true"], ["no-such-program"])
