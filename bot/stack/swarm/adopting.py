@@ -277,8 +277,13 @@ def _problems(environment: Environment, reading: StackReading, model: Mapping[st
         if (service.get("UpdateStatus") or {}).get("State") in UPDATING:
             yield said("  - an update of {service} is not over", service=name)
         made = service_spec(environment.project, model, definitions[name])
-        if keys := differing_keys(made, spec, reading.networks):
+        if keys := differing_keys(_without_image_label(made), _without_image_label(spec), reading.networks):
             yield said("  - {service} has what a compose file cannot say: {keys}", service=name, keys=", ".join(keys))
+
+
+def _without_image_label(spec: Mapping[str, Any]) -> Json:
+    """Leave out what `docker stack deploy` notes of the image: `docker service update --image` leaves it as it is."""
+    return {**spec, "Labels": {key: text for key, text in (spec.get("Labels") or {}).items() if key != STACK_IMAGE}}
 
 
 def _image(service: Mapping[str, Any]) -> str:

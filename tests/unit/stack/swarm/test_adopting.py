@@ -88,6 +88,14 @@ def test_updates_of_the_files_are_not_those_of_what_runs() -> None:
     assert web["x-deploy"]["depends_on"] == {"web": {"kind": "soft"}}
 
 
+def test_image_that_was_put_right_as_told_is_adopted() -> None:
+    """`docker service update --image` gives it a digest, and leaves the label that names the image before."""
+    now = f"registry:5000/shop:v2@sha256:{'1' * 64}"
+    adopted = adopt_stack(DEV, look(container={"Image": now}))
+    assert adopted is not None
+    assert adopted.references == {"web": "registry:5000/shop:v2"}
+
+
 def test_nothing_is_adopted_of_no_stack() -> None:
     assert adopt_stack(DEV, StackReading()) is None
 
