@@ -6,7 +6,7 @@ import pytest
 
 from roas.concurrency import pause
 from roas.models.backup import BackupReason
-from roas.models.deployment import DataStep, DeploymentKind, Outcome
+from roas.models.deployment import DeploymentKind, Outcome
 from roas.stack.backups.scratch_container import LABEL
 from testbed.stack_images import postgres_image
 from tests.e2e.acceptance.people import People, request, succeeded, told
@@ -101,7 +101,7 @@ async def test_restore_that_somebody_meddles_with_is_whole(application, people: 
     granted = await grant(application, data=("with",))
     rollback = asyncio.create_task(people.rollback(data=("with",), granted=granted))
     async with asyncio.timeout(60):
-        while (await application.state.deployments.list("dev", limit=1))[0].data_step is not DataStep.RESTORING:
+        while "sleep 2" not in str(await asyncio.to_thread(stack.container("store").top)):
             await pause(0.05)
     at_once = {"timeout": 0} if typed == "restart" else {}  # else the command ends before its container does
     await asyncio.to_thread(getattr(stack.container(service), typed), **at_once)
