@@ -34,6 +34,8 @@ PATIENTLY = Retries(2.0, 120.0)
 WATCH_RETRY_SECONDS = 2.0
 SOCKET_RETRY_SECONDS = 1.0
 BACKUP_RETRY_SECONDS = 600.0
+# A scheduled backup of a service that failed is tried again after so long, and one that has to wait for longer is told.
+SCHEDULED_BACKUP_PATIENCE = timedelta(hours=1)
 # A deployment whose processes die is handed to an operator after so many.
 MOST_ATTEMPTS = 3
 
@@ -89,6 +91,7 @@ OPERATION = Coordination(
 # Of what is stopped there is nothing to watch, and what is kept as it is was not touched.
 STOPPING = replace(OPERATION, name="stop", phases=OPERATION.phases[:1])
 KEEPING = replace(STOPPING, name="keep")
+SAVING = replace(STOPPING, name="save")
 
 # A rollback that a person asked for: nothing is built, only what was pruned is pulled. One that fails is never rolled
 # back.
@@ -113,7 +116,11 @@ COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
     DeploymentKind.HOTFIX: HOTFIX,
     DeploymentKind.ROLLBACK: ROLLBACK,
 }
-OPERATIONS: Mapping[Operation, Coordination] = {Operation.STOP: STOPPING, Operation.KEEP: KEEPING}
+OPERATIONS: Mapping[Operation, Coordination] = {
+    Operation.STOP: STOPPING,
+    Operation.KEEP: KEEPING,
+    Operation.SAVE: SAVING,
+}
 
 # How long a phase waits, beyond its retries and within its time, for what passes by itself. A rollback waits for as
 # long as it may take: nothing comes after it.

@@ -9,6 +9,7 @@ from roas.alerts.bot_alerts import DuplicateToken, FreezeReminder, JournalBackup
 from roas.alerts.drift_alerts import DriftAlerts
 from roas.alerts.node_alerts import NodeAlerts
 from roas.alerts.service_alerts import ServiceAlerts
+from roas.app.backup_schedule import BackupSchedule
 from roas.app.foundation import Foundation
 from roas.app.maintenance import Maintenance, MaintenanceParts
 from roas.apprise_target import unusable_targets
@@ -186,6 +187,7 @@ def build_maintenance(
             duplicate_token.check,
             SharedStateFolder(state, alert_service).check,
             FreezeReminder(state, alert_service).check,
+            BackupSchedule(base.stacks, state, alert_service, known, start).check,
             drift_alerts.check,
             NodeAlerts(base.stacks, alert_service, state.alerts, known).check,
             RenewedLogins(base.stacks, state, known).check,

@@ -32,7 +32,11 @@ from roas.state.documents import to_json
 from roas.ui.units import duration, size
 
 # What is said of a backup in the column `before`.
-REASONS = {BackupReason.DEPLOYMENT: "deployment", BackupReason.RESTORE: "restore"}
+REASONS = {
+    BackupReason.DEPLOYMENT: "deployment",
+    BackupReason.RESTORE: "restore",
+    BackupReason.SCHEDULE: "schedule",
+}
 
 
 @dataclass(frozen=True, slots=True)

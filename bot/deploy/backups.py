@@ -1,5 +1,6 @@
 """Back up the data of services before a deployment changes anything, and drop backups that are too old."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ from roas.models.deployment import DataStep, Deployment, DeploymentKind, Problem
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan
+from roas.models.release import Release
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import saving_seconds
 from roas.stack.containers.readiness import find_disturbance, service_failure
@@ -152,7 +154,35 @@ async def back_up_before(context: DeploymentContext, definitions: Mapping[str, S
             await _back_up_if_there(context, service, rules[service], job)
 
 
-async def _back_up_if_there(context: DeploymentContext, service: str, rule: BackupRule, shown_at: str) -> None:
+async def save_data(context: DeploymentContext, release: Release) -> str:
+    """Back up the data of services on its schedule, and drop what is too old; returns what was backed up.
+
+    Raises BackupError.
+    """
+    await start_again(context)  # what a process that died has stopped for it
+    definitions = await context.definitions(context.model_hash or release.model_hash)
+    await refuse_half_restored(context, definitions)
+    rules, services = backup_rules(definitions), context.deployment.request.services
+    await context.stack.data.clear_unfinished()
+    made = {backup.service for backup in await backups_made(context)}
+    for service in services:
+        if service in rules and service not in made:
+            await _back_up_if_there(context, service, rules[service], service, BackupReason.SCHEDULE)
+    await drop_old_backups(context, definitions)
+    return said(
+        "{count} of {services} {services|service|services} backed up",
+        count=len(context.deployment.backups),
+        services=len(services),
+    )
+
+
+async def _back_up_if_there(
+    context: DeploymentContext,
+    service: str,
+    rule: BackupRule,
+    shown_at: str,
+    reason: BackupReason = BackupReason.DEPLOYMENT,
+) -> None:
     """Back up the data of a service that has a container. Raises BackupError, but not in a hotfix where none runs."""
     context.checkpoint()
     hint = said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup.")
@@ -164,7 +194,7 @@ async def _back_up_if_there(context: DeploymentContext, service: str, rule: Back
         context.warn(said("{problem} The hotfix went on without a backup.", problem=error.message))
         return
     if container_id is not None:
-        await back_up(context, service, rule, BackupReason.DEPLOYMENT, container_id, shown_at)
+        await back_up(context, service, rule, reason, container_id, shown_at)
 
 
 async def _running(context: DeploymentContext) -> dict[str, ServiceDefinition]:
@@ -245,7 +275,7 @@ async def back_up(
     await context.report(shown_at, known or ServiceStep.PENDING, text)
     backup_id, standstill = new_id(PREFIX), Standstill()
     still = None
-    if rule.volumes and reason is BackupReason.DEPLOYMENT:
+    if rule.volumes and reason is not BackupReason.RESTORE:
         still = standstill.of(context, await data.users(service, rule.volumes), pauses=rule.pauses)
     # What is stopped and started for that is no doing of others.
     async with undisturbed(context, service) if still is None else nullcontext():
@@ -318,12 +348,16 @@ async def drop_old_backups(context: DeploymentContext, definitions: Mapping[str,
 
 
 def beyond(backups: Iterable[DataBackup], rules: Mapping[str, BackupRule]) -> Iterator[DataBackup]:
-    """Yield the backups, given newest first, that are more than their service keeps."""
-    counts: dict[str, int] = {}
+    """Yield the backups, given newest first, that are more than their service keeps.
+
+    Those on schedule count by themselves: else a week of nights would drop what a release goes back with.
+    """
+    counts = Counter[tuple[str, bool]]()
     for backup in backups:
-        counts[backup.service] = counts.get(backup.service, 0) + 1
+        kind = backup.service, backup.reason is BackupReason.SCHEDULE
+        counts[kind] += 1
         rule = rules.get(backup.service)
-        if counts[backup.service] > (rule.keep if rule is not None else LEFT):
+        if counts[kind] > (rule.keep if rule is not None else LEFT):
             yield backup
 
 

@@ -297,7 +297,8 @@ def find_stops(deployments: Iterable[Deployment], marks: Mapping[str, Stop | Sca
     began = dict[str, datetime]()
     for deployment in deployments:
         request, ended = deployment.request, deployment.ended_at
-        if deployment.outcome is not Outcome.SUCCEEDED or ended is None or request.operation is Operation.KEEP:
+        starts_nothing = request.operation in {Operation.KEEP, Operation.SAVE}
+        if deployment.outcome is not Outcome.SUCCEEDED or ended is None or starts_nothing:
             continue
         if request.operation is Operation.STOP or (request.operation is Operation.SCALE and request.replicas == 0):
             began |= {name: deployment.created_at for name in request.services if name not in began}

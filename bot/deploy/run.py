@@ -36,7 +36,7 @@ MOST_AGAIN = 2
 # How often what runs is read at the end, where things happen on.
 MOST_CHECKS = 3
 # Operations after which nothing of theirs could be disturbed.
-UNWATCHED = frozenset({Operation.STOP, Operation.KEEP})
+UNWATCHED = frozenset({Operation.STOP, Operation.KEEP, Operation.SAVE})
 DRAFTING = frozenset({PhaseName.INITIALIZATION, PhaseName.VALIDATION, PhaseName.PREPARATION})
 APPLYING = frozenset({PhaseName.EXECUTION, PhaseName.ROLLBACK, PhaseName.VERIFICATION})
 # What stops a deployment without ending it: another process has it, or the journal cannot be written. It is resumed.

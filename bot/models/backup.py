@@ -8,13 +8,14 @@ from roas.models.health import ContainerState
 
 
 class BackupReason(StoredEnum, unknown="restore"):
-    """Why data was backed up: before a deployment, or before other data was restored in its place.
+    """Why data was backed up: before a deployment, before other data was restored in its place, or on its schedule.
 
     Only the first kind belongs to a release. An unknown one counts as the one that nothing restores by itself.
     """
 
     DEPLOYMENT = "deployment"
     RESTORE = "restore"
+    SCHEDULE = "schedule"
 
 
 AT_WORK = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING})

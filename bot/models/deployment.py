@@ -23,7 +23,8 @@ class Operation(StoredEnum, unknown="START"):
     """What was asked for services of the release that runs; the value is the prefix of the deployment's id.
 
     It is a deployment of the same lock, roles, journal and outcome that leads to no other release. To keep what hands
-    changed makes a release of that, and changes no container. An unknown one counts as the one that takes nothing away.
+    changed makes a release of that, and changes no container; nor does to save data on its schedule. An unknown one
+    counts as the one that takes nothing away.
     """
 
     RESTART = "RESTART"
@@ -31,6 +32,7 @@ class Operation(StoredEnum, unknown="START"):
     START = "START"
     KEEP = "KEEP"
     SCALE = "SCALE"
+    SAVE = "SAVE"
 
 
 class PhaseStatus(StoredEnum, unknown="in_progress"):

@@ -10,7 +10,8 @@
 | automatic rollback | passes | passes | passes | passes | passes |
 
 It is asked once, when a deployment begins: what began inside a window may finish. A deployment that a second person
-approves begins then. To restart, stop and start services, only a freeze is in the way.
+approves begins then. To restart, stop and start services, only a freeze is in the way, and nothing is in the way of a
+backup on its schedule.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from roas.models.actor import RECOVERY, ActorKind
-from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
 
 
 class Way(Enum):
@@ -31,6 +32,7 @@ class Way(Enum):
     ROLLBACK = auto()
     AUTOMATIC_ROLLBACK = auto()
     OPERATION = auto()
+    SAVE = auto()
 
 
 class Gate(StrEnum):
@@ -63,6 +65,7 @@ TABLE: Mapping[Way, tuple[Passage, ...]] = {
     Way.ROLLBACK: (P.PASSES, P.WITH_REASON, P.PASSES, P.PASSES, P.PASSES),
     Way.AUTOMATIC_ROLLBACK: (P.PASSES,) * 5,
     Way.OPERATION: (P.PASSES, P.REFUSED, P.PASSES, P.PASSES, P.PASSES),
+    Way.SAVE: (P.PASSES,) * 5,
 }
 
 
@@ -89,7 +92,7 @@ class Judgement:
 def way_of(request: DeploymentRequest) -> Way:
     """Return what begins a deployment."""
     if request.operation is not None:
-        return Way.OPERATION
+        return Way.SAVE if request.operation is Operation.SAVE else Way.OPERATION
     if request.kind is DeploymentKind.HOTFIX:
         return Way.HOTFIX
     if request.kind is DeploymentKind.ROLLBACK:

@@ -105,7 +105,7 @@ class BackupRule:
 
     `command` writes the data to its standard output, `restore` reads it from its standard input, and so does `verify`,
     where there is one, in a container of its own. The newest `keep` backups stay. They are made before a deployment
-    changes anything, or before one of these jobs of the stack runs.
+    changes anything, before one of these jobs of the stack runs, and at each moment of the cron expression `every`.
 
     With `volumes`, by the names that the engine has for them, there are no commands: what writes into them is stopped,
     or where it `pauses` that, while a container of the image of `helper`, a service, copies them.
@@ -120,6 +120,7 @@ class BackupRule:
     volumes: tuple[str, ...] = ()
     pauses: bool = False
     helper: str = ""
+    every: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,16 +91,27 @@ def read_window(text: str) -> Window:
     matched = WINDOW.fullmatch(text.strip())
     if matched is None:
         raise ValueError(f"{text!r} is no window: write a cron expression and a duration, 0 22 * * MON-THU for 4h")
-    # A week ends on a Sunday, too: FRI-SUN.
-    cron = re.sub(r"(?<!SUN)-SUN\b", "-7", " ".join(matched["cron"].split()), flags=re.IGNORECASE)
-    try:
-        next(CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)))
-    except (CronSimError, StopIteration) as error:
-        raise ValueError(f"{cron!r} is no cron expression: {error or 'no moment fits it'}") from error
+    cron = read_cron(matched["cron"])
     length = read_length(matched["duration"])
     if not timedelta(0) < length <= LONGEST:
         raise ValueError(f"{matched['duration']} is no length for a window: more than 0, {LONGEST.days} days at most")
     return Window(cron, length)
+
+
+def read_cron(text: str) -> str:
+    """Return a cron expression as it is read here. Raises ValueError where it is none."""
+    # A week ends on a Sunday, too: FRI-SUN.
+    cron = re.sub(r"(?<!SUN)-SUN\b", "-7", " ".join(text.split()), flags=re.IGNORECASE)
+    try:
+        next(CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration) as error:
+        raise ValueError(f"{cron!r} is no cron expression: {error or 'no moment fits it'}") from error
+    return cron
+
+
+def last_moment(cron: str, zone: ZoneInfo, now: datetime) -> datetime:
+    """Return the last moment of a cron expression before now, in UTC."""
+    return next(CronSim(cron, now.astimezone(zone), reverse=True)).astimezone(UTC)
 
 
 def read_length(text: str) -> timedelta:

@@ -3,12 +3,23 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from roas.models.deployment import UNTOUCHED_STEPS, Deployment, DeploymentKind, Lock, Outcome, ServiceProgress
+from roas.models.deployment import (
+    UNTOUCHED_STEPS,
+    Deployment,
+    DeploymentKind,
+    Lock,
+    Operation,
+    Outcome,
+    ServiceProgress,
+)
 from roas.models.release import Holding
 from roas.state.deployment_rows import AWAITING, read_deployment, read_service, read_services, select_deployments
 from roas.state.journal import Journal
 from roas.state.locks import read_lock
 from roas.state.transaction import Transaction
+
+# Of so many backups on schedule the last one of each service is found.
+SAVES_READ = 100
 
 
 class DeploymentReader:
@@ -126,12 +137,22 @@ class DeploymentReader:
         What is not as the release says, or stopped, among those was this bot's doing, and nobody's hands.
         """
         found = await self._select("environment = ? AND outcome IS NOT NULL ORDER BY rowid DESC LIMIT 20", environment)
+        counting = (deployment for deployment in found if deployment.request.operation is not Operation.SAVE)
         last = next(
-            (deployment for deployment in found if deployment.touched or deployment.outcome is Outcome.SUCCEEDED), None
+            (deployment for deployment in counting if deployment.touched or deployment.outcome is Outcome.SUCCEEDED),
+            None,
         )
         if last is None or last.outcome is not Outcome.FAILED:
             return "", frozenset()
         return last.id, frozenset(service.service for service in last.services if service.step not in UNTOUCHED_STEPS)
+
+    async def last_saves(self, environment: str) -> dict[str, Deployment]:
+        """Return the last backups on schedule of an environment by service, without phases and services."""
+        where = "environment = ? AND id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?"
+        found = await self._select(
+            where, environment, f"{Operation.SAVE}-", f"{Operation.SAVE}-z", SAVES_READ, whole=False
+        )
+        return {service: deployment for deployment in reversed(found) for service in deployment.request.services}
 
     async def unfinished(self) -> tuple[Deployment, ...]:
         """Return every deployment that has no outcome yet, oldest first."""

@@ -117,6 +117,8 @@ def _operation_headline(request: DeploymentRequest) -> str:
             return _("Keep what runs in {environment}", **values)
         case Operation.SCALE:
             return _("Scale {services} of {environment} to {count}", count=request.replicas, **values)
+        case Operation.SAVE:
+            return _("Back up {services} of {environment}", **values)
         case _:
             return _("Restart {services} of {environment}", **values)
 

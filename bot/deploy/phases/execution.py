@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from roas.deploy.applier import Applier
-from roas.deploy.backups import back_up_first
+from roas.deploy.backups import back_up_first, save_data
 from roas.deploy.changes import StackChanges, begun_services, find_changes, replaced_before
 from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, refuse_unplanned
@@ -31,6 +31,8 @@ class Execution:
             return await stop_services(context)
         if context.deployment.request.operation is Operation.KEEP:
             return await keep_what_runs(context)
+        if context.deployment.request.operation is Operation.SAVE:
+            return await save_data(context, await load_release(context))
         release = await load_release(context)
         await back_up_first(context, await context.definitions(context.model_hash or release.model_hash))
         async with context.watching() as watch:

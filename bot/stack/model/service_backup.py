@@ -6,10 +6,12 @@ from typing import Any
 
 from roas.messages.message import said
 from roas.models.stack import BackupRule, ServiceDefinition
+from roas.models.windows import read_cron
 from roas.stack.model.services import replicas_of, services_of
 from roas.stack.model.x_deploy import Entry
 
-ENTRY = Entry("backup", frozenset({"command", "restore", "keep", "verify", "before", "volume", "while", "helper"}))
+KEYS = "command restore keep verify before every volume while helper"
+ENTRY = Entry("backup", frozenset(KEYS.split()))
 # What only one of both ways has.
 OF_COMMANDS, OF_VOLUMES = ("command", "restore", "before"), ("while", "helper")
 USUALLY_KEPT, MOST_KEPT = 5, 100
@@ -33,10 +35,11 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
         if key in written:
             why = said("it does not go with `volume`") if by_volume else said("it goes with `volume` only")
             raise ENTRY.wrong(name, why, within=key)
+    every = _every(name, written.get("every"))
     verify = _command(name, written, "verify") if "verify" in written else ()
     if by_volume:
-        return _by_volume(name, model, written, BackupRule((), (), keep, verify))
-    before = _before(name, written.get("before", [DEPLOY]))
+        return _by_volume(name, model, written, BackupRule((), (), keep, verify, every=every))
+    before = _before(name, written.get("before", [DEPLOY]), may_be_empty=bool(every))
     return BackupRule(
         _command(name, written, "command"),
         _command(name, written, "restore"),
@@ -44,13 +47,24 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
         verify=verify,
         before_deploy=DEPLOY in before,
         before_jobs=tuple(item.removeprefix(JOB) for item in before if item != DEPLOY),
+        every=every,
     )
 
 
-def _before(name: str, written: object) -> list[str]:
+def _every(name: str, written: object) -> str:
+    """Return the cron expression by which a service is backed up; empty for none. Raises ComposeFileError."""
+    if written is None:
+        return ""
+    try:
+        return read_cron(str(written))
+    except ValueError as error:
+        raise ENTRY.wrong(name, str(error), within="every") from error
+
+
+def _before(name: str, written: object, *, may_be_empty: bool) -> list[str]:
     """Return before what a service is backed up. Raises ComposeFileError."""
-    items = written if isinstance(written, list) else []
-    if items and all(item == DEPLOY or (str(item).startswith(JOB) and item != JOB) for item in items):
+    items = written if isinstance(written, list) else [None]
+    if (items or may_be_empty) and all(item == DEPLOY or (str(item).startswith(JOB) and item != JOB) for item in items):
         return list(dict.fromkeys(map(str, items)))
     raise ENTRY.wrong(name, said("a list of `deploy` and `job:NAME`"), within="before")
 

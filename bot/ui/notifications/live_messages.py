@@ -13,7 +13,7 @@ from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
-from roas.models.deployment import Deployment
+from roas.models.deployment import Deployment, Operation
 from roas.models.events import (
     AlertEvent,
     ApprovalChanged,
@@ -57,6 +57,8 @@ NEWS = timedelta(hours=24)
 SEARCHED_DEPLOYMENTS = 100
 # How long those that have something to post at the start are waited for, so that they post in order.
 ORDERING_SECONDS = 5.0
+# A backup each night is no news; of one that fails an alert tells.
+UNPOSTED = f"{Operation.SAVE}-"
 URGENT = (DeploymentBegan, DeploymentPaused, PauseDecided, DeploymentEnded)
 
 
@@ -186,7 +188,7 @@ class LiveMessages:
     async def _handle_deployment_event(self, event: DeploymentEvent) -> None:
         if isinstance(event, ApprovalChanged) and event.plan_id:
             self.follow(event.plan_id, event.environment).notify(urgent=True)
-        if not event.deployment_id:  # it is scheduled, and not begun
+        if not event.deployment_id or event.deployment_id.startswith(UNPOSTED):  # it is scheduled, and not begun
             return
         self.follow(event.deployment_id, event.environment).notify(
             urgent=isinstance(event, URGENT), prompt=isinstance(event, PhaseChanged)
@@ -258,7 +260,8 @@ class LiveMessages:
         return sorted(found.items())
 
     async def _is_pending(self, deployment: Deployment, unfinished: set[str]) -> bool:
-        if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at > NEWS:
+        is_old = deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at > NEWS
+        if is_old or deployment.id.startswith(UNPOSTED):
             return False
         if not deployment.finished or deployment.id in unfinished:
             return True

@@ -15,8 +15,8 @@ from tests.e2e.acceptance.people import ANNA, People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, PROJECT, WATCHED_CHECK, alone
 from tests.e2e.acceptance.trouble import until
 
-# What hands changed is kept of all services, and names none.
-OF_SERVICES = tuple(operation for operation in Operation if operation is not Operation.KEEP)
+# What hands changed is kept of all services, and names none; a backup on its schedule changes none.
+OF_SERVICES = tuple(operation for operation in Operation if operation not in {Operation.KEEP, Operation.SAVE})
 
 
 def ask(operation: Operation, *services: str, **more):

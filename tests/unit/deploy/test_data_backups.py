@@ -474,3 +474,5 @@ def test_oldest_backups_go() -> None:
     names = ("store", "cache", "store", "store", "cache")
     backups = [replace(plain, id=f"B{number}", service=name) for number, name in enumerate(names)]
     assert [backup.id for backup in beyond(backups, {"store": RULE})] == ["B3", "B4"]
+    nightly = [replace(backup, reason=BackupReason.SCHEDULE) for backup in backups]
+    assert [backup.id for backup in beyond([*nightly, *backups], {"store": RULE})] == ["B3", "B4"] * 2

@@ -1,0 +1,158 @@
+"""Begin backups on their schedule (`x-deploy.backup.every`), and raise an alert where one failed or has to wait.
+
+What was missed while no bot led runs once. A backup waits for the deployment that holds its environment, even for one
+that only watches its release, and for a service that somebody stopped.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from roas.alerts.alert_service import AlertService
+from roas.concurrency import run_concurrently
+from roas.errors import ReleaseNotRestorableError, RoasError
+from roas.limits import SCHEDULED_BACKUP_PATIENCE
+from roas.log import get_logger
+from roas.messages.message import Message, said
+from roas.models.actor import Actor, ActorKind
+from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, Outcome
+from roas.models.environment import Environment
+from roas.models.windows import last_moment
+from roas.stack.stacks import Stacks
+from roas.state.locks import LockHeldError
+from roas.state.manager import StateManager
+
+log = get_logger(__name__)
+
+PREFIX = "backup:"
+ON_SCHEDULE = Actor(ActorKind.SYSTEM, "backups", said("the schedule of backups"))
+Start = Callable[[DeploymentRequest], Awaitable[Deployment]]
+
+
+@dataclass(slots=True)
+class BackupSchedule:
+    """Look which backups are due, in the leader's rounds: each is an operation of its own, which is not waited for."""
+
+    stacks: Stacks
+    state: StateManager
+    alert_service: AlertService
+    environments: Mapping[str, Environment]
+    start: Start
+    _every: dict[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
+    _told: dict[str, str] | None = None  # what a bot before this one said is not known
+
+    async def check(self) -> None:
+        """Begin what is due, and raise or end alerts. Raises StateError."""
+        found = await run_concurrently(self._check(environment) for environment in self.environments.values())
+        problems = {fingerprint: text for texts in found for fingerprint, text in texts.items()}
+        if self._told is None:
+            opened = await self.state.alerts.open()
+            self._told = {alert.fingerprint: "" for alert in opened if alert.fingerprint.startswith(PREFIX)}
+        over = dict.fromkeys(self._told.keys() - problems.keys(), "")
+        news = [(name, text) for name, text in (problems | over).items() if self._told.get(name) != text or not text]
+        if news:
+            await self.alert_service.take([_report(fingerprint, text) for fingerprint, text in news])
+        self._told = problems
+
+    async def _check(self, environment: Environment) -> dict[str, str]:
+        """Begin what is due of one environment; returns what is wrong, by the fingerprint of its alert."""
+        every, problems = await self._rules(environment), dict[str, str]()
+        if not every:
+            return problems
+        last = await self.state.deployments.last_saves(environment.name)
+        stopped = await self.state.stops.of(environment.name)
+        release = await self.state.releases.applied(environment.name)
+        for service, cron in sorted(every.items()):
+            before = last.get(service)
+            text = _failure(before)
+            began = before.created_at if before is not None else None if release is None else release.created_at
+            moment = last_moment(cron, environment.windows.place, datetime.now(UTC))
+            if began is not None and service not in stopped and _is_due(moment, began, before):
+                text = await self._begin(environment, service, moment) or text
+            if text:
+                problems[f"{PREFIX}{environment.name}:{service}"] = text
+        return problems
+
+    async def _rules(self, environment: Environment) -> Mapping[str, str]:
+        """Return the cron expressions of what runs, by service; a model is read once."""
+        model_hash = await self.state.releases.applied_model(environment.name)
+        known = self._every.get(environment.name)
+        if model_hash is None:
+            return {}
+        if known is None or known[0] != model_hash:
+            every = dict[str, str]()
+            with suppress(ReleaseNotRestorableError):
+                stack = self.stacks.of(environment)
+                definitions = stack.definitions(await stack.load_model(model_hash))
+                rules = {name: definition.backup for name, definition in definitions.items()}
+                every = {name: rule.every for name, rule in rules.items() if rule is not None and rule.every}
+            known = self._every[environment.name] = (model_hash, every)
+        return known[1]
+
+    async def _begin(self, environment: Environment, service: str, moment: datetime) -> str:
+        """Begin one, unless a deployment is in the way; returns what to tell where that takes too long."""
+        lock = await self.state.locks.get(environment.name)
+        if lock is not None:
+            return _waits(service, moment, LockHeldError(lock))
+        reason = said("it was due at {when} UTC", when=f"{moment:%Y-%m-%d %H:%M}")
+        request = DeploymentRequest(
+            environment.name,
+            DeploymentKind.DEPLOY,
+            ON_SCHEDULE,
+            services=(service,),
+            operation=Operation.SAVE,
+            reason=reason,
+        )
+        try:
+            started = await self.start(request)
+        except RoasError as error:
+            log.warning("scheduled backup has to wait", environment=environment.name, error=error.message)
+            return _waits(service, moment, error)
+        log.info("scheduled backup began", environment=environment.name, service=service, deployment_id=started.id)
+        return ""
+
+
+def _is_due(moment: datetime, began: datetime, before: Deployment | None) -> bool:
+    """Return whether the last attempt is older than the schedule's last moment, or failed long enough ago."""
+    if before is not None and not before.finished:
+        return False
+    failed = before is not None and before.outcome is not Outcome.SUCCEEDED
+    return moment > began or (failed and datetime.now(UTC) - began > SCHEDULED_BACKUP_PATIENCE)
+
+
+def _failure(before: Deployment | None) -> str:
+    if before is None or before.outcome in {None, Outcome.SUCCEEDED}:
+        return ""
+    why = before.problem.message if before.problem is not None else said("it was cancelled")
+    return said("{deployment}: {reason} It is tried again every hour.", deployment=before.id, reason=why)
+
+
+def _waits(service: str, moment: datetime, error: RoasError) -> str:
+    if datetime.now(UTC) - moment < SCHEDULED_BACKUP_PATIENCE:
+        return ""
+    when = f"{moment:%Y-%m-%d %H:%M}"
+    return said(
+        "The data of {service} was to be backed up at {when} UTC: {reason}",
+        service=service,
+        when=when,
+        reason=error.message,
+    )
+
+
+def _title(service: str) -> Message:
+    return said("the scheduled backup of {service} fails or waits", service=service)
+
+
+def _report(fingerprint: str, text: str) -> AlertReport:
+    environment, _, service = fingerprint.removeprefix(PREFIX).rpartition(":")
+    return AlertReport(
+        fingerprint,
+        AlertSource.INTEGRATION,
+        Severity.HIGH,
+        _title(service),
+        text,
+        environment=environment,
+        firing=bool(text),
+    )

@@ -1,0 +1,135 @@
+"""Data is backed up at its time, once, by whichever process leads then; what fails or has to wait is an alert."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from roas.alerts.alert_service import AlertService
+from roas.app.backup_schedule import BackupSchedule
+from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.models.backup import BackupReason
+from roas.models.deployment import Freeze, Operation, Outcome, Stop
+from roas.models.windows import Windows, read_window
+from tests.unit.deploy.fake_data import RULE, WithData
+from tests.unit.deploy.played_parts import service
+from tests.unit.deploy.requested import DORA, deploy
+
+AFTERNOON = datetime(2026, 6, 1, 15, 0, tzinfo=UTC)
+BERLIN = Windows((read_window("0 22 * * * for 4h"),), zone="Europe/Berlin")
+NIGHTLY = replace(RULE, every="0 3 * * *")
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(AFTERNOON, tick=True) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def environment(environment, clock):
+    return replace(environment, windows=BERLIN)
+
+
+@pytest.fixture
+def engine() -> WithData:
+    return WithData({"store": service("store", backup=NIGHTLY), "web": service("web", "store")})
+
+
+@pytest.fixture
+def schedule(state, bus, engine, orchestrator, environment) -> BackupSchedule:
+    return BackupSchedule(engine, state, AlertService(state.alerts, bus, str), {"dev": environment}, orchestrator.start)
+
+
+@pytest.fixture
+async def released(orchestrator, clock) -> None:
+    clock.move_to(AFTERNOON + timedelta(hours=6))  # in the window
+    await orchestrator.run(deploy("v1"))
+
+
+async def look(schedule: BackupSchedule, orchestrator: DeploymentOrchestrator) -> list[Outcome]:
+    """Look what is due, wait for it, and look again; returns how the backups on schedule ended."""
+    await schedule.check()
+    for deployment in await orchestrator._components.state.deployments.list("dev"):
+        await orchestrator.wait(deployment.id)
+    await schedule.check()
+    found = await orchestrator._components.state.deployments.list("dev")
+    return [found.outcome for found in reversed(found) if found.request.operation is Operation.SAVE]
+
+
+async def firing(state) -> list[str]:
+    return [alert.summary for alert in await state.alerts.open()]
+
+
+async def test_data_is_backed_up_at_its_time(state, orchestrator, schedule, clock, released):
+    """By the clock of the environment's windows, also outside of these and while nobody may deploy."""
+    await state.freezes.put(Freeze("dev", DORA, "a holiday", datetime.now(UTC)))
+    clock.move_to(datetime(2026, 6, 2, 0, 59, tzinfo=UTC))
+    assert await look(schedule, orchestrator) == []
+    clock.move_to(datetime(2026, 6, 2, 1, 0, 5, tzinfo=UTC))
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED]
+    backup, *_ = await state.data_backups.list("dev")
+    assert (backup.reason, backup.service, backup.release) == (BackupReason.SCHEDULE, "store", 1)
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED]
+    assert backup not in await state.data_backups.of_release("dev", 1), "it belongs to no release"
+    assert await firing(state) == []
+
+
+async def test_what_was_missed_runs_once(state, orchestrator, schedule, clock, released):
+    clock.move_to(AFTERNOON + timedelta(days=9))
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED]
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED]
+
+
+async def test_failed_backup_is_an_alert_until_one_succeeds(state, orchestrator, engine, schedule, clock, released):
+    engine.data.refuses = True
+    clock.move_to(AFTERNOON + timedelta(days=1))
+    assert await look(schedule, orchestrator) == [Outcome.FAILED]
+    (text,) = await firing(state)
+    assert "the disk is full" in text
+    assert await look(schedule, orchestrator) == [Outcome.FAILED], "not at once again"
+    engine.data.refuses = False
+    clock.shift(timedelta(hours=1, minutes=1))
+    assert await look(schedule, orchestrator) == [Outcome.FAILED, Outcome.SUCCEEDED]
+    assert await firing(state) == []
+
+
+async def test_alert_of_a_bot_before_ends(state, bus, orchestrator, engine, schedule, clock, environment, released):
+    """Where nothing is on schedule any more, too."""
+    engine.data.refuses = True
+    clock.move_to(AFTERNOON + timedelta(days=1))
+    await look(schedule, orchestrator)
+    engine.stack["store"] = service("store", backup=RULE)
+    successor = BackupSchedule(engine, state, schedule.alert_service, {"dev": environment}, orchestrator.start)
+    await successor.check()
+    assert await firing(state) == []
+
+
+async def test_backup_waits_for_a_deployment(state, orchestrator, engine, schedule, clock, released):
+    """Once it waits for long, people are told."""
+    clock.move_to(datetime(2026, 6, 2, 1, 1, tzinfo=UTC))
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED]
+    engine.hold = asyncio.Event()
+    clock.move_to(datetime(2026, 6, 2, 23, 0, tzinfo=UTC))
+    started = await orchestrator.start(deploy("v2"))
+    clock.move_to(datetime(2026, 6, 3, 1, 1, tzinfo=UTC))
+    await schedule.check()
+    assert await firing(state) == []
+    clock.shift(timedelta(hours=1))
+    await schedule.check()
+    (text,) = await firing(state)
+    assert "dev is held by dora" in text
+    engine.hold.set()
+    assert (await orchestrator.wait(started.id)).outcome is Outcome.SUCCEEDED
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED] * 2
+    assert await firing(state) == []
+
+
+async def test_stopped_service_is_backed_up_once_it_runs(state, orchestrator, schedule, clock, released):
+    clock.move_to(AFTERNOON + timedelta(days=1))
+    await state.stops.put(Stop("dev", "store", DORA, "moving house", datetime.now(UTC)), None)
+    assert await look(schedule, orchestrator) == []
+    await state.stops.lift("dev", "store", None)
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED]
