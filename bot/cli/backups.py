@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from roas.app.foundation import open_foundation
 from roas.cli.deploy import ReleaseNumber, planned_command, request_rollback
@@ -32,11 +34,7 @@ from roas.state.documents import to_json
 from roas.ui.units import duration, size
 
 # What is said of a backup in the column `before`.
-REASONS = {
-    BackupReason.DEPLOYMENT: "deployment",
-    BackupReason.RESTORE: "restore",
-    BackupReason.SCHEDULE: "schedule",
-}
+REASONS = {BackupReason.DEPLOYMENT: "deployment", BackupReason.RESTORE: "restore", BackupReason.SCHEDULE: "schedule"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +103,26 @@ async def _list(session: Session, environment: str) -> int:
     elif not found:
         session.terminal.say(f"{environment} has no backup: see `x-deploy.backup` in the documentation.")
     else:
-        table = make_table("backup", "service", "made", "before", "of", "size", "took")
-        for backup in found:
-            before = f"{REASONS[backup.reason]} {backup.deployment_id}"
-            of, took = release(backup.release), duration(backup.seconds)
-            add_row(table, (backup.id, backup.service, at(backup.created_at), before, of, size(backup.size), took))
-        session.terminal.out.print(table)
+        session.terminal.out.print(_table(found))
     return ExitCode.SUCCEEDED
+
+
+def _table(found: Sequence[DataBackup]) -> Table:
+    """Return the backups as a table."""
+    table = make_table("backup", "service", "made", "before", "of", "size", "took", "encrypted")
+    for backup in found:
+        cells = [
+            backup.id,
+            backup.service,
+            at(backup.created_at),
+            f"{REASONS[backup.reason]} {backup.deployment_id}",
+            release(backup.release),
+            size(backup.size),
+            duration(backup.seconds),
+            "yes" if backup.recipient else "no",
+        ]
+        add_row(table, cells)
+    return table
 
 
 async def _known(session: Session, environment: str, backup_id: str | None = None) -> tuple[DataBackup, ...]:

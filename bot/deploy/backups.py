@@ -293,6 +293,7 @@ async def back_up(
         saved.sha256,
         rule.volumes,
         round(standstill.seconds, 3),
+        recipient=saved.recipient,
     )
     await context.components.state.data_backups.add(backup, context.fence, deployment.correlation_id)
     await context.update(backups=(*context.deployment.backups, backup_id))

@@ -26,7 +26,8 @@ class DataBackup:
     """Record a backup: of which service, made by which deployment, beside which release that ran then.
 
     The file is named by the `id`; `sha256` is the hash of what it holds. It took so many `seconds`. One of `volumes`
-    is a tar archive; what writes into them stood still for `still_seconds`.
+    is a tar archive; what writes into them stood still for `still_seconds`. Where it is encrypted, `recipient` is the
+    public name of the key.
     """
 
     id: str
@@ -41,6 +42,7 @@ class DataBackup:
     sha256: str
     volumes: tuple[str, ...] = ()
     still_seconds: float = 0.0
+    recipient: str = ""
 
 
 @dataclass(frozen=True, slots=True)

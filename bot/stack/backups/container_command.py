@@ -1,12 +1,11 @@
 """Run a command in a container, with what it reads from and writes to streams of this process."""
 
 from collections.abc import Sequence
-from typing import IO
 
 from roas.concurrency import pause
 from roas.errors import BackupError
 from roas.messages.message import said
-from roas.stack.backups.streams import Sink, Streams, dropped, exchange
+from roas.stack.backups.streams import Sink, Source, Streams, dropped, exchange
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 
@@ -19,7 +18,7 @@ async def run_in_container(
     command: Sequence[str],
     *,
     sink: Sink = dropped,
-    source: IO[bytes] | None = None,
+    source: Source | None = None,
 ) -> None:
     """Run a command to its end: `source` is what it reads, and `sink` is given what it writes.
 

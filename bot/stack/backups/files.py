@@ -59,13 +59,11 @@ class BackupWriter:
         os.fsync(self.file.fileno())
         self.synced = self.size
 
-    @contextmanager
-    def reading(self) -> Iterator[BufferedReader]:
-        """Read what was written, before it counts. Raises BackupError."""
+    def reopen(self) -> BufferedReader:
+        """Return what was written, to be read before it counts. Raises BackupError."""
         try:
             self.sync()
-            with self.path.open("rb") as file:
-                yield file
+            return self.path.open("rb")
         except OSError as error:
             raise not_written(error) from error
 

@@ -4,14 +4,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import IO, Any
+from typing import Any
 
 from docker.types import LogConfig
 
 from roas.concurrency import pause
 from roas.limits import DATA_TIMEOUT_SECONDS
 from roas.stack.api_errors import ApiError
-from roas.stack.backups.streams import Streams, exchange
+from roas.stack.backups.streams import Source, Streams, exchange
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.05
 LEFT_SECONDS = DATA_TIMEOUT_SECONDS + 60.0
 
 
-async def run_in_scratch(engine: Engine, image_id: str, command: Sequence[str], source: IO[bytes]) -> None:
+async def run_in_scratch(engine: Engine, image_id: str, command: Sequence[str], source: Source) -> None:
     """Run a command to its end in a new container of an image; `source` is what it reads.
 
     The container has no network, no volume and no variable of the service. The command need not read all. Raises

@@ -15,6 +15,7 @@ from roas.models.backup import DataBackup, VolumeUser
 from roas.models.health import ContainerState
 from roas.models.stack import BackupRule
 from roas.stack.backups.container_command import run_in_container, wait_until_none_runs
+from roas.stack.backups.encryption import check_encrypted, opened, read_key, sealed
 from roas.stack.backups.files import BackupFiles, BackupWriter
 from roas.stack.backups.scratch_container import run_in_scratch
 from roas.stack.backups.volume_helper import VolumeHelper
@@ -37,11 +38,12 @@ def saving_seconds(rule: BackupRule) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SavedData:
-    """Say how large a backup is, what its hash is, and how long it took."""
+    """Say how large a backup is, what its hash is, how long it took, and for which key it is encrypted."""
 
     size: int
     sha256: str
     seconds: float
+    recipient: str = ""
 
 
 class ServiceData:
@@ -96,26 +98,30 @@ class ServiceData:
         container_id: str,
         still: AbstractAsyncContextManager[None] | None = None,
     ) -> SavedData:
-        """Write the data of a service into a new file, and let its `verify` read that.
+        """Write the data of a service into a new file, encrypted where it has a key, and let its `verify` read that.
 
         What writes into its volumes stands `still` while they are copied, and no longer. Raises BackupError,
         EngineUnavailableError.
         """
         began = time.monotonic()
         async with self._working(service, said("backed up"), saving_seconds(rule)):
+            key = await self._engine.local(lambda: read_key(rule.key)) if rule.key else None
             if not rule.volumes:
                 await wait_until_none_runs(self._engine, container_id, rule.command)
             async with self._writing(backup_id, rule) as writer:
-                if rule.volumes:
-                    await self._volumes.save(container_id, rule.volumes, writer.write, still or nullcontext())
-                else:
-                    await run_in_container(self._engine, container_id, rule.command, sink=writer.write)
-                if not writer.size:
-                    raise BackupError(said("the command has written nothing"))
-                seconds = time.monotonic() - began
-                with writer.reading() as file:
-                    await self._try_out(rule, container_id, file)
-        return SavedData(writer.size, writer.digest.hexdigest(), seconds)
+                async with sealed(key, writer) as target:
+                    if rule.volumes:
+                        await self._volumes.save(container_id, rule.volumes, target.write, still or nullcontext())
+                    else:
+                        await run_in_container(self._engine, container_id, rule.command, sink=target.write)
+                    if not target.size:
+                        raise BackupError(said("the command has written nothing"))
+                recipient = "" if key is None else key.recipients[0]
+                saved = SavedData(writer.size, writer.digest.hexdigest(), time.monotonic() - began, recipient)
+                if rule.verify:
+                    with await in_thread(writer.reopen) as file:
+                        await self._try_out(rule, container_id, file, recipient)
+        return saved
 
     async def try_out(self, backup: DataBackup) -> None:
         """Let the `verify` of a backup, where there is one, read it, in the image that its service has now.
@@ -129,17 +135,16 @@ class ServiceData:
             if not (there := await take_snapshots(self._engine, backup.service)):
                 raise BackupError(said("it has no container, whose image would be used"))
             with self.files.reading(backup) as file:
-                await self._try_out(rule, there[0].id, file)
+                await self._try_out(rule, there[0].id, file, backup.recipient)
 
-    async def _try_out(self, rule: BackupRule, container_id: str, file: IO[bytes]) -> None:
-        if not rule.verify:
-            return
+    async def _try_out(self, rule: BackupRule, container_id: str, file: IO[bytes], recipient: str) -> None:
         image = await self._engine.call(lambda client: str(client.inspect_container(container_id)["Image"]))
-        try:
-            await run_in_scratch(self._engine, image, rule.verify, file)
-        except BackupError as error:
-            text = said("`verify` did not take it: {reason}", reason=error.message)
-            raise BackupError(text, report=error.report) from error
+        async with opened(file, recipient, rule.key) as source:
+            try:
+                await run_in_scratch(self._engine, image, rule.verify, source)
+            except BackupError as error:
+                text = said("`verify` did not take it: {reason}", reason=error.message)
+                raise BackupError(text, report=error.report) from error
 
     async def rule_of(self, backup: DataBackup) -> BackupRule:
         """Return how a backup is restored. Raises BackupError."""
@@ -172,14 +177,26 @@ class ServiceData:
             if not rule.volumes:
                 await wait_until_none_runs(self._engine, container_id, rule.restore)
             with self.files.reading(backup) as file:
-                if rule.volumes:
-                    await self._volumes.restore(container_id, rule.volumes, file)
-                else:
-                    await run_in_container(self._engine, container_id, rule.restore, source=file)
+                async with opened(file, backup.recipient, rule.key) as source:
+                    if rule.volumes:
+                        await self._volumes.restore(container_id, rule.volumes, source)
+                    else:
+                        await run_in_container(self._engine, container_id, rule.restore, source=source)
 
     async def verify(self, backup: DataBackup) -> None:
-        """Read a whole backup. Raises BackupError where it is not what was written."""
-        await self._engine.local(lambda: self.files.verify(backup))
+        """Read a whole backup. Raises BackupError where it is not what was written, or cannot be decrypted."""
+        await self._engine.local(lambda: self._verify(backup))
+
+    def _verify(self, backup: DataBackup) -> None:
+        self.files.verify(backup)
+        if not backup.recipient:
+            return
+        with self.files.reading(backup) as file:
+            try:
+                check_encrypted(file, backup.recipient, self.files.rule_of(backup).key)
+            except BackupError as error:
+                text = said("{backup} cannot be read: {reason}", backup=backup.id, reason=error.message)
+                raise BackupError(text, hint=error.hint, service=backup.service) from error
 
     async def clear(self, kept: Collection[str], dropped: Collection[str] = (), chosen_at: str = "") -> None:
         """Remove the files of backups that are not kept; see `BackupFiles.clear`. Raises BackupError."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from roas.concurrency import in_thread, run_concurrently
 from roas.errors import BackupError
@@ -20,6 +20,22 @@ CHUNK_BYTES = 256 * 1024
 # How many of the last lines of what it says of its fault people see.
 LINES_SHOWN, LONGEST_LINE = 20, 1000
 Sink = Callable[[bytes], object]
+
+
+class Source(Protocol):
+    """Be read by a command."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return more; nothing at the end."""
+
+
+class Target(Protocol):
+    """Take what a command writes, and know how much that was."""
+
+    size: int
+
+    def write(self, chunk: bytes, /) -> object:
+        """Take more."""
 
 
 def dropped(_chunk: bytes) -> None:
@@ -61,7 +77,7 @@ class Exchange:
             raise BackupError(said("the command ended with code {code}", code=code), report=self.report)
 
 
-async def exchange(engine: Engine, streams: Streams, *, sink: Sink = dropped, source: IO[bytes] | None) -> Exchange:
+async def exchange(engine: Engine, streams: Streams, *, sink: Sink = dropped, source: Source | None) -> Exchange:
     """Give a command what it reads, and take what it writes to its end. Raises EngineUnavailableError."""
     said_of_it: deque[str] = deque(maxlen=LINES_SHOWN)
     work = [in_thread(_read, engine.address, streams, sink, said_of_it)]
@@ -92,7 +108,7 @@ def _read(address: str, streams: Streams, sink: Sink, said_of_it: deque[str]) ->
     return True
 
 
-def _write(address: str, streams: Streams, source: IO[bytes]) -> bool:
+def _write(address: str, streams: Streams, source: Source) -> bool:
     """Give it all that it is to read, then the end of that; returns whether it took all."""
     with typed_faults(address):
         try:

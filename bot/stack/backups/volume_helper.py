@@ -8,7 +8,7 @@ like that, which takes a moment, and then read at leisure while its services run
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import IO, Any
+from typing import Any
 
 from docker.types import LogConfig, Mount
 
@@ -18,7 +18,7 @@ from roas.models.backup import VolumeUser
 from roas.models.health import ContainerState
 from roas.stack.api_errors import BUSY_STATUSES, ApiError, ApiNotFoundError
 from roas.stack.backups.container_command import run_in_container
-from roas.stack.backups.streams import Sink
+from roas.stack.backups.streams import Sink, Source
 from roas.stack.client import Engine
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.docker_client import EngineClient
@@ -76,7 +76,7 @@ class VolumeHelper:
             if is_aside:
                 await self._run(helper, (*SAVE, ASIDE, *volumes), sink=sink)
 
-    async def restore(self, container_id: str, volumes: Sequence[str], source: IO[bytes]) -> None:
+    async def restore(self, container_id: str, volumes: Sequence[str], source: Source) -> None:
         """Let volumes have nothing but what an archive has. Raises BackupError, EngineUnavailableError."""
         async with self._running(container_id, volumes, read_only=False) as helper:
             await self._run(helper, ("sh", "-c", RESTORE), source=source)

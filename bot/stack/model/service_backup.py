@@ -10,7 +10,7 @@ from roas.models.windows import read_cron
 from roas.stack.model.services import replicas_of, services_of
 from roas.stack.model.x_deploy import Entry
 
-KEYS = "command restore keep verify before every volume while helper"
+KEYS = "command restore keep verify before every key volume while helper"
 ENTRY = Entry("backup", frozenset(KEYS.split()))
 # What only one of both ways has.
 OF_COMMANDS, OF_VOLUMES = ("command", "restore", "before"), ("while", "helper")
@@ -36,9 +36,10 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
             why = said("it does not go with `volume`") if by_volume else said("it goes with `volume` only")
             raise ENTRY.wrong(name, why, within=key)
     every = _every(name, written.get("every"))
+    key = _key(name, written) if "key" in written else ""
     verify = _command(name, written, "verify") if "verify" in written else ()
     if by_volume:
-        return _by_volume(name, model, written, BackupRule((), (), keep, verify, every=every))
+        return _by_volume(name, model, written, BackupRule((), (), keep, verify, every=every, key=key))
     before = _before(name, written.get("before", [DEPLOY]), may_be_empty=bool(every))
     return BackupRule(
         _command(name, written, "command"),
@@ -48,7 +49,16 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
         before_deploy=DEPLOY in before,
         before_jobs=tuple(item.removeprefix(JOB) for item in before if item != DEPLOY),
         every=every,
+        key=key,
     )
+
+
+def _key(name: str, written: Mapping[str, Any]) -> str:
+    """Return where the key lies. Raises ComposeFileError; an empty one would leave backups open to read."""
+    path = written["key"]
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise ENTRY.wrong(name, said("the whole path of a file, as the bot sees it"), within="key")
+    return path
 
 
 def _every(name: str, written: object) -> str:

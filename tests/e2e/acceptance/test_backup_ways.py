@@ -1,15 +1,46 @@
-"""Data is backed up on its schedule and before a job, and comes back from each of these."""
+"""Data is backed up on its schedule, before a job and encrypted, and comes back from each of these."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pyrage
 import time_machine
 
 from roas.app.backup_schedule import BackupSchedule
 from roas.models.backup import BackupReason
-from roas.models.deployment import DeploymentKind, Operation
-from tests.e2e.acceptance.people import People, request, succeeded
+from roas.models.deployment import DeploymentKind, Operation, Outcome
+from tests.e2e.acceptance.people import People, request, succeeded, told
 from tests.e2e.acceptance.stack import Stack
 from tests.e2e.acceptance.test_data_backups import ROWS, grant, put_rows, write
+
+
+def key_file(folder: Path, name: str = "key") -> Path:
+    """Write a file with a key, as `age-keygen` does."""
+    path = folder / name
+    path.write_text(f"# created: today\n{pyrage.x25519.Identity.generate()}\n")
+    return path
+
+
+async def test_encrypted_backup_comes_back(application, people: People, stack: Stack, settings, tmp_path):
+    """Nobody reads it on the disk. A key that is lost ends the rollback before it changes anything."""
+    key = key_file(tmp_path)
+    write(stack, key=str(key), verify="grep -q anna")
+    await people.succeed("v1")
+    put_rows(stack)
+    ended = succeeded(await people.deploy("v2"))
+    (backup,) = await application.state.data_backups.made_by(ended.id)
+    content = (settings.state_dir / "data-backups" / backup.id).read_bytes()
+    assert (content.startswith(b"age-encryption.org/v1"), b"anna" in content) == (True, False)
+    put_rows(stack, "destroyed\n")
+    granted, secret, ids = await grant(application, data=("with",)), key.read_text(), stack.ids()
+    key.write_text(key_file(tmp_path, "other").read_text())
+    refused = await people.rollback(data=("with",), granted=granted)
+    assert (refused.outcome, stack.ids()) == (Outcome.FAILED, ids)
+    assert f"encrypted for {backup.recipient}" in told(refused)
+    assert stack.read("store", "/data/rows") == "destroyed\n"
+    key.write_text(secret)
+    succeeded(await people.rollback(data=("with",), granted=granted))
+    assert stack.read("store", "/data/rows") == ROWS
 
 
 async def test_data_is_backed_up_before_a_job_changes_it(application, people: People, stack: Stack):

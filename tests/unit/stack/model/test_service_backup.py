@@ -28,6 +28,7 @@ def test_backup_is_read_as_written() -> None:
     assert backup(PLAIN) == BackupRule(("pg_dump", "-Fc", "shop"), restore, 5)
     assert backup(PLAIN | {"keep": 2}) == BackupRule(("pg_dump", "-Fc", "shop"), restore, 2)
     assert backup(PLAIN | {"verify": ["pg_restore", "--list"]}).verify == ("pg_restore", "--list")
+    assert backup(PLAIN | {"key": "/run/secrets/key"}).key == "/run/secrets/key"
     assert backup(PLAIN | {"every": "0  3 * * MON-SUN"}).every == "0 3 * * MON-7"
     assert backup(PLAIN | {"every": "0 3 * * *", "before": []}).before_deploy is False
     assert backup(None) is None
@@ -60,6 +61,8 @@ def test_volume_is_known_by_the_name_that_the_engine_has_for_it() -> None:
         (PLAIN | {"command": ["sh", 1]}, "backup.command: a command"),
         (PLAIN | {"restore": "  "}, "backup.restore: a command"),
         (PLAIN | {"verify": ""}, "backup.verify: a command"),
+        (PLAIN | {"key": ""}, "backup.key: the whole path of a file"),
+        (PLAIN | {"key": "./key"}, "backup.key: the whole path of a file"),
         (PLAIN | {"every": "0 3 * *"}, "backup.every: '0 3 * *' is no cron expression"),
         (PLAIN | {"every": "daily"}, "backup.every: 'daily' is no cron expression"),
         (PLAIN | {"before": []}, "backup.before: a list of `deploy` and `job:NAME`"),
