@@ -16,10 +16,10 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 
 FROM ${PYTHON_IMAGE}
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    { command -v docker && command -v docker-compose && command -v git && command -v ssh; } >/dev/null || { \
+    { command -v docker && command -v docker-compose && command -v git && command -v ssh && command -v restic; } >/dev/null || { \
     apt-get update -qq && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    docker-cli docker-compose git openssh-client && \
+    docker-cli docker-compose git openssh-client restic && \
     rm -rf /var/lib/apt/lists/*; }
 RUN groupadd --gid 10001 roas && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp roas
 # The entrypoint leaves root behind: see there.

@@ -15,7 +15,7 @@ REGISTRY_IMAGE = "python:3.13-slim-trixie"
 LOCAL_IMAGE = "roas-testbed/python"
 SUITE = "trixie"
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
-DOCKER_PACKAGES = ("docker-cli", "docker-compose", "git", "openssh-client")
+DOCKER_PACKAGES = ("docker-cli", "docker-compose", "git", "openssh-client", "restic")
 OPTIONS = ("--variant=minbase", "--format=tar", "--dpkgopt=path-exclude=/usr/share/doc/*")
 MAKE_SECONDS = 600
 

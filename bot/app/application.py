@@ -18,6 +18,7 @@ from roas.app.composition import (
 from roas.app.foundation import BOT, Foundation, open_foundation
 from roas.app.integration import IntegrationCoordinator
 from roas.app.maintenance import Maintenance
+from roas.app.offsite_backups import OffsiteBackups
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.checks.validator import EnvironmentValidator
 from roas.configuration.settings import Settings
@@ -62,6 +63,7 @@ class Application:
     duplicate_token: DuplicateToken
     candidates: CandidateCoordinator
     schedule: Schedule
+    offsite: OffsiteBackups
     deployment_figures: DeploymentFigures
     integration_monitor: IntegrationMonitor
     sync: DataSyncManager | None = None
@@ -135,6 +137,7 @@ def _build(base: Foundation) -> Application:
         schedule=Schedule(
             base.state, deployment.orchestrator, base.bus, base.environments, has_approvers=has_approvers
         ),
+        offsite=OffsiteBackups(base.stacks, base.state, monitoring.alert_service, base.environments, base.redactor),
         deployment_figures=figures,
         integration_monitor=IntegrationMonitor(base.bus, measurements),
         sync=sync,
@@ -157,6 +160,7 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     stack.push_async_callback(application.orchestrator.close)
     stack.push_async_callback(application.candidates.stop)
     stack.push_async_callback(application.schedule.stop)
+    stack.push_async_callback(application.offsite.stop)
     stack.push_async_callback(application.maintenance.stop)
     stack.push_async_callback(application.stop_watching_itself)
 

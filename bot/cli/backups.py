@@ -103,13 +103,15 @@ async def _list(session: Session, environment: str) -> int:
     elif not found:
         session.terminal.say(f"{environment} has no backup: see `x-deploy.backup` in the documentation.")
     else:
-        session.terminal.out.print(_table(found))
+        is_sent = find_environment(session.settings, environment).restic is not None
+        session.terminal.out.print(_table(found, is_sent=is_sent))
     return ExitCode.SUCCEEDED
 
 
-def _table(found: Sequence[DataBackup]) -> Table:
-    """Return the backups as a table."""
-    table = make_table("backup", "service", "made", "before", "of", "size", "took", "encrypted")
+def _table(found: Sequence[DataBackup], *, is_sent: bool) -> Table:
+    """Return the backups as a table; where they are sent to is a column of environments that have a repository."""
+    headers = ["backup", "service", "made", "before", "of", "size", "took", "encrypted"]
+    table = make_table(*headers, *(["sent to"] if is_sent else []))
     for backup in found:
         cells = [
             backup.id,
@@ -121,7 +123,7 @@ def _table(found: Sequence[DataBackup]) -> Table:
             duration(backup.seconds),
             "yes" if backup.recipient else "no",
         ]
-        add_row(table, cells)
+        add_row(table, (*cells, *([backup.sent_to or "not sent yet"] if is_sent else [])))
     return table
 
 

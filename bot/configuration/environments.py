@@ -22,8 +22,8 @@ from roas.configuration.stack_files import (
     split_files,
     usual_project,
 )
-from roas.configuration.tables import EnvironmentSettings, VerifySettings, WindowSettings
-from roas.models.environment import DriftAction, Environment, Repository, SignaturePolicy
+from roas.configuration.tables import EnvironmentSettings, ResticSettings, VerifySettings, WindowSettings
+from roas.models.environment import DriftAction, Environment, Repository, ResticRepository, SignaturePolicy
 from roas.models.windows import Windows, read_dates, read_length, read_window
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
@@ -168,6 +168,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         restores_drift=own.drift is DriftAction.RESTORE,
         requires=own.requires or "",
         soak=read_length(own.soak or ""),
+        restic=None if own.restic is None else _restic(own.restic),
     )
 
 
@@ -178,6 +179,10 @@ def _signatures(verify: VerifySettings) -> SignaturePolicy:
     if verify.trusted_root_file is not None:
         fields["trusted_root_file"] = verify.trusted_root_file.expanduser().absolute()
     return SignaturePolicy(**fields)
+
+
+def _restic(own: ResticSettings) -> ResticRepository:
+    return ResticRepository(own.repository, own.password_file, own.variables_file)
 
 
 def _windows(own: WindowSettings | None) -> Windows:

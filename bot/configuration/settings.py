@@ -177,6 +177,7 @@ class Settings(BaseSettings):
         for environment in self.environments.values():
             files += environment.git.files if environment.git is not None else ()
             files += environment.verify.files if environment.verify is not None else ()
+            files += environment.restic.files if environment.restic is not None else ()
         for source in self.sources.values():
             files += source.files
         for target in self.notify.values():

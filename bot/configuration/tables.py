@@ -1,5 +1,6 @@
 """Describe what `roas.toml` says in tables of its own: of an environment, of a source of versions, of who is told."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -129,6 +130,31 @@ class WindowSettings(BaseModel, extra="forbid"):
         return value
 
 
+class ResticSettings(BaseModel, extra="forbid"):
+    """Say to which repository of restic backups are sent; passwords are in files, not in the address."""
+
+    repository: str = Field(min_length=1, max_length=1000, pattern=r"^[^-\s][^\s]*$")
+    password_file: Path
+    variables_file: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that hold its secrets."""
+        return tuple(filter(None, (self.password_file, self.variables_file)))
+
+    @field_validator("repository")
+    @classmethod
+    def _has_no_password(cls, value: str) -> str:
+        if re.search(r"//[^/@]*:[^/@]*@", value):
+            raise ValueError("must not have a password in it; `variables_file` is the place for one")
+        return value
+
+    @field_validator("password_file", "variables_file")
+    @classmethod
+    def _is_absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+
 class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     """Adjust one environment; whatever is left out follows the convention."""
 
@@ -170,6 +196,10 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     requires: str | None = about("The environment in which everything has to have been healthy that it takes.")
     soak: str | None = about(
         "For how long it has to have been healthy there, without an alert: `1h`, `30m`, `2d`.", pattern=SOAK
+    )
+    restic: ResticSettings | None = about(
+        "The repository of restic that backups of its data are sent to: `repository`, `password_file`, "
+        "`variables_file`."
     )
     policy: PolicyLevel | None = about("How much its stack may ask for without a permission by name.")
     allow: tuple[str, ...] = about(

@@ -65,6 +65,7 @@ PATTERNS: Mapping[str, str] = {
     r"^[\w.-]+(/[\w.-]+)+$": "must be a repository, such as acme/shop",
     r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s?#]*)?)$": "must begin with https://",
     REPOSITORY_ADDRESS: "must be the address of a repository, by https or ssh, without a password",
+    r"^[^-\s][^\s]*$": "must be a repository of restic, such as sftp:user@host:/srv/backups",
     r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$": "must be the name of a branch or tag",
     r"^[\w./-]*$": "must be a path in the repository: letters, digits, _, -, . and /",
 }

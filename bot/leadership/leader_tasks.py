@@ -121,6 +121,8 @@ class LeaderTasks:
                 opened.push_async_callback(self._application.candidates.stop)
                 await self._application.schedule.start()
                 opened.push_async_callback(self._application.schedule.stop)
+                await self._application.offsite.start()
+                opened.push_async_callback(self._application.offsite.stop)
                 await self._application.maintenance.start()
                 opened.push_async_callback(self._application.maintenance.stop)
                 self._application.watch_itself()

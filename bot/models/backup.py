@@ -27,7 +27,7 @@ class DataBackup:
 
     The file is named by the `id`; `sha256` is the hash of what it holds. It took so many `seconds`. One of `volumes`
     is a tar archive; what writes into them stood still for `still_seconds`. Where it is encrypted, `recipient` is the
-    public name of the key.
+    public name of the key. Once it was sent, `sent_to` is where, as that `snapshot`.
     """
 
     id: str
@@ -43,6 +43,8 @@ class DataBackup:
     volumes: tuple[str, ...] = ()
     still_seconds: float = 0.0
     recipient: str = ""
+    sent_to: str = ""
+    snapshot: str = ""
 
 
 @dataclass(frozen=True, slots=True)

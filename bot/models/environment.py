@@ -152,6 +152,20 @@ class SignaturePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ResticRepository:
+    """Say where backups are sent, and with which password; the variables of its store are in a file of their own."""
+
+    address: str
+    password_file: Path
+    variables_file: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """Return its address without what could be a password."""
+        return re.sub(r"//[^/@]*@", "//", self.address)
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Define where an environment's stack is and how it is deployed.
 
@@ -165,7 +179,8 @@ class Environment:
     `signatures` is who has to have signed its images.
     `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
     `windows` are when it may be deployed to. With `restores_drift`, what a hand changed is undone without being asked.
-    It takes only what was healthy for as long as `soak` in the environment that it `requires`.
+    It takes only what was healthy for as long as `soak` in the environment that it `requires`. Backups of its data are
+    sent by `restic`.
     """
 
     name: str
@@ -195,6 +210,7 @@ class Environment:
     restores_drift: bool = False
     requires: str = ""
     soak: timedelta = timedelta(0)
+    restic: ResticRepository | None = None
 
     @property
     def overrides(self) -> tuple[str, ...]:

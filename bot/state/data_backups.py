@@ -1,9 +1,11 @@
 """Keep which backups of services' data there are; the files are elsewhere."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.change import ChangeType, StateChange
+from roas.state.documents import to_json
 from roas.state.journal import Journal
 from roas.state.transaction import Fence, Transaction
 
@@ -41,6 +43,17 @@ class DataBackups:
             )
 
         await self._journal.write(work, fence=fence)
+
+    async def note_sent(self, backup_id: str, sent_to: str, snapshot: str) -> None:
+        """Write where a backup was sent to; one that is not kept any more stays so."""
+
+        def work(transaction: Transaction) -> None:
+            backup = transaction.find(DataBackup, "data_backups WHERE id = ?", backup_id)
+            if backup is not None:
+                sent = replace(backup, sent_to=sent_to, snapshot=snapshot)
+                transaction.execute("UPDATE data_backups SET document = ? WHERE id = ?", (to_json(sent), backup_id))
+
+        await self._journal.write(work)
 
     async def get(self, backup_id: str) -> DataBackup | None:
         """Return a backup that is kept, or None."""

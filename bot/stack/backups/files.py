@@ -142,6 +142,11 @@ class BackupFiles:
             return _room(os.statvfs(self.folder if self.folder.is_dir() else self.folder.parent))
         return None
 
+    def files_of(self, backup: DataBackup) -> tuple[Path, ...]:
+        """Return what a backup consists of: its data, and how that is restored. Raises BackupError."""
+        path = self.path(backup.id)
+        return path, path.with_suffix(RULE)
+
     def rule_of(self, backup: DataBackup) -> BackupRule:
         """Return how a backup is restored: as its service said when it was made."""
         try:

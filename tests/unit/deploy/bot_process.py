@@ -79,6 +79,7 @@ class Parts:
     maintenance: NoTask
     candidates: NoTask
     schedule: NoTask
+    offsite: NoTask
     redactor: Redactor = field(default_factory=Redactor)
     collector: None = None
 
@@ -174,6 +175,7 @@ class Process(Life):
             maintenance=NoTask(),
             candidates=NoTask(),
             schedule=NoTask(),
+            offsite=NoTask(),
         )
 
 

@@ -23,6 +23,9 @@ NAMES_SOMETHING = re.compile(
 
 # By the test, how the texts begin that it follows.
 FOLLOWED = {
+    "integration/stack/backups/test_restic.py::test_each_backup_is_sent_once": [
+        "Correct the file that `restic.password_file` names."
+    ],
     "unit/stack/backups/test_files.py::test_room_is_made_as_told": ["Make room below STATE_DIR, or keep fewer backups"],
     "unit/deploy/test_state_folder.py::test_state_that_was_moved_as_told_is_deployed": [
         "To move it: `docker compose stop"

@@ -1,0 +1,118 @@
+"""What is backed up is in a repository of the real restic, and what keeps it from there is told."""
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from roas.alerts.alert_service import AlertService
+from roas.app.offsite_backups import OffsiteBackups
+from roas.errors import BackupError
+from roas.events import EventBus
+from roas.models.backup import BackupReason, DataBackup
+from roas.models.change import new_id
+from roas.models.environment import Environment, ResticRepository
+from roas.models.stack import BackupRule
+from roas.redaction import Redactor
+from roas.stack.backups.files import BackupFiles
+from roas.stack.backups.restic import send_to
+from roas.state.manager import StateManager
+
+RULE = BackupRule(("dump",), ("load",), 5)
+
+
+def restic(repository: ResticRepository, *arguments: str) -> bytes:
+    command = ["restic", "-q", "-r", repository.address, "--password-file", str(repository.password_file)]
+    return subprocess.run([*command, *arguments], check=True, capture_output=True, env=os.environ).stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> ResticRepository:
+    (tmp_path / "password").write_text("a long one\n")
+    repository = ResticRepository(str(tmp_path / "repository"), tmp_path / "password")
+    restic(repository, "init")
+    return repository
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> BackupFiles:
+    return BackupFiles(tmp_path / "data")
+
+
+def written(files: BackupFiles, content: bytes = b"rows") -> DataBackup:
+    backup_id = new_id("BACKUP")
+    with files.writing(backup_id, RULE, "dev") as writer:
+        writer.write(content)
+    digest, now = writer.digest.hexdigest(), datetime.now(UTC)
+    return DataBackup(backup_id, "dev", "db", "DEPLOY-1", BackupReason.DEPLOYMENT, 1, now, 0.1, writer.size, digest)
+
+
+async def test_backup_is_sent_with_its_rule(tmp_path, repository, files) -> None:
+    backup = written(files)
+    snapshot = await send_to(repository, backup, files.files_of(backup), tmp_path / "cache")
+    (found,) = json.loads(restic(repository, "snapshots", "--json", "--tag", backup.id))
+    assert (found["id"], found["hostname"], set(found["tags"])) == (snapshot, "roas", {"dev", "db", backup.id})
+    assert restic(repository, "dump", snapshot, str(files.path(backup.id))) == b"rows"
+    assert json.loads(restic(repository, "dump", snapshot, f"{files.path(backup.id)}.json"))["restore"] == ["load"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "hint"),
+    [
+        ({"address": "/nowhere/repository"}, "code 10", "restic init"),
+        ({"password_file": Path("/dev/null")}, "code", ""),
+        ({"variables_file": Path("/nowhere/variables")}, "/nowhere/variables cannot be read", ""),
+    ],
+)
+async def test_what_keeps_it_from_there_is_told(tmp_path, repository, files, change, told, hint) -> None:
+    backup = written(files)
+    with pytest.raises(BackupError, match=told) as raised:
+        await send_to(replace(repository, **change), backup, files.files_of(backup), tmp_path / "cache")
+    assert hint in str(raised.value.hint)
+
+
+async def test_each_backup_is_sent_once(tmp_path, repository, files) -> None:
+    """One that could not be sent is an alert until it was, and is sent by whoever leads then."""
+    password = repository.password_file.read_text()
+    repository.password_file.write_text("wrong\n")
+    bus = EventBus()
+    async with StateManager(tmp_path / "state") as state:
+        for _ in range(2):
+            await state.data_backups.add(written(files), None)
+        environment = Environment("dev", "shop", tmp_path, (), restic=repository)
+        stacks = SimpleNamespace(of=lambda _environment: SimpleNamespace(data=SimpleNamespace(files=files)))
+        alerts = AlertService(state.alerts, bus, str)
+        offsite = OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor())
+        assert not await offsite.send_all()
+        (alert,) = await state.alerts.open()
+        assert "code 12" in alert.summary
+        repository.password_file.write_text(password)
+        successor = OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor())
+        assert await successor.send_all()
+        assert await state.alerts.open() == ()
+        sent = await state.data_backups.list("dev")
+        assert {backup.sent_to for backup in sent} == {repository.address}
+        assert await successor.send_all()
+        snapshots = json.loads(restic(repository, "snapshots", "--json"))
+        assert sorted(item["id"] for item in snapshots) == sorted(backup.snapshot for backup in sent)
+    await bus.close()
+
+
+async def test_alert_ends_where_nothing_is_sent_any_more(tmp_path, repository, files) -> None:
+    repository.password_file.write_text("wrong\n")
+    async with StateManager(tmp_path / "state") as state:
+        await state.data_backups.add(written(files), None)
+        stacks = SimpleNamespace(of=lambda _environment: SimpleNamespace(data=SimpleNamespace(files=files)))
+        environment, bus = Environment("dev", "shop", tmp_path, (), restic=repository), EventBus()
+        alerts = AlertService(state.alerts, bus, str)
+        assert not await OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor()).send_all()
+        assert len(await state.alerts.open()) == 1
+        environment = replace(environment, restic=None)
+        assert await OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor()).send_all()
+        assert await state.alerts.open() == ()
+        await bus.close()
