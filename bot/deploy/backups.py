@@ -43,7 +43,19 @@ async def describe_backups(
     last = {name: next((backup for backup in known if backup.service == name), None) for name in rules if name in there}
     copied = {backup.service: backup.still_seconds for backup in reversed(known) if backup.still_seconds}
     still = {name: await _describe_stillness(stack, name, rules[name], copied.get(name)) for name in sorted(last)}
-    return tuple(_lines(last, still, stack.data.files.free_bytes()))
+    lines = [*_lines(last, still, stack.data.files.free_bytes())]
+    if environment.on_swarm:
+        lines += [problem for name in sorted(last) if (problem := await _out_of_reach(stack, name, rules[name]))]
+    return tuple(lines)
+
+
+async def _out_of_reach(stack: Stack, service: str, rule: BackupRule) -> Message | None:
+    """Say what keeps a task's data from being backed up: it may run on any node, and only one is asked."""
+    try:
+        await stack.data.find_container(service, rule, "")
+    except BackupError as error:
+        return said("The deployment would fail before it changes anything: {problem}", problem=error.message)
+    return None
 
 
 async def _describe_stillness(stack: Stack, service: str, rule: BackupRule, last: float | None) -> Message | None:
@@ -325,6 +337,12 @@ def say_backups(context: DeploymentContext) -> Iterator[Message]:
     """Say, of a deployment that failed after it changed something, that there are backups from before it."""
     deployment = context.deployment
     if deployment.backups and deployment.touched and deployment.request.kind is not DeploymentKind.ROLLBACK:
+        if context.environment.on_swarm:
+            yield said(
+                "No data was restored. It was backed up before this deployment: {backups}.",
+                backups=", ".join(deployment.backups),
+            )
+            return
         yield said(
             "No data was restored. It was backed up before this deployment: `/rollback {environment} to:r{release} "
             "data:with`, or `roas rollback {environment} --to {release} --data with`, restores it.",

@@ -51,6 +51,11 @@ async def find_backups(
     """
     if not request.data:
         return ()
+    if environment.on_swarm:
+        raise BackupError(
+            said("Data is not restored on a Swarm: what uses it cannot be kept stopped there."),
+            hint=said("Export the backup to a file, and let the service read that by hand."),
+        )
     if request.data != (DataChoice.WITH,):
         return tuple([await find_backup(components, environment.name, backup_id) for backup_id in request.data])
     found = await components.state.data_backups.of_release(environment.name, request.target_release, services)

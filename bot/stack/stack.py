@@ -40,7 +40,7 @@ class Stack(ABC):
         self.releases = releases
         self.images = images
         self.proxies = LiveConfiguration(engine, parts.live_files)
-        self.data = ServiceData(engine, parts.backups)
+        self.data: ServiceData = ServiceData(engine, parts.backups)
         self._parts = parts
 
     def probe(self) -> DockerProbe:

@@ -31,6 +31,7 @@ from roas.stack.swarm.obstacles import find_on_swarm
 from roas.stack.swarm.service_spec import service_spec
 from roas.stack.swarm.service_writes import make_shared, write_service
 from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
+from roas.stack.swarm.task_data import TaskData
 from roas.stack.swarm.task_logs import read_ending, read_place_log
 from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
 from roas.stack.swarm.tasks import StackReading, read_tasks, service_name, task_snapshots
@@ -82,6 +83,7 @@ class SwarmStack(Stack):
         super().__init__(
             engine, parts, SwarmReleases(engine, parts, self._writer), SwarmImages(engine, parts, self._writer)
         )
+        self.data = TaskData(engine, parts.backups, self._read)
         self._readings: SingleFlight[StackReading] = SingleFlight()  # who asks for the same shares it
         self._specs: PerModel[Mapping[str, tuple[str, bool]]] = PerModel(partial(_read_specs, engine.project))
 

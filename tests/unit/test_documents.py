@@ -77,6 +77,7 @@ def test_files_that_documents_name_exist(name: str):
 
 # The files of the ten questions, and what in them is the answer.
 ANSWERS = {
+    "bot/app/backup_schedule.py": "class BackupSchedule last_moment",
     "bot/deploy/backups.py": "def back_up_first",
     "bot/deploy/data_restore.py": "def restore_data",
     "CONTRIBUTING.md": "bot/checks/",

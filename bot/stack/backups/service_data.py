@@ -132,10 +132,14 @@ class ServiceData:
         if not rule.verify:
             return
         async with self._working(backup.service, said("verified"), DATA_TIMEOUT_SECONDS):
-            if not (there := await take_snapshots(self._engine, backup.service)):
+            if (container_id := await self._any_container(backup.service)) is None:
                 raise BackupError(said("it has no container, whose image would be used"))
             with self.files.reading(backup) as file:
-                await self._try_out(rule, there[0].id, file, backup.recipient)
+                await self._try_out(rule, container_id, file, backup.recipient)
+
+    async def _any_container(self, service: str) -> str | None:
+        """Return the id of a container of a service, running or not."""
+        return next((container.id for container in await take_snapshots(self._engine, service)), None)
 
     async def _try_out(self, rule: BackupRule, container_id: str, file: IO[bytes], recipient: str) -> None:
         image = await self._engine.call(lambda client: str(client.inspect_container(container_id)["Image"]))

@@ -25,7 +25,8 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
     if (found := ENTRY.written_in(service)) is None:
         return None
     written = ENTRY.require_mapping(name, found)
-    if one_shot or replicas_of(service) > 1:
+    is_global = (service.get("deploy") or {}).get("mode") == "global"
+    if one_shot or is_global or replicas_of(service) > 1:
         raise ENTRY.wrong(name, said("a job and a service of several replicas have no data of their own"))
     keep = written.get("keep", USUALLY_KEPT)
     if not isinstance(keep, int) or isinstance(keep, bool) or not 1 <= keep <= MOST_KEPT:

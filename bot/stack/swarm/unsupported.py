@@ -109,8 +109,9 @@ def _of_fields(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
     for key in sorted(fields):
         if fields[key] and key not in KNOWN and not key.startswith("x-"):
             yield _has(name, key), INSTEAD.get(key, NO_WORD)
-    if (fields.get("x-deploy") or {}).get("backup"):
-        yield _has(name, "x-deploy.backup"), said("run the backup on the task's node, or this service on one machine")
+    backup = (fields.get("x-deploy") or {}).get("backup")
+    if backup and not backup.get("command"):
+        yield _has(name, "x-deploy.backup"), said("on a Swarm, data is backed up by a `command` only")
     if fields.get("build") and not fields.get("image"):
         yield (
             _has(name, "build"),

@@ -25,7 +25,7 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.alert import Alert, AlertState, Severity
 from roas.models.change import ChangeType, StateChange, TargetPosition, WaitingAlert
-from roas.models.deployment import Deployment, Outcome
+from roas.models.deployment import Deployment, Operation, Outcome
 from roas.models.events import AlertEvent, DeploymentEnded, Event
 from roas.redaction import hide
 from roas.state.alerts import RESOLVED
@@ -273,7 +273,12 @@ class Targets:
 
 
 def severity_of(deployment: Deployment) -> Severity | None:
-    """Return how much the end of a deployment matters to people; None where it needs nobody."""
+    """Return how much the end of a deployment matters to people; None where it needs nobody.
+
+    Of a backup on schedule an alert tells.
+    """
+    if deployment.request.operation is Operation.SAVE:
+        return None
     match deployment.outcome:
         case Outcome.FAILED:
             return Severity.CRITICAL if deployment.touched else Severity.HIGH

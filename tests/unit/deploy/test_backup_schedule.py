@@ -13,6 +13,7 @@ from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.models.backup import BackupReason
 from roas.models.deployment import Freeze, Operation, Outcome, Stop
 from roas.models.windows import Windows, read_window
+from roas.ui.notifications.targets import severity_of
 from tests.unit.deploy.fake_data import RULE, WithData
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import DORA, deploy
@@ -89,6 +90,8 @@ async def test_failed_backup_is_an_alert_until_one_succeeds(state, orchestrator,
     assert await look(schedule, orchestrator) == [Outcome.FAILED]
     (text,) = await firing(state)
     assert "the disk is full" in text
+    (failed,) = await state.deployments.list("dev", limit=1)
+    assert severity_of(failed) is None, "the alert is what tells"
     assert await look(schedule, orchestrator) == [Outcome.FAILED], "not at once again"
     engine.data.refuses = False
     clock.shift(timedelta(hours=1, minutes=1))

@@ -74,7 +74,15 @@ def test_backup_that_means_nothing_is_refused(written, told) -> None:
     assert f"x-deploy of db is not valid: {told}" in error.value.message
 
 
-@pytest.mark.parametrize("more", [{"scale": 2}, {"deploy": {"replicas": 2}}, {"extension": {"one_shot": True}}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scale": 2},
+        {"deploy": {"replicas": 2}},
+        {"deploy": {"mode": "global"}},
+        {"extension": {"one_shot": True}},
+    ],
+)
 def test_only_one_lasting_container_has_data(more) -> None:
     with pytest.raises(ComposeFileError, match="no data of their own"):
         backup(PLAIN, **more)

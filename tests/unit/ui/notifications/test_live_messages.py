@@ -45,6 +45,19 @@ async def test_deployment_has_live_message_and_outcome(
     assert not channel.messages[live].buttons
 
 
+async def test_backup_on_schedule_is_no_news(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """Of one that fails an alert tells: nothing is posted of it, neither by events nor by the look at the journal."""
+    messages.start()
+    saving = await Story.begin(state, bus, deployment_id="SAVE-01KB0000000000000000000000")
+    await saving.finish(Outcome.FAILED, Problem("backup", "the disk is full"))
+    story = await Story.begin(state, bus)
+    await story.finish()
+    await until(lambda: told(state, story.id))
+    assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+
+
 async def phases(story: Story, *, first: int = 0) -> None:
     """End two phases, the second one with a warning and a failure; each is told before the next."""
     ends = (
