@@ -125,6 +125,11 @@ def backup_rules(definitions: Mapping[str, ServiceDefinition]) -> dict[str, Back
     return {name: definition.backup for name, definition in definitions.items() if definition.backup is not None}
 
 
+def of_releases(definitions: Mapping[str, ServiceDefinition]) -> frozenset[str]:
+    """Return the services whose data deployments back up."""
+    return frozenset(name for name, rule in backup_rules(definitions).items() if rule.is_of_releases)
+
+
 async def back_up_first(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> None:
     """Back up what a release asks for, as long as nothing was changed. Raises BackupError, ServiceFailedError.
 

@@ -47,7 +47,7 @@ async def find_backups(
 ) -> tuple[DataBackup, ...]:
     """Return the backups that a rollback restores; none where it is without data. Raises BackupError.
 
-    `services` are those whose data is backed up: if possible there is a backup of each.
+    `services` are those whose data deployments back up: if possible there is a backup of each.
     """
     if not request.data:
         return ()

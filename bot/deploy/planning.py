@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from roas.configuration.environments import projects_of
-from roas.deploy.backups import backup_rules, describe_backups, describe_job_backups
+from roas.deploy.backups import describe_backups, describe_job_backups, of_releases
 from roas.deploy.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
@@ -206,7 +206,7 @@ class Planner:
         stack, name = self._stack, self._environment.name
         current = await release_in_use(self._components.state, name, goes_back=True)
         before = await self._definitions_before() if request.data else {}
-        backups = await find_backups(self._components, self._environment, request, backup_rules(before))
+        backups = await find_backups(self._components, self._environment, request, of_releases(before))
         if backups and request.target_release is None:
             request = replace(request, target_release=backups[0].release)
         target = await find_rollback_target(self._components, stack, request, current)

@@ -124,6 +124,11 @@ class BackupRule:
     every: str = ""
     key: str = ""
 
+    @property
+    def is_of_releases(self) -> bool:
+        """Return whether deployments make backups, which a release is brought back with."""
+        return self.before_deploy or bool(self.before_jobs)
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceDefinition:

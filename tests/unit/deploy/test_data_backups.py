@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roas.deploy.backups import beyond
+from roas.deploy.backups import beyond, of_releases
 from roas.deploy.data_restore import say_other_commands, with_restores
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
@@ -395,6 +395,13 @@ async def test_deployment_that_backed_up_everything_is_preferred(orchestrator, e
     assert "The data of cache is not restored" in told
     assert "backup of store is read by the version that runs" in told
     assert "may take 600s for one service" in told
+
+
+def test_data_on_schedule_alone_belongs_to_no_release() -> None:
+    """A deployment that backed up all others has all that its release can come back with."""
+    nightly = replace(RULE, before_deploy=False, every="0 3 * * *")
+    rules = {"store": RULE, "log": nightly, "cache": replace(nightly, before_jobs=("migrate",)), "web": None}
+    assert of_releases({name: service(name, backup=rule) for name, rule in rules.items()}) == {"store", "cache"}
 
 
 async def test_data_and_the_bot_itself_go_one_after_the_other(orchestrator, state, failed):
