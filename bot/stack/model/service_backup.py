@@ -10,10 +10,10 @@ from roas.models.windows import read_cron
 from roas.stack.model.services import replicas_of, services_of
 from roas.stack.model.x_deploy import Entry
 
-KEYS = "command restore keep verify before every key volume while helper"
-ENTRY = Entry("backup", frozenset(KEYS.split()))
+OF_BOTH = frozenset({"keep", "verify", "every", "key"})
 # What only one of both ways has.
 OF_COMMANDS, OF_VOLUMES = ("command", "restore", "before"), ("while", "helper")
+ENTRY = Entry("backup", OF_BOTH.union(OF_COMMANDS, OF_VOLUMES, {"volume"}))
 USUALLY_KEPT, MOST_KEPT = 5, 100
 DEPLOY, JOB = "deploy", "job:"
 STOPPED, PAUSED = "stopped", "paused"
