@@ -158,11 +158,14 @@ async def back_up_first(context: DeploymentContext, definitions: Mapping[str, Se
 async def back_up_before(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition], job: str) -> None:
     """Back up the data that a job may change, before it runs, unless this deployment has. Raises BackupError.
 
-    On the way back from a failure nothing is backed up: that is what the backups from before are for.
+    On the way back from a failure nothing is backed up: that is what the backups from before are for. A service that
+    this deployment has made is empty.
     """
     rules = {name: rule for name, rule in backup_rules(definitions).items() if job in rule.before_jobs}
-    if not rules or context.failed:
+    released = await context.components.state.releases.applied(context.environment.name) if rules else None
+    if released is None or context.failed:
         return
+    rules = {name: rule for name, rule in rules.items() if released.service(name) is not None}
     async with context.backing_up:  # jobs may run at the same time
         made = {backup.service for backup in await backups_made(context)}
         if not made:

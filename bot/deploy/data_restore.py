@@ -293,10 +293,11 @@ async def _require_stillness(context: DeploymentContext, backups: Iterable[DataB
 def _rule_for_now(definition: ServiceDefinition | None, restored: BackupRule) -> BackupRule:
     """Return how the present data is backed up: as the version that runs writes it, which may have to read it again.
 
-    Volumes that are restored are copied: what writes into them is stopped, and runs no command.
+    Volumes that are restored are copied: what writes into them is stopped, and runs no command. It is not verified:
+    data that somebody wants replaced may be no good.
     """
     own = definition.backup if definition is not None else None
-    return restored if own is None or restored.volumes or own.volumes else own
+    return replace(restored if own is None or restored.volumes or own.volumes else own, verify=())
 
 
 async def _mark_stopped(context: DeploymentContext, users: Collection[str]) -> list[Stop]:

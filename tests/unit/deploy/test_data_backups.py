@@ -79,6 +79,13 @@ async def test_data_comes_back_with_its_release(orchestrator, engine, state, fai
     assert again.restores == (backup.id,), "what was backed up before a restore belongs to no release"
 
 
+async def test_present_data_is_backed_up_though_it_is_no_good(orchestrator, engine, failed):
+    """The command that verifies it may refuse what somebody wants replaced."""
+    engine.stack["store"] = service("store", backup=replace(RULE, verify=("check",)))
+    ended = await orchestrator.run(await asked(orchestrator, **WITH))
+    assert (ended.outcome, engine.data.rules[-1].verify) == (Outcome.SUCCEEDED, ())
+
+
 async def test_data_is_not_restored_unless_granted(orchestrator, engine, failed):
     ended = await orchestrator.run(rollback(**WITH))
     assert (ended.outcome, ended.touched, ended.problem.key) == (Outcome.FAILED, False, "new_powers")
@@ -226,6 +233,7 @@ async def test_data_is_backed_up_before_a_job_runs(orchestrator, engine, state, 
 
 async def test_job_does_not_run_without_its_backup(orchestrator, engine, migrating):
     await orchestrator.run(deploy("v1"))
+    assert migrating == [[]], "what the first deployment made was empty"
     plan = await orchestrator.plan(deploy("v2"))
     assert plan.data == ("The data of store is backed up before migrate runs.",)
     engine.data.refuses = True
