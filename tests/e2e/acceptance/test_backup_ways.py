@@ -43,17 +43,25 @@ async def test_encrypted_backup_comes_back(application, people: People, stack: S
     assert stack.read("store", "/data/rows") == ROWS
 
 
+RUN_AGAIN = request(DeploymentKind.DEPLOY, operation=Operation.RESTART, services=("migrate",))
+
+
 async def test_data_is_backed_up_before_a_job_changes_it(application, people: People, stack: Stack):
     """Whatever starts the job: a deployment, or a person by itself."""
-    write(stack, migrates=True, before=["job:migrate"])
+    write(stack)
     await people.succeed("v1")
     put_rows(stack)
-    asked = request(DeploymentKind.DEPLOY, operation=Operation.RESTART, services=("migrate",))
-    ended = succeeded(await application.orchestrator.run(asked))
-    assert stack.read("store", "/data/rows") == "1\n2\n"
-    (backup,) = await application.state.data_backups.made_by(ended.id)
-    granted = await grant(application, data=(backup.id,), target_release=1)
-    succeeded(await people.rollback(data=(backup.id,), to=1, granted=granted))
+    write(stack, migrates=True, before=["job:migrate"])
+    backups = application.state.data_backups
+    for begin in (people.deploy("v1"), application.orchestrator.run(RUN_AGAIN)):
+        ended = succeeded(await begin)
+        assert stack.read("store", "/data/rows") == "1\n2\n"
+        (backup,) = await backups.made_by(ended.id)
+        assert backup.size == len(ROWS)
+        put_rows(stack)
+    put_rows(stack, "lost\n")
+    granted = await grant(application, data=(backup.id,), target_release=2)
+    succeeded(await people.rollback(data=(backup.id,), to=2, granted=granted))
     assert stack.read("store", "/data/rows") == ROWS
 
 
