@@ -11,6 +11,7 @@ from testbed.container_processes import hit
 from testbed.home_stack import SERVICE_LABEL
 from tools.campaigns.crash.lane import Lane
 from tools.campaigns.crash.points import Role
+from tools.campaigns.crash.renewing import NAMES
 
 TORN_SECONDS = 15.0
 USURPED_SECONDS = 3.0
@@ -35,8 +36,9 @@ def signal_all(lane: Lane, role: Role, number: signal.Signals) -> bool:
 
 
 async def kill_when_created(lane: Lane, role: Role, service: str, delay_seconds: float) -> frozenset[int]:
-    """Kill a bot, and so its Compose children, a moment after they have created a container of a service."""
+    """Let a bot go on, and kill it and so its Compose children a moment after a container of a service is created."""
     before = await asyncio.to_thread(_ids, lane, service)
+    lane.gate.release()
     deadline = time.monotonic() + TORN_SECONDS
     while time.monotonic() < deadline:
         if await asyncio.to_thread(_ids, lane, service) - before:
@@ -72,5 +74,7 @@ async def restart_engine(lane: Lane, *, live_restore: bool) -> None:
 
 
 def _ids(lane: Lane, service: str) -> frozenset[str]:
-    listed = lane.home.client.api.containers(all=True, filters={"label": f"{SERVICE_LABEL}={service}"})
-    return frozenset(item["Id"] for item in listed)
+    """Return the containers of a service; a point calls the one that is new each time by what its names share."""
+    names = {name for name in NAMES if name.startswith(f"{service}-")} or {service}
+    listed = lane.home.client.api.containers(all=True, filters={"label": SERVICE_LABEL})
+    return frozenset(item["Id"] for item in listed if item["Labels"][SERVICE_LABEL] in names)

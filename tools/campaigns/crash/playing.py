@@ -154,7 +154,6 @@ async def _harm(lane: Lane, wanted: Round, begun: float) -> frozenset[int] | Non
             if not stopped or not await faults.usurp(lane):
                 return None
         case Kind.TORN if point is not None:
-            lane.gate.release()
             return await faults.kill_when_created(lane, point.role, _service(point), wanted.seconds) or None
         case Kind.STEPS:
             roles = roles_of(wanted.victim)
