@@ -11,7 +11,7 @@ from testbed.container_processes import hit
 from testbed.home_stack import SERVICE_LABEL
 from tools.campaigns.crash.lane import Lane
 from tools.campaigns.crash.points import Role
-from tools.campaigns.crash.renewing import NAMES
+from tools.campaigns.crash.renewing import NAMES, STEM
 
 TORN_SECONDS = 15.0
 USURPED_SECONDS = 3.0
@@ -75,6 +75,6 @@ async def restart_engine(lane: Lane, *, live_restore: bool) -> None:
 
 def _ids(lane: Lane, service: str) -> frozenset[str]:
     """Return the containers of a service; a point calls the one that is new each time by what its names share."""
-    names = {name for name in NAMES if name.startswith(f"{service}-")} or {service}
+    names = NAMES if service == STEM else (service,)
     listed = lane.home.client.api.containers(all=True, filters={"label": SERVICE_LABEL})
     return frozenset(item["Id"] for item in listed if item["Labels"][SERVICE_LABEL] in names)

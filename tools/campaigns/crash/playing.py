@@ -183,7 +183,7 @@ def _kill(lane: Lane, victim: Victim) -> frozenset[int]:
 
 
 def _service(point: Point) -> str:
-    return point.step.rpartition(" ")[2]
+    return point.step.removesuffix(" creating").rpartition(" ")[2]
 
 
 def _outcomes(lane: Lane) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ import yaml
 from roas.models.release import Release
 from testbed.sample import CHECK
 
-NAMES = ("fresh-1", "fresh-2")
+# What a point calls it, whichever of the two it is.
+STEM = "fresh"
+NAMES = (f"{STEM}-1", f"{STEM}-2")
 FILE = "docker-compose.yml"
 SERVICE = {"image": "store:${VERSION}", "init": True, "healthcheck": CHECK}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tools.campaigns.crash.points import Point, Report, Role, Victim, possible_victims
+from tools.campaigns.crash.renewing import STEM
 
 # A second fault, in so many of the random rounds, up to so many seconds after the first.
 SECOND_FAULT = 0.25
@@ -148,11 +149,21 @@ def usurped_rounds(trace: Iterable[Report]) -> Iterator[Round]:
 def torn_rounds(trace: Iterable[Report], seed: int, *, times: int = 3) -> Iterator[Round]:
     """Yield kills of a bot and its Compose in the middle of making containers."""
     for report in trace:
-        if report.is_act and ": create_service " in report.point.step:
+        if _creates(report):
             for index in range(times):
                 dice = random.Random(f"{seed}:torn:{report.point}:{index}")  # noqa: S311 - reproducible on purpose
                 seconds = dice.uniform(0, TORN_SECONDS) if index else 0.0
                 yield Round(Kind.TORN, point=report.point, victim=Victim(report.point.role.value), seconds=seconds)
+
+
+def _creates(report: Report) -> bool:
+    """Return whether a container is created next: what is new, right after its intent, with all else that has none."""
+    step = report.point.step
+    if step.rpartition(" ")[2] == STEM:
+        return False
+    return (report.is_act and ": create_service " in step) or (
+        report.point.when == "after" and step.endswith(f": {STEM} creating")
+    )
 
 
 def _is_act(point: Point) -> bool:
