@@ -129,6 +129,10 @@ class EngineDouble:
         """Show nothing: nobody approves here."""
         return ()
 
+    async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
+        """Return no power: no service of these stacks has one."""
+        return frozenset()
+
     async def respelled(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
         """Write all models in the same words."""
         return old
