@@ -434,6 +434,12 @@ class CanaryUndecidedError(RolloutPausedError):
     key = "canary_undecided"
 
 
+class BakeUndecidedError(CanaryUndecidedError):
+    """A bake is neither good nor worse by its end: a person decides."""
+
+    key = "bake_undecided"
+
+
 class TakenBackError(RoasError):
     """A person chose the way back for a deployment that was paused."""
 

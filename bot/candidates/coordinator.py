@@ -337,14 +337,21 @@ class CandidateCoordinator:
             await self._start(starting, candidate.plan.digest)
 
     async def _in_the_way(self, environment: str) -> str:
-        """Return why nothing can be started now; one that only watches its release ends for a newer one."""
+        """Return why nothing can be started now; one that only watches its release ends for a newer one.
+
+        A bake ends for a person alone: what comes by itself waits for what it finds.
+        """
         if (freeze := await self._state.freezes.get(environment)) is not None:
             return FrozenError.of(freeze).message
         known = self._environments.get(environment)
         if known is not None and not known.windows.is_open(datetime.now(UTC)):
             return WindowClosedError.of(known).message
-        lock = await self._state.deployments.in_the_way(environment)
-        return "" if lock is None else LockHeldError(lock).message
+        if (lock := await self._state.deployments.in_the_way(environment)) is not None:
+            return LockHeldError(lock).message
+        active = await self._state.deployments.active(environment)
+        if active is not None and active.bakes_until is not None:
+            return said("{deployment_id} bakes, and whoever types a command need not wait.", deployment_id=active.id)
+        return ""
 
     async def _start(self, candidate: Candidate, digest: str) -> None:
         """Start a deployment of a candidate: the journal takes one of it, ever."""

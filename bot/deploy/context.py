@@ -292,6 +292,11 @@ class DeploymentContext:
         known = self.deployment.by_service
         await self.plan_services([replace(known.get(service, ServiceProgress(service)), rollout=rollout)])
 
+    async def save_bake(self, service: str, rollout: RolloutRecord) -> None:
+        """Write how far the bake of a service has come, then publish it. Raises FencedOffError."""
+        await self.save_rollout(service, rollout)
+        self._publish_progress(next(item for item in self.deployment.services if item.service == service))
+
     def rollout(self, service: str) -> RolloutRecord | None:
         """Return how far the rollout of a service has come; of one that went the other way, nothing."""
         found = next((progress.rollout for progress in self.deployment.services if progress.service == service), None)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from roas.concurrency import begun, end_tasks, pause, wait_for
 from roas.deploy.context import DeploymentContext
-from roas.errors import CanaryUndecidedError, RoasError, RolloutPausedError, TakenBackError
+from roas.errors import BakeUndecidedError, CanaryUndecidedError, RoasError, RolloutPausedError, TakenBackError
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.events import DeploymentPaused, DeploymentStoodStill
@@ -39,6 +39,7 @@ async def pause_deployment(context: DeploymentContext, error: RolloutPausedError
         since=datetime.now(UTC),
         report=error.report,
         canary=isinstance(error, CanaryUndecidedError),
+        bake=isinstance(error, BakeUndecidedError),
     )
     await context.set_pauses((*pauses, pause), paused=True)
     log.warning("deployment paused", service=pause.service, reason=pause.message)

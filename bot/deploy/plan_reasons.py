@@ -125,21 +125,22 @@ def canary_reason(definition: ServiceDefinition) -> tuple[str, ...]:
     if (policy := definition.canary) is None:
         return ()
     count, pause = policy.new_containers(0, definition.replicas), write_duration(policy.pause_seconds)
-    if not policy.shares[0]:
-        return (
-            said(
-                "first a canary of {count} {count|container|containers}, for {pause} at least (a hotfix has none)",
-                count=count,
-                pause=pause,
-            ),
-        )
-    return (
-        said(
+    if policy.shares[0]:
+        steps = said(
             "first a canary with {shares} of the requests, for {pause} each at least (a hotfix has none)",
             shares=", ".join(f"{share} %" for share in policy.shares),
             pause=pause,
-        ),
-    )
+        )
+    else:
+        steps = said(
+            "first a canary of {count} {count|container|containers}, for {pause} at least (a hotfix has none)",
+            count=count,
+            pause=pause,
+        )
+    if not policy.bake_seconds:
+        return (steps,)
+    bakes = said("then it bakes for {bake}, and goes back by itself", bake=write_duration(policy.bake_seconds))
+    return (steps, bakes)
 
 
 def rollout_reason(

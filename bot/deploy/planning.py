@@ -118,7 +118,7 @@ class Planner:
             wanted=wanted,
             inputs=inputs,
             to_release=current.number if current and comparison.new_model == comparison.old_model else None,
-            warnings=(*resolved.warnings, *obstacles, *await self._lost_images(current)),
+            warnings=(*resolved.warnings, *obstacles, *await self._lost_images(current), *await self._ended_bake()),
         )
         return replace(
             with_gaps(plan, resolved.definitions, comparison.containers_of),
@@ -369,6 +369,20 @@ class Planner:
             services=", ".join(gone),
         )
         return (text,)
+
+    async def _ended_bake(self) -> tuple[Message, ...]:
+        """Say that the deployment which holds the environment bakes, and that this one ends that."""
+        lock = await self._components.state.locks.get(self._environment.name)
+        held_by = None if lock is None else await self._components.state.deployments.get(lock.deployment_id)
+        if held_by is None or held_by.bakes_until is None:
+            return ()
+        return (
+            said(
+                "{deployment_id} bakes {services}: this ends that, and keeps its release.",
+                deployment_id=held_by.id,
+                services=", ".join(sorted(held_by.in_bake)),
+            ),
+        )
 
     async def _refuse_fixed_bot(self, plan: Plan, definitions: Mapping[str, ServiceDefinition]) -> None:
         """Raise ComposeFileError where the bot's own service would be replaced, and no second one can run beside it."""

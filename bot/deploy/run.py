@@ -123,7 +123,7 @@ class DeploymentRun:
         context = self._context
         await context.update(problem=problem)
         context.restore()
-        if context.deployment.pauses:  # while it waited, recovery looked after what it did not hold
+        if context.deployment.pauses or context.deployment.in_bake:  # recovery looked after what it did not hold
             await context.components.stop_recovery(context.environment)
         try:
             await self._run_phases({PhaseName.ROLLBACK}, self._conclude_rollback)

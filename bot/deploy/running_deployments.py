@@ -262,9 +262,9 @@ class Resumption:
     def _is_new_attempt(self, deployment: Deployment) -> bool:
         """Return whether resuming a deployment counts as an attempt: not after a handover or a journal fault.
 
-        Nor is it one where it only waited for a person.
+        Nor is it one where it only waited for a person, or baked.
         """
-        if deployment.waits_in is not None:
+        if deployment.waits_in is not None or deployment.bakes_until is not None:
             return False
         passed_on = deployment.handed_over_to == self._components.state.instance_id
         if passed_on and not self._running.was_launched(deployment.id):

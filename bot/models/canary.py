@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from roas.models.change import StoredEnum
 
@@ -37,7 +38,8 @@ class CanaryPolicy:
     In each step it gets one of the `shares` of the requests, in percent, by at least so many `replicas`, for at least
     `pause_seconds`. Who has had fewer than `least_requests`, or is neither good nor bad by the end of
     `deadline_seconds`, is asked about. Judged are its `errors` at the proxy, and what the `queries` say. Unless it
-    `is_weighed` by the proxy, its containers are as many as have that share among all.
+    `is_weighed` by the proxy, its containers are as many as have that share among all. Once all that was deployed is
+    well, it bakes for `bake_seconds`: it is judged on, alone.
     """
 
     shares: tuple[int, ...] = (BY_CONTAINERS,)
@@ -48,6 +50,17 @@ class CanaryPolicy:
     errors: ErrorRates | None = ErrorRates()
     queries: tuple[QueryCheck, ...] = ()
     is_weighed: bool = True
+    bake_seconds: float = 0.0
+
+    @property
+    def tests(self) -> int:
+        """Return how often it is judged: each check in each step, and once more where it bakes."""
+        return self.checks * (len(self.shares) + bool(self.bake_seconds))
+
+    @property
+    def of_bake(self) -> "CanaryPolicy":
+        """Return the policy of its bake, which ends with a verdict or undecided."""
+        return replace(self, pause_seconds=self.bake_seconds, deadline_seconds=self.bake_seconds)
 
     @property
     def checks(self) -> int:
@@ -107,7 +120,10 @@ class CanaryRecord:
     The new version has a `share` of the requests, in percent; without one, each container has as many. `seconds` is how
     long the step was observed, without the time in which nobody did. Each time that a person lets it be observed on,
     that is one of the `extensions` of its deadline. Of each query, the `readings` are counted, and those that were not
-    well. The `old` containers are known by id.
+    well. The `old` containers are known by id, and `before` is what the old version was asked in the steps before.
+
+    After the last step it may bake, with a moment that it `bakes_until`. Then no old version is beside it, and what
+    that was asked before is what it is compared with.
     """
 
     step: int = 0
@@ -119,6 +135,8 @@ class CanaryRecord:
     readings: tuple[Counts, ...] = ()
     extensions: int = 0
     old: tuple[str, ...] = ()
+    before: Counts = Counts()
+    bakes_until: datetime | None = None
 
     @property
     def is_over(self) -> bool:
@@ -128,11 +146,23 @@ class CanaryRecord:
     @property
     def total(self) -> Period:
         """Return what both versions were asked in this step."""
-        return total_of(self.periods)
+        return self.total_since(0)
+
+    def total_since(self, begin: int) -> Period:
+        """Return what both versions were asked in this step from one of its periods on."""
+        found = total_of(self.periods[begin:])
+        return found if self.bakes_until is None else found + Period(old=self.before)
 
     def next_step(self) -> "CanaryRecord":
         """Return the record of the step after this one: it begins with nothing."""
-        return CanaryRecord(self.step + 1, self.steps, old=self.old)
+        return CanaryRecord(self.step + 1, self.steps, old=self.old, before=self.before + total_of(self.periods).old)
+
+    def baking(self, until: datetime) -> "CanaryRecord":
+        """Return the record of its bake, which begins, or goes on, and ends at a moment."""
+        if self.bakes_until is not None:
+            return replace(self, bakes_until=until)
+        before = self.before + total_of(self.periods).old
+        return CanaryRecord(self.steps, self.steps, old=self.old, before=before, bakes_until=until)
 
     def extended(self) -> "CanaryRecord":
         """Return the record of the same step, which is observed for as long again."""

@@ -342,10 +342,27 @@ class Deployment:
         canaries = ((item.service, item.rollout.canary) for item in self.services if item.rollout is not None)
         return frozenset(service for service, canary in canaries if canary is not None and not canary.is_over)
 
+    @property
+    def in_bake(self) -> frozenset[str]:
+        """Return the services that bake: all of it has succeeded, and may yet be taken back by itself."""
+        canaries = ((item.service, item.rollout.canary) for item in self.services if item.rollout is not None)
+        return frozenset(service for service, canary in canaries if canary is not None and canary.bakes_until)
+
+    @property
+    def bakes_until(self) -> datetime | None:
+        """Return when its bake ends, unless a person is asked before; None where nothing bakes."""
+        canaries = (item.rollout.canary for item in self.services if item.rollout is not None)
+        ends = [canary.bakes_until for canary in canaries if canary is not None and canary.bakes_until is not None]
+        return max(ends, default=None) if self.only_watches else None
+
     def is_ended_by(self, kind: DeploymentKind) -> bool:
-        """Return whether a request of that kind takes it back: a rollback or a hotfix does so with a canary."""
+        """Return whether a request of that kind takes it back: a rollback or a hotfix does so with a canary.
+
+        Also with a bake that asks a person; one that is under way only watches.
+        """
         is_leaving = self.finished or self.problem is not None or self.cancel_requested_by is not None
-        return bool(self.in_canary) and not is_leaving and kind is not DeploymentKind.DEPLOY
+        asks = self.pause is not None and self.pause.canary
+        return (bool(self.in_canary) or asks) and not is_leaving and kind is not DeploymentKind.DEPLOY
 
     @property
     def watch_ended_by(self) -> Actor | None:

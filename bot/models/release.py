@@ -76,8 +76,9 @@ ARRIVED = frozenset({ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.CO
 class Holding:
     """Hold how far a deployment is that holds an environment.
 
-    One that is `paused` may wait for a person for hours. It holds the services that it is in the middle of; what it has
-    not begun is on the release before, and what has arrived is on the one that it leads to (`to_release`).
+    One that is `paused` may wait for a person for hours, or bake. It holds the services that it is in the middle of,
+    and those that bake; what it has not begun is on the release before, and what has arrived is on the one that it
+    leads to (`to_release`).
     """
 
     deployment_id: str
@@ -97,4 +98,11 @@ class Holding:
 
     def holds(self, service: str) -> bool:
         """Return whether nobody else may touch a service."""
-        return not self.paused or (self.has_moved(service) and not self.has_arrived(service))
+        is_held = self.has_moved(service) and not self.has_arrived(service)
+        return not self.paused or is_held or self.bakes(service)
+
+    def bakes(self, service: str) -> bool:
+        """Return whether a service bakes: the deployment itself takes it back."""
+        progress = self.services.get(service)
+        canary = progress.rollout.canary if progress is not None and progress.rollout is not None else None
+        return canary is not None and canary.bakes_until is not None

@@ -99,7 +99,8 @@ class Decision:
 class Pause:
     """Say why a deployment waits for a person; `number` counts the pauses of one deployment.
 
-    `decision` is what was chosen, once the deployment has taken it up. A `canary` asks whether it is good.
+    `decision` is what was chosen, once the deployment has taken it up. A `canary` asks whether it is good; it
+    may `bake` by then.
     """
 
     number: int
@@ -109,3 +110,4 @@ class Pause:
     report: str = ""
     decision: Decision | None = None
     canary: bool = False
+    bake: bool = False

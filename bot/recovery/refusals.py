@@ -50,7 +50,13 @@ def _deferred_by(fault: Fault, holding: Holding | None) -> RecoveryReport | None
         "{deployment_id} holds the deployment lock; checked again when it has ended",
         deployment_id=holding.deployment_id,
     )
-    if holding.paused:
+    if holding.bakes(fault.service):
+        text = said(
+            "{service} bakes, and {deployment_id} takes it back where it is not well; checked again after that",
+            deployment_id=holding.deployment_id,
+            service=fault.service,
+        )
+    elif holding.paused:
         text = said(
             "{deployment_id} is paused in the middle of {service}: a person decides; checked again after that",
             deployment_id=holding.deployment_id,

@@ -103,20 +103,26 @@ class DeploymentStateManager(DeploymentControl):
 
         def work(transaction: Transaction) -> None:
             write_deployment(transaction, deployment)
-            held = read_lock(transaction, deployment.environment) if deployment.pauses else None
-            if held is not None and held.paused and deployment.pause is None:
+            may_be_paused = deployment.pauses or deployment.in_bake
+            held = read_lock(transaction, deployment.environment) if may_be_paused else None
+            bakes = bool(deployment.in_bake) and deployment.problem is None
+            if held is not None and held.paused and deployment.pause is None and not bakes:
                 put_lock(transaction, replace(held, paused=False))
 
         await self._journal.write(work, fence=fence)
 
     async def set_paused(self, deployment: Deployment, fence: Fence, *, paused: bool) -> None:
-        """Write a deployment's record together with whether it holds its environment while it waits for a person."""
+        """Write a deployment's record together with whether others may look after what it does not hold.
+
+        That is so while it waits for a person, and while it bakes.
+        """
 
         def work(transaction: Transaction) -> None:
             write_deployment(transaction, deployment)
             if (held := read_lock(transaction, deployment.environment)) is not None:
                 put_lock(transaction, replace(held, paused=paused))
-            what = "paused" if paused else "went on"
+            bakes = bool(deployment.in_bake) and deployment.pause is None
+            what = ("baking" if bakes else "paused") if paused else ("baked" if bakes else "went on")
             transaction.add_change(change_of(ChangeType.DEPLOYMENT_PHASE_CHANGED, deployment, new=what))
 
         await self._journal.write(work, fence=fence)

@@ -65,6 +65,9 @@ def step_text(progress: ServiceProgress, clock: Callable[[datetime], str], *, fi
         return _("not reached")
     if finished:
         return _("interrupted") if progress.step in UNDER_WAY else word(progress.step)
+    canary = progress.rollout.canary if progress.rollout is not None else None
+    if canary is not None and canary.bakes_until is not None:
+        return _("{step}, bakes until {when}", step=word(progress.step), when=clock(canary.bakes_until))
     if progress.watched_until is None:
         return word(progress.step)
     until = clock(progress.watched_until)

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from roas.concurrency import begun, run_concurrently
 from roas.deploy.applier import ServiceRolloutLog, no_news
+from roas.deploy.bake import bake
 from roas.deploy.changes import find_changes
 from roas.deploy.context import DeploymentContext, is_critical, observation_seconds
 from roas.deploy.draft import load_release
 from roas.deploy.handover.stale_instances import remove_predecessors
 from roas.errors import ProxyError, ServiceFailedError
-from roas.messages.message import said
+from roas.messages.message import joined, said
 from roas.models.coordination import PhaseName
 from roas.models.deployment import OPEN_STEPS, DeploymentKind, ServiceStep
 from roas.models.facts import OwnContainer
@@ -57,7 +58,8 @@ class Verification:
             _warn_of_ended_watch(context, windows)
             if context.environment.on_swarm:
                 await watch.refresh()  # no event tells of its tasks: what runs in the end counts
-                await run_concurrently(_observe(context, watch, definition, own) for definition in watched)
+                now = time.monotonic()
+                await run_concurrently(_observe(context, watch, definition, own, now) for definition in watched)
                 await _require_as_written(context, definitions, changed, context.model_hash or release.model_hash)
             stopped = await context.components.state.stops.of(context.environment.name)
             for service in sorted(set(definitions) - changed - stopped.keys()):
@@ -75,6 +77,12 @@ class Verification:
             proxies = context.components.manager.behind_proxy
             await proxies.settle_idle(context.stack, definitions.values(), waits=True)
             summary = summary_of(definitions, judged)
+            if context.deployment.request.kind is DeploymentKind.DEPLOY:
+
+                async def observe(definition: ServiceDefinition, until: float) -> None:
+                    await _observe(context, watch, definition, own, until)
+
+                summary = joined("; ", (summary, *await bake(context, watch, definitions, observe)))
             if not context.environment.on_swarm:
                 await require_undisturbed(context, context.model_hash or release.model_hash, watch, with_bot=True)
             await remove_predecessors(context, watch)
@@ -144,11 +152,16 @@ async def _get_ready_and_observe(
         await context.watch_again(definition.name)
     elif definition.name not in context.ready:
         await context.watch_again(definition.name)
-    await _observe(context, watch, definition, own)
+    ends_at = context.ready[definition.name].at + observation_seconds(definition, context.environment)
+    await _observe(context, watch, definition, own, ends_at)
 
 
 async def _observe(
-    context: DeploymentContext, watch: ContainerWatch, definition: ServiceDefinition, own: OwnContainer | None
+    context: DeploymentContext,
+    watch: ContainerWatch,
+    definition: ServiceDefinition,
+    own: OwnContainer | None,
+    ends_at: float,
 ) -> None:
     """Watch for trouble until the window ends. Raises ServiceFailedError at the first that its policy does not accept.
 
@@ -166,7 +179,6 @@ async def _observe(
             return found
         return find_disturbance(first, judged) or found
 
-    ends_at = ready.at + observation_seconds(definition, context.environment)
     while (found := await _trouble_until(ends_at, context.superseded, watch, trouble, definition.name)) is not None:
         await _require_nobody_elses_doing(context, definition.name)
         error = await service_failure(context.stack, definition.name, found)

@@ -13,6 +13,8 @@ however often it is read. An average of such likelihood ratios has the same prop
 - A query of Prometheus is judged by its readings as requests are: which of them are well is the question.
 - What is neither by the deadline is *inconclusive*: a person decides. So is a version that had few requests, or
   none; and, at once, one that fails where nobody asks the old version.
+- After the last step a version may bake: nobody asks an old version then, and what that failed in the steps before
+  stands for it.
 """
 
 import math
@@ -28,7 +30,6 @@ from roas.models.canary import (
     ErrorRates,
     Period,
     QueryCheck,
-    total_of,
 )
 
 # How often, at most, a good version is called worse, and a bad one good.
@@ -90,7 +91,7 @@ class Judgement:
 
 def judge(policy: CanaryPolicy, record: CanaryRecord) -> Judgement:
     """Judge the step that a canary is in by all that was counted in it: worse by one check, good by all of them."""
-    chance = ERROR / (len(policy.shares) * policy.checks)
+    chance = ERROR / policy.tests
     readings = [*record.readings, *[Counts()] * (len(policy.queries) - len(record.readings))]
     found = [_judge_query(*pair, chance) for pair in zip(policy.queries, readings, strict=True)]
     if policy.errors is not None:
@@ -177,7 +178,7 @@ def _why_inconclusive(policy: CanaryPolicy, rates: ErrorRates, total: Period) ->
 
 
 def _from_each_moment(record: CanaryRecord) -> Iterator[Period]:
-    return (total_of(record.periods[begin:]) for begin in range(len(record.periods)))
+    return (record.total_since(begin) for begin in range(len(record.periods)))
 
 
 def _evidence_of_worse(test: SequentialTest, period: Period) -> float:

@@ -70,11 +70,15 @@ class ServiceCanary:
         self._read, self._read_at = {}, None
 
     async def observe(self, old: Collection[str], new: Collection[str]) -> Judgement:
-        """Count what both versions were asked since the last reading, and judge the step."""
+        """Weigh both versions, count what they were asked since the last reading, and judge the step."""
         try:
             await self.weigh(old)  # a proxy that was started again may have forgotten it
         except ProxyError as error:
             log.warning("the canary is not weighed", error=error.message)
+        return await self.judge(old, new)
+
+    async def judge(self, old: Collection[str], new: Collection[str]) -> Judgement:
+        """Count what both versions were asked since the last reading, and judge by that; nothing is weighed."""
         counted, now = await self._count(old, new), time.monotonic()
         passed = 0.0 if self._read_at is None else now - self._read_at
         self._read_at = now

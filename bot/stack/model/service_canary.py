@@ -10,7 +10,8 @@ from roas.models.canary import CanaryPolicy, ErrorRates, QueryCheck
 from roas.models.stack import ServiceDefinition
 from roas.stack.model.x_deploy import Entry
 
-ENTRY = Entry("canary", frozenset({"replicas", "weight", "steps", "pause", "deadline", "least_requests", "checks"}))
+KEYS = ("replicas", "weight", "steps", "pause", "deadline", "least_requests", "checks", "bake")
+ENTRY = Entry("canary", frozenset(KEYS))
 ERRORS, QUERY = "errors", "query"
 LIMITS = frozenset({"below", "above"})
 RATES = frozenset({"good", "bad"})
@@ -38,6 +39,7 @@ def canary_of(name: str, service: Mapping[str, Any]) -> CanaryPolicy | None:
         pause_seconds=pause,
         deadline_seconds=deadline,
         least_requests=_whole(name, "least_requests", written.get("least_requests", USUAL.least_requests)),
+        bake_seconds=ENTRY.read_seconds(name, "bake", written["bake"]) if "bake" in written else 0.0,
         **_checks(name, written.get("checks", [ERRORS])),
     )
 

@@ -115,9 +115,11 @@ def service_lines(deployment: Deployment) -> list[str]:
 
 
 def _canary(progress: ServiceProgress) -> CanaryRecord | None:
-    """Return how far the canary of a service is, while it is judged."""
+    """Return how far the canary of a service is, while it is judged, or bakes."""
     canary = progress.rollout.canary if progress.rollout is not None else None
-    return canary if canary is not None and not canary.is_over and progress.step in OPEN_STEPS else None
+    if canary is None or canary.bakes_until is not None:
+        return canary
+    return canary if not canary.is_over and progress.step in OPEN_STEPS else None
 
 
 def canary_lines(progress: ServiceProgress) -> list[str]:
@@ -127,7 +129,9 @@ def canary_lines(progress: ServiceProgress) -> list[str]:
         return []
     new, old = canary.total.new, canary.total.old
     values = {"step": canary.step + 1, "steps": canary.steps}
-    if canary.share:
+    if canary.bakes_until is not None:
+        head = _("bakes: it goes back by itself where it gets worse, or its alert fires")
+    elif canary.share:
         head = _("canary: step {step} of {steps}, {share} % of the requests", share=canary.share, **values)
     else:
         head = _("canary: step {step} of {steps}", **values)
@@ -156,6 +160,7 @@ def _colour(deployment: Deployment) -> discord.Colour:
 
 def _description(deployment: Deployment, usual_seconds: float | None) -> str:
     head = [_asked(deployment), _time(deployment, usual_seconds), *_cancelling(deployment), *_paused(deployment)]
+    head += _baking(deployment)
     phases = [_phase_line(phase, deployment) for phase in deployment.phases if _is_shown(phase, deployment)]
     text = "\n".join([*head, "", *phases])
     services = service_lines(deployment)
@@ -215,11 +220,18 @@ def quoted(reason: str) -> list[str]:
     return [f"> {one_line(reason, REASON_LENGTH)}"] if reason else []
 
 
+def _baking(deployment: Deployment) -> list[str]:
+    until = deployment.bakes_until
+    return [_("✅ succeeded, baking until {when}", when=clock(until))] if until is not None else []
+
+
 def _paused(deployment: Deployment) -> list[str]:
     if deployment.awaits_approval:
         return [f"🗳️ {_('waits for the approval of a second person')}"]
     if (pause := deployment.waits_in) is None:
         return []
+    if pause.bake:
+        return [_("⏸️ paused {when}: its bake waits for *Promote* or *Abort*", when=since(pause.since))]
     if pause.canary:
         return [_("⏸️ paused {when}: its canary waits for *Promote* or *Abort*", when=since(pause.since))]
     return [_("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(pause.since))]

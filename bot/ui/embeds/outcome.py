@@ -268,6 +268,12 @@ def _pause_buttons(deployment: Deployment, pause: Pause) -> tuple[Button, ...]:
 
 
 def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
+    if waits and pause.bake:
+        return _(
+            "The new version serves alone. *Promote* keeps it, *Pause* observes it for as long again, *Abort* brings "
+            "the release before back. Until then, **{environment}** takes no other deployment.",
+            environment=deployment.environment,
+        )
     if waits and pause.canary:
         return _(
             "Both versions serve. *Promote* begins the next step, *Pause* observes this one for as long again, *Abort* "
@@ -287,6 +293,8 @@ def _state(deployment: Deployment, pause: Pause, *, waits: bool) -> str:
         return _("It does not wait any more.")
     if decision.choice is Choice.OBSERVE:
         return _("⏸️ {person} lets it be observed for longer.", person=person(decision.decided_by))
+    if decision.choice is Choice.GO_ON and pause.bake:
+        return _("▶️ {person} keeps it.", person=person(decision.decided_by))
     if decision.choice is Choice.GO_ON and pause.canary:
         return _("▶️ {person} promoted it to its next step.", person=person(decision.decided_by))
     if decision.choice is Choice.GO_ON:

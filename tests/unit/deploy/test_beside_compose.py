@@ -234,7 +234,7 @@ async def test_what_is_typed_in_the_verification_blames_nobody(orchestrator, eng
         engine.running[container_id] = replace(engine.running[container_id], started_at=datetime.now(UTC))
         await start(container_id)
 
-    async def observe_after_them(context, watch, definition, own):
+    async def observe_after_them(context, watch, definition, own, ends_at):
         if definition.name == "web" and "web:v2" in engine.versions().values() and not disturbed:
             disturbed.extend(name for name, item in engine.running.items() if item.service == "web")
             (name,) = disturbed
@@ -246,7 +246,7 @@ async def test_what_is_typed_in_the_verification_blames_nobody(orchestrator, eng
                 engine._created("web", "web:v2")
             engine.become("web", *STARTING)
             await watch.refresh()
-        return await observe(context, watch, definition, own)
+        return await observe(context, watch, definition, own, ends_at)
 
     async def verify_again(phase, context):
         if disturbed:

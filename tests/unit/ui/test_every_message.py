@@ -260,6 +260,12 @@ def pause_messages(large: Deployment) -> Iterator[Message]:
     asking = replace(large, pauses=(canary,), services=tuple(map(in_canary, large.services)))
     yield posted(draw_live, "canary", asking)
     yield posted(draw_pause, "canary", asking, canary)
+    bakes = replace(pause, canary=True, bake=True)
+    asking = replace(large, pauses=(bakes,), services=tuple(map(in_bake, large.services)))
+    yield posted(draw_live, "bake", asking)
+    yield posted(draw_pause, "bake", asking, bakes)
+    decided = replace(bakes, decision=Decision(1, Choice.GO_ON, DORA))
+    yield posted(draw_pause, "bake, kept", replace(large, pauses=(decided,)), decided)
 
 
 def in_canary(progress: ServiceProgress) -> ServiceProgress:
@@ -267,6 +273,12 @@ def in_canary(progress: ServiceProgress) -> ServiceProgress:
     total = Period(Counts(9_999_999, 9_999_999), Counts(9_999_999, 9_999_999))
     record = RolloutRecord(canary=CanaryRecord(8, 9, share=99, periods=(total,) * 8))
     return replace(progress, step=ServiceStep.PAUSED, rollout=record)
+
+
+def in_bake(progress: ServiceProgress) -> ServiceProgress:
+    """Let a service bake."""
+    record = RolloutRecord(canary=CanaryRecord(9, 9, before=Counts(9_999_999, 9_999_999), bakes_until=NOON))
+    return replace(progress, step=ServiceStep.HEALTHY, rollout=record)
 
 
 def thread_messages(large: Deployment) -> Iterator[Message]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import combinations
 
 import pytest
@@ -99,6 +100,33 @@ def test_reason_is_a_sentence() -> None:
     assert judge(POLICY, CanaryRecord(seconds=600.0)).reason == "nothing is known of its requests"
     outage = CanaryRecord(seconds=600.0, periods=(Period(Counts(100, 100), Counts(900, 900)),))
     assert judge(POLICY, outage).reason.startswith("the old version is bad itself, so nothing tells how the new one is")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "new", "before", "verdict"),
+    [
+        pytest.param(30, (400, 40), (900, 2), WORSE, id="worse than the old version was"),
+        pytest.param(30, (400, 40), (900, 90), OPEN, id="no worse than that"),
+        pytest.param(900, (400, 40), (900, 90), INCONCLUSIVE, id="… but bad: whoever promoted it decides"),
+        pytest.param(30, (400, 40), (0, 0), INCONCLUSIVE, id="nothing is known of the old version"),
+        pytest.param(899, (9000, 9), (900, 2), OPEN, id="good, and the time is not over"),
+        pytest.param(900, (9000, 9), (900, 2), GOOD, id="good"),
+        pytest.param(900, (0, 0), (900, 2), INCONCLUSIVE, id="nobody came"),
+    ],
+)
+def test_bake_is_judged_beside_the_old_version_of_before(
+    seconds: float, new: tuple[int, int], before: tuple[int, int], verdict: CanaryVerdict
+) -> None:
+    policy = replace(POLICY, bake_seconds=900.0)
+    record = CanaryRecord(1, 2, seconds=120.0, periods=(Period(Counts(200), Counts(*before)),)).next_step()
+    record = record.baking(datetime.now(UTC))
+    record = replace(record, seconds=seconds, periods=(Period(Counts(*new)),))
+    assert judge(policy.of_bake, record).verdict is verdict
+
+
+def test_chance_is_shared_with_the_bake() -> None:
+    """Over all steps and the bake together it is wrong in at most 5 %."""
+    assert (POLICY.tests, replace(POLICY, bake_seconds=900.0).tests) == (2, 3)
 
 
 def test_extension_moves_the_deadline() -> None:

@@ -33,6 +33,7 @@ def stack(canary: Any, proxy: Any = PROXY, **fields: Any) -> dict[str, Any]:
         ({"steps": [10, 50], "pause": "30s"}, CanaryPolicy((10, 50), pause_seconds=30.0, deadline_seconds=150.0)),
         ({"pause": "30s", "deadline": "1m"}, CanaryPolicy(pause_seconds=30.0, deadline_seconds=60.0)),
         ({"least_requests": 200, "checks": "errors"}, CanaryPolicy(least_requests=200)),
+        ({"bake": "15m"}, CanaryPolicy(bake_seconds=900.0)),
         ({"checks": ["errors", SLOW]}, CanaryPolicy(queries=(QueryCheck("latency", below=0.3),))),
         (
             {"checks": {"query": "up", "above": 0, "below": 9}},
@@ -62,6 +63,7 @@ def test_canary_is_read(written: dict[str, Any], policy: CanaryPolicy) -> None:
         ({"replicas": 0}, "no whole number"),
         ({"pause": "soon"}, "not a duration"),
         ({"pause": "0s"}, "not a duration"),
+        ({"bake": "0s"}, "not a duration"),
         ({"pause": "1m", "deadline": "10s"}, "`deadline` is shorter than `pause`"),
         ({"checks": []}, "`checks` are `errors`, once"),
         ({"checks": [{"query": "up", "below": 1}] * 11}, "it has more than 10"),
