@@ -32,14 +32,26 @@ class QueryCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeCheck:
+    """Say by how many `times`, and by how many milliseconds at least, slower answers are too slow."""
+
+    times: float = 2.0
+    least_ms: float = 20.0
+
+    def is_well(self, took: "Took") -> bool:
+        """Return whether the new version answers as fast as the old one, or nearly so."""
+        return took.new_ms <= max(took.old_ms * self.times, took.old_ms + self.least_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class CanaryPolicy:
     """Say how a new version earns its traffic.
 
     In each step it gets one of the `shares` of the requests, in percent, by at least so many `replicas`, for at least
     `pause_seconds`. Who has had fewer than `least_requests`, or is neither good nor bad by the end of
-    `deadline_seconds`, is asked about. Judged are its `errors` at the proxy, and what the `queries` say. Unless it
-    `is_weighed` by the proxy, its containers are as many as have that share among all. Once all that was deployed is
-    well, it bakes for `bake_seconds`: it is judged on, alone.
+    `deadline_seconds`, is asked about. Judged are its `errors` and `times` at the proxy, and what the `queries` say.
+    Unless it `is_weighed` by the proxy, its containers are as many as have that share among all. Once all that was
+    deployed is well, it bakes for `bake_seconds`: it is judged on, alone.
     """
 
     shares: tuple[int, ...] = (BY_CONTAINERS,)
@@ -49,6 +61,7 @@ class CanaryPolicy:
     least_requests: int = 50
     errors: ErrorRates | None = ErrorRates()
     queries: tuple[QueryCheck, ...] = ()
+    times: TimeCheck | None = None
     is_weighed: bool = True
     bake_seconds: float = 0.0
 
@@ -65,7 +78,7 @@ class CanaryPolicy:
     @property
     def checks(self) -> int:
         """Return how many checks there are."""
-        return len(self.queries) + (self.errors is not None)
+        return len(self.queries) + (self.errors is not None) + (self.times is not None)
 
     def new_containers(self, step: int, replicas: int) -> int:
         """Return how many new containers a step has beside the old ones of a service."""
@@ -83,6 +96,44 @@ class Counts:
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.requests + other.requests, self.failed + other.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Hold how long both versions took to answer in the same time, on average; 0 where nothing is known of that."""
+
+    new_ms: float = 0.0
+    old_ms: float = 0.0
+
+
+# Over so many requests at most HAProxy averages how long answers take: all are alike until then, the last weigh most.
+AVERAGED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCount:
+    """Hold what the proxy has counted for a `container`, and how long answers took on average, in milliseconds."""
+
+    container: str
+    counts: Counts
+    average_ms: float = 0.0
+
+    def since(self, before: "ServerCount") -> tuple[int, float]:
+        """Return how many requests there were since an earlier moment, and how long their answers took on average.
+
+        What of the average is still of before is taken out of it.
+        """
+        number, known = self.counts.requests, before.counts.requests
+        if number <= known:
+            return 0, 0.0
+        kept = self.kept_since(before)
+        return number - known, max(0.0, (self.average_ms - before.average_ms * kept) / (1 - kept))
+
+    def kept_since(self, before: "ServerCount") -> float:
+        """Return how much of the average is still of an earlier moment, as a share of it."""
+        number, known = self.counts.requests, before.counts.requests
+        few = min(known, AVERAGED) / min(number, AVERAGED)
+        return float(few * (1 - 1 / AVERAGED) ** (max(number, AVERAGED) - max(known, AVERAGED)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +171,8 @@ class CanaryRecord:
     The new version has a `share` of the requests, in percent; without one, each container has as many. `seconds` is how
     long the step was observed, without the time in which nobody did. Each time that a person lets it be observed on,
     that is one of the `extensions` of its deadline. Of each query, the `readings` are counted, and those that were not
-    well. The `old` containers are known by id, and `before` is what the old version was asked in the steps before.
+    well; so are the `times`, of which the last one says how long answers `took`. The `old` containers are known by id,
+    and `before` is what the old version was asked in the steps before.
 
     After the last step it may bake, with a moment that it `bakes_until`. Then no old version is beside it, and what
     that was asked before is what it is compared with.
@@ -137,6 +189,8 @@ class CanaryRecord:
     old: tuple[str, ...] = ()
     before: Counts = Counts()
     bakes_until: datetime | None = None
+    times: Counts = Counts()
+    took: Took = Took()
 
     @property
     def is_over(self) -> bool:
@@ -155,14 +209,18 @@ class CanaryRecord:
 
     def next_step(self) -> "CanaryRecord":
         """Return the record of the step after this one: it begins with nothing."""
-        return CanaryRecord(self.step + 1, self.steps, old=self.old, before=self.before + total_of(self.periods).old)
+        return self._begun(self.step + 1)
 
     def baking(self, until: datetime) -> "CanaryRecord":
         """Return the record of its bake, which begins, or goes on, and ends at a moment."""
         if self.bakes_until is not None:
             return replace(self, bakes_until=until)
+        return replace(self._begun(self.steps), bakes_until=until)
+
+    def _begun(self, step: int) -> "CanaryRecord":
+        """Return the record of another step, which knows of the old version what was counted until now."""
         before = self.before + total_of(self.periods).old
-        return CanaryRecord(self.steps, self.steps, old=self.old, before=before, bakes_until=until)
+        return CanaryRecord(step, self.steps, old=self.old, before=before, took=replace(self.took, new_ms=0.0))
 
     def extended(self) -> "CanaryRecord":
         """Return the record of the same step, which is observed for as long again."""

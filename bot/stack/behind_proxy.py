@@ -14,7 +14,7 @@ from roas.concurrency import end_tasks, run_uninterrupted
 from roas.errors import ProxyError, ServiceFailedError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.canary import Counts
+from roas.models.canary import ServerCount
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
 from roas.stack.comparison import serves
@@ -175,7 +175,7 @@ class Front:
             error.service = self._definition.name
             raise
 
-    async def counts(self) -> Mapping[Hashable, tuple[str, Counts]] | None:
+    async def counts(self) -> Mapping[Hashable, ServerCount] | None:
         """Return what each place at the proxy has counted, and for which container; None where it cannot be asked."""
         return await self._proxied.counts()
 

@@ -10,7 +10,9 @@ however often it is read. An average of such likelihood ratios has the same prop
 - A version may become worse later. So the evidence counts from several moments on, each with its share of the chance.
 - *Good* is who is not bad, or fails no more than the old version, unless that is bad itself: each may be wrong in half
   of `ERROR`. From no moment on may anything speak against it.
-- A query of Prometheus is judged by its readings as requests are: which of them are well is the question.
+- A query of Prometheus is judged by its readings as requests are: which of them are well is the question. So is how
+  long answers take: a reading is of fifty requests of each version at least, and compares their averages. With fewer,
+  chance alone makes answers of one version twice as long, where a few take very long.
 - What is neither by the deadline is *inconclusive*: a person decides. So is a version that had few requests, or
   none; and, at once, one that fails where nobody asks the old version.
 - After the last step a version may bake: nobody asks an old version then, and what that failed in the steps before
@@ -38,6 +40,8 @@ ERROR = 0.05
 RATIOS = (3.0, 10.0)
 # Which share of the readings of a query is beyond its limit where a version is good, and where it is bad.
 READINGS = ErrorRates(0.05, 0.5)
+# Which share of the comparisons of answer times finds a version too slow that is not, and one that is.
+COMPARISONS = ErrorRates(0.05, 0.8)
 # The moments from which a version may have become worse; half of the chance is for the first.
 MOMENTS = 8
 FIRST_SHARE = 0.5
@@ -94,6 +98,8 @@ def judge(policy: CanaryPolicy, record: CanaryRecord) -> Judgement:
     chance = ERROR / policy.tests
     readings = [*record.readings, *[Counts()] * (len(policy.queries) - len(record.readings))]
     found = [_judge_query(*pair, chance) for pair in zip(policy.queries, readings, strict=True)]
+    if policy.times is not None:
+        found.insert(0, _judge_times(record, chance))
     if policy.errors is not None:
         found.insert(0, _judge_errors(policy, policy.errors, record, chance))
     at_once = [CanaryVerdict.WORSE, *([] if record.extensions else [CanaryVerdict.INCONCLUSIVE])]
@@ -138,9 +144,28 @@ def _judge_query(check: QueryCheck, readings: Counts, chance: float) -> Judgemen
         failed=readings.failed,
         requests=readings.requests,
     )
+    return Judgement(_verdict(test, readings), reason)
+
+
+def _judge_times(record: CanaryRecord, chance: float) -> Judgement:
+    test, readings = SequentialTest(COMPARISONS, false_alarms=chance), record.times
+    if not readings.requests:
+        return Judgement(CanaryVerdict.OPEN, said("too few answers to tell how long they take"))
+    reason = said(
+        "answers took {new} ms, {old} ms on the old version: too long in {failed} of {requests} "
+        "{requests|reading|readings}",
+        new=round(record.took.new_ms),
+        old=round(record.took.old_ms),
+        failed=readings.failed,
+        requests=readings.requests,
+    )
+    return Judgement(_verdict(test, readings), reason)
+
+
+def _verdict(test: SequentialTest, readings: Counts) -> CanaryVerdict:
+    """Return what readings tell, each of which was well or not."""
     is_bad, is_good = test.is_bad(readings), test.is_good(readings)
-    verdict = CanaryVerdict.WORSE if is_bad else CanaryVerdict.GOOD if is_good else CanaryVerdict.OPEN
-    return Judgement(verdict, reason)
+    return CanaryVerdict.WORSE if is_bad else CanaryVerdict.GOOD if is_good else CanaryVerdict.OPEN
 
 
 def with_counted(policy: CanaryPolicy, record: CanaryRecord, counted: Period) -> tuple[Period, ...]:

@@ -10,7 +10,7 @@ from roas.concurrency import run_concurrently
 from roas.errors import CanaryUndecidedError, ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period
+from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period, ServerCount, Took
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import Front
@@ -25,6 +25,9 @@ READ_SECONDS = 1.0
 # How often Prometheus is asked, which has nothing new until it has scraped again.
 QUERY_SECONDS = 15.0
 WRITE_SECONDS = 3.0
+# How many requests of each version an average needs that is compared.
+LEAST_TIMED = 50
+Places = Mapping[Hashable, ServerCount]
 
 
 @dataclass(slots=True)
@@ -45,7 +48,9 @@ class ServiceCanary:
     record: CanaryRecord
     read_figure: ReadFigure
     _asked_at: float | None = None
-    _read: Mapping[Hashable, tuple[str, Counts]] = field(default_factory=dict)
+    _read: Places = field(default_factory=dict)
+    _timed: Places = field(default_factory=dict)
+    _timed_at: float | None = None
     _read_at: float | None = None
     _written_at: float = float("-inf")
 
@@ -87,6 +92,8 @@ class ServiceCanary:
         if self._asked_at is None or now - self._asked_at >= QUERY_SECONDS:
             self._asked_at = now
             self.record = replace(self.record, readings=await self._read_figures())
+        if self.policy.times is not None:
+            self._time(old, new, now)
         judgement = judge(self.policy, self.record)
         self.record = replace(self.record, verdict=judgement.verdict)
         return judgement
@@ -95,13 +102,44 @@ class ServiceCanary:
         """Count since the last reading; a counter that is new, or began again, only begins to count."""
         known, self._read = self._read, await self.front.counts() or {}
         found = {True: Counts(), False: Counts()}
-        for place, (container, counts) in self._read.items():
-            before = known.get(place)
-            if container not in {*old, *new} or before is None or before[1].requests > counts.requests:
+        for place, seen in self._read.items():
+            before, counts = known.get(place), seen.counts
+            if seen.container not in {*old, *new} or before is None or before.counts.requests > counts.requests:
                 continue
-            since = Counts(counts.requests - before[1].requests, max(0, counts.failed - before[1].failed))
-            found[container in new] += since
+            since = Counts(counts.requests - before.counts.requests, max(0, counts.failed - before.counts.failed))
+            found[seen.container in new] += since
         return Period(new=found[True], old=found[False])
+
+    def _time(self, old: Collection[str], new: Collection[str], now: float) -> None:
+        """Compare how long answers took since the last reading, once enough of both versions are known.
+
+        Where no old version is left, what it took before stands for it. A counter that is new begins to count.
+        """
+        self._timed = {place: self._first(place, seen) for place, seen in self._read.items()}
+        check, known = self.policy.times, self.record.took.old_ms
+        self._timed_at = now if self._timed_at is None else self._timed_at
+        if check is None or now - self._timed_at < QUERY_SECONDS:
+            return
+        (asked, new_ms), (asked_before, old_ms) = self._took(new), self._took(old)
+        if asked < LEAST_TIMED or not (asked_before >= LEAST_TIMED or (known and not old)):
+            return
+        took = Took(new_ms, known if not old else old_ms)
+        times = self.record.times + Counts(1, int(not check.is_well(took)))
+        self.record = replace(self.record, times=times, took=took)
+        self._timed, self._timed_at = self._read, now
+
+    def _first(self, place: Hashable, seen: ServerCount) -> ServerCount:
+        """Return what was counted at a place when the reading began; of one that began again, what it has now."""
+        known = self._timed.get(place)
+        began_again = known is None or known.container != seen.container
+        return seen if known is None or began_again or known.counts.requests > seen.counts.requests else known
+
+    def _took(self, containers: Collection[str]) -> tuple[int, float]:
+        """Return how many requests some containers answered since the last reading, and in how many milliseconds."""
+        there = ((place, seen) for place, seen in self._read.items() if seen.container in containers)
+        found = [seen.since(self._timed[place]) for place, seen in there]
+        number = sum(requests for requests, _ in found)
+        return number, sum(requests * average for requests, average in found) / max(1, number)
 
     async def _read_figures(self) -> tuple[Counts, ...]:
         """Count one more reading of each query; where there is no value, that is none."""

@@ -6,13 +6,15 @@ from typing import Any
 
 from roas.errors import ComposeFileError
 from roas.messages.message import said
-from roas.models.canary import CanaryPolicy, ErrorRates, QueryCheck
+from roas.models.canary import CanaryPolicy, ErrorRates, QueryCheck, TimeCheck
 from roas.models.stack import ServiceDefinition
 from roas.stack.model.x_deploy import Entry
 
 KEYS = ("replicas", "weight", "steps", "pause", "deadline", "least_requests", "checks", "bake")
 ENTRY = Entry("canary", frozenset(KEYS))
-ERRORS, QUERY = "errors", "query"
+ERRORS, QUERY, TIMES = "errors", "query", "response_time"
+# Who answers in nearly the same time is no slower: by less than this, luck decides.
+LEAST_TIMES = 1.2
 LIMITS = frozenset({"below", "above"})
 RATES = frozenset({"good", "bad"})
 # Who says nothing of a deadline gives each step so many times its pause.
@@ -50,10 +52,13 @@ def refuse_impossible_canaries(definitions: Mapping[str, ServiceDefinition]) -> 
         if definition.canary is None:
             continue
         is_counted = definition.proxy is not None and bool(definition.proxy.backends) and definition.canary.is_weighed
-        if definition.canary.errors is not None and not is_counted:
+        if (definition.canary.errors or definition.canary.times) and not is_counted:
             raise ENTRY.wrong(
                 name,
-                said("`errors` are counted by a HAProxy, which `x-deploy.proxy` names: without, it needs a `query`"),
+                said(
+                    "`errors` and `response_time` are counted by a HAProxy, which `x-deploy.proxy` names: without, it "
+                    "needs a `query`"
+                ),
             )
         if not definition.start_first:
             raise ENTRY.wrong(
@@ -92,24 +97,29 @@ def _shares(name: str, written: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _checks(name: str, written: object) -> dict[str, Any]:
-    """Return the errors that are judged, or none, and the queries."""
+    """Return the errors and the times that are judged, or none, and the queries."""
     checks = [written] if isinstance(written, str | Mapping) else written
     if not isinstance(checks, list) or not checks:
         raise _wrong_check(name)
     if len(checks) > MOST_CHECKS:
         raise ENTRY.wrong(name, said("`{key}`: it has more than {most}", key="checks", most=MOST_CHECKS))
     errors: ErrorRates | None = None
+    times: TimeCheck | None = None
     queries: list[QueryCheck] = []
     for check in checks:
         if check == ERRORS or (isinstance(check, Mapping) and set(check) == {ERRORS}):
             if errors is not None:
                 raise _wrong_check(name)
             errors = _rates(name, {} if check == ERRORS else check[ERRORS] or {})
+        elif check == TIMES or (isinstance(check, Mapping) and set(check) == {TIMES}):
+            if times is not None:
+                raise _wrong_check(name)
+            times = _times(name, {} if check == TIMES else check[TIMES] or {})
         elif isinstance(check, Mapping) and QUERY in check and set(check) <= LIMITS | {QUERY}:
             queries.append(_query(name, check))
         else:
             raise _wrong_check(name)
-    return {"errors": errors, "queries": tuple(queries)}
+    return {"errors": errors, "times": times, "queries": tuple(queries)}
 
 
 def _query(name: str, check: Mapping[str, Any]) -> QueryCheck:
@@ -134,8 +144,22 @@ def _rates(name: str, rates: object) -> ErrorRates:
     return ErrorRates(good, bad)
 
 
+def _times(name: str, written: object) -> TimeCheck:
+    if not isinstance(written, Mapping) or set(written) - {"times"}:
+        raise ENTRY.wrong(name, said("`{key}` has {values}", key=TIMES, values="times"))
+    times = written.get("times", TimeCheck().times)
+    if not isinstance(times, int | float) or isinstance(times, bool) or times < LEAST_TIMES:
+        raise ENTRY.wrong(
+            name,
+            said("`{key}`: {value} is no number from {least} on", key="times", value=repr(times), least=LEAST_TIMES),
+        )
+    return TimeCheck(float(times))
+
+
 def _wrong_check(name: str) -> ComposeFileError:
-    return ENTRY.wrong(name, said("`{key}` are `errors`, once, and queries with a limit", key="checks"))
+    return ENTRY.wrong(
+        name, said("`{key}` are `errors` and `response_time`, once each, and queries with a limit", key="checks")
+    )
 
 
 def _percent(name: str, key: str, written: object) -> float:

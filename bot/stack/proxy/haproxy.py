@@ -47,7 +47,7 @@ class Server:
     """Hold a server of a backend; one that DNS gave no address has none. `maint` puts it aside `by_hand`.
 
     One that is `failing` has failed its last check: after a few of them it is `down`. `counts` are of all requests that
-    were sent to it since HAProxy was started.
+    were sent to it since HAProxy was started, and `answer_ms` is how long its last answers took on average.
     """
 
     backend: str
@@ -64,6 +64,7 @@ class Server:
     usual_weight: int = 1
     counts: Counts = field(default_factory=Counts)
     mode: str = ""
+    answer_ms: float = 0.0
 
     @property
     def receives(self) -> bool:
@@ -243,6 +244,7 @@ def _read(backend: str, states: str, figures: str) -> Iterator[Server]:
             usual_weight=int(fields["srv_iweight"]),
             counts=_counts(row),
             mode=row.get("mode") or "",
+            answer_ms=float(row.get("rtime") or 0),
         )
 
 

@@ -17,7 +17,7 @@ from roas.concurrency import pause
 from roas.errors import ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.canary import Counts
+from roas.models.canary import ServerCount
 from roas.models.stack import ServiceProxy
 from roas.stack.comparison import serves
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
@@ -360,7 +360,7 @@ class HAProxyService(ProxiedService):
         wanted = {server: for_old if server.address in addresses else for_new for server in servers}
         await runtime.weigh({server: weight for server, weight in wanted.items() if server.weight != weight})
 
-    async def counts(self) -> Mapping[Hashable, tuple[str, Counts]] | None:
+    async def counts(self) -> Mapping[Hashable, ServerCount] | None:
         """Return what each server that has a container's address has counted."""
         try:
             if (runtime := await self._connect()) is None:
@@ -370,7 +370,9 @@ class HAProxyService(ProxiedService):
             return None
         there = {address: end.container.id for end in await self._endpoints() for address in end.addresses}
         return {
-            (server.backend, server.name, server.address): (there[server.address], server.counts)
+            (server.backend, server.name, server.address): ServerCount(
+                there[server.address], server.counts, server.answer_ms
+            )
             for server in servers
             if server.address in there
         }

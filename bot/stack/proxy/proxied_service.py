@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 
 from roas.concurrency import pause
-from roas.models.canary import Counts
+from roas.models.canary import ServerCount
 from roas.models.health import ContainerSnapshot
 
 # While old containers serve beside the new ones, and wait for whether these stay well.
@@ -84,7 +84,7 @@ class ProxiedService:
         Also to those that are yet to come; without a share, each container gets as many. Raises ProxyError.
         """
 
-    async def counts(self) -> Mapping[Hashable, tuple[str, Counts]] | None:
+    async def counts(self) -> Mapping[Hashable, ServerCount] | None:
         """Return what each place at the proxy has counted, and for which container; None where it cannot be asked."""
         return None
 

@@ -135,11 +135,13 @@ def canary_lines(progress: ServiceProgress) -> list[str]:
         head = _("canary: step {step} of {steps}, {share} % of the requests", share=canary.share, **values)
     else:
         head = _("canary: step {step} of {steps}", **values)
-    return [
-        f"┣ {head}",
-        "┣ " + _("new version: {failed} of {requests} failed", failed=new.failed, requests=new.requests),
-        "┗ " + _("old version: {failed} of {requests} failed", failed=old.failed, requests=old.requests),
-    ]
+    of_new = _("new version: {failed} of {requests} failed", failed=new.failed, requests=new.requests)
+    of_old = _("old version: {failed} of {requests} failed", failed=old.failed, requests=old.requests)
+    return [f"┣ {head}", f"┣ {of_new}{_in(canary.took.new_ms)}", f"┗ {of_old}{_in(canary.took.old_ms)}"]
+
+
+def _in(milliseconds: float) -> str:
+    return f" · {milliseconds:.0f} ms" if milliseconds else ""
 
 
 def _title(deployment: Deployment) -> str:

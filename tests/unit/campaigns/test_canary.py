@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from roas.models.canary import CanaryPolicy
+from roas.models.canary import CanaryPolicy, TimeCheck
 from tools.campaigns.canary.playing import End, Users, Version, Way, chance_of_ranks, play, upper_bound
 
-POLICY = CanaryPolicy(shares=(10, 50), pause_seconds=30.0, deadline_seconds=150.0)
+POLICY = CanaryPolicy(shares=(10, 50), pause_seconds=30.0, deadline_seconds=150.0, times=TimeCheck())
 ROUNDS = 60
 
 
@@ -18,6 +18,7 @@ ROUNDS = 60
         (Version("0.5 %", 0.005), End.PROMOTED, End.TAKEN_BACK),
         (Version("5 %", 0.05), End.TAKEN_BACK, End.PROMOTED),
         (Version("20 %", 0.2), End.TAKEN_BACK, End.PROMOTED),
+        (Version("slow", 0.005, times=3.0), End.TAKEN_BACK, End.PROMOTED),
     ],
 )
 def test_judge_is_seldom_wrong(version: Version, usual: End, never: End) -> None:

@@ -267,6 +267,8 @@ SAYS_ONLY = [
     "The plan of `/deploy {name}` says",
     "There is no room for a copy of the journal",
     "Where it runs: `docker exec",
+    "`errors` and `response_time` are counted",
+    "`{key}` are `errors` and `response_time`, once",
     "`docker compose up -d` also runs",
     "`docker compose up -d` goes by the repository's files, which name another version.",
     "`docker compose up -d` goes by the stack's files: where they differ",

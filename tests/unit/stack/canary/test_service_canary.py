@@ -4,12 +4,23 @@ import math
 import time
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
 from roas.errors import ProxyError
-from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, Period, QueryCheck
+from roas.models.canary import (
+    CanaryPolicy,
+    CanaryRecord,
+    CanaryVerdict,
+    Counts,
+    Period,
+    QueryCheck,
+    ServerCount,
+    TimeCheck,
+    Took,
+)
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.stack.canary.service_canary import ServiceCanary, canary_of
@@ -25,6 +36,7 @@ class Front:
     """Have counters that a test sets, and note what is weighed."""
 
     counters: dict[str, Counts] | None = field(default_factory=dict)
+    answer_ms: dict[str, float] = field(default_factory=dict)
     weighed: list[tuple[tuple[str, ...], int, int]] = field(default_factory=list)
     refuses: bool = False
 
@@ -33,8 +45,11 @@ class Front:
             raise ProxyError("no")
         self.weighed.append((tuple(old), new, share))
 
-    async def counts(self) -> Mapping[Hashable, tuple[str, Counts]] | None:
-        return None if self.counters is None else {name: (name, counts) for name, counts in self.counters.items()}
+    async def counts(self) -> Mapping[Hashable, ServerCount] | None:
+        if self.counters is None:
+            return None
+        seen = self.counters.items()
+        return {name: ServerCount(name, counts, self.answer_ms.get(name, 0.0)) for name, counts in seen}
 
 
 def canary(front: Front, record: CanaryRecord | None = None) -> ServiceCanary:
@@ -144,3 +159,80 @@ async def test_verdict_is_written_at_once_and_counts_now_and_then(clock: list[fl
     ]
     clock[0] += 3
     assert web.is_due(CanaryVerdict.OPEN)
+
+
+def average_of(answers: list[float]) -> float:
+    """Average as HAProxy does: all alike, and from 512 on the last ones most."""
+    average = 0.0
+    for number, took in enumerate(answers, 1):
+        average += (took - average) / min(number, 512)
+    return average
+
+
+@pytest.mark.parametrize(("before", "since"), [(0, 20), (20, 20), (400, 300), (500, 20), (5000, 20), (5000, 2000)])
+def test_average_of_a_while_is_taken_out_of_haproxys(before: int, since: int) -> None:
+    """Whoever had the server's place before is in its average, and no figure of HAProxy's leaves that out."""
+    then, now = [90.0] * before, [90.0] * before + [30.0] * since
+    seen = ServerCount("n1", Counts(len(now)), average_of(now))
+    assert seen.since(ServerCount("o1", Counts(before), average_of(then))) == (since, pytest.approx(30.0, abs=0.01))
+
+
+@pytest.mark.parametrize(
+    ("took", "is_well"),
+    [
+        (Took(100.0, 60.0), True),
+        (Took(121.0, 60.0), False),
+        (Took(21.0, 2.0), True),
+        (Took(23.0, 2.0), False),
+        (Took(20.0, 0.0), True),
+    ],
+)
+def test_slower_is_twice_as_long_and_by_20_ms(took: Took, is_well: bool) -> None:
+    assert TimeCheck().is_well(took) is is_well
+
+
+@pytest.mark.parametrize(("takes", "verdict"), [(300.0, CanaryVerdict.WORSE), (70.0, CanaryVerdict.GOOD)])
+async def test_answers_are_compared_now_and_then(clock: list[float], takes: float, verdict: CanaryVerdict) -> None:
+    front = Front(answer_ms={"o1": 60.0, "n1": takes})
+    definition = replace(WEB, canary=replace(POLICY, errors=None, times=TimeCheck(), deadline_seconds=500.0))
+    web = canary_of(definition, cast("Any", front), RolloutRecord())
+    assert web is not None
+    found = CanaryVerdict.OPEN
+    for second in range(200):
+        front.counters = {"o1": Counts(9000 + 18 * second), "n1": Counts(2 * second)}
+        found = (await web.observe(OLD, NEW)).verdict
+        if found is not CanaryVerdict.OPEN:
+            break
+        clock[0] += 1
+    assert found is verdict
+    assert (round(web.record.took.old_ms), round(web.record.took.new_ms)) == (60, round(takes))
+
+
+async def test_few_answers_say_nothing_of_their_time(clock: list[float]) -> None:
+    """Nor do those of one version alone: by the deadline a person is asked."""
+    front = Front(answer_ms={"o1": 60.0, "n1": 900.0})
+    definition = replace(WEB, canary=replace(POLICY, errors=None, times=TimeCheck()))
+    web = canary_of(definition, cast("Any", front), RolloutRecord())
+    assert web is not None
+    for second in range(51):
+        front.counters = {"o1": Counts(9000), "n1": Counts(20 * second)}
+        judgement = await web.observe(OLD, NEW)
+        clock[0] += 1
+    assert judgement.verdict is CanaryVerdict.INCONCLUSIVE
+    assert judgement.reason == "too few answers to tell how long they take"
+
+
+async def test_bake_compares_answers_with_those_before_it(clock: list[float]) -> None:
+    front = Front(answer_ms={"n1": 300.0})
+    definition = replace(WEB, canary=replace(POLICY, errors=None, times=TimeCheck(), bake_seconds=500.0))
+    record = CanaryRecord(1, 2, took=Took(61.0, 60.0)).next_step().baking(datetime.now(UTC))
+    web = canary_of(definition, cast("Any", front), RolloutRecord(canary=record))
+    assert web is not None
+    found = CanaryVerdict.OPEN
+    for second in range(60):
+        front.counters = {"n1": Counts(20 * second)}
+        found = (await web.judge((), NEW)).verdict
+        if found is not CanaryVerdict.OPEN:
+            break
+        clock[0] += 1
+    assert found is CanaryVerdict.WORSE

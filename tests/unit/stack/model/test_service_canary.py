@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from roas.errors import ComposeFileError
-from roas.models.canary import CanaryPolicy, ErrorRates, QueryCheck
+from roas.models.canary import CanaryPolicy, ErrorRates, QueryCheck, TimeCheck
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.service_canary import refuse_impossible_canaries
 from roas.stack.model.service_proxy import servers_needed
@@ -39,6 +39,8 @@ def stack(canary: Any, proxy: Any = PROXY, **fields: Any) -> dict[str, Any]:
             {"checks": {"query": "up", "above": 0, "below": 9}},
             CanaryPolicy(errors=None, queries=(QueryCheck("up", 9.0, 0.0),)),
         ),
+        ({"checks": ["errors", "response_time"]}, CanaryPolicy(times=TimeCheck())),
+        ({"checks": ["errors", {"response_time": {"times": 1.5}}]}, CanaryPolicy(times=TimeCheck(1.5))),
         ({"checks": [{"errors": {"good": 0.1, "bad": "2%"}}]}, CanaryPolicy(errors=ErrorRates(0.001, 0.02))),
     ],
 )
@@ -65,11 +67,14 @@ def test_canary_is_read(written: dict[str, Any], policy: CanaryPolicy) -> None:
         ({"pause": "0s"}, "not a duration"),
         ({"bake": "0s"}, "not a duration"),
         ({"pause": "1m", "deadline": "10s"}, "`deadline` is shorter than `pause`"),
-        ({"checks": []}, "`checks` are `errors`, once"),
+        ({"checks": []}, "`checks` are `errors` and `response_time`, once each"),
+        ({"checks": ["latency"]}, "`checks` are `errors` and `response_time`, once each"),
+        ({"checks": ["errors", "errors"]}, "`checks` are `errors` and `response_time`, once each"),
+        ({"checks": ["response_time", {"response_time": {}}]}, "`checks` are `errors` and `response_time`, once each"),
+        ({"checks": [{"response_time": {"times": 1}}]}, "1 is no number from 1.2 on"),
+        ({"checks": [{"response_time": {"below": 1}}]}, "`response_time` has times"),
         ({"checks": [{"query": "up", "below": 1}] * 11}, "it has more than 10"),
         ({"checks": [{"query": "u" * 2001, "below": 1}]}, "`below` or `above` a number"),
-        ({"checks": ["latency"]}, "`checks` are `errors`, once"),
-        ({"checks": ["errors", "errors"]}, "`checks` are `errors`, once"),
         ({"checks": [{"query": "up"}]}, "`below` or `above` a number"),
         ({"checks": [{"query": "", "below": 1}]}, "`below` or `above` a number"),
         ({"checks": [{"query": "up", "below": "0.3"}]}, "'0.3' is no number"),
@@ -87,6 +92,7 @@ def test_canary_that_means_nothing_is_refused(written: Any, why: str) -> None:
     ("fields", "why"),
     [
         ({"proxy": None}, "without, it needs a `query`"),
+        ({"proxy": None, "canary": {"checks": "response_time"}}, "without, it needs a `query`"),
         ({"proxy": {"service": "haproxy", "kind": "dns"}}, "without, it needs a `query`"),
         ({"proxy": None, "canary": {"checks": SLOW}}, "replaced stop-first"),
         ({"container_name": "web"}, "replaced stop-first"),

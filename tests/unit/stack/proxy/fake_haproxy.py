@@ -26,6 +26,7 @@ class FakeServer:
     answered: int = 0
     errors: int = 0
     broken: int = 0
+    answer_ms: int = 0
 
 
 @dataclass
@@ -58,7 +59,7 @@ class FakeHAProxy:
                 return "\n".join(["1", STATE_HEAD, *(self._state(*item) for item in every), "", ""])
             case ["show", "stat", backend, "4", "-1"] if backend in self.backends:
                 lines = [self._figures(backend, name, one) for name, one in self.backends[backend].items()]
-                head = "# pxname,svname,qcur,scur,status,check_status,addr,stot,hrsp_2xx,hrsp_5xx,eresp,mode,"
+                head = "# pxname,svname,qcur,scur,status,check_status,addr,stot,hrsp_2xx,hrsp_5xx,eresp,rtime,mode,"
                 return "\n".join([head, *lines, "", ""])
             case ["show", "info"]:
                 return f"Name: HAProxy\nPid: {self.pid}\n\n"
@@ -87,13 +88,14 @@ class FakeHAProxy:
 
     def _figures(self, backend: str, name: str, one: FakeServer) -> str:
         if not one.address:
-            return f"{backend},{name},0,0,MAINT (resolution),,,,,,,{self.mode},"
+            return f"{backend},{name},0,0,MAINT (resolution),,,,,,,,{self.mode},"
         if one.by_hand:
-            return f"{backend},{name},0,{one.sessions},MAINT,,{one.address}:8080,,,,,{self.mode},"
+            return f"{backend},{name},0,{one.sessions},MAINT,,{one.address}:8080,,,,,,{self.mode},"
         status = "DOWN" if one.check != "L7OK" else "DRAIN" if one.drained else "UP"
         # HAProxy counts an answer that broke off twice.
         counts = f"{one.answered + one.errors + one.broken + one.sessions},{one.answered},{one.errors},{2 * one.broken}"
-        return f"{backend},{name},0,{one.sessions},{status},{one.check},{one.address}:8080,{counts},{self.mode},"
+        seen = f"{one.sessions},{status},{one.check},{one.address}:8080,{counts},{one.answer_ms}"
+        return f"{backend},{name},0,{seen},{self.mode},"
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ import pytest
 
 from roas.concurrency import pause
 from roas.errors import ProxyError
-from roas.models.canary import Counts
+from roas.models.canary import Counts, ServerCount
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceProxy
 from roas.stack.proxy import haproxy_service
@@ -191,10 +191,10 @@ async def test_proxy_that_starts_again_is_told_once_it_answers(scene: Scene) -> 
 async def test_requests_are_counted_by_container(scene: Scene) -> None:
     """What is under way is neither; what broke off is counted once, though HAProxy counts it twice."""
     server = scene.server("web1")
-    server.answered, server.errors, server.broken, server.sessions = 90, 4, 3, 5
+    server.answered, server.errors, server.broken, server.sessions, server.answer_ms = 90, 4, 3, 5, 31
     counted = await scene.service.counts()
     assert counted is not None
-    assert dict(counted.values()) == {"a": Counts(97, 7), "b": Counts()}
+    assert [*counted.values()] == [ServerCount("a", Counts(97, 7), 31.0), ServerCount("b", Counts())]
     scene.runs = False
     assert await scene.service.counts() is None
 
