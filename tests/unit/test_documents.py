@@ -79,6 +79,7 @@ def test_files_that_documents_name_exist(name: str):
 ANSWERS = {
     "bot/app/backup_schedule.py": "class BackupSchedule last_moment",
     "bot/deploy/backups.py": "def back_up_first",
+    "bot/deploy/bake.py": "class ServiceBake",
     "bot/deploy/data_restore.py": "def restore_data",
     "CONTRIBUTING.md": "bot/checks/",
     "bot/limits.py": "PhaseName.EXECUTION SOON PATIENTLY MOST_ATTEMPTS RECOVERIES",
@@ -88,6 +89,7 @@ ANSWERS = {
     "bot/leadership/takeover.py": "_find_reason _revert_handover",
     "bot/recovery/refusals.py": "def budget_allows",
     "bot/recovery/handler.py": "_deploy_previous",
+    "bot/stack/canary/judge.py": "def judge",
     "bot/state/ownership.py": "renew",
     "bot/state/sync.py": "backoff.failed()",
     "bot/ui/notifications/deployment_notifier.py": "approvers",

@@ -29,11 +29,23 @@ from roas.errors import (
     RequirementError,
 )
 from roas.models.actor import Actor, ActorKind
+from roas.models.canary import CanaryRecord
 from roas.models.candidate import Candidate, CandidateState, Commit, Delivery, Hold, Origin, SourceMode
-from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Outcome
+from roas.models.coordination import PhaseName
+from roas.models.deployment import (
+    DeploymentKind,
+    DeploymentRequest,
+    Freeze,
+    Outcome,
+    PhaseResult,
+    PhaseStatus,
+    ServiceProgress,
+    ServiceStep,
+)
 from roas.models.events import CandidateChanged
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.rollout import RolloutRecord
 from roas.state.candidates import KeyReusedError
 from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.notifications.deployment_notifier import has_message
@@ -159,6 +171,20 @@ async def test_waits_for_the_deployment_under_way_and_only_the_newest_follows(co
     await reaches(third, State.STARTED)
     assert [request.version for request in orchestrator.requests] == ["v1", "v3"]
     assert first.state is State.STARTED
+
+
+async def test_waits_for_the_end_of_a_bake(coordinator, orchestrator, state, reaches):
+    """A person need not, and ends it: what comes by itself wants to know whether the last one was good."""
+    await reaches(await offer(coordinator, "v1"), State.STARTED)
+    ((id_, fence),) = orchestrator.fences.items()
+    baking = await state.deployments.get(id_)
+    watching = PhaseResult(PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS, 1)
+    await state.deployments.save_phases(baking, [watching], fence)
+    canary = CanaryRecord(1, 1, bakes_until=datetime.now(UTC))
+    progress = ServiceProgress("web", ServiceStep.HEALTHY, rollout=RolloutRecord(canary=canary))
+    await state.deployments.save_services(baking, [progress], fence)
+    second = await reaches(await offer(coordinator, "v2"), State.WAITING)
+    assert second.note == f"{id_} bakes, and whoever types a command need not wait."
 
 
 async def test_what_was_to_blame_is_kept_out_until_a_person_deploys_it(coordinator, orchestrator, state, reaches):
