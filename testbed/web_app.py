@@ -4,7 +4,8 @@ GET answers with the version, `/slow?SECONDS` after so long, `/events` with serv
 writes the id in its body to `ORDERS`, once for each time that it is carried out. `/ws` is a WebSocket. Where `WARMING`
 is set it listens at once, and answers 503 for so many seconds. Where `CRASHES_AFTER` is set it ends with code 1 so many
 seconds after its start, where `FAILS_AFTER` is it answers 500 from then on, and to so many percent of the requests
-where `FAILS_PERCENT` is, but for those of its health check. Where `ONLY_FIRST` names a file, all that
+where `FAILS_PERCENT` is, but for those of its health check, `FAILS_FROM` so many seconds after its start. Where
+`TAKES_MS` is set, all others are answered so many milliseconds late. Where `ONLY_FIRST` names a file, all that
 is so of the container that makes the file, also when it starts again, and of no other. SIGTERM lets it take no more
 connections but those that wait already, answer what it has, tell WebSockets that it goes, and end.
 """
@@ -42,6 +43,8 @@ FLAWS = os.environ if is_flawed() else {}
 READY_AT = time.monotonic() + float(FLAWS.get("WARMING", "0"))
 FAILS_AT = time.monotonic() + float(FLAWS.get("FAILS_AFTER", "inf"))
 FAILS_SHARE = float(FLAWS.get("FAILS_PERCENT", "0")) / 100
+SOME_FAIL_AT = time.monotonic() + float(FLAWS.get("FAILS_FROM", "0"))
+TAKES_SECONDS = float(FLAWS.get("TAKES_MS", "0")) / 1000
 EVENT_SECONDS = 0.2
 OPEN: set["Connection"] = set()
 IDLE = asyncio.Event()
@@ -93,7 +96,8 @@ class Connection(asyncio.Protocol):
     def handle(self, method: bytes, path: bytes, fields: dict[bytes, bytes], body: bytes) -> None:
         """Carry out one request."""
         closes = fields.get(b"connection", b"").lower() == b"close"
-        is_unlucky = FAILS_SHARE and path != b"/health" and random.random() < FAILS_SHARE  # noqa: S311 - luck
+        may_fail = FAILS_SHARE > 0 and path != b"/health" and time.monotonic() >= SOME_FAIL_AT
+        is_unlucky = may_fail and random.random() < FAILS_SHARE  # noqa: S311 - luck
         if is_unlucky or time.monotonic() >= FAILS_AT:
             self.answer(b"500 Internal Server Error", b"it fails", closes=closes)
         elif time.monotonic() < READY_AT:
@@ -113,19 +117,26 @@ class Connection(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
             self.send_event()
         elif path.startswith(b"/slow?"):
-            self.busy = self.is_owed = True
-            IDLE.clear()
-            asyncio.get_running_loop().call_later(float(path.partition(b"?")[2]), self.end_slow, closes)
+            self.begin_slow(float(path.partition(b"?")[2]), closes)
         else:
             if method == b"POST":
                 write_order(body)
-            self.answer(b"200 OK", VERSION.encode(), closes=closes)
+            if TAKES_SECONDS and path != b"/health":
+                self.begin_slow(TAKES_SECONDS, closes)
+            else:
+                self.answer(b"200 OK", VERSION.encode(), closes=closes)
 
     def send_event(self) -> None:
         """Send the next event of a stream, for as long as somebody reads it."""
         if not self.transport.is_closing():
             self.transport.write(b"data: %s\n\n" % VERSION.encode())
             asyncio.get_running_loop().call_later(EVENT_SECONDS, self.send_event)
+
+    def begin_slow(self, seconds: float, closes: bool) -> None:
+        """Take so long to answer."""
+        self.busy = self.is_owed = True
+        IDLE.clear()
+        asyncio.get_running_loop().call_later(seconds, self.end_slow, closes)
 
     def end_slow(self, closes: bool) -> None:
         """Answer what took its time."""

@@ -39,6 +39,8 @@ def canary(**settings: object) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def failing_versions(docker_client, proxy_images) -> None:
+    web_image(docker_client, "shop/web:slow", version="slow", TAKES_MS="100")
+    web_image(docker_client, "shop/web:leaks", version="leaks", FAILS_PERCENT="40", FAILS_FROM="30")
     for percent in (5, 20, 40):
         web_image(docker_client, f"shop/web:fails{percent}", version=f"fails{percent}", FAILS_PERCENT=str(percent))
 
@@ -75,6 +77,39 @@ async def test_canary_promotes_what_is_good_and_takes_back_what_is_worse(people,
     (lost,) = re.findall(r"is worse: (\d+) of \d+ requests failed, 0 of \d+ on the old version", told(failed))
     # Those, and what came until the proxy was told.
     assert int(lost) <= seen.lost < int(lost) + RATE, seen.report
+    assert (whole(stack), weights(stack)) == (True, {"1"})
+
+
+@pytest.mark.long
+async def test_slow_version_is_taken_back(people, stack, write, failing_versions, monkeypatch):
+    """By HAProxy's own figures: no answer of it fails, and its health check is as quick as ever."""
+    monkeypatch.setattr(service_canary, "QUERY_SECONDS", 1.0)
+    checks = "[errors, response_time]"
+    port = write("HAProxy", **QUICK, **canary(weight=30, pause="2s", deadline="60s", checks=checks))
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    before = addresses(stack)
+    with users(port, rate=RATE):
+        failed = await people.deploy("slow")
+        assert failed.outcome is Outcome.ROLLED_BACK
+        ((new, old),) = re.findall(r"worse: answers took (\d+) ms, (\d+) ms on the old version", told(failed))
+        assert 90 <= int(new) <= 250
+        assert int(old) < 50
+        assert (addresses(stack), weights(stack)) == (before, {"1"})
+        await people.succeed("v2")
+
+
+@pytest.mark.long
+async def test_version_that_leaks_is_taken_back_by_its_bake(people, stack, write, failing_versions):
+    """No step was long enough to see it."""
+    checks = {"weight": 30, "pause": "1s", "deadline": "20s", "bake": "90s"}
+    port = write("HAProxy", **QUICK, **canary(**checks), **{"replicas: 2": "replicas: 1"})
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    with users(port, rate=RATE):
+        failed = await people.deploy("leaks")
+    assert failed.outcome is Outcome.ROLLED_BACK
+    assert re.search(r"it got worse while it baked: \d+ of \d+ requests failed, 0 of \d+ on the old", told(failed))
     assert (whole(stack), weights(stack)) == (True, {"1"})
 
 
