@@ -132,6 +132,9 @@ async def test_copy_that_fails_starts_again_what_it_stopped(people: People, stac
     failed = await people.deploy("v2")
     assert (failed.outcome, failed.touched, failed.held, failed.backups) == (Outcome.FAILED, False, (), ())
     assert "The data of store was not backed up" in told(failed)
+    async with asyncio.timeout(60):
+        while stack.container("store").health != "healthy":
+            await pause(0.05)
     assert len(stack.images()) == 2, "all of them run"
     assert stack.ids() == ids
     assert stack.container("store").attrs["State"]["StartedAt"] > started, "it was stopped, and runs again"

@@ -96,7 +96,7 @@ services:
   web:
     image: tiny:v1
     environment: ["A=\\nfirst: 1\\nsecond: $$2\\n", "B=\\n\\n  deep", "C=  deep\\nx", "D=plain"]
-    x-deploy: {startup_delay: 3}
+    x-deploy: {probe: {url: "tcp://web:80", startup_delay: 3}}
 """
     )
     (web,) = (await engine.of(environment).resolve(None, write_contents=False)).model["services"].values()
@@ -106,4 +106,4 @@ services:
         "C": "  deep\nx",
         "D": "plain",
     }
-    assert web["x-deploy"]["startup_delay"] == 3
+    assert web["x-deploy"]["probe"]["startup_delay"] == 3

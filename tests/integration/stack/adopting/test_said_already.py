@@ -198,6 +198,7 @@ ASKS = {
     "provider",
     "pull_refresh_after",
     "use_api_socket",
+    "x-deploy",  # what the bot reads; no container has it
 }
 # What the policy wants to be asked for, though it changes nothing.
 ALLOWED = ("runtime:way-0", "cgroup:cgroup")

@@ -32,7 +32,7 @@ services:
     ports: ["127.0.0.1::80"]
     logging: {options: {max-size: 10m}}
     deploy: {resources: {limits: {memory: 50M}}}
-    x-deploy: {startup_delay: 1s}
+    x-deploy: {probe: {url: "tcp://db:80", startup_delay: 1s}}
   opt: {image: "tiny:v1", profiles: [never]}
   chosen: {image: "tiny:v1", profiles: [chosen], depends_on: [web]}
   wlent: {image: "tiny:v1", volumes_from: ["db:ro", web], volumes: ["own:/own"]}
