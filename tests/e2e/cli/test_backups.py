@@ -2,7 +2,10 @@
 
 import re
 import signal
+import subprocess
 import sys
+from collections.abc import ItemsView
+from typing import Any
 
 import pytest
 
@@ -86,6 +89,15 @@ sys.exit(run_command_line(sys.argv[1:]))"""
 NO_MORE_STEPS = 60
 
 
+# The same by a copy of the volume, which another service mounts, too.
+SHARED = WITH_WEB.replace(
+    "depends_on: [database]",
+    """depends_on: [database]
+    volumes: ["data:/shared"]""",
+)
+BY_VOLUME = re.sub(r"backup: .*", "backup: {volume: data}", SHARED)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_killed_restore_is_done_again_before_its_data_is_used(line: CommandLine) -> None:
@@ -134,6 +146,85 @@ def test_half_restored_data_is_used_by_nobody(line: CommandLine) -> None:
     assert "Resuming ROLLBACK-" in resumed.stdout, resumed.stderr
     assert held(line) == "before"
     assert line.running() == {"database": "v1", "web": "v1"}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_killed_backup_leaves_nothing_stopped(line: CommandLine) -> None:
+    """Kill the command after a step of the deployment, the next one after a later step, until one lives on."""
+    line.write(BY_VOLUME)
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    put(line, "rows")
+    killed, version = [], "v1"
+    for step in range(1, NO_MORE_STEPS, 4):
+        version = "v2" if version == "v1" else "v1"
+        child = line._start([sys.executable, "-c", MORTAL, "deploy", "dev", version], {"MORTAL_AFTER": str(step)})
+        out, err = child.communicate(timeout=120)
+        if child.returncode == 0:
+            break
+        assert child.returncode == -signal.SIGKILL, err
+        killed.append(step)
+        resumed = line.run("deploy", "dev", version)  # first what the dead one left
+        assert resumed.returncode == 0, f"killed after step {step}:\n{out}\n{resumed.stdout}{resumed.stderr}"
+        assert line.running() == {"database": version, "web": version}
+        assert held(line) == "rows"
+    assert len(killed) > 5, killed
+    assert line.document("backups", "verify", "dev")["damaged"] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("harm", ["bot", "helper", "both"])
+def test_volume_is_whole_whoever_is_killed_while_it_is_copied(line: CommandLine, harm: str) -> None:
+    """Kill who copies, first to back the volume up and then to restore it: nothing runs on half of it."""
+    line.write(BY_VOLUME)
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    put(line, "before")
+    line.docker("exec", database(line), "sh", "-c", "head -c 300000000 /dev/zero >/data/large")
+    child = line.start("deploy", "dev", "v2")
+    harm_helper(line, child, harm)
+    assert child.communicate()[0] is not None
+    resumed = line.run("deploy", "dev", "v2")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert line.running() == {"database": "v2", "web": "v2"}
+    put(line, "after")
+    plan = line.document("rollback", "dev", "--data", "with", "--dry-run")
+    arguments = ["rollback", "dev", "--data", "with", "--grant", *plan["new_powers"]]
+    child = line.start(*arguments)
+    harm_helper(line, child, harm, writes=True)
+    if harm != "helper":
+        assert line.running() == {}, "all that mounts the volume"
+    out, err = child.communicate()
+    again = line.run("deploy", "dev", "v1")  # first what the dead one left
+    assert again.returncode == 0, out + err + again.stdout + again.stderr
+    whole = {"before"} if harm != "helper" else {"before", "after"}
+    assert held(line) in whole
+    assert line.docker("exec", database(line), "stat", "-c", "%s", "/data/large") == "300000000"
+    assert line.running() == {"database": "v1", "web": "v1"}
+    assert line.client.containers.list(all=True, filters={"label": f"roas.data={line.project}-dev"}) == []
+
+
+def harm_helper(line: CommandLine, child: subprocess.Popen[str], harm: str, *, writes: bool = False) -> None:
+    """Wait for the container that copies, and kill it, or the command that it works for, or both."""
+
+    def helper() -> str | None:
+        found = line.client.api.containers(filters={"label": f"roas.data={line.project}-dev"})
+        volume = f"{line.project}-dev_data"
+        copying = [item["Id"] for item in found if {"Name": volume, "RW": writes}.items() <= mount_of(item, volume)]
+        return next(iter(copying), None)
+
+    assert wait_until(lambda: helper() is not None or child.poll() is not None, 60)
+    there = helper()
+    assert there is not None, child.communicate()
+    if harm != "helper":
+        child.kill()
+    if harm != "bot":
+        line.client.api.kill(there)
+
+
+def mount_of(listed: dict[str, Any], volume: str) -> ItemsView[str, object]:
+    found = next((mount for mount in listed["Mounts"] if mount.get("Name") == volume), {})
+    return found.items()
 
 
 def database(line: CommandLine) -> str:
