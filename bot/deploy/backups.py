@@ -1,11 +1,13 @@
 """Back up the data of services before a deployment changes anything, and drop backups that are too old."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from roas.concurrency import pause
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.standstill import Standstill, start_again
@@ -20,13 +22,16 @@ from roas.models.plan import Plan
 from roas.models.release import Release
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import saving_seconds
-from roas.stack.containers.readiness import find_disturbance, service_failure
+from roas.stack.containers.readiness import ServiceReadiness, find_disturbance, service_failure
 from roas.stack.model.durations import write_duration
 from roas.stack.stack import Stack
 
 PREFIX = "BACKUP"
 # Of a service that asks for no backup any more, so many stay.
 LEFT = 1
+# Within so long after a command was killed, the engine says that its container has ended.
+KNOWN_SECONDS = 2.0
+POLL_SECONDS = 0.05
 HALF_RESTORED = frozenset({DataStep.RESTORING, DataStep.RETURNING})
 
 
@@ -330,11 +335,24 @@ async def undisturbed(context: DeploymentContext, service: str) -> AsyncIterator
     try:
         yield
     except BackupError as error:
-        there = await _containers(context, service)
-        found = find_disturbance(first, there)
-        if found is None or not there:
+        found = await _find_disturbance(context, service, first)
+        if found is None:
             raise
         raise await service_failure(context.stack, service, found) from error
+
+
+async def _find_disturbance(
+    context: DeploymentContext, service: str, first: Mapping[str, ContainerSnapshot]
+) -> ServiceReadiness | None:
+    """Find what somebody else did to containers: what runs in one ends a moment before the engine says so of it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + KNOWN_SECONDS
+    while there := await _containers(context, service):
+        found = find_disturbance(first, there)
+        if found is not None or loop.time() >= deadline:
+            return found
+        await pause(POLL_SECONDS)
+    return None
 
 
 async def _containers(context: DeploymentContext, service: str) -> list[ContainerSnapshot]:
