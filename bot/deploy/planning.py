@@ -1,6 +1,6 @@
 """Gather what a plan is made of: the stack as it would be, its powers, its images, and the release to go back to."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -45,6 +45,7 @@ from roas.errors import (
     unknown_services,
 )
 from roas.messages.message import Message, said
+from roas.models.backup import DataBackup
 from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.plan import Plan, ServiceAction
@@ -246,11 +247,7 @@ class Planner:
             plan = plan.with_warnings(*warn_of_compose_after(plan, target, renewed, {**leaving, **definitions}))
         if backups:
             own = None if bot is None else bot.service
-            holders = await find_holders(stack, backups)
-            free, before = stack.data.files.free_bytes(), {**definitions, **before}
-            rules = {backup.service: await stack.data.rule_of(backup) for backup in backups}
-            plan = with_restores(plan, backups, before, free, own, holders)
-            plan = replace(plan, data=(*plan.data, *say_other_commands(backups, rules, before)))
+            plan = await self._with_data(plan, backups, {**definitions, **before}, own)
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
@@ -270,6 +267,16 @@ class Planner:
         if target.state is ReleaseState.FAILED:
             described += (said("{release} failed when it was deployed, and may fail again.", release=target.label),)
         return described
+
+    async def _with_data(
+        self, plan: Plan, backups: Sequence[DataBackup], definitions: Mapping[str, ServiceDefinition], own: str | None
+    ) -> Plan:
+        """Return the plan of a way back that restores backups, too; `own` is the bot's service."""
+        stack = self._stack
+        holders = await find_holders(stack, backups)
+        plan = with_restores(plan, backups, definitions, stack.data.files.free_bytes(), own, holders)
+        rules = {backup.service: await stack.data.rule_of(backup) for backup in backups}
+        return replace(plan, data=(*plan.data, *say_other_commands(backups, rules, definitions)))
 
     async def _powers_of_mixed(
         self, request: DeploymentRequest, target: Release, model: Mapping[str, Any]
