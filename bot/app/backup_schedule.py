@@ -4,7 +4,7 @@ What was missed while no bot led runs once. A backup waits for the deployment th
 that only watches its release, and for a service that somebody stopped.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,8 +17,10 @@ from roas.log import get_logger
 from roas.messages.message import Message, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.models.backup import BackupReason
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, Outcome
 from roas.models.environment import Environment
+from roas.models.release import Release
 from roas.models.windows import last_moment
 from roas.stack.stacks import Stacks
 from roas.state.locks import LockHeldError
@@ -61,19 +63,39 @@ class BackupSchedule:
         every, problems = await self._rules(environment), dict[str, str]()
         if not every:
             return problems
-        last = await self.state.deployments.last_saves(environment.name)
-        stopped = await self.state.stops.of(environment.name)
         release = await self.state.releases.applied(environment.name)
+        saves, idle = await self.state.deployments.saves(environment.name), await self._idle(environment)
+        now = datetime.now(UTC)
         for service, cron in sorted(every.items()):
-            before = last.get(service)
-            text = _failure(before)
-            began = before.created_at if before is not None else None if release is None else release.created_at
-            moment = last_moment(cron, environment.windows.place, datetime.now(UTC))
-            if began is not None and service not in stopped and _is_due(moment, began, before):
+            # What is from later than now was made while the clock was ahead.
+            known = [save for save in saves.get(service, ()) if save.created_at <= now]
+            text = _failure(next((save for save in known if save.finished), None))
+            before = next(iter(known), None)
+            began = before.created_at if before is not None else await self._began(environment, service, release)
+            moment = last_moment(cron, environment.windows.place, now)
+            if began is not None and service not in idle and _is_due(moment, began, before):
                 text = await self._begin(environment, service, moment) or text
             if text:
                 problems[f"{PREFIX}{environment.name}:{service}"] = text
         return problems
+
+    async def _idle(self, environment: Environment) -> Collection[str]:
+        """Return the services that somebody stopped, or scaled to nothing: they wait until they run."""
+        scales = await self.state.scales.of(environment.name)
+        return {*await self.state.stops.of(environment.name)}.union(
+            name for name in scales if not scales[name].replicas
+        )
+
+    async def _began(self, environment: Environment, service: str, release: Release | None) -> datetime | None:
+        """Return since when a service waits for its next backup, of which no attempt is known any more.
+
+        None where nothing is deployed. What is made more often may have displaced its attempts.
+        """
+        for backup in await self.state.data_backups.list(environment.name):
+            is_scheduled = backup.service == service and backup.reason is BackupReason.SCHEDULE
+            if is_scheduled and backup.created_at <= datetime.now(UTC):
+                return backup.created_at
+        return None if release is None else release.created_at
 
     async def _rules(self, environment: Environment) -> Mapping[str, str]:
         """Return the cron expressions of what runs, by service; a model is read once."""
@@ -86,7 +108,7 @@ class BackupSchedule:
             with suppress(ReleaseNotRestorableError):
                 stack = self.stacks.of(environment)
                 definitions = stack.definitions(await stack.load_model(model_hash))
-                rules = {name: definition.backup for name, definition in definitions.items()}
+                rules = {name: definition.backup for name, definition in definitions.items() if definition.replicas}
                 every = {name: rule.every for name, rule in rules.items() if rule is not None and rule.every}
             known = self._every[environment.name] = (model_hash, every)
         return known[1]
@@ -115,18 +137,22 @@ class BackupSchedule:
 
 
 def _is_due(moment: datetime, began: datetime, before: Deployment | None) -> bool:
-    """Return whether the last attempt is older than the schedule's last moment, or failed long enough ago."""
+    """Return whether the last attempt is older than the schedule's last moment, or failed long enough ago.
+
+    One that began later than now did so by a clock that was ahead.
+    """
     if before is not None and not before.finished:
         return False
-    failed = before is not None and before.outcome is not Outcome.SUCCEEDED
-    return moment > began or (failed and datetime.now(UTC) - began > SCHEDULED_BACKUP_PATIENCE)
+    now, failed = datetime.now(UTC), before is not None and before.outcome is not Outcome.SUCCEEDED
+    return moment > began or began > now or (failed and now - began > SCHEDULED_BACKUP_PATIENCE)
 
 
-def _failure(before: Deployment | None) -> str:
-    if before is None or before.outcome in {None, Outcome.SUCCEEDED}:
+def _failure(last: Deployment | None) -> str:
+    """Say why the last attempt that has ended failed; the one that is under way has not succeeded yet."""
+    if last is None or last.outcome is Outcome.SUCCEEDED:
         return ""
-    why = before.problem.message if before.problem is not None else said("it was cancelled")
-    return said("{deployment}: {reason} It is tried again every hour.", deployment=before.id, reason=why)
+    why = last.problem.message if last.problem is not None else said("it was cancelled")
+    return said("{deployment}: {reason} It is tried again every hour.", deployment=last.id, reason=why)
 
 
 def _waits(service: str, moment: datetime, error: RoasError) -> str:

@@ -191,8 +191,13 @@ async def save_data(context: DeploymentContext, release: Release) -> str:
     await context.stack.data.clear_unfinished()
     made = {backup.service for backup in await backups_made(context)}
     for service in services:
-        if service in rules and service not in made:
-            await _back_up_if_there(context, service, rules[service], service, BackupReason.SCHEDULE)
+        if service not in rules or service in made:
+            continue
+        if not await _back_up_if_there(context, service, rules[service], service, BackupReason.SCHEDULE):
+            raise BackupError(
+                said("The data of {service} was not backed up: it has no container.", service=service),
+                service=service,
+            )
     await drop_old_backups(context, definitions)
     return said(
         "{count} of {services} {services|service|services} backed up",
@@ -207,8 +212,11 @@ async def _back_up_if_there(
     rule: BackupRule,
     shown_at: str,
     reason: BackupReason = BackupReason.DEPLOYMENT,
-) -> None:
-    """Back up the data of a service that has a container. Raises BackupError, but not in a hotfix where none runs."""
+) -> bool:
+    """Back up the data of a service, and return whether it has a container.
+
+    Raises BackupError, but not in a hotfix where none runs.
+    """
     context.checkpoint()
     hint = said("Start it, or take `backup` out of its `x-deploy` to deploy without a backup.")
     try:
@@ -217,9 +225,10 @@ async def _back_up_if_there(
         if context.deployment.request.kind is not DeploymentKind.HOTFIX:
             raise
         context.warn(said("{problem} The hotfix went on without a backup.", problem=error.message))
-        return
+        return True
     if container_id is not None:
         await back_up(context, service, rule, reason, container_id, shown_at)
+    return container_id is not None
 
 
 async def _running(context: DeploymentContext) -> dict[str, ServiceDefinition]:

@@ -60,13 +60,13 @@ class DataBackups:
         return await self._journal.find(DataBackup, "data_backups WHERE kept = 1 AND id = ?", backup_id)
 
     async def list(self, environment: str) -> tuple[DataBackup, ...]:
-        """Return the backups that are kept, newest first."""
-        where = "data_backups WHERE environment = ? AND kept = 1 ORDER BY id DESC"
+        """Return the backups that are kept, the one that was made last first: an id has the clock's time of then."""
+        where = "data_backups WHERE environment = ? AND kept = 1 ORDER BY rowid DESC"
         return await self._journal.select(DataBackup, where, environment)
 
     async def made_by(self, deployment_id: str) -> tuple[DataBackup, ...]:
         """Return the backups that a deployment made and that are kept, oldest first."""
-        where = "data_backups WHERE deployment_id = ? AND kept = 1 ORDER BY id"
+        where = "data_backups WHERE deployment_id = ? AND kept = 1 ORDER BY rowid"
         return await self._journal.select(DataBackup, where, deployment_id)
 
     async def of_release(

@@ -18,8 +18,9 @@ from roas.state.journal import Journal
 from roas.state.locks import read_lock
 from roas.state.transaction import Transaction
 
-# Of so many backups on schedule the last one of each service is found.
+# Of so many backups on schedule those of each service are found, and between which ids all of them are.
 SAVES_READ = 100
+SAVE_IDS = (f"{Operation.SAVE}-", f"{Operation.SAVE}-z")
 
 
 class DeploymentReader:
@@ -44,13 +45,19 @@ class DeploymentReader:
         outcome: Outcome | None = None,
         offset: int = 0,
         whole: bool = True,
+        with_saves: bool = True,
     ) -> tuple[Deployment, ...]:
         """Return the last deployments, newest first; `offset` leaves out the newest ones.
 
         Unless `whole`, they have no phases and no services: of a large stack, these take nearly all of the time.
+        Without backups on schedule, a night of these leaves no deployment out.
         """
-        where = "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) ORDER BY rowid DESC LIMIT ? OFFSET ?"
-        return await self._select(where, environment, environment, outcome, outcome, limit, offset, whole=whole)
+        where = (
+            "(? IS NULL OR environment = ?) AND (? IS NULL OR outcome = ?) AND (? OR id NOT BETWEEN ? AND ?)"
+            " ORDER BY rowid DESC LIMIT ? OFFSET ?"
+        )
+        wanted = (environment, environment, outcome, outcome, with_saves, *SAVE_IDS)
+        return await self._select(where, *wanted, limit, offset, whole=whole)
 
     async def counts(self) -> Mapping[tuple[str, str, str], int]:
         """Return how many deployments have ended, by environment, kind and outcome."""
@@ -136,23 +143,28 @@ class DeploymentReader:
 
         What is not as the release says, or stopped, among those was this bot's doing, and nobody's hands.
         """
-        found = await self._select("environment = ? AND outcome IS NOT NULL ORDER BY rowid DESC LIMIT 20", environment)
-        counting = (deployment for deployment in found if deployment.request.operation is not Operation.SAVE)
+        where = "environment = ? AND outcome IS NOT NULL AND id NOT BETWEEN ? AND ? ORDER BY rowid DESC LIMIT 20"
+        found = await self._select(where, environment, *SAVE_IDS)
         last = next(
-            (deployment for deployment in counting if deployment.touched or deployment.outcome is Outcome.SUCCEEDED),
+            (deployment for deployment in found if deployment.touched or deployment.outcome is Outcome.SUCCEEDED),
             None,
         )
         if last is None or last.outcome is not Outcome.FAILED:
             return "", frozenset()
         return last.id, frozenset(service.service for service in last.services if service.step not in UNTOUCHED_STEPS)
 
-    async def last_saves(self, environment: str) -> dict[str, Deployment]:
-        """Return the last backups on schedule of an environment by service, without phases and services."""
+    async def saves(self, environment: str) -> dict[str, tuple[Deployment, ...]]:
+        """Return the last backups on schedule of an environment by service, newest first.
+
+        They have no phases and no services.
+        """
         where = "environment = ? AND id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?"
-        found = await self._select(
-            where, environment, f"{Operation.SAVE}-", f"{Operation.SAVE}-z", SAVES_READ, whole=False
-        )
-        return {service: deployment for deployment in reversed(found) for service in deployment.request.services}
+        found = await self._select(where, environment, *SAVE_IDS, SAVES_READ, whole=False)
+        services = {service for deployment in found for service in deployment.request.services}
+        return {
+            service: tuple(deployment for deployment in found if service in deployment.request.services)
+            for service in services
+        }
 
     async def unfinished(self) -> tuple[Deployment, ...]:
         """Return every deployment that has no outcome yet, oldest first."""

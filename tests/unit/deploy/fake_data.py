@@ -1,5 +1,6 @@
 """Services that hold data: saved, restored, and half restored in between, for tests of logic."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,8 @@ class FakeData:
     refuses: bool = False
     breaks: bool = False
     down: bool = False
+    gone: bool = False
+    hold: asyncio.Event | None = None
     rules: list[BackupRule] = field(default_factory=list)
     deaths: Deaths = field(default_factory=Deaths)
     cleared: tuple[frozenset[str], str] = (frozenset(), "")
@@ -53,7 +56,7 @@ class FakeData:
     async def find_container(self, name: str, rule: BackupRule, hint: str) -> str | None:
         if self.down:
             raise BackupError("it does not run", hint=hint, service=name)
-        return "c1"
+        return None if self.gone else "c1"
 
     async def clear_unfinished(self) -> None: ...
 
@@ -68,6 +71,8 @@ class FakeData:
     async def save(self, backup_id: str, name: str, rule: BackupRule, container_id: str, still=None) -> SavedData:
         async with still or nullcontext():
             self._require_stillness()
+            if self.hold is not None:
+                await self.hold.wait()
             if self.refuses:
                 raise BackupError("the disk is full", service=name)
             self.deaths.step()

@@ -11,7 +11,7 @@ from roas.alerts.alert_service import AlertService
 from roas.app.backup_schedule import BackupSchedule
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.models.backup import BackupReason
-from roas.models.deployment import Freeze, Operation, Outcome, Stop
+from roas.models.deployment import Freeze, Operation, Outcome, Scale, Stop
 from roas.models.windows import Windows, read_window
 from roas.ui.notifications.targets import severity_of
 from tests.unit.deploy.fake_data import RULE, WithData
@@ -97,6 +97,62 @@ async def test_failed_backup_is_an_alert_until_one_succeeds(state, orchestrator,
     clock.shift(timedelta(hours=1, minutes=1))
     assert await look(schedule, orchestrator) == [Outcome.FAILED, Outcome.SUCCEEDED]
     assert await firing(state) == []
+
+
+async def test_alert_stays_while_it_is_tried_again(state, orchestrator, engine, schedule, clock, released):
+    """It is told once: an alert that ended with each new attempt would call people every hour."""
+    engine.data.refuses = True
+    clock.move_to(AFTERNOON + timedelta(days=1))
+    await look(schedule, orchestrator)
+    (told,) = await state.alerts.open()
+    engine.data.hold = asyncio.Event()
+    for _ in range(2):
+        clock.shift(timedelta(hours=1, minutes=1))
+        await schedule.check()
+        await schedule.check()
+        assert [alert.id for alert in await state.alerts.open()] == [told.id]
+    engine.data.hold.set()
+    await look(schedule, orchestrator)
+    (still,) = await state.alerts.open()
+    assert (still.id, still.relapsed_at) == (told.id, None)
+
+
+async def test_service_without_a_container_is_no_success(state, orchestrator, engine, schedule, clock, released):
+    """Nobody would hear for days that nothing is backed up; who has no replica has nothing to be backed up."""
+    engine.data.gone = True
+    clock.move_to(AFTERNOON + timedelta(days=1))
+    assert await look(schedule, orchestrator) == [Outcome.FAILED]
+    (text,) = await firing(state)
+    assert "The data of store was not backed up: it has no container." in text
+    await state.scales.put(Scale("dev", "store", 0, 1, DORA, "", datetime.now(UTC)), None)
+    clock.move_to(AFTERNOON + timedelta(days=2))
+    assert await look(schedule, orchestrator) == [Outcome.FAILED]
+
+
+async def test_clock_that_was_ahead_holds_nothing_up(state, orchestrator, schedule, clock, released):
+    clock.move_to(datetime(2030, 1, 1, tzinfo=UTC))
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED]
+    clock.move_to(datetime(2026, 6, 2, 1, 1, tzinfo=UTC))
+    for day in range(4):
+        clock.move_to(datetime(2026, 6, 2 + day, 1, 1, tzinfo=UTC))
+        assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED] * (day + 2)
+    kept = [backup for backup in await state.data_backups.list("dev") if backup.reason is BackupReason.SCHEDULE]
+    assert [backup.created_at.day for backup in kept] == [5, 4], "the last two that were made"
+
+
+async def test_frequent_backups_hide_no_rare_one(state, orchestrator, engine, schedule, clock, monkeypatch):
+    """Of what is backed up once a week, the last time is known beside hundreds of others."""
+    monkeypatch.setattr("roas.state.deployment_reader.SAVES_READ", 3)
+    engine.stack["web"] = service("web", "store", backup=replace(RULE, every="0 * * * *"))
+    clock.move_to(AFTERNOON + timedelta(hours=6))
+    await orchestrator.run(deploy("v1"))
+    for hour in range(4, 16):
+        clock.move_to(datetime(2026, 6, 2, hour, 1, tzinfo=UTC))
+        await look(schedule, orchestrator)
+        await look(schedule, orchestrator)
+    made = [backup.service for backup in await state.data_backups.list("dev")]
+    saves = [found.request.services for found in await state.deployments.list("dev", limit=100)]
+    assert saves.count(("store",)) == 1, (made, saves)
 
 
 async def test_alert_of_a_bot_before_ends(state, bus, orchestrator, engine, schedule, clock, environment, released):
