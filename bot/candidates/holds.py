@@ -34,14 +34,14 @@ class VersionHolds:
     async def note_recent(self, environments: Iterable[str]) -> None:
         """Note what ended while no bot led, in the order in which it did."""
         for environment in environments:
-            recent = await self._state.deployments.list(environment, limit=RECENT_DEPLOYMENTS)
+            recent = await self._state.deployments.list(environment, limit=RECENT_DEPLOYMENTS, with_saves=False)
             for deployment in reversed(recent):
                 if deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at < RECENT:
                     await self.note(deployment)
 
     async def note_last(self, environment: str) -> None:
         """Note how the last deployment of an environment ended."""
-        for deployment in await self._state.deployments.list(environment, limit=1):
+        for deployment in await self._state.deployments.list(environment, limit=1, with_saves=False):
             if deployment.finished:
                 await self.note(deployment)
 

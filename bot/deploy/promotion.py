@@ -297,8 +297,7 @@ def find_stops(deployments: Iterable[Deployment], marks: Mapping[str, Stop | Sca
     began = dict[str, datetime]()
     for deployment in deployments:
         request, ended = deployment.request, deployment.ended_at
-        starts_nothing = request.operation in {Operation.KEEP, Operation.SAVE}
-        if deployment.outcome is not Outcome.SUCCEEDED or ended is None or starts_nothing:
+        if deployment.outcome is not Outcome.SUCCEEDED or ended is None or request.operation is Operation.KEEP:
             continue
         if request.operation is Operation.STOP or (request.operation is Operation.SCALE and request.replicas == 0):
             began |= {name: deployment.created_at for name in request.services if name not in began}
@@ -330,7 +329,7 @@ def has_soaked(runs: Iterable[Run], troubles: Collection[Trouble], soak: timedel
 
 async def _find_runs(state: StateManager, source: str, fitting: Collection[Release]) -> tuple[list[Run], list[Trouble]]:
     """Return when an environment ran one of some releases, and what was wrong there, by when it began."""
-    listed = await state.deployments.list(source, limit=MOST_DEPLOYMENTS, whole=False)
+    listed = await state.deployments.list(source, limit=MOST_DEPLOYMENTS, whole=False, with_saves=False)
     known = [
         (await state.deployments.get(deployment.id)) or deployment  # its services say whether it changed anything
         if deployment.outcome is Outcome.FAILED

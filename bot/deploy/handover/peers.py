@@ -65,7 +65,7 @@ class Authorship:
 
     async def _intended(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> frozenset[str]:
         """Return, by id, what we meant to make."""
-        deployments = await self._state.deployments.list(environment.name, limit=AUTHORS_READ)
+        deployments = await self._state.deployments.list(environment.name, limit=AUTHORS_READ, with_saves=False)
         return frozenset(
             [snapshot.id for snapshot in containers if await self._is_intended(environment, snapshot, deployments)]
         )
@@ -236,7 +236,9 @@ class Peers:
     async def _has_opened_our_journal(self, container_id: str, environment: Environment) -> bool:
         if await self._state.ownership.has_beaten(container_id):
             return True
-        known = await self._state.deployments.list(environment.name, limit=DEPLOYMENTS_READ, whole=False)
+        known = await self._state.deployments.list(
+            environment.name, limit=DEPLOYMENTS_READ, whole=False, with_saves=False
+        )
         return any(container_id in deployment.successors for deployment in known)
 
     async def _answer(self, place: BotPlace, ours: BotPlace | None) -> HealthAnswer | None:

@@ -124,7 +124,9 @@ async def last_seconds(state: StateManager, request: DeploymentRequest) -> float
 
 async def _past_seconds(state: StateManager, request: DeploymentRequest, before: str = "") -> list[float]:
     """Return how long successful deployments of a kind and operation took there, the newest first."""
-    known = await state.deployments.list(request.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False)
+    known = await state.deployments.list(
+        request.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False, with_saves=False
+    )
     return [
         deployment.duration_seconds
         for deployment in known

@@ -234,7 +234,7 @@ class LiveMessages:
     async def _pending_subjects(self) -> list[tuple[str, str]]:
         """Return the plans and deployments whose messages are not in their last state, oldest first, and where."""
         state = self._state
-        recent = await state.deployments.list(limit=SEARCHED_DEPLOYMENTS, whole=False)
+        recent = await state.deployments.list(limit=SEARCHED_DEPLOYMENTS, whole=False, with_saves=False)
         unfinished = await state.posts.unfinished((LIVE, OUTCOME, APPROVAL, PROPOSAL))
         subjects = {post.subject for post in unfinished}
         proposals = await self._pending_proposals(post.subject for post in unfinished if post.kind == PROPOSAL)
@@ -261,7 +261,7 @@ class LiveMessages:
 
     async def _is_pending(self, deployment: Deployment, unfinished: set[str]) -> bool:
         is_old = deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at > NEWS
-        if is_old or deployment.id.startswith(UNPOSTED):
+        if is_old:
             return False
         if not deployment.finished or deployment.id in unfinished:
             return True
