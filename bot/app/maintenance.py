@@ -1,6 +1,5 @@
 """Run the leader's maintenance rounds: watching, alerting, recovery, pruning."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import Any
 from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import JournalDisk
 from roas.alerts.service_alerts import ServiceAlerts
-from roas.concurrency import end_tasks, pause, run_concurrently
+from roas.concurrency import run_concurrently
 from roas.errors import RoasError
 from roas.health.collector import MonitoringCollector
 from roas.log import get_logger
 from roas.recovery.coordinator import ErrorCoordinator
+from roas.rounds import Rounds
 from roas.state.history import HistoryBounds
 from roas.state.manager import StateManager
 
@@ -50,43 +50,32 @@ class Maintenance:
         self._parts = parts
         self._next_prune = 0.0
         self._journal_disk = JournalDisk(parts.state, parts.alert_service)
-        self._rounds: asyncio.Task[None] | None = None
+        self._rounds = Rounds("maintenance", self._run_round, ROUND_SECONDS)
 
     @property
     def is_running(self) -> bool:
         """Return whether the rounds run in this bot."""
-        return self._rounds is not None
+        return self._rounds.is_running
 
     async def start(self) -> None:
         """Start the rounds; what another bot did is read from the journal, and unfinished recoveries are resumed."""
-        if self._rounds is not None:
+        if self._rounds.is_running:
             return
         try:
             await self._parts.catch_up()
         except RoasError as error:
             log.error("changes of other processes could not be read", error=error.message, hint=error.hint)
         self._parts.collector.observe_with(self._parts.alerts)
-        self._rounds = asyncio.create_task(self._run(), name="maintenance")
+        self._parts.recovery.start()
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Stop the rounds and all watches; the next leader continues from the journal."""
-        rounds, self._rounds = self._rounds, None
-        if rounds is None:
+        if not self._rounds.is_running:
             return
-        await end_tasks(rounds)
+        await self._rounds.stop()
         await self._parts.collector.stand_by()
         await self._parts.recovery.close()
-
-    async def _run(self) -> None:
-        self._parts.recovery.start()
-        while True:
-            try:
-                await self._run_round()
-            except RoasError as error:
-                log.error("maintenance round failed", error=error.message, hint=error.hint)
-            except Exception:  # the rounds must continue
-                log.exception("maintenance round broke")
-            await pause(ROUND_SECONDS)
 
     async def _run_round(self) -> None:
         await self._journal_disk.check()  # first: on a full disk, what follows fails

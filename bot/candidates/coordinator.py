@@ -12,7 +12,7 @@ from typing import Any
 
 from roas.candidates.credentials import source_actor
 from roas.candidates.holds import RECENT, VersionHolds
-from roas.concurrency import end_tasks, wait_for
+from roas.concurrency import end_tasks
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import (
     SEE_STATUS,
@@ -41,6 +41,7 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
 from roas.models.plan import Plan, PlanState
+from roas.rounds import Rounds, best_effort
 from roas.starting_times import WindowClosedError
 from roas.state.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager
@@ -77,13 +78,13 @@ class CandidateCoordinator:
         self._environments = environments
         self._inspect: Inspect | None = None
         self._sweeps: tuple[Callable[[], Awaitable[None]], ...] = ()
-        self._sweeping: asyncio.Task[None] | None = None
-        self._news, self._due = asyncio.Event(), asyncio.Event()
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._backoffs = Backoffs(SOON)
         self._holds = VersionHolds(state)
         self._subscription: Subscription | None = None
-        self._rounds: asyncio.Task[None] | None = None
+        self._has_noted_holds = False
+        self._rounds = Rounds("candidates", self._run_round, REST_SECONDS)
+        self._sweeping = Rounds("sweep for candidates", self._sweep, SWEEP_SECONDS)
 
     def inspect_with(self, inspect: Inspect, *sweeps: Callable[[], Awaitable[None]]) -> None:
         """Set what inspects where deliveries point, and what finds every few minutes what none told."""
@@ -131,29 +132,31 @@ class CandidateCoordinator:
 
     def notify(self) -> None:
         """Note that the journal holds something new."""
-        self._news.set()
+        self._rounds.wake()
 
     def sweep_soon(self) -> None:
         """Note that something has moved that no delivery told of."""
-        self._due.set()
+        self._sweeping.wake()
 
     # ---- In the leader's -----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Begin to take candidates further."""
-        if self._rounds is None:
+        if not self._rounds.is_running:
             self._subscription = self._bus.subscribe(DeploymentEvent, self._on_deployment, name="candidates")
-            self._rounds = asyncio.create_task(self._run(), name="candidates")
-            self._sweeping = asyncio.create_task(self._run_sweeps(), name="sweeps for candidates")
+            self._has_noted_holds = False
+            self._rounds.start()
+            if self._sweeps:
+                self._sweeping.start()
 
     async def stop(self) -> None:
         """Stop; the next leader goes on by the journal."""
-        own = [task for task in (self._rounds, self._sweeping) if task is not None]
-        self._rounds = self._sweeping = None
         if self._subscription is not None:
             await self._bus.unsubscribe(self._subscription)
             self._subscription = None
-        await end_tasks(*own, *self._workers.values())
+        await self._rounds.stop()
+        await self._sweeping.stop()
+        await end_tasks(*self._workers.values())
         self._workers.clear()
 
     async def _on_deployment(self, event: DeploymentEvent) -> None:
@@ -163,31 +166,21 @@ class CandidateCoordinator:
                 await self._holds.note(deployment)
             if isinstance(event, DeploymentEnded):
                 await self._announce_of(event.deployment_id)
-            self._news.set()
+            self._rounds.wake()
 
-    async def _run(self) -> None:
-        await self._guarded(self._holds.note_recent(self._environments))
-        while True:
-            self._news.clear()
-            await self._guarded(self._round())
-            await wait_for(self._news, POLL_SECONDS if self._workers or self._backoffs else REST_SECONDS)
+    async def _sweep(self) -> None:
+        for sweep in (*self._sweeps, self._retry_refused):
+            await best_effort("sweep for candidates", sweep())
 
-    async def _run_sweeps(self) -> None:
-        while self._sweeps:
-            self._due.clear()
-            for sweep in (*self._sweeps, self._retry_refused):
-                await self._guarded(sweep())
-            await wait_for(self._due, SWEEP_SECONDS)
+    async def _run_round(self) -> float:
+        if not self._has_noted_holds:
+            await self._holds.note_recent(self._environments)
+            self._has_noted_holds = True
+        await self._take_up()
+        return POLL_SECONDS if self._workers or self._backoffs else REST_SECONDS
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except RoasError as error:
-            log.error("candidates could not be followed", error=error.message, hint=error.hint)
-        except Exception:  # the rounds must continue
-            log.exception("candidates could not be followed")
-
-    async def _round(self) -> None:
+    async def _take_up(self) -> None:
+        """Begin to work on whatever is pending and not worked on yet."""
         for key in [key for key, task in self._workers.items() if task.done()]:
             del self._workers[key]
         deliveries, candidates = await self._state.deliveries.pending(), await self._state.candidates.open()
@@ -218,7 +211,7 @@ class CandidateCoordinator:
             self._backoffs.forget(subject.id)
             # What waits is considered again when a deployment ends, and by the poll.
             if not isinstance(subject, Candidate) or subject.state not in WAITS_LONG:
-                self._news.set()
+                self._rounds.wake()
 
     async def _deliver(self, delivery: Delivery) -> None:
         if self._inspect is None:
@@ -269,7 +262,7 @@ class CandidateCoordinator:
             if error.transient:
                 note = said("{cause} The bot has tried for a day.", cause=error.whole)
             if isinstance(error, RefMovedError):
-                self._due.set()
+                self._sweeping.wake()
             refused = await self._move(candidate, CandidateState.REFUSED, note=note)
             if refused is not None and (back := await self._state.candidates.put_back(refused)) is not None:
                 self._announce(back)
@@ -393,7 +386,7 @@ class CandidateCoordinator:
             await self._state.approvals.move(
                 record.id, PlanState.WITHDRAWN, candidate.decided_by, from_states=[PlanState.PLANNED]
             )
-            self._news.set()
+            self._rounds.wake()
 
     async def _move(self, candidate: Candidate, to: CandidateState, **changes: Any) -> Candidate | None:
         changes.setdefault("failing_since", None)
@@ -478,7 +471,7 @@ class CandidateCoordinator:
             self._announce(candidate)
 
     def _announce(self, candidate: Candidate) -> None:
-        self._news.set()
+        self._rounds.wake()
         self._bus.publish(
             CandidateChanged(
                 source=SOURCE,

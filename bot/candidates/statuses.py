@@ -4,7 +4,6 @@ What was told is in the journal; what is to be told follows from it. So whicheve
 could not, and a forge that is away holds up nothing.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,9 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from roas.candidates.webhooks import SHA, SourceSecrets
-from roas.concurrency import end_tasks, wait_for
 from roas.configuration.tables import SourceSettings
-from roas.errors import RoasError, SettingsError
+from roas.errors import SettingsError
 from roas.events import EventBus, Subscription
 from roas.limits import PATIENTLY, Backoffs
 from roas.log import get_logger
@@ -25,6 +23,7 @@ from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
 from roas.redaction import Learn
+from roas.rounds import Rounds
 from roas.state.manager import StateManager
 from roas.web_client import Answer, WebClient
 
@@ -203,39 +202,29 @@ class StatusReporter:
         self._state = state
         self._bus = bus
         self._link = link
-        self._news = asyncio.Event()
         self._away = Backoffs(PATIENTLY)
         self._subscription: Subscription | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("statuses of commits", self._run_round, REST_SECONDS)
 
     async def start(self) -> None:
         """Begin to tell, where any source has a token for it."""
-        if self._forges and self._task is None:
+        if self._forges and not self._rounds.is_running:
             self._subscription = self._bus.subscribe(CandidateChanged, self._wake, name="statuses of commits")
-            self._task = asyncio.create_task(self._run(), name="statuses of commits")
+            self._rounds.start()
 
     async def stop(self) -> None:
         """Stop; the next leader tells the rest."""
-        task, self._task = self._task, None
         if self._subscription is not None:
             await self._bus.unsubscribe(self._subscription)
             self._subscription = None
-        if task is not None:
-            await end_tasks(task)
+        await self._rounds.stop()
 
     async def _wake(self, _event: Event) -> None:
-        self._news.set()
+        self._rounds.wake()
 
-    async def _run(self) -> None:
-        while True:
-            self._news.clear()
-            try:
-                await self.report()
-            except RoasError as error:
-                log.error("statuses of commits could not be read", error=error.message)
-            except Exception:  # otherwise nothing would ever be told again
-                log.exception("statuses of commits could not be told")
-            await wait_for(self._news, POLL_SECONDS if self._away else REST_SECONDS)
+    async def _run_round(self) -> float:
+        await self.report()
+        return POLL_SECONDS if self._away else REST_SECONDS
 
     async def report(self) -> None:
         """Tell whatever is not told yet, the oldest first."""

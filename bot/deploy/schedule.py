@@ -5,13 +5,11 @@ again then: where anything is another than what was confirmed, the one who asked
 approved has its draft, and is not planned again.
 """
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from roas.concurrency import end_tasks, wait_for
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import InvalidRequestError, RequirementError, RoasError
 from roas.events import EventBus
@@ -22,6 +20,7 @@ from roas.models.change import new_id
 from roas.models.environment import Environment
 from roas.models.events import ApprovalChanged
 from roas.models.plan import Plan, PlanRecord, PlanState
+from roas.rounds import Rounds
 from roas.starting_times import WindowClosedError
 from roas.state.approvals import with_expiry
 from roas.state.locks import SCHEDULE, FrozenError, LockHeldError
@@ -53,37 +52,25 @@ class Schedule:
         self._bus = bus
         self._environments = environments
         self._has_approvers = has_approvers
-        self._news = asyncio.Event()
-        self._rounds: asyncio.Task[None] | None = None
+        self._rounds = Rounds("schedule", self._run_round, ROUND_SECONDS)
 
     def notify(self) -> None:
         """Note that something new is scheduled."""
-        self._news.set()
+        self._rounds.wake()
 
     async def start(self) -> None:
         """Begin to look what is due."""
-        if self._rounds is None:
-            self._rounds = asyncio.create_task(self._run(), name="schedule")
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Stop; the next leader goes on by the journal."""
-        rounds, self._rounds = self._rounds, None
-        if rounds is not None:
-            await end_tasks(rounds)
+        await self._rounds.stop()
 
-    async def _run(self) -> None:
-        while True:
-            self._news.clear()
-            try:
-                next_due = await self.begin_due()
-            except RoasError as error:
-                log.error("the schedule could not be read", error=error.message)
-                next_due = None
-            except Exception:  # the rounds must continue
-                log.exception("the schedule could not be looked after")
-                next_due = None
-            left = ROUND_SECONDS if next_due is None else (next_due - datetime.now(UTC)).total_seconds()
-            await wait_for(self._news, min(max(left, 0.05), ROUND_SECONDS))
+    async def _run_round(self) -> float | None:
+        next_due = await self.begin_due()
+        if next_due is None:
+            return None
+        return min(max((next_due - datetime.now(UTC)).total_seconds(), 0.05), ROUND_SECONDS)
 
     async def begin_due(self) -> datetime | None:
         """Begin what is due; returns when the next one is."""

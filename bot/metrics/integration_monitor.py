@@ -1,13 +1,11 @@
 """Watch how well the parts work together, and say once when they do not, and once when they do again."""
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from roas.concurrency import wait_for
 from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
 from roas.log import get_logger
 from roas.messages.message import joined, number, said
@@ -22,6 +20,7 @@ from roas.models.events import (
     IntegrationRecovered,
 )
 from roas.models.stack import DEPENDENCY_TIMEOUT_SECONDS
+from roas.rounds import Rounds
 from roas.state.manager import StateManager
 from roas.state.records import DeliveryFigures
 from roas.state.sync import DataSyncManager
@@ -379,8 +378,7 @@ class IntegrationMonitor:
         self._firing: set[str] = set()
         self._published: dict[str, _Publication] = {}
         self._subscriptions: tuple[Subscription, ...] = ()
-        self._closing = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("integration monitor", self._run_round, CHECK_SECONDS)
 
     def listen(self) -> None:
         """Begin to measure."""
@@ -388,23 +386,19 @@ class IntegrationMonitor:
 
     def start(self) -> None:
         """Begin to raise alerts; of those that an earlier process left open, what does not hold is cleared."""
-        if self._task is not None:
+        if self._rounds.is_running:
             return
-        self._closing.clear()
         self._firing.clear()
         self._published.clear()
         self._measurements.begin()
         for limit, value, _ in values_of(self.figures()):
             if value is None or not limit.is_broken(value):
                 self._publish(limit, None, "", firing=False)
-        self._task = asyncio.create_task(self._run(), name="integration_monitor")
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Stop raising alerts; measuring continues."""
-        self._closing.set()
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._rounds.stop()
 
     async def close(self) -> None:
         """End it all."""
@@ -421,10 +415,8 @@ class IntegrationMonitor:
         """Return the figures as they are now."""
         return self._measurements.figures()
 
-    async def _run(self) -> None:
-        while not self._closing.is_set():
-            self.check()
-            await wait_for(self._closing, CHECK_SECONDS)
+    async def _run_round(self) -> None:
+        self.check()
 
     def check(self) -> None:
         """Compare every figure with its limit, and notify the bus what changed."""

@@ -14,6 +14,7 @@ from roas.events import EventBus
 from roas.metrics.integration_monitor import (
     LIMITS,
     DeploymentFigures,
+    IntegrationFigures,
     IntegrationMeasurements,
     IntegrationMonitor,
     Windows,
@@ -249,6 +250,26 @@ async def test_long_dependency_wait_raises_alert(scene: Scene) -> None:
     assert "The worst is dev/api." in scene.events[0].summary
     scene.publish(waited("api", 0.5, 10))
     await scene.until((DEGRADED, "dependency_resolution"), (RECOVERED, "dependency_resolution"))
+
+
+async def test_figures_that_fail_once_end_no_watch(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, faults = scene.monitor.figures, [RuntimeError("planted")]
+
+    def figures() -> IntegrationFigures:
+        if faults:
+            raise faults.pop()
+        return read()
+
+    async def works(_: Event) -> None:
+        return
+
+    monkeypatch.setattr(scene.monitor, "figures", figures)
+    with captured_logs():
+        await asyncio.sleep(5)
+    assert not faults
+    scene.bus.subscribe(Work, works, name="works")
+    scene.publish(ended(Outcome.FAILED), 5)
+    await scene.until((DEGRADED, "coordination_success_rate"))
 
 
 async def test_firing_alert_repeated_until_end(scene: Scene) -> None:
