@@ -68,6 +68,10 @@ class AlertService:
             self._publish(kind, result.alert)
         return taken
 
+    async def open(self, prefix: str) -> tuple[Alert, ...]:
+        """Return the open alerts whose fingerprints begin with a prefix. Raises StateError."""
+        return tuple(alert for alert in await self._alerts.open() if alert.fingerprint.startswith(prefix))
+
     async def acknowledge(self, alert_id: str, actor: Actor) -> Alert:
         """Acknowledge an alert. Raises InvalidRequestError."""
         return self._changed(await self._alerts.acknowledge(alert_id, actor))

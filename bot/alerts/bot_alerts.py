@@ -3,7 +3,8 @@
 import shutil
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -48,6 +49,38 @@ class OwnAlert:
         )
         await self._alert_service.take([report])
         self._reported = problem
+
+
+class OwnAlerts:
+    """Raise the bot's alerts of one kind, whose fingerprints begin alike, and end those that are not found any more.
+
+    Only what changes is written. What a bot before this one raised is read from the journal; what of it is found still
+    is written again.
+    """
+
+    def __init__(self, alert_service: AlertService, prefix: str) -> None:
+        self._alert_service = alert_service
+        self._prefix = prefix
+        self._known: Mapping[str, AlertReport] | None = None
+
+    async def report(self, found: Iterable[AlertReport]) -> None:
+        """Raise what is found, and end the rest. Raises StateError."""
+        reports = {report.fingerprint: report for report in found}
+        known = self._known if self._known is not None else await self._left_open()
+        news = [report for fingerprint, report in reports.items() if known.get(fingerprint) != report]
+        news += [replace(known[name], summary="", firing=False) for name in known if name not in reports]
+        if news:
+            await self._alert_service.take(news)
+        self._known = reports
+
+    async def _left_open(self) -> dict[str, AlertReport]:
+        opened = await self._alert_service.open(self._prefix)
+        return {
+            alert.fingerprint: AlertReport(
+                alert.fingerprint, alert.source, alert.severity, alert.title, environment=alert.environment
+            )
+            for alert in opened
+        }
 
 
 # Below this, people are warned while the journal can still be written.
@@ -162,6 +195,7 @@ class PrometheusWatch:
 
 # So long before a freeze is over by itself, people are told.
 FREEZE_REMINDER = timedelta(minutes=15)
+ENDING_FREEZES = "freeze:"
 FREEZE_ENDS = said("deployments are allowed again soon")
 
 
@@ -170,45 +204,34 @@ class FreezeReminder:
 
     def __init__(self, state: StateManager, alert_service: AlertService) -> None:
         self._state = state
-        self._alert_service = alert_service
-        self._told: dict[str, Freeze] | None = None  # what a bot before this one said of it is not known
+        self._alerts = OwnAlerts(alert_service, ENDING_FREEZES)
 
     async def check(self) -> None:
-        """Raise an alert for each freeze that ends soon, and end it with the freeze."""
+        """Raise an alert for each freeze that ends soon, and end it with the freeze. Raises StateError."""
         limit = datetime.now(UTC) + FREEZE_REMINDER
         freezes = await self._state.freezes.all()
-        ending = {item.environment: item for item in freezes if item.until is not None and item.until <= limit}
-        if ending == self._told:
-            return
-        if self._told is None:
-            prefix, opened = "freeze:", await self._state.alerts.open()
-            before = {alert.environment for alert in opened if alert.fingerprint.startswith(prefix)}
-        else:
-            before = set(self._told)
-        reports = [_ending_freeze(item.environment, item) for item in ending.values()]
-        reports += [_ending_freeze(name, None) for name in sorted(before - ending.keys())]
-        await self._alert_service.take(reports)
-        self._told = ending
-
-
-def _ending_freeze(environment: str, freeze: Freeze | None) -> AlertReport:
-    summary = ""
-    if freeze is not None and freeze.until is not None:
-        summary = said(
-            "{environment} is locked by {frozen_by} until {until} UTC: {reason}",
-            environment=environment,
-            frozen_by=freeze.frozen_by.name,
-            until=f"{freeze.until:%Y-%m-%d %H:%M}",
-            reason=freeze.reason,
+        await self._alerts.report(
+            _ending_freeze(freeze, freeze.until)
+            for freeze in freezes
+            if freeze.until is not None and freeze.until <= limit
         )
+
+
+def _ending_freeze(freeze: Freeze, until: datetime) -> AlertReport:
+    summary = said(
+        "{environment} is locked by {frozen_by} until {until} UTC: {reason}",
+        environment=freeze.environment,
+        frozen_by=freeze.frozen_by.name,
+        until=f"{until:%Y-%m-%d %H:%M}",
+        reason=freeze.reason,
+    )
     return AlertReport(
-        f"freeze:{environment}",
+        f"{ENDING_FREEZES}{freeze.environment}",
         AlertSource.INTEGRATION,
         Severity.INFO,
         FREEZE_ENDS,
         summary,
-        environment=environment,
-        firing=freeze is not None,
+        environment=freeze.environment,
     )
 
 

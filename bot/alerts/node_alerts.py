@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from roas.alerts.alert_service import AlertService
+from roas.alerts.bot_alerts import OwnAlerts
 from roas.concurrency import end_tasks
 from roas.errors import RoasError
 from roas.log import get_logger
@@ -13,7 +14,6 @@ from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
 from roas.models.swarm import ACTIVE, DRAIN, REACHABLE, SwarmFacts, SwarmNode
 from roas.stack.stacks import Stacks
-from roas.state.alerts import Alerts
 
 log = get_logger(__name__)
 # How long those that answer wait for each other: they may be of one Swarm.
@@ -37,14 +37,12 @@ class NodeAlerts:
         self,
         stacks: Stacks,
         alert_service: AlertService,
-        alerts: Alerts,
         environments: Mapping[str, Environment],
     ) -> None:
         self._stacks = stacks
         self._alert_service = alert_service
-        self._alerts = alerts
         self._environments = environments
-        self._known: dict[str, Mapping[str, AlertReport]] = {}
+        self._alerts: dict[str, OwnAlerts] = {}
         self._swarm_of: dict[str | None, str] = {}
 
     async def check(self) -> None:
@@ -88,27 +86,9 @@ class NodeAlerts:
         ]
 
     async def _decide(self, facts: SwarmFacts, environments: Iterable[str]) -> None:
-        names = ", ".join(environments)
-        found = {}
-        for trouble in troubles(facts):
-            summary = said("{summary} On this Swarm: {environments}.", summary=trouble.summary, environments=names)
-            report = _report(f"{_prefix(facts)}{trouble.key}", trouble.severity, trouble.title, summary)
-            found[report.fingerprint] = report
-        before = self._known[facts.id] if facts.id in self._known else await self._open(facts)
-        over = [
-            _report(fingerprint, old.severity, old.title, "", firing=False)
-            for fingerprint, old in before.items()
-            if fingerprint not in found
-        ]
-        fresh = [report for fingerprint, report in found.items() if before.get(fingerprint) != report]
-        if fresh or over:
-            await self._alert_service.take([*fresh, *over])
-        self._known[facts.id] = found
-
-    async def _open(self, facts: SwarmFacts) -> dict[str, AlertReport]:
-        """Return what a bot before this one said that has not ended; what is so still is said again, as one alert."""
-        opened = [alert for alert in await self._alerts.open() if alert.fingerprint.startswith(_prefix(facts))]
-        return {alert.fingerprint: _report(alert.fingerprint, alert.severity, alert.title, "") for alert in opened}
+        names, prefix = ", ".join(environments), f"swarm:{facts.id}:"
+        alerts = self._alerts.setdefault(facts.id, OwnAlerts(self._alert_service, prefix))
+        await alerts.report(_report(prefix, trouble, names) for trouble in troubles(facts))
 
 
 def troubles(facts: SwarmFacts) -> Iterator[_Trouble]:
@@ -160,9 +140,6 @@ def _why(node: SwarmNode) -> str:
     return node.message or node.state
 
 
-def _prefix(facts: SwarmFacts) -> str:
-    return f"swarm:{facts.id}:"
-
-
-def _report(fingerprint: str, severity: Severity, title: str, summary: str, *, firing: bool = True) -> AlertReport:
-    return AlertReport(fingerprint, AlertSource.INTEGRATION, severity, title, summary, firing=firing)
+def _report(prefix: str, trouble: _Trouble, environments: str) -> AlertReport:
+    summary = said("{summary} On this Swarm: {environments}.", summary=trouble.summary, environments=environments)
+    return AlertReport(f"{prefix}{trouble.key}", AlertSource.INTEGRATION, trouble.severity, trouble.title, summary)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from roas.alerts.alert_service import AlertService
+from roas.alerts.bot_alerts import OwnAlerts
 from roas.concurrency import run_concurrently
 from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.limits import SCHEDULED_BACKUP_PATIENCE
 from roas.log import get_logger
-from roas.messages.message import Message, said
+from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.backup import BackupReason
@@ -43,26 +44,22 @@ class BackupSchedule:
     environments: Mapping[str, Environment]
     start: Start
     _every: dict[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
-    _told: dict[str, str] | None = None  # what a bot before this one said is not known
+    _alerts: OwnAlerts = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Raise alerts of one kind."""
+        self._alerts = OwnAlerts(self.alert_service, PREFIX)
 
     async def check(self) -> None:
         """Begin what is due, and raise or end alerts. Raises StateError."""
         found = await run_concurrently(self._check(environment) for environment in self.environments.values())
-        problems = {fingerprint: text for texts in found for fingerprint, text in texts.items()}
-        if self._told is None:
-            opened = await self.state.alerts.open()
-            self._told = {alert.fingerprint: "" for alert in opened if alert.fingerprint.startswith(PREFIX)}
-        over = dict.fromkeys(self._told.keys() - problems.keys(), "")
-        news = [(name, text) for name, text in (problems | over).items() if self._told.get(name) != text or not text]
-        if news:
-            await self.alert_service.take([_report(fingerprint, text) for fingerprint, text in news])
-        self._told = problems
+        await self._alerts.report(report for reports in found for report in reports)
 
-    async def _check(self, environment: Environment) -> dict[str, str]:
-        """Begin what is due of one environment; returns what is wrong, by the fingerprint of its alert."""
-        every, problems = await self._rules(environment), dict[str, str]()
+    async def _check(self, environment: Environment) -> list[AlertReport]:
+        """Begin what is due of one environment; returns what is wrong."""
+        every, wrong = await self._rules(environment), list[AlertReport]()
         if not every:
-            return problems
+            return wrong
         release = await self.state.releases.applied(environment.name)
         saves, idle = await self.state.deployments.saves(environment.name), await self._idle(environment)
         now = datetime.now(UTC)
@@ -76,8 +73,8 @@ class BackupSchedule:
             if began is not None and service not in idle and _is_due(moment, began, before):
                 text = await self._begin(environment, service, moment) or text
             if text:
-                problems[f"{PREFIX}{environment.name}:{service}"] = text
-        return problems
+                wrong.append(_report(environment.name, service, text))
+        return wrong
 
     async def _idle(self, environment: Environment) -> Collection[str]:
         """Return the services that somebody stopped, or scaled to nothing: they wait until they run."""
@@ -167,18 +164,12 @@ def _waits(service: str, moment: datetime, error: RoasError) -> str:
     )
 
 
-def _title(service: str) -> Message:
-    return said("the scheduled backup of {service} fails or waits", service=service)
-
-
-def _report(fingerprint: str, text: str) -> AlertReport:
-    environment, _, service = fingerprint.removeprefix(PREFIX).rpartition(":")
+def _report(environment: str, service: str, text: str) -> AlertReport:
     return AlertReport(
-        fingerprint,
+        f"{PREFIX}{environment}:{service}",
         AlertSource.INTEGRATION,
         Severity.HIGH,
-        _title(service),
+        said("the scheduled backup of {service} fails or waits", service=service),
         text,
         environment=environment,
-        firing=bool(text),
     )

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from roas.alerts.alert_service import AlertService
-from roas.alerts.bot_alerts import DuplicateToken, FreezeReminder, JournalBackup, PrometheusWatch, SharedStateFolder
+from roas.alerts.bot_alerts import (
+    DuplicateToken,
+    FreezeReminder,
+    JournalBackup,
+    OwnAlerts,
+    PrometheusWatch,
+    SharedStateFolder,
+)
 from roas.alerts.drift_alerts import DriftAlerts
 from roas.alerts.node_alerts import NodeAlerts
 from roas.alerts.service_alerts import ServiceAlerts
@@ -32,7 +39,6 @@ from roas.messages.message import said
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import DeploymentFigures
 from roas.metrics.prometheus import read_figure
-from roas.models.alert import AlertReport
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
@@ -189,7 +195,7 @@ def build_maintenance(
             FreezeReminder(state, alert_service).check,
             BackupSchedule(base.stacks, state, alert_service, known, start).check,
             drift_alerts.check,
-            NodeAlerts(base.stacks, alert_service, state.alerts, known).check,
+            NodeAlerts(base.stacks, alert_service, known).check,
             RenewedLogins(base.stacks, state, known).check,
             LeftDrains(base.stacks, state, behind, known).check,
         ),
@@ -230,10 +236,7 @@ async def find_own_container(stacks: Stacks, environment: Environment) -> OwnCon
 async def _catch_up(state: StateManager, monitoring: MonitoringRoom, figures: DeploymentFigures) -> None:
     """Read from the journal what other processes did, as far as figures are made of it. Raises StateError."""
     # What the release before said of binds that lead elsewhere: nobody looks at these any more.
-    over = [alert for alert in await state.alerts.open() if alert.fingerprint.startswith(BINDS)]
-    await monitoring.alert_service.take(
-        [AlertReport(alert.fingerprint, alert.source, alert.severity, alert.title, firing=False) for alert in over]
-    )
+    await OwnAlerts(monitoring.alert_service, BINDS).report(())
     if monitoring.metrics is not None:
         monitoring.metrics.load_open_alerts(await state.alerts.open())
     await figures.refresh()

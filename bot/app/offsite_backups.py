@@ -3,12 +3,12 @@
 Which were sent is in the journal, so that whichever process leads goes on. No deployment waits for it.
 """
 
-import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from roas.alerts.alert_service import AlertService
-from roas.concurrency import end_tasks, in_thread, pause
+from roas.alerts.bot_alerts import OwnAlerts
+from roas.concurrency import in_thread
 from roas.errors import RoasError
 from roas.limits import BACKUP_RETRY_SECONDS
 from roas.log import get_logger
@@ -17,6 +17,7 @@ from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.backup import DataBackup
 from roas.models.environment import Environment, ResticRepository
 from roas.redaction import Redactor
+from roas.rounds import Rounds
 from roas.stack.backups.restic import read_variables, send_to
 from roas.stack.stacks import Stacks
 from roas.state.manager import StateManager
@@ -25,7 +26,7 @@ log = get_logger(__name__)
 
 LOOK_SECONDS = 10.0
 CACHE = "restic-cache"
-PREFIX, UNKNOWN = "offsite:", "?"
+PREFIX = "offsite:"
 NOT_SENT = said("backups are not sent to their repository")
 
 
@@ -38,42 +39,34 @@ class OffsiteBackups:
     alert_service: AlertService
     environments: Mapping[str, Environment]
     redactor: Redactor
-    _told: dict[str, str] | None = None  # what a bot before this one said is not known
-    _rounds: asyncio.Task[None] | None = None
+    _alerts: OwnAlerts = field(init=False)
+    _rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make rounds of its own, and alerts of one kind."""
+        self._alerts = OwnAlerts(self.alert_service, PREFIX)
+        self._rounds = Rounds("offsite backups", self._run_round, LOOK_SECONDS)
 
     async def start(self) -> None:
         """Begin to look what is to be sent."""
-        if self._rounds is None:
-            self._rounds = asyncio.create_task(self._run(), name="offsite backups")
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Stop; what is being sent is sent again by the next leader, and takes what restic has of it already."""
-        rounds, self._rounds = self._rounds, None
-        if rounds is not None:
-            await end_tasks(rounds)
+        await self._rounds.stop()
 
-    async def _run(self) -> None:
-        while True:
-            failed = False
-            try:
-                failed = not await self.send_all()
-            except RoasError as error:
-                log.error("backups could not be sent", error=error.message)
-            except Exception:  # the rounds must continue
-                log.exception("backups could not be sent")
-            await pause(BACKUP_RETRY_SECONDS if failed else LOOK_SECONDS)
+    async def _run_round(self) -> float:
+        return LOOK_SECONDS if await self.send_all() else BACKUP_RETRY_SECONDS
 
     async def send_all(self) -> bool:
         """Send what is not sent yet of each environment; returns whether all of it was. Raises StateError."""
-        done = True
-        if self._told is None:
-            opened = (alert.fingerprint for alert in await self.state.alerts.open())
-            self._told = {name.removeprefix(PREFIX): UNKNOWN for name in opened if name.startswith(PREFIX)}
-        for environment in list(self.environments.values()):
-            problem = "" if environment.restic is None else await self._send_of(environment, environment.restic)
-            await self._tell(self._told, environment, problem)  # of one that sends none any more, too
-            done = done and not problem
-        return done
+        wrong = [
+            _report(environment.name, problem)
+            for environment in list(self.environments.values())
+            if environment.restic is not None and (problem := await self._send_of(environment, environment.restic))
+        ]
+        await self._alerts.report(wrong)  # ends that of an environment that sends none any more, too
+        return not wrong
 
     async def _send_of(self, environment: Environment, repository: ResticRepository) -> str:
         """Send the backups of one environment, the oldest first; returns what went wrong."""
@@ -95,17 +88,13 @@ class OffsiteBackups:
         await self.state.data_backups.note_sent(backup.id, repository.shown, snapshot)
         log.info("backup was sent", backup=backup.id, repository=repository.shown, snapshot=snapshot)
 
-    async def _tell(self, told: dict[str, str], environment: Environment, problem: str) -> None:
-        if told.get(environment.name, "") == problem:
-            return
-        report = AlertReport(
-            f"{PREFIX}{environment.name}",
-            AlertSource.INTEGRATION,
-            Severity.WARNING,
-            NOT_SENT,
-            problem,
-            environment=environment.name,
-            firing=bool(problem),
-        )
-        await self.alert_service.take([report])
-        told[environment.name] = problem
+
+def _report(environment: str, problem: str) -> AlertReport:
+    return AlertReport(
+        f"{PREFIX}{environment}",
+        AlertSource.INTEGRATION,
+        Severity.WARNING,
+        NOT_SENT,
+        problem,
+        environment=environment,
+    )

@@ -78,6 +78,8 @@ def test_files_that_documents_name_exist(name: str):
 # The files of the ten questions, and what in them is the answer.
 ANSWERS = {
     "bot/app/backup_schedule.py": "class BackupSchedule last_moment",
+    "bot/app/offsite_backups.py": "class OffsiteBackups send_to",
+    "bot/stack/backups/restic.py": "def send_to",
     "bot/deploy/backups.py": "def back_up_first",
     "bot/deploy/bake.py": "class ServiceBake",
     "bot/deploy/data_restore.py": "def restore_data",

@@ -101,7 +101,7 @@ def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
     async def swarm(environment: Environment) -> None:
         await hung.ask(environment)
 
-    return NodeAlerts(stacks_that(swarm=swarm), nobody, nobody, known).check  # type: ignore[arg-type]
+    return NodeAlerts(stacks_that(swarm=swarm), nobody, known).check  # type: ignore[arg-type]
 
 
 def tokens(hung: Hung) -> Callable[[], Awaitable[object]]:

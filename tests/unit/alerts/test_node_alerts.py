@@ -40,7 +40,7 @@ class Scene(OneStack):
         self.watch = self.restarted()
 
     def restarted(self) -> NodeAlerts:
-        return NodeAlerts(self, self.alerts, self.state.alerts, ON_SWARM)  # type: ignore[arg-type]
+        return NodeAlerts(self, self.alerts, ON_SWARM)  # type: ignore[arg-type]
 
     async def swarm(self) -> SwarmFacts:
         self.asked += 1
