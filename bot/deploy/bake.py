@@ -24,6 +24,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import Alert
 from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict
+from roas.models.coordination import PhaseName
 from roas.models.health import ContainerState
 from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
@@ -51,15 +52,23 @@ async def bake(
 
     Raises ServiceFailedError where one has to go back, and BakeUndecidedError where a person decides.
     """
-    baking = [ServiceBake(context, watch, observe, *found) for found in _to_bake(context, definitions)]
+    undecided = set[str]()
+    baking = [ServiceBake(context, watch, observe, *found, undecided) for found in _to_bake(context, definitions)]
     if not baking:
         return ()
+    undecided |= {service.name for service in baking}
     for service in baking:
         await service.begin()
     await context.components.state.deployments.set_paused(context.deployment, context.fence, paused=True)
     log.info("baking", services=[service.name for service in baking])
     context.allow(max(service.seconds_left for service in baking))
-    told = await context.run_unless_cancelled(run_concurrently(service.run() for service in baking))
+    try:
+        told = await context.run_unless_cancelled(run_concurrently(service.run() for service in baking))
+    except BakeUndecidedError:
+        for service in baking:
+            if service.has_baked:
+                await service.end()
+        raise
     # What others looked after meanwhile is this deployment's again, until its end.
     await context.components.state.deployments.set_paused(context.deployment, context.fence, paused=False)
     await context.components.stop_recovery(context.environment)
@@ -82,7 +91,11 @@ def _to_bake(
 
 @dataclass(slots=True)
 class ServiceBake:
-    """Judge one service after its success."""
+    """Judge one service after its success.
+
+    One that tells nothing by its end is watched on while others are `undecided`: a person may look hours later, and
+    nobody would take them back till then.
+    """
 
     context: DeploymentContext
     watch: ContainerWatch
@@ -90,6 +103,8 @@ class ServiceBake:
     definition: ServiceDefinition
     policy: CanaryPolicy
     record: CanaryRecord
+    undecided: set[str]
+    has_baked: bool = False
     _written_at: float = float("-inf")
 
     @property
@@ -126,8 +141,15 @@ class ServiceBake:
             judgement = await canary.judge((), self._containers)
             self.record = canary.record
             await self._require_good(judgement)
+            if judgement.verdict is not CanaryVerdict.OPEN:
+                self.undecided.discard(self.name)
             if judgement.verdict is CanaryVerdict.GOOD:
+                self.has_baked = True
                 return said("{service} has baked: {seen}", service=self.name, seen=judgement.reason)
+            # One that fails where nobody asked the old version is not over yet: a person is asked at once.
+            if judgement.verdict is CanaryVerdict.INCONCLUSIVE and (self.seconds_left or not self.undecided):
+                await self._save(RolloutState.PAUSED)
+                raise _undecided(self.name, judgement.reason)
             await self.observe(self.definition, time.monotonic() + READ_SECONDS)
         return self._ended_early()
 
@@ -137,10 +159,7 @@ class ServiceBake:
         return tuple(container.id for container in there if container.state is ContainerState.RUNNING)
 
     async def _require_good(self, judgement: Judgement) -> None:
-        """Write what was counted, and raise what follows from it where that is not to go on."""
-        if judgement.verdict is CanaryVerdict.INCONCLUSIVE:
-            await self._save(RolloutState.PAUSED)
-            raise _undecided(self.name, judgement.reason)
+        """Write what was counted, and raise ServiceFailedError where the version is not to stay."""
         if (now := time.monotonic()) - self._written_at >= WRITE_SECONDS:
             self._written_at = now
             await self._save(RolloutState.DONE)
@@ -155,13 +174,17 @@ class ServiceBake:
         raise await service_failure(self.context.stack, self.name, found)
 
     async def _alerts(self) -> list[Alert]:
-        """Return the urgent alerts about the service that this deployment can have caused; a silenced one counts not.
+        """Return the urgent alerts about the service that its new version can have caused; a silenced one counts not.
 
-        Most are of Alertmanager or Grafana, by their label `service`.
+        Most are of Alertmanager or Grafana, by their label `service`. What fired before its first container was started
+        is of the old version, and this deployment may be what ends it.
         """
         there = await self.context.components.state.alerts.open(self.context.environment.name)
         own = [alert for alert in there if alert.service == self.name and alert.is_urgent and alert.is_audible]
-        return [alert for alert in own if (alert.relapsed_at or alert.started_at) >= self.context.deployment.created_at]
+        execution = self.context.deployment.phase(PhaseName.EXECUTION)
+        began = execution.started_at if execution is not None else None
+        since = began or self.context.deployment.created_at
+        return [alert for alert in own if (alert.relapsed_at or alert.started_at) >= since]
 
     def _ended_early(self) -> str:
         actor, seconds = self.context.superseded_by, self.seconds_left

@@ -7,6 +7,7 @@ from datetime import datetime
 from roas.models.actor import Actor
 from roas.models.change import StoredEnum
 from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress, ServiceStep
+from roas.models.rollout import RolloutState
 
 
 class ReleaseState(StoredEnum, unknown="failed"):
@@ -102,7 +103,9 @@ class Holding:
         return not self.paused or is_held or self.bakes(service)
 
     def bakes(self, service: str) -> bool:
-        """Return whether a service bakes: the deployment itself takes it back."""
+        """Return whether a service bakes: the deployment itself takes it back, unless it asks a person about it."""
         progress = self.services.get(service)
-        canary = progress.rollout.canary if progress is not None and progress.rollout is not None else None
-        return canary is not None and canary.bakes_until is not None
+        rollout = progress.rollout if progress is not None else None
+        if rollout is None or rollout.canary is None or rollout.state is RolloutState.PAUSED:
+            return False
+        return rollout.canary.bakes_until is not None

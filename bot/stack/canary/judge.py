@@ -20,7 +20,7 @@ however often it is read. An average of such likelihood ratios has the same prop
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from roas.messages.message import said
@@ -46,6 +46,8 @@ COMPARISONS = ErrorRates(0.05, 0.8)
 MOMENTS = 8
 FIRST_SHARE = 0.5
 QUERY_LENGTH = 80
+# Where errors and times are known from; a query is known from itself.
+PROXY = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +95,19 @@ class Judgement:
     why_unsure: str = ""
 
 
-def judge(policy: CanaryPolicy, record: CanaryRecord) -> Judgement:
-    """Judge the step that a canary is in by all that was counted in it: worse by one check, good by all of them."""
+def judge(policy: CanaryPolicy, record: CanaryRecord, silent: Collection[str] = ()) -> Judgement:
+    """Judge the step that a canary is in by all that was counted in it: worse by one check, good by all of them.
+
+    Of the proxy and of queries that are `silent` nothing is known now: what they told before is no reason to go on.
+    """
     chance = ERROR / policy.tests
     readings = [*record.readings, *[Counts()] * (len(policy.queries) - len(record.readings))]
-    found = [_judge_query(*pair, chance) for pair in zip(policy.queries, readings, strict=True)]
+    pairs = zip(policy.queries, readings, strict=True)
+    found = [_unless_silent(_judge_query(check, read, chance), check.query, silent) for check, read in pairs]
     if policy.times is not None:
-        found.insert(0, _judge_times(record, chance))
+        found.insert(0, _unless_silent(_judge_times(record, chance), PROXY, silent))
     if policy.errors is not None:
-        found.insert(0, _judge_errors(policy, policy.errors, record, chance))
+        found.insert(0, _unless_silent(_judge_errors(policy, policy.errors, record, chance), PROXY, silent))
     at_once = [CanaryVerdict.WORSE, *([] if record.extensions else [CanaryVerdict.INCONCLUSIVE])]
     for judgement in (judgement for verdict in at_once for judgement in found if judgement.verdict is verdict):
         return judgement
@@ -111,6 +117,15 @@ def judge(policy: CanaryPolicy, record: CanaryRecord) -> Judgement:
     if unsure and record.seconds >= policy.deadline_seconds * (1 + record.extensions):
         return Judgement(CanaryVerdict.INCONCLUSIVE, unsure[0].why_unsure or unsure[0].reason)
     return Judgement(CanaryVerdict.OPEN, found[0].reason)
+
+
+def _unless_silent(judgement: Judgement, source: str, silent: Collection[str]) -> Judgement:
+    if judgement.verdict is not CanaryVerdict.GOOD or source not in silent:
+        return judgement
+    why = said("the proxy cannot be asked any more: {seen}", seen=judgement.reason)
+    if source != PROXY:
+        why = said("Prometheus has no value of `{query}` any more", query=source[:QUERY_LENGTH])
+    return Judgement(CanaryVerdict.OPEN, judgement.reason, why)
 
 
 def _judge_errors(policy: CanaryPolicy, rates: ErrorRates, record: CanaryRecord, chance: float) -> Judgement:

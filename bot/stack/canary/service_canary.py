@@ -14,7 +14,7 @@ from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import Front
-from roas.stack.canary.judge import Judgement, judge, with_counted
+from roas.stack.canary.judge import PROXY, Judgement, judge, with_counted
 
 log = get_logger(__name__)
 
@@ -25,6 +25,8 @@ READ_SECONDS = 1.0
 # How often Prometheus is asked, which has nothing new until it has scraped again.
 QUERY_SECONDS = 15.0
 WRITE_SECONDS = 3.0
+# Who has told nothing for so long is not known to be well.
+SILENT_SECONDS = 60.0
 # How many requests of each version an average needs that is compared.
 LEAST_TIMED = 50
 Places = Mapping[Hashable, ServerCount]
@@ -53,6 +55,7 @@ class ServiceCanary:
     _timed_at: float | None = None
     _read_at: float | None = None
     _written_at: float = float("-inf")
+    _heard: dict[str, float] = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -73,6 +76,7 @@ class ServiceCanary:
     def forget_counts(self) -> None:
         """Count from the next reading on: what came before was not the doing of the two versions."""
         self._read, self._read_at = {}, None
+        self._timed, self._timed_at = {}, None
 
     async def observe(self, old: Collection[str], new: Collection[str]) -> Judgement:
         """Weigh both versions, count what they were asked since the last reading, and judge the step."""
@@ -84,6 +88,8 @@ class ServiceCanary:
 
     async def judge(self, old: Collection[str], new: Collection[str]) -> Judgement:
         """Count what both versions were asked since the last reading, and judge by that; nothing is weighed."""
+        for source in (PROXY, *(check.query for check in self.policy.queries)):
+            self._heard.setdefault(source, time.monotonic())
         counted, now = await self._count(old, new), time.monotonic()
         passed = 0.0 if self._read_at is None else now - self._read_at
         self._read_at = now
@@ -94,17 +100,23 @@ class ServiceCanary:
             self.record = replace(self.record, readings=await self._read_figures())
         if self.policy.times is not None:
             self._time(old, new, now)
-        judgement = judge(self.policy, self.record)
+        silent = {source for source, heard in self._heard.items() if now - heard > SILENT_SECONDS}
+        judgement = judge(self.policy, self.record, silent)
         self.record = replace(self.record, verdict=judgement.verdict)
         return judgement
 
     async def _count(self, old: Collection[str], new: Collection[str]) -> Period:
-        """Count since the last reading; a counter that is new, or began again, only begins to count."""
-        known, self._read = self._read, await self.front.counts() or {}
+        """Count since the last reading; a counter that is new, began again, or is of another container only begins."""
+        known, seen_now = self._read, await self.front.counts()
+        if seen_now is not None:
+            self._heard[PROXY] = time.monotonic()
+        self._read = seen_now or {}
         found = {True: Counts(), False: Counts()}
         for place, seen in self._read.items():
             before, counts = known.get(place), seen.counts
-            if seen.container not in {*old, *new} or before is None or before.counts.requests > counts.requests:
+            if seen.container not in {*old, *new} or before is None or before.container != seen.container:
+                continue
+            if before.counts.requests > counts.requests:
                 continue
             since = Counts(counts.requests - before.counts.requests, max(0, counts.failed - before.counts.failed))
             found[seen.container in new] += since
@@ -147,6 +159,7 @@ class ServiceCanary:
         values = await run_concurrently(self.read_figure(check.query) for check in self.policy.queries)
         for number, (check, value) in enumerate(zip(self.policy.queries, values, strict=True)):
             if value is not None and math.isfinite(value):
+                self._heard[check.query] = time.monotonic()
                 known[number] += Counts(1, int(not check.is_well(value)))
         return tuple(known)
 

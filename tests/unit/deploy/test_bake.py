@@ -24,6 +24,7 @@ from roas.ui.embeds.outcome import draw_pause
 from tests.unit.deploy.fake_engine import FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
 from tests.unit.deploy.requested import DORA
+from tests.unit.deploy.test_data_backups import ANNA
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
 
 BAKE = 150.0
@@ -57,12 +58,13 @@ class Scene:
         )
     )
     value: float | None = 0.1
+    values: dict[str, float | None] = field(default_factory=dict)
     recoveries_stopped: int = 0
 
     @asynccontextmanager
     async def bot(self, state: StateManager) -> AsyncIterator[DeploymentOrchestrator]:
-        async def read(_query: str) -> float | None:
-            return self.value
+        async def read(query: str) -> float | None:
+            return self.values.get(query, self.value)
 
         async def stop(_environment: Environment) -> None:
             self.recoveries_stopped += 1
@@ -185,6 +187,67 @@ def test_alert_of_before_says_nothing(play: Callable[..., None]) -> None:
     play(script)
 
 
+def test_alert_of_the_old_version_does_not_take_the_new_one_back(play: Callable[..., None]) -> None:
+    """It fired while the deployment waited for its approval: what is deployed may be what ends it."""
+
+    async def script(scene: Scene, bot: DeploymentOrchestrator, state: StateManager) -> None:
+        waiting = await bot.run(replace(asked("v2"), needs_approval=True))
+        assert waiting.awaits_approval
+        await asyncio.sleep(3600)
+        report = AlertReport("f1", AlertSource.ALERTMANAGER, Severity.HIGH, "Cart is empty", "", "prod", "web")
+        await state.alerts.take([report])
+        await asyncio.sleep(300)
+        await bot.approve(waiting.id, ANNA)
+        ended = await bot.wait(waiting.id)
+        assert (ended.outcome, ended.in_bake) == (Outcome.SUCCEEDED, frozenset()), ended.problem
+
+    play(script)
+
+
+def test_alert_of_its_canary_takes_it_back(play: Callable[..., None]) -> None:
+    """What fired while the new version had a part of the requests is its own."""
+
+    async def script(scene: Scene, bot: DeploymentOrchestrator, state: StateManager) -> None:
+        started = await bot.start(asked("v2"))
+        await until(state, started.id, lambda it: bool(it.in_canary))
+        report = AlertReport("f1", AlertSource.ALERTMANAGER, Severity.HIGH, "Cart is empty", "", "prod", "web")
+        await state.alerts.take([report])
+        ended = await bot.wait(started.id)
+        assert ended.outcome is Outcome.ROLLED_BACK
+        assert "an alert fired while it baked: Cart is empty" in ended.problem.message
+
+    play(script)
+
+
+API = replace(CANARY, queries=(QueryCheck("errors", below=0.3),), bake_seconds=3 * BAKE)
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_one_that_asks_lets_the_others_bake(play: Callable[..., None], is_good: bool) -> None:
+    """A person may look in the morning: until then, nobody would take the others back."""
+
+    async def script(scene: Scene, bot: DeploymentOrchestrator, state: StateManager) -> None:
+        scene.engine.stack["api"] = service("api", start_first=True, canary=API)
+        await bot.run(asked("v1"))
+        found = await baking(bot, state)
+        scene.values["latency"] = None
+        await asyncio.sleep(1.5 * BAKE)
+        assert (await state.deployments.get(found.id)).waits_in is None
+        if not is_good:
+            report = AlertReport("f1", AlertSource.ALERTMANAGER, Severity.HIGH, "Cart is empty", "", "prod", "api")
+            await state.alerts.take([report])
+            assert (await bot.wait(found.id)).outcome is Outcome.ROLLED_BACK
+            return
+        asks = await until(state, found.id, lambda it: it.waits_in is not None)
+        assert (asks.pause.service, asks.in_bake) == ("web", {"web"})
+        holding = await state.deployments.holding("prod")
+        assert not holding.holds("web"), "nobody watches it for this deployment: who crashes now is recovered"
+        await bot.decide(found.id, Choice.GO_ON, DORA)
+        assert (await bot.wait(found.id)).outcome is Outcome.SUCCEEDED
+
+    play(script)
+
+
 def test_container_that_dies_takes_it_back(play: Callable[..., None]) -> None:
     async def script(scene: Scene, bot: DeploymentOrchestrator, state: StateManager) -> None:
         found = await baking(bot, state)
@@ -215,6 +278,19 @@ def test_bake_that_tells_nothing_asks(play: Callable[..., None], choice: Choice,
         await bot.decide(found.id, choice, DORA)
         assert (await bot.wait(found.id)).outcome is outcome
         assert scene.engine.versions()["web"] == ("web:v2" if outcome is Outcome.SUCCEEDED else "web:v1")
+
+    play(script)
+
+
+def test_prometheus_that_went_away_lets_nothing_pass(play: Callable[..., None]) -> None:
+    """What it told in the first minutes is not what the bake was for."""
+
+    async def script(scene: Scene, bot: DeploymentOrchestrator, state: StateManager) -> None:
+        found = await baking(bot, state)
+        await asyncio.sleep(76)
+        scene.value = None
+        asks = await until(state, found.id, lambda it: it.pause is not None or it.finished)
+        assert asks.pause.message == "The bake of web is inconclusive: Prometheus has no value of `latency` any more."
 
     play(script)
 

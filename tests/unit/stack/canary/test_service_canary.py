@@ -161,6 +161,64 @@ async def test_verdict_is_written_at_once_and_counts_now_and_then(clock: list[fl
     assert web.is_due(CanaryVerdict.OPEN)
 
 
+@pytest.mark.parametrize("returns", [True, False])
+async def test_proxy_that_tells_nothing_lets_nothing_pass(clock: list[float], returns: bool) -> None:
+    """What was counted before it went away says nothing of now."""
+    front = Front()
+    definition = replace(WEB, canary=replace(POLICY, pause_seconds=90.0, deadline_seconds=300.0))
+    web = canary_of(definition, cast("Any", front), RolloutRecord())
+    assert web is not None
+    verdicts = []
+    for second in range(302):
+        front.counters = {"o1": Counts(90 * second), "n1": Counts(10 * second)} if second < 20 else None
+        if returns and second > 200:
+            front.counters = {"o1": Counts(9), "n1": Counts(1)}
+        judgement = await web.observe(OLD, NEW)
+        verdicts.append(judgement.verdict)
+        clock[0] += 1
+    ends = CanaryVerdict.GOOD if returns else CanaryVerdict.INCONCLUSIVE
+    assert (verdicts[90], verdicts[199], verdicts[-1]) == (CanaryVerdict.OPEN, CanaryVerdict.OPEN, ends)
+    if not returns:
+        assert judgement.reason.startswith("the proxy cannot be asked any more: 0 of 190 requests failed")
+
+
+async def test_server_of_another_container_begins_to_count(clock: list[float]) -> None:
+    """A container that is made anew may get the address of the one before, and its server at the proxy."""
+    front = Front()
+    web = canary(front)
+
+    async def counts(container: str, requests: Counts) -> Period:
+        async def read() -> Mapping[Hashable, ServerCount]:
+            return {"s1": ServerCount(container, requests)}
+
+        front.counts = read
+        await web.observe(OLD, NEW)
+        return web.record.total
+
+    await counts("o1", Counts(100, 0))
+    await counts("o1", Counts(110, 0))
+    assert await counts("n1", Counts(130, 9)) == Period(Counts(), Counts(10))
+    assert await counts("n1", Counts(140, 9)) == Period(Counts(10), Counts(10))
+
+
+async def test_restart_by_somebody_is_not_timed(clock: list[float]) -> None:
+    """How long answers take meanwhile is no fault of the version, as what fails meanwhile is none."""
+    front = Front(answer_ms={"o1": 60.0})
+    definition = replace(WEB, canary=replace(POLICY, errors=None, times=TimeCheck(), deadline_seconds=500.0))
+    web = canary_of(definition, cast("Any", front), RolloutRecord())
+    assert web is not None
+    answers: list[float] = []
+    for second in range(40):
+        answers += [3000.0 if second in {10, 11} else 60.0] * 20
+        front.counters = {"o1": Counts(9000 + 180 * second), "n1": Counts(len(answers))}
+        front.answer_ms["n1"] = average_of(answers)
+        if second == 12:
+            web.forget_counts()
+        await web.observe(OLD, NEW)
+        clock[0] += 1
+    assert web.record.times == Counts(1)
+
+
 def average_of(answers: list[float]) -> float:
     """Average as HAProxy does: all alike, and from 512 on the last ones most."""
     average = 0.0
