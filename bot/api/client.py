@@ -154,9 +154,9 @@ class ControlClient:
         async with begun(content.readline()) as line:
             return (await self._while_it_lives(line, UNCHANGED_SECONDS)).decode()
 
-    async def _while_it_lives(self, answer: asyncio.Task[Text], silent_seconds: float) -> Text:
+    async def _while_it_lives(self, answer: asyncio.Task[Text], unanswered_seconds: float) -> Text:
         """Wait for what a bot says; one that hangs meanwhile answers no greeting either."""
-        while not (await asyncio.wait({answer}, timeout=silent_seconds))[0]:
+        while not (await asyncio.wait({answer}, timeout=unanswered_seconds))[0]:
             await self.greet()
         return await answer
 

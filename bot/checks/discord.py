@@ -96,9 +96,9 @@ async def discord_roles(subject: Subject) -> Finding | list[Finding]:
             said("The server has no such role: {roles}.", roles=listed(facts.unknown_roles)),
             said("Copy the id of the role again (server settings, Roles) into the setting, or take it out there."),
         )
-    if facts.silent_roles:
+    if facts.unnotified_roles:
         return failed(
-            said("Discord notifies nobody when the bot mentions {roles}.", roles=listed(facts.silent_roles)),
+            said("Discord notifies nobody when the bot mentions {roles}.", roles=listed(facts.unnotified_roles)),
             said(
                 "Let anyone mention the role (server settings, Roles), or the bot all roles. Approvers are not "
                 "mentioned with DISCORD_MENTION_APPROVERS=false."

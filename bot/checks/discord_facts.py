@@ -73,7 +73,7 @@ def unknown_roles(guild: Document, settings: Settings) -> tuple[str, ...]:
     return tuple(f"{role} ({setting})" for setting, role in named_roles(settings) if str(role) not in there)
 
 
-def silent_roles(guild: Document, settings: Settings, held: int) -> tuple[str, ...]:
+def unnotified_roles(guild: Document, settings: Settings, held: int) -> tuple[str, ...]:
     """Return the names of roles that are to be mentioned and whose members Discord does not notify.
 
     It does where anyone may mention the role, or the bot, by the permissions that it has held, all roles.
@@ -191,9 +191,9 @@ async def _ask(session: aiohttp.ClientSession, settings: Settings, channel_id: i
         channel_takes_messages=channel.get("type", 0) in MESSAGE_CHANNEL_TYPES,
         missing_permissions=None if member is None else missing_permissions(guild, member, channel),
         unknown_roles=unknown_roles(guild, settings),
-        silent_roles=()
+        unnotified_roles=()
         if member is None
-        else silent_roles(guild, settings, effective_permissions(guild, member, channel)),
+        else unnotified_roles(guild, settings, effective_permissions(guild, member, channel)),
     )
 
 

@@ -118,11 +118,11 @@ async def read_status_itself(session: Session, wanted: Sequence[Environment]) ->
 
 
 async def find_running_bot(
-    folder: Path, stack: AsyncExitStack, *, silent_seconds: float = STARTING_SECONDS
+    folder: Path, stack: AsyncExitStack, *, unanswered_seconds: float = STARTING_SECONDS
 ) -> ControlClient | None:
     """Return a client of the running bot, which `stack` closes; None where no bot lives.
 
-    One that is just starting is waited for; one that takes the question and is silent for `silent_seconds` hangs.
+    One that is just starting is waited for; one that takes the question and is silent for `unanswered_seconds` hangs.
     Raises ControlUnavailableError where one lives that does not answer, StateError where the folder is closed to us.
     """
     deadline, is_silent = time.monotonic() + STARTING_SECONDS, False
@@ -130,7 +130,7 @@ async def find_running_bot(
         try:
             if (folder / SOCKET_NAME).exists():
                 try:
-                    client = await _greeted(folder, stack, silent_seconds)
+                    client = await _greeted(folder, stack, unanswered_seconds)
                 except TimeoutError:
                     client, is_silent = None, True
                 if client is not None:
@@ -203,12 +203,12 @@ async def _answers(folder: Path) -> bool:
     return False
 
 
-async def _greeted(folder: Path, stack: AsyncExitStack, silent_seconds: float) -> ControlClient | None:
+async def _greeted(folder: Path, stack: AsyncExitStack, unanswered_seconds: float) -> ControlClient | None:
     """Return a client when a bot answers; the socket of a dead bot gives no answer. Raises TimeoutError."""
     async with AsyncExitStack() as trial:
         client = await trial.enter_async_context(ControlClient(folder))
         with suppress(ControlUnavailableError):
-            async with asyncio.timeout(silent_seconds):
+            async with asyncio.timeout(unanswered_seconds):
                 await client.greet()
             stack.push_async_exit(trial.pop_all().__aexit__)
             return client

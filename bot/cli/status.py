@@ -183,7 +183,7 @@ async def find_status(session: Session, name: str | None) -> StatusReport:
     wanted = wanted_environments(session.settings, name)
     try:
         async with AsyncExitStack() as stack:
-            client = await find_running_bot(session.state_dir, stack, silent_seconds=ASKING_SECONDS)
+            client = await find_running_bot(session.state_dir, stack, unanswered_seconds=ASKING_SECONDS)
             return await client.status(name) if client is not None else await read_status_itself(session, wanted)
     except ControlUnavailableError as error:
         return await _read_instead(session, wanted, error)

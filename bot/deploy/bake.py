@@ -53,7 +53,10 @@ async def bake(
     Raises ServiceFailedError where one has to go back, and BakeUndecidedError where a person decides.
     """
     undecided = set[str]()
-    baking = [ServiceBake(context, watch, observe, *found, undecided) for found in _to_bake(context, definitions)]
+    baking = [
+        ServiceBake(context, watch, observe, definition, policy, record, undecided)
+        for definition, policy, record in _to_bake(context, definitions)
+    ]
     if not baking:
         return ()
     undecided |= {service.name for service in baking}

@@ -106,7 +106,7 @@ async def find_changes(
     sharing = {name: shared_with(fields) | lenders_of(fields) for name, fields in services_of(model).items()}
     # One that has run needs no other run for what is left beside it.
     jobs = await _done_jobs(stack, wanted, containers, scope)
-    done = frozenset(name for name in jobs if not differences[name].is_only_surplus)
+    done = frozenset(name for name in jobs if not differences[name].has_only_too_many)
     own_service = frozenset() if bot is None else frozenset({bot.service})
     all_differing = {
         name: difference

@@ -100,7 +100,8 @@ class DiscordFacts:
     `unreachable` holds the reason where Discord did not answer; then nothing else is known. `missing_permissions` are
     Discord's names of what the bot needs in the channel and does not have; None where they could not be read. Where an
     environment has a channel of its own, `ops` says the same of the ops channel. `unknown_roles` are those of the
-    settings that the guild does not have, `silent_roles` those that are mentioned and whose members hear nothing of it.
+    settings that the guild does not have, `unnotified_roles` those that are mentioned and whose members hear nothing
+    of it.
     """
 
     unreachable: str = ""
@@ -113,4 +114,4 @@ class DiscordFacts:
     missing_permissions: tuple[str, ...] | None = None
     ops: "DiscordFacts | None" = None
     unknown_roles: tuple[str, ...] = ()
-    silent_roles: tuple[str, ...] = ()
+    unnotified_roles: tuple[str, ...] = ()

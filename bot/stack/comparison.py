@@ -68,7 +68,7 @@ class ServiceDifference:
         return bool(self.idle) and not (self.unlike or self.surplus or self.missing or self.unwritten or self.unread)
 
     @property
-    def is_only_surplus(self) -> bool:
+    def has_only_too_many(self) -> bool:
         """Return whether nothing differs but that there are too many containers."""
         return bool(self.surplus) and not (self.unlike or self.idle or self.missing or self.unwritten or self.unread)
 

@@ -166,7 +166,7 @@ class ServiceUpdater:
         await update.started()
         await self._watch.inspect({*started, *(container.id for container in self._there)})
         # Nobody waits for one that is too many. What is replaced stays until what takes its place is ready.
-        if all(map(self._wanted.fits, self._before)) and compare_service(self._wanted, self._there).is_only_surplus:
+        if all(map(self._wanted.fits, self._before)) and compare_service(self._wanted, self._there).has_only_too_many:
             await self._remove_others()
         await self._report(ServiceStep.WAITING)
         limit = log.seconds_left if update.restoring and log is not None else None

@@ -80,7 +80,7 @@ class DataBackups:
         for backup in await self.list(environment):
             if backup.reason is BackupReason.DEPLOYMENT and release in {None, backup.release}:
                 made.setdefault(backup.deployment_id, []).append(backup)
-        whole = (found for found in made.values() if {backup.service for backup in found}.issuperset(services))
+        whole = (backups for backups in made.values() if {backup.service for backup in backups}.issuperset(services))
         return tuple(next(whole, next(iter(made.values()), [])))
 
     async def forget(self, backup_ids: Sequence[str], fence: Fence) -> None:

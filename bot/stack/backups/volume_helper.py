@@ -206,7 +206,7 @@ def _remove(client: EngineClient, container_id: str) -> None:
 
 
 def _remove_left(client: EngineClient, project: str) -> None:
-    for found in client.containers(all=True, filters={"label": f"{LABEL}={project}"}):
-        if _is_helper(found):
+    for container in client.containers(all=True, filters={"label": f"{LABEL}={project}"}):
+        if _is_helper(container):
             with suppress(ApiNotFoundError):
-                client.remove_container(found["Id"], force=True, v=True)
+                client.remove_container(container["Id"], force=True, v=True)

@@ -82,11 +82,13 @@ def read_holdings(client: EngineClient, state_dir: Path) -> EngineHoldings:
     own = own_container_id()
     mounted = _mounted(containers)
     return EngineHoldings(
-        {str(found["Name"]): _volume(found, mounted) for found in volumes},
-        tuple(_container(found, is_bot=found["Id"] == own) for found in containers),
-        frozenset(name for found in client.networks() for name in (str(found["Name"]), str(found["Id"]))),
+        {str(volume["Name"]): _volume(volume, mounted) for volume in volumes},
+        tuple(_container(container, is_bot=container["Id"] == own) for container in containers),
+        frozenset(name for network in client.networks() for name in (str(network["Name"]), str(network["Id"]))),
         published_ports(containers),
-        frozenset(name for found in containers if found["Id"] == own for name in _state_volumes(found, state_dir)),
+        frozenset(
+            name for container in containers if container["Id"] == own for name in _state_volumes(container, state_dir)
+        ),
     )
 
 
@@ -186,10 +188,10 @@ def _volume(found: Mapping[str, Any], mounted: Mapping[str, set[str]]) -> HeldVo
 def _mounted(containers: Iterable[Mapping[str, Any]]) -> Mapping[str, set[str]]:
     """Return the projects whose containers mount each volume."""
     mounted: dict[str, set[str]] = {}
-    for found in containers:
-        for mount in found.get("Mounts") or ():
+    for container in containers:
+        for mount in container.get("Mounts") or ():
             if mount.get("Type") == "volume":
-                project = project_of(found.get("Labels"))
+                project = project_of(container.get("Labels"))
                 mounted.setdefault(str(mount.get("Name")), set()).add(project)
     return mounted
 

@@ -60,11 +60,11 @@ class ProbeTargets:
         return tuple(name for name in found if place.holds(_plain(name), port))
 
     async def _place(self, environment: Environment) -> Place:
-        def look(client: EngineClient) -> Place:
+        def read(client: EngineClient) -> Place:
             return _read(client, environment.project, sees_host=is_local(environment) and not _is_within(client))
 
         with suppress(EngineUnavailableError):
-            self._last[environment.name] = await self._clients.of(environment).call(look)
+            self._last[environment.name] = await self._clients.of(environment).call(read)
         return self._last.get(environment.name, Place())
 
 
@@ -83,8 +83,8 @@ def _read(client: EngineClient, project: str, *, sees_host: bool) -> Place:
             published |= {(_plain(port.get("IP") or ANYWHERE), port["PublicPort"]) for port in ports}
     networks: set[Network] = set()
     gateways: set[Address] = set()
-    for found in client.networks(filters=own):
-        for config in (found.get("IPAM") or {}).get("Config") or ():
+    for network in client.networks(filters=own):
+        for config in (network.get("IPAM") or {}).get("Config") or ():
             if subnet := config.get("Subnet"):
                 networks.add(ip_network(subnet, strict=False))
                 # Without one that is named, it is the first.

@@ -50,11 +50,11 @@ ISOLATIONS = frozenset({"", "default"})
 
 def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
     """Find keys that are powers whatever they say, and those that nobody here knows: whoever gives one knows it."""
-    for found in keys_of(model):
-        if found.judgement is Judgement.ON_REQUEST and found.is_said:
-            yield Power(found.text, found.entry)
-        elif found.judgement is None:
-            yield Power(found.text, f"{UNKNOWN}:{'.'.join(found.names)}")
+    for key in keys_of(model):
+        if key.judgement is Judgement.ON_REQUEST and key.is_said:
+            yield Power(key.text, key.entry)
+        elif key.judgement is None:
+            yield Power(key.text, f"{UNKNOWN}:{'.'.join(key.names)}")
     if _hides_bytes(model):
         yield Power(said("the compose file has a value that is not UTF-8 text"), "")
 

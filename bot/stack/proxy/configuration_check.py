@@ -93,11 +93,12 @@ def ask_with_names(ask: Ask, known: Collection[str]) -> str:
 def unresolved_names(output: str) -> frozenset[str]:
     """Return the names that HAProxy could not resolve where that, and nothing else of its files, is what is wrong."""
     lines = [line for line in output.splitlines() if LISTENS not in line]
-    return frozenset(found["name"] for line in lines for found in UNRESOLVED.finditer(line) if not _is_number(found))
+    names = frozenset(match["name"] for line in lines for match in UNRESOLVED.finditer(line))
+    return frozenset(name for name in names if not _is_number(name))
 
 
-def _is_number(found: re.Match[str]) -> bool:
-    return not found["name"].strip("0123456789.")
+def _is_number(name: str) -> bool:
+    return not name.strip("0123456789.")
 
 
 def argv_of(service: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:

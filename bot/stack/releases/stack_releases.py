@@ -417,11 +417,11 @@ class StackReleases:
         return ReleaseDraft(version, tuple(services), self._models.save(model))
 
     async def _image(self, reference: str, image_id: str, *, built: bool) -> ImagePin:
-        def look(client: EngineClient) -> ImagePin:
+        def read(client: EngineClient) -> ImagePin:
             found = find_image(client, image_id)
             return ImagePin(reference, image_id, digest_of(found, reference) if found else None, built)
 
-        return await self._engine.call(look)
+        return await self._engine.call(read)
 
 
 def _running_as(fields: Mapping[str, Any], adopted: Mapping[str, Any]) -> dict[str, Any]:

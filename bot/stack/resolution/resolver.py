@@ -416,9 +416,8 @@ def variables_of(environment: Environment, version: str | None) -> dict[str, str
 def _own_files(environment: Environment, model: Mapping[str, Any]) -> Iterator[Path]:
     """Yield what an environment has for itself, whatever folder it lies in: variables, overrides and secrets."""
     yield from (*environment.env_files, *environment.compose_files[1:])
-    yield from (
-        Path(str(found["file"])) for found in (model.get("secrets") or {}).values() if (found or {}).get("file")
-    )
+    secrets = (model.get("secrets") or {}).values()
+    yield from (Path(str(secret["file"])) for secret in secrets if (secret or {}).get("file"))
 
 
 def _possible_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:

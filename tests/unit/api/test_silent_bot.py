@@ -140,7 +140,7 @@ async def test_bot_that_is_just_starting_is_waited_for(state, api, monkeypatch: 
 
     monkeypatch.setattr(connection, "running_bots", looked)
     async with AsyncExitStack() as stack:
-        finding = asyncio.create_task(connection.find_running_bot(state.folder, stack, silent_seconds=5.0))
+        finding = asyncio.create_task(connection.find_running_bot(state.folder, stack, unanswered_seconds=5.0))
         await asyncio.wait_for(waited.wait(), SECONDS)
         async with serve_control_socket(api, state.folder):
             client = await finding
