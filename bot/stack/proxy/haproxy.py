@@ -148,9 +148,12 @@ class HAProxyRuntime:
             await self._keep(addressed_first(states) if is_any_apart else NO_STATES)
 
     async def worker(self) -> str:
-        """Return which process answers: each reload begins another. Raises ProxyAwayError."""
+        """Return which process answers: each start and each reload begins another. Raises ProxyAwayError.
+
+        In a container, it has the same process id after each start.
+        """
         lines = (await self._ask("show info")).splitlines()
-        return next((line for line in lines if line.startswith("Pid:")), "")
+        return " ".join(line for line in lines if line.startswith(("Pid:", "Start_time_sec:")))
 
     async def level(self) -> str:
         """Return what whoever asks at the socket may do: `admin`, `operator` or `user`. Raises ProxyAwayError."""

@@ -361,16 +361,19 @@ class HAProxyService(ProxiedService):
         await runtime.weigh({server: weight for server, weight in wanted.items() if server.weight != weight})
 
     async def counts(self) -> Mapping[Hashable, ServerCount] | None:
-        """Return what each server that has a container's address has counted."""
+        """Return what each server that has a container's address has counted; another process counts from 0 on."""
         try:
             if (runtime := await self._connect()) is None:
                 return None
+            worker = await runtime.worker()
             servers = await runtime.servers(self._proxy.backends)
+            if await runtime.worker() != worker:
+                return None
         except ProxyError:
             return None
         there = {address: end.container.id for end in await self._endpoints() for address in end.addresses}
         return {
-            (server.backend, server.name, server.address): ServerCount(
+            (worker, server.backend, server.name, server.address): ServerCount(
                 there[server.address], server.counts, server.answer_ms
             )
             for server in servers

@@ -1,9 +1,12 @@
 """A new version earns its traffic behind a real HAProxy: judged by the users, the proxy and the containers."""
 
 import asyncio
+import os
 import re
 import shutil
+import signal
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from roas.app.application import open_application
 from roas.concurrency import pause
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.prometheus import read_figure
-from roas.models.canary import CanaryRecord
+from roas.models.canary import CanaryRecord, Period
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceProgress
 from roas.models.rollout import Choice
 from roas.stack.canary import service_canary
@@ -51,9 +54,10 @@ def of_web(deployment: Deployment) -> ServiceProgress:
 
 
 def weights(stack) -> set[str]:
-    if not admin(stack).is_open():
+    try:
+        lines = [line.split() for line in admin(stack).ask("show servers state web").splitlines()]
+    except OSError:  # it is not there, or being started
         return set()
-    lines = [line.split() for line in admin(stack).ask("show servers state web").splitlines()]
     return {line[7] for line in lines if len(line) > 7 and line[0].isdigit()}
 
 
@@ -213,6 +217,48 @@ async def test_hands_on_a_canary_blame_no_version(application, people, stack, wr
     assert ended.outcome is Outcome.SUCCEEDED, told(ended)
     assert of_web(ended).rollout.canary.step == 1
     assert (whole(stack), weights(stack)) == (True, {"1"})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("begun_again", ["restart", "SIGKILL", "SIGUSR2"])
+async def test_proxy_that_begins_again_blames_no_version(
+    application, people, stack, write, failing_versions, begun_again
+):
+    """Its counters are 0 again and its weights forgotten, in the middle of a canary, several times."""
+    port = write("HAProxy", **QUICK, **canary(weight=20, pause="12s", deadline="90s"))
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    totals = [Period()]
+    with users(port, rate=RATE) as seen:
+        started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v2"))
+        for _ in range(3):
+            asked = totals[-1].new.requests + 20
+            async with asyncio.timeout(60):
+                while (total := (await record_of(application, started.id)).total).new.requests < asked:
+                    totals.append(total)
+                    await pause(0.1)
+            totals.append(total)
+            await asyncio.to_thread(begin_again, stack, begun_again)
+            assert await asyncio.to_thread(wait_until, lambda: weights(stack) == {"2", "1"}, 15)
+        ended = await application.orchestrator.wait(started.id)
+    assert ended.outcome is Outcome.SUCCEEDED, told(ended)
+    for before, after in pairwise(totals):
+        assert before.new.requests <= after.new.requests
+        assert before.old.requests <= after.old.requests
+    assert totals[-1].new.failed == totals[-1].old.failed == 0
+    assert totals[-1].new.requests + totals[-1].old.requests <= seen.report["sent"]
+    assert (whole(stack), weights(stack)) == (True, {"1"})
+
+
+def begin_again(stack, how: str) -> None:
+    """Start the proxy again as its engine does, by its policy after a death, or let it read its configuration again."""
+    proxy = stack.container("haproxy")
+    if how == "restart":
+        proxy.restart(timeout=0)
+    elif how == "SIGKILL":
+        os.kill(proxy.attrs["State"]["Pid"], signal.SIGKILL)
+    else:
+        proxy.kill(how)
 
 
 async def record_of(application, deployment_id: str) -> CanaryRecord:

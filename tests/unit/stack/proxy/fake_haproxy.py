@@ -37,7 +37,9 @@ class FakeHAProxy:
     level: str = "admin"
     mode: str = "http"
     pid: int = 1
+    started_at: int = 1_796_000_000
     breaks_off: int | None = None
+    starts_before: str = ""
     resolvers: str = "Resolvers section default\n nameserver dns:\nResolvers section docker\n"
 
     def restart(self) -> None:
@@ -49,6 +51,8 @@ class FakeHAProxy:
         return {name for servers in self.backends.values() for name, server in servers.items() if server.drained}
 
     def answer(self, command: str) -> str:
+        if self.starts_before and command.startswith(self.starts_before):
+            self.started_at, self.starts_before = self.started_at + 60, ""
         match command.split():
             case ["show", "servers", "state", backend] if backend in self.backends:
                 self.looks += 1
@@ -62,7 +66,7 @@ class FakeHAProxy:
                 head = "# pxname,svname,qcur,scur,status,check_status,addr,stot,hrsp_2xx,hrsp_5xx,eresp,rtime,mode,"
                 return "\n".join([head, *lines, "", ""])
             case ["show", "info"]:
-                return f"Name: HAProxy\nPid: {self.pid}\n\n"
+                return f"Name: HAProxy\nPid: {self.pid}\nStart_time_sec: {self.started_at}\n\n"
             case ["show", "cli", "level"]:
                 return f"{self.level}\n\n"
             case ["show", "resolvers"]:

@@ -199,6 +199,31 @@ async def test_requests_are_counted_by_container(scene: Scene) -> None:
     assert await scene.service.counts() is None
 
 
+@pytest.mark.parametrize("begun_again", ["started", "reloaded"])
+async def test_counters_of_another_process_are_other_counters(scene: Scene, begun_again: str) -> None:
+    """In a container, HAProxy has the same process id each time, and soon more requests than before."""
+    scene.server("web1").answered = 10
+    before = await scene.service.counts()
+    same = await scene.service.counts()
+    if begun_again == "started":
+        scene.proxy.started_at += 60
+    else:
+        scene.proxy.pid += 1
+    scene.server("web1").answered = 30
+    after = await scene.service.counts()
+    assert before is not None
+    assert same is not None
+    assert after is not None
+    assert set(before) == set(same)
+    assert not set(before) & set(after)
+
+
+async def test_counters_read_across_a_start_are_not_known(scene: Scene) -> None:
+    scene.proxy.starts_before = "show stat"
+    assert await scene.service.counts() is None
+    assert await scene.service.counts() is not None
+
+
 async def test_examination_names_what_a_deployment_would_meet(scene: Scene) -> None:
     assert await scene.service.examine(4) == ()
     scene.proxy.level, scene.proxy.resolvers = "operator", "Resolvers section default\n nameserver dns:\n"
