@@ -1,9 +1,9 @@
-"""Serve a git repository by a real OpenSSH server, which lets one deploy key read it and do nothing else."""
+"""Run a real OpenSSH server that takes one key: to read a git repository, or to forward what listens here."""
 
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from testbed.debian_packages import unpacked
@@ -29,25 +29,48 @@ case "$SSH_ORIGINAL_COMMAND" in
     *) exec git-upload-pack {repository} ;;
 esac
 """
-# The server wants a user of its own and an empty folder: it gets both where nobody else sees them.
+# The server wants a user of its own and an empty folder: it gets both where nobody else sees them. Engines of tests
+# have their sockets below /run.
 START = """
 cp /etc/passwd {folder}/passwd
 grep -q ^sshd: {folder}/passwd || echo sshd:x:74:65534::/run/sshd:/usr/sbin/nologin >>{folder}/passwd
 mount --bind {folder}/passwd /etc/passwd
 mount --bind {root}/{programs} /{programs}
+mkdir {folder}/run
+mount --rbind /run {folder}/run
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/sshd
+if [ -d {folder}/run/roas-testbed ]; then
+    mkdir /run/roas-testbed
+    mount --rbind {folder}/run/roas-testbed /run/roas-testbed
+fi
 exec env LD_LIBRARY_PATH="$(echo {root}/usr/lib/*-linux-gnu)" {root}/usr/sbin/sshd -D -e -f {folder}/sshd_config
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SshServer:
-    """Say where a repository is, which key reads it, and which line of `known_hosts` is its server's."""
+    """Say where a server is, which key it takes, and which line of `known_hosts` is its own; its log is a file."""
 
     url: str
     key: Path
     known_hosts: str
+    log: Path
+    process: int
+
+    @property
+    def logins(self) -> int:
+        """Return how often somebody was let in."""
+        return self.log.read_text().count("Accepted publickey")
+
+    def sessions(self) -> list[int]:
+        """Return the processes that serve connections: each begins another one, and lives on without its parent."""
+        return _below(self.process)
+
+
+def _below(process: int) -> list[int]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [found for child in map(int, children) for found in (child, *_below(child))]
 
 
 def make_key(path: Path) -> Path:
@@ -57,14 +80,21 @@ def make_key(path: Path) -> Path:
 
 
 @contextmanager
-def ssh_server(folder: Path, repository: Path, lfs: str = "") -> Iterator[SshServer]:
-    """Run a server for the time of a block, with its large files at `lfs`. Raises PackageError without one."""
+def repository_server(folder: Path, repository: Path, lfs: str = "") -> Iterator[SshServer]:
+    """Serve a repository for the time of a block, with its large files at `lfs`. Raises PackageError without sshd."""
+    with ssh_server(folder, f'restrict,command="sh {folder}/answer"') as server:
+        (folder / "answer").write_text(ANSWER.format(repository=repository, lfs=lfs))
+        yield replace(server, url=f"{server.url}{repository}")
+
+
+@contextmanager
+def ssh_server(folder: Path, restriction: str) -> Iterator[SshServer]:
+    """Run a server for the time of a block, which lets a key do what its restriction says. Raises PackageError."""
     root = unpacked("openssh-server", PACKAGES)
     folder.mkdir()
     host_key, key, port = make_key(folder / "host_key"), make_key(folder / "deploy_key"), free_port()
     public = key.with_suffix(".pub").read_text()
-    (folder / "answer").write_text(ANSWER.format(repository=repository, lfs=lfs))
-    (folder / "authorized_keys").write_text(f'restrict,command="sh {folder}/answer" {public}')
+    (folder / "authorized_keys").write_text(f"{restriction} {public}")
     (folder / "sshd_config").write_text(CONFIGURATION.format(port=port, folder=folder))
     script = START.format(folder=folder, root=root, programs=PROGRAMS)
     log = folder / "log"
@@ -75,7 +105,7 @@ def ssh_server(folder: Path, repository: Path, lfs: str = "") -> Iterator[SshSer
         if child.poll() is not None:
             raise RuntimeError(f"The SSH server does not start: {log.read_text()[-500:]}")
         known = f"[127.0.0.1]:{port} {host_key.with_suffix('.pub').read_text()}"
-        yield SshServer(f"ssh://root@127.0.0.1:{port}{repository}", key, known)
+        yield SshServer(f"ssh://root@127.0.0.1:{port}", key, known, log, child.pid)
     finally:
         child.terminate()
         child.wait(START_SECONDS)

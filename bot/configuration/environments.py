@@ -23,7 +23,7 @@ from roas.configuration.stack_files import (
     usual_project,
 )
 from roas.configuration.tables import EnvironmentSettings, ResticSettings, VerifySettings, WindowSettings
-from roas.models.environment import DriftAction, Environment, Repository, ResticRepository, SignaturePolicy
+from roas.models.environment import DriftAction, Environment, Repository, ResticRepository, SignaturePolicy, SshAccess
 from roas.models.windows import Windows, read_dates, read_length, read_window
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
@@ -169,7 +169,15 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         requires=own.requires or "",
         soak=read_length(own.soak or ""),
         restic=None if own.restic is None else _restic(own.restic),
+        ssh=SshAccess(
+            _absolute(own.docker_key_file or settings.docker_key_file),
+            _absolute(own.docker_known_hosts_file or settings.docker_known_hosts_file),
+        ),
     )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.expanduser().absolute()
 
 
 def _signatures(verify: VerifySettings) -> SignaturePolicy:

@@ -112,6 +112,10 @@ class Settings(BaseSettings):
     docker_host: EngineAddress | None = _at(
         "stack", "docker_host", "The Docker engine, such as unix:///run/docker.sock."
     )
+    docker_key_file: Path | None = _at("stack", "docker_key_file", "The key by which its host is reached by ssh.")
+    docker_known_hosts_file: Path | None = _at(
+        "stack", "docker_known_hosts_file", "The file that has that host's own key, as `ssh-keyscan` prints it."
+    )
     stack_dir: Path = _at("stack", "folder", "The folder of the compose files.", Path())
     compose_file: Text | None = _at("stack", "compose_file", "The compose files in it, separated by colons.")
     compose_project_name: str | None = _at(
@@ -173,8 +177,9 @@ class Settings(BaseSettings):
     @property
     def named_files(self) -> tuple[Path, ...]:
         """Return the files that its tables name and that hold a secret, or say who is trusted."""
-        files: list[Path] = []
+        files: list[Path] = list(filter(None, [self.docker_key_file]))
         for environment in self.environments.values():
+            files += filter(None, [environment.docker_key_file])
             files += environment.git.files if environment.git is not None else ()
             files += environment.verify.files if environment.verify is not None else ()
             files += environment.restic.files if environment.restic is not None else ()

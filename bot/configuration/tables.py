@@ -163,6 +163,8 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     env_file: str | None = about("Its files of variables in that folder, separated by colons.")
     project_name: str | None = about("Its Compose project.", pattern=PROJECT_PATTERN)
     docker_host: EngineAddress | None = about("The address of its Docker engine.")
+    docker_key_file: Path | None = about("The key by which its host is reached by ssh.")
+    docker_known_hosts_file: Path | None = about("The file that has that host's own key, as `ssh-keyscan` prints it.")
     engine: EngineKind = about("`compose` on one machine, or `swarm`, where `docker_host` is a manager.", COMPOSE)
     needs_approval: bool | None = about("Whether a second person has to approve its plans; by default for prod only.")
     critical_services: tuple[str, ...] | None = about(

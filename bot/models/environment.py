@@ -166,6 +166,14 @@ class ResticRepository:
 
 
 @dataclass(frozen=True, slots=True)
+class SshAccess:
+    """Say which key a host accepts, and which file has its own; what is not said is as `ssh` has it."""
+
+    key_file: Path | None = None
+    known_hosts_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Define where an environment's stack is and how it is deployed.
 
@@ -180,7 +188,7 @@ class Environment:
     `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
     `windows` are when it may be deployed to. With `restores_drift`, what a hand changed is undone without being asked.
     It takes only what was healthy for as long as `soak` in the environment that it `requires`. Backups of its data are
-    sent by `restic`.
+    sent by `restic`. An engine on another host is reached by `ssh`.
     """
 
     name: str
@@ -211,6 +219,7 @@ class Environment:
     requires: str = ""
     soak: timedelta = timedelta(0)
     restic: ResticRepository | None = None
+    ssh: SshAccess = field(default_factory=SshAccess)
 
     @property
     def overrides(self) -> tuple[str, ...]:

@@ -17,9 +17,10 @@ from requests.exceptions import InvalidHeader
 from roas.concurrency import run_concurrently, started_threads
 from roas.errors import EngineError, EngineUnavailableError, find_shortage, without_secrets
 from roas.messages.message import said
-from roas.models.environment import Environment
+from roas.models.environment import Environment, SshAccess
 from roas.stack.api_errors import AWAY_HINT, BUSY_STATUSES, ApiError, find_passing_fault
 from roas.stack.docker_client import LOCAL_SCHEMES, EngineClient, RegistryLogins, path_of
+from roas.stack.ssh_host import SCHEME, SshHost
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 ASKING_THREADS = 16
@@ -53,11 +54,6 @@ def is_local(environment: Environment) -> bool:
     return engine_address(environment).startswith(LOCAL_SCHEMES)
 
 
-def socket_path(environment: Environment) -> str:
-    """Return the path of a local engine's socket."""
-    return path_of(engine_address(environment))
-
-
 class _Connection:
     """One engine: its client, and the threads in which it is asked.
 
@@ -65,9 +61,10 @@ class _Connection:
     takes long for, such as containers that do not stop, fills that environment's.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, ssh: SshAccess) -> None:
         """Start the threads. Raises ShortageError."""
-        self.address = address
+        self._address = address
+        self._host = SshHost(address, ssh) if address.startswith(SCHEME) else None
         self._opening: asyncio.Future[EngineClient] | None = None
         self.asking = started_threads(ASKING_THREADS, "engine")
         self._acting: dict[str, ThreadPoolExecutor] = {}
@@ -78,12 +75,17 @@ class _Connection:
             self._acting[environment] = started_threads(ACTING_THREADS, "engine-acts")
         return self._acting[environment]
 
+    async def reached(self) -> str:
+        """Return the address by which this machine reaches the engine. Raises EngineUnavailableError."""
+        return self._address if self._host is None else f"unix://{await self._host.socket()}"
+
     async def opened(self) -> EngineClient:
         """Return the client; all who ask while it is opened wait for the same opening, and learn how it ended."""
+        address = await self.reached()
         opening = self._opening
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
             loop = asyncio.get_running_loop()
-            opening = self._opening = loop.run_in_executor(self.asking, EngineClient, self.address)
+            opening = self._opening = loop.run_in_executor(self.asking, EngineClient, address)
             opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return await asyncio.shield(opening)
 
@@ -96,6 +98,8 @@ class _Connection:
 
     def close(self) -> None:
         """Close the client, and let the threads end."""
+        if self._host is not None:
+            self._host.close()
         opening, self._opening = self._opening, None
         if opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None:
             opening.result().close()
@@ -109,7 +113,7 @@ class EngineClients:
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self.redact = redact
         self.logins = RegistryLogins()
-        self._engines: dict[str, _Connection] = {}
+        self._engines: dict[tuple[str, SshAccess], _Connection] = {}
         self._file_threads = started_threads(FILE_THREADS, "files")
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
@@ -120,11 +124,20 @@ class EngineClients:
         """Return what asks the engine of an environment."""
         return Engine(self, environment)
 
-    def connection(self, address: str) -> _Connection:
-        """Return the connection to an engine. Raises ShortageError."""
-        if address not in self._engines:
-            self._engines[address] = _Connection(address)
-        return self._engines[address]
+    def connection(self, environment: Environment) -> _Connection:
+        """Return the connection to the engine of an environment. Raises ShortageError."""
+        address = engine_address(environment)
+        known = (address, environment.ssh)
+        if known not in self._engines:
+            self._engines[known] = _Connection(address, environment.ssh)
+        return self._engines[known]
+
+    async def reached(self, environment: Environment) -> str:
+        """Return the address by which this machine reaches the engine of an environment.
+
+        Raises EngineUnavailableError where that is on another host, which does not answer.
+        """
+        return await self.connection(environment).reached()
 
     async def close(self) -> None:
         """Close every client and let the threads end."""
@@ -149,11 +162,11 @@ class Engine:
 
     async def call(self, question: Callable[[EngineClient], Answer]) -> Answer:
         """Ask in a thread."""
-        return await self._ask(self._clients.connection(self.address).asking, question)
+        return await self._ask(self._clients.connection(self.environment).asking, question)
 
     async def act(self, question: Callable[[EngineClient], Answer]) -> Answer:
         """Do what takes the engine long; nobody who asks waits for it."""
-        return await self._ask(self._clients.connection(self.address).acting(self.environment.name), question)
+        return await self._ask(self._clients.connection(self.environment).acting(self.environment.name), question)
 
     async def each(self, question: Callable[[EngineClient, Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Ask the same about many items at the same time."""
@@ -169,7 +182,7 @@ class Engine:
         A stream would hold a thread that answers questions.
         """
         with without_secrets(self._clients.redact), typed_faults(self.address):
-            client = await self._clients.connection(self.address).opened()
+            client = await self._clients.connection(self.environment).opened()
             self._clients.logins.refresh(client)
             return client
 
@@ -182,7 +195,7 @@ class Engine:
                     return question(client)
                 except ApiError as error:
                     if OTHER_API.search(error.explanation):
-                        self._clients.connection(self.address).forget(client)
+                        self._clients.connection(self.environment).forget(client)
                     raise
 
         return await asyncio.get_running_loop().run_in_executor(threads, ask)

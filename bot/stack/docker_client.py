@@ -58,7 +58,6 @@ class EngineClient(docker.APIClient):
                 version="auto",
                 timeout=REQUEST_SECONDS,
                 max_pool_size=CONNECTIONS,
-                use_ssh_client=address.startswith("ssh://"),
                 **settings,
             )
         except TLSParameterError as error:

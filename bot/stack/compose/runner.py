@@ -17,7 +17,7 @@ from roas.errors import EngineError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.stack.api_errors import find_passing_fault
-from roas.stack.client import EngineClients, engine_address, socket_path
+from roas.stack.client import EngineClients, engine_address
 from roas.stack.compose.faults import compose_fault, resolution_fault, too_much
 from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES, confined, has_landlock
 from roas.stack.compose.jail_container import ContainerJail, JailedOutput
@@ -31,7 +31,7 @@ from roas.stack.compose.processes import (
     read_output,
     start_process,
 )
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker_client import LOCAL_SCHEMES, EngineClient, path_of
 from roas.stack.sources.snapshot import SourceSnapshot
 
 # This variable in a process's environment names the process of ours that started it.
@@ -78,7 +78,10 @@ class ComposeRunner:
         """
         folder = environment.folder if environment.folder.is_dir() else Path("/")
         scrubbed = self._scrubbed(environment, variables or {})
-        scrubbed |= {"DOCKER_HOST": f"unix://{engine_socket}"} if engine_socket else {}
+        if engine_socket is not None:
+            scrubbed["DOCKER_HOST"] = f"unix://{engine_socket}"
+        elif self._clients is not None:
+            scrubbed["DOCKER_HOST"] = await self._clients.reached(environment)
         process = await start_process((*self._find(), *arguments), scrubbed, folder)
         try:
             async with deadline(timeout_seconds, service):
@@ -89,10 +92,7 @@ class ComposeRunner:
         finally:
             await end_process(process)
         if code != 0:
-            text = stderr or stdout
-            if engine_socket is not None:  # nobody knows ours
-                there = socket_path(environment)
-                text = text.replace(engine_socket, there).replace(quote(engine_socket, safe=""), quote(there, safe=""))
+            text = _as_known(stderr or stdout, scrubbed["DOCKER_HOST"], engine_address(environment))
             raise compose_fault(text, files=_names(environment), service=service, redact=self._redact)
         return ComposeOutput(stdout, stderr)
 
@@ -237,6 +237,14 @@ def _interpolated(environment: Environment, variables: Mapping[str, str]) -> dic
 
 def _names(environment: Environment) -> str:
     return ", ".join(path.name for path in environment.compose_files)
+
+
+def _as_known(text: str, used: str, address: str) -> str:
+    """Name the engine by the address that people know, where Compose was given a socket of ours."""
+    if used == address:
+        return text
+    ours, theirs = path_of(used), path_of(address) if address.startswith(LOCAL_SCHEMES) else address
+    return text.replace(used, address).replace(ours, theirs).replace(quote(ours, safe=""), quote(theirs, safe=""))
 
 
 def has_run_out(code: int, said: str) -> bool:

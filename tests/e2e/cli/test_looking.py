@@ -14,7 +14,7 @@ from roas.state.manager import StateManager
 from roas.state.transaction import Transaction
 from testbed.debian_packages import PackageError
 from testbed.inherited import inherited
-from testbed.ssh_server import ssh_server
+from testbed.ssh_server import repository_server
 from tests.e2e.cli.conftest import REPOSITORY, STACK, CommandLine
 
 BROKEN = """
@@ -71,7 +71,7 @@ def test_doctor_fetches_the_files_of_a_repository(dry_line: CommandLine, tmp_pat
     for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "Begin"], ["push", "-q", bare, "HEAD:main"]):
         subprocess.run(["git", *command], cwd=work, check=True, env=plain)
     try:
-        with ssh_server(tmp_path / "ssh", bare) as ssh:
+        with repository_server(tmp_path / "ssh", bare) as ssh:
             known = tmp_path / "known_hosts"
             git = {"url": ssh.url, "key_file": str(ssh.key), "known_hosts_file": str(known)}
             settings = {f"ENVIRONMENTS__DEV__GIT__{name.upper()}": value for name, value in git.items()}

@@ -46,7 +46,7 @@ def test_settings_schema_is_printed(environment: CleanEnvironment, tmp_path: Pat
 
 def test_no_extra_is_installed_or_needed(environment: CleanEnvironment, tmp_path: Path):
     """A host bot installs nothing for CI jobs, agents and pagers, and the bot begins without."""
-    extras = ("pyjwt", "mcp", "apprise", "pyrage")
+    extras = ("pyjwt", "mcp", "apprise", "pyrage", "asyncssh")
     wanted = "import importlib.metadata; print(*importlib.metadata.requires('roas-bot'), sep='\\n')"
     named = [
         line
@@ -55,7 +55,7 @@ def test_no_extra_is_installed_or_needed(environment: CleanEnvironment, tmp_path
     ]
     assert len(named) >= len(extras)
     assert [line for line in named if "extra ==" not in line] == []
-    without = "import sys; sys.modules.update(dict.fromkeys(('jwt', 'mcp', 'apprise', 'pyrage'))); "
+    without = "import sys; sys.modules.update(dict.fromkeys(('jwt', 'mcp', 'apprise', 'pyrage', 'asyncssh'))); "
     assert environment.run(tmp_path, "python", "-c", f"{without}import roas.app.composition, roas.service") == ""
 
 

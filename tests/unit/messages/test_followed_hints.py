@@ -171,6 +171,10 @@ FOLLOWED = {
         "Add the public key of `key_file`",
         "Correct `known_hosts_file`",
     ],
+    "integration/stack/test_ssh_host.py::test_refusals_are_followed": [
+        "Compare the host's key with what `ssh-keyscan` prints",
+        "Name a key that the host accepts by `docker_key_file`",
+    ],
     "integration/stack/resolution/test_repository.py::test_commit_must_be_signed_where_the_setting_asks": [
         "Sign the commit with a key of `signers_file`",
     ],

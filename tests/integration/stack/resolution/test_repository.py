@@ -27,7 +27,7 @@ from roas.stack.resolution.repository import Repositories
 from roas.web_client import WebClient
 from testbed.debian_packages import PackageError, unpacked
 from testbed.git_server import GitServer, git_server
-from testbed.ssh_server import make_key, ssh_server
+from testbed.ssh_server import make_key, repository_server
 
 COMPOSE = "services: {web: {image: nginx}}\n"
 
@@ -399,7 +399,7 @@ async def test_deploy_key_and_host_key_by_a_real_ssh_server(scene, server, tmp_p
     commit = server.commit({"compose.yaml": COMPOSE})
     known_hosts = tmp_path / "known_hosts"
     try:
-        with ssh_server(tmp_path / "ssh", server.bare) as ssh:
+        with repository_server(tmp_path / "ssh", server.bare) as ssh:
             known_hosts.write_text(ssh.known_hosts)
             scene.repository = right = Repository(ssh.url, key_file=ssh.key, known_hosts_file=known_hosts)
             assert await scene.mirror.head() == await scene.bring() == commit
@@ -642,7 +642,7 @@ async def test_large_files_that_git_lfs_pushed_are_brought(scene, server, tmp_pa
         assert not caught.value.transient
         assert "`git lfs push --all`" in caught.value.hint
         await asyncio.to_thread(server.git, "lfs", "push", "--all", server.url)
-        with ssh_server(tmp_path / "ssh", server.bare, f"{server.url}/info/lfs") as ssh:
+        with repository_server(tmp_path / "ssh", server.bare, f"{server.url}/info/lfs") as ssh:
             known_hosts.write_text(ssh.known_hosts)
             (scene.folder / "logo.bin").unlink()
             scene.repository = Repository(ssh.url, key_file=ssh.key, known_hosts_file=known_hosts, lfs=True)

@@ -1,0 +1,78 @@
+"""A stack on another host, reached by ssh: deployed, gone back, watched, and a connection lost in the middle."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from roas.app.application import Application, open_application
+from roas.metrics.bot_metrics import Metrics
+from roas.models.deployment import Outcome
+from testbed.ssh_server import SshServer, ssh_server
+from tests.e2e.acceptance.conftest import settings_for
+from tests.e2e.acceptance.people import told
+from tests.e2e.acceptance.stack import PROJECT, Stack, alone
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SshServer]:
+    """A host whose key may forward, and do nothing else."""
+    with ssh_server(tmp_path / "ssh", "restrict,port-forwarding") as running:
+        yield running
+
+
+@pytest.fixture
+async def application(stack: Stack, server: SshServer, tmp_path: Path) -> AsyncIterator[Application]:
+    """A bot that reaches the engine of its stack by ssh."""
+    known = tmp_path / "known_hosts"
+    known.write_text(server.known_hosts)
+    address = f"{server.url}{stack.docker_host.removeprefix('unix://')}"
+    settings = settings_for(
+        stack, tmp_path / "state", docker_host=address, docker_key_file=server.key, docker_known_hosts_file=known
+    )
+    async with open_application(settings, metrics=Metrics("test")) as opened:
+        yield opened
+
+
+async def test_stack_on_another_host_takes_one_connection(people, stack, images, server):
+    """It is deployed, built and brought back as one that is here, however many ask at the same time."""
+    build = {"context": ".", "dockerfile_inline": "FROM ${BASE:-roas-acceptance/app:v1}\nENV BUILT=yes\n"}
+    services = {f"web{number}": alone() for number in range(6)}
+    stack.write(services | {"built": alone(image=None, build=build)})
+    await people.succeed("v1")
+    await people.succeed("v2")
+    assert stack.variables("built")["BUILT"] == "yes"
+    assert [stack.images()[f"web{number}-1"] for number in range(6)] == [images["v2"]] * 6
+    assert (await people.rollback()).outcome is Outcome.SUCCEEDED
+    assert [stack.images()[f"web{number}-1"] for number in range(6)] == [images["v1"]] * 6
+    assert server.logins == 1
+
+
+async def test_connection_lost_in_a_deployment_is_made_again(people, stack, images, server):
+    """What is being done then is tried again, by a new connection, and the deployment ends as if nothing had been."""
+    stack.write({f"web{number}": alone() for number in range(3)})
+    await people.succeed("v1")
+    begun = stack.client.events(decode=True, filters={"event": "create", "label": f"{PROJECT}={stack.project()}"})
+    deploying = asyncio.create_task(people.deploy("v2"))
+    await asyncio.to_thread(next, begun)
+    for session in server.sessions():
+        os.kill(session, signal.SIGKILL)
+    deployment = await deploying
+    assert deployment.outcome is Outcome.SUCCEEDED, told(deployment)
+    assert set(stack.images().values()) == {images["v2"]}
+    assert server.logins == 2
+
+
+async def test_files_of_this_machine_are_refused_by_name(people, stack, images):
+    """The other host would bind an empty folder in their place."""
+    stack.put("page.html", "hello")
+    stack.write({"web": alone(volumes=["./page.html:/page.html:ro"])})
+    deployment = await people.deploy("v1")
+    assert deployment.outcome is Outcome.FAILED
+    assert "is on another machine and cannot bind our files: web: " in told(deployment)
+    assert stack.containers() == []
