@@ -10,9 +10,9 @@ from roas.models.windows import read_cron
 from roas.stack.model.services import replicas_of, services_of
 from roas.stack.model.x_deploy import Entry
 
-OF_BOTH = frozenset({"keep", "verify", "every", "key"})
+OF_BOTH = frozenset({"keep", "verify", "before", "every", "key"})
 # What only one of both ways has.
-OF_COMMANDS, OF_VOLUMES = ("command", "restore", "before"), ("while", "helper")
+OF_COMMANDS, OF_VOLUMES = ("command", "restore"), ("while", "helper")
 ENTRY = Entry("backup", OF_BOTH.union(OF_COMMANDS, OF_VOLUMES, {"volume"}))
 USUALLY_KEPT, MOST_KEPT = 5, 100
 DEPLOY, JOB = "deploy", "job:"
@@ -39,12 +39,10 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
     every = _every(name, written.get("every"))
     key = _key(name, written) if "key" in written else ""
     verify = _command(name, written, "verify") if "verify" in written else ()
-    if by_volume:
-        return _by_volume(name, model, written, BackupRule((), (), keep, verify, every=every, key=key))
     before = _before(name, written.get("before", [DEPLOY]), may_be_empty=bool(every))
-    return BackupRule(
-        _command(name, written, "command"),
-        _command(name, written, "restore"),
+    rule = BackupRule(
+        (),
+        (),
         keep,
         verify=verify,
         before_deploy=DEPLOY in before,
@@ -52,6 +50,9 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
         every=every,
         key=key,
     )
+    if by_volume:
+        return _by_volume(name, model, written, rule)
+    return replace(rule, command=_command(name, written, "command"), restore=_command(name, written, "restore"))
 
 
 def _key(name: str, written: Mapping[str, Any]) -> str:
@@ -104,6 +105,11 @@ def _needed_by(definitions: Mapping[str, ServiceDefinition], name: str) -> set[s
 
 
 def _by_volume(name: str, model: Mapping[str, Any], written: Mapping[str, Any], rule: BackupRule) -> BackupRule:
+    # In the middle of a deployment, others that write into it may be about to start.
+    if rule.before_jobs:
+        raise ENTRY.wrong(
+            name, said("a volume is copied before all of a deployment, not before a job"), within="before"
+        )
     still, helper = written.get("while", STOPPED), written.get("helper", name)
     if still not in (STOPPED, PAUSED):
         raise ENTRY.wrong(name, said("one of {values}", values=f"{STOPPED}, {PAUSED}"), within="while")

@@ -40,13 +40,20 @@ def test_volume_is_known_by_the_name_that_the_engine_has_for_it() -> None:
     assert backup(several) == BackupRule((), (), 1, volumes=("shop_wal", "shop-data"), pauses=True, helper="db")
 
 
+def test_volume_is_copied_before_deployments_unless_that_is_left_to_its_schedule() -> None:
+    assert backup({"volume": "data", "before": ["deploy"]}).before_deploy is True
+    nightly = backup({"volume": "data", "every": "0 3 * * *", "before": []})
+    assert (nightly.before_deploy, nightly.before_jobs, nightly.is_of_releases) == (False, (), False)
+
+
 @pytest.mark.parametrize(
     ("written", "told"),
     [
         ("pg_dump", "backup: it is no mapping"),
         (PLAIN | {"way": "volume"}, "backup: unknown keys way"),
         (PLAIN | {"volume": "data"}, "backup.command: it does not go with `volume`"),
-        ({"volume": "data", "before": ["deploy"]}, "backup.before: it does not go with `volume`"),
+        ({"volume": "data", "before": ["job:migrate"]}, "backup.before: a volume is copied before all of a deployment"),
+        ({"volume": "data", "before": []}, "backup.before: a list of `deploy` and `job:NAME`"),
         (PLAIN | {"while": "paused"}, "backup.while: it goes with `volume` only"),
         ({"volume": []}, "backup.volume: the name of a volume, or a list of them"),
         ({"volume": ["data", 1]}, "backup.volume: the name of a volume, or a list of them"),
