@@ -253,7 +253,7 @@ class Deployment:
     `decision` is what one chose last, taken up or not. `promotes_to` is where it goes to next.
     `cancel_reason` is what the one who cancelled it said. `backups` are those that it made, by id, and `data_step` is
     how far it has come with restoring data. `held` are the containers, by id, that it has stopped or paused for a
-    backup and has to start again.
+    backup and has to start again. `data_stays` where no rollback can restore data, as on a Swarm.
     """
 
     id: str
@@ -283,6 +283,7 @@ class Deployment:
     backups: tuple[str, ...] = ()
     data_step: DataStep | None = None
     held: tuple[str, ...] = ()
+    data_stays: bool = False
 
     @property
     def by_service(self) -> dict[str, ServiceProgress]:

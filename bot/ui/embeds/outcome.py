@@ -106,9 +106,15 @@ def _way_back(deployment: Deployment) -> tuple[Button, ...]:
 
 
 def _way_back_with_data(deployment: Deployment) -> tuple[Button, ...]:
-    """Offer to restore the data, too, that was backed up before a deployment which changed something."""
+    """Offer to restore the data, too, that was backed up before a deployment which changed something.
+
+    Not where that would be refused: no data is restored on a Swarm, nor by a rollback that replaces the bot itself.
+    """
     is_way_back = deployment.request.kind is DeploymentKind.ROLLBACK
     if is_way_back or not deployment.backups or not deployment.touched or deployment.from_release is None:
+        return ()
+    replaced_the_bot = bool(deployment.successors) and deployment.outcome is Outcome.SUCCEEDED
+    if deployment.data_stays or replaced_the_bot:
         return ()
     label = _("Roll back to {release} with data", release=release(deployment.from_release))
     return (Button(label, f"{ROLLBACK_DATA_PREFIX}{deployment.id}", discord.ButtonStyle.danger, "💾"),)

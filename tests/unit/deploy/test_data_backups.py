@@ -16,6 +16,7 @@ from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataStep, Operation, Outcome
+from roas.models.environment import EngineKind
 from roas.models.plan import ServiceAction
 from roas.models.stack import BackupRule
 from roas.stack.backups.service_data import SavedData
@@ -84,6 +85,17 @@ async def test_present_data_is_backed_up_though_it_is_no_good(orchestrator, engi
     engine.stack["store"] = service("store", backup=replace(RULE, verify=("check",)))
     ended = await orchestrator.run(await asked(orchestrator, **WITH))
     assert (ended.outcome, engine.data.rules[-1].verify) == (Outcome.SUCCEEDED, ())
+
+
+@pytest.mark.parametrize("engine_kind", EngineKind)
+async def test_outcome_says_whether_data_can_be_restored(components, environment, state, engine_kind):
+    """On a Swarm it cannot, and no button offers it."""
+    orchestrator = DeploymentOrchestrator(components, {"dev": replace(environment, engine=engine_kind)})
+    await orchestrator.run(deploy("v1"))
+    ended = await orchestrator.run(deploy("v2"))
+    assert (ended.outcome, len(ended.backups)) == (Outcome.SUCCEEDED, 1)
+    assert (await state.deployments.get(ended.id)).data_stays is (engine_kind is EngineKind.SWARM)
+    await orchestrator.close()
 
 
 async def test_data_is_not_restored_unless_granted(orchestrator, engine, failed):

@@ -167,6 +167,28 @@ def test_outcome_omits_untouched_services() -> None:
     assert "worker" not in text
 
 
+@pytest.mark.parametrize(
+    ("outcome", "more", "offers"),
+    [
+        (Outcome.SUCCEEDED, {}, True),
+        (Outcome.ROLLED_BACK, {}, True),
+        (Outcome.FAILED, {}, True),
+        (Outcome.ROLLED_BACK, {"backups": ()}, False),
+        (Outcome.ROLLED_BACK, {"data_stays": True}, False),
+        (Outcome.SUCCEEDED, {"data_stays": True}, False),
+        # The way back would replace the bot itself; where it was rolled back, it has been.
+        (Outcome.SUCCEEDED, {"successors": ("c2",)}, False),
+        (Outcome.ROLLED_BACK, {"successors": ("c2",)}, True),
+    ],
+)
+def test_data_is_offered_where_it_can_be_restored(outcome: Outcome, more: dict[str, Any], offers: bool) -> None:
+    services = (ServiceProgress("web", ServiceStep.HEALTHY, changed=True),)
+    deployment = replace(a_deployment(outcome=outcome, services=services), **({"backups": ("BACKUP-1",)} | more))
+    assert (
+        any(button.custom_id.startswith("roas:rollback-data:") for button in draw_outcome(deployment).buttons) is offers
+    )
+
+
 def test_equal_state_draws_equal_message() -> None:
     """So that any process can redraw it."""
     deployment = largest_deployment()
