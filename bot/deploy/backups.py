@@ -12,19 +12,15 @@ from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.standstill import Standstill, start_again
 from roas.errors import BackupError, ReleaseNotRestorableError
-from roas.messages.message import Message, in_bytes, joined, said
+from roas.messages.message import Message, joined, said
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.change import new_id
 from roas.models.deployment import DataStep, Deployment, DeploymentKind, Problem, ServiceStep
-from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.models.plan import Plan
 from roas.models.release import Release
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import saving_seconds
 from roas.stack.containers.readiness import ServiceReadiness, find_disturbance, service_failure
-from roas.stack.model.durations import write_duration
-from roas.stack.stack import Stack
 
 PREFIX = "BACKUP"
 # Of a service that asks for no backup any more, so many stay.
@@ -33,96 +29,6 @@ LEFT = 1
 KNOWN_SECONDS = 2.0
 POLL_SECONDS = 0.05
 HALF_RESTORED = frozenset({DataStep.RESTORING, DataStep.RETURNING})
-
-
-async def describe_backups(
-    components: Components, environment: Environment, definitions: Mapping[str, ServiceDefinition]
-) -> tuple[Message, ...]:
-    """Say what a deployment backs up first, how long that took the last time, and whether there is room for it."""
-    rules = {name: rule for name, rule in backup_rules(definitions).items() if rule.before_deploy}
-    if not rules:
-        return ()
-    stack = components.stacks.of(environment)
-    there = {container.service for container in await stack.containers()}
-    known = await components.state.data_backups.list(environment.name)
-    last = {name: next((backup for backup in known if backup.service == name), None) for name in rules if name in there}
-    copied = {backup.service: backup.still_seconds for backup in reversed(known) if backup.still_seconds}
-    still = {name: await _describe_stillness(stack, name, rules[name], copied.get(name)) for name in sorted(last)}
-    lines = [*_lines(last, still, stack.data.files.free_bytes())]
-    if environment.on_swarm:
-        lines += [problem for name in sorted(last) if (problem := await _out_of_reach(stack, name, rules[name]))]
-    return tuple(lines)
-
-
-async def _out_of_reach(stack: Stack, service: str, rule: BackupRule) -> Message | None:
-    """Say what keeps a task's data from being backed up: it may run on any node, and only one is asked."""
-    try:
-        await stack.data.find_container(service, rule, "")
-    except BackupError as error:
-        return said("The deployment would fail before it changes anything: {problem}", problem=error.message)
-    return None
-
-
-async def _describe_stillness(stack: Stack, service: str, rule: BackupRule, last: float | None) -> Message | None:
-    """Say what stands still while volumes are copied, or what is in the way of that; None where nothing does."""
-    if not rule.volumes:
-        return None
-    try:
-        users = await stack.data.users(service, rule.volumes)
-    except BackupError as error:
-        return said("The deployment would fail before it changes anything: {problem}", problem=error.message)
-    if not (writers := sorted({user.service for user in users if user.writes and user.runs})):
-        return None
-    what = said("paused") if rule.pauses else said("stopped")
-    names = ", ".join(writers)
-    if last is None:
-        limit = write_duration(round(saving_seconds(rule)))
-        return said(
-            "Meanwhile {services} is {what}: nobody knows yet for how long, at most {limit}.",
-            services=names,
-            what=what,
-            limit=limit,
-        )
-    return said(
-        "Meanwhile {services} is {what}: for {seconds} s the last time.",
-        services=names,
-        what=what,
-        seconds=f"{last:.1f}",
-    )
-
-
-def _lines(
-    last: Mapping[str, DataBackup | None], still: Mapping[str, Message | None], free: int | None
-) -> Iterator[Message]:
-    for name, backup in sorted(last.items()):
-        if backup is None:
-            yield said("The data of {service} is backed up first.", service=name)
-        else:
-            yield said(
-                "The data of {service} is backed up first: {size} in {seconds} s the last time.",
-                service=name,
-                size=in_bytes(backup.size),
-                seconds=f"{backup.seconds:.1f}",
-            )
-        if (stillness := still[name]) is not None:
-            yield stillness
-    needed = sum(backup.size for backup in last.values() if backup is not None)
-    if free is not None and needed > free:
-        yield said(
-            "The disk of the backups has {free} left, and the last ones took {needed}: the deployment would fail "
-            "before it changes anything.",
-            free=in_bytes(free),
-            needed=in_bytes(needed),
-        )
-
-
-def describe_job_backups(plan: Plan, definitions: Mapping[str, ServiceDefinition]) -> Iterator[Message]:
-    """Say whose data is backed up within a deployment, before a job runs."""
-    changing = {service.service for service in plan.changed}
-    for name, rule in sorted(backup_rules(definitions).items()):
-        jobs = sorted(changing.intersection(rule.before_jobs))
-        if jobs and not rule.before_deploy:
-            yield said("The data of {service} is backed up before {jobs} runs.", service=name, jobs=", ".join(jobs))
 
 
 def backup_rules(definitions: Mapping[str, ServiceDefinition]) -> dict[str, BackupRule]:

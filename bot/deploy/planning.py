@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from roas.configuration.environments import projects_of
-from roas.deploy.backups import describe_backups, describe_job_backups, of_releases
+from roas.deploy.backup_plan import describe_backups
+from roas.deploy.backups import of_releases
 from roas.deploy.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
@@ -126,10 +127,7 @@ class Planner:
             refusals=obstacles,
             configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
             new_powers=await find_new_powers(self._components, stack, resolved),
-            data=(
-                *await describe_backups(self._components, self._environment, resolved.definitions),
-                *describe_job_backups(plan, resolved.definitions),
-            )
+            data=await describe_backups(self._components, self._environment, plan, resolved.definitions)
             if plan.changed
             else (),
         ).with_warnings(

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO
 
 from roas.concurrency import in_thread
-from roas.errors import BackupError
+from roas.errors import BackupError, EngineError
 from roas.limits import DATA_TIMEOUT_SECONDS
+from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.backup import DataBackup, VolumeUser
 from roas.models.health import ContainerState
@@ -21,6 +22,8 @@ from roas.stack.backups.scratch_container import run_in_scratch
 from roas.stack.backups.volume_helper import VolumeHelper
 from roas.stack.client import Engine
 from roas.stack.containers.snapshots import take_snapshots
+
+log = get_logger(__name__)
 
 # A restore builds indexes again, and may take so many times as long as the backup took.
 RESTORE_FACTOR = 10
@@ -89,6 +92,14 @@ class ServiceData:
         """Return the containers that mount volumes of a service. Raises BackupError where one may not be stopped."""
         async with self._working(service, said("reached"), DATA_TIMEOUT_SECONDS):
             return await self._volumes.users(tuple(volumes))
+
+    async def volume_sizes(self, volumes: Collection[str]) -> Mapping[str, int]:
+        """Return how many bytes volumes hold; not of those of which the engine does not say so soon."""
+        try:
+            return await self._volumes.sizes(volumes)
+        except EngineError as error:
+            log.info("volumes are not measured", error=error.message)
+            return {}
 
     async def save(
         self,

@@ -6,7 +6,7 @@ like that, which takes a moment, and then read at leisure while its services run
 """
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
@@ -84,6 +84,10 @@ class VolumeHelper:
     async def users(self, volumes: Sequence[str]) -> tuple[VolumeUser, ...]:
         """Return the containers that mount volumes, running or not. Raises BackupError where one is not the stack's."""
         return await self._engine.call(lambda client: _users(client, self._engine.project, volumes))
+
+    async def sizes(self, volumes: Collection[str]) -> Mapping[str, int]:
+        """Return how many bytes volumes hold, of those of which the engine knows it. Raises EngineUnavailableError."""
+        return await self._engine.call(lambda client: client.volume_sizes(volumes))
 
     async def remove_left(self) -> None:
         """Remove the helpers that processes which died have left; what they did has ended then."""

@@ -52,6 +52,7 @@ class FakeData:
     containers: Mapping[str, ContainerSnapshot] = field(default_factory=dict)
     made_by: dict[str, BackupRule] = field(default_factory=dict)
     files = SimpleNamespace(free_bytes=lambda: 10)
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     async def find_container(self, name: str, rule: BackupRule, hint: str) -> str | None:
         if self.down:
@@ -63,6 +64,9 @@ class FakeData:
     async def users(self, name: str, volumes: Collection[str]) -> tuple[VolumeUser, ...]:
         held = [container for container in self.containers.values() if container.service in self.holders]
         return tuple(VolumeUser(container.id, container.service, container.state, True) for container in held)
+
+    async def volume_sizes(self, volumes: Collection[str]) -> Mapping[str, int]:
+        return {name: size for name, size in self.sizes.items() if name in volumes}
 
     def _require_stillness(self) -> None:
         held = [container for container in self.containers.values() if container.service in self.holders]

@@ -17,6 +17,7 @@ from roas.stack.backups.volume_helper import LABEL
 from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
 from testbed.busybox import busybox
+from testbed.daemon import PrivateDaemon
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
 from tests.integration.stack.applying import deploy
@@ -139,6 +140,24 @@ async def test_users_of_a_volume_are_found(applied: Stack, docker_client: docker
         await applied.data.users("store", wanted.volumes)
     finally:
         other.remove(force=True)
+
+
+async def test_volume_is_measured_unless_that_takes_long(
+    applied: Stack, docker_client: docker.DockerClient, private_daemon: PrivateDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the engine, which knows nothing of a volume that is not there, and may not answer for long."""
+    run(applied, docker_client, "head -c 3000000 /dev/zero >/data/large; mkdir /more/in; echo x >/more/in/x")
+    data, more = rule(applied).volumes
+    sizes = await applied.data.volume_sizes((data, more, "gone"))
+    assert sizes.keys() == {data, more}
+    assert 3_000_000 <= sizes[data] < 3_100_000
+    assert 2 <= sizes[more] < 100_000
+    monkeypatch.setattr("roas.stack.docker_client.MEASURE_SECONDS", 0.2)
+    private_daemon.pause()
+    try:
+        assert await applied.data.volume_sizes((data, more)) == {}
+    finally:
+        private_daemon.resume()
 
 
 async def test_helper_can_do_nothing_else(applied: Stack, docker_client: docker.DockerClient) -> None:
