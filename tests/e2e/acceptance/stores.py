@@ -26,7 +26,7 @@ class Store:
 
     `ask` says how many there are, how many of them have no name or a wrong one, and a hash of those with an id up to
     `$1`, all of it, with the moments at which they were added. `destroy` takes the names away. `ways` are those in
-    which it can be backed up.
+    which it can be backed up. One that finds itself by the number of its process is the first in its container.
     """
 
     image: Callable[[docker.DockerClient], str]
@@ -36,6 +36,7 @@ class Store:
     ask: str
     destroy: str
     ways: Mapping[str, Mapping[str, Any]]
+    is_first: bool = False
 
     def service(self, client: docker.DockerClient, way: str, large: int) -> dict[str, Any]:
         """Return the service, backed up in that way, with a file of so many bytes beside its data where that counts."""
@@ -43,7 +44,7 @@ class Store:
             "image": self.image(client),
             "command": ["sh", "-c", self.command.replace("$", "$$")],
             "environment": {"LARGE": str(large)},
-            "init": True,
+            "init": not self.is_first,
             "network_mode": "none",
             "stop_signal": "SIGINT",
             "stop_grace_period": "10s",
@@ -90,6 +91,7 @@ POSTGRES = Store(
         "volume": VOLUME,
         "paused": PAUSED,
     },
+    is_first=True,
 )
 ADD = (
     "local n = redis.call('hlen', 'people') + 1; "
