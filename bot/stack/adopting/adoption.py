@@ -8,6 +8,7 @@ from typing import Any
 from roas.models.environment import Environment
 from roas.models.health import ALIVE, ContainerState, HealthStatus
 from roas.models.stack import Dependency, DependencyCondition
+from roas.stack.adopting.backups import with_fitting_backups
 from roas.stack.adopting.contents import read_copied
 from roas.stack.adopting.host import host_fields
 from roas.stack.adopting.mounts import mount_fields
@@ -123,7 +124,7 @@ class _Reader:
             name: read_copied(self._client, group[0], copied_targets(self._files.get(name) or {}))
             for name, group in self._groups.items()
         }
-        return AdoptedStack(ADOPTED_VERSION, model, references, copied)
+        return AdoptedStack(ADOPTED_VERSION, with_fitting_backups(model, self._written), references, copied)
 
     def _service(self, name: str, group: list[dict[str, Any]]) -> dict[str, Any]:
         template = group[0]

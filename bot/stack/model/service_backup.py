@@ -125,15 +125,25 @@ def _volumes(name: str, model: Mapping[str, Any], written: object) -> tuple[str,
     if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
         raise ENTRY.wrong(name, said("the name of a volume, or a list of them"), within="volume")
     mounts = services_of(model)[name].get("volumes") or ()
-    mounted = {mount["source"] for mount in mounts if mount.get("type") == "volume" and mount.get("source")}
-    if unknown := sorted(set(keys) - mounted):
+    sources = {mount["source"] for mount in mounts if mount.get("type") == "volume" and mount.get("source")}
+    mounted = {_volume_name(model, source) for source in sources}
+    names = {key: _volume_name(model, key) for key in keys}
+    if unknown := sorted(key for key in names if names[key] not in mounted):
         raise ENTRY.wrong(
             name, said("{service} mounts no volume {volume}", service=name, volume=", ".join(unknown)), within="volume"
         )
-    defined = model.get("volumes") or {}
-    return tuple(
-        str((defined.get(key) or {}).get("name") or f"{model.get('name', '')}_{key}") for key in dict.fromkeys(keys)
-    )
+    return tuple(dict.fromkeys(names.values()))
+
+
+def _volume_name(model: Mapping[str, Any], key: str) -> str:
+    """Return how the engine calls a volume of a model."""
+    defined = (model.get("volumes") or {}).get(key) or {}
+    return str(defined.get("name") or usual_name(model, key))
+
+
+def usual_name(model: Mapping[str, Any], key: str) -> str:
+    """Return how the engine calls a volume whose definition does not say that."""
+    return f"{model.get('name', '')}_{key}"
 
 
 def _command(name: str, written: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.stack.adopting.adoption import ADOPTED_VERSION, AdoptedStack
+from roas.stack.adopting.backups import with_fitting_backups
 from roas.stack.adopting.rules import with_rules
 from roas.stack.labels import STACK
 from roas.stack.model.definitions import read_definitions
@@ -216,7 +217,7 @@ def adopt_stack(
     """
     if not reading.services:
         return None
-    model = _model(environment, reading, services_of(written))
+    model = with_fitting_backups(_model(environment, reading, services_of(written)), written)
     if problems := [*_problems(environment, reading, model)]:
         raise InvalidRequestError(
             joined(
