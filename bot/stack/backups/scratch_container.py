@@ -22,15 +22,20 @@ ONE_PROCESSOR = 10**9
 POLL_SECONDS = 0.05
 # What a process that died left behind is older: none may take as long.
 LEFT_SECONDS = DATA_TIMEOUT_SECONDS + 60.0
+# Whoever asks beside others; no project has that name.
+ANYBODY = "-"
 
 
-async def run_in_scratch(engine: Engine, image_id: str, command: Sequence[str], source: Source) -> None:
+async def run_in_scratch(
+    engine: Engine, image_id: str, command: Sequence[str], source: Source, owner: str = ANYBODY
+) -> None:
     """Run a command to its end in a new container of an image; `source` is what it reads.
 
-    The container has no network, no volume and no variable of the service. The command need not read all. Raises
-    BackupError where it ends with another code than 0, EngineError, EngineUnavailableError.
+    The container has no network, no volume and no variable of the service. The command need not read all. The `owner`
+    is the project whose lock is held, if any: see `remove_scratch_of`. Raises BackupError where it ends with another
+    code than 0, EngineError, EngineUnavailableError.
     """
-    async with _container(engine, image_id, command) as container_id:
+    async with _container(engine, image_id, command, owner) as container_id:
         streams = await engine.act(lambda client: _start(client, container_id))
         try:
             exchanged = await exchange(engine, streams, source=source)
@@ -39,24 +44,29 @@ async def run_in_scratch(engine: Engine, image_id: str, command: Sequence[str], 
             streams.close()
 
 
+async def remove_scratch_of(engine: Engine, owner: str) -> None:
+    """Remove what processes that died have left of a project whose lock is held."""
+    await engine.act(lambda client: _remove_left(client, owner))
+
+
 @asynccontextmanager
-async def _container(engine: Engine, image_id: str, command: Sequence[str]) -> AsyncIterator[str]:
+async def _container(engine: Engine, image_id: str, command: Sequence[str], owner: str) -> AsyncIterator[str]:
     await engine.act(_remove_left)
-    container_id = await engine.act(lambda client: _create(client, image_id, command))
+    container_id = await engine.act(lambda client: _create(client, image_id, command, owner))
     try:
         yield container_id
     finally:
         await engine.act(lambda client: _remove(client, container_id))
 
 
-def _create(client: EngineClient, image_id: str, command: Sequence[str]) -> str:
+def _create(client: EngineClient, image_id: str, command: Sequence[str], owner: str) -> str:
     created = client.create_container(
         image_id,
         entrypoint=list(command[:1]),
         command=list(command[1:]),
         stdin_open=True,
         name=f"{NAME}-{secrets.token_hex(6)}",
-        labels={LABEL: "1"},
+        labels={LABEL: owner},
         host_config=_confinement(client),
     )
     return str(created["Id"])
@@ -102,8 +112,10 @@ def _remove(client: EngineClient, container_id: str) -> None:
         client.remove_container(container_id, force=True, v=True)
 
 
-def _remove_left(client: EngineClient) -> None:
+def _remove_left(client: EngineClient, owner: str = "") -> None:
+    """Remove what is an owner's, or, of anybody, what is older than it could be while somebody waits for it."""
+    wanted = f"{LABEL}={owner}" if owner else LABEL
     # An image may bring the label along.
-    for container in client.containers(all=True, filters={"label": LABEL, "name": f"^/{NAME}-"}):
-        if time.time() - container["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
+    for container in client.containers(all=True, filters={"label": wanted, "name": f"^/{NAME}-"}):
+        if owner or time.time() - container["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
             _remove(client, container["Id"])

@@ -18,7 +18,7 @@ from roas.models.stack import BackupRule
 from roas.stack.backups.container_command import run_in_container, wait_until_none_runs
 from roas.stack.backups.encryption import check_encrypted, opened, read_key, sealed
 from roas.stack.backups.files import BackupFiles, BackupWriter
-from roas.stack.backups.scratch_container import run_in_scratch
+from roas.stack.backups.scratch_container import ANYBODY, remove_scratch_of, run_in_scratch
 from roas.stack.backups.volume_helper import VolumeHelper
 from roas.stack.client import Engine
 from roas.stack.containers.snapshots import take_snapshots
@@ -131,7 +131,7 @@ class ServiceData:
                 saved = SavedData(writer.size, writer.digest.hexdigest(), time.monotonic() - began, recipient)
                 if rule.verify:
                     with await in_thread(writer.reopen) as file:
-                        await self._try_out(rule, container_id, file, recipient)
+                        await self._try_out(rule, container_id, file, recipient, self._engine.project)
         return saved
 
     async def try_out(self, backup: DataBackup) -> None:
@@ -146,17 +146,17 @@ class ServiceData:
             if (container_id := await self._any_container(backup.service)) is None:
                 raise BackupError(said("it has no container, whose image would be used"))
             with self.files.reading(backup) as file:
-                await self._try_out(rule, container_id, file, backup.recipient)
+                await self._try_out(rule, container_id, file, backup.recipient, ANYBODY)
 
     async def _any_container(self, service: str) -> str | None:
         """Return the id of a container of a service, running or not."""
         return next((container.id for container in await take_snapshots(self._engine, service)), None)
 
-    async def _try_out(self, rule: BackupRule, container_id: str, file: IO[bytes], recipient: str) -> None:
+    async def _try_out(self, rule: BackupRule, container_id: str, file: IO[bytes], recipient: str, owner: str) -> None:
         image = await self._engine.call(lambda client: str(client.inspect_container(container_id)["Image"]))
         async with opened(file, recipient, rule.key) as source:
             try:
-                await run_in_scratch(self._engine, image, rule.verify, source)
+                await run_in_scratch(self._engine, image, rule.verify, source, owner)
             except BackupError as error:
                 text = said("`verify` did not take it: {reason}", reason=error.message)
                 raise BackupError(text, report=error.report) from error
@@ -180,6 +180,7 @@ class ServiceData:
     async def clear_unfinished(self) -> None:
         """Remove what processes that died left of backups of this stack, whose lock is held. Raises BackupError."""
         await self._volumes.remove_left()
+        await remove_scratch_of(self._engine, self._engine.project)
         await self._engine.local(lambda: self.files.clear_unfinished(self._engine.environment.name))
 
     async def restore(self, backup: DataBackup, container_id: str) -> None:

@@ -19,6 +19,7 @@ class PlayedEngine:
     """Be the engine of a stack whose only container is of one image."""
 
     environment = SimpleNamespace(name="dev")
+    project = "shop-dev"
 
     async def call(self, question):
         return question(SimpleNamespace(inspect_container=lambda _id: {"Image": "sha256:store"}))
@@ -44,8 +45,8 @@ def data(tmp_path, monkeypatch) -> ServiceData:
 async def test_backup_counts_once_it_is_verified(data, monkeypatch, code) -> None:
     read = []
 
-    async def check(_engine, image, command, source) -> None:
-        read.append((image, command, source.read()))
+    async def check(_engine, image, command, source, owner) -> None:
+        read.append((image, command, source.read(), owner))
         assert not data.files.path(ID).exists(), "it has no name before"
         Exchange(True, "no such table").require_success(code)
 
@@ -56,5 +57,5 @@ async def test_backup_counts_once_it_is_verified(data, monkeypatch, code) -> Non
         with pytest.raises(BackupError, match="store was not backed up: `verify` did not take it") as raised:
             await data.save(ID, "store", RULE, "c1")
         assert raised.value.report == "no such table"
-    assert read == [("sha256:store", ("check", "-"), b"rows")]
+    assert read == [("sha256:store", ("check", "-"), b"rows", "shop-dev")]
     assert sorted(path.name for path in data.files.folder.iterdir()) == ([] if code else [ID, f"{ID}.json"])
