@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from roas.deploy.backups import backup_rules
+from roas.deploy.backups import backup_rules, measured
 from roas.deploy.components import Components
 from roas.errors import BackupError
 from roas.messages.message import Message, in_bytes, joined, said
@@ -58,20 +58,16 @@ async def _planned(
 ) -> list[PlannedBackup]:
     """Return the backups that are made, each as large as the last one; of the first one, as its volumes are."""
     last = {name: next((backup for backup in known if backup.service == name), None) for name in rules}
-    asked = {volume for name, rule in rules.items() if last[name] is None for volume in rule.volumes}
-    sizes = await stack.data.volume_sizes(asked) if asked else {}
+    sizes = await measured(stack, {name: rule.volumes for name, rule in rules.items() if last[name] is None})
 
-    def size_of(name: str, rule: BackupRule) -> int | None:
-        if (backup := last[name]) is not None:
-            return backup.size
-        return (
-            sum(sizes[volume] for volume in rule.volumes) if rule.volumes and sizes.keys() >= {*rule.volumes} else None
-        )
+    def size_of(name: str) -> int | None:
+        backup = last[name]
+        return sizes.get(name) if backup is None else backup.size
 
     def jobs_of(rule: BackupRule) -> tuple[str, ...]:
         return () if rule.before_deploy else tuple(sorted(changing.intersection(rule.before_jobs)))
 
-    return [PlannedBackup(name, rule, jobs_of(rule), last[name], size_of(name, rule)) for name, rule in rules.items()]
+    return [PlannedBackup(name, rule, jobs_of(rule), last[name], size_of(name)) for name, rule in rules.items()]
 
 
 def _describe(backup: PlannedBackup) -> Message:

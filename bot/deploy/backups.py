@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from roas.models.release import Release
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.stack.backups.service_data import saving_seconds
 from roas.stack.containers.readiness import ServiceReadiness, find_disturbance, service_failure
+from roas.stack.stack import Stack
 
 PREFIX = "BACKUP"
 # Of a service that asks for no backup any more, so many stay.
@@ -39,6 +40,17 @@ def backup_rules(definitions: Mapping[str, ServiceDefinition]) -> dict[str, Back
 def of_releases(definitions: Mapping[str, ServiceDefinition]) -> frozenset[str]:
     """Return the services whose data deployments back up."""
     return frozenset(name for name, rule in backup_rules(definitions).items() if rule.is_of_releases)
+
+
+async def measured(stack: Stack, volumes: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """Return how many bytes groups of volumes hold, of those groups of which the engine knows all."""
+    asked = {volume for names in volumes.values() for volume in names}
+    sizes = await stack.data.volume_sizes(asked) if asked else {}
+    return {
+        group: sum(sizes[name] for name in names)
+        for group, names in volumes.items()
+        if names and sizes.keys() >= set(names)
+    }
 
 
 async def back_up_first(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> None:

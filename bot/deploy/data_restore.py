@@ -14,11 +14,11 @@ import hashlib
 import os
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from roas.concurrency import in_thread, run_concurrently
-from roas.deploy.backups import back_up, backup_rules, backups_made, find_backup, undisturbed
+from roas.deploy.backups import back_up, backup_rules, backups_made, find_backup, measured, undisturbed
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
@@ -40,6 +40,21 @@ from roas.stack.stack import Stack
 # How the containers are of what is stopped, or was never started.
 AT_REST = ENDED | {ContainerState.CREATED}
 SAVED = frozenset({DataStep.RESTORING, DataStep.RESTORED, DataStep.RETURNING})
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Say how many bytes the disk of the backups has left, if that is known, and about how many are needed."""
+
+    free: int | None
+    needed: int
+
+
+async def find_room(stack: Stack, backups: Sequence[DataBackup]) -> Room:
+    """Find whether the present data has room: it is as large as its volumes are, else as what is restored."""
+    sizes = await measured(stack, {backup.id: backup.volumes for backup in backups})
+    free = await in_thread(stack.data.files.free_bytes)
+    return Room(free, sum(sizes.get(backup.id, backup.size) for backup in backups))
 
 
 async def find_backups(
@@ -74,7 +89,7 @@ def with_restores(
     plan: Plan,
     backups: Sequence[DataBackup],
     definitions: Mapping[str, ServiceDefinition],
-    free: int | None,
+    room: Room,
     own: str | None,
     holders: Collection[str] = (),
 ) -> Plan:
@@ -95,7 +110,7 @@ def with_restores(
         digest=digest,
         restores=ids,
         new_powers=(*plan.new_powers, *(f"{backup.service}: data of {backup.id}" for backup in backups)),
-        data=tuple(_lines(plan, backups, definitions, free, own, holders)),
+        data=tuple(_lines(plan, backups, definitions, room, own, holders)),
     )
 
 
@@ -103,7 +118,7 @@ def _lines(
     plan: Plan,
     backups: Sequence[DataBackup],
     definitions: Mapping[str, ServiceDefinition],
-    free: int | None,
+    room: Room,
     own: str | None,
     holders: Collection[str],
 ) -> Iterator[Message]:
@@ -128,18 +143,18 @@ def _lines(
         )
     if stopped := [name for name in users_of(definitions, services, holders) if name != own]:
         yield said("Meanwhile {services} is stopped.", services=", ".join(stopped))
-    seconds, size = sum(backup.seconds for backup in backups), sum(backup.size for backup in backups)
+    seconds = sum(backup.seconds for backup in backups)
     yield said(
         "To back up took {seconds} s; to do so again, and to restore, takes longer than that, and may take {limit} for "
         "one service. It needs about {size} of the disk.",
         seconds=f"{seconds:.1f}",
         limit=write_duration(round(max(map(restore_seconds, backups)))),
-        size=in_bytes(size),
+        size=in_bytes(room.needed),
     )
-    if free is not None and size > free:
+    if room.free is not None and room.needed > room.free:
         yield said(
             "The disk of the backups has {free} left: the rollback would fail before it changes any data.",
-            free=in_bytes(free),
+            free=in_bytes(room.free),
         )
 
 
@@ -228,8 +243,8 @@ async def restore_data(
 
 async def _require_room(context: DeploymentContext, backups: Sequence[DataBackup]) -> None:
     """Raise BackupError where the present data would not fit on the disk, while nothing is stopped for it yet."""
-    free = await in_thread(context.stack.data.files.free_bytes)
-    if free is not None and free < sum(backup.size for backup in backups):
+    room = await find_room(context.stack, backups)
+    if room.free is not None and room.free < room.needed:
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise not_written(full) from full
 

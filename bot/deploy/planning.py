@@ -13,7 +13,7 @@ from roas.deploy.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
 from roas.deploy.components import Components
-from roas.deploy.data_restore import find_backups, find_holders, say_other_commands, with_restores
+from roas.deploy.data_restore import find_backups, find_holders, find_room, say_other_commands, with_restores
 from roas.deploy.handover.own_service import (
     expected_containers,
     find_running_bot,
@@ -272,7 +272,7 @@ class Planner:
         """Return the plan of a way back that restores backups, too; `own` is the bot's service."""
         stack = self._stack
         holders = await find_holders(stack, backups)
-        plan = with_restores(plan, backups, definitions, stack.data.files.free_bytes(), own, holders)
+        plan = with_restores(plan, backups, definitions, await find_room(stack, backups), own, holders)
         rules = {backup.service: await stack.data.rule_of(backup) for backup in backups}
         return replace(plan, data=(*plan.data, *say_other_commands(backups, rules, definitions)))
 

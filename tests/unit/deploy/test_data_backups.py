@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from roas.deploy.backups import beyond, of_releases
-from roas.deploy.data_restore import say_other_commands, with_restores
+from roas.deploy.data_restore import Room, say_other_commands, with_restores
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
 from roas.models.actor import Actor, ActorKind
@@ -428,11 +428,12 @@ async def test_data_and_the_bot_itself_go_one_after_the_other(orchestrator, stat
     plan = await orchestrator.plan(rollback(**WITH))
     backups = await state.data_backups.made_by(failed.id)
     definitions = {"store": service("store", backup=RULE), "web": service("web", "store")}
-    assert any("web is stopped" in line for line in with_restores(plan, backups, definitions, None, None).data)
-    assert not any("stopped" in line for line in with_restores(plan, backups, definitions, None, "web").data)
+    room = Room(None, 4)
+    assert any("web is stopped" in line for line in with_restores(plan, backups, definitions, room, None).data)
+    assert not any("stopped" in line for line in with_restores(plan, backups, definitions, room, "web").data)
     plan = replace(plan, services=(replace(plan.services[0], service="web", action=ServiceAction.RECREATE),))
     with pytest.raises(InvalidRequestError):
-        with_restores(plan, backups, definitions, None, "web")
+        with_restores(plan, backups, definitions, room, "web")
 
 
 def test_command_that_the_files_do_not_name_is_told() -> None:

@@ -123,6 +123,21 @@ async def test_volume_comes_back_with_its_release(orchestrator, engine, state, f
     assert engine.data.saved[present.id] == "destroyed"
 
 
+async def test_restore_needs_room_for_what_the_volume_holds_now(orchestrator, engine, failed):
+    """The present data is backed up first, and may be larger than what is restored."""
+    plan = await orchestrator.plan(rollback(**WITH))
+    told = "\n".join(plan.data)
+    assert "It needs about 4 B of the disk." in told
+    engine.data.sizes = {"shop_data": 11}
+    told = "\n".join((await orchestrator.plan(rollback(**WITH))).data)
+    assert "It needs about 11 B of the disk." in told
+    assert "has 10 B left: the rollback would fail before it changes any data" in told
+    calls = len(engine.calls)
+    ended = await orchestrator.run(rollback(granted=plan.new_powers, **WITH))
+    assert (ended.outcome, engine.data.rows, runs(engine)) == (Outcome.FAILED, "destroyed", True)
+    assert ("stop", "web") not in engine.calls[calls:], "that is known before anything is stopped"
+
+
 async def test_volume_that_something_else_uses_is_left(orchestrator, engine, failed):
     """A job, say, that runs at that moment: it is not stopped, and the data stays as it is."""
     plan = await orchestrator.plan(rollback(**WITH))
