@@ -14,6 +14,7 @@ from testbed.engine import find_or_start_engine
 from tools.benchmarks import (
     alerting,
     approval,
+    backups,
     context,
     deploy,
     gap,
@@ -31,6 +32,7 @@ RUNS = {
     "table": 3,
     "alerting": 50,
     "approval": 20,
+    "backups": 5,
     "context": 5,
     "deploy": 10,
     "gap": 3,
@@ -46,6 +48,7 @@ RUNS = {
 Result = (
     alerting.Result
     | approval.Result
+    | backups.Result
     | context.Result
     | deploy.Result
     | gap.Gaps
@@ -128,6 +131,8 @@ def _measure(benchmark: str, folder: Path, runs: int, sizes: Sequence[int]) -> R
             return long_journal.measure(engine, folder, runs)
         if benchmark == "approval":
             return approval.measure(engine, folder, runs)
+        if benchmark == "backups":
+            return backups.measure(engine, folder, runs)
         if benchmark == "proposals":
             return proposals.measure(engine, folder, runs)
         if benchmark == "services":

@@ -76,8 +76,8 @@ def independent(size: int, interval: str = "5s") -> dict[str, Mapping[str, objec
     return {f"service-{number:03}": service for number in range(size)}
 
 
-def write_stack(folder: Path, services: Mapping[str, object]) -> Path:
-    """Write a compose file and return its folder."""
+def write_stack(folder: Path, services: Mapping[str, object], **top: object) -> Path:
+    """Write a compose file, with more of its top level, and return its folder."""
     folder.mkdir(parents=True)
-    (folder / "docker-compose.yml").write_text(json.dumps({"services": services}))
+    (folder / "docker-compose.yml").write_text(json.dumps({"services": services, **top}))
     return folder
