@@ -9,8 +9,9 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from roas.errors import RoasError, find_shortage
+from roas.errors import RoasError
 from roas.log import get_logger
+from roas.shortages import find_shortage
 
 log = get_logger(__name__)
 Result = TypeVar("Result")

@@ -1,6 +1,5 @@
 """Name every fault that this software can report: what is wrong, and what to do about it."""
 
-import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -59,56 +58,6 @@ def without_secrets(redact: Callable[[str], str]) -> Iterator[None]:
         raise
 
 
-SHORT_OF = {
-    errno.EAGAIN: said("processes or threads"),
-    errno.ENOMEM: said("memory"),
-    errno.EMFILE: said("open files"),
-    errno.ENFILE: said("open files"),
-    errno.ENOSPC: said("disk space"),
-    errno.EDQUOT: said("disk space"),
-}
-# What Python raises where the system has no thread for it.
-NO_THREAD = (("can't start new thread",),)
-
-
-def find_shortage(error: BaseException) -> "ShortageError | None":
-    """Return what ran out for a while where that is what an error of the system says, else None."""
-    number = None
-    if isinstance(error, MemoryError):
-        number = errno.ENOMEM
-    elif isinstance(error, RuntimeError) and error.args in NO_THREAD:
-        number = errno.EAGAIN
-    elif isinstance(error, OSError):
-        number = error.errno
-    if number not in SHORT_OF:
-        return None
-    return shortage(SHORT_OF[number], str(getattr(error, "strerror", "") or error or type(error).__name__))
-
-
-def find_passing(error: BaseException | None) -> "EngineUnavailableError | None":
-    """Return what passes by itself where that is what an error is, or came of: no release or file is to blame then."""
-    seen: set[int] = set()  # a fault that is raised again may be its own cause
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, EnginePartAwayError | ShortageError):
-            return error
-        if (short := find_shortage(error)) is not None:
-            return short
-        error = error.__cause__
-    return None
-
-
-def shortage(what: str, reason: str, service: str | None = None) -> "ShortageError":
-    """Create the error for what ran out for a while."""
-    return ShortageError(
-        said("Out of {what} for the moment: {reason}.", what=what, reason=reason.rstrip(".")),
-        hint=said(
-            "Find what uses it up, or raise the limit (`pids_limit`, `ulimits`, memory, disk space), then try again."
-        ),
-        service=service,
-    )
-
-
 def second_copy(environment: str, found: str, project: str) -> "SecondCopyError":
     """Create the error for a stack that runs already, as another project."""
     return SecondCopyError(
@@ -161,20 +110,6 @@ def refuse_missing(missing: Iterable[str]) -> None:
         raise RequirementError(text, hint=said("Let it be healthy there first, or use a hotfix where it cannot wait."))
 
 
-def fault_of(error: Exception) -> RoasError:
-    """Return any error as one of ours: what passes by itself, where it came of that, or one that nobody foresaw."""
-    if isinstance(error, StateError):  # it says where, and what stops for it
-        return error
-    if (passing := find_passing(error)) is not None:
-        return passing
-    if isinstance(error, RoasError):
-        return error
-    return InternalFaultError(
-        said("Unexpected internal error ({name}).", name=type(error).__name__),
-        hint=said("See the bot's log, and report it."),
-    )
-
-
 def unreadable_file(path: str | PurePath, error: OSError) -> "ComposeFileError":
     """Create the error for a file of a stack that cannot be read."""
     hint = said("Check its permissions, and that nobody replaces it meanwhile.")
@@ -198,18 +133,6 @@ def missing_files(names: str | PurePath, *, is_followed: bool = False) -> "Compo
         hint=said("A plan brings it from the repository, if that has it in its `path` and the folder can be written.")
         if is_followed
         else said("Check STACK_DIR and COMPOSE_FILE, or name the file by `roas init --file`."),
-    )
-
-
-def unusable_state(error: OSError) -> "EngineError":
-    """Create the error for a file of the state that cannot be read or written."""
-    return find_shortage(error) or EngineError(
-        said(
-            "STATE_DIR cannot be used: {strerror} ({filename}).",
-            strerror=error.strerror or error,
-            filename=error.filename,
-        ),
-        hint=said("The bot's user must own all that is in STATE_DIR."),
     )
 
 

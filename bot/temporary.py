@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from roas.errors import EngineError, ShortageError, find_shortage
+from roas.errors import EngineError, ShortageError
 from roas.messages.message import said
+from roas.shortages import find_shortage
 
 PREFIX = "roas-tmp-"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

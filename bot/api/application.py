@@ -32,7 +32,6 @@ from roas.errors import (
     InvalidRequestError,
     NotPermittedError,
     RoasError,
-    fault_of,
     refuse_missing,
     unknown_environment,
 )
@@ -46,6 +45,7 @@ from roas.models.environment import Environment
 from roas.models.health import StackHealth
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.models.rollout import Choice
+from roas.shortages import fault_of
 from roas.starting_times import starting_time
 from roas.state.documents import from_json, hidden_json
 from roas.state.manager import StateManager

@@ -35,13 +35,13 @@ from roas.errors import (
     NotPermittedError,
     RoasError,
     StateError,
-    fault_of,
 )
 from roas.http.webhook import read_body
 from roas.log import get_logger
 from roas.models.candidate import CANDIDATE_PREFIX, FORGES, Candidate, Origin, SourceAction, SourceMode
 from roas.models.environment import Environment
 from roas.redaction import hide
+from roas.shortages import fault_of
 from roas.state.candidates import KeyReusedError
 from roas.state.documents import hide_in_document
 from roas.state.manager import StateManager

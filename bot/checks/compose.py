@@ -9,18 +9,12 @@ from roas.checks.compose_variables import Use, known_variables, variable_uses, v
 from roas.checks.subject import Subject
 from roas.concurrency import in_thread
 from roas.configuration.environments import projects_of
-from roas.errors import (
-    ComposePolicyError,
-    ImageNotFoundError,
-    RegistryUnavailableError,
-    RoasError,
-    find_passing,
-    second_copy,
-)
+from roas.errors import ComposePolicyError, ImageNotFoundError, RegistryUnavailableError, RoasError, second_copy
 from roas.messages.message import joined, said
 from roas.models.check import COMPOSE_FILE, Severity
 from roas.models.environment import PolicyLevel
 from roas.models.stack import ObstacleKind, WantedImage
+from roas.shortages import find_passing
 from roas.stack.interface import ResolvedStack
 from roas.stack.machine.projects import runs_already_as
 

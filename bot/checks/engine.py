@@ -4,10 +4,11 @@ from packaging.version import InvalidVersion, Version
 
 from roas.checks.check import Finding, check, failed, listed, passed, stack_check
 from roas.checks.subject import Subject
-from roas.errors import EngineUnavailableError, find_passing
+from roas.errors import EngineUnavailableError
 from roas.messages.message import said
 from roas.models.check import Severity
 from roas.models.facts import EngineFacts
+from roas.shortages import find_passing
 from roas.stack.interface import ResolvedStack
 
 # 1.41 (Engine 20.10) is the first that reads statistics in one shot; without it a reading takes a second or two.

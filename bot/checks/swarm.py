@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from roas.checks.check import Finding, check, failed, listed, obstacles, passed, stack_check, swarm_check
 from roas.checks.subject import Subject
-from roas.errors import EngineError, find_passing
+from roas.errors import EngineError
 from roas.messages.message import said
 from roas.models.check import Severity
 from roas.models.stack import ObstacleKind
 from roas.models.swarm import REACHABLE, SwarmFacts, SwarmNode
+from roas.shortages import find_passing
 from roas.stack.interface import ResolvedStack
 
 

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from roas.checks import compose, discord, engine, machine, secrets, services, swarm
 from roas.checks.check import Check
 from roas.checks.subject import Subject
-from roas.errors import EngineUnavailableError, RoasError, find_passing
+from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.models.environment import Environment
+from roas.shortages import find_passing
 from roas.stack.interface import FoundStack
 
 log = get_logger(__name__)

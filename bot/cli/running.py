@@ -20,13 +20,14 @@ from roas.cli.output import Terminal, print_error
 from roas.configuration.environments import environments
 from roas.configuration.loading import load_settings
 from roas.configuration.settings import Settings
-from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError, fault_of
+from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
 from roas.log import configure_logging, get_logger
 from roas.models.actor import Actor
 from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, Outcome, PhaseStatus
 from roas.models.environment import Environment
 from roas.redaction import Redactor, hide_everywhere
+from roas.shortages import fault_of
 from roas.state.journal_place import folder_of_journal, has_journal
 from roas.state.manager import StateManager
 

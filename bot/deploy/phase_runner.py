@@ -33,13 +33,13 @@ from roas.errors import (
     RoasError,
     RolloutPausedError,
     StateError,
-    fault_of,
 )
 from roas.limits import MOST_QUORUM_LOSSES, PASSING_SECONDS, SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
+from roas.shortages import fault_of
 from roas.state.instance import boot_id, boot_seconds
 
 log = get_logger(__name__)

@@ -15,15 +15,7 @@ from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.run import DeploymentRun
 from roas.deploy.standstill import start_held
-from roas.errors import (
-    FencedOffError,
-    JournalLostError,
-    JournalUnusableError,
-    RoasError,
-    ShortageError,
-    StateError,
-    find_shortage,
-)
+from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, RoasError, ShortageError, StateError
 from roas.limits import MOST_ATTEMPTS, PATIENTLY, Backoffs
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -31,6 +23,7 @@ from roas.models.actor import Actor
 from roas.models.deployment import Deployment, Outcome, Problem
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded, origin
+from roas.shortages import find_shortage
 from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
 

@@ -11,11 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from roas.alerts.alert_service import AlertService
 from roas.configuration.wrong_values import explain_body
-from roas.errors import InternalFaultError, fault_of
+from roas.errors import InternalFaultError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.redaction import hide
+from roas.shortages import fault_of
 
 MOST_ALERTS = 5000
 SEVERITIES = {

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol, Unpack
 
 from roas.concurrency import pause
-from roas.errors import EngineUnavailableError, RoasError, find_passing
+from roas.errors import EngineUnavailableError, RoasError
 from roas.limits import SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -24,6 +24,7 @@ from roas.models.stack import ServiceDefinition
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.refusals import RecoveryChecks, budget_allows, find_refusal, find_sound_release, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
+from roas.shortages import find_passing
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.manager import DeploymentManager

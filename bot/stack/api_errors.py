@@ -2,8 +2,9 @@
 
 import re
 
-from roas.errors import EnginePartAwayError, EngineUnavailableError, shortage
+from roas.errors import EnginePartAwayError, EngineUnavailableError
 from roas.messages.message import said
+from roas.shortages import shortage
 
 # In which words the engine, Compose and their runtimes say that something has run out for a while.
 SHORT_OF = (

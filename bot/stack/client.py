@@ -15,9 +15,10 @@ from docker.errors import DockerException
 from requests.exceptions import InvalidHeader
 
 from roas.concurrency import run_concurrently, started_threads
-from roas.errors import EngineError, EngineUnavailableError, find_shortage, without_secrets
+from roas.errors import EngineError, EngineUnavailableError, without_secrets
 from roas.messages.message import said
 from roas.models.environment import Environment, SshAccess
+from roas.shortages import find_shortage
 from roas.stack.api_errors import AWAY_HINT, BUSY_STATUSES, ApiError, find_passing_fault
 from roas.stack.docker_client import LOCAL_SCHEMES, EngineClient, RegistryLogins, path_of
 from roas.stack.ssh_host import SCHEME, SshHost

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roas.concurrency import run_concurrently
-from roas.errors import EngineError, EngineUnavailableError, RoasError, find_shortage
+from roas.errors import EngineError, EngineUnavailableError, RoasError
 from roas.messages.message import said
+from roas.shortages import find_shortage
 from roas.stack.compose.faults import too_much
 
 LEAVE_SECONDS = 2.0

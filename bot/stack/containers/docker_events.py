@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from roas.concurrency import in_thread, start_thread
-from roas.errors import EngineUnavailableError, ShortageError, find_shortage
+from roas.errors import EngineUnavailableError, ShortageError
+from roas.shortages import find_shortage
 from roas.stack.client import Engine, engine_unavailable, typed_faults
 from roas.stack.docker_client import EngineClient
 from roas.stack.interface import ContainerEvent

@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from roas.errors import ReleaseNotRestorableError, StateFolderError, find_shortage
+from roas.errors import ReleaseNotRestorableError, StateFolderError
 from roas.messages.message import said
+from roas.shortages import find_shortage
 from roas.stack.model.text import read_model, write_model
 
 FOLDER_MODE = 0o700

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.errors import unusable_state
 from roas.models.environment import Environment
 from roas.redaction import Redactor
+from roas.shortages import unusable_state
 from roas.stack.backups.files import BACKUPS, BackupFiles
 from roas.stack.client import Answer, EngineClients
 from roas.stack.compose.runner import ComposeRunner

@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from roas.errors import unusable_state
+from roas.shortages import unusable_state
 
 KEY_BYTES = 32
 MODE = 0o600

@@ -26,9 +26,10 @@ from roas.app import application as application_
 from roas.app.application import open_application
 from roas.concurrency import pause
 from roas.deploy import phase_runner, running_deployments
-from roas.errors import ShortageError, StateError, fault_of
+from roas.errors import ShortageError, StateError
 from roas.limits import Retries
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.shortages import fault_of
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request
 from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from roas.checks.validator import CHECKS, EnvironmentValidator
-from roas.errors import shortage
 from roas.models.check import Severity
 from roas.models.environment import EngineKind
+from roas.shortages import shortage
 from tests.unit.checks.conftest import StubProbe
 
 

@@ -12,7 +12,7 @@ from roas.concurrency import begun
 from roas.deploy import decisions
 from roas.deploy.decisions import wait_for_decision
 from roas.deploy.phases.rollback import _send_back
-from roas.errors import EngineUnavailableError, ImageChangedError, NotPermittedError, shortage
+from roas.errors import EngineUnavailableError, ImageChangedError, NotPermittedError
 from roas.models.canary import CanaryRecord
 from roas.models.deployment import (
     Deployment,
@@ -26,6 +26,7 @@ from roas.models.deployment import (
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
+from roas.shortages import shortage
 from roas.stack.behind_proxy import Front
 from roas.state.transaction import Fence
 from tests.unit.deploy.fake_engine import STARTING

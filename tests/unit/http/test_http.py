@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from roas.errors import SHORT_OF, EngineUnavailableError, SettingsError
+from roas.errors import EngineUnavailableError, SettingsError
 from roas.http import server as http
 from roas.http.server import HttpServer, JournalStanding
 from roas.metrics.bot_metrics import Metrics
+from roas.shortages import SHORT_OF
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.unit.messages.swallowing import swallowed
 from tests.unit.sources import all_nodes, tree_of
 
 ROOT = Path(__file__).resolve().parents[3]
-ROOMS = ["alerts", "api", "app/integration.py", "candidates", "checks", "deploy", "errors.py"]
+ROOMS = ["alerts", "api", "app/integration.py", "candidates", "checks", "deploy", "errors.py", "shortages.py"]
 ROOMS += ["health", "http", "leadership", "metrics", "recovery", "service.py", "stack", "state"]
 CORE = sorted(
     path
@@ -72,7 +72,7 @@ NOT_SAID = {
     "bot/state/schema.py": "statements of SQL",
     "bot/checks/engine.py": "names of products",
     "bot/stack/containers/watch.py": "names of tasks",
-    "bot/errors.py": "what Python says of a thread",
+    "bot/shortages.py": "what Python says of a thread",
     "bot/stack/api_errors.py": "patterns of what engines say",
     "bot/stack/proxy/live_configuration.py": "a command",
     "bot/stack/backups/volume_helper.py": "commands",

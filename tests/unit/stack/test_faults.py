@@ -16,9 +16,9 @@ from roas.errors import (
     RegistryUnavailableError,
     RoasError,
     ShortageError,
-    find_shortage,
 )
 from roas.redaction import Redactor
+from roas.shortages import find_shortage
 from roas.stack.compose.commands import ComposeProject, create
 from roas.stack.compose.faults import compose_fault, registry_fault, resolution_fault
 from roas.stack.containers.logs import LONGEST_SECRET, MOST_BYTES, readable_log
