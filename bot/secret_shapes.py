@@ -137,9 +137,11 @@ ASSIGNED = (
     "auth",
 )
 SENTENCE = re.compile(r"[a-z]+\b(?![\d_])(?=[.,;]?(?: [a-z]|$))")
-# An entry of COMPOSE_POLICY_ALLOW, which people are told to paste: what follows is the name of a service.
-POWER_KIND = "bot_token:"
-POWER = re.compile(POWER_KIND + r"[a-z][a-z0-9_-]{0,30}[`'\".,;)]*")
+# Entries of COMPOSE_POLICY_ALLOW, which people are told to paste: what follows is the name of a service or of a secret.
+POWERS = (
+    ("bot_token:", re.compile(r"[a-z][a-z0-9_-]{0,30}[`'\".,;)]*")),
+    ("external_secret:", re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}[`'\".,;)]*")),
+)
 
 CONTEXTS = (
     _context("bearer", r"\bbearer\s+(?P<secret>[\w.~+/=-]{6,})", "bearer"),
@@ -185,7 +187,7 @@ def _assigned(text: str) -> Iterator[Span]:
         group = next(name for name in ("q", "s", "v") if match.group(name) is not None)
         start, end = match.span(group)
         is_prose = group == "v" and match.group(0)[: start - match.start()].endswith(": ")
-        if POWER.fullmatch(text[max(0, start - len(POWER_KIND)) : end]):
+        if any(text.endswith(kind, 0, start) and name.fullmatch(text, start, end) for kind, name in POWERS):
             continue
         if start < end and not (is_prose and SENTENCE.match(text, start)):
             yield start, end

@@ -4,6 +4,7 @@ The other side is a user of this machine, whom the kernel names. A request that 
 """
 
 import asyncio
+import base64
 import shlex
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
@@ -19,6 +20,8 @@ from roas.api.documents import (
     DecisionOrder,
     EnvironmentStatus,
     Greeting,
+    SecretOrder,
+    SecretVersion,
     StartOrder,
     StatusReport,
     invalid_document,
@@ -53,7 +56,7 @@ from roas.version import __version__
 
 log = get_logger(__name__)
 
-LARGEST_BODY_BYTES = 64 * 1024
+LARGEST_BODY_BYTES = 1 << 20  # a secret is the largest: 500 kB, in base64
 FAULT_STATUS = 422
 STREAM_TYPE = "application/x-ndjson"
 HEALTH_WITHIN_SECONDS = 20.0
@@ -113,6 +116,14 @@ class Candidates(Protocol):
         ...
 
 
+class Secrets(Protocol):
+    """Keep what services get from the engine, and no file has."""
+
+    async def set(self, environment: Environment, name: str, value: bytes, actor: Actor) -> str:
+        """Make the next version of a secret, and return what it is called."""
+        ...
+
+
 class ControlApi:
     """Plan, start, follow and stop deployments, and tell how environments are."""
 
@@ -124,6 +135,7 @@ class ControlApi:
         environments: Mapping[str, Environment],
         health: Collector,
         candidates: Candidates,
+        secrets: Secrets,
         notify_schedule: Callable[[], None] = lambda: None,
     ) -> None:
         self._notify_schedule = notify_schedule
@@ -132,6 +144,7 @@ class ControlApi:
         self._environments = environments
         self._health = health
         self._candidates = candidates
+        self._secrets = secrets
 
     def application(self) -> web.Application:
         """Return the application, to be served once."""
@@ -147,6 +160,7 @@ class ControlApi:
                 web.post("/v1/deployments/{id}/cancellation", self._cancel),
                 web.post("/v1/deployments/{id}/decision", self._decide),
                 web.get("/v1/deployments/{id}/changes", self._follow),
+                web.post("/v1/secrets", self._set_secret),
                 web.get("/v1/status", self._status),
             ]
         )
@@ -234,6 +248,16 @@ class ControlApi:
         order = await _read(DecisionOrder, request)
         asker = _peer(request, order.actor)
         return _answer(await self._orchestrator.decide(request.match_info["id"], order.choice, asker, order.reason))
+
+    async def _set_secret(self, request: web.Request) -> web.Response:
+        order = await _read(SecretOrder, request)
+        environment, asker = self._environment(order.environment), _peer(request, order.actor)
+        try:
+            value = base64.b64decode(order.value, validate=True)
+        except ValueError:
+            raise invalid_document() from None  # the cause would have the value in its text
+        called = await self._secrets.set(environment, order.name, value, asker)
+        return _answer(SecretVersion(environment.name, order.name, called))
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
         """Write the deployment's record, a line at each change, until it has ended or the other side is gone."""

@@ -17,6 +17,8 @@ from roas.api.documents import (
     DecisionOrder,
     FaultDocument,
     Greeting,
+    SecretOrder,
+    SecretVersion,
     StartOrder,
     StatusReport,
     from_document,
@@ -110,6 +112,10 @@ class ControlClient:
         """Resume a paused deployment, or take it back."""
         order = DecisionOrder(choice, actor, reason)
         return await self._ask(Deployment, "POST", _target(deployment_id, "decision"), order)
+
+    async def set_secret(self, order: SecretOrder) -> SecretVersion:
+        """Give a Swarm the next version of a secret: once, since another try would make another version."""
+        return _read(SecretVersion, await self._ask_text("POST", "/v1/secrets", order))
 
     async def status(self, environment: str | None = None) -> StatusReport:
         """Ask how one environment is, or all of them."""

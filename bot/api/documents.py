@@ -1,7 +1,7 @@
 """Define what goes through the control API besides the plain data of `roas.models`, and errors as documents."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from roas.errors import InvalidRequestError, RoasError, StateError
@@ -39,6 +39,25 @@ class DecisionOrder:
     choice: Choice
     actor: Actor
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretOrder:
+    """Ask for a new version of a secret; its value is in base64."""
+
+    environment: str
+    name: str
+    value: str = field(repr=False)
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """Say what a version of a secret is called."""
+
+    environment: str
+    name: str
+    called: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ COMMANDS = {
     "events": ("history:events", "Show events, and follow them as they happen."),
     "releases": ("history:releases", "List the releases that are kept."),
     "backups": ("backups:backups", "List, verify, restore and copy the backups of services' data."),
+    "secret": ("secret:secret", "Set secrets of a Swarm."),
     "login": ("docker:login", "Log in to an image registry."),
     "restore": ("restore:restore", "Bring the journal back from one of its copies."),
     "cancel": ("control:cancel", "Ask a deployment to stop."),
@@ -57,7 +58,7 @@ COMMANDS = {
     "remote": ("remote:remote", "Offer versions to a bot elsewhere, from a CI job."),
     "config": ("config:configuration", "Check and show the settings."),
 }
-GROUPS = frozenset({"remote", "config", "backups"})
+GROUPS = frozenset({"remote", "config", "backups", "secret"})
 # What the release before called them; not listed.
 FORMER_NAMES = {"go-on": "resume"}
 

@@ -298,10 +298,13 @@ class Planner:
     ) -> tuple[Release, Mapping[str, Any], tuple[str, ...]]:
         """Return a release as it comes back, its model, and warnings: it has today's credentials.
 
-        Where a service is named, it is the release that runs, with that service as the earlier one has it.
+        Where a service is named, it is the release that runs, with that service as the earlier one has it. Raises
+        InvalidRequestError where a secret or config is gone that others have made.
         """
         releases = self._stack.releases
         model, warnings = await releases.renewed(target)
+        for obstacle in await releases.missing_external(model):
+            raise InvalidRequestError(obstacle.message, hint=obstacle.remedy)
         if not request.services or current is None:
             model_hash = await releases.save_model(model) if keep else target.model_hash
             return replace(target, model_hash=model_hash), model, warnings

@@ -70,7 +70,7 @@ async def _refuse_unchanged(stack: Stack, current: Release, named: frozenset[str
     """Raise InvalidRequestError where nothing of the current release can be restored: nobody made it otherwise."""
     drift = await find_drift(stack, current, current.model_hash, await stack.containers())
     changed = frozenset(service.service for service in drift if not named or service.service in named)
-    wanted = await stack.wanted_services(await stack.load_model(current.model_hash))
+    wanted = await stack.wanted_services(await _renewed(stack, current))
     if changed and await _differs_from(stack, wanted, changed):
         return
     hint = _other_release(stack.environment.name)

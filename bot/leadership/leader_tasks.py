@@ -16,6 +16,7 @@ from roas.candidates.statuses import Forge, StatusReporter, forges_of
 from roas.candidates.sweep import RegistrySweep
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import end_tasks, pause
+from roas.deploy.secret_keeper import SecretKeeper
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
@@ -145,6 +146,7 @@ def control_api(application: Application) -> ControlApi:
         environments=application.environments,
         health=application.collector,
         candidates=application.candidates,
+        secrets=SecretKeeper(application.stacks, application.state, application.redactor),
         notify_schedule=application.schedule.notify,
     )
 

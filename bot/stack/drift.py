@@ -20,8 +20,8 @@ async def find_drift(
     """Return the services whose containers differ from a release, of which `model_hash` was applied."""
     model = await stack.load_model(model_hash)
     wanted = await stack.wanted_services(model, there)
-    by_hand = await stack.differences(model)
-    return tuple(_drifts(release, wanted, there, inactive_services(model), by_hand))
+    by_hand, newer = await stack.differences(model), await stack.superseded(model)
+    return tuple(_drifts(release, wanted, there, inactive_services(model), by_hand, newer))
 
 
 def _drifts(
@@ -30,6 +30,7 @@ def _drifts(
     containers: tuple[ContainerSnapshot, ...],
     inactive: frozenset[str],
     differences: Mapping[str, ContainerDifference],
+    newer: Mapping[str, tuple[tuple[str, str], ...]],
 ) -> Iterator[ServiceDrift]:
     found = by_service(containers)
     for name in sorted(wanted.keys() | found.keys()):
@@ -46,7 +47,8 @@ def _drifts(
         changed = _united(
             differences.get(container.id, SAME).changed for container in _alive(there) if container.id not in unlike
         )
-        if reasons := [*_reasons(release, difference, len(there), wanted[name], keys), *_changed(changed)]:
+        reasons = [*_reasons(release, difference, len(there), wanted[name], keys), *_changed(changed)]
+        if reasons := [*reasons, *_superseded(newer.get(name, ()))]:
             yield _drift(name, reasons, _united([keys, changed]))
 
 
@@ -110,6 +112,11 @@ def _configuration(release: Release, keys: tuple[str, ...]) -> str:
 def _changed(keys: tuple[str, ...]) -> Iterator[str]:
     if keys:
         yield said("it was changed while it ran: {shown}", shown=_shown(keys))
+
+
+def _superseded(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for called, newest in pairs:
+        yield said("it has the secret {called}, and {newest} is newer: deploy it again", called=called, newest=newest)
 
 
 def _shown(keys: tuple[str, ...]) -> str:

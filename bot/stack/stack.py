@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Unpack
 
+from roas.errors import InvalidRequestError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.stack import ServiceDefinition
@@ -122,6 +124,17 @@ class Stack(ABC):
     @abstractmethod
     async def differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         """Return, by id, the containers that run, or ran, of which a key differs from a pinned model."""
+
+    async def superseded(self, model: Mapping[str, Any]) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Return what services of a model have of which the engine has a newer version, each with that: on a Swarm."""
+        return {}
+
+    async def set_secret(self, name: str, value: bytes) -> str:
+        """Give the engine a secret that files call external; returns what it is called. Raises InvalidRequestError."""
+        raise InvalidRequestError(
+            said("{environment} runs on one machine, where secrets are files.", environment=self.environment.name),
+            hint=said("Write the file that the compose file names, then deploy."),
+        )
 
     @abstractmethod
     async def failure_output(self, container_id: str, *, lines: int = 30) -> str:

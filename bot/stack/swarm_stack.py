@@ -24,6 +24,7 @@ from roas.stack.releases.parts import StackParts
 from roas.stack.stack import Stack
 from roas.stack.swarm.adopting import adopt_stack, is_ours
 from roas.stack.swarm.calls import MANAGER, SwarmCalls, no_manager, swarm_facts
+from roas.stack.swarm.external_objects import find_missing, superseded, with_newest
 from roas.stack.swarm.following import follow_update
 from roas.stack.swarm.judgement import Judgement, UpdateVerdict, failure_hint
 from roas.stack.swarm.normal_form import differing_keys, is_of, spec_hash, stack_name
@@ -104,7 +105,15 @@ class SwarmStack(Stack):
         refuse_unsupported(resolved.model, environment, allows, policy.state_dir / CONTENTS_FOLDER)
         await self._require_ready_swarm()
         obstacles = await self._ask(lambda calls: find_on_swarm(calls, environment.project, resolved.model))
-        return replace(resolved, obstacles=(*resolved.obstacles, *obstacles))
+        newest = await self._writer.newest(resolved.model)
+        model = with_newest(resolved.model, newest)
+        missing = find_missing(model, newest, environment)
+        return replace(
+            resolved,
+            model=model,
+            definitions=read_definitions(model),
+            obstacles=(*resolved.obstacles, *obstacles, *missing),
+        )
 
     async def _require_ready_swarm(self) -> None:
         """Raise EngineError where the engine is no manager, InvalidRequestError where the stack cannot be adopted."""
@@ -169,6 +178,14 @@ class SwarmStack(Stack):
                     if keys and task.counts
                 }
         return found
+
+    async def superseded(self, model: Mapping[str, Any]) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Return what services of a model have of which the Swarm has a newer version, each with that."""
+        return superseded(model, await self._writer.newest(model))
+
+    async def set_secret(self, name: str, value: bytes) -> str:
+        """Give the Swarm a secret that files call external, or its next version; returns what that is called."""
+        return await self._writer.add_secret(name, value)
 
     async def failure_output(self, container_id: str, *, lines: int = 30) -> str:
         """Return how a task ended, its node, and its last lines; see `read_ending`."""

@@ -45,6 +45,9 @@ class OneStack:
     async def differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         return {}
 
+    async def superseded(self, model: Mapping[str, Any]) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        return {}
+
 
 def stacks_that(**methods: Callable[..., Any]) -> Any:
     """Give each environment a stack with these methods, each of which gets the environment first."""

@@ -281,8 +281,16 @@ def test_every_shape_can_be_compiled(shape: Shape) -> None:
     assert list(shape.find("".join(shape.keywords))) == []
 
 
-@pytest.mark.parametrize("text", ["COMPOSE_POLICY_ALLOW=bot_token:discord-bot", "Allow it: `prod/bot_token:web`."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "COMPOSE_POLICY_ALLOW=bot_token:discord-bot",
+        "Allow it: `prod/bot_token:web`.",
+        'allow = ["external_secret:shop.db_password"]',
+        "--grant 'password: others secret db-1'",
+    ],
+)
 def test_power_that_is_to_be_pasted_stays(text: str) -> None:
-    """What follows is the name of a service; a token is hidden all the same."""
+    """What follows is the name of a service or of a secret; a token is hidden all the same."""
     assert Redactor().redact(text) == text
     assert "hunter2" not in Redactor().redact('bot_token: "hunter2-HUNTER2"')

@@ -31,6 +31,7 @@ environments, or for one: `prod/docker_socket:discord-bot`.
   a subnet of addresses that are not private
 - `external_volume:NAME`, `external_network:NAME`: a volume or network that is not the stack's own (`external`, or by
   `name`), as the engine names it
+- `external_secret:NAME`, `external_config:NAME`: a secret or config that a Swarm has, as its first version is called
 - `key:PLACE`: a key that the policy does not know, such as `key:services.web.new_key`
 - `probe:HOST:PORT`: a probe of `x-deploy` that asks what is not a service of the stack, as its URL names it
 - `env_file:PATH`, `label_file:PATH`, `include:PATH`, `extends:PATH`, `compose_file:PATH`: reading that file, outside
@@ -52,7 +53,7 @@ from roas.stack.policy.places import Places
 from roas.stack.policy.power import Power, identities
 from roas.stack.policy.probe_rules import judge_probes
 from roas.stack.policy.refusal import ONLY_AT_HOME, PATH_KINDS, refusal
-from roas.stack.policy.resources import judge_resources
+from roas.stack.policy.resources import judge_external, judge_resources
 from roas.stack.policy.rules import NAMES_ALL, judge_keys, judge_service
 from roas.stack.policy.secrets import judge_bound_token, judge_token, token_holders
 from roas.stack.sources.opening import resolve
@@ -214,6 +215,8 @@ class ComposePolicy:
         own = holdings.own_volumes(environment.project)
         private = environment.policy not in NAMES_ALL
         found += judge_resources(model, environment.project, places, own, private_subnets=private)
+        if environment.on_swarm:
+            found += judge_external(model)
         found += judge_holdings(model, environment, holdings, self.state_dir)
         yield from found
         yield from judge_joined(services_of(model), found, places.bots, is_home=environment.is_home)
@@ -240,7 +243,9 @@ def _sources(model: Mapping[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
     for name, service in services_of(model).items():
         for entry in service.get("secrets") or ():
             secret = str(entry.get("source"))
-            yield name, str(((model.get("secrets") or {}).get(secret) or {}).get("file") or "/"), secret, True
+            definition = (model.get("secrets") or {}).get(secret) or {}
+            if not definition.get("external"):  # that is no path: it has a power of its own
+                yield name, str(definition.get("file") or "/"), secret, True
         for volume in service.get("volumes") or ():
             if volume.get("type") == "bind":
                 yield name, str(volume.get("source") or ""), "", bool(volume.get("read_only"))

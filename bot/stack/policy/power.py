@@ -28,17 +28,22 @@ UNKNOWN = "key"
 BACKUP = ("command", "restore", "volume", "helper")
 # What may be said of a volume, and so be a power of all that mount it.
 OF_VOLUMES = frozenset({"volume", UNKNOWN})
-# How a power is called where that is not the key of the compose file.
+# How a power is called where that is not the key of the compose file. After a secret that is called `password`, what
+# does not read as a sentence would be hidden.
 WORDS = {
     UNKNOWN: "",
     "bind": "path",
     "docker_socket": "docker-socket",
+    "external_config": "others config",
     "external_network": "others-network",
+    "external_secret": "others secret",
     "external_volume": "others-volume",
     "ports": "port",
     "replaceable": "writes",
 }
-WITH_PATHS = frozenset({"bind", "replaceable", "external_network", "external_volume"})
+WITH_PATHS = frozenset(
+    {"bind", "replaceable", "external_config", "external_network", "external_secret", "external_volume"}
+)
 # Of a message: who asks, and by which verb. The rest of its fields says for what.
 SUBJECTS = ("who", "name", "service")
 BESIDE = frozenset({*SUBJECTS, "does", "text"})

@@ -39,6 +39,18 @@ def judge_resources(
     yield from _networks(model, project, private_subnets=private_subnets)
 
 
+def judge_external(model: Mapping[str, Any]) -> Iterator[Power]:
+    """Find the secrets and configs that a Swarm has for whoever names them; on one machine they are refused."""
+    for kind in ("secret", "config"):
+        for name, definition in (model.get(f"{kind}s") or {}).items():
+            if (definition or {}).get("external"):
+                real = str(definition.get("name") or name)
+                text = said(
+                    "the {kind} {name} is {real}, which is not the stack's own", kind=kind, name=name, real=real
+                )
+                yield Power(text, f"external_{kind}:{real}")
+
+
 def _volumes(model: Mapping[str, Any], project: str, own_volumes: Container[str]) -> Iterator[Power]:
     for name, definition in (model.get("volumes") or {}).items():
         fields = definition or {}

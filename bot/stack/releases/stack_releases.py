@@ -11,6 +11,7 @@ from roas.messages.message import said
 from roas.models.environment import PolicyLevel
 from roas.models.health import ALIVE
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.stack import Obstacle
 from roas.stack.adopting.adoption import AdoptedStack, adopt_project
 from roas.stack.adopting.container_differences import find_container_differences
 from roas.stack.adopting.contents import bind_adopted
@@ -294,6 +295,10 @@ class StackReleases:
         return renewed, tuple(
             said("{name} is not in today's files: it stays as it was.", name=name) for name in unknown
         )
+
+    async def missing_external(self, model: Mapping[str, Any]) -> tuple[Obstacle, ...]:
+        """Return what a stored model needs that others have made, and that is not there; Compose says so itself."""
+        return ()
 
     async def _scaled(self, release: Release) -> Mapping[str, Any]:
         """Return the stored model of a release with what is scaled today."""

@@ -28,6 +28,7 @@ class ContentBinder:
     whole folder of a service from which nothing is `withheld`. The files of `proxies` are kept for a plan, too: they
     are checked for it. `instead` names the content that files have in a release that is promoted, by their path in the
     stack's folder; `bound` names what was bound. A folder with `private` files, of this environment alone, is neither.
+    Secrets and configs that are external stay as they are written where the stack is `on_swarm`.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ContentBinder:
         withheld: Callable[[str], Withheld] = lambda _service: NOTHING_WITHHELD,
         instead: Mapping[str, str] = MappingProxyType({}),
         private: Collection[Path] = (),
+        on_swarm: bool = False,
     ) -> None:
         self._store = store
         self._private = private
@@ -51,6 +53,7 @@ class ContentBinder:
         self._write = write
         self._proxies = proxies
         self._withheld = withheld
+        self._on_swarm = on_swarm
         self._written_to: tuple[Path, ...] = ()
         self._live: frozenset[Path] = frozenset()
         self.warnings: list[str] = []
@@ -60,7 +63,7 @@ class ContentBinder:
         """Return the model with its secrets bound by content. Raises ComposeFileError for what is no plain file.
 
         Two kinds stay as Compose binds them, from where they lie: what `live_binds` names, since the host renews it,
-        and what the bot's user may not read. The policy judges these.
+        and what the bot's user may not read. The policy judges these. So do those that a Swarm has itself.
         """
         bound: dict[str, Any] = copy.deepcopy(dict(model))
         known = {name: definition or {} for name, definition in (bound.get("secrets") or {}).items()}
@@ -88,6 +91,8 @@ class ContentBinder:
         """Return the model with its configuration bound by content. Raises ComposeFileError for a missing source."""
         bound: dict[str, Any] = copy.deepcopy(dict(model))
         services = services_of(bound)
+        configs = (bound.get("configs") or {}).items()
+        external = {key: definition for key, definition in configs if self._is_external(definition or {})}
         self._written_to = tuple(
             resolve(Path(volume["source"]))
             for service in services.values()
@@ -97,11 +102,18 @@ class ContentBinder:
         for name, service in services.items():
             self._live = live_binds(name, service, model, self._folder)
             volumes = [self._volume(name, volume) for volume in service.get("volumes") or ()]
-            volumes += [self._config(name, entry, model) for entry in service.get("configs") or ()]
+            entries = service.get("configs") or ()
+            kept = [entry for entry in entries if entry["source"] in external]
+            volumes += [self._config(name, entry, model) for entry in entries if entry not in kept]
             fields = {key: value for key, value in service.items() if key != "configs"}
+            fields |= {"configs": kept} if kept else {}
             bound["services"][name] = {**fields, "volumes": volumes} if volumes else fields
         bound.pop("configs", None)
-        return bound
+        return bound | ({"configs": external} if external else {})
+
+    def _is_external(self, definition: Mapping[str, Any]) -> bool:
+        """Return whether a secret or config is the engine's own, which only a Swarm has."""
+        return self._on_swarm and bool(definition.get("external"))
 
     def _volume(self, service: str, volume: dict[str, Any]) -> dict[str, Any]:
         if volume.get("type") != "bind":
@@ -146,6 +158,8 @@ class ContentBinder:
 
     def _secret(self, service: str, name: str, definition: Mapping[str, Any], live: frozenset[Path]) -> Path | None:
         """Return where a secret is kept, or None where it stays as it is."""
+        if self._is_external(definition):
+            return None
         if (text := definition.get("content")) is not None:
             return self._store.place_text(str(text), write=self._write)
         if "file" not in definition:

@@ -296,6 +296,7 @@ class StackResolver:
             withheld=lambda service: self._policy.withheld_from(service, environment),
             instead=instead,
             private=private,
+            on_swarm=environment.on_swarm,
         )
 
     def _missing_sources(self, environment: Environment, model: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from roas.stack.model.definitions import read_definitions
 from roas.stack.model.durations import as_compose_writes
 from roas.stack.model.services import AS_FOUND, IMAGE_ID, SWARM_FILES, services_of
 from roas.stack.swarm.container_spec import ARGUMENTS, CHECK_TIMES, DNS, NANOSECONDS, PLAIN, without_nothing
+from roas.stack.swarm.external_objects import external_definitions, read_files
 from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, differing_keys, is_job
 from roas.stack.swarm.service_spec import service_spec
 from roas.stack.swarm.tasks import StackReading, digest_of_image, service_name
@@ -249,7 +250,9 @@ def _model(environment: Environment, reading: StackReading, files: Mapping[str, 
         container = spec["TaskTemplate"]["ContainerSpec"]
         fields = {**container_fields(container, environment.project), **service_fields(spec, names)}
         extension: Json = {IMAGE_ID: digest_of_image(str(container["Image"])), AS_FOUND: True}
-        if kept := {key: container[key] for key in ("Configs", "Secrets") if container.get(key)}:
+        given, kept = read_files(container, environment.project)
+        fields |= given
+        if kept:
             extension[SWARM_FILES] = kept
         if is_job(spec):
             extension["one_shot"] = True
@@ -262,7 +265,8 @@ def _model(environment: Environment, reading: StackReading, files: Mapping[str, 
     model: Json = {"name": environment.project, "services": services}
     model |= {"networks": networks} if networks else {}
     volumes = volume_definitions(specs.values(), environment.project)
-    return {**model, "volumes": volumes} if volumes else model
+    model |= {"volumes": volumes} if volumes else {}
+    return model | external_definitions(services)
 
 
 def _problems(environment: Environment, reading: StackReading, model: Mapping[str, Any]) -> Iterator[str]:

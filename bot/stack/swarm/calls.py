@@ -124,6 +124,10 @@ class SwarmCalls:
         found = self._list(f"/{kind}", {"label": [f"{STACK}={stack}"]} if stack else {})
         return {str(entry["Spec"]["Name"]): entry for entry in found}
 
+    def beginning_with(self, kind: str, names: Iterable[str]) -> dict[str, Json]:
+        """Return the configs or secrets whose names begin with one of these, by name."""
+        return {str(entry["Spec"]["Name"]): entry for entry in self._list(f"/{kind}", {"name": [*names]})}
+
     def create(self, kind: str, spec: Mapping[str, Any], *, image: str | None = None) -> str:
         """Create a service, network, config or secret and return its id. Raises OutOfSequenceError for a taken name.
 

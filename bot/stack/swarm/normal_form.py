@@ -53,6 +53,8 @@ OF_A_WRITE = frozenset({"ForceUpdate", NONCE, LOGIN})
 # By this label we know a service as written by us; and by its image's platforms Docker's command line limits the nodes.
 UNASKED = frozenset({SERVICE, "Platforms"})
 IDS = frozenset({"ConfigID", "SecretID"})
+# Lists of files, whose order means nothing either.
+FILES = frozenset({"Configs", "Secrets"})
 # Lists of words whose order means something; that of the others is anybody's.
 IN_ORDER = frozenset({"Command", "Args", "Test", "Nameservers", "Search"})
 
@@ -105,7 +107,9 @@ def _normal(value: Any, networks: Mapping[str, str]) -> Any:
 
 
 def _in_order(key: str, value: Any) -> Any:
-    """Return a list of words sorted where two orders of them mean the same; anything else as it is."""
+    """Return a list of words or files sorted where two orders of them mean the same; anything else as it is."""
+    if isinstance(value, list) and key in FILES:
+        return sorted(value, key=lambda item: str((item.get("File") or {}).get("Name")))
     if isinstance(value, list) and key not in IN_ORDER and all(isinstance(item, str) for item in value):
         return sorted(value)
     return value

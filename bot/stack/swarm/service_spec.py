@@ -11,10 +11,10 @@ from roas.stack.labels import STACK
 from roas.stack.model.services import AS_FOUND, MOUNTED_SECRETS, ROUND, SWARM_FILES, replicas_of, restart_policy
 from roas.stack.sources.contents import SECRET_PREFIX
 from roas.stack.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing
+from roas.stack.swarm.external_objects import CONFIGS, SECRETS, ExternalFile, external_files
 from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, content_name, stack_name
 
 Json = dict[str, Any]
-SECRETS, CONFIGS = "secrets", "configs"
 # What a compose file binds read-only may be a script; a secret is as Swarm makes it.
 MODES = {SECRETS: 0o444, CONFIGS: 0o555}
 MONITOR_SECONDS = 5.0
@@ -128,10 +128,10 @@ def _container(
     container = container_spec(project, definition.name, model, labels) | (extension.get(SWARM_FILES) or {})
     if as_found and not service.get("stop_grace_period"):
         del container["StopGracePeriod"]
-    files = kept_files(project, service)
+    files: tuple[KeptFile | ExternalFile, ...] = (*kept_files(project, service), *external_files(model, service))
     for kind, key in ((CONFIGS, "Configs"), (SECRETS, "Secrets")):
         if found := [file.reference(getattr(ids, kind)) for file in files if file.kind == kind]:
-            container[key] = found
+            container[key] = [*container.get(key, ()), *found]
     return container
 
 

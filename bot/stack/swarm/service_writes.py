@@ -14,11 +14,10 @@ from roas.models.stack import ServiceDefinition
 from roas.stack.api_errors import ApiError
 from roas.stack.swarm.calls import OutOfSequenceError, SharedGoneError, SwarmCalls, hostname
 from roas.stack.swarm.container_spec import NANOSECONDS
+from roas.stack.swarm.external_objects import CONFIGS, SECRETS, ExternalFile, external_files
 from roas.stack.swarm.judgement import Written, is_of_deployment, nonce_of
 from roas.stack.swarm.normal_form import SERVICE, force_of, is_job, is_of, spec_hash
 from roas.stack.swarm.service_spec import (
-    CONFIGS,
-    SECRETS,
     KeptFile,
     SwarmIds,
     kept_files,
@@ -42,7 +41,11 @@ def make_shared(calls: SwarmCalls, project: str, model: Mapping[str, Any], servi
     for key in keys:
         _make_network(calls, project, key, model, networks)
     files = [file for name in services for file in kept_files(project, model["services"][name])]
-    return SwarmIds(networks, *(_make_files(calls, project, kind, files) for kind in (CONFIGS, SECRETS)))
+    others = [file for name in services for file in external_files(model, model["services"][name])]
+    configs, secrets = (
+        _make_files(calls, project, kind, files) | _find_external(calls, kind, others) for kind in (CONFIGS, SECRETS)
+    )
+    return SwarmIds(networks, configs, secrets)
 
 
 def remove_unneeded(calls: SwarmCalls, project: str, is_needed: Callable[[str], bool]) -> None:
@@ -86,6 +89,24 @@ def _make_files(calls: SwarmCalls, project: str, kind: str, files: Iterable[Kept
                 said("The Swarm has another {kind} with the name {name}.", kind=kind.removesuffix("s"), name=name),
                 hint=said("Find out whose it is, and remove it."),
             )
+    return {name: str(there[name]["ID"]) for name in wanted}
+
+
+def _find_external(calls: SwarmCalls, kind: str, files: Iterable[ExternalFile]) -> dict[str, str]:
+    """Return the ids of what is external, by name. Raises EngineError where the Swarm does not have it."""
+    wanted = {file.called: file.name for file in files if file.kind == kind}
+    there = calls.beginning_with(kind, wanted) if wanted else {}
+    if missing := sorted(wanted.keys() - there.keys()):
+        raise EngineError(
+            said(
+                "The Swarm has no {kind} {name}, which the compose file calls external.",
+                kind=kind.removesuffix("s"),
+                name=missing[0],
+            ),
+            hint=said(
+                "Create it again (`roas secret set`, or `docker config create`), then deploy.",
+            ),
+        )
     return {name: str(there[name]["ID"]) for name in wanted}
 
 

@@ -9,7 +9,7 @@ from roas.concurrency import run_concurrently
 from roas.errors import EngineError, EngineUnavailableError, ImageNotFoundError, RegistryUnavailableError
 from roas.models.change import moment_of
 from roas.models.release import ImagePin, Release, ReleaseState
-from roas.models.stack import WantedImage
+from roas.models.stack import Obstacle, WantedImage
 from roas.stack.client import Engine
 from roas.stack.images.lookup import registry_digest
 from roas.stack.interface import ReleaseDraft, ResolvedStack
@@ -26,6 +26,7 @@ from roas.stack.model.services import (
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.swarm.adopting import adopt_stack, is_ours
+from roas.stack.swarm.external_objects import SECRETS, find_missing, with_newest
 from roas.stack.swarm.judgement import deployment_of, nonce_of
 from roas.stack.swarm.normal_form import DIGITS, differing_keys
 from roas.stack.swarm.service_spec import service_spec
@@ -123,9 +124,17 @@ class SwarmReleases(StackReleases):
         """Return the release's model, with the configs and secrets that it has; what is scaled stays so.
 
         A Swarm keeps them for as long as a release needs them, and what a failed deployment goes back from may be a
-        secret that is wrong.
+        secret that is wrong. Of external secrets it is today's: somebody else gives them, and may have revoked one.
         """
-        return await self._scaled(release), ()
+        model = await self._scaled(release)
+        newest = await self._writer.newest(model)
+        secrets = {key: called for key, called in newest.items() if key[0] == SECRETS}
+        missing = find_missing(model, newest, self._engine.environment)
+        return with_newest(model, secrets), tuple(obstacle.message for obstacle in missing)
+
+    async def missing_external(self, model: Mapping[str, Any]) -> tuple[Obstacle, ...]:
+        """Return the external secrets and configs of a model that the Swarm does not have."""
+        return tuple(find_missing(model, await self._writer.newest(model), self._engine.environment))
 
     async def protect(self, release: Release, journal_id: str = "") -> None:
         """Keep a release's model; its images are the registry's to keep."""

@@ -9,6 +9,7 @@ from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import services_of
+from roas.stack.swarm.external_objects import SECRETS, is_external
 from roas.stack.swarm.normal_form import LONGEST_NAME, stack_name
 
 UNPINNED_VOLUME = "unpinned_volume"
@@ -69,7 +70,7 @@ def refuse_unsupported(
     """Raise ComposeFileError that lists all that a Swarm cannot do of a model, whose files are kept in `contents`."""
     found = [
         *_too_long_names(model, environment),
-        *(item for name, fields in services_of(model).items() for item in _of_service(name, fields, contents)),
+        *(item for name in services_of(model) for item in _of_service(name, model, contents)),
         *_of_definitions(model),
         *_of_networks(model),
         *_unpinned_volumes(model, allows),
@@ -96,11 +97,14 @@ def _too_long_names(model: Mapping[str, Any], environment: Environment) -> Itera
             yield text, said("give it a shorter name: Swarm takes {most} characters", most=LONGEST_NAME)
 
 
-def _of_service(name: str, fields: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+def _of_service(name: str, model: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+    fields = model["services"][name]
     yield from _of_fields(name, fields)
     for volume in fields.get("volumes") or ():
         yield from _of_volume(name, volume, contents)
     for entry in fields.get("secrets") or ():
+        if is_external(model, SECRETS, entry):
+            continue
         text = said("{service} takes the secret {secret} from where it lies", service=name, secret=entry.get("source"))
         yield text, said("let the bot's user read the file, so that it becomes a secret of the Swarm")
 

@@ -17,7 +17,9 @@ from roas.stack.client import Engine
 from roas.stack.containers.readiness import FIND_OUT_WHO
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import STACK
+from roas.stack.model.services import services_of
 from roas.stack.swarm.calls import AUTH_HEADER, OutOfSequenceError, SwarmCalls, without_quorum
+from roas.stack.swarm.external_objects import Newest, add_version, external_files, read_newest
 from roas.stack.swarm.judgement import Written, new_nonce, nonce_of
 from roas.stack.swarm.normal_form import DIGITS, LOGIN, NONCE, force_of, is_job, is_of, spec_hash
 from roas.stack.swarm.tasks import StackReading, read_stack
@@ -140,6 +142,21 @@ class SwarmWriter:
     async def read_stack(self) -> StackReading:
         """Read all that a manager shows of the stack."""
         return await self.ask(lambda calls: read_stack(calls, self.engine.project))
+
+    async def newest(self, model: Mapping[str, Any]) -> Newest:
+        """Return what is the newest of all that is external in a model; a manager is asked where something is."""
+        if not any(external_files(model, service) for service in services_of(model).values()):
+            return {}
+        return await self.ask(lambda calls: read_newest(calls, model))
+
+    async def add_secret(self, name: str, value: bytes) -> str:
+        """Give the Swarm a new version of a secret, and return what it is called; see `add_version`."""
+
+        def add(calls: SwarmCalls) -> str:
+            _require_quorum(calls.nodes())
+            return add_version(calls, name, value)
+
+        return await self.ask(add)
 
     def quorum_losses(self) -> QuorumLosses:
         """Return how often, and for how long, there was no quorum by what was answered; it only grows."""

@@ -87,6 +87,22 @@ class PlayedCollector:
         return replace(HEALTH, environment=environment.name)
 
 
+class PlayedSecrets:
+    """Note what is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, bytes, Actor]] = []
+
+    async def set(self, environment: Environment, name: str, value: bytes, actor: Actor) -> str:
+        self.asked.append((environment.name, name, value, actor))
+        return f"{name}_v2"
+
+
+@pytest.fixture
+def secrets() -> PlayedSecrets:
+    return PlayedSecrets()
+
+
 @pytest.fixture
 def orchestrator(state: StateManager) -> PlayedOrchestrator:
     return PlayedOrchestrator(state)
@@ -98,12 +114,16 @@ def collector() -> PlayedCollector:
 
 
 @pytest.fixture
-def api(state: StateManager, orchestrator: PlayedOrchestrator, collector: PlayedCollector) -> ControlApi:
+def api(
+    state: StateManager, orchestrator: PlayedOrchestrator, collector: PlayedCollector, secrets: PlayedSecrets
+) -> ControlApi:
     known = {
         name: Environment(name, f"shop-{name}", Path("/shop"), (), needs_approval=name == "prod")
         for name in ("dev", "prod")
     }
-    return ControlApi(state=state, orchestrator=orchestrator, environments=known, health=collector, candidates=None)
+    return ControlApi(
+        state=state, orchestrator=orchestrator, environments=known, health=collector, candidates=None, secrets=secrets
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What is asked through the socket arrives, and what is answered comes back typed."""
 
 import asyncio
+import base64
 import errno
 import os
 import re
@@ -13,10 +14,17 @@ import aiohttp
 import pytest
 
 import roas.service  # noqa: F401 - every kind of fault is known once all is imported
-from roas.api.application import ControlApi
+from roas.api.application import LARGEST_BODY_BYTES, ControlApi
 from roas.api.client import ControlClient
 from roas.api.control_socket import SOCKET_NAME, serve_control_socket
-from roas.api.documents import ControlUnavailableError, FaultDocument, from_document, to_document
+from roas.api.documents import (
+    ControlUnavailableError,
+    FaultDocument,
+    SecretOrder,
+    SecretVersion,
+    from_document,
+    to_document,
+)
 from roas.errors import (
     EngineUnavailableError,
     ImageNotFoundError,
@@ -35,7 +43,15 @@ from roas.models.plan import ServiceAction
 from roas.models.rollout import Choice, Pause
 from roas.state.locks import LockHeldError
 from roas.state.manager import StateManager
-from tests.unit.api.conftest import PERSON, PlayedCollector, PlayedOrchestrator, a_lock, lock_held, request
+from tests.unit.api.conftest import (
+    PERSON,
+    PlayedCollector,
+    PlayedOrchestrator,
+    PlayedSecrets,
+    a_lock,
+    lock_held,
+    request,
+)
 
 
 async def test_plan_returned_unchanged(client: ControlClient) -> None:
@@ -123,6 +139,21 @@ async def test_discord_identity_cannot_be_claimed(client: ControlClient, orchest
     assert asker.kind is ActorKind.SYSTEM
     assert asker.id == str(os.getuid())
     assert asker.name != "Ada"
+
+
+async def test_secret_is_set_by_the_user_of_this_machine(client: ControlClient, secrets: PlayedSecrets) -> None:
+    value = base64.b64encode(b"hunter2\n\xff").decode()
+    order = SecretOrder("dev", "db", value, Actor(ActorKind.DISCORD, "7", "Ada"))
+    assert await client.set_secret(order) == SecretVersion("dev", "db", "db_v2")
+    environment, name, given, actor = secrets.asked[0]
+    assert (environment, name, given, actor.kind) == ("dev", "db", b"hunter2\n\xff", ActorKind.SYSTEM)
+    for wrong in (replace(order, environment="moon"), replace(order, value="no base64, but hunter2")):
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.set_secret(wrong)
+        assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
+    assert len(secrets.asked) == 1
+    assert "hunter2" not in repr(order)
+    assert value not in repr(order)
 
 
 async def test_time_is_kept_for_what_may_begin_then(
@@ -238,7 +269,7 @@ async def test_malformed_body_refused(client: ControlClient, state: StateManager
 
 async def test_oversized_body_refused(client: ControlClient) -> None:
     with pytest.raises(InvalidRequestError, match="Large"):
-        await client.plan(request(reason="x" * 100_000))
+        await client.plan(request(reason="x" * LARGEST_BODY_BYTES))
 
 
 def _kinds(kind: type[RoasError]) -> Iterator[type[RoasError]]:

@@ -28,7 +28,7 @@ from roas.state.manager import StateManager
 
 async def main():
     async with StateManager(Path(sys.argv[1])) as state:
-        api = ControlApi(state=state, orchestrator=None, environments={}, health=None, candidates=None)
+        api = ControlApi(state=state, orchestrator=None, environments={}, health=None, candidates=None, secrets=None)
         async with serve_control_socket(api, state.folder):
             print("listening", flush=True)
             await asyncio.Event().wait()
@@ -39,7 +39,12 @@ asyncio.run(main())
 
 def another_api(state: StateManager) -> ControlApi:
     return ControlApi(
-        state=state, orchestrator=PlayedOrchestrator(state), environments={}, health=PlayedCollector(), candidates=None
+        state=state,
+        orchestrator=PlayedOrchestrator(state),
+        environments={},
+        health=PlayedCollector(),
+        candidates=None,
+        secrets=None,
     )
 
 

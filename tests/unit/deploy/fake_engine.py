@@ -16,7 +16,7 @@ from roas.models.facts import BotPlace, FoundProject, Mount
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.ownership import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
-from roas.models.stack import ServiceDefinition, WantedImage
+from roas.models.stack import Obstacle, ServiceDefinition, WantedImage
 from roas.models.swarm import QuorumLosses
 from roas.stack.comparison import WantedService
 from roas.stack.interface import (
@@ -71,6 +71,7 @@ class FakeEngine(OneStack):
     inputs: str = "settings"
     beside: dict[str, str] = field(default_factory=dict)
     gone: tuple[str, ...] = ()
+    lacking: tuple[Obstacle, ...] = ()
 
     def _called(self, name: str, subject: str = "") -> None:
         self.calls.append((name, subject))
@@ -231,6 +232,12 @@ class FakeEngine(OneStack):
 
     async def clear_unused(self, needed: frozenset[str]) -> None:
         self._called("clear_unused")
+
+    async def missing_external(self, _model: Mapping[str, Any]) -> tuple[Obstacle, ...]:
+        return self.lacking
+
+    async def superseded(self, _model: Mapping[str, Any]) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        return {}
 
     async def missing_images(self, release: Release) -> tuple[str, ...]:
         return self.gone

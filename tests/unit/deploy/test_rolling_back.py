@@ -14,6 +14,7 @@ from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.release import ReleaseState
+from roas.models.stack import Obstacle, ObstacleKind
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY, FakeEngine
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback, service_reached, statuses
@@ -41,6 +42,16 @@ async def test_rollback_that_lost_an_image_is_put_back(orchestrator, engine, sta
     assert await is_on_v2(ended, engine, state)
     engine.lost = ""
     assert (await orchestrator.run(rollback())).outcome is Outcome.SUCCEEDED
+
+
+async def test_way_back_to_what_others_removed_is_refused_before_it_begins(orchestrator, engine, state):
+    for version in ("v1", "v2"):
+        await orchestrator.run(deploy(version))
+    engine.lacking = (Obstacle(ObstacleKind.EXTERNAL, "The external secret db does not exist.", "Create it."),)
+    with pytest.raises(InvalidRequestError, match="The external secret db does not exist") as refused:
+        await orchestrator.plan(rollback())
+    assert refused.value.hint == "Create it."
+    assert engine.versions() == {"store": "store:v2", "web": "web:v2"}
 
 
 async def is_on_v2(ended, engine, state) -> bool:

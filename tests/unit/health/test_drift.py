@@ -45,6 +45,7 @@ class World(OneStack):
     def __init__(self) -> None:
         self.there = [container("web"), container("db")]
         self.holds: Holding | None = None
+        self.newer: dict[str, tuple[tuple[str, str], ...]] = {}
         self.left: tuple[str, frozenset[str]] = ("", frozenset())
         self.looks = 0
         self.now = 1000.0
@@ -75,6 +76,9 @@ class World(OneStack):
     async def differences(self, *_: Any) -> dict[str, ContainerDifference]:
         self.looks += 1
         return self.different
+
+    async def superseded(self, _model: Any) -> dict[str, tuple[tuple[str, str], ...]]:
+        return self.newer
 
     async def wanted_services(self, model: Any, containers: Any) -> dict[str, WantedService]:
         return {name: WantedService(ServiceDefinition(name, "app:v1", "d"), "h") for name in ("db", "web")}
@@ -174,6 +178,14 @@ async def test_drift_names_keys(world: Any, there: str, difference: ContainerDif
     assert [item.reason for item in found or ()] == ([reason] if reason else [])
     with using_locale("zh-TW"):
         assert all(translate(item.reason).isascii() is False for item in found or ())
+
+
+async def test_newer_version_of_a_secret_is_drift(world: Any) -> None:
+    world.there, world.newer = [container("web"), container("db")], {"web": (("key", "key_v2"),)}
+    found = await DriftFinder(world, world, world).find(DEV)
+    assert {item.service: item.reason for item in found or ()} == {
+        "web": "it has the secret key, and key_v2 is newer: deploy it again"
+    }
 
 
 async def test_drift_unknown_while_deploying(world: Any) -> None:

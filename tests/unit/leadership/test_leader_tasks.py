@@ -48,6 +48,8 @@ async def test_handover_warns_of_no_other_bot(
         environments=None,
         collector=None,
         candidates=None,
+        stacks=None,
+        redactor=None,
         schedule=SimpleNamespace(notify=None),
     )
     task = asyncio.create_task(leader_tasks._answer_command_line(application))

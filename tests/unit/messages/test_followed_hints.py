@@ -23,6 +23,13 @@ NAMES_SOMETHING = re.compile(
 
 # By the test, how the texts begin that it follows.
 FOLLOWED = {
+    "e2e/stack/swarm/test_external.py::test_stack_with_external_files_is_taken_over_and_brought_back": [
+        "The external config {name} does not exist: create it by `docker config create",
+        "The external secret {name} does not exist: create it by `roas secret set",
+    ],
+    "unit/stack/swarm/test_external_objects.py::test_what_is_missing_is_said_with_the_command_that_makes_it": [
+        "Create it again (`roas secret set`"
+    ],
     "integration/stack/backups/test_restic.py::test_each_backup_is_sent_once": [
         "Correct the file that `restic.password_file` names."
     ],

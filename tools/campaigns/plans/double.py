@@ -276,6 +276,10 @@ class EngineDouble:
         """Miss nothing."""
         return ()
 
+    async def missing_external(self, _model: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Miss nothing that others make."""
+        return ()
+
     # Containers
 
     async def last_writer(self) -> str:
@@ -420,6 +424,10 @@ class EngineDouble:
 
     async def differences(self, *_: object) -> Mapping[str, Any]:
         """Find none: what hands change in place is drift, and no plan is made of it."""
+        return {}
+
+    async def superseded(self, *_: object) -> Mapping[str, Any]:
+        """Have no secrets of an engine's own."""
         return {}
 
     async def now(self) -> datetime:

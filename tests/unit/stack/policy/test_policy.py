@@ -10,7 +10,7 @@ import pytest
 from roas.configuration.environments import environments
 from roas.configuration.loading import load_settings
 from roas.errors import ComposePolicyError
-from roas.models.environment import Environment, PolicyLevel
+from roas.models.environment import EngineKind, Environment, PolicyLevel
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.keys import KEYS
 from tools.campaigns.hostile.every_key import schema_keys
@@ -190,6 +190,15 @@ def test_ordinary_service_passes(service: dict[str, Any]) -> None:
 )
 def test_shared_resources_checked(model: dict[str, Any], wanted: set[str]) -> None:
     assert entries(model) == wanted
+
+
+def test_what_a_swarm_has_of_others_is_asked_for_by_name() -> None:
+    """On one machine nothing can be external, which is said otherwise."""
+    model = {"secrets": {"s": {"external": True, "name": "db"}}, "configs": {"c": {"external": True}}}
+    on_swarm = replace(STACK, engine=EngineKind.SWARM)
+    assert entries(model, environment=on_swarm) == {"external_secret:db", "external_config:c"}
+    assert entries(model, "external_secret:db", "external_config:c", environment=on_swarm) == set()
+    assert entries(model) == set()
 
 
 STRICT: list[tuple[dict[str, Any], set[str]]] = [

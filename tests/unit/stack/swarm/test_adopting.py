@@ -88,6 +88,20 @@ def test_updates_of_the_files_are_not_those_of_what_runs() -> None:
     assert web["x-deploy"]["depends_on"] == {"web": {"kind": "soft"}}
 
 
+def test_files_of_others_are_external_and_read_back_in_any_order() -> None:
+    """Those that are the stack's own are named as `docker stack deploy` names them."""
+    theirs = {"File": {"Name": "/etc/a", "UID": "7", "GID": "0", "Mode": 256}, "SecretID": "x3", "SecretName": "theirs"}
+    own = deployed()["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"]
+    config = {"File": {"Name": "site", "UID": "0", "GID": "0", "Mode": 292}, "ConfigID": "x4", "ConfigName": "site"}
+    there = {"Secrets": [theirs, *own], "Configs": [config]}
+    adopted = adopt_stack(DEV, look(container=there))
+    assert adopted is not None
+    made = service_spec("shop", adopted.model, read_definitions(adopted.model)["web"])
+    assert normal_form(made, {}) == normal_form(deployed(container=there)["Spec"], {"net1": "shop_default"})
+    assert adopted.model["secrets"] == {"theirs": {"name": "theirs", "external": True}}
+    assert adopted.model["configs"] == {"site": {"name": "site", "external": True}}
+
+
 def test_image_that_was_put_right_as_told_is_adopted() -> None:
     """`docker service update --image` gives it a digest, and leaves the label that names the image before."""
     now = f"registry:5000/shop:v2@sha256:{'1' * 64}"
