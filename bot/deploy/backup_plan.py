@@ -49,7 +49,7 @@ async def describe_backups(
     copied = {backup.service: backup.still_seconds for backup in reversed(known) if backup.still_seconds}
     lines: list[Message] = []
     for backup in planned:
-        lines += [_describe(backup), *await _obstacles(stack, environment, backup, copied.get(backup.service))]
+        lines += [_describe(backup), *await _obstacles(stack, backup, copied.get(backup.service))]
     return (*lines, *_describe_room(planned, stack.data.files.free_bytes()))
 
 
@@ -98,12 +98,10 @@ def _describe(backup: PlannedBackup) -> Message:
     )
 
 
-async def _obstacles(
-    stack: Stack, environment: Environment, backup: PlannedBackup, still_seconds: float | None
-) -> list[Message]:
+async def _obstacles(stack: Stack, backup: PlannedBackup, still_seconds: float | None) -> list[Message]:
     """Say what stands still for a backup, and what is in the way of it."""
     told = await _describe_stillness(stack, backup.service, backup.rule, still_seconds)
-    if environment.on_swarm and told is None:
+    if stack.replaces_by_itself and told is None:
         told = await _out_of_reach(stack, backup.service, backup.rule)
     return [] if told is None else [told]
 

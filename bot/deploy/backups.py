@@ -290,7 +290,7 @@ def say_backups(context: DeploymentContext) -> Iterator[Message]:
     """Say, of a deployment that failed after it changed something, that there are backups from before it."""
     deployment = context.deployment
     if deployment.backups and deployment.touched and deployment.request.kind is not DeploymentKind.ROLLBACK:
-        if context.environment.on_swarm:
+        if context.stack.replaces_by_itself:
             yield said(
                 "No data was restored. It was backed up before this deployment: {backups}.",
                 backups=", ".join(deployment.backups),

@@ -13,8 +13,6 @@ from roas.stack.model.services import binds_copies, dependents_of, services_of
 
 def warn_of_compose(plan: Plan, stack: ResolvedStack) -> Iterator[str]:
     """Say where somebody's `docker compose up -d` in the stack's folder will do something else than this."""
-    if stack.environment.on_swarm:
-        return
     yield from _recreated_by_compose(plan, services_of(stack.model))
     if plan.changed and stack.beside_files:
         if stack.environment.repository is None:

@@ -30,7 +30,7 @@ class Comparison:
     says in words. What `goes_back` follows `rollback_config`.
     """
 
-    environment: Environment
+    stack: Stack
     certain: StackChanges
     most: StackChanges
     containers: SweptContainers
@@ -111,7 +111,7 @@ async def compare(
         return await find_changes(stack, model, containers.left, bot=bot, scope=scope)
 
     return Comparison(
-        environment=environment,
+        stack=stack,
         certain=(least := await changes(certain)),
         most=least if most is certain else await changes(most),
         containers=containers,

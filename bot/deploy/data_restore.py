@@ -66,7 +66,7 @@ async def find_backups(
     """
     if not request.data:
         return ()
-    if environment.on_swarm:
+    if components.stacks.of(environment).replaces_by_itself:
         raise BackupError(
             said("Data is not restored on a Swarm: what uses it cannot be kept stopped there."),
             hint=said("Export the backup to a file, and let the service read that by hand."),

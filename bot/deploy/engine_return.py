@@ -55,7 +55,7 @@ async def find_passing_fault(context: DeploymentContext, error: Exception) -> En
         return None
     if (passing := find_passing(error)) is not None:
         return passing
-    if isinstance(error, ServiceFailedError) and not context.environment.on_swarm:
+    if isinstance(error, ServiceFailedError):
         with suppress(EngineError):
             there = await context.stack.containers()
             if unchecked := sorted({container.service for container in there if container.unchecked}):
@@ -109,7 +109,7 @@ async def has_lost_quorum(context: DeploymentContext, error: Exception, before: 
     Whatever failed then may have failed for that: a check, a service whose tasks died with the managers, a limit.
     Errors that say what a person wants, or are of the journal, never did.
     """
-    if not context.environment.on_swarm or isinstance(error, WITHOUT_ENGINE):
+    if not context.stack.needs_quorum or isinstance(error, WITHOUT_ENGINE):
         return False
     return (before is not None and quorum_losses(context).times > before.times) or not await _has_quorum(context)
 
@@ -149,7 +149,7 @@ async def reporting_absence(
 
     Whoever waits: for a minute and more, that is who writes a service, or follows a write.
     """
-    if not context.environment.on_swarm:
+    if not context.stack.needs_quorum:
         yield
         return
     async with begun(_report_absence(context, report)):

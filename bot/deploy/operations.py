@@ -48,7 +48,7 @@ async def release_to_operate(components: Components, environment: Environment, r
         raise InvalidRequestError(said("No service was named."))
     if request.operation is Operation.START:
         await refuse_scaled_to_none(components, environment, request)
-    if request.operation is Operation.STOP and environment.on_swarm:
+    if request.operation is Operation.STOP and components.stacks.of(environment).replaces_by_itself:
         raise InvalidRequestError(
             said("A service of a Swarm cannot be stopped by itself."),
             hint=said("Scale it to 0."),
@@ -95,9 +95,7 @@ async def plan_operation(
     warnings = list(_left_without(definitions, affected)) if takes_away else []
     if is_scale:
         services = tuple(as_scaled(service, request, services_of(model)) for service in services)
-        warnings += [
-            text for name in request.services for text in warn_of_up(name, services_of(model)[name], environment)
-        ]
+        warnings += [text for name in request.services for text in warn_of_up(name, services_of(model)[name], stack)]
     acts = [f"{service.service} {service.action} {request.replicas}" for service in services]
     bound = [environment.name, str(release.number), release.model_hash, inputs, *acts, request.reason]
     plan = Plan(

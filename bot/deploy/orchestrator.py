@@ -360,7 +360,7 @@ class DeploymentOrchestrator:
             phases=tuple(PhaseResult(policy.name) for policy in coordination.phases),
             to_release=to_release,
             promotes_to=next_environment(self._environments, request.environment),
-            data_stays=self._environments[request.environment].on_swarm,
+            data_stays=self._components.stacks.of(self._environments[request.environment]).replaces_by_itself,
         )
 
     def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:

@@ -134,8 +134,8 @@ def _still_true(context: DeploymentContext, outcome: Outcome, active: Release | 
     for warning in context.warnings:
         if outcome is Outcome.SUCCEEDED or not (isinstance(warning, Message) and warning.key == advice):
             yield warning
-    if outcome is not Outcome.SUCCEEDED:
-        yield from say_backups(context)
-    if active is None or outcome is Outcome.SUCCEEDED or not context.deployment.touched or context.environment.on_swarm:
+    if outcome is Outcome.SUCCEEDED:
         return
-    yield files_may_differ(active.label, context.environment.name)
+    yield from say_backups(context)
+    if active is not None and context.deployment.touched and context.stack.shares_with_compose:
+        yield files_may_differ(active.label, context.environment.name)

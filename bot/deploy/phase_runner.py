@@ -182,7 +182,7 @@ class PhaseRunner:
                     and isinstance(fault, RoasError)
                     and await has_lost_quorum(context, fault, losses)
                 ):
-                    if waits and not context.environment.on_swarm and _is_to_be_awaited(fault):
+                    if waits and not context.stack.needs_quorum and _is_to_be_awaited(fault):
                         await wait_for_engine(context)
                     raise fault from (error.__cause__ if fault is error else error)
                 log.warning("a phase waits for what passes by itself", phase=phase.name, error=str(fault))

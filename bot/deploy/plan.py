@@ -109,11 +109,11 @@ def make_plan(
     )
     current = comparison.current
     bound = definitions or comparison.most.definitions
-    facts = {"environment": comparison.environment.name, "version": version, "inputs": inputs, "model": model}
+    facts = {"environment": comparison.stack.environment.name, "version": version, "inputs": inputs, "model": model}
     facts["definitions"] = {name: definition.definition_hash for name, definition in bound.items()}
     facts["images"] = {name: image.identity for name, image in wanted.items()}
     return Plan(
-        environment=comparison.environment.name,
+        environment=comparison.stack.environment.name,
         version=version,
         from_release=current.number if current else None,
         to_release=to_release,
@@ -228,7 +228,7 @@ def _service(comparison: Comparison, name: str, wanted: WantedImage | None) -> S
     if action is not ServiceAction.RECREATE or difference is comparison.most.own:
         return plan
     how = (
-        *rollout_reason(definition, comparison.containers_of(name), on_swarm=comparison.environment.on_swarm),
+        *rollout_reason(definition, comparison.containers_of(name), by_engine=comparison.stack.replaces_by_itself),
         *proxy_reason(definition, start_first=start_first),
         *canary_reason(definition),
     )

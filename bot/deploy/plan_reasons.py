@@ -144,16 +144,16 @@ def canary_reason(definition: ServiceDefinition) -> tuple[str, ...]:
 
 
 def rollout_reason(
-    definition: ServiceDefinition, containers: Collection[ContainerSnapshot], *, on_swarm: bool = False
+    definition: ServiceDefinition, containers: Collection[ContainerSnapshot], *, by_engine: bool = False
 ) -> tuple[str, ...]:
     """Return a sentence about the rollout of a service that is recreated; none where all is as without a policy.
 
-    A Swarm does it itself: one at a time, if nothing is said, and nobody is asked where it pauses.
+    A Swarm, `by_engine`, does it itself: one at a time, if nothing is said, and nobody is asked where it pauses.
     """
     there = tuple(containers)
     if not there or not has_policy(definition, there):
         return ()
-    if on_swarm:
+    if by_engine:
         return (joined("; ", _by_swarm(definition.update, definition)),)
     policy = policy_of(definition, there)
     parts = [_how_many_at_once(policy, definition), *_delay(policy, definition.replicas), _failure(policy)]

@@ -132,7 +132,7 @@ class Planner:
             else (),
         ).with_warnings(
             *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
-            *warn_of_compose(plan, resolved),
+            *(warn_of_compose(plan, resolved) if stack.shares_with_compose else ()),
             *await self._scales(resolved.model, changed),
         )
 
@@ -240,7 +240,7 @@ class Planner:
             *await self._scales(renewed, request.services or definitions),
             *credentials_of_today(comparison, stored),
         )
-        if not self._environment.on_swarm:
+        if stack.shares_with_compose:
             leaving = {name: wanted.definition for name, wanted in comparison.as_released.items()}
             plan = plan.with_warnings(*warn_of_compose_after(plan, target, renewed, {**leaving, **definitions}))
         if backups:

@@ -17,6 +17,7 @@ from roas.models.release import Release
 from roas.stack.model.scales import MOST_REPLICAS, is_scaled, why_not_scaled, with_numbers, written_replicas
 from roas.stack.model.service_proxy import refuse_impossible_proxies
 from roas.stack.model.services import replicas_of, services_of
+from roas.stack.stack import Stack
 from roas.state.locks import describe_mark
 
 
@@ -55,7 +56,7 @@ async def refuse_scale(
     stack = components.stacks.of(environment)
     model = await stack.load_model(release.model_hash)
     definition = stack.definitions(model)[service]
-    if why := why_not_scaled(definition, replicas, on_swarm=environment.on_swarm):
+    if why := why_not_scaled(definition, replicas, on_one_machine=not stack.replaces_by_itself):
         raise InvalidRequestError(
             said("{service} cannot be scaled to {count}: {why}.", service=service, count=replicas, why=why),
             hint=said("Change that in the compose file, and deploy it."),
@@ -121,9 +122,9 @@ def warn_of_scales(services: Mapping[str, Mapping[str, Any]], scales: Mapping[st
         )
 
 
-def warn_of_up(service: str, fields: Mapping[str, Any], environment: Environment) -> tuple[str, ...]:
+def warn_of_up(service: str, fields: Mapping[str, Any], stack: Stack) -> tuple[str, ...]:
     """Say that somebody's `docker compose up -d` ends the scaling of a service: it goes by the files alone."""
-    if environment.on_swarm or not is_scaled(fields) or not replicas_of(fields):  # of none, the plan says it all
+    if not (stack.shares_with_compose and is_scaled(fields) and replicas_of(fields)):  # of none, the plan says it all
         return ()
     count = written_replicas(fields)
     text = said(

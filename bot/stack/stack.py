@@ -35,6 +35,8 @@ class Stack(ABC):
     """
 
     replaces_by_itself = False  # whether the engine starts others for containers that end, and takes back what fails
+    shares_with_compose = True  # whether somebody's `docker compose` finds its containers, and changes them
+    needs_quorum = False  # whether managers have to agree before anything is written
 
     def __init__(self, engine: Engine, parts: StackParts, releases: StackReleases, images: StackImages) -> None:
         self.engine = engine

@@ -78,6 +78,8 @@ class SwarmStack(Stack):
     """Run a stack on a Swarm: its tasks are the containers. Swarm starts, stops and replaces them by itself."""
 
     replaces_by_itself = True
+    shares_with_compose = False
+    needs_quorum = True
 
     def __init__(self, engine: Engine, parts: StackParts) -> None:
         self._writer = SwarmWriter(engine, parts.key.read)

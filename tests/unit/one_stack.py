@@ -15,6 +15,8 @@ class OneStack:
     """Be the stack of every environment that is asked for, its releases, its proxies, and the probe of its engine."""
 
     environment: Any = None
+    shares_with_compose = True
+    needs_quorum = False
     replaces_by_itself = False
     repositories = Repositories(Path("/nowhere"), lambda _secrets: None, WebClient())
 

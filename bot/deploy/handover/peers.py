@@ -51,9 +51,10 @@ class Authorship:
     ) -> tuple[ContainerSnapshot, ...]:
         """Return the containers that look left over and are not to be touched. Raises RoasError."""
         unstarted = [snapshot for snapshot in containers if snapshot.never_ran or has_wrong_name(snapshot)]
-        if not unstarted or environment.on_swarm:
+        stack = self._stacks.of(environment)
+        if not unstarted or not stack.shares_with_compose:
             return ()
-        now = await self._stacks.of(environment).probe().now()
+        now = await stack.probe().now()
         intended = await self._intended(environment, unstarted)
         left = [
             snapshot

@@ -92,7 +92,7 @@ class Rollback:
             await _give_policies_back(context, watch, model_hash)
         await self._apply(context, watch, model_hash, changes, own, None if stays else bot)
         if context.deployment.problem is not None:  # no verification comes after this
-            if not (context.environment.on_swarm or stays or _unwell_before(context)):
+            if not (context.stack.replaces_by_itself or stays or _unwell_before(context)):
                 await require_undisturbed(context, model_hash, watch)
                 context.is_whole = True
             await remove_predecessors(context, watch)

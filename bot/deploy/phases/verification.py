@@ -56,7 +56,7 @@ class Verification:
                 run_concurrently(_get_ready_and_observe(context, watch, definition, own) for definition in watched)
             )
             _warn_of_ended_watch(context, windows)
-            if context.environment.on_swarm:
+            if context.stack.replaces_by_itself:
                 await watch.refresh()  # no event tells of its tasks: what runs in the end counts
                 now = time.monotonic()
                 await run_concurrently(_observe(context, watch, definition, own, now) for definition in watched)
@@ -83,7 +83,7 @@ class Verification:
                     await _observe(context, watch, definition, own, until)
 
                 summary = joined("; ", (summary, *await bake(context, watch, definitions, observe)))
-            if not context.environment.on_swarm:
+            if not context.stack.replaces_by_itself:
                 await require_undisturbed(context, context.model_hash or release.model_hash, watch, with_bot=True)
             await remove_predecessors(context, watch)
             return summary
@@ -175,7 +175,7 @@ async def _observe(
     def trouble(containers: tuple[ContainerSnapshot, ...]) -> ServiceReadiness | None:
         judged = of_release(containers, definition.name, own)
         found = find_trouble(*without(log.tolerated, definition, judged), restarts)
-        if found is None or context.environment.on_swarm:
+        if found is None or context.stack.replaces_by_itself:
             return found
         return find_disturbance(first, judged) or found
 
@@ -267,7 +267,7 @@ async def require_undisturbed(
     The bot itself may stay as it is on the way back.
     """
     stack, deployment = context.stack, context.deployment
-    if context.environment.on_swarm:
+    if stack.replaces_by_itself:
         definitions = await context.definitions_there(model_hash)
         written = {progress.service for progress in deployment.services if progress.changed}
         await _require_as_written(context, definitions, written & definitions.keys(), model_hash)
@@ -306,8 +306,8 @@ async def require_undisturbed(
 
 async def _require_nobody_elses_doing(context: DeploymentContext, service: str) -> None:
     """Raise ServiceFailedError where a service of a Swarm is not well since somebody removed or changed it."""
-    stack, environment = context.stack, context.environment
-    if not environment.on_swarm:
+    stack = context.stack
+    if not stack.replaces_by_itself:
         return
     if service not in await stack.written_services():
         raise await _changed_by_another(context, service, said("somebody removed the service meanwhile"))

@@ -73,10 +73,12 @@ class StackParts:
 
         In a model `of_files`, a number that these did not say when a service was scaled is the one that counts.
         """
-        scales, on_swarm = await self._scales(environment.name), environment.on_swarm
+        scales = await self._scales(environment.name)
         numbers = {}
         if scales:
-            numbers = kept_numbers(model, self.definitions(model), scales, on_swarm=on_swarm, of_files=of_files)
+            numbers = kept_numbers(
+                model, self.definitions(model), scales, on_one_machine=not environment.on_swarm, of_files=of_files
+            )
         return with_numbers(model, numbers)
 
     async def stored(self, work: Callable[[], Answer]) -> Answer:

@@ -35,7 +35,6 @@ def said_of(
     fields: dict[str, Any],
     *,
     beside: bool = False,
-    on_swarm: bool = False,
     definitions: tuple[ServiceDefinition, ...] = (),
     is_certain: bool = True,
     repository: Repository | None = None,
@@ -43,7 +42,7 @@ def said_of(
 ) -> list[str]:
     service_plan = ServicePlan("web", action, if_image_differs=not is_certain)
     plan = Plan("dev", "v2", 1, None, (service_plan,), (), (), "d")
-    environment = SimpleNamespace(on_swarm=on_swarm, repository=repository)
+    environment = SimpleNamespace(repository=repository)
     model = {"services": {"web": fields, **others}}
     known = {definition.name: definition for definition in definitions}
     stack: Any = SimpleNamespace(
@@ -58,7 +57,6 @@ def test_copies_are_said_of_what_is_made(action: ServiceAction) -> None:
     (perhaps,) = said_of(action, COPIED, is_certain=False)
     assert perhaps.startswith("Where web is recreated, `docker compose up -d` recreates it again")
     assert said_of(action, PLAIN) == []
-    assert said_of(action, COPIED, on_swarm=True) == []
 
 
 def test_what_depends_on_copies_is_said() -> None:

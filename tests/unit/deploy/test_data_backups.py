@@ -16,7 +16,6 @@ from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataStep, Operation, Outcome
-from roas.models.environment import EngineKind
 from roas.models.plan import ServiceAction
 from roas.models.stack import BackupRule
 from roas.stack.backups.service_data import SavedData
@@ -87,15 +86,14 @@ async def test_present_data_is_backed_up_though_it_is_no_good(orchestrator, engi
     assert (ended.outcome, engine.data.rules[-1].verify) == (Outcome.SUCCEEDED, ())
 
 
-@pytest.mark.parametrize("engine_kind", EngineKind)
-async def test_outcome_says_whether_data_can_be_restored(components, environment, state, engine_kind):
+@pytest.mark.parametrize("replaces_by_itself", [False, True])
+async def test_outcome_says_whether_data_can_be_restored(orchestrator, engine, state, replaces_by_itself):
     """On a Swarm it cannot, and no button offers it."""
-    orchestrator = DeploymentOrchestrator(components, {"dev": replace(environment, engine=engine_kind)})
+    engine.replaces_by_itself = replaces_by_itself
     await orchestrator.run(deploy("v1"))
     ended = await orchestrator.run(deploy("v2"))
     assert (ended.outcome, len(ended.backups)) == (Outcome.SUCCEEDED, 1)
-    assert (await state.deployments.get(ended.id)).data_stays is (engine_kind is EngineKind.SWARM)
-    await orchestrator.close()
+    assert (await state.deployments.get(ended.id)).data_stays is replaces_by_itself
 
 
 async def test_data_is_not_restored_unless_granted(orchestrator, engine, failed):

@@ -37,6 +37,9 @@ def managers(reached: int, *, states: Iterable[str] = ("ready", "ready", "ready"
 class Swarming(FakeEngine):
     """Be a Swarm that loses its quorum in some calls, and has it back a few looks at its managers later."""
 
+    replaces_by_itself = True
+    shares_with_compose = False
+    needs_quorum = True
     losses = QuorumLosses()
     looks_away = 0
     lost_in: str = ""

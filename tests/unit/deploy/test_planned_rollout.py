@@ -39,4 +39,4 @@ def test_unnamed_volumes_are_named_as_the_reason() -> None:
 )
 def test_swarm_replaces_by_itself_and_asks_nobody(policy: RolloutPolicy, told: str) -> None:
     """What is not said there is not all at once, and a pause is the end of it."""
-    assert rollout_reason(replace(WEB, update=policy), [OLD], on_swarm=True) == (told,)
+    assert rollout_reason(replace(WEB, update=policy), [OLD], by_engine=True) == (told,)

@@ -77,6 +77,8 @@ class EngineDouble:
     """Be a stack on a machine of dictionaries."""
 
     replaces_by_itself = False
+    shares_with_compose = True
+    needs_quorum = False
     repositories = NoRepositories()
 
     def __init__(self, machine: Machine, file: dict[str, Service], environment: Environment) -> None:
