@@ -5,9 +5,10 @@ writes the id in its body to `ORDERS`, once for each time that it is carried out
 is set it listens at once, and answers 503 for so many seconds. Where `CRASHES_AFTER` is set it ends with code 1 so many
 seconds after its start, where `FAILS_AFTER` is it answers 500 from then on, and to so many percent of the requests
 where `FAILS_PERCENT` is, but for those of its health check, `FAILS_FROM` so many seconds after its start. Where
-`TAKES_MS` is set, all others are answered so many milliseconds late. Where `ONLY_FIRST` names a file, all that
-is so of the container that makes the file, also when it starts again, and of no other. SIGTERM lets it take no more
-connections but those that wait already, answer what it has, tell WebSockets that it goes, and end.
+`TAKES_MS` is set, all others are answered so many milliseconds late, and with a `TAKES_SHAPE` so many on average, by a
+gamma distribution of that shape: below 1, most are quick and a few take very long. Where `ONLY_FIRST` names a file, all
+that is so of the container that makes the file, also when it starts again, and of no other. SIGTERM lets it take no
+more connections but those that wait already, answer what it has, tell WebSockets that it goes, and end.
 """
 
 import asyncio
@@ -45,6 +46,7 @@ FAILS_AT = time.monotonic() + float(FLAWS.get("FAILS_AFTER", "inf"))
 FAILS_SHARE = float(FLAWS.get("FAILS_PERCENT", "0")) / 100
 SOME_FAIL_AT = time.monotonic() + float(FLAWS.get("FAILS_FROM", "0"))
 TAKES_SECONDS = float(FLAWS.get("TAKES_MS", "0")) / 1000
+TAKES_SHAPE = float(FLAWS.get("TAKES_SHAPE", "0"))
 EVENT_SECONDS = 0.2
 OPEN: set["Connection"] = set()
 IDLE = asyncio.Event()
@@ -99,7 +101,7 @@ class Connection(asyncio.Protocol):
         may_fail = FAILS_SHARE > 0 and path != b"/health" and time.monotonic() >= SOME_FAIL_AT
         is_unlucky = may_fail and random.random() < FAILS_SHARE  # noqa: S311 - luck
         if is_unlucky or time.monotonic() >= FAILS_AT:
-            self.answer(b"500 Internal Server Error", b"it fails", closes=closes)
+            self.answer(b"500 Internal Server Error", VERSION.encode(), closes=closes)
         elif time.monotonic() < READY_AT:
             self.answer(b"503 Service Unavailable", b"warming up", closes=closes)
         elif path == b"/ws":
@@ -122,7 +124,7 @@ class Connection(asyncio.Protocol):
             if method == b"POST":
                 write_order(body)
             if TAKES_SECONDS and path != b"/health":
-                self.begin_slow(TAKES_SECONDS, closes)
+                self.begin_slow(taken(), closes)
             else:
                 self.answer(b"200 OK", VERSION.encode(), closes=closes)
 
@@ -152,6 +154,11 @@ class Connection(asyncio.Protocol):
         self.settle()
         if closes:
             self.transport.close()
+
+
+def taken() -> float:
+    """Return how many seconds the next answer takes."""
+    return random.gammavariate(TAKES_SHAPE, TAKES_SECONDS / TAKES_SHAPE) if TAKES_SHAPE else TAKES_SECONDS
 
 
 def write_order(body: bytes) -> None:

@@ -52,3 +52,4 @@ def test_ranks_are_compared_exactly(new: list[float], old: list[float], chance: 
 
 def test_bound_of_what_was_seen() -> None:
     assert upper_bound(0, 300) == pytest.approx(0.00994, abs=0.0001)
+    assert upper_bound(5, 5) == 1.0

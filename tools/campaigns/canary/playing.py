@@ -277,6 +277,8 @@ def _chance(new: int, old: int, seen: float) -> float:
 
 def upper_bound(times: int, rounds: int) -> float:
     """Return the share that a true one exceeds with a chance of 5 % only, where something was seen so many times."""
+    if times >= rounds:
+        return 1.0
     low, high = times / rounds, 1.0
     for _ in range(40):
         middle = (low + high) / 2

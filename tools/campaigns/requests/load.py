@@ -13,7 +13,7 @@ import select
 import socket
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -25,7 +25,10 @@ EVERY_NEW, EVERY_POST = 2, 4
 FAILURES_LISTED = 1000
 # A request that is sent so long after its time is late: the machine is too busy for the rate.
 LATE_SECONDS = 0.05
-GOOD = 200
+GOOD, BROKEN = 200, 500
+# By which moments answers are counted, where that is asked for, and what is added to a version for those that failed.
+MOMENT_SECONDS = 0.1
+FAILED = " failed"
 # It takes little, and measures nothing where it is late: it comes first, where it may.
 FIRST = -20
 
@@ -47,6 +50,11 @@ class Seen:
     last: float = 0.0
     late: float = 0.0
     sent_late: int = 0
+    moments: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def at_moment(self, now: float, version: str, *, is_good: bool) -> None:
+        """Note what a version answered, with the moment."""
+        self.moments[int(now / MOMENT_SECONDS)][version if is_good else f"{version}{FAILED}"] += 1
 
     def fail(self, why: str, now: float) -> None:
         """Note a request that is lost."""
@@ -111,8 +119,12 @@ class Connection:
 class Load:
     """Send requests at a rate for a time: one loop around the kernel's, since Python's own takes a core for this."""
 
-    def __init__(self, port: int, rate: float, seconds: float, name: str) -> None:
-        self._port = port
+    def __init__(
+        self, port: int, rate: float, seconds: float, name: str, *, host: str = "127.0.0.1", by_moment: bool = False
+    ) -> None:
+        """Send to a port; where it is `by_moment`, the report has what was answered in each tenth of a second."""
+        self._place = host, port
+        self._by_moment = by_moment
         self._rate = rate
         self._seconds = seconds
         self._name = name
@@ -123,12 +135,14 @@ class Load:
         self._start = 0.0
         self._swept = 0.0
         self._sending_ended = 0.0
+        self._began = 0.0
         self.seen = Seen()
 
     def run(self, stop: int) -> None:
         """Send until the time is over or the file `stop` ends, then wait for the answers."""
         self._poll.register(stop, select.EPOLLIN)
         self._start = time.perf_counter()
+        self._began = time.monotonic()
         number, stopped = 0, False
         while not stopped or self._open:
             now = self._now()
@@ -149,6 +163,13 @@ class Load:
                 self._sweep(now)
         self.seen.sent = number
         self.seen.end(self._sending_ended)
+
+    def report(self) -> dict[str, object]:
+        """Return what was seen as plain data; `began` is of the monotonic clock."""
+        if not self._by_moment:
+            return self.seen.report()
+        moments = {str(moment): dict(seen) for moment, seen in self.seen.moments.items()}
+        return self.seen.report() | {"began": self._began, "moments": moments}
 
     def _now(self) -> float:
         return time.perf_counter() - self._start
@@ -176,7 +197,7 @@ class Load:
         made = socket.socket()
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.connect_ex(("127.0.0.1", self._port))
+        made.connect_ex(self._place)
         connection = self._all[made.fileno()] = Connection(made, is_new)
         self._poll.register(made, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
         return connection
@@ -221,6 +242,8 @@ class Load:
             self._drop(connection)
         else:
             self._kept.append(connection)
+        if self._by_moment and status in {GOOD, BROKEN}:
+            self.seen.at_moment(now, body.decode(), is_good=status == GOOD)
         if status != GOOD:
             self.seen.fail(f"status {status}", now)
             return
@@ -255,12 +278,14 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1000)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--name", default="order")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--by-moment", action="store_true", help="report what was answered in each tenth of a second")
     parsed = parser.parse_args()
     with suppress(PermissionError):
         os.nice(FIRST)
-    load = Load(parsed.port, parsed.rate, parsed.seconds, parsed.name)
+    load = Load(parsed.port, parsed.rate, parsed.seconds, parsed.name, host=parsed.host, by_moment=parsed.by_moment)
     load.run(os.dup(sys.stdin.fileno()))
-    print(json.dumps(load.seen.report()))
+    print(json.dumps(load.report()))
 
 
 if __name__ == "__main__":

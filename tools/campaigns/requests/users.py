@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools.campaigns.requests.load import FAILED, MOMENT_SECONDS
+
 END_SECONDS = 30
 
 
@@ -18,6 +20,17 @@ class Users:
     """Hold what the users of a service saw, once they have gone."""
 
     report: dict[str, Any] = field(default_factory=dict)
+
+    def answered_by(self, version: str, begin: float, end: float) -> tuple[int, int, int]:
+        """Return how many answers came between two moments, how many of them by a version, and failed ones of it.
+
+        Both are of the monotonic clock; the users were to count `by_moment`.
+        """
+        began = self.report["began"]
+        times = ((began + int(number) * MOMENT_SECONDS, seen) for number, seen in self.report["moments"].items())
+        counted = sum((Counter(seen) for at, seen in times if begin - MOMENT_SECONDS < at <= end), Counter[str]())
+        failed = counted[f"{version}{FAILED}"]
+        return counted.total(), counted[version] + failed, failed
 
     @property
     def lost(self) -> int:
@@ -41,12 +54,22 @@ class Users:
 
 @contextmanager
 def users(
-    port: int, *, rate: float, seconds: float = 3600, name: str = "order", seen: Users | None = None
+    port: int,
+    *,
+    rate: float,
+    seconds: float = 3600,
+    name: str = "order",
+    seen: Users | None = None,
+    host: str = "127.0.0.1",
+    by_moment: bool = False,
 ) -> Iterator[Users]:
-    """Let users send requests for the length of the block, from a process of their own; `seen` holds what they saw."""
+    """Let users send requests for the length of the block, from a process of their own; `seen` holds what they saw.
+
+    Where that is `by_moment`, it has what was answered in each tenth of a second, too.
+    """
     command = [sys.executable, "-m", "tools.campaigns.requests.load", "--port", str(port), "--rate", str(rate)]
     process = subprocess.Popen(
-        [*command, "--seconds", str(seconds), "--name", name],
+        [*command, "--seconds", str(seconds), "--name", name, "--host", host, *(["--by-moment"] if by_moment else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
