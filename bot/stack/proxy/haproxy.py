@@ -30,6 +30,7 @@ NO_CHECK, NOT_CHECKED = "no check", ("INI", "UNK")
 NO_STATES = "1\n"
 # What a list ends with, and each answer with a part of it; whoever is killed in the middle breaks it off.
 END, LINE_END, BROKEN_OFF = "\n\n", "\n", "its answer is broken off"
+NO_ANSWER = f"no answer within {ANSWER_SECONDS:g} s"
 # Keep the states of all servers for the next start of HAProxy.
 Keep = Callable[[str], Awaitable[None]]
 
@@ -168,7 +169,9 @@ class HAProxyRuntime:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._exchange(command)
-        except (OSError, TimeoutError, UnicodeDecodeError) as error:
+        except TimeoutError as error:
+            raise self._away(NO_ANSWER) from error
+        except (OSError, UnicodeDecodeError) as error:
             raise self._away(error) from error
         if not answer.endswith(LINE_END):
             raise self._away(BROKEN_OFF)

@@ -40,6 +40,7 @@ class FakeHAProxy:
     started_at: int = 1_796_000_000
     breaks_off: int | None = None
     starts_before: str = ""
+    hangs: bool = False
     resolvers: str = "Resolvers section default\n nameserver dns:\nResolvers section docker\n"
 
     def restart(self) -> None:
@@ -105,6 +106,8 @@ class FakeHAProxy:
     async def listening(self, path: Path) -> AsyncIterator[None]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             command = (await reader.readline()).decode().strip()
+            if self.hangs:
+                await reader.read()  # until whoever asked has gone
             writer.write(self.answer(command).encode()[: self.breaks_off])
             writer.close()
 

@@ -12,7 +12,7 @@ from roas.errors import ProxyError
 from roas.models.canary import Counts, ServerCount
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceProxy
-from roas.stack.proxy import haproxy_service
+from roas.stack.proxy import haproxy, haproxy_service
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, addressed_first
 from roas.stack.proxy.haproxy_service import HAProxyService
 from roas.stack.proxy.proxied_service import Endpoint
@@ -222,6 +222,13 @@ async def test_counters_read_across_a_start_are_not_known(scene: Scene) -> None:
     scene.proxy.starts_before = "show stat"
     assert await scene.service.counts() is None
     assert await scene.service.counts() is not None
+
+
+async def test_proxy_that_never_answers_is_said_to(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haproxy, "ANSWER_SECONDS", 0.05)
+    scene.proxy.hangs = True
+    with pytest.raises(ProxyAwayError, match=r"does not answer at .*/admin.sock \(no answer within 5 s\)"):
+        await scene.service.examine(4)
 
 
 async def test_examination_names_what_a_deployment_would_meet(scene: Scene) -> None:
