@@ -21,7 +21,7 @@ RESTIC = "restic"
 SENDING_SECONDS = 6 * 3600.0
 # Another restic may hold the repository, as one that prunes it does.
 LOCK_WAIT = "5m"
-NO_REPOSITORY, WRONG_PASSWORD = 10, 12
+NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
 LONGEST_CAUSE = 300
 # What of this process's environment leads to repositories: keys of ssh are below HOME.
 KEPT_VARIABLES = ("PATH", "HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -82,6 +82,7 @@ def read_variables(repository: ResticRepository) -> dict[str, str]:
 def _refused(repository: ResticRepository, code: int, cause: str) -> BackupError:
     hints: Mapping[int, Message] = {
         NO_REPOSITORY: said("Create it once, by `restic init` with the same repository and password."),
+        LOCKED: said("Where no other restic is at work there, `restic unlock` removes what one has left."),
         WRONG_PASSWORD: said("Correct the file that `restic.password_file` names."),
     }
     text = said("restic ended with code {code}: {cause}", code=code, cause=cause[:LONGEST_CAUSE])

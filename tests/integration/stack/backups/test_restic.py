@@ -1,5 +1,6 @@
 """What is backed up is in a repository of the real restic, and what keeps it from there is told."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,7 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from roas.alerts.alert_service import AlertService
+from roas.app import offsite_backups
 from roas.app.offsite_backups import OffsiteBackups
+from roas.concurrency import pause
 from roas.errors import BackupError
 from roas.events import EventBus
 from roas.models.backup import BackupReason, DataBackup
@@ -76,6 +79,26 @@ async def test_what_keeps_it_from_there_is_told(tmp_path, repository, files, cha
     assert hint in str(raised.value.hint)
 
 
+def is_lock(path: Path) -> bool:
+    return len(path.name) == 64
+
+
+async def test_lock_that_was_left_is_told_with_a_remedy(tmp_path, repository, files, monkeypatch) -> None:
+    """Whoever was killed while it had the repository for itself leaves its lock there."""
+    monkeypatch.setattr("roas.stack.backups.restic.LOCK_WAIT", "1s")
+    command = ["restic", "-r", repository.address, "--password-file", str(repository.password_file), "check"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not any((tmp_path / "repository/locks").iterdir()):
+            await pause(0.002)
+        process.kill()
+    backup = written(files)
+    with pytest.raises(BackupError, match="code 11") as raised:
+        await send_to(repository, backup, files.files_of(backup), tmp_path / "cache")
+    assert "restic unlock" in str(raised.value.hint)
+    restic(repository, "unlock")
+    await send_to(repository, backup, files.files_of(backup), tmp_path / "cache")
+
+
 async def test_each_backup_is_sent_once(tmp_path, repository, files) -> None:
     """One that could not be sent is an alert until it was, and is sent by whoever leads then."""
     password = repository.password_file.read_text()
@@ -88,16 +111,16 @@ async def test_each_backup_is_sent_once(tmp_path, repository, files) -> None:
         stacks = SimpleNamespace(of=lambda _environment: SimpleNamespace(data=SimpleNamespace(files=files)))
         alerts = AlertService(state.alerts, bus, str)
         offsite = OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor())
-        assert not await offsite.send_all()
+        assert not await offsite.send_all("dev")
         (alert,) = await state.alerts.open()
         assert "code 12" in alert.summary
         repository.password_file.write_text(password)
         successor = OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor())
-        assert await successor.send_all()
+        assert await successor.send_all("dev")
         assert await state.alerts.open() == ()
         sent = await state.data_backups.list("dev")
         assert {backup.sent_to for backup in sent} == {repository.address}
-        assert await successor.send_all()
+        assert await successor.send_all("dev")
         snapshots = json.loads(restic(repository, "snapshots", "--json"))
         assert sorted(item["id"] for item in snapshots) == sorted(backup.snapshot for backup in sent)
     await bus.close()
@@ -110,9 +133,61 @@ async def test_alert_ends_where_nothing_is_sent_any_more(tmp_path, repository, f
         stacks = SimpleNamespace(of=lambda _environment: SimpleNamespace(data=SimpleNamespace(files=files)))
         environment, bus = Environment("dev", "shop", tmp_path, (), restic=repository), EventBus()
         alerts = AlertService(state.alerts, bus, str)
-        assert not await OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor()).send_all()
+        assert not await OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor()).send_all("dev")
         assert len(await state.alerts.open()) == 1
         environment = replace(environment, restic=None)
-        assert await OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor()).send_all()
+        assert await OffsiteBackups(stacks, state, alerts, {"dev": environment}, Redactor()).send_all("dev")
         assert await state.alerts.open() == ()
         await bus.close()
+
+
+@pytest.mark.parametrize("trouble", ["gone", "damaged"])
+async def test_backup_that_is_no_good_keeps_no_other_from_there(tmp_path, repository, files, trouble) -> None:
+    """It is told, and is not sent as if it were one."""
+    bus = EventBus()
+    async with StateManager(tmp_path / "state") as state:
+        bad, good = written(files), written(files)
+        for backup in (bad, good):
+            await state.data_backups.add(backup, None)
+        path = files.path(bad.id)
+        path.unlink() if trouble == "gone" else path.write_bytes(b"rots")
+        environment = Environment("dev", "shop", tmp_path, (), restic=repository)
+        stacks = SimpleNamespace(of=lambda _environment: SimpleNamespace(data=SimpleNamespace(files=files)))
+        offsite = OffsiteBackups(stacks, state, AlertService(state.alerts, bus, str), {"dev": environment}, Redactor())
+        assert not await offsite.send_all("dev")
+        (alert,) = await state.alerts.open()
+        assert bad.id in alert.summary
+        sent = {backup.id: backup.sent_to for backup in await state.data_backups.list("dev")}
+        assert sent == {bad.id: "", good.id: repository.address}
+        assert len(json.loads(restic(repository, "snapshots", "--json"))) == 1
+    await bus.close()
+
+
+async def test_repository_that_is_slow_holds_up_no_other(tmp_path, repository, files, monkeypatch) -> None:
+    slow = ResticRepository("/slow", tmp_path / "password")
+    began, sends = asyncio.Event(), offsite_backups.send_to
+
+    async def send(to: ResticRepository, *arguments: object) -> str:
+        if to is slow:
+            began.set()
+            await asyncio.Event().wait()
+        return await sends(to, *arguments)
+
+    monkeypatch.setattr(offsite_backups, "send_to", send)
+    bus = EventBus()
+    async with StateManager(tmp_path / "state") as state:
+        for backup in (replace(written(files), environment="prod"), written(files)):
+            await state.data_backups.add(backup, None)
+        environments = {
+            "prod": Environment("prod", "shop", tmp_path, (), restic=slow),
+            "dev": Environment("dev", "shop-dev", tmp_path, (), restic=repository),
+        }
+        stacks = SimpleNamespace(of=lambda _environment: SimpleNamespace(data=SimpleNamespace(files=files)))
+        offsite = OffsiteBackups(stacks, state, AlertService(state.alerts, bus, str), environments, Redactor())
+        await offsite.start()
+        async with asyncio.timeout(60):
+            await began.wait()
+            while not (await state.data_backups.list("dev"))[0].sent_to:
+                await pause(0.05)
+        await offsite.stop()
+    await bus.close()
