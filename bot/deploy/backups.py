@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from roas.concurrency import pause
 from roas.deploy.components import Components
@@ -75,6 +76,10 @@ async def back_up_first(context: DeploymentContext, definitions: Mapping[str, Se
         before, rule = running.get(service), rules[service]
         if before is not None and before.backup is not None and before.image != definitions[service].image:
             rule = before.backup
+        if rule.volumes:  # what this deployment is about to make has nothing in it
+            rule = await context.stack.data.existing(rule)
+            if not rule.volumes:
+                continue
         await _back_up_if_there(context, service, rule, service)
 
 
@@ -228,7 +233,7 @@ async def back_up(
     backup_id, standstill = new_id(PREFIX), Standstill()
     still = None
     if rule.volumes and reason is not BackupReason.RESTORE:
-        still = standstill.of(context, await data.users(service, rule.volumes), pauses=rule.pauses)
+        still = standstill.of(context, partial(data.users, service, rule.volumes), pauses=rule.pauses)
     # What is stopped and started for that is no doing of others.
     async with undisturbed(context, service) if still is None else nullcontext():
         saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id, still))

@@ -5,7 +5,7 @@ ends it, starts them.
 """
 
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -14,12 +14,14 @@ from roas.deploy.context import DeploymentContext
 from roas.errors import BackupError, FencedOffError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.backup import AT_WORK, VolumeUser
+from roas.models.backup import VolumeUser
 from roas.models.deployment import Deployment, ServiceStep
 from roas.models.health import ContainerState
 from roas.stack.stack import Stack
 
 log = get_logger(__name__)
+# Return the containers that mount the volumes, as they are now.
+FindUsers = Callable[[], Awaitable[Collection[VolumeUser]]]
 
 
 @dataclass(slots=True)
@@ -29,15 +31,14 @@ class Standstill:
     seconds: float = 0.0
 
     @asynccontextmanager
-    async def of(
-        self, context: DeploymentContext, users: Collection[VolumeUser], *, pauses: bool
-    ) -> AsyncIterator[None]:
+    async def of(self, context: DeploymentContext, find_users: FindUsers, *, pauses: bool) -> AsyncIterator[None]:
         """Stop, or pause, the containers that write, for the length of the block.
 
-        Raises BackupError where one of them was started meanwhile: what was copied then may be of two moments.
+        Raises BackupError where one that writes runs in the end, whoever made it: what was copied then may be of two
+        moments.
         """
         began = time.monotonic()
-        writers = [user for user in users if user.writes and user.runs]
+        writers = [user for user in await find_users() if user.writes and user.runs]
         held = {user.container_id: user.state for user in writers if user.state is not ContainerState.PAUSED}
         try:
             await context.update(held=tuple(held))
@@ -45,7 +46,7 @@ class Standstill:
             act = context.stack.pause if pauses else context.stack.stop
             await run_concurrently(act(container_id) for container_id in held)
             yield
-            await _require_stillness(context, held, pauses=pauses)
+            await _require_stillness(find_users)
         except FencedOffError:  # another process has the deployment, and starts them
             raise
         except BaseException:
@@ -55,12 +56,10 @@ class Standstill:
         self.seconds = time.monotonic() - began
 
 
-async def _require_stillness(context: DeploymentContext, held: Collection[str], *, pauses: bool) -> None:
-    still = {ContainerState.PAUSED} if pauses else frozenset(ContainerState) - AT_WORK
-    there = await context.stack.containers_by_id(frozenset(held))
-    for container in there:
-        if container.state not in still:
-            raise BackupError(said("somebody started {service} meanwhile", service=container.service))
+async def _require_stillness(find_users: FindUsers) -> None:
+    for user in await find_users():
+        if user.writes and user.runs and user.state is not ContainerState.PAUSED:
+            raise BackupError(said("somebody started {service} meanwhile", service=user.service))
 
 
 async def start_again(context: DeploymentContext) -> None:

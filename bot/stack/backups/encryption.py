@@ -4,19 +4,22 @@ The file is one that `age-keygen` writes. New backups are encrypted for its firs
 """
 
 import os
+import stat
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import IO, Any
 
 from roas.concurrency import in_thread, start_thread
 from roas.errors import BackupError
 from roas.messages.message import said
 from roas.stack.backups.streams import CHUNK_BYTES, Source, Target
+
+# So large is a file of keys at most.
+MOST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ def read_key(path: str) -> Key:
     """Read the keys of a file. Raises BackupError, which quotes nothing of it."""
     library = _library()
     try:
-        lines = (line.strip() for line in Path(path).read_text().splitlines())
+        lines = (line.strip() for line in _read(path).splitlines())
         keys = [library.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
     except OSError as error:
         raise _no_key(path, error.strerror or str(error)) from error
@@ -40,6 +43,17 @@ def read_key(path: str) -> Key:
     if not keys:
         raise _no_key(path, said("it is empty"))
     return Key(tuple(str(key.to_public()) for key in keys), tuple(keys))
+
+
+def _read(path: str) -> str:
+    """Return what a file holds: a stack names it, and some that are none have no end. Raises OSError, BackupError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise _no_key(path, said("it is no file"))
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise _no_key(path, said("it is too large"))
+    return content.decode()
 
 
 def _library() -> Any:

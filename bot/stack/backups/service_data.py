@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from roas.concurrency import in_thread
@@ -84,9 +84,14 @@ class ServiceData:
                     helper=rule.helper,
                     service=service,
                 ),
+                hint=said("Deploy {helper} first, and name it as `helper` after that.", helper=rule.helper),
                 service=service,
             )
         return there[0].id
+
+    async def existing(self, rule: BackupRule) -> BackupRule:
+        """Return a rule with those of its volumes that there are: whoever mounts another one would make it."""
+        return replace(rule, volumes=await self._volumes.existing(rule.volumes))
 
     async def users(self, service: str, volumes: Collection[str]) -> tuple[VolumeUser, ...]:
         """Return the containers that mount volumes of a service. Raises BackupError where one may not be stopped."""
@@ -135,7 +140,7 @@ class ServiceData:
         return saved
 
     async def try_out(self, backup: DataBackup) -> None:
-        """Let the `verify` of a backup, where there is one, read it, in the image that its service has now.
+        """Let the `verify` of a backup, where there is one, read it, in the image that its service or helper has now.
 
         Raises BackupError, EngineUnavailableError.
         """
@@ -143,7 +148,8 @@ class ServiceData:
         if not rule.verify:
             return
         async with self._working(backup.service, said("verified"), DATA_TIMEOUT_SECONDS):
-            if (container_id := await self._any_container(backup.service)) is None:
+            # A copy of volumes is read by the image that made it.
+            if (container_id := await self._any_container(rule.helper or backup.service)) is None:
                 raise BackupError(said("it has no container, whose image would be used"))
             with self.files.reading(backup) as file:
                 await self._try_out(rule, container_id, file, backup.recipient, ANYBODY)

@@ -21,6 +21,7 @@ from roas.stack.backups.container_command import run_in_container
 from roas.stack.backups.streams import Sink, Source
 from roas.stack.client import Engine
 from roas.stack.containers.own_container import own_container_id
+from roas.stack.containers.snapshots import inspect_or_none
 from roas.stack.docker_client import EngineClient
 from roas.stack.labels import ONE_OFF, PROJECT, SERVICE
 
@@ -88,6 +89,10 @@ class VolumeHelper:
     async def sizes(self, volumes: Collection[str]) -> Mapping[str, int]:
         """Return how many bytes volumes hold, of those of which the engine knows it. Raises EngineUnavailableError."""
         return await self._engine.call(lambda client: client.volume_sizes(volumes))
+
+    async def existing(self, volumes: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the volumes that there are."""
+        return await self._engine.call(lambda client: tuple(name for name in volumes if _exists(client, name)))
 
     async def remove_left(self) -> None:
         """Remove the helpers that processes which died have left; what they did has ended then."""
@@ -159,19 +164,30 @@ def _confinement(client: EngineClient, mounts: Sequence[Mount]) -> Any:
     )
 
 
+def _exists(client: EngineClient, volume: str) -> bool:
+    try:
+        client.inspect_volume(volume)
+    except ApiNotFoundError:
+        return False
+    return True
+
+
 def _users(client: EngineClient, project: str, volumes: Sequence[str]) -> tuple[VolumeUser, ...]:
-    """Find the users of volumes. Raises BackupError for one that runs, and that nobody here may stop."""
+    """Find the users of volumes. Raises BackupError for one that runs, and that nobody here may stop.
+
+    Which there are is listed; how each is, it is asked itself: for a moment, a list has what was stopped as running.
+    """
     found: dict[str, VolumeUser] = {}
     for volume in volumes:
         for listed in client.containers(all=True, filters={"volume": volume}):
             labels = listed.get("Labels") or {}
             mounts = [mount for mount in listed.get("Mounts") or () if mount.get("Name") == volume]
-            if not mounts or _is_helper(listed):
+            if not mounts or _is_helper(listed) or (there := inspect_or_none(client, str(listed["Id"]))) is None:
                 continue
             user = VolumeUser(
                 str(listed["Id"]),
                 labels.get(SERVICE, ""),
-                ContainerState(listed["State"]),
+                ContainerState(there["State"]["Status"]),
                 any(mount.get("RW") for mount in mounts) or (str(listed["Id"]) in found and found[listed["Id"]].writes),
             )
             if user.runs:

@@ -44,6 +44,7 @@ class FakeData:
     breaks: bool = False
     down: bool = False
     gone: bool = False
+    absent: frozenset[str] = frozenset()
     hold: asyncio.Event | None = None
     rules: list[BackupRule] = field(default_factory=list)
     deaths: Deaths = field(default_factory=Deaths)
@@ -60,6 +61,9 @@ class FakeData:
         return None if self.gone else "c1"
 
     async def clear_unfinished(self) -> None: ...
+
+    async def existing(self, rule: BackupRule) -> BackupRule:
+        return replace(rule, volumes=tuple(name for name in rule.volumes if name not in self.absent))
 
     async def users(self, name: str, volumes: Collection[str]) -> tuple[VolumeUser, ...]:
         held = [container for container in self.containers.values() if container.service in self.holders]

@@ -91,14 +91,18 @@ async def test_copy_that_fails_starts_again_what_it_stopped(orchestrator, engine
     assert (set(engine.running), runs(engine)) == (ids, True)
 
 
-async def test_copy_beside_which_somebody_started_a_service_is_none(orchestrator, engine, state):
-    """It may be of two moments."""
+@pytest.mark.parametrize("recreated", [False, True])
+async def test_copy_beside_which_somebody_started_a_service_is_none(orchestrator, engine, state, recreated):
+    """It may be of two moments; whether the container is the one that was stopped is no difference."""
     await orchestrator.run(deploy("v1"))
     save = engine.data.save
 
     async def disturbed(backup_id, name, rule, container_id, still):
         async with still:
             saved = await save(backup_id, name, rule, container_id)
+            if recreated:
+                (old,) = [container for container in engine.running.values() if container.service == "worker"]
+                engine.running["another"] = replace(engine.running.pop(old.id), id="another")
             engine.become("worker", *HEALTHY)
             return saved
 
@@ -107,6 +111,19 @@ async def test_copy_beside_which_somebody_started_a_service_is_none(orchestrator
     assert (ended.outcome, ended.touched, runs(engine)) == (Outcome.FAILED, False, True)
     assert "started worker" in ended.problem.message
     assert await state.data_backups.made_by(ended.id) == ()
+
+
+@pytest.mark.parametrize("volumes", [("shop_data", "shop_new"), ("shop_new",)])
+async def test_volume_that_the_deployment_makes_is_not_copied(orchestrator, engine, state, volumes):
+    """There is nothing in it, and whoever mounts it first makes it, without the options that the stack gives it."""
+    await orchestrator.run(deploy("v1"))
+    engine.data.absent = frozenset({"shop_new"})
+    engine.stack["store"] = replace(engine.stack["store"], image="store:v1", backup=replace(RULE, volumes=volumes))
+    engine.stack["web"] = service("web", "store")
+    engine.data.rules.clear()
+    ended = await orchestrator.run(deploy("v2"))
+    assert ended.outcome is Outcome.SUCCEEDED, ended.problem
+    assert [rule.volumes for rule in engine.data.rules] == ([("shop_data",)] if len(volumes) == 2 else [])
 
 
 async def test_volume_comes_back_with_its_release(orchestrator, engine, state, failed):

@@ -123,6 +123,18 @@ def test_file_without_a_key_is_refused(tmp_path, content) -> None:
     assert "NONSENSE" not in str(raised.value.message)
 
 
+@pytest.mark.parametrize("is_pipe", [True, False])
+def test_key_that_has_no_end_is_not_read(tmp_path, is_pipe) -> None:
+    """A stack names the file: nobody writes into a pipe, and /dev/zero fills all memory."""
+    path = tmp_path / "key"
+    if is_pipe:
+        os.mkfifo(path)
+    else:
+        path.write_text("# a comment\n" * 10_000)
+    with pytest.raises(BackupError, match=f"the key {path} cannot be read: it is (no file|too large)"):
+        read_key(str(path))
+
+
 def test_missing_library_is_said(monkeypatch) -> None:
     def missing(name: str) -> None:
         raise ImportError(name)

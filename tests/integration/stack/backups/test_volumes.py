@@ -120,6 +120,15 @@ async def test_empty_volume_comes_back_empty(applied: Stack, docker_client: dock
     assert run(applied, docker_client, "find /data /more -mindepth 1") == ""
 
 
+async def test_volume_that_is_not_there_is_not_made(applied: Stack, docker_client: docker.DockerClient) -> None:
+    """Whoever mounts it first makes it, and the stack may give it options that a helper does not know."""
+    wanted, new = rule(applied), f"{applied.environment.project}_new"
+    asked = rule(applied, volumes=(new, *wanted.volumes))
+    assert (await applied.data.existing(asked)).volumes == wanted.volumes
+    await save(applied, await applied.data.existing(asked))
+    assert new not in {volume.name for volume in docker_client.volumes.list()}
+
+
 async def test_users_of_a_volume_are_found(applied: Stack, docker_client: docker.DockerClient) -> None:
     """What is not of the stack is not stopped: nothing is copied beside it. What does not run is in nobody's way."""
     wanted = rule(applied)

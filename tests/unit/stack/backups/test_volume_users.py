@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from roas.errors import BackupError
+from roas.stack.api_errors import ApiNotFoundError
 from roas.stack.backups import volume_helper
 from roas.stack.backups.volume_helper import HELPER, LABEL, VolumeHelper
 from roas.stack.labels import ONE_OFF, PROJECT, SERVICE
@@ -13,7 +14,8 @@ from roas.stack.labels import ONE_OFF, PROJECT, SERVICE
 def container(name: str, *, project: str = "shop", state: str = "running", rw: bool = True, **labels: str) -> dict:
     own = {PROJECT: project, SERVICE: name, ONE_OFF: "False"} if project else {}
     mount = {"Name": "shop_data", "RW": rw}
-    return {"Id": f"id-{name}", "Names": [f"/{name}"], "State": state, "Labels": own | labels, "Mounts": [mount]}
+    listed = {"Id": f"id-{name}", "Names": [f"/{name}"], "State": state, "Labels": own | labels, "Mounts": [mount]}
+    return listed | {"is": state}
 
 
 class PlayedEngine:
@@ -29,7 +31,13 @@ class PlayedEngine:
             assert all, "those that do not run, too"
             return self._listed if filters == {"volume": "shop_data"} else []
 
-        return question(SimpleNamespace(containers=containers))
+        def inspect_container(container_id: str) -> dict:
+            state = next(entry["is"] for entry in self._listed if entry["Id"] == container_id)
+            if state == "gone":
+                raise ApiNotFoundError(404, "no such container")
+            return {"State": {"Status": state}}
+
+        return question(SimpleNamespace(containers=containers, inspect_container=inspect_container))
 
 
 async def users(*listed: dict) -> set[tuple[str, bool, bool]]:
@@ -40,6 +48,13 @@ async def users(*listed: dict) -> set[tuple[str, bool, bool]]:
 async def test_services_of_the_stack_are_found() -> None:
     found = await users(container("db"), container("web", rw=False), container("old", state="exited"))
     assert found == {("db", True, True), ("web", False, True), ("old", True, False)}
+
+
+async def test_list_of_a_moment_ago_counts_for_nothing() -> None:
+    """The engine lists a container as running for a moment after it has stopped it."""
+    stopped, started = container("db") | {"is": "exited"}, container("web", state="exited") | {"is": "running"}
+    gone = container("stray", project="") | {"is": "gone"}
+    assert await users(stopped, started, gone) == {("db", True, False), ("web", True, True)}
 
 
 async def test_what_only_has_a_similar_name_is_none() -> None:
