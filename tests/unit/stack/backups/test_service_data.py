@@ -49,7 +49,7 @@ async def test_backup_is_verified_later_as_it_was_at_first(data, monkeypatch, ru
     """A copy of a volume is read by the image that made it: that of the service itself may have no `tar`."""
     read = []
 
-    async def check(_engine, image, _command, _source) -> None:
+    async def check(_engine, image, *_asked) -> None:
         read.append(image)
 
     async def snapshots(_engine, service):
