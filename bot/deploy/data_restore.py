@@ -158,6 +158,26 @@ def _lines(
         )
 
 
+def say_earlier(backups: Sequence[DataBackup], known: Iterable[DataBackup]) -> Iterator[Message]:
+    """Say which deployments left the same release before those that these backups are of, `known` newest first.
+
+    One that was tried again has backed up what the first attempt left of the data.
+    """
+    first, chosen = min(backup.created_at for backup in backups), {backup.deployment_id for backup in backups}
+    earlier = dict[str, list[str]]()
+    for backup in known:
+        is_before = backup.created_at < first and backup.deployment_id not in chosen
+        if is_before and backup.release == backups[0].release and backup.reason is BackupReason.DEPLOYMENT:
+            earlier.setdefault(backup.deployment_id, []).append(backup.id)
+    for deployment_id, ids in earlier.items():
+        yield said(
+            "r{release} was left before, too, by {deployment}: the data of before that is in {backups}.",
+            release=backups[0].release,
+            deployment=deployment_id,
+            backups=", ".join(ids),
+        )
+
+
 def say_other_commands(
     backups: Iterable[DataBackup], rules: Mapping[str, BackupRule], definitions: Mapping[str, ServiceDefinition]
 ) -> Iterator[Message]:

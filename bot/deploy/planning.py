@@ -13,7 +13,14 @@ from roas.deploy.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.comparison import Comparison, compare, compare_candidate
 from roas.deploy.components import Components
-from roas.deploy.data_restore import find_backups, find_holders, find_room, say_other_commands, with_restores
+from roas.deploy.data_restore import (
+    find_backups,
+    find_holders,
+    find_room,
+    say_earlier,
+    say_other_commands,
+    with_restores,
+)
 from roas.deploy.handover.own_service import (
     expected_containers,
     find_running_bot,
@@ -274,7 +281,9 @@ class Planner:
         holders = await find_holders(stack, backups)
         plan = with_restores(plan, backups, definitions, await find_room(stack, backups), own, holders)
         rules = {backup.service: await stack.data.rule_of(backup) for backup in backups}
-        return replace(plan, data=(*plan.data, *say_other_commands(backups, rules, definitions)))
+        known = await self._components.state.data_backups.list(self._environment.name)
+        others = (*say_earlier(backups, known), *say_other_commands(backups, rules, definitions))
+        return replace(plan, data=(*plan.data, *others))
 
     async def _powers_of_mixed(
         self, request: DeploymentRequest, target: Release, model: Mapping[str, Any]

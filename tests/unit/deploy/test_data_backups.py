@@ -79,6 +79,20 @@ async def test_data_comes_back_with_its_release(orchestrator, engine, state, fai
     assert again.restores == (backup.id,), "what was backed up before a restore belongs to no release"
 
 
+async def test_second_attempt_hides_no_earlier_backup(orchestrator, engine, state, failed):
+    """What it backed up is what the first one had destroyed: the plan says so, and which backup is from before."""
+    (before,) = await state.data_backups.made_by(failed.id)
+    assert "was left before" not in "\n".join((await orchestrator.plan(rollback(**WITH))).data)
+    again = await orchestrator.run(deploy("v2"))
+    assert again.outcome is Outcome.ROLLED_BACK
+    plan = await orchestrator.plan(rollback(**WITH))
+    assert (plan.restores, before.id in plan.restores) == (again.backups, False)
+    told = [line for line in plan.data if "was left before" in line]
+    assert told == [f"r1 was left before, too, by {failed.id}: the data of before that is in {before.id}."]
+    ended = await orchestrator.run(await asked(orchestrator, data=(before.id,), target_release=1))
+    assert (ended.outcome, engine.data.rows) == (Outcome.SUCCEEDED, "rows")
+
+
 async def test_present_data_is_backed_up_though_it_is_no_good(orchestrator, engine, failed):
     """The command that verifies it may refuse what somebody wants replaced."""
     engine.stack["store"] = service("store", backup=replace(RULE, verify=("check",)))
