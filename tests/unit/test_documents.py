@@ -1,15 +1,19 @@
 """What people read first: it renders where it is shown, its links lead somewhere, and its lines are short."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from demo.drawn import TEXTS, all_texts
+from roas.cli import application
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.models import events
 from roas.stack.model.definitions import read_definitions
+from roas.stack.model.service_canary import refuse_impossible_canaries
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP = ("README.md", "README.zh-TW.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
@@ -154,3 +158,54 @@ def test_jobs_of_the_guide_are_read_as_such():
         "smoke-test",
     ]
     assert DependencyCoordinator(definitions).order() == ("database", "migrate", "web", "warm-up", "smoke-test")
+
+
+def examples(page: str) -> list[dict]:
+    """Return what a page shows of compose files, as Compose would resolve it, each within a service that is whole."""
+    text, found = (ROOT / "docs/how-to" / page).read_text(), []
+    for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        shown = yaml.safe_load(block)
+        if "verify" in shown:
+            shown = {"command": ["dump"], "restore": ["load"], **shown}
+        if "services" not in shown:
+            of_canary = {**shown.get("x-deploy", {}), "proxy": "haproxy"}
+            of_service = {"x-deploy": of_canary if "x-deploy" in shown else {"backup": shown}}
+            shown = {"services": {"web": {"image": "web:v1", "deploy": {"replicas": 4}, **of_service}}}
+            if "backup" in of_service["x-deploy"]:
+                del shown["services"]["web"]["deploy"]
+        for service in shown["services"].values():
+            named = [mount.split(":") for mount in service.pop("volumes", ())]
+            service["volumes"] = [{"type": "volume", "source": name, "target": path} for name, path in named]
+            service.setdefault("healthcheck", {"test": ["CMD", "true"]})
+            if "canary" in service.get("x-deploy", {}):
+                shown = {**shown, "services": {**shown["services"], "haproxy": {"image": "haproxy:3"}}}
+        found.append({"name": "shop", **shown})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"), [(page, shown) for page in ("backups.md", "canary.md") for shown in examples(page)]
+)
+def test_files_of_the_guides_are_read(page: str, shown: dict):
+    """What they show is written as it has to be, and asks for what they are about."""
+    definitions = read_definitions(shown)
+    refuse_impossible_canaries(definitions)
+    about = [definition.backup or definition.canary for definition in definitions.values()]
+    assert any(about)
+
+
+def typed_commands(path: Path) -> list[str]:
+    """Return the commands of this program that a page shows on lines of their own."""
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", path.read_text(), re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", "").splitlines()]
+    return [line for line in lines if line.startswith("roas ")]
+
+
+@pytest.mark.parametrize("path", [*filter(typed_commands, DOCUMENTS)], ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_have_the_options_that_pages_give_them(path: Path):
+    for line in typed_commands(path):
+        _, *words = shlex.split(re.split("[|>]", line)[0], comments=True)
+        command = typer.main.get_command(application())
+        while hasattr(command, "list_commands"):
+            _, command, words = command.resolve_command(typer.Context(command), words)
+        command.make_context(line, words)

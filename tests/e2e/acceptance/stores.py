@@ -3,9 +3,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import docker
+import yaml
 
 from testbed.busybox import busybox
 from testbed.images import import_image
@@ -115,6 +117,9 @@ REDIS = Store(
     f'redis-cli -e eval "{TAKE}" 0',
     {"volume": VOLUME, "paused": PAUSED},
 )
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "backups.md"
+# As the guide shows them.
+OF_GUIDE = yaml.safe_load(GUIDE.read_text().partition("For SQLite")[2].partition("```yaml\n")[2].partition("```")[0])
 NEXT = "(SELECT count(*) + 1 FROM people)"
 SQLITE_STORE = Store(
     sqlite_image,
@@ -126,7 +131,7 @@ SQLITE_STORE = Store(
     f"{SQLITE} -separator ' ' \"SELECT count(*), sum(name <> 'name ' || id) FROM people\" | tr '\\n' ' ' && "
     f'{SQLITE} "SELECT id, name, at FROM people WHERE id <= $1 ORDER BY id" | busybox md5sum',
     f"{SQLITE} 'ALTER TABLE people DROP COLUMN name'",
-    {"volume": VOLUME, "paused": PAUSED},
+    {"command": OF_GUIDE, "volume": VOLUME, "paused": PAUSED},
 )
 PLAIN = Store(
     sqlite_image,
