@@ -1,19 +1,18 @@
 """Let a command read a backup in a container of its own, which has nothing of the stack's and is gone afterwards."""
 
 import secrets
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from docker.types import LogConfig
 
 from roas.concurrency import pause
 from roas.limits import DATA_TIMEOUT_SECONDS
-from roas.stack.api_errors import ApiError
 from roas.stack.backups.streams import Source, Streams, exchange
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
+from roas.stack.helper_containers import remove_helper, remove_left_helpers
 
 NAME, LABEL = "roas-backup-check", "roas.backup-check"
 MEMORY_BYTES = 1024**3
@@ -46,17 +45,17 @@ async def run_in_scratch(
 
 async def remove_scratch_of(engine: Engine, owner: str) -> None:
     """Remove what processes that died have left of a project whose lock is held."""
-    await engine.act(lambda client: _remove_left(client, owner))
+    await engine.act(lambda client: remove_left_helpers(client, f"{LABEL}={owner}", NAME, None))
 
 
 @asynccontextmanager
 async def _container(engine: Engine, image_id: str, command: Sequence[str], owner: str) -> AsyncIterator[str]:
-    await engine.act(_remove_left)
+    await engine.act(lambda client: remove_left_helpers(client, LABEL, NAME, LEFT_SECONDS))
     container_id = await engine.act(lambda client: _create(client, image_id, command, owner))
     try:
         yield container_id
     finally:
-        await engine.act(lambda client: _remove(client, container_id))
+        await engine.act(lambda client: remove_helper(client, container_id))
 
 
 def _create(client: EngineClient, image_id: str, command: Sequence[str], owner: str) -> str:
@@ -105,17 +104,3 @@ async def _exit_code(engine: Engine, container_id: str) -> int:
         if not state["Running"]:
             return int(state["ExitCode"])
         await pause(POLL_SECONDS)
-
-
-def _remove(client: EngineClient, container_id: str) -> None:
-    with suppress(ApiError):
-        client.remove_container(container_id, force=True, v=True)
-
-
-def _remove_left(client: EngineClient, owner: str = "") -> None:
-    """Remove what is an owner's, or, of anybody, what is older than it could be while somebody waits for it."""
-    wanted = f"{LABEL}={owner}" if owner else LABEL
-    # An image may bring the label along.
-    for container in client.containers(all=True, filters={"label": wanted, "name": f"^/{NAME}-"}):
-        if owner or time.time() - container["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
-            _remove(client, container["Id"])

@@ -23,6 +23,7 @@ from roas.stack.client import Engine
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.snapshots import inspect_or_none
 from roas.stack.docker_client import EngineClient
+from roas.stack.helper_containers import remove_helper
 from roas.stack.labels import ONE_OFF, PROJECT, SERVICE
 
 HELPER, LABEL = "roas-data", "roas.data"
@@ -108,7 +109,7 @@ class VolumeHelper:
         try:
             yield helper
         finally:
-            await self._engine.act(lambda client: _remove(client, helper))
+            await self._engine.act(lambda client: remove_helper(client, helper))
 
     def _start(self, client: EngineClient, container_id: str, mounts: Sequence[Mount]) -> str:
         name = f"{HELPER}-{self._engine.project}-{secrets.token_hex(6)}"
@@ -128,7 +129,7 @@ class VolumeHelper:
             )
             client.start(name)
         except ApiError as error:
-            _remove(client, name)
+            remove_helper(client, name)
             if error.status in BUSY_STATUSES:
                 raise
             reason = said("its helper cannot be started: {reason}", reason=error.explanation)
@@ -217,12 +218,6 @@ def _refuse_foreign(user: VolumeUser, listed: dict[str, Any], volume: str, proje
         raise BackupError(
             said("{service}, which is this bot itself, uses the volume {volume}", service=user.service, volume=volume)
         )
-
-
-def _remove(client: EngineClient, container_id: str) -> None:
-    """Remove a helper; one that cannot be removed does nothing more, and goes before the next one begins."""
-    with suppress(ApiError):
-        client.remove_container(container_id, force=True, v=True)
 
 
 def _remove_left(client: EngineClient, project: str) -> None:

@@ -13,7 +13,6 @@ import secrets
 import subprocess
 import tarfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from typing import Any
 
 from docker.types import LogConfig, Ulimit
 
-from roas.stack.api_errors import ApiError, ApiNotFoundError
+from roas.stack.api_errors import ApiNotFoundError
 from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES
 from roas.stack.docker_client import EngineClient
+from roas.stack.helper_containers import remove_helper, remove_left_helpers
 
 JAIL, LABEL = "roas-jail", "roas.jail"
 # Nobody's: it owns the copy in there, and nothing else anywhere.
@@ -58,7 +58,7 @@ class ContainerJail:
         self, command: Sequence[str], scratch: Path, variables: Mapping[str, str], folder: Path, most_bytes: int
     ) -> JailedOutput | None:
         """Run it to its end; None where it prints more than `most_bytes`. Raises EngineError, ApiError."""
-        _remove_left(self._client)
+        remove_left_helpers(self._client, LABEL, JAIL, LEFT_SECONDS)
         image = _image(self._client, Path(command[0]))
         created = self._client.create_container(
             image,
@@ -85,13 +85,13 @@ class ContainerJail:
             code = int(self._client.wait(self._id)["StatusCode"])
             return JailedOutput(*found, -1 if code > ENDED_BY_A_SIGNAL else code)
         finally:
-            _remove(self._client, self._id)
+            remove_helper(self._client, self._id)
 
     def stop(self) -> None:
         """End what runs; `run` then returns."""
         self._stopped.set()
         if self._id:
-            _remove(self._client, self._id)
+            remove_helper(self._client, self._id)
 
     def _confinement(self) -> Any:
         limits = {"cpu": CPU_SECONDS, "data": MEMORY_BYTES, "fsize": 0, "core": 0}
@@ -162,16 +162,3 @@ def _read(printed: Iterator[tuple[bytes | None, bytes | None]], most_bytes: int)
         if max(len(out), len(err)) > most_bytes:
             return None
     return bytes(out), bytes(err)
-
-
-def _remove(client: EngineClient, container_id: str) -> None:
-    with suppress(ApiError):
-        client.remove_container(container_id, force=True, v=True)
-
-
-def _remove_left(client: EngineClient) -> None:
-    """Remove what a bot that was killed left behind."""
-    # An image may bring the label along.
-    for container in client.containers(all=True, filters={"label": LABEL, "name": f"^/{JAIL}-"}):
-        if time.time() - container["Created"] > LEFT_SECONDS:  # the engine's clock is the wall clock
-            _remove(client, container["Id"])
