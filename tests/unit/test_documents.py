@@ -10,6 +10,7 @@ import yaml
 
 from demo.drawn import TEXTS, all_texts
 from roas.cli import application
+from roas.configuration.settings import Settings
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.models import events
 from roas.stack.model.definitions import read_definitions
@@ -131,6 +132,15 @@ def test_table_of_events_is_whole():
     listed = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
     kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)]
     assert sorted(listed) == sorted(kind.type for kind in kinds if "type" in vars(kind) and kind is not events.Event)
+
+
+@pytest.mark.parametrize("table", ["deployment", "policy", "state"])
+def test_table_of_settings_lists_all_keys(table: str):
+    """Of the other tables, the page says how their keys are made."""
+    (row,) = re.findall(rf"^\| `\[{table}\]` \| (.+) \|$", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE)
+    extras = [field.json_schema_extra for field in Settings.model_fields.values()]
+    keys = {str(extra["key"]) for extra in extras if isinstance(extra, dict) and extra.get("table") == table}
+    assert keys - set(re.findall(r"`([a-z_]+)`", row)) == set()
 
 
 @pytest.mark.parametrize("name", ["tutorial/your-stack.md", "how-to/troubleshooting.md"])

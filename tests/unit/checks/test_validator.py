@@ -149,7 +149,7 @@ async def test_cancel_cancels_checks(subject: Subject) -> None:
 
 
 def test_all_checks_run_in_stable_order() -> None:
-    """Their names are in reports that are stored, and in the documentation."""
+    """Their names are in reports that are stored."""
     assert [check.name for check in CHECKS] == NAMES
 
 
