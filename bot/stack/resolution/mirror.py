@@ -6,27 +6,23 @@ them: each submodule into a mirror of its own, at the commit that the repository
 """
 
 import asyncio
-import base64
 import hashlib
 import json
 import os
 import shlex
 import shutil
-from asyncio.subprocess import PIPE
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 
 from roas.concurrency import in_thread
-from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailableError
+from roas.errors import ComposeFileError, RepositoryError
 from roas.messages.message import said
 from roas.models.candidate import Commit
 from roas.models.environment import Repository, read_address
 from roas.redaction import Learn
-from roas.stack.compose.processes import end_process, exchange, start_process
 from roas.stack.resolution.commit_files import (
     LINK,
     MOST_BYTES,
@@ -38,45 +34,30 @@ from roas.stack.resolution.commit_files import (
     refuse_too_much,
     too_much,
 )
+from roas.stack.resolution.git_program import (
+    MOST_PACK_BYTES,
+    MOST_PRINTED_BYTES,
+    GitProgram,
+    away,
+    read_named,
+)
 from roas.stack.resolution.large_files import LargeFiles, LfsServer, Pointer, pointer_of
 from roas.temporary import temporary_folder
 from roas.web_client import WebClient
 
-FETCH_SECONDS, ASK_SECONDS, READ_SECONDS = 120.0, 20.0, 60.0
+FETCH_SECONDS, ASK_SECONDS = 120.0, 20.0
 # What submodules and large files add has to be here in this time, all together.
 FILES_SECONDS = 600.0
-MOST_PACK_BYTES = 1 << 30
 # What a mirror, or all that is kept beside one, may have grown to by pushes that nothing leads to any more.
 MOST_MIRROR_BYTES = 2 << 30
 # What other writers, such as the journal, must find free.
 LEAST_FREE_BYTES = 256 << 20
-# What git may print, where it is not the content of files.
-MOST_PRINTED_BYTES, MOST_NAMED_BYTES = 16 << 20, 1 << 20
+MOST_NAMED_BYTES = 1 << 20
 MOST_SUBMODULES, DEEPEST_SUBMODULE = 20, 3
 MOST_COMMITS = 100
 OPENPGP_KEYS = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 GPG_OPTIONS = ("--batch", "--quiet", "--no-autostart", "--no-options")
-LONGEST_ERROR = 300
 HTTPS, ROOT = "https://", PurePosixPath()
-# Whatever the repository, the machine or the user says of these.
-HARDENED = {
-    "core.hooksPath": "/dev/null",
-    "core.fsmonitor": "false",
-    "credential.helper": "",
-    "fetch.fsckObjects": "true",
-    "fetch.recurseSubmodules": "false",
-    "fetch.unpackLimit": "1",
-    "gc.auto": "0",
-    "http.followRedirects": "false",
-    "http.lowSpeedLimit": "1000",
-    "http.lowSpeedTime": "20",
-    "maintenance.auto": "false",
-    "protocol.allow": "never",
-    "protocol.https.allow": "always",
-    "protocol.ssh.allow": "always",
-    "submodule.recurse": "false",
-    "transfer.fsckObjects": "true",
-}
 
 
 class Mirror:
@@ -98,6 +79,7 @@ class Mirror:
         Nobody fetches into it without the `lock`. Of a submodule, `root` is the repository that the settings name.
         """
         self._place, self._kept, self._lock = place, kept, lock
+        self._git = GitProgram(place, repository, learn)
         self._learn = learn
         self._client = client
         self._repository = repository
@@ -106,14 +88,14 @@ class Mirror:
     async def head(self) -> str:
         """Ask the server which commit the ref names now, without fetching it."""
         repository = self._repository
-        found = await self._git("ls-remote", "--", repository.url, *_names(repository.ref), seconds=ASK_SECONDS)
+        found = await self._git.run("ls-remote", "--", repository.url, *_names(repository.ref), seconds=ASK_SECONDS)
         # An annotated tag is followed by the commit that it stands for.
         commits = [line.partition(b"\t") for line in found.splitlines()]
         named = {name.decode(errors="replace"): commit.decode() for commit, _tab, name in commits}
         for name in _names(repository.ref):
             if name in named:
                 return named[name]
-        raise self._no_ref()
+        raise self._git.no_ref()
 
     async def fetch(self, *options: str) -> str:
         """Fetch the ref with its history, checked object by object, and return its commit."""
@@ -125,13 +107,14 @@ class Mirror:
             await in_thread(lambda: self._place.mkdir(mode=0o700, parents=True, exist_ok=True))
             room = await self._room(1)
             if not (self._place / "HEAD").exists():
-                await self._git("init", "--quiet", "--bare", "--template=", ".")
+                await self._git.run("init", "--quiet", "--bare", "--template=", ".")
             address = ("--", self._repository.url, f"+{self._repository.ref}:{own}")
             try:
-                await self._git("fetch", *options, *address, seconds=FETCH_SECONDS, room=room)
+                await self._git.run("fetch", *options, *address, seconds=FETCH_SECONDS, room=room)
             finally:
                 await in_thread(_remove_partial, self._place)
-        commit = (await self._git("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}")).decode().strip()
+        named = await self._git.run("rev-parse", "--verify", "--end-of-options", f"{own}^{{commit}}")
+        commit = named.decode().strip()
         if self._repository.signers_file is not None:
             await self._verify(commit, self._repository.signers_file)
         return commit
@@ -140,7 +123,7 @@ class Mirror:
         """Return the commits since another one, the newest first; without one, or if it is unknown, that one only."""
         since = [f"^{before}"] if before and await self._has(before) else ["--max-count=1"]
         shown = ("--format=%H%x00%an%x00%ct%x00%s", "-z", f"--max-count={MOST_COMMITS}")
-        found = await self._git("log", *shown, *since, "--end-of-options", commit, "--")
+        found = await self._git.run("log", *shown, *since, "--end-of-options", commit, "--")
         fields = found.decode(errors="replace").split("\0")
         rows = [fields[at : at + 4] for at in range(0, len(fields) - 3, 4)]
         return tuple(
@@ -155,7 +138,7 @@ class Mirror:
         if not await self._has(before):
             return True
         with suppress(RepositoryError):
-            await self._git("merge-base", "--is-ancestor", before, commit)
+            await self._git.run("merge-base", "--is-ancestor", before, commit)
             return False
         return True
 
@@ -169,7 +152,7 @@ class Mirror:
                 return await self._files(commit)
         except TimeoutError as error:
             cause = said("its files took more than {seconds} s", seconds=f"{FILES_SECONDS:g}")
-            raise _away(self._repository, cause) from error
+            raise away(self._repository, cause) from error
 
     async def _files(self, commit: str) -> Files:
         path = self._repository.path.strip("/")
@@ -217,7 +200,7 @@ class Mirror:
         depth: int = 0,
     ) -> None:
         """Add the files of this repository, and those of its submodules, each with the mirror that has them."""
-        listed = read_entries(await self._git("ls-tree", "-r", "-z", "-l", f"{commit}:{path}" if path else commit))
+        listed = read_entries(await self._git.run("ls-tree", "-r", "-z", "-l", f"{commit}:{path}" if path else commit))
         files = (replace(entry, path=below / entry.path) for entry in listed if entry.mode != SUBMODULE)
         found.append((self, tuple(files)))
         refuse_too_much([entry for _mirror, own in found for entry in own])
@@ -261,14 +244,14 @@ class Mirror:
 
     async def _addresses(self, commit: str) -> Mapping[PurePosixPath, str]:
         """Return what `.gitmodules` of a commit says where each submodule is, by its path."""
-        listed = read_entries(await self._git("ls-tree", "-z", "-l", commit, "--", ".gitmodules"))
+        listed = read_entries(await self._git.run("ls-tree", "-z", "-l", commit, "--", ".gitmodules"))
         if not listed:
             return {}
         if listed[0].size > MOST_NAMED_BYTES:
             raise too_much()
         asked = ("config", "--no-includes", "--blob", listed[0].blob, "--null", "--list")
         values: dict[str, dict[str, str]] = {}
-        for line in os.fsdecode(await self._git(*asked, most=MOST_NAMED_BYTES)).split("\0"):
+        for line in os.fsdecode(await self._git.run(*asked, most=MOST_NAMED_BYTES)).split("\0"):
             key, _newline, value = line.partition("\n")
             name, _dot, kind = key.removeprefix("submodule.").rpartition(".")
             values.setdefault(name, {})[kind] = value
@@ -288,26 +271,28 @@ class Mirror:
         repository = self._repository
         address = read_address(repository.url)
         if address is None or address.scheme != "ssh":
-            return LfsServer(f"{repository.url.rstrip('/').removesuffix('.git')}.git/info/lfs", self._login())
+            return LfsServer(f"{repository.url.rstrip('/').removesuffix('.git')}.git/info/lfs", self._git.login())
         asked = shlex.join(("git-lfs-authenticate", address.path, "download"))
-        answer = await self._run((*self._ssh(), "-p", address.port, "--", address.login, asked), {}, ASK_SECONDS)
+        answer = await self._git.run_program(
+            (*self._git.ssh(), "-p", address.port, "--", address.login, asked), {}, ASK_SECONDS
+        )
         try:
             document = json.loads(answer)
             server = LfsServer(document["href"], {str(key): str(value) for key, value in document["header"].items()})
             there = read_address(server.address)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise _away(repository, said("its server does not say where its large files are")) from error
+            raise away(repository, said("its server does not say where its large files are")) from error
         # Without TLS it may only name itself: another address in its network is none of its own.
         is_itself = there is not None and (there.scheme, there.host) == ("http", address.host)
         if not (server.address.startswith(HTTPS) or is_itself):
-            raise _away(repository, said("its server has its large files at an address that is not HTTPS"))
+            raise away(repository, said("its server has its large files at an address that is not HTTPS"))
         self._learn(server.headers.values())
         return server
 
     async def _blobs(self, entries: Sequence[Entry]) -> dict[str, bytes]:
         """Return what the blobs of files hold, as they are: no filter and no attribute changes them."""
         wanted = list(dict.fromkeys(entry.blob for entry in entries))
-        output = await self._git("cat-file", "--batch", wanted=wanted, most=MOST_BYTES + MOST_PRINTED_BYTES)
+        output = await self._git.run("cat-file", "--batch", wanted=wanted, most=MOST_BYTES + MOST_PRINTED_BYTES)
         found: dict[str, bytes] = {}
         at = 0
         for blob in wanted:
@@ -330,13 +315,13 @@ class Mirror:
 
     async def _has(self, commit: str) -> bool:
         with suppress(RepositoryError):
-            await self._git("cat-file", "-e", f"{commit}^{{commit}}")
+            await self._git.run("cat-file", "-e", f"{commit}^{{commit}}")
             return True
         return False
 
     async def _verify(self, commit: str, signers: Path) -> None:
         """Check the signature of a commit by keys of SSH or OpenPGP, whichever the file holds."""
-        is_openpgp = OPENPGP_KEYS in _read(signers)
+        is_openpgp = OPENPGP_KEYS in read_named(signers)
         if is_openpgp and shutil.which("gpg") is None:
             raise RepositoryError(
                 said("There is no {program}.", program="gpg"),
@@ -348,142 +333,13 @@ class Mirror:
                 known = {"GNUPGHOME": str(keys)}
                 if is_openpgp:
                     options = ("-c", "gpg.format=openpgp", "-c", "gpg.minTrustLevel=undefined")
-                    await self._run(("gpg", *GPG_OPTIONS, "--import", str(signers)), known, READ_SECONDS)
-                await self._git(*options, "verify-commit", commit, more=known)
+                    await self._git.run_program(("gpg", *GPG_OPTIONS, "--import", str(signers)), known)
+                await self._git.run(*options, "verify-commit", commit, more=known)
         except RepositoryError as error:
             raise RepositoryError(
                 said("{commit} is not signed by somebody whom the settings name.", commit=commit[:12]),
                 hint=said("Sign the commit with a key of `signers_file`, or add the key there."),
             ) from error
-
-    async def _git(
-        self,
-        *arguments: str,
-        seconds: float = READ_SECONDS,
-        wanted: Sequence[str] = (),
-        more: Mapping[str, str] = MappingProxyType({}),
-        most: int = MOST_PRINTED_BYTES,
-        room: int = MOST_PACK_BYTES,
-    ) -> bytes:
-        git = shutil.which("git")
-        if git is None:
-            raise RepositoryError(
-                said("There is no {program}.", program="git"), hint=said("Install git beside the bot.")
-            )
-        return await self._run((git, *arguments), more, seconds, wanted, most, room)
-
-    async def _run(
-        self,
-        command: Sequence[str],
-        more: Mapping[str, str],
-        seconds: float,
-        wanted: Sequence[str] = (),
-        most: int = MOST_PRINTED_BYTES,
-        room: int = MOST_PACK_BYTES,
-    ) -> bytes:
-        """Run a program in the mirror, bounded in time, in what it may print, and in what it may write (`room`)."""
-        place = self._place if self._place.is_dir() else Path("/")
-        bounded = ("prlimit", f"--fsize={min(room, MOST_PACK_BYTES)}", "--core=0", *command)
-        with temporary_folder("git") as home:
-            process = await start_process(bounded, {**self._variables(home), **more}, place, stdin=PIPE)
-            try:
-                async with asyncio.timeout(seconds):
-                    given = "".join(f"{name}\n" for name in wanted).encode()
-                    output, errors = await exchange(process, given, most, too_much())
-            except TimeoutError as error:
-                raise _away(
-                    self._repository,
-                    said("git did not end within {seconds} s", seconds=f"{seconds:g}"),
-                ) from error
-            finally:
-                await end_process(process)
-        if process.returncode:
-            raise self._fault(errors.decode(errors="replace"))
-        return output
-
-    def _variables(self, home: Path) -> dict[str, str]:
-        """Return git's environment: nothing of the user's and the machine's configuration is read."""
-        repository = self._repository
-        configuration = HARDENED | {"protocol.http.allow": "always" if repository.is_near else "never"}
-        for name, value in self._login().items():
-            configuration["http.extraHeader"] = f"{name}: {value}"
-        pairs = enumerate(configuration.items())
-        numbered = [(f"GIT_CONFIG_KEY_{at}", key, f"GIT_CONFIG_VALUE_{at}", value) for at, (key, value) in pairs]
-        return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(home),
-            "LC_ALL": "C",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_SYSTEM": "/dev/null",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "/bin/false",
-            "GIT_OPTIONAL_LOCKS": "0",
-            "GIT_SSH_VARIANT": "ssh",
-            "GIT_SSH_COMMAND": shlex.join(self._ssh()),
-            "GIT_CONFIG_COUNT": str(len(configuration)),
-            **{name: value for row in numbered for name, value in (row[:2], row[2:])},
-        }
-
-    def _login(self) -> dict[str, str]:
-        """Return the header by which a server over HTTPS knows us."""
-        if self._repository.token_file is None:
-            return {}
-        token = _read(self._repository.token_file)
-        login = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-        self._learn((token, login))
-        return {"Authorization": f"Basic {login}"}
-
-    def _ssh(self) -> list[str]:
-        """Return ssh with nothing of the user's configuration: the deploy key, and the host's key, or none."""
-        repository = self._repository
-        ssh = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=15"]
-        known = repository.known_hosts_file or Path("/dev/null")
-        ssh += ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}"]
-        ssh += ["-o", "GlobalKnownHostsFile=/dev/null"]
-        if repository.key_file is not None:
-            self._learn([_read(repository.key_file)])
-            ssh += ["-i", str(repository.key_file)]
-        return ssh
-
-    def _fault(self, errors: str) -> RepositoryError:
-        lines = [line for line in errors.splitlines() if line.startswith(("fatal:", "error:"))] or errors.splitlines()
-        text = (
-            (lines[0] if lines else "git failed")
-            .removeprefix("fatal: ")
-            .removeprefix("error: ")[:LONGEST_ERROR]
-            .rstrip(".")
-        )
-        if "couldn't find remote ref" in errors or "not our ref" in errors:
-            return self._no_ref()
-        if "Host key verification failed" in errors or "host key is known for" in errors:
-            return RepositoryError(
-                said("The server of {url} shows another host key than the settings name.", url=self._repository.shown),
-                hint=said("Correct `known_hosts_file` if the server was given a new key; else somebody is in between."),
-            )
-        if "Permission denied (" in errors:
-            return RepositoryError(
-                said("The server of {url} does not take the deploy key.", url=self._repository.shown),
-                hint=said("Add the public key of `key_file` to the repository's deploy keys."),
-            )
-        if "bad config" in errors:
-            return RepositoryError(
-                said("The `.gitmodules` of {url} is not one: {error}.", url=self._repository.shown, error=text),
-                hint=said("Correct the file, and push it."),
-            )
-        if any(word in errors for word in ("fsck", "object", "not allowed", "signature")):
-            return RepositoryError(
-                said("git refuses {url}: {error}", url=self._repository.shown, error=text),
-                hint=said("Look at the repository: somebody may have tampered with it."),
-            )
-        return _away(self._repository, text)
-
-    def _no_ref(self) -> RepositoryError:
-        return RepositoryError(
-            said("{url} has no {ref}.", url=self._repository.shown, ref=self._repository.ref),
-            hint=said("Correct `ref` of the environment's repository, or push it."),
-        )
 
 
 def _size(folder: Path) -> int:
@@ -515,20 +371,3 @@ def _names(ref: str) -> tuple[str, ...]:
     if ref == "HEAD" or ref.startswith("refs/"):
         return (f"{ref}^{{}}", ref)
     return tuple(f"refs/{kind}/{ref}{peeled}" for kind, peeled in (("tags", "^{}"), ("tags", ""), ("heads", "")))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RepositoryError(
-            said("{path} cannot be read: {strerror}.", path=path, strerror=str(error)),
-            hint=said("Let it name a file that the bot may read."),
-        ) from error
-
-
-def _away(repository: Repository, cause: str) -> RepositoryUnavailableError:
-    return RepositoryUnavailableError(
-        said("{url} cannot be fetched: {cause}.", url=repository.shown, cause=cause),
-        hint=said("See whether the address, the key and the host's key are right, and whether the server answers."),
-    )

@@ -22,6 +22,7 @@ from roas.errors import ComposeFileError, RepositoryError, RepositoryUnavailable
 from roas.models.environment import Environment, Repository
 from roas.stack.resolution import commit_files, mirror
 from roas.stack.resolution import repository as module
+from roas.stack.resolution.git_program import GitProgram
 from roas.stack.resolution.mirror import Mirror
 from roas.stack.resolution.repository import Repositories
 from roas.web_client import WebClient
@@ -290,9 +291,9 @@ async def test_nobody_fetches_into_a_mirror_at_once(scene, server, monkeypatch):
     """Two environments of one repository have one mirror."""
     server.commit({"compose.yaml": COMPOSE})
     running: list[str] = []
-    run = Mirror._git
+    run = GitProgram.run
 
-    async def counted(self: Mirror, command: str, *arguments: str, **options: Any) -> bytes:
+    async def counted(self: GitProgram, command: str, *arguments: str, **options: Any) -> bytes:
         if command != "fetch":
             return await run(self, command, *arguments, **options)
         assert running == []
@@ -302,7 +303,7 @@ async def test_nobody_fetches_into_a_mirror_at_once(scene, server, monkeypatch):
         finally:
             running.clear()
 
-    monkeypatch.setattr(Mirror, "_git", counted)
+    monkeypatch.setattr(GitProgram, "run", counted)
     commits = await asyncio.gather(scene.mirror.fetch(), scene.mirror.fetch(), scene.bring())
     assert len(set(commits)) == 1
 
@@ -694,7 +695,7 @@ async def test_server_over_ssh_names_https_or_itself_for_large_files(scene, monk
     async def answer(*_arguments: object) -> bytes:
         return json.dumps({"href": href, "header": {"Authorization": "of ssh"}}).encode()
 
-    monkeypatch.setattr(Mirror, "_run", answer)
+    monkeypatch.setattr(GitProgram, "run_program", answer)
     scene.repository = Repository("git@gitea:shop.git", lfs=True)
     with nullcontext() if is_taken else pytest.raises(RepositoryUnavailableError, match="not HTTPS"):
         assert (await scene.mirror._lfs_server()).address == href
