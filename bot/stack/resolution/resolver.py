@@ -11,7 +11,6 @@ from roas.errors import (
     EngineUnavailableError,
     RoasError,
     invalid_version,
-    missing_files,
     without_secrets,
 )
 from roas.log import get_logger
@@ -28,17 +27,12 @@ from roas.stack.interface import NO_FILES, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import impossible_updates, read_definitions
 from roas.stack.model.live_files import services_with_live_files, with_live_files
 from roas.stack.model.raw_files import FileReference, as_written
-from roas.stack.model.rollout_policy import refuse_wrong_rollouts
-from roas.stack.model.scales import MOST_REPLICAS
 from roas.stack.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
-from roas.stack.model.service_canary import refuse_impossible_canaries
-from roas.stack.model.service_probes import refuse_impossible_probes
-from roas.stack.model.service_proxy import lossy_updates, proxies_of, refuse_impossible_proxies
+from roas.stack.model.service_proxy import lossy_updates, proxies_of
 from roas.stack.model.services import (
     RECORDED,
     as_files_say,
     is_built,
-    replicas_of,
     services_of,
     with_inactive_services,
     with_one_shots,
@@ -58,6 +52,12 @@ from roas.stack.resolution.bind_sources import (
 from roas.stack.resolution.content_binding import ContentBinder, name_in
 from roas.stack.resolution.discovery import HOME, SourceDiscovery, home_of_owner
 from roas.stack.resolution.environment_values import with_environment_values
+from roas.stack.resolution.impossible_files import (
+    possible_definitions,
+    refuse_missing_files,
+    refuse_none_and_too_many,
+    refuse_remote_files,
+)
 from roas.stack.resolution.obstacles import find_obstacles
 from roas.stack.resolution.version_use import (
     OTHER_VERSION,
@@ -136,14 +136,14 @@ class StackResolver:
         powers = await self._clients.local(lambda: self._policy.check(shared, environment, files, holdings))
         refuse_volumes_of_containers(shared)
         asked = frozenset(power.entry for power in powers)
-        definitions = _possible_definitions(model)
+        definitions = possible_definitions(model)
         missing = await self._clients.local(lambda: self._missing_sources(environment, model))
         bound, binder = await self._bound(environment, read, shared, definitions, asked, write=write_contents)
         compose = await self._clients.local(lambda: self._keep_compose(environment, read, write=write_contents))
         powers += await self._clients.local(lambda: self._policy.check_bound(bound, environment))
         if environment.policy == PolicyLevel.ASK and (past := recorded(powers, bound)):
             bound = {**bound, RECORDED: past}
-        _refuse_remote_files(environment, bound)
+        refuse_remote_files(environment, bound)
         of_version = await self._version_use(environment, version, read)
         return ResolvedStack(
             environment=environment,
@@ -356,7 +356,7 @@ class StackResolver:
 
     async def _read(self, environment: Environment, version: str | None, files: SharedFiles = NO_FILES) -> "_Read":
         """Copy what the model is made of, with these `files` instead of the same ones here; Compose resolves that."""
-        _refuse_missing_files(environment)
+        refuse_missing_files(environment)
         home = await self._clients.local(lambda: home_of_owner(environment.folder))
         variables = ({HOME: home} if home else {}) | variables_of(environment, version)
         # Before Compose sees them, which quotes them where something is wrong.
@@ -369,7 +369,7 @@ class StackResolver:
             resolved = await self._copies.resolve(environment, snapshot, variables)
             await self._refuse_unset_sources(environment, snapshot, variables, resolved.unset)
         model = with_own_namespaces(with_copied_targets(as_files_say(resolved.model)))
-        _refuse_none_and_too_many(services_of(model))
+        refuse_none_and_too_many(services_of(model))
         if resolved.inactive:
             model = with_inactive_services(model, resolved.inactive)
         if not environment.is_home:
@@ -421,16 +421,6 @@ def _own_files(environment: Environment, model: Mapping[str, Any]) -> Iterator[P
     yield from (Path(str(secret["file"])) for secret in secrets if (secret or {}).get("file"))
 
 
-def _possible_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:
-    """Return the definitions of a model's services. Raises ComposeFileError where one cannot be as it says."""
-    refuse_wrong_rollouts(model)
-    definitions = read_definitions(model)
-    refuse_impossible_probes(definitions)
-    refuse_impossible_proxies(definitions)
-    refuse_impossible_canaries(definitions)
-    return definitions
-
-
 def _ignored_files(environment: Environment) -> tuple[str, ...]:
     """Return what to say of files that `docker compose` in the stack's folder would take, and a deployment does not."""
     if not environment.ignored_files:
@@ -471,42 +461,3 @@ def _by_trust(trusted: Iterable[Power], environment: Environment) -> Iterator[st
     if environment.policy is not PolicyLevel.TRUSTED:
         return
     yield from (said("Allowed by trust: {text} (`{entry}`).", text=power.text, entry=power.entry) for power in trusted)
-
-
-def _refuse_none_and_too_many(services: Mapping[str, Mapping[str, Any]]) -> None:
-    if not services:
-        raise ComposeFileError(said("The compose file has no service."))
-    counts = [replicas_of(service) for service in services.values()]
-    if min(counts) < 0 or max(len(services), sum(counts)) > MOST_REPLICAS:
-        raise ComposeFileError(
-            said("The compose file has more than {most} services or replicas.", most=MOST_REPLICAS),
-            hint=said("Split the stack, or lower `replicas`."),
-        )
-
-
-def _refuse_missing_files(environment: Environment) -> None:
-    missing = [path for path in (*environment.compose_files, *environment.env_files) if not path.is_file()]
-    if missing:
-        raise missing_files(", ".join(map(str, missing)), is_followed=environment.repository is not None)
-
-
-def _refuse_remote_files(environment: Environment, model: Mapping[str, Any]) -> None:
-    """A remote engine does not see our files: it would bind an empty folder instead."""
-    if is_local(environment):
-        return
-    bound = [
-        f"{name}: {volume['source']}"
-        for name, service in services_of(model).items()
-        for volume in service.get("volumes") or ()
-        if volume.get("type") == "bind"
-    ]
-    bound += [name for name, service in services_of(model).items() if service.get("secrets")]
-    if bound:
-        raise ComposeFileError(
-            said(
-                "The engine of {environment} is on another machine and cannot bind our files: {bound}.",
-                environment=environment.name,
-                bound="; ".join(bound),
-            ),
-            hint=said("Put the files into the image, or use a named volume."),
-        )
