@@ -13,7 +13,7 @@ from roas.models.deployment import UNTOUCHED_STEPS
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
-from roas.models.stack import WantedImage
+from roas.models.stack import ServiceDefinition, WantedImage
 from roas.stack.comparison import ContainerDifference, WantedService, by_service
 from roas.stack.interface import ResolvedStack, SweptContainers
 from roas.stack.stack import Stack
@@ -43,6 +43,11 @@ class Comparison:
     by_service: Mapping[str, list[ContainerSnapshot]]
     by_us: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     goes_back: bool = False
+
+    @property
+    def definitions_before(self) -> dict[str, ServiceDefinition]:
+        """Return the definitions of the services that run."""
+        return {name: wanted.definition for name, wanted in self.as_released.items()}
 
     def containers_of(self, service: str) -> list[ContainerSnapshot]:
         """Return the containers of a service."""

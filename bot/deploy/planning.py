@@ -242,20 +242,29 @@ class Planner:
         plan = with_gaps_on_the_way_back(plan, definitions, comparison.containers_of)
         new_powers = await self._powers_of_mixed(request, target, renewed) if current is not None else ()
         plan = replace(plan, diff=await self._diff(comparison), new_powers=new_powers).with_warnings(
-            *warn_of_dropped(plan, definitions, with_proxies(stack, comparison.old_model)),
-            *await warn_of_unready(self._components, self._environment, plan, definitions),
-            *await self._scales(renewed, request.services or definitions),
+            *await self._warn_of_way_back(plan, comparison, renewed, request.services or definitions),
             *credentials_of_today(comparison, stored),
         )
         if stack.shares_with_compose:
-            leaving = {name: wanted.definition for name, wanted in comparison.as_released.items()}
-            plan = plan.with_warnings(*warn_of_compose_after(plan, target, renewed, {**leaving, **definitions}))
+            known = {**comparison.definitions_before, **definitions}
+            plan = plan.with_warnings(*warn_of_compose_after(plan, target, renewed, known))
         if backups:
             own = None if bot is None else bot.service
             plan = await self._with_data(plan, backups, {**definitions, **before}, own)
         await self._refuse_fixed_bot(plan, definitions)
         await refuse_moved_state(self._components, self._environment, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
+
+    async def _warn_of_way_back(
+        self, plan: Plan, comparison: Comparison, model: Mapping[str, Any], services: Collection[str]
+    ) -> tuple[str, ...]:
+        """Say what of proxies and of numbers of replicas is not as somebody might think."""
+        definitions = self._stack.definitions(model)
+        return (
+            *warn_of_dropped(plan, definitions, with_proxies(self._stack, comparison.old_model)),
+            *await warn_of_unready(self._components, self._environment, plan, definitions),
+            *await self._scales(model, services),
+        )
 
     async def _describe_target(self, target: Release, current: Release | None) -> tuple[Message, ...]:
         """Say of a release why it is brought back where the environment is on it, and whether it failed before."""
