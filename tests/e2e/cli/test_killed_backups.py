@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from roas.stack.backups.scratch_container import LABEL as SCRATCH
-from roas.stack.backups.volume_helper import LABEL as HELPER
 from testbed.waiting import wait_until
 from tests.e2e.cli.conftest import REPOSITORY, CommandLine
 from tests.e2e.cli.test_backups import STACK, database, held, put
 
+# Labels of the containers that the bot makes for it.
+SCRATCH, HELPER = "roas.backup-check", "roas.data"
 # A restore with a middle, in which there is half of the data; and what uses it.
 SLOW = "cat >/data/new; head -c 3 /data/new >/data/rows; sleep 1; cat /data/new >/data/rows"
 WEB = f"""

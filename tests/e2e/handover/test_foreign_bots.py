@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from roas.alerts.bot_alerts import DUPLICATE_TOKEN, SHARED_FOLDER
-from roas.deploy.handover.stale_instances import PATIENCE_SECONDS
-from roas.models.ownership import STATE_SHARED
 from testbed.container_processes import ACTIVE, until
 from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
 from tests.e2e.handover.conftest import clear_away, other_version
 from tests.integration.sandbox.channel import ask
 
+DUPLICATE_TOKEN = "another bot uses this bot's token"
+SHARED_FOLDER = "two stacks use one state folder"
+STATE_SHARED = "state folder of another stack"
+PATIENCE_SECONDS = 60.0  # of a bot that is not on the journal
 pytestmark = pytest.mark.timeout(480)
 
 START_SECONDS = 150.0

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
-from roas.alerts.drift_alerts import alert_title
 from testbed.container_processes import ACTIVE, successor, until
 from testbed.home_stack import BOT_SERVICE, IMAGE, Home
 from tests.e2e.handover.conftest import clear_away, started
@@ -97,7 +96,7 @@ async def plain_up_and_pruned_images_are_named(home, people, first: str, by_hand
     said = await asyncio.to_thread(home.compose, "up", "-d")
     assert "orphan" not in said
     assert [(bot.status, bot.attrs["Image"]) for bot in home.bots(stopped=True)] == [("running", first)]
-    alert = await people.wait_for_message(lambda one: alert_title("dev") in one.text, SECONDS)
+    alert = await people.wait_for_message(lambda one: "dev: what runs is not what the release has" in one.text, SECONDS)
     assert f"{BOT_SERVICE} was changed by hand: it runs the image" in alert.text
     (store,) = (item for item in home.everything() if item not in home.bots())
     store.update(mem_limit="96m", memswap_limit="96m")

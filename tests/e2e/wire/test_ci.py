@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import hashlib
 import io
 import json
 import os
@@ -17,7 +18,6 @@ import pytest
 import yaml
 from aiohttp import web
 
-from roas.candidates.credentials import new_token
 from testbed.redis_server import free_port
 from tests.e2e.wire.bot_process import ROOT
 from tests.e2e.wire.shop import REPOSITORY, SOON_JUDGED
@@ -28,7 +28,8 @@ from tests.unit.candidates.issuer import AUDIENCE, Issuer
 
 pytestmark = pytest.mark.wire
 
-TOKEN, HASH = new_token()
+TOKEN = f"roas_{secrets.token_urlsafe(32)}"
+HASH = f"sha256:{hashlib.sha256(TOKEN.encode()).hexdigest()}"
 GUIDE = ROOT / "docs" / "how-to" / "connect-ci.md"
 
 

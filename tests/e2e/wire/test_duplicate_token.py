@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from roas.alerts.bot_alerts import DUPLICATE_TOKEN
 from sandbox.client import SandboxClient
 from tests.e2e.wire.bot_process import BotProcess
 
+DUPLICATE_TOKEN = "another bot uses this bot's token"
 pytestmark = [pytest.mark.wire, pytest.mark.long]
 
 DEADLINE_SECONDS = 90.0

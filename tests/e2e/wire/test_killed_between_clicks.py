@@ -8,7 +8,6 @@ import pytest
 
 from roas.models.deployment import Outcome
 from roas.state.manager import StateManager
-from roas.ui.embeds.outcome import PAGE_LENGTH
 from sandbox.views import Message
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
@@ -26,6 +25,7 @@ from tests.integration.sandbox.channel import (
 )
 from tests.unit.ui.samples import NOON, a_deployment
 
+PAGE_LENGTH = 8
 pytestmark = pytest.mark.wire
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from roas.concurrency import end_tasks
-from roas.limits import MOST_ATTEMPTS
 from sandbox.views import Message
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
 from tests.e2e.wire.shop import SOON_JUDGED
 from tests.integration.sandbox.channel import button, live, outcome, start
 
+MOST_ATTEMPTS = 3
 pytestmark = [pytest.mark.wire, pytest.mark.timeout(600)]
 
 NO_MORE_STEPS = 60

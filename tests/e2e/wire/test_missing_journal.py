@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from roas.state.journal_place import JOURNAL_NAME
 from sandbox.views import Message
 from tests.e2e.wire.conftest import CONNECT_SECONDS
 from tests.e2e.wire.shop import STAYS
@@ -144,7 +143,7 @@ async def test_journal_of_another_bot_in_place_of_ours_is_a_fault(
 
 
 def remove_wal(state: Path) -> None:
-    state.joinpath(f"{JOURNAL_NAME}-wal").unlink()
+    state.joinpath("journal.sqlite3-wal").unlink()
 
 
 def remove_folder(state: Path) -> None:

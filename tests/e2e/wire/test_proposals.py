@@ -1,6 +1,7 @@
 """A push becomes a proposal in the channel, somebody says yes, and what was rolled back stays out; all of it real."""
 
 import asyncio
+import hashlib
 import hmac
 import json
 import os
@@ -16,7 +17,6 @@ import aiohttp
 import docker
 import pytest
 
-from roas.candidates.credentials import new_token
 from roas.concurrency import end_tasks
 from sandbox.client import ControlError, SandboxClient
 from sandbox.views import Message
@@ -36,7 +36,8 @@ from tests.integration.sandbox.channel import ask as channel_ask
 
 pytestmark = pytest.mark.wire
 
-TOKEN, HASH = new_token()
+TOKEN = f"roas_{secrets.token_urlsafe(32)}"
+HASH = f"sha256:{hashlib.sha256(TOKEN.encode()).hexdigest()}"
 SECRET = secrets.token_hex(16)
 IMAGE = "shop/web"
 PROPOSED_SECONDS = 30.0

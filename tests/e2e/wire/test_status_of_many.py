@@ -10,11 +10,12 @@ import aiohttp
 import docker
 import pytest
 
-from roas.stack.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
 from sandbox.client import SandboxClient
 from sandbox.views import Message
 from tests.e2e.wire.shop import Shop
 
+PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+NUMBER, ONE_OFF = "com.docker.compose.container-number", "com.docker.compose.oneoff"
 pytestmark = pytest.mark.wire
 
 CONTAINERS = 100
