@@ -182,7 +182,9 @@ class ComposePolicy:
     ) -> Places:
         bots = frozenset(name for name in services_of(model) if self.allows_by_name(f"state_dir:{name}", environment))
         written = holdings.writable(environment)
-        return Places.of(model, environment, self.withheld(environment), written, copies, bots)
+        withheld = self.withheld(environment).beside(holdings.state_places)
+        held = holdings.options_of(model, environment.project)
+        return Places.of(model, environment, withheld, written, copies, bots, held)
 
     def _judge_live(
         self, model: Mapping[str, Any], environment: Environment, places: Places, *, of_release: bool = False

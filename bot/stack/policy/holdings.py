@@ -18,17 +18,18 @@ from roas.stack.machine.host_ports import published_ports
 from roas.stack.model.services import real_name, services_of
 from roas.stack.policy.places import WritablePlace
 from roas.stack.policy.power import Power
-from roas.stack.policy.resources import VOLUME_DRIVERS
+from roas.stack.policy.resources import judge_volume
 from roas.stack.sources.opening import resolve
 
 
 @dataclass(frozen=True, slots=True)
 class HeldVolume:
-    """Describe a volume as the engine has it; `project` is empty where no Compose project made it."""
+    """Describe a volume as the engine has it, and where; `project` is empty where no Compose project made it."""
 
     driver: str
-    options: frozenset[str]
+    options: Mapping[str, Any]
     project: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,17 @@ class EngineHoldings:
     networks: frozenset[str] = frozenset()
     ports: tuple[PublishedPort, ...] = ()
     state_volumes: frozenset[str] = frozenset()
+
+    @property
+    def state_places(self) -> frozenset[Path]:
+        """Return where on the machine the volumes are that have the bot's own state."""
+        places = (self.volumes[name].place for name in self.state_volumes & self.volumes.keys())
+        return frozenset(map(Path, filter(None, places)))
+
+    def options_of(self, model: Mapping[str, Any], project: str) -> dict[str, Mapping[str, Any]]:
+        """Return the options of the volumes of a model that exist already, by their key."""
+        names = {key: real_name(key, found, project) for key, found in (model.get("volumes") or {}).items()}
+        return {key: self.volumes[name].options for key, name in names.items() if name in self.volumes}
 
     def own_volumes(self, project: str) -> frozenset[str]:
         """Return the names of the volumes that a project made."""
@@ -121,13 +133,7 @@ def judge_holdings(
 
 
 def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Power]:
-    if volume.driver not in VOLUME_DRIVERS:
-        yield Power(
-            said("the volume {name} exists, with the driver {driver}", name=name, driver=volume.driver), f"volume:{key}"
-        )
-    if volume.options:
-        text = ", ".join(sorted(volume.options))
-        yield Power(said("the volume {name} exists, with `driver_opts`: {text}", name=name, text=text), f"volume:{key}")
+    yield from judge_volume(key, volume.driver, volume.options)
     if volume.project != project:
         text = said("the volume {name} exists and belongs to the project {project}", name=name, project=volume.project)
         if not volume.project:
@@ -182,7 +188,9 @@ def _volume(found: Mapping[str, Any], mounted: Mapping[str, set[str]]) -> HeldVo
     if not project and is_nameless(str(found["Name"])):  # an adopted stack names it; it is of whoever mounts it
         users = mounted.get(str(found["Name"]), set())
         project = next(iter(users)) if len(users) == 1 else ""
-    return HeldVolume(str(found.get("Driver") or ""), frozenset(found.get("Options") or ()), project)
+    return HeldVolume(
+        str(found.get("Driver") or ""), found.get("Options") or {}, project, str(found.get("Mountpoint") or "")
+    )
 
 
 def _mounted(containers: Iterable[Mapping[str, Any]]) -> Mapping[str, set[str]]:

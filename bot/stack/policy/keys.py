@@ -136,15 +136,19 @@ class FoundKey:
     def entry(self) -> str:
         """Return the entry that allows it: named after the network, or else the service or whatever has it."""
         kind = ENTRIES.get(self.path, self.path.rpartition(".")[2])
-        return f"{kind}:{self.names[3 if kind == 'network' and self.names[0] == 'services' else 1]}"
+        at = 3 if kind == "network" and self.names[0] == "services" else min(1, len(self.names) - 1)
+        return f"{kind}:{self.names[at]}"
 
     @property
     def text(self) -> str:
         """Say in words who has it."""
-        shown = ".".join(self.names[2:])
+        is_of_all = len(self.names) == 1  # such as `models`
+        shown = ".".join(self.names[0 if is_of_all else 2 :])
         if shown and self.judgement in {Judgement.ON_REQUEST, None} and (value := shown_value(self.value)):
             shown = f"{shown}: {value}"
         match self.names[0]:
+            case _ if is_of_all:
+                return said("the compose file has `{shown}`", shown=shown)
             case "services":
                 name = self.names[1]
                 return (

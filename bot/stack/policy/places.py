@@ -1,20 +1,30 @@
 """Judge the paths that a stack names: what it may bind, read and build from."""
 
+import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.stack.client import engine_address
 from roas.stack.model.services import services_of
-from roas.stack.policy.power import Power
+from roas.stack.policy.power import READS, Power
 from roas.stack.sources.opening import is_there, resolve
 from roas.stack.sources.withheld import REPOSITORY, Withheld
 
 DOCKER_SOCKETS = (Path("/var/run/docker.sock"), Path("/run/docker.sock"))
 MOST_LINKS = 40
+# Of an option of a volume, such as `lowerdir=/a:/b,upperdir=/c`.
+OPTION_PARTS = re.compile("[,:=]")
+# Here sockets and processes are: who may only read such a place still talks to them, and reaches their files.
+ACTING = (Path("/run"), Path("/proc"))
+SOCKETS = frozenset({".sock", ".socket"})
+# Of a read-only bind: what is mounted below it may be written all the same.
+WRITABLE_BELOW = "writable"
 # To read the time of the host is no power.
 PUBLIC_FILES = frozenset({"/etc/localtime", "/etc/timezone"})
 
@@ -29,14 +39,18 @@ class WritablePlace:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Hold the paths that a stack may use; `bots` are the services which are the bot, from which nothing is kept."""
+    """Hold the paths that a stack may use, and the `folders` of the host that its volumes are made of.
+
+    `bots` are the services which are the bot, from which nothing is kept.
+    """
 
     folder: Path
     withheld: Withheld
     sockets: tuple[Path, ...]
-    writable: tuple[WritablePlace, ...]
+    writable: Mapping[Path, tuple[WritablePlace, ...]]
     copies: Path | None = None
     bots: frozenset[str] = frozenset()
+    folders: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @classmethod
     def of(
@@ -47,14 +61,19 @@ class Places:
         written_by_others: tuple[WritablePlace, ...] = (),
         copies: Path | None = None,
         bots: frozenset[str] = frozenset(),
+        held: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> "Places":
         """Read from a model what its containers may write, besides what existing containers already may.
 
-        `copies` is where our own copies of its files are kept, which a stored model binds read-only.
+        `copies` is where our own copies of its files are kept, which a stored model binds read-only; `held` are the
+        options of its volumes that exist already.
         """
-        written = (place for place in _writable(model) if place.who not in bots)
-        writable = (*written, *written_by_others)
-        return cls(resolve(environment.folder), withheld, _sockets(environment), writable, copies, bots)
+        folders = _folders(model, held)
+        written = (place for place in _writable(model, folders) if place.who not in bots)
+        writable: dict[Path, tuple[WritablePlace, ...]] = {}
+        for place in (*written, *written_by_others):
+            writable[place.path] = (*writable.get(place.path, ()), place)
+        return cls(resolve(environment.folder), withheld, _sockets(environment), writable, copies, bots, folders)
 
     def judge_bind(
         self, who: str, source: str, does: str, *, name: str = "", read_only: bool = False
@@ -66,6 +85,8 @@ class Places:
         if read_only and (source in PUBLIC_FILES or self._is_copy(source)):
             return
         path = resolve(Path(source))
+        if read_only and does == READS and _acts(path):
+            does = said("binds")
         # The entries for these two say it all.
         is_named = path in self.sockets or self.withheld.owns(path)
         if not path.is_relative_to(self.folder) and not is_named:
@@ -113,8 +134,8 @@ class Places:
     def judge_read(self, who: str, source: Path, does: str) -> Iterator[Power]:
         """Find a file that is read at every deployment, and that a container could write or replace."""
         target = resolve(source)
-        for place in self.writable:
-            if target.is_relative_to(place.path):
+        for folder in (target, *target.parents):
+            for place in self.writable.get(folder, ()):
                 yield Power(
                     said(
                         "{who} {does} {source}, which {other} may write",
@@ -169,18 +190,32 @@ class Places:
 
     def judge_replaceable(self, who: str, source: str, does: str) -> Iterator[Power]:
         """Find a path of which a container could make a link to anywhere, after it was judged here."""
-        for place in self.writable:
-            if is_replaceable(Path(source), place.path):
-                text = said(
-                    "{who} {does} {source}, of which {other} may make a link to anywhere: it writes {path}",
-                    who=who,
-                    does=does,
-                    source=source,
-                    other=place.who,
-                    path=place.path,
-                )
-                yield Power(text, f"replaceable:{_plain(Path(source))}")
-                return
+        folders = (folder for entry in visited(Path(source)) for folder in entry.parents)
+        if place := next((self.writable[folder][0] for folder in folders if folder in self.writable), None):
+            text = said(
+                "{who} {does} {source}, of which {other} may make a link to anywhere: it writes {path}",
+                who=who,
+                does=does,
+                source=source,
+                other=place.who,
+                path=place.path,
+            )
+            yield Power(text, f"replaceable:{_plain(Path(source))}")
+
+
+def only_reads(volume: Mapping[str, Any]) -> bool:
+    """Return whether a mount of a service only reads, also what is mounted below it."""
+    return volume.get("read_only") is True and (volume.get("bind") or {}).get("recursive") != WRITABLE_BELOW
+
+
+def _acts(path: Path) -> bool:
+    """Return whether a resolved path is a socket, or where such are, or the processes of the machine."""
+    if path.suffix in SOCKETS or any(path.is_relative_to(place) for place in ACTING):
+        return True
+    try:
+        return stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:  # nothing that can be looked at from here
+        return False
 
 
 def repository_at(path: Path) -> Path | None:
@@ -228,17 +263,23 @@ def _link(entry: Path) -> Path | None:
         return None
 
 
-def _writable(model: Mapping[str, Any]) -> Iterator[WritablePlace]:
-    devices = {
-        name: str(((definition or {}).get("driver_opts") or {}).get("device") or "")
-        for name, definition in (model.get("volumes") or {}).items()
-    }
+def _writable(model: Mapping[str, Any], folders: Mapping[str, tuple[str, ...]]) -> Iterator[WritablePlace]:
     for name, service in services_of(model).items():
         for volume in service.get("volumes") or ():
             source = str(volume.get("source") or "")
-            path = source if volume.get("type") == "bind" else devices.get(source, "")
-            if path.startswith("/") and not volume.get("read_only"):
-                yield WritablePlace(resolve(Path(path)), name)
+            paths = (source,) if volume.get("type") == "bind" else folders.get(source, ())
+            if not only_reads(volume):
+                yield from (WritablePlace(resolve(Path(path)), name) for path in paths if path.startswith("/"))
+
+
+def _folders(model: Mapping[str, Any], held: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return the folders of the host that volumes are made of, by what the model says and by what they are already."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, definition in (model.get("volumes") or {}).items():
+        options = (*((definition or {}).get("driver_opts") or {}).values(), *held.get(name, {}).values())
+        parts = (part for option in options for part in OPTION_PARTS.split(str(option or "")))
+        found[name] = tuple(part for part in parts if part.startswith("/"))
+    return found
 
 
 def _sockets(environment: Environment) -> tuple[Path, ...]:

@@ -104,35 +104,46 @@ class Power:
 
 def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> frozenset[str]:
     """Return what each power of a model is known by: its name, and for root what acts with it."""
-    services = services_of(model)
+    holders = Holders(services_of(model))
     found: set[str] = set()
     for power in powers:
-        marks = (f"{MARK}{program}" for program in _programs(power, services)) if power.is_root else ("",)
+        marks = (f"{MARK}{program}" for program in holders.programs(power)) if power.is_root else ("",)
         found.update(f"{power.name}{mark}" for mark in marks)
     return frozenset(found)
 
 
-def holders(power: Power, services: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the services that have a power: who asks for it, or of a volume whoever mounts it, or copies it."""
-    if power.kind not in OF_VOLUMES:
-        return (power.service,) if power.service in services else ()
-    key = power.service
-    mounting = {
-        name
-        for name, service in services.items()
-        if name == key or any(volume.get("source") == key for volume in service.get("volumes") or ())
-    }
-    helping = {str(_backup(services[name]).get("helper")) for name in mounting} & services.keys()
-    return tuple(sorted(mounting | helping))
+class Holders:
+    """Find the services that have powers, and what these run, which is hashed once however many powers they have."""
 
+    def __init__(self, services: Mapping[str, Mapping[str, Any]]) -> None:
+        self._services = services
+        self._mounting: dict[str, set[str]] = {}
+        self._hashes: dict[str, str] = {}
+        for name, service in services.items():
+            sources = {str(volume.get("source") or "") for volume in service.get("volumes") or ()}
+            for key in {name, *sources}:
+                self._mounting.setdefault(key, set()).add(name)
 
-def _programs(power: Power, services: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Return a hash of each program that acts with a power."""
-    names = holders(power, services)
-    if power.kind in OF_VOLUMES and names and names != (power.service,):
-        yield from (_hash([name, _program(services[name])]) for name in names)
-    else:
-        yield _program(services.get(power.service) or {})
+    def of(self, power: Power) -> tuple[str, ...]:
+        """Return who has a power: who asks for it, or of a volume whoever mounts it, or copies it."""
+        if power.kind not in OF_VOLUMES:
+            return (power.service,) if power.service in self._services else ()
+        mounting = self._mounting.get(power.service, set())
+        helping = {str(_backup(self._services[name]).get("helper")) for name in mounting} & self._services.keys()
+        return tuple(sorted(mounting | helping))
+
+    def programs(self, power: Power) -> Iterator[str]:
+        """Return a hash of each program that acts with a power."""
+        names = self.of(power)
+        if power.kind in OF_VOLUMES and names and names != (power.service,):
+            yield from (_hash([name, self._program(name)]) for name in names)
+        else:
+            yield self._program(power.service)
+
+    def _program(self, name: str) -> str:
+        if name not in self._hashes:
+            self._hashes[name] = _program(self._services.get(name) or {})
+        return self._hashes[name]
 
 
 def recorded(powers: Iterable[Power], model: Mapping[str, Any]) -> list[str]:

@@ -54,14 +54,7 @@ def judge_external(model: Mapping[str, Any]) -> Iterator[Power]:
 def _volumes(model: Mapping[str, Any], project: str, own_volumes: Container[str]) -> Iterator[Power]:
     for name, definition in (model.get("volumes") or {}).items():
         fields = definition or {}
-        options, driver = fields.get("driver_opts"), str(fields.get("driver") or "")
-        if driver not in VOLUME_DRIVERS:
-            yield Power(said("the volume {name} has the driver {driver}", name=name, driver=driver), f"volume:{name}")
-        if options:
-            text = ", ".join(f"{key}={shown_value(value)}" for key, value in sorted(options.items()))
-            yield Power(
-                said("the volume {name} has `driver_opts`: {options}", name=name, options=text), f"volume:{name}"
-            )
+        yield from judge_volume(name, str(fields.get("driver") or ""), fields.get("driver_opts") or {})
         if (real := _foreign(name, fields, project)) is not None and real not in own_volumes:
             does = said("reads") if _is_only_read(name, model) else said("is")
             text = said(
@@ -69,6 +62,15 @@ def _volumes(model: Mapping[str, Any], project: str, own_volumes: Container[str]
             )
             yield Power(text, f"external_volume:{real}")
         yield from judge_labels(said("the volume {name}", name=name), fields.get("labels"))
+
+
+def judge_volume(name: str, driver: str, options: Mapping[str, Any]) -> Iterator[Power]:
+    """Find what a volume is beyond a folder of the engine's own, as a model says it or as the engine has it already."""
+    if driver not in VOLUME_DRIVERS:
+        yield Power(said("the volume {name} has the driver {driver}", name=name, driver=driver), f"volume:{name}")
+    if options:
+        text = ", ".join(f"{key}={shown_value(value)}" for key, value in sorted(options.items()))
+        yield Power(said("the volume {name} has `driver_opts`: {options}", name=name, options=text), f"volume:{name}")
 
 
 def _is_only_read(name: str, model: Mapping[str, Any]) -> bool:

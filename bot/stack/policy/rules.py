@@ -15,7 +15,7 @@ from roas.stack.labels import COMPOSE_PREFIX
 from roas.stack.model.raw_files import as_written
 from roas.stack.model.services import as_mapping
 from roas.stack.policy.keys import Judgement, keys_of, shown_value
-from roas.stack.policy.places import Places
+from roas.stack.policy.places import Places, only_reads
 from roas.stack.policy.power import UNKNOWN, Power
 from roas.stack.sources.opening import resolve
 
@@ -73,9 +73,11 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, level: 
         yield from _ports(name, service)
     for volume in service.get("volumes") or ():
         if volume.get("type") in {"bind", "npipe"}:
-            source, read_only = str(volume.get("source", "")), volume.get("read_only") is True
+            source, read_only = str(volume.get("source", "")), only_reads(volume)
             does = said("reads") if read_only else said("binds")
             yield from places.judge_bind(name, source, does, read_only=read_only)
+        for source in places.folders.get(str(volume.get("source")), ()):
+            yield from places.judge_withheld(name, source, said("binds"))
 
 
 def _build(name: str, build: Mapping[str, Any], places: Places) -> Iterator[Power]:

@@ -5,7 +5,7 @@ value.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from roas.errors import ComposePolicyError
@@ -25,13 +25,17 @@ class Withheld:
     paths: frozenset[Path] = frozenset()
     token: bytes = field(default=b"", repr=False)
     hides_repository: bool = True
-    state: Path | None = None
+    state: frozenset[Path] = frozenset()
 
     @classmethod
     def of(cls, state: Path, paths: Iterable[Path], token: str) -> "Withheld":
         """Return what is withheld, the bot's state first; a token that is too short to be one is not searched for."""
         known = token.encode() if len(token) >= SHORTEST_TOKEN else b""
-        return cls(frozenset({state, *paths}), known, state=state)
+        return cls(frozenset({state, *paths}), known, state=frozenset({state}))
+
+    def beside(self, state: frozenset[Path]) -> "Withheld":
+        """Return the same with more places of the bot's state, which may be where nobody can look at from here."""
+        return replace(self, paths=self.paths | state, state=self.state | state)
 
     def is_named(self, path: Path) -> bool:
         """Return whether an entry of a folder that is walked is withheld, with all that is below it."""
@@ -48,7 +52,7 @@ class Withheld:
     def within(self, folder: Path) -> Path | None:
         """Return what is withheld below a resolved folder: the bot's state, or what is there of what settings name."""
         below = (path for path in sorted(self.paths) if path.is_relative_to(folder))
-        return next((path for path in below if path == self.state or is_there(path)), None)
+        return next((path for path in below if path in self.state or is_there(path)), None)
 
     def holds_token(self, content: bytes) -> bool:
         """Return whether a content has the bot's token in it."""

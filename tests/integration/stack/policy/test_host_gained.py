@@ -275,7 +275,7 @@ async def test_a_volume_with_options_is_found(engine: Stacks, stack: Stack, dock
     options = {"type": "proc", "device": "proc"}
     docker_client.volumes.create(f"{environment.project}_data", driver="local", driver_opts=options, labels=labels)
     for write in (False, True):
-        with pytest.raises(ComposePolicyError, match="exists, with `driver_opts`: device, type") as caught:
+        with pytest.raises(ComposePolicyError, match="has `driver_opts`: device=proc, type=proc") as caught:
             await engine.of(environment).resolve(None, write_contents=write)
         assert refused(caught) == {"volume:data"}
 

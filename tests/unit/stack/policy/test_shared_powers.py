@@ -13,7 +13,7 @@ FOLDER = Path("/srv/shop")
 STACK = Environment("dev", "shop", FOLDER, (FOLDER / "compose.yaml",), policy=PolicyLevel.ASK)
 POLICY = ComposePolicy((), Path("/var/lib/roas"))
 SOCKET = {"volumes": [{"type": "bind", "source": "/run/docker.sock", "target": "/run/docker.sock"}]}
-DEVICE = {"driver_opts": {"type": "none", "o": "bind", "device": "/"}}
+DEVICE = {"driver_opts": {"type": "none", "o": "bind", "device": "/mnt"}}
 MOUNTS = {"volumes": [{"type": "volume", "source": "host", "target": "/host"}]}
 BACKUP = {"command": ["tar"], "restore": ["untar"], "keep": 5}
 
