@@ -47,8 +47,8 @@ def read_compose(path: Path, content: bytes) -> tuple[Document, ...]:
     return _read_again(path, content) if len(content) <= REMEMBERED_BYTES else _read(path, content)
 
 
-def values_of(document: Document) -> Iterator[object]:
-    """Yield a document and every value in it, in the order of the text; each once, however many aliases lead to it."""
+def values_of(document: object) -> Iterator[object]:
+    """Yield a document, or a part of one, and every value in it, in the order of the text; once for all aliases."""
     pending: list[object] = [document]
     seen: set[int] = set()
     while pending:

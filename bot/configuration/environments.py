@@ -10,11 +10,11 @@ from roas.configuration.settings import Settings
 from roas.configuration.stack_files import (
     NAMES,
     OVERRIDES,
-    SUFFIXES,
     StackFiles,
     compose_variables,
     find_files,
     named_files,
+    named_secrets,
     own_file,
     own_files,
     own_names,
@@ -140,6 +140,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         # Home runs already, under the name that Compose gave it.
         base = usual_project(folder, files.used, env_files) if is_home else plain_name(folder.name)
     observation = DEV_OBSERVATION_SECONDS if name == "dev" else None
+    withheld, shared = _withheld(settings, name, (*files.used, *env_files))
     return Environment(
         name=name,
         project=own.project_name or (base if is_home else f"{base}-{name}"),
@@ -163,7 +164,8 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         engine=own.engine,
         repository=None if own.git is None else Repository(**dict(own.git)),
         signatures=None if own.verify is None else _signatures(own.verify),
-        withheld=_withheld(settings, name, (*files.used, *env_files)),
+        withheld=withheld,
+        shared=shared,
         windows=_windows(own.windows),
         restores_drift=own.drift is DriftAction.RESTORE,
         requires=own.requires or "",
@@ -200,27 +202,31 @@ def _windows(own: WindowSettings | None) -> Windows:
     return Windows(tuple(map(read_window, own.open)), own.zone, dates)
 
 
-def _withheld(settings: Settings, name: str, own: tuple[Path, ...]) -> frozenset[Path]:
-    """Return what an environment's stack never sees: files of the bot, and those that only other environments name."""
+def _withheld(settings: Settings, name: str, own: tuple[Path, ...]) -> tuple[frozenset[Path], frozenset[Path]]:
+    """Return what an environment's stack never sees: files of the bot, and those that only other environments name.
+
+    And what it names as another one does for itself: whoever commits to it may name any file.
+    """
     found = {path.expanduser().absolute() for path in settings.own_files}
+    theirs, secrets = set[Path](), set[Path]()
     for other in settings.environment_names:
         if other != name:
-            theirs = settings.environments.get(other) or NOTHING_OF_ITS_OWN
-            place = Path(os.path.realpath((theirs.folder or settings.stack_dir).expanduser()))
+            fields = settings.environments.get(other) or NOTHING_OF_ITS_OWN
+            place = Path(os.path.realpath((fields.folder or settings.stack_dir).expanduser()))
             named = [place / file for file in own_names(other)]
-            named += split_files(place, theirs.env_file or "") + split_files(place, theirs.compose_file or "")
-            found.update(path for path in named if path not in own)
-            found.update(secret for path in named if path not in own for secret in _named_by(path, own))
-    return frozenset(Path(os.path.realpath(path)) for path in found)
+            named += split_files(place, fields.env_file or "") + split_files(place, fields.compose_file or "")
+            alone = [path for path in named if path not in own]
+            found.update(alone)
+            theirs.update(*map(named_files, alone))
+            secrets.update(*map(named_secrets, alone))
+    ours, base = (frozenset().union(*map(named_files, files)) for files in (own, own[:1]))
+    both = (theirs & ours - base) | (secrets & ours)
+    found |= theirs - ours
+    return _real(found), _real(both)
 
 
-def _named_by(path: Path, own: tuple[Path, ...]) -> frozenset[Path]:
-    """Return what a compose file of another environment names and no compose file of this one does."""
-    if path.suffix not in SUFFIXES or not path.is_file():
-        return frozenset()
-    return named_files(path) - frozenset(
-        named for item in own if item.suffix in SUFFIXES for named in named_files(item)
-    )
+def _real(paths: Iterable[Path]) -> frozenset[Path]:
+    return frozenset(Path(os.path.realpath(path)) for path in paths)
 
 
 def _version_variables(own: EnvironmentSettings) -> tuple[str, ...]:
@@ -251,7 +257,8 @@ def _compose_files(
     if own.compose_file:
         return StackFiles(split_files(folder, own.compose_file))
     if settings.compose_file is None:
-        return find_files(folder, name, compose_variables(env_files))
+        others = {file for other in settings.environment_names if other != name for file in own_names(other)}
+        return find_files(folder, name, compose_variables(env_files), others)
     files = split_files(folder, settings.compose_file)
     override = own_file(files[0], name) if files else None
     return StackFiles(files if override is None else (*files, override))

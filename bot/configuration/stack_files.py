@@ -3,14 +3,14 @@
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dotenv import dotenv_values
 
-from roas.configuration.compose_yaml import read_compose, values_of
+from roas.configuration.compose_yaml import Document, read_compose, values_of
 from roas.errors import RoasError
 
 # In Compose's own order: the first that exists is taken.
@@ -25,6 +25,8 @@ SUFFIXES = (".yml", ".yaml")
 PREFIX = "COMPOSE_"
 # Under these keys a compose file names files of variables, secrets and configs.
 NAMING = frozenset({"env_file", "file", "path"})
+# Under this one, the whole path of that of a service's backups.
+KEY = "key"
 NAME_LINE = re.compile(r"^name:[ \t]*([\"']?)(?P<name>[a-z0-9][a-z0-9_-]*)\1[ \t]*(?:#.*)?$", re.MULTILINE)
 # More than this of a file is not searched for a name.
 TEXT_READ = 1 << 20
@@ -34,7 +36,8 @@ TEXT_READ = 1 << 20
 class StackFiles:
     """Hold the compose files of an environment, and those that Compose would take and we do not.
 
-    The stack's own `.env` may not name what is `outside` of its folder: nothing of that is read.
+    The stack's own `.env` may not name what is `outside` of its folder, or is called as another environment's own
+    file: nothing of that is read.
     """
 
     used: tuple[Path, ...]
@@ -42,16 +45,19 @@ class StackFiles:
     outside: tuple[Path, ...] = ()
 
 
-def find_files(folder: Path, environment: str, variables: Mapping[str, str]) -> StackFiles:
+def find_files(
+    folder: Path, environment: str, variables: Mapping[str, str], of_others: Collection[str] = ()
+) -> StackFiles:
     """Return what `docker compose` would take in a folder, with the environment's own file instead of the override.
 
     `COMPOSE_FILE` in the stack's `.env` names all of them, of those in its folder. `compose.prod.yaml` belongs to the
-    environment prod: where it exists, the override of every other environment is left out.
+    environment prod: where it exists, the override of every other environment is left out. `of_others` is what those
+    of other environments are called.
     """
     if named := variables.get("COMPOSE_FILE"):
         separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
         paths = split_files(folder, named, separator)
-        used = tuple(path for path in paths if _is_within(path, folder))
+        used = tuple(path for path in paths if _is_within(path, folder) and path.name not in of_others)
         return StackFiles(used or _usual(folder), outside=tuple(path for path in paths if path not in used))
     found = _present(folder, NAMES)
     if not found:
@@ -99,14 +105,32 @@ def own_names(environment: str) -> tuple[str, ...]:
 
 def named_files(path: Path) -> frozenset[Path]:
     """Return the files that a compose file names for variables, secrets and configs; none where it does not parse."""
-    found: set[str] = set()
+    return _named(path, _documents(path)) | named_secrets(path)
+
+
+def named_secrets(path: Path) -> frozenset[Path]:
+    """Return the files that a compose file names for secrets and for keys of backups."""
+    documents = _documents(path)
+    values = (value for document in documents for value in values_of(document) if isinstance(value, dict))
+    keys = (key for value in values if isinstance(key := value.get(KEY), str) and key.startswith("/"))
+    return _named(path, (document.get("secrets") for document in documents)) | frozenset(map(Path, keys))
+
+
+def _documents(path: Path) -> tuple[Document, ...]:
+    """Return what a compose file says; nothing where it is none, or does not parse."""
     with suppress(RoasError):
-        for document in read_compose(path, read_text(path).encode()):
-            for value in values_of(document):
-                if isinstance(value, dict):
-                    named = (value[key] for key in NAMING & value.keys())
-                    texts = (item for entry in named for item in (entry if isinstance(entry, list) else [entry]))
-                    found.update(item for item in texts if isinstance(item, str))
+        if path.suffix in SUFFIXES and path.is_file():
+            return read_compose(path, read_text(path).encode())
+    return ()
+
+
+def _named(path: Path, parts: Iterable[object]) -> frozenset[Path]:
+    found: set[str] = set()
+    for value in (value for part in parts for value in values_of(part)):
+        if isinstance(value, dict):
+            named = (value[key] for key in NAMING & value.keys())
+            texts = (item for entry in named for item in (entry if isinstance(entry, list) else [entry]))
+            found.update(item for item in texts if isinstance(item, str))
     return frozenset(path.parent / item for item in found if item and "$" not in item)
 
 

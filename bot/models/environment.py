@@ -185,7 +185,8 @@ class Environment:
     `siblings` are the projects of other environments in the same folder: who changes one of them changes all.
     `repository` is where its files come from, if they do not just lie in its folder.
     `signatures` is who has to have signed its images.
-    `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name.
+    `withheld` are files and folders that its stack never sees: the bot's own, and what only other environments name;
+    `shared` are files that it names and that another one has for itself.
     `windows` are when it may be deployed to. With `restores_drift`, what a hand changed is undone without being asked.
     It takes only what was healthy for as long as `soak` in the environment that it `requires`. Backups of its data are
     sent by `restic`. An engine on another host is reached by `ssh`.
@@ -211,6 +212,7 @@ class Environment:
     allowed: tuple[str, ...] = ()
     siblings: frozenset[str] = frozenset()
     withheld: frozenset[Path] = frozenset()
+    shared: frozenset[Path] = frozenset()
     engine: EngineKind = EngineKind.COMPOSE
     repository: Repository | None = None
     signatures: SignaturePolicy | None = None

@@ -233,7 +233,13 @@ def _judge_images(model: Mapping[str, Any]) -> Iterator[Power]:
 
 
 def _judge_files(environment: Environment, named: Sequence[FileReference], places: Places) -> Iterator[Power]:
-    """Find files that the next deployment reads and that a container may change."""
+    """Find files that the next deployment reads and that a container may change, or that another environment has."""
+    who = said("the environment {name}", name=environment.name)
+    for path in sorted(environment.shared):
+        text = said(
+            "{who} {does} {source}, which another environment has for itself", who=who, does=said("reads"), source=path
+        )
+        yield Power(text, f"bind:{path}")
     for path in (*environment.compose_files, *environment.env_files):
         yield from places.judge_read(environment.name, path, "reads")
     for reference in named:

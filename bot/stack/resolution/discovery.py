@@ -83,7 +83,9 @@ class SourceDiscovery:
     def _copy_own(self) -> None:
         """Copy what the settings name. It is judged first: a message about a path could quote a stolen env file."""
         environment = self._environment
-        elsewhere = said("COMPOSE_FILE in the stack's .env, which names a file outside the stack's folder")
+        elsewhere = said(
+            "COMPOSE_FILE in the stack's .env, which names a file outside the stack's folder, or another environment's"
+        )
         found = [Power(elsewhere, "") for _ in environment.files_outside]
         own = [(COMPOSE_FILE, as_written(path), resolve(path)) for path in environment.compose_files]
         own += [(ENV_FILE, as_written(path), resolve(path)) for path in environment.env_files]

@@ -72,3 +72,49 @@ def test_project_named_as_compose_does(tmp_path, compose, env, project):
     assert usual_project(folder, home.compose_files, home.env_files) == project
     assert (home.project, home.project_is_given) == (project, False)
     assert laid_out(folder).project == "my-shop-prod"
+
+
+NAMED_BY_PROD = {
+    "secret": "secrets: {db: {file: ./prod.txt}}\n",
+    "variables": "services: {web: {env_file: ./prod.txt}}\n",
+    "variables with a path": "services: {web: {env_file: [{path: prod.txt}]}}\n",
+    "key of backups": "services: {web: {x-deploy: {backup: {key: {folder}/prod.txt}}}}\n",
+}
+
+
+@pytest.mark.parametrize("written", NAMED_BY_PROD.values(), ids=NAMED_BY_PROD)
+def test_file_of_another_environment_is_withheld_or_told(tmp_path: Path, written: str) -> None:
+    """Whoever commits to one environment's files may name what another one has for itself."""
+    for name in ("compose.yaml", "compose.dev.yaml"):
+        (tmp_path / name).write_text("services: {web: {image: web}}\n")
+    (tmp_path / "compose.prod.yaml").write_text(written.replace("{folder}", str(tmp_path)))
+    dev, file = laid_out(tmp_path, "dev"), tmp_path / "prod.txt"
+    assert file in dev.withheld
+    assert not dev.shared
+    (tmp_path / "compose.dev.yaml").write_text("secrets: {mine: {file: prod.txt}}\n")
+    assert laid_out(tmp_path, "dev").shared == {file}
+
+
+@pytest.mark.parametrize(("name", "is_shared"), [("secret", True), ("key of backups", True), ("variables", False)])
+def test_secret_of_another_environment_is_told_wherever_it_is_named(
+    tmp_path: Path, name: str, *, is_shared: bool
+) -> None:
+    """What the first file names is of all its environments, but for secrets."""
+    (tmp_path / "compose.yaml").write_text("secrets: {mine: {file: prod.txt}}\nservices: {web: {image: web}}\n")
+    (tmp_path / "compose.prod.yaml").write_text(NAMED_BY_PROD[name].replace("{folder}", str(tmp_path)))
+    dev = laid_out(tmp_path, "dev")
+    assert (tmp_path / "prod.txt" in dev.shared) == is_shared
+    assert tmp_path / "prod.txt" not in dev.withheld
+
+
+def test_dotenv_names_no_file_of_another_environment(tmp_path: Path) -> None:
+    for name in ("compose.yaml", "compose.prod.yaml"):
+        (tmp_path / name).write_text("services: {web: {image: web}}\n")
+    (tmp_path / "compose.prod.yaml").write_text(NAMED_BY_PROD["secret"])
+    (tmp_path / ".env").write_text("COMPOSE_FILE=compose.yaml:compose.prod.yaml\n")
+    dev, prod = (laid_out(tmp_path, name) for name in ("dev", "prod"))
+    assert dev.compose_files == (tmp_path / "compose.yaml",)
+    assert dev.files_outside == (tmp_path / "compose.prod.yaml",)
+    assert tmp_path / "prod.txt" in dev.withheld
+    assert prod.compose_files == (tmp_path / "compose.yaml", tmp_path / "compose.prod.yaml")
+    assert not prod.files_outside

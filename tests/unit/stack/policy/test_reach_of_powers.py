@@ -12,7 +12,7 @@ from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, HeldVolume
-from roas.stack.policy.power import MARK, identities
+from roas.stack.policy.power import MARK, identities, recorded
 
 FOLDER = Path("/srv/shop")
 STACK = Environment("dev", "shop", FOLDER, (FOLDER / "compose.yaml",), policy=PolicyLevel.ASK)
@@ -121,3 +121,13 @@ def test_many_writable_folders_are_judged_in_a_moment() -> None:
     ]
     powers({f"s{n}": {"volumes": volumes} for n, volumes in enumerate(mounts)})
     assert time.monotonic() - began < SECONDS
+
+
+def test_file_that_another_environment_has_for_itself_is_asked_for() -> None:
+    """Named by a stack, it would be given to it, in a secret that no service has or in a folder that is copied."""
+    environment = replace(STACK, shared=frozenset({FOLDER / "secrets/db.txt"}))
+    (found,) = POLICY.check({"services": {"web": {}}}, environment)
+    assert found.name == "the environment dev: reads /srv/shop/secrets/db.txt"
+    assert recorded([found], {"services": {"web": {}}}) == [found.name]
+    with pytest.raises(ComposePolicyError, match=r"bind:/srv/shop/secrets/db.txt"):
+        POLICY.check({"services": {"web": {}}}, replace(environment, policy=PolicyLevel.STRICT))
