@@ -111,6 +111,8 @@ ENTRIES: Mapping[str, str] = {
     "services.*.networks.*.driver_opts": "network",
     "networks.*.ipam.options": "network",
 }
+# The words of the specification: who takes one for a password has one that anybody guesses.
+VOCABULARY = frozenset(part for path in KEYS for part in path.split(".")) | frozenset(ENTRIES.values())
 _NAMED = "*"
 PLAIN = re.compile(r"[\w./:@-]{1,60}", re.ASCII)
 # Of a hash: so many that nobody finds two values of one.

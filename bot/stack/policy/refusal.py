@@ -1,10 +1,10 @@
-"""Say what is refused, and the very lines that would allow it."""
+"""Say what is refused, and the very lines that would allow it; refuse what nobody could read."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from roas.errors import ComposePolicyError
+from roas.errors import ComposePolicyError, NewPowersError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.stack.policy.power import Power
@@ -32,6 +32,15 @@ def refusal(violations: Iterable[Power], environment: Environment, *, of_release
         hint = said("Deploy a version without it, or add to roas.toml:\n{lines}", lines=_lines(given, environment))
     text = joined("\n", (head, *(_line(power, given) for power in unique)))
     return ComposePolicyError(text, hint=hint, entries=entries)
+
+
+def refuse_unreadable(powers: Iterable[str], redact: Callable[[str], str]) -> None:
+    """Raise NewPowersError where a secret is part of a power's name: nobody would read what they give."""
+    if hidden := [shown for power in powers if (shown := redact(power)) != power]:
+        raise NewPowersError(
+            said("What this stack newly gets cannot be shown whole: {powers}.", powers=", ".join(hidden)),
+            hint=said("A secret has the same word: choose another secret, or another name."),
+        )
 
 
 def _lines(entries: tuple[str, ...], environment: Environment) -> str:

@@ -43,6 +43,7 @@ from roas.stack.model.services import (
     services_of,
 )
 from roas.stack.policy.power import named, root_first
+from roas.stack.policy.refusal import refuse_unreadable
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.pinning import SHARED_KINDS, pin, used_kinds
 from roas.stack.releases.today import hash_inputs, with_credentials_of
@@ -336,7 +337,7 @@ class StackReleases:
     async def new_powers(self, stack: ResolvedStack, granted_by: Collection[str]) -> tuple[str, ...]:
         """Return the names of the powers that a stack asks for and that no release with one of these models has.
 
-        Before there is a release, what runs has what it has.
+        Before there is a release, what runs has what it has. Raises NewPowersError for what cannot be shown whole.
         """
         if not stack.powers:
             return ()
@@ -349,7 +350,9 @@ class StackReleases:
             with suppress(ReleaseNotRestorableError):
                 model = await self._parts.load_model(model_hash)
                 granted |= await resolver.powers_of_release(model, environment, holdings)
-        return tuple(dict.fromkeys(map(named, sorted(stack.powers - granted, key=root_first))))
+        found = tuple(dict.fromkeys(map(named, sorted(stack.powers - granted, key=root_first))))
+        refuse_unreadable(found, self._parts.redactor.redact)
+        return found
 
     async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
         """Return the powers that somebody has to give a stored model."""

@@ -41,7 +41,8 @@ from roas.stack.model.services import (
 )
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
-from roas.stack.policy.power import Power, identities, recorded
+from roas.stack.policy.keys import VOCABULARY
+from roas.stack.policy.power import WORDS, Power, identities, recorded
 from roas.stack.resolution.bind_sources import (
     MARK,
     marked_sources,
@@ -96,6 +97,7 @@ class StackResolver:
         self._contents = contents
         self._policy = policy
         self._redactor = redactor
+        redactor.keep((*VOCABULARY, *WORDS.values()))
 
     @property
     def contents_folder(self) -> Path:

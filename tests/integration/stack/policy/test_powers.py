@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.errors import ComposePolicyError
+from roas.errors import ComposePolicyError, NewPowersError
 from roas.models.environment import Environment, PolicyLevel
 from roas.stack.sources.contents import MOST_BYTES
 from roas.stack.stacks import Stacks
@@ -183,3 +183,40 @@ async def test_file_gives_itself_no_power(engine: Stacks, stack: Stack) -> None:
     stack(asking)
     resolved = await engine.of(wanted).resolve(None)
     assert await engine.of(wanted).releases.new_powers(resolved, [forged]) == ("web: privileged",)
+
+
+@pytest.mark.parametrize(
+    ("secret", "fields"),
+    [
+        ("SYS_ADMIN", "cap_add: [SYS_ADMIN]"),
+        ("pid host", "pid: host"),
+        ("unconfined", "security_opt: ['seccomp:unconfined']"),
+        (
+            "o=bind, type=none",
+            "volumes: ['data:/d']\nvolumes: {data: {driver_opts: {type: none, o: bind, device: /mnt}}}",
+        ),
+    ],
+)
+async def test_power_that_a_secret_hides_is_given_by_nobody(
+    engine: Stacks, stack: Stack, secret: str, fields: str
+) -> None:
+    """Whoever commits to a stack says what is a secret there: a plan would show `web: [redacted]`."""
+    text = written(f"environment: {{A_PASSWORD: '{secret}'}}, {fields}")
+    found = engine.of(replace(stack(text), policy=PolicyLevel.ASK))
+    with pytest.raises(NewPowersError, match=r"cannot be shown whole: .*\[redacted\]"):
+        await found.releases.new_powers(await found.resolve(None), ())
+
+
+@pytest.mark.parametrize(
+    ("word", "fields", "power"),
+    [
+        ("privileged", "privileged: true", "web: privileged"),
+        ("docker-socket", "volumes: ['/run/docker.sock:/s']", "web: docker-socket /run/docker.sock"),
+        ("network_mode", "network_mode: host", "web: network_mode host"),
+        ("others-network", "networks: [n]\nnetworks: {n: {external: true, name: proxy}}", "n: others-network proxy"),
+    ],
+)
+async def test_word_of_a_power_is_no_secret(engine: Stacks, stack: Stack, word: str, fields: str, power: str) -> None:
+    text = written(f"environment: {{A_PASSWORD: '{word}'}}, {fields}")
+    found = engine.of(replace(stack(text), policy=PolicyLevel.ASK))
+    assert await found.releases.new_powers(await found.resolve(None), ()) == (power,)
