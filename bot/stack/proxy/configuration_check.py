@@ -15,7 +15,8 @@ from typing import Any
 from roas.stack.api_errors import ApiError
 from roas.stack.docker_client import EngineClient
 from roas.stack.model.live_files import haproxy_program
-from roas.stack.model.services import MOUNTED_SECRETS, services_of
+from roas.stack.model.services import MOUNTED_SECRETS, as_mapping, services_of
+from roas.stack.proxy.unconfirmed_programs import CADDY_FILES, bound_by, brings_a_program
 
 CHECK_LABEL = "roas.configuration-check"
 CHECK_SECONDS = 30
@@ -24,7 +25,6 @@ CHECK_PROCESSES = 128
 # So often a check is made again with names that it has asked for: HAProxy asks for those of servers last.
 MOST_ROUNDS = 5
 NOBODY = "127.0.0.1"
-LUA = b"lua-load"
 # What HAProxy says of a name that it cannot resolve. One that it is to listen at has to be its own.
 UNRESOLVED = re.compile(r"(?:invalid address: |could not resolve address )'(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)'")
 LISTENS = "'bind'"
@@ -48,9 +48,10 @@ def check_configuration(
     fields = services_of(model)[service]
     if (binds := _binds(fields, live, running)) is None or not _has_plain_volumes(client, running):
         return ""
-    argv = argv_of(fields, client.inspect_image(image)["Config"])  # type: ignore[no-untyped-call]
-    is_other = running["Image"] != image or argv != argv_of({}, running["Config"]) or _brings_a_program(fields, live)
-    if is_other or not (command := _check_command(argv)):
+    config = client.inspect_image(image)["Config"]  # type: ignore[no-untyped-call]
+    argv = argv_of(fields, config)
+    is_same = running["Image"] == image and _runs_as(fields, config) == _runs_as({}, running["Config"])
+    if not is_same or brings_a_program(argv, fields, live, running) or not (command := _check_command(argv)):
         return ""
     _remove_left(client, f"{project}/{service}")
 
@@ -116,7 +117,7 @@ def caddy_command(argv: list[str], action: str) -> list[str]:
     kept = [
         part
         for key, value in zip(options, [*options[1:], ""], strict=True)
-        if key in {"--config", "-c", "--adapter", "-a"}
+        if key in {*CADDY_FILES, "--adapter", "-a"}
         for part in (key, value)
     ]
     return [*program, action, *kept]
@@ -162,18 +163,12 @@ def _hosts(model: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _bound(service: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Yield what a service binds, and where."""
-    for volume in service.get("volumes") or ():
-        if volume.get("type") == "bind":
-            yield Path(volume["source"]), str(volume["target"])
-
-
-def _brings_a_program(service: Mapping[str, Any], live: Mapping[Path, Path]) -> bool:
-    """Return whether HAProxy would run Lua of a configuration by reading it."""
-    copies = (live.get(source, source) for source, _ in _bound(service))
-    files = (path for copy in copies for path in ([copy] if copy.is_file() else copy.rglob("*")))
-    return any(LUA in path.read_bytes() for path in files if path.is_file() and not path.is_symlink())
+def _runs_as(service: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what a container runs, as whom, where, and with which variables: some of these load programs."""
+    given = {key: value for key, value in (service.get("environment") or {}).items() if value is not None}
+    variables = {**as_mapping(list(config.get("Env") or ())), **{key: str(value) for key, value in given.items()}}
+    place = str(service.get("working_dir") or config.get("WorkingDir") or "")
+    return argv_of(service, config), str(service.get("user") or config.get("User") or ""), place, variables
 
 
 def _has_plain_volumes(client: EngineClient, running: Mapping[str, Any]) -> bool:
@@ -186,7 +181,7 @@ def _binds(service: Mapping[str, Any], live: Mapping[Path, Path], running: Mappi
     """Return what a check binds: copies of ours, and secrets of the container that runs; None where there is more."""
     store = next(iter(live)).parent
     there = {str(mount["Destination"]): mount for mount in running.get("Mounts") or () if mount["Type"] == "bind"}
-    if any(source.parent != store for source, _ in _bound(service)):
+    if any(source.parent != store for source, _ in bound_by(service)):
         return None
     # Those that Compose binds from where they lie, since the host renews them.
     secrets = [
@@ -195,7 +190,7 @@ def _binds(service: Mapping[str, Any], live: Mapping[Path, Path], running: Mappi
     ]
     if not there.keys() >= set(secrets):
         return None
-    binds = [f"{live.get(source, source)}:{target}:ro" for source, target in _bound(service)]
+    binds = [f"{live.get(source, source)}:{target}:ro" for source, target in bound_by(service)]
     return [*binds, *(f"{there[target]['Source']}:{target}:ro" for target in secrets)]
 
 

@@ -19,6 +19,8 @@ class FakeDocker:
         self.argv = list(argv)
         self.processes = processes
         self.mounts: list[dict[str, str]] = []
+        self.variables: list[str] = []
+        self.place = ""
         self.says: Callable[[Collection[str]], str] = lambda _: ""
         self.has_shell = True
         self.commands: list[list[str]] = []
@@ -45,7 +47,12 @@ class FakeDocker:
             "State": {"Running": True},
             "Path": self.argv[0],
             "Args": self.argv[1:],
-            "Config": {"Entrypoint": self.argv[:1], "Cmd": self.argv[1:]},
+            "Config": {
+                "Entrypoint": self.argv[:1],
+                "Cmd": self.argv[1:],
+                "Env": self.variables,
+                "WorkingDir": self.place,
+            },
             "Mounts": self.mounts,
         }
 

@@ -101,12 +101,13 @@ async def test_program_that_nobody_has_confirmed_is_not_asked(docker: FakeDocker
 async def test_check_runs_as_the_service_does(docker: FakeDocker, tmp_path: Path) -> None:
     """In its folder, and with a secret that the host renews, from where the container that runs has it."""
     docker.mount(tmp_path / "tls.pem", "/run/secrets/tls")
+    docker.place = "/etc/haproxy"
     await check(docker, tmp_path, working_dir="/etc/haproxy", secrets=[{"source": "tls"}])
     (asked,) = docker.checks
     assert asked["working_dir"] == "/etc/haproxy"
     assert f"{tmp_path / 'tls.pem'}:/run/secrets/tls:ro" in asked["host_config"]["binds"]
     assert [*asked["entrypoint"], *asked["command"]] == [*OFFICIAL[:2], "-c", *OFFICIAL[2:]]
-    await check(docker, tmp_path, secrets=[{"source": "new"}])
+    await check(docker, tmp_path, working_dir="/etc/haproxy", secrets=[{"source": "new"}])
     assert len(docker.checks) == 1, "what the container that runs does not have is not bound"
 
 

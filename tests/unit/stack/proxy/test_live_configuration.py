@@ -15,7 +15,7 @@ from roas.concurrency import pause
 from roas.models.stack import ServiceProxy
 from roas.stack.model.live_files import LiveFiles, services_with_live_files, with_live_files
 from roas.stack.proxy import live_configuration, proxies
-from roas.stack.proxy.configuration_check import _binds, _brings_a_program, _has_plain_volumes, caddy_command
+from roas.stack.proxy.configuration_check import _binds, _has_plain_volumes, caddy_command
 from roas.stack.proxy.live_configuration import LiveConfiguration, count_servers
 from roas.stack.proxy.proxies import SocketPlace
 from tests.unit.stack.proxy.fake_docker import MASTER, OFFICIAL, FakeDocker
@@ -202,16 +202,3 @@ def test_check_that_nobody_confirmed_has_plain_volumes(driver: str, options: Any
     client: Any = SimpleNamespace(inspect_volume=lambda name: {"Name": name, "Options": options})
     running = {"Mounts": [{"Type": "volume", "Driver": driver, "Name": "v"}, {"Type": "bind", "Source": "/etc"}]}
     assert _has_plain_volumes(client, running) is is_plain
-
-
-def test_configuration_that_is_run_by_reading_it_is_seen(tmp_path: Path) -> None:
-    """HAProxy runs Lua as soon as it reads where it is, in any of its files."""
-    (tmp_path / "kept").write_text("global\n")
-    (tmp_path / "folder").mkdir()
-    more = tmp_path / "folder" / "more.cfg"
-    live = {tmp_path / "live-1": tmp_path / "kept"}
-    binds = [{"type": "bind", "source": str(tmp_path / name), "target": f"/{name}"} for name in ("live-1", "folder")]
-    more.write_text("backend web\n")
-    assert not _brings_a_program({"volumes": binds}, live)
-    more.write_text("global\n    lua-load-per-thread /folder/more.lua\n")
-    assert _brings_a_program({"volumes": binds}, live)
