@@ -215,8 +215,9 @@ async def test_build_fetches_nothing_as_the_host(
     docker_client.images.remove("roas-build/prod-web:latest")
 
 
-# Its file is its own script: `-c` is said before what it runs with.
-PROXY = "[/haproxy]"
+# It runs what its configuration says where it is asked about that, as HAProxy does with Lua.
+HAPROXY = '#!/bin/sh\ntest "$1" = -c && . /conf/haproxy.cfg\nexec sleep 600\n'
+PROXY = "[/haproxy, -f, /conf/haproxy.cfg]"
 SOCKET = ", '/var/run/docker.sock:/engine:ro'"
 READS = "ls /sys/class/net /host /engine; exit 1"
 
@@ -225,12 +226,14 @@ READS = "ls /sys/class/net /host /engine; exit 1"
     ("had", "has", "program", "content", "told"),
     [
         ("", "", PROXY, "ls /sys/class/net; exit 1", r"configuration: lo$"),
-        ("", "", "[/haproxy, -W]", READS, None),
+        ("", "", "[/haproxy, -W, -f, /conf/haproxy.cfg]", READS, None),
         ("", ", '/etc:/host:ro'", PROXY, READS, None),
         (SOCKET, SOCKET, PROXY, READS, None),
-        ("", "", PROXY, "exit 1 # lua-load /x", None),
+        ("", "", PROXY, "lua-load /x || exit 1", None),
+        ("", ", './script:/haproxy:ro'", PROXY, "true", None),
+        ("", "], environment: [LD_PRELOAD=/conf/haproxy.cfg", PROXY, "exit 1", None),
     ],
-    ids=["no network", "no other program", "no more of the host", "nothing of the host", "no program of its files"],
+    ids=["network", "other program", "more of the host", "of the host", "Lua", "over its program", "variable"],
 )
 async def test_check_of_a_proxy_is_confined(
     engine: Stacks,
@@ -243,13 +246,14 @@ async def test_check_of_a_proxy_is_confined(
     told: str | None,
 ) -> None:
     """It is made for a plan, which nobody has confirmed, and people see what it says."""
-    docker_client.images.get("tiny:v1").tag("haproxy", "tiny")
-    text = "services: {web: {image: 'haproxy:tiny', volumes: ['./a:/haproxy:ro'%s], entrypoint: %s}}"
+    make_proxy(docker_client)
+    text = "services: {web: {image: 'haproxy:tiny', volumes: ['./a:/conf/haproxy.cfg:ro'%s], entrypoint: %s}}"
     environment = replace(stack(text % (had, PROXY)), policy=PolicyLevel.TRUSTED)
-    (environment.folder / "a").write_text("#!/bin/sh\nexec sleep 600\n")
-    (environment.folder / "a").chmod(0o755)
+    (environment.folder / "a").write_text("true\n")
+    (environment.folder / "script").write_text("#!/bin/sh\nexit 1\n")
+    (environment.folder / "script").chmod(0o755)
     await deploy(engine, environment)
-    (environment.folder / "a").write_text(f"#!/bin/sh\n{content}\n")
+    (environment.folder / "a").write_text(f"{content}\n")
     environment.compose_files[0].write_text(text % (has, program))
     resolved = await engine.of(environment).resolve(None)
     check = engine.of(environment).proxies.check(resolved.model, "web", docker_client.images.get("haproxy:tiny").id)
@@ -258,6 +262,15 @@ async def test_check_of_a_proxy_is_confined(
     else:
         with pytest.raises(ComposeFileError, match=told):
             await check
+
+
+def make_proxy(docker_client: docker.DockerClient) -> None:
+    files = Rootfs()
+    files.add("haproxy", HAPROXY, 0o755)
+    container = docker_client.containers.create("tiny:v1")
+    container.put_archive("/", files.tar())
+    container.commit("haproxy", "tiny")
+    container.remove()
 
 
 async def test_environments_share_no_file_of_a_proxy(engine: Stacks, stack: Stack) -> None:
