@@ -13,7 +13,7 @@ from roas.stack.api_errors import ApiNotFoundError
 from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found
 from roas.stack.docker_client import EngineClient
-from roas.stack.images.lookup import find_image, repository_of
+from roas.stack.images.lookup import digest_of, find_image, repository_of
 from roas.stack.images.reference import (
     FRONTENDS,
     JOURNALS,
@@ -108,13 +108,17 @@ def _may_set(client: EngineClient, name: str, image_id: str, project: str, repos
     """Return whether a name means an image, or may be made to.
 
     It may where nobody has it, or where a build or a release of this project (of which the latter are tagged in
-    `repositories`) set it last, and no container of others goes by it. The one place that decides it.
+    `repositories`) set it last, and no container of others goes by it. A repository of which there are images of a
+    registry has those of this one alone: a build that took a name in there would be another service's next version.
+    The one place that decides it.
     """
     found = find_image(client, name)
     if found is not None and found["Id"] == image_id:
         return True
     is_kept = is_own(name) or repository_of(name) in FRONTENDS
     if "@" in name or name.startswith(IMAGE_ID) or is_kept:  # which nobody can make mean something else
+        return False
+    if _is_of_registry(client, name, project) and digest_of(find_image(client, image_id) or {}, name) is None:
         return False
     if found is None:
         return True
@@ -125,6 +129,13 @@ def _may_set(client: EngineClient, name: str, image_id: str, project: str, repos
     listed = client.containers(all=True, filters={"ancestor": found["Id"]})
     others = (item for item in listed if project_of(item.get("Labels")) != project)
     return not any(_same_name(str(other.get("Image") or ""), name) for other in others)
+
+
+def _is_of_registry(client: EngineClient, name: str, project: str) -> bool:
+    """Return whether images of a name's repository came from a registry, or from somebody else than this project."""
+    there = client.images(repository_of(name))
+    others = (image for image in there if (image.get("Labels") or {}).get(PROJECT) != project)
+    return any(digest_of(image, name) for image in others)
 
 
 def _same_name(left: str, right: str) -> bool:
