@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.messages.message import said, spelled, visible
-from roas.stack.model.services import LIVE, OF_RELEASE, services_of
+from roas.stack.model.services import LIVE, OF_BOT, services_of
 from roas.stack.sources.contents import SECRET_PREFIX
 
 # What is bound is compared by what is in it, and what makes no container different is told elsewhere or nowhere.
@@ -27,7 +27,6 @@ LONGEST = 500
 # So many lines around a change are shown, and so many pairs of lines are compared with each other.
 CONTEXT, MOST_PAIRS = 3, 1 << 20
 HUNK = re.compile(r"([-+])(\d+)")
-BY_BOT = OF_RELEASE | {LIVE}
 
 Redact = Callable[[str], str]
 
@@ -63,7 +62,7 @@ def _as_written(service: Mapping[str, Any]) -> Mapping[str, Any]:
     extension = service.get("x-deploy")
     if not isinstance(extension, Mapping):
         return service
-    kept = {key: value for key, value in extension.items() if key not in BY_BOT}
+    kept = {key: value for key, value in extension.items() if key not in OF_BOT}
     return {**service, "x-deploy": kept or None}
 
 
@@ -154,14 +153,17 @@ def _read(path: Path | None) -> bytes | None:
 
 def _file(place: str, before: Path | None, after: Path | None, redact: Redact) -> Iterator[str]:
     old, new = _read(before), _read(after)
+    modes = _mode(before), _mode(after)
+    mode = list(_keys("mode", *modes, redact)) if all(modes) else []
     if old == new:
-        yield from _headed(place, _keys("mode", _mode(before), _mode(after), redact))
+        yield from _headed(place, mode)
         return
     try:
         texts = [(content or b"").decode() for content in (old, new)]
     except UnicodeDecodeError:
         texts = []
     if not texts or any(len(content or b"") > MOST_BYTES or b"\0" in (content or b"") for content in (old, new)):
+        yield from _headed(place, mode)
         yield said("{place} changed: it is no text, or too large to be shown.", place=shown(place))
         return
     clean = [redact(text) for text in texts]
@@ -171,7 +173,7 @@ def _file(place: str, before: Path | None, after: Path | None, redact: Redact) -
     )
     if all(rows[-1:] == [""] or not rows for rows in (ours, theirs)):  # each line has an end, as it should
         ours, theirs = (rows[:-1] if len(rows) > 1 else rows for rows in (ours, theirs))
-    yield from _headed(place, map(shown, _unified(ours, theirs)))
+    yield from _headed(place, (*mode, *map(shown, _unified(ours, theirs))))
     if ours == theirs:
         yield said("{place} changed: it looks like a secret, and is not shown.", place=shown(place))
     elif clean != texts:

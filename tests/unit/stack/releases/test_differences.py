@@ -41,6 +41,11 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ({"environment": {"A": "x"}}, {"environment": {"\u0410": "x"}}, (f"-{A}: x", r"+environment.\u0410: x")),
     ({"environment": {"A": "x"}}, {"environment": {"A": SECRET}}, (f"{A} changed: {HIDDEN}",)),
     (
+        {"x-deploy": {"depends_on": {"db": {"condition": "service_healthy"}}}},
+        {"x-deploy": {"depends_on": {"db": {"condition": "service_started"}}}},
+        ("-x-deploy.depends_on.db.condition: service_healthy", "+x-deploy.depends_on.db.condition: service_started"),
+    ),
+    (
         {"environment": {"DB_PASSWORD": "a-long-one-1"}},
         {"environment": {"DB_PASSWORD": "a-long-one-2"}},
         (f"environment.DB_PASSWORD changed: {HIDDEN}",),
@@ -70,6 +75,18 @@ def test_change_of_a_file_is_shown(tmp_path: Path) -> None:
     assert SECRET not in "".join(lines)
     assert "too large" in shown(bound(tmp_path / "1"), bound(tmp_path / "3"), tmp_path)[0]
     assert "+source: /etc/x" in shown(bound(tmp_path / "1"), bound(Path("/etc/x")), tmp_path)
+
+
+@pytest.mark.parametrize(("old", "new"), [("a", "b"), ("a", "a"), ("\0a", "\0b")])
+def test_mode_of_a_file_is_shown_whatever_else_changed(tmp_path: Path, old: str, new: str) -> None:
+    for name, text, mode in (("1", old, 0o644), ("2", new, 0o755)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(mode)
+    assert shown(bound(tmp_path / "1"), bound(tmp_path / "2"), tmp_path)[:3] == (
+        "web:/conf:",
+        "-mode: 644",
+        "+mode: 755",
+    )
 
 
 def test_only_a_masked_value_changed_is_said(tmp_path: Path) -> None:
