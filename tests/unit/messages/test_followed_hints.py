@@ -291,7 +291,6 @@ SAYS_ONLY = [
     "a task is never privileged",
     "its STATE_DIR is {where}",
     "its `update_config` lets that pass",
-    "the volume {name} exists",
     "the volume {name} has",
     "{image} keeps its meaning",
     "{megabytes} MB are free",

@@ -45,6 +45,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "web: pid host": web({"pid": "host"}),
     "job: pid service:web": {"services": {"web": {"privileged": True}, "job": {"pid": "service:web"}}},
     "web: docker-socket /run/docker.sock": web(bind("/run/docker.sock", read_only=True)),
+    "web: path /run/containerd": web(bind("/run/containerd", read_only=True)),
     "web: path /srv/media": web(bind("/srv/media")),
     "web: writes /srv/shop/.git": web(bind("/srv/shop/.git")),
     "web: writes /srv/shop/data": web(bind("/srv/shop/data")),
