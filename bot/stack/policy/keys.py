@@ -104,13 +104,14 @@ ENTRIES: Mapping[str, str] = {
     "services.*.cpu_rt_runtime": "realtime",
     "services.*.device_cgroup_rules": "devices",
     "services.*.gpus": "devices",
-    "services.*.use_api_socket": "docker_socket",
     "services.*.build.entitlements": "build",
     "services.*.build.privileged": "build",
     "services.*.build.ssh": "build",
     "services.*.networks.*.driver_opts": "network",
     "networks.*.ipam.options": "network",
 }
+# Nothing allows it: Compose gives the service the logins to registries that it has itself, which are the bot's.
+NEVER = frozenset({"services.*.use_api_socket"})
 # The words of the specification: who takes one for a password has one that anybody guesses.
 VOCABULARY = frozenset(part for path in KEYS for part in path.split(".")) | frozenset(ENTRIES.values())
 _NAMED = "*"
@@ -137,6 +138,8 @@ class FoundKey:
     @property
     def entry(self) -> str:
         """Return the entry that allows it: named after the network, or else the service or whatever has it."""
+        if self.path in NEVER:
+            return ""
         kind = ENTRIES.get(self.path, self.path.rpartition(".")[2])
         at = 3 if kind == "network" and self.names[0] == "services" else min(1, len(self.names) - 1)
         return f"{kind}:{self.names[at]}"

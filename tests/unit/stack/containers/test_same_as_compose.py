@@ -156,7 +156,7 @@ NOT_PLAYED = {
     "provider": "makes no container, and is refused unless it is allowed",
     "pull_refresh_after": "is in the schema alone: no Compose reads it",
     "storage_opt": "needs a file system with quotas",
-    "use_api_socket": "needs the engine's socket at its usual place, and is refused unless it is allowed",
+    "use_api_socket": "is refused: Compose would give the bot's logins to registries",
 }
 
 # Engine 28 forgets what `host-gateway` stands for when it reads its settings again, as a private one does.

@@ -62,7 +62,6 @@ REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"cap_add": ["SYS_ADMIN"]}, {"cap_add:web"}),
     ({"runtime": "runc-wild"}, {"runtime:web"}),
     ({"provider": {"type": "program"}}, {"provider:web"}),
-    ({"use_api_socket": True}, {"docker_socket:web"}),
     ({"volumes_from": ["container:abc"]}, {"volumes_from:web"}),
     ({"post_start": [{"command": "x", "privileged": True}]}, {"privileged:web"}),
     (bind("/etc"), {"bind:/etc"}),

@@ -131,3 +131,10 @@ def test_file_that_another_environment_has_for_itself_is_asked_for() -> None:
     assert recorded([found], {"services": {"web": {}}}) == [found.name]
     with pytest.raises(ComposePolicyError, match=r"bind:/srv/shop/secrets/db.txt"):
         POLICY.check({"services": {"web": {}}}, replace(environment, policy=PolicyLevel.STRICT))
+
+
+@pytest.mark.parametrize("level", PolicyLevel)
+def test_logins_of_the_bot_are_given_by_no_socket(level: PolicyLevel) -> None:
+    """Newer versions of Compose mount the logins to registries with it, which are those of the bot."""
+    with pytest.raises(ComposePolicyError, match=r"`use_api_socket` \(nothing allows that\)"):
+        powers({"web": {"use_api_socket": True}}, level=level)
