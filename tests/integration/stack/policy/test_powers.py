@@ -157,7 +157,7 @@ THEIRS = "volumes: {dd: {external: true, name: theirs}}"
         ("ports: ['10.1.2.3:443:443']", "ports: ['443:443']", True),
         ("ports: ['443']", "ports: ['443:443']", True),
         (f"{SYSLOG % 'unix:///dev/log'}", f"{SYSLOG % 'tcp://127.0.0.1:6379'}", True),
-        (f"{DEVICE % '/srv'}", f"{DEVICE % '/'}", True),
+        (f"{DEVICE % '/srv'}", f"{DEVICE % '/opt'}", True),
         (f"{BRIDGE % 'br-own'}", f"{BRIDGE % 'docker0'}", True),
         (f"volumes: ['dd:/d:ro']\n{THEIRS}", f"volumes: ['dd:/d']\n{THEIRS}", True),
         (f"volumes: ['dd:/d']\n{THEIRS}", f"volumes: ['dd:/d'], command: [x]\n{THEIRS}", False),

@@ -9,7 +9,7 @@ import pytest
 from roas.configuration.compose_yaml import read_compose
 from roas.errors import ComposeFileError
 from roas.stack.model.raw_files import RawFile
-from roas.stack.model.text import read_yaml
+from roas.stack.model.text import read_resolved, read_yaml
 from roas.stack.resolution.discovery import read_references
 
 NAMES = ",".join(f"f{number}" for number in range(1500))
@@ -106,3 +106,12 @@ def test_byte_that_is_not_allowed_is_named_by_its_line(byte: bytes) -> None:
     """An editor that writes Latin-1 makes an umlaut in a comment one: nobody sees what is wrong."""
     with pytest.raises(ComposeFileError, match=r"compose\.yaml, line 3: it has a byte"):
         read_compose(Path("compose.yaml"), b"services:\n  web: {image: a}\n# " + byte + b"\n")
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}")])
+@pytest.mark.parametrize("depth", [200, 900, 20_000])
+def test_model_that_is_nested_too_deeply_is_refused(opening: str, closing: str, depth: int) -> None:
+    """Whoever walks over it would run out of the stack of Python, in the middle of a plan."""
+    with pytest.raises(ComposeFileError, match="The model cannot be read"):
+        read_resolved(f"x-a: {opening * depth}{closing * depth}")
+    assert read_resolved(f"x-a: {opening * 20}{closing * 20}")
