@@ -16,7 +16,7 @@ from roas.stack.docker_client import EngineClient
 from roas.stack.labels import project_of
 from roas.stack.machine.host_ports import published_ports
 from roas.stack.model.services import real_name, services_of
-from roas.stack.policy.places import WritablePlace
+from roas.stack.policy.places import Written
 from roas.stack.policy.power import Power
 from roas.stack.policy.resources import judge_volume
 from roas.stack.sources.opening import resolve
@@ -66,7 +66,7 @@ class EngineHoldings:
         """Return the names of the volumes that a project made."""
         return frozenset(name for name, volume in self.volumes.items() if volume.project == project)
 
-    def writable(self, environment: Environment) -> tuple[WritablePlace, ...]:
+    def writable(self, environment: Environment) -> tuple[Written, ...]:
         """Return what the project's own containers write, and what others write within the stack's folder.
 
         A strict policy asks for what anybody writes anywhere.
@@ -76,7 +76,7 @@ class EngineHoldings:
         folder = resolve(environment.folder)
         found = ((held, resolve(Path(source))) for held in self.containers for source in held.writes)
         return tuple(
-            WritablePlace(path, held.name)
+            (path, held.name)
             for held, path in found
             if environment.policy is PolicyLevel.STRICT
             or held.project == environment.project

@@ -2,7 +2,7 @@
 
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -29,25 +29,22 @@ WRITABLE_BELOW = "writable"
 PUBLIC_FILES = frozenset({"/etc/localtime", "/etc/timezone"})
 
 
-@dataclass(frozen=True, slots=True)
-class WritablePlace:
-    """Name a folder of the host that a container may write, links resolved."""
-
-    path: Path
-    who: str
+# A folder of the host, links resolved, and a service or a container that may write it.
+Written = tuple[Path, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
     """Hold the paths that a stack may use, and the `folders` of the host that its volumes are made of.
 
-    `bots` are the services which are the bot, from which nothing is kept.
+    `writable` names who may write a folder, each once. `bots` are the services which are the bot, from which nothing is
+    kept.
     """
 
     folder: Path
     withheld: Withheld
     sockets: tuple[Path, ...]
-    writable: Mapping[Path, tuple[WritablePlace, ...]]
+    writable: Mapping[Path, Collection[str]]
     copies: Path | None = None
     bots: frozenset[str] = frozenset()
     folders: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -58,7 +55,7 @@ class Places:
         model: Mapping[str, Any],
         environment: Environment,
         withheld: Withheld,
-        written_by_others: tuple[WritablePlace, ...] = (),
+        written_by_others: Iterable[Written] = (),
         copies: Path | None = None,
         bots: frozenset[str] = frozenset(),
         held: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
@@ -69,10 +66,10 @@ class Places:
         options of its volumes that exist already.
         """
         folders = _folders(model, held)
-        written = (place for place in _writable(model, folders) if place.who not in bots)
-        writable: dict[Path, tuple[WritablePlace, ...]] = {}
-        for place in (*written, *written_by_others):
-            writable[place.path] = (*writable.get(place.path, ()), place)
+        written = ((path, who) for path, who in _writable(model, folders) if who not in bots)
+        writable: dict[Path, dict[str, None]] = {}
+        for path, who in (*written, *written_by_others):
+            writable.setdefault(path, {})[who] = None
         return cls(resolve(environment.folder), withheld, _sockets(environment), writable, copies, bots, folders)
 
     def judge_bind(
@@ -135,14 +132,14 @@ class Places:
         """Find a file that is read at every deployment, and that a container could write or replace."""
         target = resolve(source)
         for folder in (target, *target.parents):
-            for place in self.writable.get(folder, ()):
+            for other in self.writable.get(folder, ()):
                 yield Power(
                     said(
                         "{who} {does} {source}, which {other} may write",
                         who=who,
                         does=does,
                         source=source,
-                        other=place.who,
+                        other=other,
                     ),
                     f"replaceable:{_plain(source)}",
                 )
@@ -191,14 +188,14 @@ class Places:
     def judge_replaceable(self, who: str, source: str, does: str) -> Iterator[Power]:
         """Find a path of which a container could make a link to anywhere, after it was judged here."""
         folders = (folder for entry in visited(Path(source)) for folder in entry.parents)
-        if place := next((self.writable[folder][0] for folder in folders if folder in self.writable), None):
+        if (folder := next((folder for folder in folders if folder in self.writable), None)) is not None:
             text = said(
                 "{who} {does} {source}, of which {other} may make a link to anywhere: it writes {path}",
                 who=who,
                 does=does,
                 source=source,
-                other=place.who,
-                path=place.path,
+                other=next(iter(self.writable[folder])),
+                path=folder,
             )
             yield Power(text, f"replaceable:{_plain(Path(source))}")
 
@@ -263,13 +260,13 @@ def _link(entry: Path) -> Path | None:
         return None
 
 
-def _writable(model: Mapping[str, Any], folders: Mapping[str, tuple[str, ...]]) -> Iterator[WritablePlace]:
+def _writable(model: Mapping[str, Any], folders: Mapping[str, tuple[str, ...]]) -> Iterator[Written]:
     for name, service in services_of(model).items():
         for volume in service.get("volumes") or ():
             source = str(volume.get("source") or "")
             paths = (source,) if volume.get("type") == "bind" else folders.get(source, ())
             if not only_reads(volume):
-                yield from (WritablePlace(resolve(Path(path)), name) for path in paths if path.startswith("/"))
+                yield from ((resolve(Path(path)), name) for path in paths if path.startswith("/"))
 
 
 def _folders(model: Mapping[str, Any], held: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
