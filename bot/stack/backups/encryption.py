@@ -4,19 +4,20 @@ The file is one that `age-keygen` writes. New backups are encrypted for its firs
 """
 
 import os
-import stat
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import IO, Any
 
 from roas.concurrency import in_thread, start_thread
-from roas.errors import BackupError
+from roas.errors import BackupError, ComposeFileError
 from roas.messages.message import said
 from roas.stack.backups.streams import CHUNK_BYTES, Source, Target
+from roas.stack.sources.opening import read_regular, resolve
 
 # So large is a file of keys at most.
 MOST_BYTES = 64 * 1024
@@ -47,13 +48,11 @@ def read_key(path: str) -> Key:
 
 def _read(path: str) -> str:
     """Return what a file holds: a stack names it, and some that are none have no end. Raises OSError, BackupError."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise _no_key(path, said("it is no file"))
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise _no_key(path, said("it is too large"))
-    return content.decode()
+    try:
+        place = resolve(Path(path))
+        return read_regular(Path(path), place, place.parent, MOST_BYTES)[1].decode()
+    except ComposeFileError as error:
+        raise _no_key(path, error.message) from error
 
 
 def _library() -> Any:

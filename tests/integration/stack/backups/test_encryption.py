@@ -131,7 +131,7 @@ def test_key_that_has_no_end_is_not_read(tmp_path, is_pipe) -> None:
         os.mkfifo(path)
     else:
         path.write_text("# a comment\n" * 10_000)
-    with pytest.raises(BackupError, match=f"the key {path} cannot be read: it is (no file|too large)"):
+    with pytest.raises(BackupError, match=f"the key {path} cannot be read: {path} is "):
         read_key(str(path))
 
 
