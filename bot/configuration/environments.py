@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from roas.configuration.stack_files import (
     plain_name,
     split_files,
     usual_project,
+    with_included,
 )
 from roas.configuration.tables import EnvironmentSettings, ResticSettings, VerifySettings, WindowSettings
 from roas.models.environment import DriftAction, Environment, Repository, ResticRepository, SignaturePolicy, SshAccess
@@ -140,7 +141,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         # Home runs already, under the name that Compose gave it.
         base = usual_project(folder, files.used, env_files) if is_home else plain_name(folder.name)
     observation = DEV_OBSERVATION_SECONDS if name == "dev" else None
-    withheld, shared = _withheld(settings, name, (*files.used, *env_files))
+    withheld, shared = _withheld(settings, name, folder, (*files.used, *env_files))
     return Environment(
         name=name,
         project=own.project_name or (base if is_home else f"{base}-{name}"),
@@ -202,27 +203,37 @@ def _windows(own: WindowSettings | None) -> Windows:
     return Windows(tuple(map(read_window, own.open)), own.zone, dates)
 
 
-def _withheld(settings: Settings, name: str, own: tuple[Path, ...]) -> tuple[frozenset[Path], frozenset[Path]]:
+def _withheld(
+    settings: Settings, name: str, folder: Path, own: tuple[Path, ...]
+) -> tuple[frozenset[Path], frozenset[Path]]:
     """Return what an environment's stack never sees: files of the bot, and those that only other environments name.
 
     And what it names as another one does for itself: whoever commits to it may name any file.
     """
     found = {path.expanduser().absolute() for path in settings.own_files}
-    theirs, secrets = set[Path](), set[Path]()
+    theirs, usual = set[Path](), set[Path]()
     for other in settings.environment_names:
         if other != name:
             fields = settings.environments.get(other) or NOTHING_OF_ITS_OWN
             place = Path(os.path.realpath((fields.folder or settings.stack_dir).expanduser()))
             named = [place / file for file in own_names(other)]
             named += split_files(place, fields.env_file or "") + split_files(place, fields.compose_file or "")
-            alone = [path for path in named if path not in own]
-            found.update(alone)
-            theirs.update(*map(named_files, alone))
-            secrets.update(*map(named_secrets, alone))
-    ours, base = (frozenset().union(*map(named_files, files)) for files in (own, own[:1]))
-    both = (theirs & ours - base) | (secrets & ours)
-    found |= theirs - ours
-    return _real(found), _real(both)
+            alone = {path for path in named if path not in own}
+            found |= alone
+            theirs |= alone
+            if place != folder:  # in a folder of its own, its variables and its secrets are called as anybody's
+                found |= {place / ".env"} - {*own}
+                usual |= {place / file for file in (*NAMES, *OVERRIDES)}
+    files = with_included(theirs) - {*own}
+    named_there = _each(named_files, files)
+    secrets = _each(named_secrets, files | with_included(usual) - {*own})
+    ours, base = (_each(named_files, with_included(item)) for item in (own, own[:1]))
+    both = (named_there & ours - base) | (secrets & ours)
+    return _real(found) | ((named_there | secrets) - ours), both
+
+
+def _each(name: Callable[[Path], Iterable[Path]], files: Iterable[Path]) -> frozenset[Path]:
+    return _real(path for file in files for path in name(file))
 
 
 def _real(paths: Iterable[Path]) -> frozenset[Path]:

@@ -106,30 +106,25 @@ def own_names(environment: str) -> tuple[str, ...]:
 
 
 def named_files(path: Path) -> frozenset[Path]:
-    """Return the files that a compose file names, or one that it includes or extends: for variables, secrets, configs.
-
-    Nothing is named by what does not parse.
-    """
-    return frozenset().union(*(_named(file, _documents(file)) | _keys(file) for file in _with_included(path)))
+    """Return the files that a compose file names for variables, secrets and configs; none where it does not parse."""
+    return _named(path, _documents(path)) | _keys(path)
 
 
 def named_secrets(path: Path) -> frozenset[Path]:
-    """Return the files that a compose file, or one that it includes or extends, names for secrets and backups' keys."""
-    found: set[Path] = set()
-    for file in _with_included(path):
-        found |= _named(file, (document.get("secrets") for document in _documents(file))) | _keys(file)
+    """Return the files that a compose file names for secrets and for keys of backups."""
+    return _named(path, (document.get("secrets") for document in _documents(path))) | _keys(path)
+
+
+def with_included(paths: Iterable[Path]) -> frozenset[Path]:
+    """Return compose files, and those that they include or extend, as far as a stack may have files."""
+    found, pending = set[Path](), [*paths]
+    most = len(pending) + MOST_FILES
+    while pending and len(found) < most:
+        path = pending.pop()
+        if path not in found:
+            found.add(path)
+            pending += (named for named in _named(path, _documents(path)) if named.suffix in SUFFIXES)
     return frozenset(found)
-
-
-def _with_included(path: Path) -> Iterable[Path]:
-    """Return a compose file, and those that it and these name, as far as a stack may have files."""
-    found, pending = dict[Path, None](), [path]
-    while pending and len(found) < MOST_FILES:
-        file = pending.pop()
-        if file not in found:
-            found[file] = None
-            pending += (named for named in _named(file, _documents(file)) if named.suffix in SUFFIXES)
-    return found
 
 
 def _keys(path: Path) -> frozenset[Path]:

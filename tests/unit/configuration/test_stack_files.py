@@ -99,7 +99,8 @@ def test_file_of_another_environment_is_withheld_or_told(tmp_path: Path, written
     assert not dev.shared
     (tmp_path / "compose.dev.yaml").write_text("secrets: {mine: {file: prod.txt}}\n")
     dev = laid_out(tmp_path, "dev")
-    assert file in dev.shared | dev.withheld
+    assert file in dev.shared
+    assert file not in dev.withheld
 
 
 @pytest.mark.parametrize(("name", "is_shared"), [("secret", True), ("key of backups", True), ("variables", False)])
@@ -125,3 +126,20 @@ def test_dotenv_names_no_file_of_another_environment(tmp_path: Path) -> None:
     assert tmp_path / "prod.txt" in dev.withheld
     assert prod.compose_files == (tmp_path / "compose.yaml", tmp_path / "compose.prod.yaml")
     assert not prod.files_outside
+
+
+@pytest.mark.parametrize("place", ["prod", "../prod"])
+def test_secrets_of_another_folder_are_withheld(tmp_path: Path, place: str) -> None:
+    """Also of one that lies in the folder of the stack, and is copied with it."""
+    ours, theirs = tmp_path / "dev", tmp_path / "dev" / place
+    theirs.mkdir(parents=True)
+    (ours / "compose.yaml").write_text("services: {web: {image: web}}\n")
+    (theirs / "compose.yaml").write_text("secrets: {db: {file: ./db.txt}}\nconfigs: {c: {file: ./web.conf}}\n")
+    dev = laid_out(ours, "dev", environments={"prod": {"folder": theirs}})
+    real = theirs.resolve()
+    assert {real / ".env", real / "db.txt"} <= dev.withheld
+    assert real / "web.conf" not in dev.withheld
+    (ours / "compose.yaml").write_text(f"secrets: {{db: {{file: {theirs}/../{theirs.name}/db.txt}}}}\n")
+    assert laid_out(ours, "dev", environments={"prod": {"folder": theirs}}).shared == {real / "db.txt"}
+    prod = laid_out(ours, "prod", environments={"prod": {"folder": theirs}})
+    assert not {real / ".env", real / "db.txt"} & prod.withheld
