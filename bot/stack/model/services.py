@@ -44,6 +44,8 @@ LIVE = "live"
 OF_BOT = (OF_RELEASE - {"depends_on"}) | {LIVE}
 # In the `x-deploy` of a whole model: the services of inactive profiles.
 INACTIVE = "inactive"
+# Of a secret or config that a service of a Swarm is given: which version of it the Swarm has.
+OBJECT = "x-object"
 # In a model: the powers that it cannot show any more, since what asked for them is not in a release.
 RECORDED = "x-roas-powers"
 PULLED_NOT_BUILT = frozenset({"always", "missing", "if_not_present", "never"})
@@ -78,6 +80,10 @@ def as_files_say(model: Mapping[str, Any]) -> dict[str, Any]:
     for name, service in services_of(model).items():
         if isinstance(own := service.get("x-deploy"), Mapping):
             service = {**service, "x-deploy": {key: value for key, value in own.items() if key not in OF_BOT}}
+        for kind in ("secrets", "configs"):
+            if entries := service.get(kind):
+                given = [{key: value for key, value in entry.items() if key != OBJECT} for entry in entries]
+                service = {**service, kind: given}
         kept["services"][name] = service
     return kept
 

@@ -16,7 +16,7 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.stack import Obstacle, ObstacleKind
 from roas.stack.labels import STACK
-from roas.stack.model.services import MOUNTED_SECRETS, services_of
+from roas.stack.model.services import MOUNTED_SECRETS, OBJECT, services_of
 from roas.stack.swarm.calls import OutOfSequenceError, SwarmCalls
 from roas.stack.swarm.normal_form import LONGEST_NAME
 
@@ -25,8 +25,6 @@ SECRETS, CONFIGS = "secrets", "configs"
 KINDS = (SECRETS, CONFIGS)
 # Of a secret: which external one it is a version of.
 VERSION_OF = "io.roas.secret"
-# Of what a service is given in a model of ours: what the Swarm calls it.
-OBJECT = "x-object"
 MODE = 0o444
 VERSION = re.compile(r"_v(\d{1,9})\Z")
 # By kind and the name in the compose file, what the Swarm calls the newest; what is missing has no entry.

@@ -28,6 +28,13 @@ def test_file_says_nothing_in_the_place_of_a_release() -> None:
     assert as_files_say(model) == {"services": {"web": {"x-deploy": kept}}, "x-deploy": {}}
 
 
+@pytest.mark.parametrize("kind", ["secrets", "configs"])
+def test_version_of_what_a_swarm_has_is_no_files_to_say(kind: str) -> None:
+    """It would be another secret than the one that somebody gave."""
+    model = {"services": {"web": {kind: [{"source": "password", "x-object": "theirs"}]}}}
+    assert as_files_say(model) == {"services": {"web": {kind: [{"source": "password"}]}}}
+
+
 def test_update_config_follows_specification() -> None:
     found = definition(
         {
