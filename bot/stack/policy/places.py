@@ -18,8 +18,8 @@ from roas.stack.sources.withheld import REPOSITORY, Withheld
 
 DOCKER_SOCKETS = (Path("/var/run/docker.sock"), Path("/run/docker.sock"))
 MOST_LINKS = 40
-# Of an option of a volume, such as `lowerdir=/a:/b,upperdir=/c`.
-OPTION_PARTS = re.compile("[,:=]")
+# The folders in an option of a volume, such as `lowerdir=/a:/b,upperdir=/c`; those of NFS are another machine's.
+DIRECTORIES = re.compile("dir=([^,]*)")
 # Here sockets and processes are: who may only read such a place still talks to them, and reaches their files.
 ACTING = (Path("/run"), Path("/proc"))
 SOCKETS = frozenset({".sock", ".socket"})
@@ -274,8 +274,9 @@ def _folders(model: Mapping[str, Any], held: Mapping[str, Mapping[str, Any]]) ->
     found: dict[str, tuple[str, ...]] = {}
     for name, definition in (model.get("volumes") or {}).items():
         options = (*((definition or {}).get("driver_opts") or {}).values(), *held.get(name, {}).values())
-        parts = (part for option in options for part in OPTION_PARTS.split(str(option or "")))
-        found[name] = tuple(part for part in parts if part.startswith("/"))
+        texts = [str(option or "") for option in options]
+        texts += [part for text in texts for parts in DIRECTORIES.findall(text) for part in parts.split(":")]
+        found[name] = tuple(text for text in texts if text.startswith("/"))
     return found
 
 

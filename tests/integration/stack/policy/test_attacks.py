@@ -61,7 +61,7 @@ READS = {
     web("volumes: ['./.git/config:/x:ro']"): REFUSED,
     web("volumes: ['./copy-of-token:/x:ro']"): REFUSED,
     web("volumes: ['./state:/x:ro']"): REFUSED,
-    web("volumes: ['/proc/1/root:/x:ro']"): ("web: reads /proc/1/root",),
+    web("volumes: ['/proc/1/root:/x:ro']"): ("web: path /proc/1/root",),
     web("volumes: ['./data/../../outside.env:/x:ro']"): ("web: reads {parent}/outside.env",),
     web("volumes: ['./to-etc:/x:ro']"): ("web: reads /etc",),
     web("develop: {watch: [{action: sync, path: /etc, target: /x}]}"): (),

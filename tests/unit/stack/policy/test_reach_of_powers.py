@@ -92,6 +92,12 @@ def test_state_is_given_by_no_volume(options: dict[str, str], *, level: PolicyLe
         powers({"web": MOUNTS}, there if is_there else NOTHING_HELD, level, volumes=volumes)
 
 
+@pytest.mark.parametrize("device", [":/", ":/var", f":{STATE}", "//server/share"])
+def test_volume_of_another_machine_is_a_power(device: str) -> None:
+    (found,) = powers({"web": MOUNTS}, volumes={"data": {"driver_opts": {"o": "addr=10.0.0.1", "device": device}}})
+    assert found.startswith(f"data: volume device={device}, o=")
+
+
 @pytest.mark.parametrize("source", ["/engine/volumes/state/_data", "/engine/volumes/state/_data/contents", "/engine"])
 def test_state_in_a_volume_is_given_by_no_path(source: str) -> None:
     """Also by one that this process does not see."""
