@@ -14,7 +14,7 @@ from roas.deploy.handover.own_service import sweep_leftovers
 from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.run import DeploymentRun
-from roas.deploy.standstill import start_held
+from roas.deploy.standstill import leave_backup
 from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, RoasError, ShortageError, StateError
 from roas.limits import MOST_ATTEMPTS, PATIENTLY, Backoffs
 from roas.log import get_logger
@@ -275,7 +275,7 @@ class Resumption:
 
     async def _abandon(self, deployment: Deployment, environment: Environment, fence: Fence) -> Deployment:
         try:
-            await start_held(self._components.stacks.of(environment), deployment)
+            await leave_backup(self._components.stacks.of(environment), deployment)
         except RoasError as error:
             log.warning("what a backup stopped cannot be started", error=error.message, hint=error.hint)
         problem = Problem(

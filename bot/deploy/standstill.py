@@ -80,6 +80,15 @@ async def start_held(stack: Stack, deployment: Deployment) -> None:
     await run_concurrently(stack.start(container.id) for container in held)
 
 
+async def leave_backup(stack: Stack, deployment: Deployment) -> None:
+    """Start what a deployment holds that nobody goes on with, and end what copied for it. Raises EngineError."""
+    try:
+        if deployment.held or deployment.data_step is not None:
+            await stack.data.clear_unfinished()
+    finally:
+        await start_held(stack, deployment)
+
+
 async def start_if_possible(context: DeploymentContext) -> None:
     """Start it again after a fault, which is what people are told of; else whoever goes on does that."""
     try:

@@ -54,13 +54,15 @@ class FakeData:
     made_by: dict[str, BackupRule] = field(default_factory=dict)
     files = SimpleNamespace(free_bytes=lambda: 10)
     sizes: Mapping[str, int] = field(default_factory=dict)
+    helpers: int = 0
 
     async def find_container(self, name: str, rule: BackupRule, hint: str) -> str | None:
         if self.down:
             raise BackupError("it does not run", hint=hint, service=name)
         return None if self.gone else "c1"
 
-    async def clear_unfinished(self) -> None: ...
+    async def clear_unfinished(self) -> None:
+        self.helpers = 0
 
     async def existing(self, rule: BackupRule) -> BackupRule:
         return replace(rule, volumes=tuple(name for name in rule.volumes if name not in self.absent))

@@ -196,6 +196,7 @@ async def test_what_a_dead_process_stopped_runs_again(
     async def dies(backup_id, name, rule, container_id, still):
         async with still:
             assert not engine.runs("store")
+            engine.data.helpers = 1
             engine.data.deaths.at = 1
             engine.data.deaths.step()
 
@@ -214,7 +215,7 @@ async def test_what_a_dead_process_stopped_runs_again(
     successor = DeploymentOrchestrator(components, {"dev": environment})
     (taken,) = await successor.resume()
     ended = await successor.wait(taken.id)
-    assert (ended.outcome, runs(engine)) == (Outcome.FAILED, True)
+    assert (ended.outcome, runs(engine), engine.data.helpers) == (Outcome.FAILED, True, 0)
     await successor.close()
 
 
