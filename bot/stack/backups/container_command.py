@@ -1,15 +1,19 @@
 """Run a command in a container, with what it reads from and writes to streams of this process."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from roas.concurrency import pause
 from roas.errors import BackupError
 from roas.messages.message import said
+from roas.stack.api_errors import ApiError
 from roas.stack.backups.streams import Sink, Source, Streams, dropped, exchange
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
 
 POLL_SECONDS = 0.05
+UNPRINTABLE = re.compile(r"[^\x21-\x3e\x40-\x7e]+")  # and the question mark that stands for it
 
 
 async def run_in_container(
@@ -50,14 +54,33 @@ async def _exit_code(engine: Engine, exec_id: str) -> int | None:
 
 
 async def wait_until_none_runs(engine: Engine, container_id: str, command: Sequence[str]) -> None:
-    """Wait until no earlier run of a command, of a process of ours that has died, goes on in a container."""
+    """Wait until no earlier run of a command goes on in a container, after a process of ours, or the engine, died.
+
+    An engine that containers outlive knows no more of what it ran in them: their processes are looked at, too.
+    """
     wanted = list(command)
 
     def runs(client: EngineClient) -> bool:
-        known = client.inspect_container(container_id).get("ExecIDs") or ()
+        inspected = client.inspect_container(container_id)
+        known = inspected.get("ExecIDs") or ()
         running = (told for exec_id in known if (told := client.exec_inspect(exec_id))["Running"])
         configs = (told["ProcessConfig"] for told in running)
-        return any([config["entrypoint"], *config["arguments"]] == wanted for config in configs)
+        if any([config["entrypoint"], *config["arguments"]] == wanted for config in configs):
+            return True
+        return _as_shown(" ".join(wanted)) in _processes(client, container_id, str(inspected["State"]["Pid"]))
 
     while await engine.call(runs):
         await pause(POLL_SECONDS)
+
+
+def _processes(client: EngineClient, container_id: str, own: str) -> set[str]:
+    """Return the commands of a container's processes but its `own` one; none where the engine's machine has no `ps`."""
+    with suppress(ApiError):
+        listed = client.top(container_id, ps_args="-eopid,args").get("Processes") or ()
+        return {_as_shown(str(fields[-1])) for fields in listed if fields[0].strip() != own}
+    return set()
+
+
+def _as_shown(command: str) -> str:
+    """Return a command as `ps` shows it, whatever that makes of what cannot be printed."""
+    return UNPRINTABLE.sub(" ", command).strip()

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from typing import Any
 
 import docker
 import pytest
@@ -16,16 +17,26 @@ from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 from tests.e2e.acceptance.test_data_backups import ROWS, grant, put_rows
 from tests.e2e.acceptance.trouble import until
 
-# So much that there is a middle of it.
+# So much, or so slow, that there is a middle of it.
 LARGE_BYTES = 400_000_000
-# How the engine goes; whether containers outlive it; and how its stack is told to start again.
+WAYS: dict[str, dict[str, Any]] = {
+    "volume": {"volume": "data"},
+    "command": {
+        "command": "sleep 3; cat /data/rows",
+        "restore": "cat >/data/new; sleep 3; mv /data/new /data/rows",
+    },
+}
+# How data is backed up; how the engine goes, and whether containers outlive it; how they are told to start again.
 TABLE = [
-    pytest.param("stop", False, "always"),
-    pytest.param("stop", False, "unless-stopped", marks=pytest.mark.long),
-    pytest.param("kill", False, "always", marks=pytest.mark.long),
-    pytest.param("kill", False, "no", marks=pytest.mark.long),
-    pytest.param("stop", True, "always", marks=pytest.mark.long),
-    pytest.param("kill", True, "always", marks=pytest.mark.long),
+    pytest.param("volume", "stop", False, "always"),
+    pytest.param("volume", "stop", False, "unless-stopped", marks=pytest.mark.long),
+    pytest.param("volume", "kill", False, "always", marks=pytest.mark.long),
+    pytest.param("volume", "kill", False, "no", marks=pytest.mark.long),
+    pytest.param("volume", "stop", True, "always", marks=pytest.mark.long),
+    pytest.param("volume", "kill", True, "always", marks=pytest.mark.long),
+    pytest.param("command", "stop", False, "always", marks=pytest.mark.long),
+    pytest.param("command", "kill", False, "always", marks=pytest.mark.long),
+    pytest.param("command", "kill", True, "always", marks=pytest.mark.long),
 ]
 
 
@@ -42,11 +53,13 @@ def frail(fresh_daemon, tmp_path):
     client.close()
 
 
-@pytest.mark.parametrize(("way", "outlives", "policy"), TABLE)
-async def test_engine_restarted_in_a_copy_leaves_all_whole(frail: Stack, fresh_daemon, tmp_path, way, outlives, policy):
-    """First while the volume is backed up, then while it is restored."""
+@pytest.mark.parametrize(("way", "goes", "outlives", "policy"), TABLE)
+async def test_engine_restarted_in_a_copy_leaves_all_whole(
+    frail: Stack, fresh_daemon, tmp_path, way, goes, outlives, policy
+):
+    """First while the data is backed up, then while it is restored."""
     fresh_daemon.keep_containers(wanted=outlives)
-    store = alone(volumes=["data:/data"], restart=policy, **{"x-deploy": {"backup": {"volume": "data"}}})
+    store = alone(volumes=["data:/data"], restart=policy, **{"x-deploy": {"backup": WAYS[way]}})
     web = alone(restart=policy, depends_on={"store": {"condition": "service_healthy"}})
     frail.write({"store": store, "web": web}, volumes={"data": {}})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
@@ -56,9 +69,10 @@ async def test_engine_restarted_in_a_copy_leaves_all_whole(frail: Stack, fresh_d
         frail.container("store").exec_run(["sh", "-c", f"head -c {LARGE_BYTES} /dev/zero >/data/large"])
 
         async def restart_while(copying: asyncio.Task, writes: bool) -> None:
-            await until(lambda: asyncio.to_thread(copies, frail, copying, writes))
+            begun = copies if way == "volume" else runs_command
+            await until(lambda: asyncio.to_thread(begun, frail, copying, writes))
             assert not copying.done()
-            await asyncio.to_thread(fresh_daemon.restart, kill=way == "kill")
+            await asyncio.to_thread(fresh_daemon.restart, kill=goes == "kill")
 
         deploying = asyncio.create_task(people.deploy("v2"))
         await restart_while(deploying, False)
@@ -81,6 +95,12 @@ def copies(stack: Stack, copying: asyncio.Task, writes: bool) -> bool:
     found = stack.client.api.containers(filters={"label": f"{LABEL}={stack.project()}"})
     mounts = [mount for item in found for mount in item["Mounts"] if mount.get("Name") == volume]
     return copying.done() or any(mount["RW"] is writes for mount in mounts)
+
+
+def runs_command(stack: Stack, copying: asyncio.Task, writes: bool) -> bool:
+    """Return whether the command that saves the data, or that restores it, runs; or whether it is too late."""
+    shown = str(stack.container("store").top()) if stack.container("store").status == "running" else ""
+    return copying.done() or ("sleep 3" in shown and ("mv /data/new" in shown) is writes)
 
 
 def assert_whole(stack: Stack, version: str, rows: str) -> None:
