@@ -1,5 +1,6 @@
 """The documentation's stack behind HAProxy, many times on one engine, each with users and a version of its own."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -65,12 +66,13 @@ class Lane:
     """One of the stacks: an environment of its own, in which one canary after the other is played."""
 
     name: str
+    base_name: str
     client: docker.DockerClient
 
     @property
     def project(self) -> str:
         """Return the name of its project."""
-        return f"canary-{self.name}"
+        return f"{self.base_name}-{self.name}"
 
     def users(self, rate: float) -> AbstractContextManager[Users]:
         """Let users ask its proxy, by the address that this has just now."""
@@ -126,7 +128,7 @@ class Ground:
             stack_dir=self.folder / "stack",
             state_dir=self.folder / "state",
             docker_host=self.docker_host,
-            compose_project_name="canary",
+            compose_project_name=self.lanes[0].base_name,
             environment_names=tuple(lanes),
             environments=dict.fromkeys(lanes, own),
         )
@@ -146,7 +148,9 @@ def ground(
         folder.mkdir(parents=True, exist_ok=True)
         changes = SELDOM | {PROXY_LINE: canary_lines(policy) + PROXY_LINE}
         write_recipe(folder / "stack", "HAProxy", 0, **changes)
-        found = tuple(Lane(f"lane{number}", client) for number in range(lanes))
+        # Whoever plays beside this, on another engine, has other projects.
+        base_name = f"canary{secrets.token_hex(3)}"
+        found = tuple(Lane(f"lane{number}", base_name, client) for number in range(lanes))
         try:
             yield Ground(folder, daemon.docker_host, found)
         finally:

@@ -2,7 +2,8 @@
 
 `python -m tools.campaigns.canary.real --rounds 5 --results FOLDER`; the same versions, traffic and policy as in the
 simulation, whose ends stand beside. Many canaries are played at a time, and few under much traffic. What was played of
-this code stays in the folder. Returns 1 where the judge was wrong more often than it may be.
+this code stays in the folder. Where few requests come, `--rate 0.2 --rate 2 --read-seconds 5` lets more of them be
+played. Returns 1 where the judge was wrong more often than it may be.
 """
 
 import argparse
@@ -10,13 +11,19 @@ import asyncio
 import random
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from unittest.mock import patch
 
 from roas.app.application import Application, open_application
 from roas.metrics.bot_metrics import Metrics
+from roas.stack import service_rollout
+from roas.stack.canary.service_canary import READ_SECONDS
+from testbed.interruption import end_as_by_ctrl_c
 from tools.campaigns.canary.ground import Ground, Lane, ground
 from tools.campaigns.canary.playing import POLICY, TRAFFICS, VERSIONS, Round, Users, Version, Way, play
 from tools.campaigns.canary.real_round import NoVerdictError, RealRound, begin, play_round
@@ -31,6 +38,8 @@ PLACES = {False: 26, True: 4}
 ORDER = (2.0, 0.2, 50.0, 500.0)
 # In how many lanes containers come or go at a time, and how often a canary is begun that comes to no verdict.
 BUSY_AT_ONCE, ATTEMPTS = 2, 4
+THREADS = 128
+Result = TypeVar("Result")
 
 
 def main() -> int:
@@ -41,8 +50,10 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help="where rounds are kept, and played no second time")
     parser.add_argument("--rate", type=float, action="append", choices=TRAFFICS, help="only so many requests a second")
     parser.add_argument("--version", action="append", choices=[version.name for version in VERSIONS])
+    parser.add_argument("--read-seconds", type=float, default=READ_SECONDS, help="how often the bot reads the counters")
     parser.add_argument("--table", type=Path)
     given = parser.parse_args()
+    end_as_by_ctrl_c()
     rates = given.rate or list(TRAFFICS)
     versions = tuple(version for version in VERSIONS if version.name in (given.version or (version.name,)))
     wanted = [(version, rate, number) for number in range(given.rounds) for version in versions for rate in rates]
@@ -50,7 +61,8 @@ def main() -> int:
         kept = KeptRounds(given.results or Path(folder) / "results")
         missing = [item for item in wanted if key_of(*item) not in kept.last()]
         if missing:
-            asyncio.run(_play_all(Path(folder), versions, missing, kept))
+            with patch.object(service_rollout, "READ_SECONDS", given.read_seconds):
+                asyncio.run(_play_all(Path(folder), versions, missing, kept))
         lines = kept.last()
         played = {
             (version.name, rate): list(_read(lines, version, rate, given.rounds))
@@ -93,7 +105,7 @@ async def _play_all(
 ) -> None:
     """Play rounds in many lanes at a time: those first that last longest."""
     rounds = sorted(missing, key=lambda item: ORDER.index(item[1]))
-    lanes = min(len(rounds), sum(PLACES.values()))
+    lanes = min(len(rounds), sum(PLACES[is_often] for is_often in {rate >= OFTEN for _, rate, _ in rounds}))
     with ground(folder / "ground", versions, POLICY, lanes) as found:
         async with open_application(found.settings, metrics=Metrics("canary")) as opened:
             await _play_beside(found, opened, rounds, kept)
@@ -108,19 +120,22 @@ async def _play_beside(
 
     async def start(lane: Lane) -> None:
         async with busy:
-            await begin(opened, lane)
+            await _unless_busy(lambda: begin(opened, lane))
         free.put_nowait(lane)
 
     async def play_one(version: Version, rate: float, number: int) -> None:
         nonlocal left
         async with places[rate >= OFTEN].taken(2 if rate >= MUCH else 1):
             lane = await free.get()
-            played = await _until_verdict(opened, lane, version, rate, number, busy)
+            key = key_of(version, rate, number)
+            played = await _unless_busy(partial(play_round, opened, lane, version, rate, key, busy))
             free.put_nowait(lane)
         left -= 1
         kept.add(played.key, played.facts())
         print(f"{played}; {left} left", file=sys.stderr, flush=True)
 
+    # Lanes wait in threads, which the bot has use for, too.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     async with asyncio.TaskGroup() as tasks:
         for lane in found.lanes:
             tasks.create_task(start(lane))
@@ -128,17 +143,14 @@ async def _play_beside(
             tasks.create_task(play_one(*item))
 
 
-async def _until_verdict(
-    opened: Application, lane: Lane, version: Version, rate: float, number: int, busy: asyncio.Semaphore
-) -> RealRound:
-    """Play a round; once more where the machine was too busy to begin. Raises NoVerdictError where it always is."""
-    key = key_of(version, rate, number)
+async def _unless_busy(play: Callable[[], Awaitable[Result]]) -> Result:
+    """Play; again where the machine was too busy. Raises NoVerdictError where it always is."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return await play_round(opened, lane, version, rate, key, busy)
+            return await play()
         except NoVerdictError as error:
-            print(f"no verdict, {error}", file=sys.stderr, flush=True)
-    return await play_round(opened, lane, version, rate, key, busy)
+            print(f"once more: {error}", file=sys.stderr, flush=True)
+    return await play()
 
 
 class Places:

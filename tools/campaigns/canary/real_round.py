@@ -20,7 +20,7 @@ from tools.campaigns.requests.users import Users
 ACTOR = Actor(ActorKind.SYSTEM, "campaign", "campaign")
 # HAProxy's average is of the last 512 answers; the old version has had some, but nobody waits long for that.
 WARM_UP_REQUESTS, WARM_UP_SECONDS = 512, 10.0
-WHOLE_SECONDS = 60.0
+WHOLE_SECONDS, POLL_SECONDS = 60.0, 0.5
 # Two steps that each last until their deadline, and what is around them.
 MOST_SECONDS = 1500.0
 SERVICE = "web"
@@ -98,11 +98,10 @@ def _end_of(record: CanaryRecord, *, is_asked: bool) -> End | None:
 
 
 async def begin(opened: Application, lane: Lane) -> None:
-    """Bring the old version up. Raises RuntimeError where it does not come up."""
+    """Bring the old version up. Raises NoVerdictError where it does not come up."""
     ended = await opened.orchestrator.run(_request(lane, OLD))
-    is_whole = await asyncio.to_thread(wait_until, lambda: lane.runs_alone(tag_of(OLD)), WHOLE_SECONDS)
-    if ended.outcome is not Outcome.SUCCEEDED or not is_whole:
-        raise RuntimeError(f"{lane.name} did not come up: {ended.outcome} {ended.problem}")
+    if ended.outcome is not Outcome.SUCCEEDED or not await _is_whole(lane):
+        raise NoVerdictError(f"{lane.name} did not come up: {ended.outcome} {ended.problem}")
 
 
 async def play_round(
@@ -172,10 +171,19 @@ async def _end(opened: Application, lane: Lane, deployment_id: str, watched: Wat
     if ended.outcome is Outcome.SUCCEEDED:
         back = await opened.orchestrator.run(DeploymentRequest(lane.name, DeploymentKind.ROLLBACK, ACTOR))
         wrong += [f"it does not go back: {back.problem}"] if back.outcome is not Outcome.SUCCEEDED else []
-    if not await asyncio.to_thread(wait_until, lambda: lane.runs_alone(tag_of(OLD)), WHOLE_SECONDS):
+    if not await _is_whole(lane):
         wrong.append("the old version does not run alone afterwards")
     told = ended.pauses[-1].message if ended.pauses else ended.problem.message if ended.problem else ""
     return told, "; ".join(wrong)
+
+
+async def _is_whole(lane: Lane) -> bool:
+    """Return whether the old version runs alone, in a moment at least."""
+
+    def is_whole() -> bool:
+        return lane.runs_alone(tag_of(OLD))
+
+    return await asyncio.to_thread(wait_until, is_whole, WHOLE_SECONDS, poll=POLL_SECONDS)
 
 
 def _request(lane: Lane, version: Version) -> DeploymentRequest:
