@@ -18,6 +18,7 @@ from roas.alerts.node_alerts import NodeAlerts
 from roas.alerts.service_alerts import ServiceAlerts
 from roas.app.backup_schedule import BackupSchedule
 from roas.app.foundation import Foundation
+from roas.app.left_standstills import LeftStandstills
 from roas.app.maintenance import Maintenance, MaintenanceParts
 from roas.apprise_target import unusable_targets
 from roas.checks.discord_facts import fetch_discord_facts
@@ -198,6 +199,7 @@ def build_maintenance(
             NodeAlerts(base.stacks, alert_service, known).check,
             RenewedLogins(base.stacks, state, known).check,
             LeftDrains(base.stacks, state, behind, known).check,
+            LeftStandstills(base.stacks, state, known).check,
         ),
     )
     return Maintenance(parts)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.deploy.context import DeploymentContext
-from roas.errors import BackupError, FencedOffError, RoasError
+from roas.errors import BackupError, FencedOffError, RoasError, ServiceFailedError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.backup import VolumeUser
@@ -73,11 +73,25 @@ async def start_again(context: DeploymentContext) -> None:
     await context.update(held=())
 
 
-async def start_held(stack: Stack, deployment: Deployment) -> None:
-    """Start the containers that a deployment holds, as far as they are there and do not run."""
+async def start_held(stack: Stack, deployment: Deployment, *, without: Collection[str] = ()) -> None:
+    """Start the containers that a deployment holds, as far as they are there and do not run.
+
+    Services `without` which it goes are left. Raises EngineError, and ServiceFailedError for one that cannot be
+    started, once all others are.
+    """
     there = await stack.containers_by_id(frozenset(deployment.held))
-    held = [container for container in there if container.state is not ContainerState.RUNNING]
-    await run_concurrently(stack.start(container.id) for container in held)
+    held = [item for item in there if item.state is not ContainerState.RUNNING and item.service not in without]
+    for failure in await run_concurrently(_start(stack, container.id) for container in held):
+        if failure is not None:
+            raise failure
+
+
+async def _start(stack: Stack, container_id: str) -> ServiceFailedError | None:
+    try:
+        await stack.start(container_id)
+    except ServiceFailedError as error:
+        return error
+    return None
 
 
 async def leave_backup(stack: Stack, deployment: Deployment) -> None:

@@ -111,6 +111,16 @@ class DeploymentStateManager(DeploymentControl):
 
         await self._journal.write(work, fence=fence)
 
+    async def forget_held(self, deployment_id: str) -> None:
+        """Write that what a deployment which has ended had stopped for a backup runs again."""
+
+        def work(transaction: Transaction) -> None:
+            deployment = read_deployment(transaction, deployment_id)
+            if deployment is not None and deployment.finished:
+                write_deployment(transaction, replace(deployment, held=()))
+
+        await self._journal.write(work)
+
     async def set_paused(self, deployment: Deployment, fence: Fence, *, paused: bool) -> None:
         """Write a deployment's record together with whether others may look after what it does not hold.
 

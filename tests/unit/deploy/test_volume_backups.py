@@ -1,11 +1,15 @@
 """Volumes are copied and replaced while nothing writes into them; what stood still runs again, whoever dies."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from roas.app.left_standstills import LeftStandstills
+from roas.concurrency import pause
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.errors import BackupError, JournalUnusableError
+from roas.deploy.standstill import start_held
+from roas.errors import BackupError, EngineError, JournalUnusableError, ServiceFailedError
 from roas.models.deployment import DataStep, Outcome, ServiceStep
 from roas.models.health import ContainerState
 from roas.models.stack import BackupRule
@@ -89,6 +93,47 @@ async def test_copy_that_fails_starts_again_what_it_stopped(orchestrator, engine
     ended = await orchestrator.run(deploy("v2"))
     assert (ended.outcome, ended.touched, ended.held, ended.problem.key) == (Outcome.FAILED, False, (), "backup")
     assert (set(engine.running), runs(engine)) == (ids, True)
+
+
+async def test_service_that_cannot_be_started_holds_up_no_other(orchestrator, engine):
+    await orchestrator.run(deploy("v1"))
+    start, containers = engine.start, {container.service: container.id for container in engine.running.values()}
+
+    async def refuses(container_id: str) -> None:
+        if container_id == containers["worker"]:
+            raise ServiceFailedError("it cannot run")
+        await pause(0.01)  # an engine takes a moment
+        await start(container_id)
+
+    for container_id in containers.values():
+        await engine.stop(container_id)
+    engine.start = refuses
+    with pytest.raises(ServiceFailedError):
+        await start_held(engine, SimpleNamespace(held=tuple(containers.values())))
+    assert engine.runs("store", "web")
+
+
+async def test_what_could_not_be_started_is_started_later(orchestrator, engine, state, environment):
+    """The engine is away until after the end, and nobody else starts what was stopped on purpose; once, that is."""
+    await orchestrator.run(deploy("v1"))
+    start = engine.start
+    (worker,) = [container.id for container in engine.running.values() if container.service == "worker"]
+
+    async def is_away(_container_id: str) -> None:
+        raise EngineError("the engine is away")
+
+    engine.start = is_away
+    ended = await orchestrator.run(deploy("v2"))
+    assert (ended.outcome, engine.runs("store"), engine.runs("worker")) == (Outcome.FAILED, False, False)
+    left = LeftStandstills(engine, state, {"dev": environment})
+    await left.check()
+    assert not runs(engine)
+    engine.start = start
+    await LeftStandstills(engine, state, {"dev": environment}).check()
+    assert runs(engine)
+    await engine.stop(worker)
+    await LeftStandstills(engine, state, {"dev": environment}).check()
+    assert not engine.runs("worker"), "a person has stopped it since"
 
 
 @pytest.mark.parametrize("recreated", [False, True])
