@@ -42,8 +42,9 @@ RATIOS = (3.0, 10.0)
 READINGS = ErrorRates(0.05, 0.5)
 # Which share of the comparisons of answer times finds a version too slow that is not, and one that is.
 COMPARISONS = ErrorRates(0.05, 0.8)
-# The moments from which a version may have become worse; half of the chance is for the first.
-MOMENTS = 8
+# The moments from which a version may have become worse; half of the chance is for the first. What lasts for long has
+# more of them: what was well just before a leak, within the same moment, hides it for a while.
+MOMENTS, MOST_MOMENTS, MOMENT_SECONDS = 8, 96, 450.0
 FIRST_SHARE = 0.5
 QUERY_LENGTH = 80
 # Where errors and times are known from; a query is known from itself.
@@ -131,7 +132,7 @@ def _unless_silent(judgement: Judgement, source: str, silent: Collection[str]) -
 def _judge_errors(policy: CanaryPolicy, rates: ErrorRates, record: CanaryRecord, chance: float) -> Judgement:
     test, total = SequentialTest(rates), record.total
     since = [_evidence_of_worse(test, period) for period in _from_each_moment(record)]
-    if _average(since) >= -math.log(chance):
+    if _average(since, _moments(policy)) >= -math.log(chance):
         return Judgement(CanaryVerdict.WORSE, describe(total))
     if not total.old.requests and SequentialTest(rates, false_alarms=chance).is_bad(total.new):
         reason = said("nobody asked the old version meanwhile, and the new one fails: {seen}", seen=describe(total))
@@ -188,10 +189,15 @@ def with_counted(policy: CanaryPolicy, record: CanaryRecord, counted: Period) ->
 
     What comes after the last such moment belongs to it.
     """
-    number = min(MOMENTS - 1, int(record.seconds / (policy.deadline_seconds / MOMENTS)))
+    moments = _moments(policy)
+    number = min(moments - 1, int(record.seconds / (policy.deadline_seconds / moments)))
     periods = [*record.periods, *[Period()] * (number + 1 - len(record.periods))]
     periods[number] += counted
     return tuple(periods)
+
+
+def _moments(policy: CanaryPolicy) -> int:
+    return min(MOST_MOMENTS, max(MOMENTS, round(policy.deadline_seconds / MOMENT_SECONDS)))
 
 
 def describe(total: Period) -> str:
@@ -227,10 +233,10 @@ def _evidence_of_worse(test: SequentialTest, period: Period) -> float:
     return min(test.evidence(period.new), beside)
 
 
-def _average(since: list[float]) -> float:
+def _average(since: list[float], moments: int) -> float:
     """Return the evidence on average over all moments; of those that are yet to come, there is none."""
-    shares = [FIRST_SHARE, *[(1 - FIRST_SHARE) / (MOMENTS - 1)] * (MOMENTS - 1)]
-    values = [*since, *[0.0] * (MOMENTS - len(since))]
+    shares = [FIRST_SHARE, *[(1 - FIRST_SHARE) / (moments - 1)] * (moments - 1)]
+    values = [*since, *[0.0] * (moments - len(since))]
     return math.log(sum(share * math.exp(_bounded(value)) for share, value in zip(shares, values, strict=True)))
 
 

@@ -145,6 +145,19 @@ def test_version_that_was_good_for_long_is_found_out_soon() -> None:
     assert judge(POLICY, CanaryRecord(seconds=81.0, periods=(later[0] + later[1],))).verdict is OPEN
 
 
+@pytest.mark.parametrize("failing", [30, 60])
+def test_leak_late_in_a_long_bake_is_found_soon(failing: int) -> None:
+    """Hours that were well do not speak for it: a moment of a day is a quarter of an hour."""
+    policy = replace(POLICY, bake_seconds=86_400.0).of_bake
+    record = CanaryRecord(2, 2, before=Counts(900, 2), bakes_until=datetime.now(UTC))
+    for minute in range(24 * 60):
+        counted = Counts(600, failing if minute >= 250 else 3)
+        record = replace(record, seconds=60.0 * minute, periods=with_counted(policy, record, Period(counted)))
+        if judge(policy, record).verdict is WORSE:
+            break
+    assert 250 <= minute <= 250 + 15
+
+
 def test_long_after_the_last_moment_counts_to_that() -> None:
     periods = with_counted(POLICY, CanaryRecord(seconds=9000.0), Period(Counts(1)))
     assert (len(periods), periods[-1].new) == (8, Counts(1))
