@@ -9,6 +9,7 @@ from roas.deploy.context import DeploymentContext, observation_seconds
 from roas.deploy.dependencies import DependencyCoordinator, Milestones
 from roas.errors import RoasError, ServiceFailedError
 from roas.messages.message import said
+from roas.models.canary import CanaryVerdict
 from roas.models.deployment import Operation, ServiceStep
 from roas.models.events import DependenciesResolved, ServiceStarted
 from roas.models.health import AT_WORK
@@ -59,6 +60,13 @@ class ServiceRolloutLog:
     def may_pause(self) -> bool:
         """Return whether a person can be asked: not in the middle of the way back from a failure."""
         return not self.context.failed
+
+    @property
+    def others_are_judged(self) -> bool:
+        """Return whether canaries of other services are yet to come to a verdict."""
+        running = self.context.deployment.in_canary - {self.definition.name}
+        canaries = [found.canary for name in running if (found := self.context.rollout(name)) is not None]
+        return any(canary is not None and canary.verdict is not CanaryVerdict.INCONCLUSIVE for canary in canaries)
 
     async def save(self, record: RolloutRecord) -> None:
         """Write how far it has come, before what follows from it is done."""

@@ -12,7 +12,7 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.canary import CanaryVerdict
 from roas.models.deployment import ServiceStep
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.stack.behind_proxy import Front
@@ -22,6 +22,7 @@ from roas.stack.containers.readiness import (
     HEALTHY_AGAIN_SECONDS,
     Readiness,
     ServiceReadiness,
+    is_starting,
     judge_readiness,
     removed,
     service_failure,
@@ -58,6 +59,11 @@ class RolloutLog(Protocol):
     @property
     def may_pause(self) -> bool:
         """Return whether a person can be asked: not in the middle of the way back from a failure."""
+        ...
+
+    @property
+    def others_are_judged(self) -> bool:
+        """Return whether canaries of other services are yet to come to a verdict."""
         ...
 
     async def save(self, record: RolloutRecord) -> None:
@@ -227,10 +233,12 @@ class ServiceRollout:
         judgement = await canary.observe(view.old, good)
         if judgement.verdict is CanaryVerdict.GOOD:
             canary.record = canary.record.next_step()
-        is_asked = judgement.verdict is CanaryVerdict.INCONCLUSIVE
+        # Until a person looks, nobody would judge the others: meanwhile it may come to a verdict yet.
+        waits = canary.is_undecided and self.log.others_are_judged
+        is_asked = judgement.verdict is CanaryVerdict.INCONCLUSIVE and not waits
         state = RolloutState.PAUSED if is_asked else self.rollout.record.state
         self.rollout.record = replace(self.rollout.record, canary=canary.record, state=state)
-        if is_due := canary.is_due(judgement.verdict):
+        if is_due := canary.is_due(CanaryVerdict.OPEN if waits else judgement.verdict):
             await self.log.save(self.rollout.record)
         if judgement.verdict is CanaryVerdict.WORSE:
             await self.front.send_back([container for container in there if container.id in view.old], good)
@@ -241,7 +249,7 @@ class ServiceRollout:
             await self.log.step(ServiceStep.PAUSED if is_asked else ServiceStep.WAITING, judgement.reason)
         if is_asked:
             raise canary_undecided(name, canary, judgement.reason)
-        if judgement.verdict is CanaryVerdict.OPEN:
+        if waits or judgement.verdict is CanaryVerdict.OPEN:
             with suppress(TimeoutError):
                 await self.watch.until(lambda there: self._view(there) != view or None, READ_SECONDS, service=name)
 
@@ -299,7 +307,8 @@ class ServiceRollout:
         """Judge a container that was ready; None where it goes on, and its check has begun again."""
         if container.restart_count > self._restarts.get(container.id, 0):
             return ServiceReadiness(Readiness.FAILED, said("it restarted while it was observed"), container.id)
-        if container.state is ContainerState.PAUSED or _awaits_check(container):
+        # Its health check has begun again where somebody paused or restarted it.
+        if container.state is ContainerState.PAUSED or (is_starting(container) and not container.unchecked):
             return None
         single = replace(self.wanted.definition, replicas=1)
         found = judge_readiness(single, (container,), tolerated_restarts=2**31)
@@ -489,9 +498,3 @@ def warn_of_tolerated(definition: ServiceDefinition, record: RolloutRecord, log:
             else said("its `update_config` lets that pass"),
         )
     )
-
-
-def _awaits_check(container: ContainerSnapshot) -> bool:
-    """Return whether the health check of a replica has begun again: somebody paused or restarted it."""
-    is_starting = container.state is ContainerState.RUNNING and container.health is HealthStatus.STARTING
-    return is_starting and not container.unchecked

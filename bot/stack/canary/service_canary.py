@@ -63,6 +63,12 @@ class ServiceCanary:
         return self.record.step >= len(self.policy.shares)
 
     @property
+    def is_undecided(self) -> bool:
+        """Return whether the time is over that its step has for a verdict, and there is none."""
+        is_over = self.record.seconds >= self.policy.deadline_seconds * (1 + self.record.extensions)
+        return is_over and self.record.verdict is CanaryVerdict.INCONCLUSIVE
+
+    @property
     def new_containers(self) -> int:
         """Return how many new containers there are in this step; the old ones all stay."""
         return self.policy.new_containers(self.record.step, self.replicas)

@@ -248,6 +248,35 @@ def test_one_that_asks_lets_the_others_bake(play: Callable[..., None], is_good: 
     play(script)
 
 
+@pytest.mark.parametrize("is_good", [True, False])
+def test_canary_that_asks_lets_the_others_be_judged(play: Callable[..., None], is_good: bool) -> None:
+    """Else users would meet a bad version of another service until a person looks."""
+
+    async def script(scene: Scene, bot: DeploymentOrchestrator, state: StateManager) -> None:
+        slow = replace(API, pause_seconds=180.0, deadline_seconds=240.0, bake_seconds=0.0)
+        quick = replace(CANARY, pause_seconds=40.0, deadline_seconds=60.0)
+        scene.engine.stack["api"] = service("api", start_first=True, canary=slow)
+        scene.engine.stack["web"] = service("web", start_first=True, canary=quick)
+        await bot.run(asked("v1"))
+        scene.values["latency"] = None
+        started = await bot.start(asked("v2"))
+        await until(state, started.id, lambda it: it.in_canary == {"api", "web"})
+        await asyncio.sleep(100)
+        assert (await state.deployments.get(started.id)).pause is None
+        if not is_good:
+            scene.values["errors"] = 0.9
+            ended = await bot.wait(started.id)
+            assert (ended.outcome, ended.problem.service) == (Outcome.ROLLED_BACK, "api")
+            return
+        asks = await until(state, started.id, lambda it: it.waits_in is not None)
+        assert (asks.pause.service, asks.in_canary) == ("web", {"web"})
+        assert "The canary of web is inconclusive in step 1 of 1" in asks.pause.message
+        await bot.decide(started.id, Choice.GO_ON, DORA)
+        assert (await until(state, started.id, lambda it: it.bakes_until is not None or it.finished)).in_bake == {"web"}
+
+    play(script)
+
+
 def test_container_that_dies_takes_it_back(play: Callable[..., None]) -> None:
     async def script(scene: Scene, bot: DeploymentOrchestrator, state: StateManager) -> None:
         found = await baking(bot, state)
