@@ -21,7 +21,7 @@ from roas.models.backup import DataBackup
 from roas.models.environment import Environment, ResticRepository
 from roas.redaction import Redactor
 from roas.rounds import Rounds
-from roas.stack.backups.restic import read_variables, send_to
+from roas.stack.backups.restic import read_variables, secrets_in, send_to
 from roas.stack.stacks import Stacks
 from roas.state.manager import StateManager
 
@@ -97,7 +97,7 @@ class OffsiteBackups:
         return next(iter(problems), "")
 
     async def _send(self, environment: Environment, repository: ResticRepository, backup: DataBackup) -> None:
-        self.redactor.add((await in_thread(read_variables, repository)).values())
+        self.redactor.add(secrets_in(await in_thread(read_variables, repository)))
         files = self.stacks.of(environment).data.files.files_of(backup)
         cache = self.state.folder / CACHE
         snapshot = await send_to(repository, backup, files, cache, self.redactor.redact)

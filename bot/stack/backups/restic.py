@@ -3,8 +3,9 @@
 import asyncio
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ SENDING_SECONDS = 6 * 3600.0
 LOCK_WAIT = "5m"
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
 LONGEST_CAUSE = 300
+# Of the variables of a store, what these names end with is no secret.
+PLAIN_NAME = re.compile(r"(^|_)(REGION(_NAME)?|USER(_?NAME)?|PROFILE|ENDPOINT|(PROJECT|DOMAIN|TENANT)_NAME)$")
 # What of this process's environment leads to repositories: keys of ssh are below HOME.
 KEPT_VARIABLES = ("PATH", "HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -77,6 +80,11 @@ def read_variables(repository: ResticRepository) -> dict[str, str]:
             said("{path} cannot be read: {reason}", path=repository.variables_file, reason=str(error))
         ) from error
     return {name: value for name, value in found.items() if value is not None}
+
+
+def secrets_in(variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values that nobody is to read; the others, such as a region, are in names that people need."""
+    return (value for name, value in variables.items() if PLAIN_NAME.search(name) is None)
 
 
 def _refused(repository: ResticRepository, code: int, cause: str) -> BackupError:

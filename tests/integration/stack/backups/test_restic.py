@@ -165,6 +165,28 @@ async def test_backup_that_is_no_good_keeps_no_other_from_there(tmp_path, reposi
     await bus.close()
 
 
+async def test_only_what_is_secret_of_a_store_is_hidden(tmp_path, repository, files) -> None:
+    """Who is told of an image of a region, or of a user, would read neither."""
+    variables = {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "RESTIC_REST_USERNAME": "shopbackup",
+        "AWS_SECRET_ACCESS_KEY": "Zm9vYmFyYmF6cXV4",
+        "AZURE_ACCOUNT_SAS": "sv=2026&sig=c2lnbmF0dXJl",
+    }
+    (tmp_path / "variables").write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
+    bus, redactor = EventBus(), Redactor()
+    async with StateManager(tmp_path / "state") as state:
+        await state.data_backups.add(written(files), None)
+        to = replace(repository, variables_file=tmp_path / "variables")
+        environment = Environment("dev", "shop", tmp_path, (), restic=to)
+        stacks = SimpleNamespace(of=lambda _environment: SimpleNamespace(data=SimpleNamespace(files=files)))
+        alerts = AlertService(state.alerts, bus, str)
+        assert await OffsiteBackups(stacks, state, alerts, {"dev": environment}, redactor).send_all("dev")
+    await bus.close()
+    shown = {name for name, value in variables.items() if value in redactor.redact(f"of {value} it is")}
+    assert shown == {"AWS_DEFAULT_REGION", "RESTIC_REST_USERNAME"}
+
+
 async def test_repository_that_is_slow_holds_up_no_other(tmp_path, repository, files, monkeypatch) -> None:
     slow = ResticRepository("/slow", tmp_path / "password")
     began, sends = asyncio.Event(), offsite_backups.send_to
