@@ -11,7 +11,7 @@ from roas.metrics.integration_monitor import SUCCESS_RATE
 from roas.models import events
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
-from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.deployment import SAVES, DeploymentKind, Outcome
 from roas.models.environment import Environment
 from roas.state.approvals import KIND_OF_DRAFT
 from roas.state.manager import StateManager
@@ -124,7 +124,9 @@ class IntegrationCoordinator:
         """Write the outcome to the audit log; a deployment that nobody could finish raises an alert."""
         facts = {"outcome": event.outcome, "kind": event.kind, "duration_seconds": event.duration_seconds}
         await self._audit(event, "deployment ended", **facts)
-        await self._alert_service.take([_abandoned(event), _standstill(event, "", firing=False)])
+        # Backups on schedule have an alert of their own, and change nothing of what needs an operator.
+        abandoned = [] if event.deployment_id.startswith(SAVES) else [_abandoned(event)]
+        await self._alert_service.take([*abandoned, _standstill(event, "", firing=False)])
         self._request_check(event, event.environment)
 
     async def _alert_triggered(self, event: events.AlertTriggered) -> None:

@@ -63,7 +63,7 @@ class DeploymentFigures:
         deployments = self._state.deployments
         self.counts = await deployments.counts()
         since, found = self._now() - HOUR, list[Deployment]()
-        for deployment in await deployments.list(limit=DEPLOYMENTS_READ, whole=False):
+        for deployment in await deployments.list(limit=DEPLOYMENTS_READ, whole=False, with_saves=False):
             is_late = (
                 deployment.ended_at is not None and deployment.ended_at >= since
             )  # only of these the phases are shown

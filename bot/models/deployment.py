@@ -35,6 +35,10 @@ class Operation(StoredEnum, unknown="START"):
     SAVE = "SAVE"
 
 
+# What the ids of backups on schedule begin with: they come night after night, and are no news of what runs.
+SAVES = f"{Operation.SAVE}-"
+
+
 class PhaseStatus(StoredEnum, unknown="in_progress"):
     """How far a phase has come; an unknown one counts as one that has not ended."""
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from roas.models.deployment import (
+    SAVES,
     UNTOUCHED_STEPS,
     Deployment,
     DeploymentKind,
     Lock,
-    Operation,
     Outcome,
     ServiceProgress,
 )
@@ -20,7 +20,7 @@ from roas.state.transaction import Transaction
 
 # Of so many backups on schedule those of each service are found, and between which ids all of them are.
 SAVES_READ = 100
-SAVE_IDS = (f"{Operation.SAVE}-", f"{Operation.SAVE}-z")
+SAVE_IDS = (SAVES, f"{SAVES}z")
 
 
 class DeploymentReader:
@@ -60,12 +60,13 @@ class DeploymentReader:
         return await self._select(where, *wanted, limit, offset, whole=whole)
 
     async def counts(self) -> Mapping[tuple[str, str, str], int]:
-        """Return how many deployments have ended, by environment, kind and outcome."""
+        """Return how many deployments have ended, without backups on schedule, by environment, kind and outcome."""
         rows = await self._journal.read(
             lambda transaction: transaction.execute(
                 "SELECT environment, kind, outcome, count(*) FROM deployments"
-                " WHERE outcome IS NOT NULL AND outcome != ? GROUP BY environment, kind, outcome",
-                (AWAITING,),
+                " WHERE outcome IS NOT NULL AND outcome != ? AND id NOT BETWEEN ? AND ?"
+                " GROUP BY environment, kind, outcome",
+                (AWAITING, *SAVE_IDS),
             ).fetchall()
         )
         return {(row[0], row[1], row[2]): row[3] for row in rows}

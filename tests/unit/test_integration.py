@@ -1,5 +1,6 @@
 """Figures of the bot's own become alerts, and only what somebody can act on at once rings a phone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from roas.models.events import (
     RecoveryRequested,
 )
 from roas.state.manager import StateManager
-from tests.unit.sample_events import ORIGIN, alert
+from tests.unit.sample_events import ORIGIN, alert, ended
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
@@ -58,4 +59,19 @@ async def test_only_what_is_urgent_or_valid_goes_on(
         bus.publish(event)
         await bus.drain()
         assert any(isinstance(item, follows) for item in bus.history()) is is_followed
+        await coordinator.close()
+
+
+async def test_backup_on_schedule_ends_no_call_for_an_operator(tmp_path: Path) -> None:
+    """What nobody could finish is as it was; a deployment that ends is what somebody did about it."""
+    bus = EventBus()
+    async with StateManager(tmp_path / "state") as state:
+        coordinator = IntegrationCoordinator(state, bus, cast("Any", None), AlertService(state.alerts, bus))
+        coordinator.start({})
+        seen = []
+        for id_, abandoned in (("DEPLOY-1", "It was interrupted."), ("SAVE-2", ""), ("DEPLOY-3", "")):
+            bus.publish(replace(ended(abandoned=abandoned), deployment_id=id_))
+            await bus.drain()
+            seen.append([alert.fingerprint for alert in await state.alerts.open()])
+        assert seen == [["abandoned:dev"], ["abandoned:dev"], []]
         await coordinator.close()

@@ -13,7 +13,7 @@ from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
-from roas.models.deployment import Deployment, Operation
+from roas.models.deployment import SAVES, Deployment
 from roas.models.events import (
     AlertEvent,
     ApprovalChanged,
@@ -57,8 +57,6 @@ NEWS = timedelta(hours=24)
 SEARCHED_DEPLOYMENTS = 100
 # How long those that have something to post at the start are waited for, so that they post in order.
 ORDERING_SECONDS = 5.0
-# A backup each night is no news; of one that fails an alert tells.
-UNPOSTED = f"{Operation.SAVE}-"
 URGENT = (DeploymentBegan, DeploymentPaused, PauseDecided, DeploymentEnded)
 
 
@@ -188,7 +186,7 @@ class LiveMessages:
     async def _handle_deployment_event(self, event: DeploymentEvent) -> None:
         if isinstance(event, ApprovalChanged) and event.plan_id:
             self.follow(event.plan_id, event.environment).notify(urgent=True)
-        if not event.deployment_id or event.deployment_id.startswith(UNPOSTED):  # it is scheduled, and not begun
+        if not event.deployment_id or event.deployment_id.startswith(SAVES):  # it is scheduled, and not begun
             return
         self.follow(event.deployment_id, event.environment).notify(
             urgent=isinstance(event, URGENT), prompt=isinstance(event, PhaseChanged)

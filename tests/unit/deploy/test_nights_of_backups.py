@@ -7,6 +7,7 @@ import pytest
 from roas.app.backup_schedule import ON_SCHEDULE
 from roas.candidates.holds import RECENT_DEPLOYMENTS, VersionHolds
 from roas.deploy.promotion import MOST_DEPLOYMENTS, _why_unsoaked
+from roas.metrics.integration_monitor import DEPLOYMENTS_READ, DeploymentFigures
 from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, Outcome
 from roas.models.release import ReleaseState
@@ -65,6 +66,16 @@ async def test_healthy_time_of_a_release_is_known(orchestrator, state, nights):
     assert release.state is ReleaseState.SUCCEEDED
     in_a_week = datetime.now(UTC) + timedelta(days=7)
     assert await _why_unsoaked(state, "prod", "dev", [release], timedelta(days=2), in_a_week) is None
+
+
+async def test_backups_are_no_deployments_of_the_figures(orchestrator, environment, state, nights):
+    """Else a night of them displaces the deployments of a day by which people are called."""
+    await orchestrator.run(deploy("v1"))
+    await nights(DEPLOYMENTS_READ)
+    figures = DeploymentFigures(state, ["dev"], last=20, fewest=1)
+    await figures.refresh()
+    assert figures.counts == {("dev", "DEPLOY", "succeeded"): 1}
+    assert figures.results() == [("dev", True)]
 
 
 async def test_usual_time_of_a_deployment_is_known(orchestrator, state, nights):
