@@ -9,6 +9,7 @@ from roas.errors import FencedOffError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
+from roas.models.deployment import DeploymentKind
 from roas.models.release import Release
 from roas.shortages import fault_of
 
@@ -36,7 +37,8 @@ class Completion:
         gone: list[str] = []
         await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
         await _try(context, manager.releases.clear_unused(), not_tidied_up)
-        await _try(context, _drop_old_backups(context), not_tidied_up)
+        if context.deployment.request.kind is not DeploymentKind.ROLLBACK:  # what it leads to may ask for fewer
+            await _try(context, _drop_old_backups(context), not_tidied_up)
         return said("removed {gone}", gone=", ".join(gone)) if gone else said("nothing to clean up")
 
 

@@ -93,6 +93,21 @@ async def test_second_attempt_hides_no_earlier_backup(orchestrator, engine, stat
     assert (ended.outcome, engine.data.rows) == (Outcome.SUCCEEDED, "rows")
 
 
+@pytest.mark.parametrize("back", [True, False])
+async def test_way_back_drops_no_backup(orchestrator, engine, state, back):
+    """The release before may ask for fewer, or none: they are what somebody who goes back may need next."""
+    engine.stack["store"] = service("store")
+    await orchestrator.run(deploy("v1"))
+    engine.stack["store"] = service("store", backup=RULE)
+    for version in ("v2", "v3"):
+        await orchestrator.run(deploy(version))
+    kept = [backup.id for backup in await state.data_backups.list("dev")]
+    engine.stack["store"] = service("store")
+    ended = await orchestrator.run(rollback(target_release=1) if back else deploy("v1"))
+    assert ended.outcome is Outcome.SUCCEEDED
+    assert [backup.id for backup in await state.data_backups.list("dev")] == (kept if back else kept[:1])
+
+
 async def test_present_data_is_backed_up_though_it_is_no_good(orchestrator, engine, failed):
     """The command that verifies it may refuse what somebody wants replaced."""
     engine.stack["store"] = service("store", backup=replace(RULE, verify=("check",)))
