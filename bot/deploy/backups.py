@@ -121,7 +121,7 @@ async def save_data(context: DeploymentContext, release: Release) -> str:
                 said("The data of {service} was not backed up: it has no container.", service=service),
                 service=service,
             )
-    await drop_old_backups(context, definitions)
+    await drop_old_backups(context, definitions, services)
     return said(
         "{count} of {services} {services|service|services} backed up",
         count=len(context.deployment.backups),
@@ -309,8 +309,10 @@ def say_backups(context: DeploymentContext) -> Iterator[Message]:
         )
 
 
-async def drop_old_backups(context: DeploymentContext, definitions: Mapping[str, ServiceDefinition]) -> None:
-    """Drop the backups beyond those that each service keeps. Raises BackupError.
+async def drop_old_backups(
+    context: DeploymentContext, definitions: Mapping[str, ServiceDefinition], services: Collection[str] | None = None
+) -> None:
+    """Drop the backups beyond those that each service keeps, or each of these. Raises BackupError.
 
     They are forgotten first, so that nobody restores one whose file is about to go: those go with a later deployment.
     What an earlier journal kept, in whose place somebody put this one, is not dropped.
@@ -318,8 +320,8 @@ async def drop_old_backups(context: DeploymentContext, definitions: Mapping[str,
     backups = context.components.state.data_backups
     if not (known := await backups.list(context.environment.name)):
         return
-    rules = backup_rules(definitions)
-    await backups.forget([backup.id for backup in beyond(known, rules)], context.fence)
+    known = tuple(backup for backup in known if services is None or backup.service in services)
+    await backups.forget([backup.id for backup in beyond(known, backup_rules(definitions))], context.fence)
     chosen_at = (await context.components.state.newest(context.environment.name)).chosen_at
     await context.stack.data.clear(await backups.ids(kept=True), await backups.ids(kept=False), chosen_at)
 

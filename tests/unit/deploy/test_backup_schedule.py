@@ -16,7 +16,7 @@ from roas.models.windows import Windows, read_window
 from roas.ui.notifications.targets import severity_of
 from tests.unit.deploy.fake_data import RULE, WithData
 from tests.unit.deploy.played_parts import service
-from tests.unit.deploy.requested import DORA, deploy
+from tests.unit.deploy.requested import DORA, deploy, rollback
 
 AFTERNOON = datetime(2026, 6, 1, 15, 0, tzinfo=UTC)
 BERLIN = Windows((read_window("0 22 * * * for 4h"),), zone="Europe/Berlin")
@@ -153,6 +153,23 @@ async def test_frequent_backups_hide_no_rare_one(state, orchestrator, engine, sc
     made = [backup.service for backup in await state.data_backups.list("dev")]
     saves = [found.request.services for found in await state.deployments.list("dev", limit=100)]
     assert saves.count(("store",)) == 1, (made, saves)
+
+
+async def test_backup_drops_those_of_its_own_service(state, orchestrator, engine, schedule, clock):
+    """Of another one, the release that runs after a rollback may ask for none: somebody may need them yet."""
+    clock.move_to(AFTERNOON + timedelta(hours=6))
+    engine.stack |= {"store": service("store"), "web": service("web", "store", backup=NIGHTLY)}
+    await orchestrator.run(deploy("v1"))
+    engine.stack["store"] = service("store", backup=RULE)
+    for version in ("v2", "v3"):
+        await orchestrator.run(deploy(version))
+    engine.stack["store"] = service("store")
+    await orchestrator.run(rollback(target_release=1))
+    kept = [backup.id for backup in await state.data_backups.list("dev") if backup.service == "store"]
+    clock.move_to(AFTERNOON + timedelta(days=1))
+    assert await look(schedule, orchestrator) == [Outcome.SUCCEEDED]
+    assert [backup.id for backup in await state.data_backups.list("dev") if backup.service == "store"] == kept
+    assert len(kept) == 2
 
 
 async def test_alert_of_a_bot_before_ends(state, bus, orchestrator, engine, schedule, clock, environment, released):
