@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -70,6 +70,11 @@ async def back_up_first(context: DeploymentContext, definitions: Mapping[str, Se
         return
     await context.stack.data.clear_unfinished()
     made = {backup.service for backup in await backups_made(context)}
+    # Only what succeeds drops them at its end: attempts that fail would fill the disk.
+    try:
+        await drop_old_backups(context, definitions, rules.keys() - made, release=deployment.from_release)
+    except BackupError as error:
+        context.warn(error.message)
     running = await _running(context)
     for service in sorted(rules.keys() - made):
         # The command of a new image may not be in the one that runs; of the same image, the newer rule counts.
@@ -310,29 +315,42 @@ def say_backups(context: DeploymentContext) -> Iterator[Message]:
 
 
 async def drop_old_backups(
-    context: DeploymentContext, definitions: Mapping[str, ServiceDefinition], services: Collection[str] | None = None
+    context: DeploymentContext,
+    definitions: Mapping[str, ServiceDefinition],
+    services: Collection[str] | None = None,
+    *,
+    release: int | None = None,
 ) -> None:
     """Drop the backups beyond those that each service keeps, or each of these. Raises BackupError.
 
     They are forgotten first, so that nobody restores one whose file is about to go: those go with a later deployment.
-    What an earlier journal kept, in whose place somebody put this one, is not dropped.
+    What an earlier journal kept, in whose place somebody put this one, is not dropped. The first one of the `release`
+    that runs stays, where deployments fail again and again.
     """
     backups = context.components.state.data_backups
     if not (known := await backups.list(context.environment.name)):
         return
     known = tuple(backup for backup in known if services is None or backup.service in services)
-    await backups.forget([backup.id for backup in beyond(known, backup_rules(definitions))], context.fence)
+    old = [backup.id for backup in beyond(known, backup_rules(definitions), release)]
+    await backups.forget(old, context.fence)
     chosen_at = (await context.components.state.newest(context.environment.name)).chosen_at
     await context.stack.data.clear(await backups.ids(kept=True), await backups.ids(kept=False), chosen_at)
 
 
-def beyond(backups: Iterable[DataBackup], rules: Mapping[str, BackupRule]) -> Iterator[DataBackup]:
+def beyond(
+    backups: Sequence[DataBackup], rules: Mapping[str, BackupRule], release: int | None = None
+) -> Iterator[DataBackup]:
     """Yield the backups, given newest first, that are more than their service keeps.
 
-    Those on schedule count by themselves: else a week of nights would drop what a release goes back with.
+    Those on schedule count by themselves: else a week of nights would drop what a release goes back with. The first
+    one of a `release` is one of those that stay: the others have what attempts that failed made of the data.
     """
-    counts = Counter[tuple[str, bool]]()
+    of_release = (each for each in backups if each.release == release and each.reason is BackupReason.DEPLOYMENT)
+    first = {backup.service: backup.id for backup in of_release} if release is not None else {}
+    counts = Counter[tuple[str, bool]]((service, False) for service in first)
     for backup in backups:
+        if backup.id == first.get(backup.service):
+            continue
         kind = backup.service, backup.reason is BackupReason.SCHEDULE
         counts[kind] += 1
         rule = rules.get(backup.service)

@@ -169,8 +169,9 @@ class BackupFiles:
                 is_of_another = path.stem not in dropped and moment_of(path.stem) < chosen_at
                 if path.stem in kept or is_of_another or not path.is_file():
                     continue
-                if path.stat().st_mtime < oldest:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another environment's deployment may be at it, too
+                    if path.stat().st_mtime < oldest:
+                        path.unlink()
         except OSError as error:
             raise _not_removed(error) from error
 

@@ -108,6 +108,20 @@ async def test_way_back_drops_no_backup(orchestrator, engine, state, back):
     assert [backup.id for backup in await state.data_backups.list("dev")] == (kept if back else kept[:1])
 
 
+async def test_attempts_that_fail_fill_no_disk(orchestrator, engine, state, failed):
+    """Nor do they displace what was there before the first of them."""
+    (first,) = await state.data_backups.made_by(failed.id)
+    for _ in range(4):
+        last = await orchestrator.run(deploy("v2"))
+        assert last.outcome is Outcome.ROLLED_BACK
+    kept = [backup.id for backup in await state.data_backups.list("dev") if backup.release == 1]
+    assert (kept[0], kept[-1], len(kept)) == (last.backups[0], first.id, RULE.keep + 1)
+    engine.behaviour.clear()
+    good = await orchestrator.run(deploy("v2"))
+    assert len(await state.data_backups.list("dev")) == RULE.keep
+    assert good.backups[0] == (await state.data_backups.list("dev"))[0].id
+
+
 async def test_present_data_is_backed_up_though_it_is_no_good(orchestrator, engine, failed):
     """The command that verifies it may refuse what somebody wants replaced."""
     engine.stack["store"] = service("store", backup=replace(RULE, verify=("check",)))

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -145,6 +146,15 @@ def test_what_is_not_kept_goes_once_it_is_old(tmp_path) -> None:
             os.utime(path, (past, past))
     files.clear({kept})
     assert {path.stem for path in tmp_path.iterdir()} == {kept, young}
+
+
+def test_what_another_deployment_has_just_removed_is_no_fault(tmp_path, monkeypatch) -> None:
+    """Two environments have one folder."""
+    files = BackupFiles(tmp_path)
+    written(files)
+    monkeypatch.setattr(Path, "is_file", lambda path: path.unlink(missing_ok=True) or True)
+    files.clear(())
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_an_earlier_journal_kept_stays(tmp_path) -> None:
