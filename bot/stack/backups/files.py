@@ -23,6 +23,8 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 OPTIONS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 UNFINISHED, RULE = ".part", ".json"
 YOUNG_SECONDS = 3600.0
+# So long after it was begun, no backup is under way any more.
+LONGEST_SECONDS = 4 * 86_400.0
 SYNC_BYTES = 64 * 1024 * 1024
 # So much of the disk stays free for the journal, which is on it too: the smaller of both.
 RESERVE_BYTES, RESERVE_SHARE = 1024**3, 0.05
@@ -98,6 +100,8 @@ class BackupFiles:
                     os.fsync(beside.fileno())
                 yield (writer := BackupWriter(file, unfinished))
                 writer.sync()
+            for written in (unfinished, path.with_suffix(RULE)):  # it is young, however long that took
+                os.utime(written)
             unfinished.rename(path)
             _sync_folder(self.folder)
         except BaseException as error:
@@ -158,14 +162,19 @@ class BackupFiles:
     def clear(self, kept: Collection[str], dropped: Collection[str] = (), chosen_at: str = "") -> None:
         """Remove the files of backups that are not kept; what is younger than an hour may be about to be.
 
+        One that is not whole yet may be under way for long, in another environment.
+
         What is neither kept nor `dropped`, and is from before the moment at which somebody chose this journal, may be
         known to the one in whose place it is: that stays.
         """
         if not self.folder.is_dir():
             return
         try:
-            oldest = time.time() - YOUNG_SECONDS  # as the file system's times are
+            now = time.time()  # as the file system's times are
+            under_way = {path.name.partition(".")[0] for path in self.folder.glob(f"*{UNFINISHED}")}
             for path in self.folder.iterdir():
+                is_under_way = path.name.partition(".")[0] in under_way
+                oldest = now - (LONGEST_SECONDS if is_under_way else YOUNG_SECONDS)
                 is_of_another = path.stem not in dropped and moment_of(path.stem) < chosen_at
                 if path.stem in kept or is_of_another or not path.is_file():
                     continue

@@ -1,6 +1,7 @@
 """A backup has its name once it is whole, and is read only as it was written."""
 
 import os
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +147,24 @@ def test_what_is_not_kept_goes_once_it_is_old(tmp_path) -> None:
             os.utime(path, (past, past))
     files.clear({kept})
     assert {path.stem for path in tmp_path.iterdir()} == {kept, young}
+
+
+def test_backup_that_takes_hours_stays(tmp_path) -> None:
+    """It is written, then verified, and counts only after that; meanwhile another environment may tidy up."""
+    files = BackupFiles(tmp_path)
+    with files.writing(ID, RULE, "dev") as writer:
+        writer.write(b"rows")
+        writer.sync()
+        for path in tmp_path.iterdir():
+            os.utime(path, (hours_ago := time.time() - 3 * YOUNG_SECONDS, hours_ago))
+        files.clear(())
+    files.clear(())
+    assert {path.name for path in tmp_path.iterdir()} == {ID, f"{ID}.json"}
+    unfinished = tmp_path / "BACKUP-01KB0000000000000000000001.gone.part"
+    unfinished.touch()
+    os.utime(unfinished, (long_ago := time.time() - 5 * 86_400, long_ago))
+    files.clear(())
+    assert not unfinished.exists(), "its environment is gone, and nobody else would remove it"
 
 
 def test_what_another_deployment_has_just_removed_is_no_fault(tmp_path, monkeypatch) -> None:
