@@ -45,6 +45,8 @@ BUILD_TIMEOUT_SECONDS = 600.0
 PREPARE_MONITORING_TIMEOUT_SECONDS = 180.0
 # How long it may take to back up the data of one service, and to restore it: so much longer may that phase take.
 DATA_TIMEOUT_SECONDS = 600.0
+# What a stack may say instead, at most.
+LONGEST_DATA_TIMEOUT_SECONDS = 86_400.0
 # Nothing comes after a rollback that fails: an engine that is restarted meanwhile is waited for.
 ROLLBACK_RETRIES = 5
 BACK = PhasePolicy(PhaseName.ROLLBACK, 300, ROLLBACK_RETRIES)

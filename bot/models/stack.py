@@ -106,7 +106,7 @@ class BackupRule:
     `command` writes the data to its standard output, `restore` reads it from its standard input, and so does `verify`,
     where there is one, in a container of its own. The newest `keep` backups stay. They are made before a deployment
     changes anything, before one of these jobs of the stack runs, and at each moment of the cron expression `every`;
-    encrypted where there is a file `key`.
+    encrypted where there is a file `key`. Each, and each `verify`, may take `timeout_seconds`.
 
     With `volumes`, by the names that the engine has for them, there are no commands: what writes into them is stopped,
     or where it `pauses` that, while a container of the image of `helper`, a service, copies them.
@@ -123,6 +123,7 @@ class BackupRule:
     helper: str = ""
     every: str = ""
     key: str = ""
+    timeout_seconds: float = 600.0
 
     @property
     def is_of_releases(self) -> bool:

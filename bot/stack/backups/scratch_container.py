@@ -8,7 +8,7 @@ from typing import Any
 from docker.types import LogConfig
 
 from roas.concurrency import pause
-from roas.limits import DATA_TIMEOUT_SECONDS
+from roas.limits import LONGEST_DATA_TIMEOUT_SECONDS
 from roas.stack.backups.streams import Source, Streams, exchange
 from roas.stack.client import Engine
 from roas.stack.docker_client import EngineClient
@@ -20,7 +20,7 @@ MOST_PROCESSES = 512
 ONE_PROCESSOR = 10**9
 POLL_SECONDS = 0.05
 # What a process that died left behind is older: none may take as long.
-LEFT_SECONDS = DATA_TIMEOUT_SECONDS + 60.0
+LEFT_SECONDS = LONGEST_DATA_TIMEOUT_SECONDS + 60.0
 # Whoever asks beside others; no project has that name.
 ANYBODY = "-"
 

@@ -36,7 +36,7 @@ def restore_seconds(backup: DataBackup) -> float:
 
 def saving_seconds(rule: BackupRule) -> float:
     """Return how long it may take to write a backup, and to verify it."""
-    return DATA_TIMEOUT_SECONDS * (2 if rule.verify else 1)
+    return rule.timeout_seconds * (2 if rule.verify else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class ServiceData:
         rule = await self.rule_of(backup)
         if not rule.verify:
             return
-        async with self._working(backup.service, said("verified"), DATA_TIMEOUT_SECONDS):
+        async with self._working(backup.service, said("verified"), rule.timeout_seconds):
             # A copy of volumes is read by the image that made it.
             if (container_id := await self._any_container(rule.helper or backup.service)) is None:
                 raise BackupError(said("it has no container, whose image would be used"))

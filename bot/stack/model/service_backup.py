@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from roas.limits import DATA_TIMEOUT_SECONDS, LONGEST_DATA_TIMEOUT_SECONDS
 from roas.messages.message import said
 from roas.models.stack import BackupRule, ServiceDefinition
 from roas.models.windows import read_cron
+from roas.stack.model.durations import write_duration
 from roas.stack.model.services import replicas_of, services_of
 from roas.stack.model.x_deploy import Entry
 
-OF_BOTH = frozenset({"keep", "verify", "before", "every", "key"})
+OF_BOTH = frozenset({"keep", "verify", "before", "every", "key", "timeout"})
 # What only one of both ways has.
 OF_COMMANDS, OF_VOLUMES = ("command", "restore"), ("while", "helper")
 ENTRY = Entry("backup", OF_BOTH.union(OF_COMMANDS, OF_VOLUMES, {"volume"}))
@@ -49,10 +51,21 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
         before_jobs=tuple(item.removeprefix(JOB) for item in before if item != DEPLOY),
         every=every,
         key=key,
+        timeout_seconds=_timeout(name, written) if "timeout" in written else DATA_TIMEOUT_SECONDS,
     )
     if by_volume:
         return _by_volume(name, model, written, rule)
     return replace(rule, command=_command(name, written, "command"), restore=_command(name, written, "restore"))
+
+
+def _timeout(name: str, written: Mapping[str, Any]) -> float:
+    """Return how many seconds a backup may take. Raises ComposeFileError."""
+    seconds = ENTRY.read_seconds(name, "timeout", written["timeout"])
+    if seconds > LONGEST_DATA_TIMEOUT_SECONDS:
+        raise ENTRY.wrong(
+            name, said("at most {most}", most=write_duration(LONGEST_DATA_TIMEOUT_SECONDS)), within="timeout"
+        )
+    return seconds
 
 
 def _key(name: str, written: Mapping[str, Any]) -> str:

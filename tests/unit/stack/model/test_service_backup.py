@@ -31,6 +31,8 @@ def test_backup_is_read_as_written() -> None:
     assert backup(PLAIN | {"key": "/run/secrets/key"}).key == "/run/secrets/key"
     assert backup(PLAIN | {"every": "0  3 * * MON-SUN"}).every == "0 3 * * MON-7"
     assert backup(PLAIN | {"every": "0 3 * * *", "before": []}).before_deploy is False
+    assert backup(PLAIN | {"timeout": "1h30m"}).timeout_seconds == 5400
+    assert backup(PLAIN).timeout_seconds == 600
     assert backup(None) is None
 
 
@@ -51,6 +53,8 @@ def test_volume_is_copied_before_deployments_unless_that_is_left_to_its_schedule
     [
         ("pg_dump", "backup: it is no mapping"),
         (PLAIN | {"way": "volume"}, "backup: unknown keys way"),
+        (PLAIN | {"timeout": "0s"}, "backup: timeout: '0s' is not a duration"),
+        (PLAIN | {"timeout": "25h"}, "backup.timeout: at most "),
         (PLAIN | {"volume": "data"}, "backup.command: it does not go with `volume`"),
         ({"volume": "data", "before": ["job:migrate"]}, "backup.before: a volume is copied before all of a deployment"),
         ({"volume": "data", "before": []}, "backup.before: a list of `deploy` and `job:NAME`"),
