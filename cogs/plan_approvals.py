@@ -34,6 +34,7 @@ from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Depl
 from roas.models.environment import Environment
 from roas.models.gate import Gate, judge_request
 from roas.models.plan import WAITING, PlanRecord, PlanState
+from roas.stack.policy.refusal import refuse_unreadable
 from roas.starting_times import starting_time
 from roas.state.approvals import is_expired, with_expiry
 from roas.state.locks import FrozenError, LockHeldError
@@ -142,6 +143,7 @@ class PlanApprovals:
                 return plan_record, await self._explain(plan_record)
             if environment.needs_approval:
                 permit(approvers_refusal(environment, self._rules))
+            self._require_readable(plan_record)
             if plan_record.request.granted and plan_id not in self._named:
                 self._named.add(plan_id)
                 return plan_record, _name_powers(plan_record)
@@ -153,6 +155,7 @@ class PlanApprovals:
             permit(approve_refusal(plan_record, self._environment(plan_record.environment), asker, self._rules))
             if plan_record.state is not PlanState.DRAFTED or plan_record.deployment_id is None:
                 return await self._explain(plan_record)
+            self._require_readable(plan_record)
             if (starts_at := await self._time_of_draft(plan_record)) is not None:
                 scheduled = await self._state.drafts.schedule(plan_record.deployment_id, actor, starts_at)
                 log.info("deployment scheduled", deployment_id=scheduled.id, plan_id=plan_id)
@@ -161,6 +164,10 @@ class PlanApprovals:
             log.info("deployment approved", deployment_id=deployment.id, plan_id=plan_id)
             self._live_messages.follow(plan_id, deployment.environment).notify(urgent=True)
             return _("🚀 Started `{id}`. Follow it here: {link}", id=deployment.id, link=await self._link(deployment))
+
+    def _require_readable(self, plan_record: PlanRecord) -> None:
+        """Raise NewPowersError where a secret that became known since hides a power: nobody reads what they give."""
+        refuse_unreadable(plan_record.plan.new_powers, self._application.redactor.redact)
 
     async def _time_of_draft(self, plan_record: PlanRecord) -> datetime | None:
         """Return when an approved draft begins, where that is not at once; what was asked before a build goes on."""

@@ -101,6 +101,23 @@ async def test_second_person_approves_exact_draft(scene: Scene) -> None:
     assert len(scene.application.orchestrator.requests) == 1
 
 
+@pytest.mark.parametrize("step", ["confirm", "approve"])
+async def test_power_that_is_hidden_meanwhile_is_given_by_nobody(scene: Scene, step: str) -> None:
+    """Another stack may call a word of it a secret, once it was planned."""
+    power = "web: cap_add SYS_ADMIN"
+    if step == "confirm":
+        message = (await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")).response.message
+    else:
+        message = await asked_for_approval(scene)
+    record = await proposal_of(scene)
+    await scene.application.state.approvals.add(replace(record, plan=replace(record.plan, new_powers=(power,))))
+    scene.application.redactor.add(["SYS_ADMIN"])
+    person = scene.dora if step == "confirm" else scene.anna
+    answer = scene.answer(await person.click(message, custom_id=buttons(message)[0]))
+    assert "cannot be shown whole" in answer
+    assert (await proposal_of(scene)).state in {PlanState.PLANNED, PlanState.DRAFTED}
+
+
 async def test_only_the_command_plans(scene: Scene) -> None:
     """No click plans again; what is only shown keeps nothing."""
     orchestrator = scene.application.orchestrator
