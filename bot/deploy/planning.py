@@ -42,6 +42,7 @@ from roas.deploy.proxy_changes import (
     with_gaps_on_the_way_back,
     with_proxies,
 )
+from roas.deploy.renamed_volumes import warn_of_empty_volumes
 from roas.deploy.rollback_target import find_rollback_target, is_partially_applied, is_same
 from roas.deploy.scaling import warn_of_scales
 from roas.errors import (
@@ -140,6 +141,7 @@ class Planner:
         ).with_warnings(
             *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
             *(warn_of_compose(plan, resolved) if stack.shares_with_compose else ()),
+            *warn_of_empty_volumes(comparison, resolved),
             *await self._scales(resolved.model, changed),
         )
 

@@ -44,7 +44,8 @@ class ResolvedStack:
     whether the version that is asked for makes any difference, `beside_files` whether the files themselves name
     another. `obstacles` are what its execution would come upon on the engine, `powers` what somebody has to give it, by
     the entries that were `asked` for. `files` are those that it is made of and may share. Of one that `is_kept` the
-    content of all files is kept, so that it can be deployed; of one that is only shown it is not.
+    content of all files is kept, so that it can be deployed; of one that is only shown it is not. `new_volumes` are
+    those that the engine does not have yet; of a Swarm all of them, since each node has its own.
     """
 
     environment: Environment
@@ -59,6 +60,7 @@ class ResolvedStack:
     powers: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     files: SharedFiles = field(default_factory=SharedFiles)
+    new_volumes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

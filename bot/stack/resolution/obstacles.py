@@ -7,7 +7,7 @@ from roas.messages.message import Message, said
 from roas.models.environment import Environment
 from roas.models.stack import Obstacle, ObstacleKind
 from roas.stack.machine.host_ports import wanted_ports
-from roas.stack.model.services import services_of
+from roas.stack.model.services import real_name, services_of
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings
 
 
@@ -29,6 +29,15 @@ def find_obstacles(
         *_held_names(services, environment.project, holdings),
         *_held_ports(services, environment, holdings),
     )
+
+
+def find_new_volumes(model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> frozenset[str]:
+    """Return the volumes of a model that the engine does not have; of a Swarm all, of whose nodes one is asked."""
+    if holdings is NOTHING_HELD:
+        return frozenset()
+    volumes = (model.get("volumes") or {}).items()
+    names = frozenset(real_name(str(key), definition, environment.project) for key, definition in volumes)
+    return names if environment.on_swarm else names - holdings.volumes.keys()
 
 
 def _missing(kind: str, model: Mapping[str, Any], used: set[str], present: Any) -> Iterator[Obstacle]:

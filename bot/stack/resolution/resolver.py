@@ -59,7 +59,7 @@ from roas.stack.resolution.impossible_files import (
     refuse_none_and_too_many,
     refuse_remote_files,
 )
-from roas.stack.resolution.obstacles import find_obstacles
+from roas.stack.resolution.obstacles import find_new_volumes, find_obstacles
 from roas.stack.resolution.version_use import (
     OTHER_VERSION,
     has_text,
@@ -169,6 +169,7 @@ class StackResolver:
             obstacles=find_obstacles(model, environment, holdings),
             beside_files=of_version.is_beside_files,
             files=SharedFiles(compose, binder.bound, environment.overrides, str(environment.folder)),
+            new_volumes=find_new_volumes(model, environment, holdings),
         )
 
     async def _bound(

@@ -56,3 +56,29 @@ def test_obstacles_named_before_anything(line: CommandLine, held: tuple[str, str
     assert f"warning: The external network {name}-net does not exist." not in told
     assert "These look as if they may end, and an end with code 0 counts as success: job." in doctor.stdout
     assert (line.docker("ps", "-aq"), line.docker("network", "ls", "-q")) == before
+
+
+def test_renamed_volume_is_named_in_the_plan(line: CommandLine) -> None:
+    """Before anything starts with it; once it is there, it is a volume like any other."""
+
+    def write(volume: str) -> None:
+        line.write(f"""
+services:
+  web:
+    image: {REPOSITORY}:${{VERSION:-v1}}
+    network_mode: none
+    stop_grace_period: 1s
+    volumes: ["{volume}:/data"]
+volumes: {{{volume}: {{}}}}
+""")
+
+    project = f"{line.project}-dev"
+    write("data")
+    assert line.run("deploy", "dev", "v1").returncode == 0
+    write("data2")
+    plan = line.document("deploy", "dev", "v2", "--dry-run")
+    told = f"web starts with an empty {project}_data2 at /data; its data stays in {project}_data."
+    assert told in plan["warnings"], plan["warnings"]
+    assert line.run("deploy", "dev", "v2").returncode == 0
+    write("data")
+    assert not [text for text in line.document("deploy", "dev", "v1", "--dry-run")["warnings"] if "empty" in text]
