@@ -241,6 +241,12 @@ class NoManagerError(NoQuorumError):
     """The engine that is asked is no manager of its Swarm any more: whether the others have a quorum is not known."""
 
 
+class OtherSwarmError(EngineUnavailableError):
+    """An address leads to another Swarm than the one that the environment was deployed to: that is not written to."""
+
+    key = "other_swarm"
+
+
 class SwarmLockedError(NoQuorumError):
     """A manager that was restarted waits for the key of its Swarm."""
 

@@ -63,6 +63,7 @@ async def open_foundation(
             redactor=redactor,
             token=settings.discord_token.get_secret_value() if settings.discord_token else "",
             scales=state.scales.of,
+            known_swarms=state.known_swarms,
         )
         stack.push_async_callback(stacks.close)
         await stack.enter_async_context(state)

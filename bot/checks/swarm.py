@@ -22,7 +22,25 @@ async def swarm_managers(subject: Subject) -> list[Finding]:
         if find_passing(error) is not None:
             raise
         return [failed(error.message, error.hint)]
-    return [] if facts is None else [*_judge_reach(facts), *_judge_number(facts)]
+    return [] if facts is None else [*_judge_reach(facts), *_judge_number(facts), *_judge_addresses(facts)]
+
+
+def _judge_addresses(facts: SwarmFacts) -> Iterator[Finding]:
+    if not facts.answering:
+        return
+    text = said("The manager at {address} answers.", address=facts.answering)
+    if not facts.silent:
+        yield passed(text)
+    for address in facts.silent:
+        yield failed(
+            said(
+                "The manager at {address} does not answer; the one at {other} does.",
+                address=address,
+                other=facts.answering,
+            ),
+            said("Start it, or remove its address from `docker_host` and `managers`."),
+            Severity.WARNING,
+        )
 
 
 def _judge_reach(facts: SwarmFacts) -> Iterator[Finding]:

@@ -68,6 +68,8 @@ def _show_environment(terminal: Terminal, status: EnvironmentStatus) -> None:
     if status.health is not None and status.health.remembered:
         seconds = int((datetime.now(UTC) - status.health.taken_at).total_seconds())
         terminal.say(f"  as it was seen {at(status.health.taken_at)}, {seconds} s ago:")
+    if status.health is not None and status.health.manager:
+        terminal.say(f"  asked: the manager at {status.health.manager}")
     for drift in status.health.drift if status.health is not None else ():
         how = f"is as {drift.left_by} left it" if drift.left_by else "was changed by hand"
         terminal.say(f"{drift.service} {how}: {drift.reason}", lead=WARNING)

@@ -163,6 +163,8 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         allowed=own.allow,
         siblings=_siblings(settings, name, folder, base),
         engine=own.engine,
+        managers=own.managers,
+        swarm_id=own.swarm_id or "",
         repository=None if own.git is None else Repository(**dict(own.git)),
         signatures=None if own.verify is None else _signatures(own.verify),
         withheld=withheld,

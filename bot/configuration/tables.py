@@ -165,6 +165,12 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     docker_host: EngineAddress | None = about("The address of its Docker engine.")
     docker_key_file: Path | None = about("The key by which its host is reached by ssh.")
     docker_known_hosts_file: Path | None = about("The file that has that host's own key, as `ssh-keyscan` prints it.")
+    managers: tuple[EngineAddress, ...] = about(
+        "Addresses of other managers of its Swarm, which are asked where `docker_host` does not answer.", ()
+    )
+    swarm_id: str | None = about(
+        "Which Swarm it is (`docker info` shows its ID); by default the one that it was first deployed to."
+    )
     engine: EngineKind = about("`compose` on one machine, or `swarm`, where `docker_host` is a manager.", COMPOSE)
     needs_approval: bool | None = about("Whether a second person has to approve its plans; by default for prod only.")
     critical_services: tuple[str, ...] | None = about(
@@ -207,6 +213,12 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     allow: tuple[str, ...] = about(
         "What is allowed in it though it would be refused; the refusal says what to write.", ()
     )
+
+    @model_validator(mode="after")
+    def _managers_are_a_swarms(self) -> Self:
+        if self.engine is not EngineKind.SWARM and (self.managers or self.swarm_id):
+            raise ValueError('`managers` and `swarm_id` need `engine = "swarm"`')
+        return self
 
 
 # A source must say of which project a token is: without that, any job of the issuer would be this source.

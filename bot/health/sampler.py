@@ -136,7 +136,9 @@ class StackSampler:
             return Sample(stack, error.message)
         services = self._judge(environment, definitions, containers, usage)
         verdict, reason = judge_stack(services, _critical(environment, definitions))
-        return Sample(StackHealth(environment.name, verdict, services, datetime.now(UTC)), reason, containers)
+        manager = self._stacks.of(environment).answering
+        health = StackHealth(environment.name, verdict, services, datetime.now(UTC), manager=manager)
+        return Sample(health, reason, containers)
 
     async def definitions(self, environment: Environment) -> Definitions:
         """Return what each service should be; what was last known where the releases cannot be read."""

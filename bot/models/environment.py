@@ -189,7 +189,8 @@ class Environment:
     `shared` are files that it names and that another one has for itself.
     `windows` are when it may be deployed to. With `restores_drift`, what a hand changed is undone without being asked.
     It takes only what was healthy for as long as `soak` in the environment that it `requires`. Backups of its data are
-    sent by `restic`. An engine on another host is reached by `ssh`.
+    sent by `restic`. An engine on another host is reached by `ssh`. `managers` are other addresses of its Swarm than
+    `docker_host`, and `swarm_id` says which Swarm it is.
     """
 
     name: str
@@ -222,6 +223,8 @@ class Environment:
     soak: timedelta = timedelta(0)
     restic: ResticRepository | None = None
     ssh: SshAccess = field(default_factory=SshAccess)
+    managers: tuple[str, ...] = ()
+    swarm_id: str = ""
 
     @property
     def overrides(self) -> tuple[str, ...]:

@@ -151,6 +151,7 @@ class StackHealth:
 
     `fault` says why nothing is known: without it, a stack of no services is one of which nothing runs. `drift` lists
     what is not as the release has it, `lost` the kept releases that cannot be restored, since their images are gone.
+    Where a Swarm has several addresses, `manager` is the one that answers.
     """
 
     environment: str
@@ -161,6 +162,7 @@ class StackHealth:
     drift: tuple[ServiceDrift, ...] = ()
     lost: tuple[str, ...] = ()
     remembered: bool = False
+    manager: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,14 @@ QUORUM_HINT = said("More than half of the managers must be up and reach each oth
 
 
 @dataclass(frozen=True, slots=True)
+class KnownSwarm:
+    """Say which Swarm an environment was deployed to."""
+
+    environment: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuorumLosses:
     """Hold how often a Swarm was seen without a quorum since this process began; it only grows.
 
@@ -75,11 +83,16 @@ class QuorumLosses:
 
 @dataclass(frozen=True, slots=True)
 class SwarmFacts:
-    """Hold what a manager says: the Swarm's id, the node that was asked, and all nodes."""
+    """Hold what a manager says: the Swarm's id, the node that was asked, and all nodes.
+
+    Where several addresses are known, `answering` is the one that answered, and `silent` are those that do not.
+    """
 
     id: str
     own_node_id: str
     nodes: tuple[SwarmNode, ...]
+    answering: str = ""
+    silent: tuple[str, ...] = ()
 
     @property
     def managers(self) -> tuple[SwarmNode, ...]:

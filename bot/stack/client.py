@@ -1,14 +1,15 @@
 """Ask engines in threads, and convert what goes wrong to our own errors."""
 
 import asyncio
+import errno
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import urllib3
 from docker.errors import DockerException
@@ -16,17 +17,24 @@ from requests.exceptions import InvalidHeader
 
 from roas.concurrency import run_concurrently, started_threads
 from roas.errors import EngineError, EngineUnavailableError, without_secrets
+from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment, SshAccess
 from roas.shortages import find_shortage
 from roas.stack.api_errors import AWAY_HINT, BUSY_STATUSES, ApiError, find_passing_fault
 from roas.stack.docker_client import LOCAL_SCHEMES, EngineClient, RegistryLogins, path_of
-from roas.stack.ssh_host import SCHEME, SshHost
+from roas.stack.ssh_host import CONNECT_SECONDS, SCHEME, SshHost
+
+log = get_logger(__name__)
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 ASKING_THREADS = 16
 # For what takes long: to start and to stop. Else whoever looks at a large stack waits behind all that moves in it.
 ACTING_THREADS = 32
+# Where there are several addresses, an engine that is silent for so long is asked whether it lives, and given so long
+# to say so; and so long until its client is opened, and its host is reached.
+SILENT_SECONDS = 2.0
+OPENING_SECONDS = 4.0
 # For files, apart from those that ask engines: whatever a disk does, the engines are still asked.
 FILE_THREADS = 8
 # What an engine says once it speaks other versions of its API than when its client was opened.
@@ -48,6 +56,11 @@ Item = TypeVar("Item")
 def engine_address(environment: Environment) -> str:
     """Return where an environment's engine listens; the SDK and the CLI use the same address."""
     return environment.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+def engine_addresses(environment: Environment) -> tuple[str, ...]:
+    """Return all addresses at which an environment's engine is asked: those of the managers of its Swarm."""
+    return tuple(dict.fromkeys((engine_address(environment), *environment.managers)))
 
 
 def is_local(environment: Environment) -> bool:
@@ -80,6 +93,13 @@ class _Connection:
         """Return the address by which this machine reaches the engine. Raises EngineUnavailableError."""
         return self._address if self._host is None else f"unix://{await self._host.socket()}"
 
+    async def lives(self, client: EngineClient) -> bool:
+        """Return whether the engine answers a ping now: one that waits for a leader does, one that hangs does not."""
+        ping = asyncio.get_running_loop().run_in_executor(self.asking, client.ping_within, SILENT_SECONDS)
+        ping.add_done_callback(_heard)
+        done, _ = await asyncio.wait({ping}, timeout=2 * SILENT_SECONDS)
+        return bool(done) and ping.exception() is None
+
     async def opened(self) -> EngineClient:
         """Return the client; all who ask while it is opened wait for the same opening, and learn how it ended."""
         address = await self.reached()
@@ -87,7 +107,7 @@ class _Connection:
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
             loop = asyncio.get_running_loop()
             opening = self._opening = loop.run_in_executor(self.asking, EngineClient, address)
-            opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            opening.add_done_callback(_heard)
         return await asyncio.shield(opening)
 
     def forget(self, client: EngineClient) -> None:
@@ -108,6 +128,11 @@ class _Connection:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
+def _heard(ended: "asyncio.Future[Any]") -> None:
+    """Take what became of something that nobody waits for any more, so that asyncio does not complain of it."""
+    _ = ended.cancelled() or ended.exception()
+
+
 class EngineClients:
     """Keep the connections to engines, each with threads of its own, and those in which files are worked on."""
 
@@ -115,6 +140,7 @@ class EngineClients:
         self.redact = redact
         self.logins = RegistryLogins()
         self._engines: dict[tuple[str, SshAccess], _Connection] = {}
+        self._answering: dict[tuple[str, ...], str] = {}
         self._file_threads = started_threads(FILE_THREADS, "files")
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
@@ -125,9 +151,12 @@ class EngineClients:
         """Return what asks the engine of an environment."""
         return Engine(self, environment)
 
-    def connection(self, environment: Environment) -> _Connection:
-        """Return the connection to the engine of an environment. Raises ShortageError."""
-        address = engine_address(environment)
+    def connection(self, environment: Environment, address: str = "") -> _Connection:
+        """Return the connection to the engine of an environment, at its first or another address.
+
+        Raises ShortageError.
+        """
+        address = address or engine_address(environment)
         known = (address, environment.ssh)
         if known not in self._engines:
             self._engines[known] = _Connection(address, environment.ssh)
@@ -140,6 +169,16 @@ class EngineClients:
         """
         return await self.connection(environment).reached()
 
+    def answering(self, addresses: tuple[str, ...]) -> str:
+        """Return which of several addresses answered last; the first until one has."""
+        return self._answering.get(addresses, addresses[0])
+
+    def note_answer(self, addresses: tuple[str, ...], address: str) -> None:
+        """Note that one of several addresses answered: it is asked first from now on."""
+        if (before := self.answering(addresses)) != address:
+            log.warning("another manager answers", address=address, before=before)
+            self._answering[addresses] = address
+
     async def close(self) -> None:
         """Close every client and let the threads end."""
         for engine in self._engines.values():
@@ -151,23 +190,43 @@ class EngineClients:
 class Engine:
     """Ask the engine that one environment's stack runs on, in threads.
 
-    What asks raises EngineUnavailableError, or EngineError for what the engine refuses.
+    Where it has several addresses, those of a Swarm's managers, the next one is asked where one does not answer, says
+    that it has no leader, or is silent and answers no ping. What was asked there may still be done: whoever writes to a
+    Swarm knows its write by a mark. What asks raises EngineUnavailableError, EngineError for what is refused.
     """
 
     def __init__(self, clients: EngineClients, environment: Environment) -> None:
         self._clients = clients
         self.environment = environment
         self.project = environment.project
-        self.address = engine_address(environment)
+        self.addresses = engine_addresses(environment)
         self.is_local = is_local(environment)
+
+    @property
+    def address(self) -> str:
+        """Return where the engine answered last, or is asked first."""
+        return self._clients.answering(self.addresses)
 
     async def call(self, question: Callable[[EngineClient], Answer]) -> Answer:
         """Ask in a thread."""
-        return await self._ask(self._clients.connection(self.environment).asking, question)
+        return await self._ask(lambda connection: connection.asking, question)
 
     async def act(self, question: Callable[[EngineClient], Answer]) -> Answer:
         """Do what takes the engine long; nobody who asks waits for it."""
-        return await self._ask(self._clients.connection(self.environment).acting(self.environment.name), question)
+        return await self._ask(lambda connection: connection.acting(self.environment.name), question)
+
+    async def silent(self) -> tuple[str, ...]:
+        """Return the other addresses at which no engine answers now."""
+        others = [address for address in self.addresses if address != self.address]
+        answers = await asyncio.gather(*map(self._answers, others))
+        return tuple(address for address, does in zip(others, answers, strict=True) if not does)
+
+    async def _answers(self, address: str) -> bool:
+        try:
+            async with asyncio.timeout(2 * SILENT_SECONDS):
+                return await self._clients.connection(self.environment, address).lives(await self._opened(address))
+        except (EngineUnavailableError, TimeoutError):
+            return False
 
     async def each(self, question: Callable[[EngineClient, Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Ask the same about many items at the same time."""
@@ -182,24 +241,73 @@ class Engine:
 
         A stream would hold a thread that answers questions.
         """
-        with without_secrets(self._clients.redact), typed_faults(self.address):
-            client = await self._clients.connection(self.environment).opened()
+        return await self._first_that_answers(self._opened)
+
+    async def _opened(self, address: str) -> EngineClient:
+        with without_secrets(self._clients.redact), typed_faults(address):
+            opening = self._clients.connection(self.environment, address).opened()
+            async with asyncio.timeout(self._opening_seconds(address)):
+                client = await opening
+            client.address = address
             self._clients.logins.refresh(client)
             return client
 
-    async def _ask(self, threads: ThreadPoolExecutor, question: Callable[[EngineClient], Answer]) -> Answer:
-        client = await self.client()
+    def _opening_seconds(self, address: str) -> float | None:
+        if len(self.addresses) == 1:
+            return None
+        return OPENING_SECONDS + (CONNECT_SECONDS if address.startswith(SCHEME) else 0)
+
+    async def _ask(
+        self, threads: Callable[[_Connection], ThreadPoolExecutor], question: Callable[[EngineClient], Answer]
+    ) -> Answer:
+        return await self._first_that_answers(partial(self._ask_at, threads, question))
+
+    async def _ask_at(
+        self,
+        threads: Callable[[_Connection], ThreadPoolExecutor],
+        question: Callable[[EngineClient], Answer],
+        address: str,
+    ) -> Answer:
+        client, connection = await self._opened(address), self._clients.connection(self.environment, address)
 
         def ask() -> Answer:
-            with without_secrets(self._clients.redact), typed_faults(self.address):
+            with without_secrets(self._clients.redact), typed_faults(address):
                 try:
                     return question(client)
                 except ApiError as error:
                     if OTHER_API.search(error.explanation):
-                        self._clients.connection(self.environment).forget(client)
+                        connection.forget(client)
                     raise
 
-        return await asyncio.get_running_loop().run_in_executor(threads, ask)
+        answer = asyncio.get_running_loop().run_in_executor(threads(connection), ask)
+        if len(self.addresses) > 1:
+            await _require_life(connection, client, answer)
+        return await answer
+
+    async def _first_that_answers(self, ask: Callable[[str], Awaitable[Answer]]) -> Answer:
+        """Ask at one address after the other, beginning with the one that answered last.
+
+        Raises what says most of why none of them answers.
+        """
+        at = self.addresses.index(self.address)
+        faults: list[EngineUnavailableError] = []
+        for address in self.addresses[at:] + self.addresses[:at]:
+            try:
+                answer = await ask(address)
+            except EngineUnavailableError as error:
+                faults.append(error)
+            else:
+                self._clients.note_answer(self.addresses, address)
+                return answer
+        raise next((fault for fault in faults if type(fault) is not EngineUnavailableError), faults[0])
+
+
+async def _require_life(connection: _Connection, client: EngineClient, answer: "asyncio.Future[Answer]") -> None:
+    """Wait for an answer as long as the engine lives. Raises EngineUnavailableError; the thread is left to end."""
+    while not (await asyncio.wait({answer}, timeout=SILENT_SECONDS))[0]:
+        if not await connection.lives(client) and not answer.done():
+            answer.add_done_callback(_heard)
+            raise engine_unavailable(client.address, TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
 
 
 def _about(question: Callable[[EngineClient, Item], Answer], item: Item, client: EngineClient) -> Answer:

@@ -48,8 +48,11 @@ def _version(path: Path) -> Version | None:
 class EngineClient(docker.APIClient):
     """The SDK's client of the API, with the engine's refusals as our own errors.
 
+    `address` is what the settings call the engine, wherever this machine reaches it.
     Raises ApiError for what the engine refuses, OSError where it does not answer.
     """
+
+    address = ""
 
     def __init__(self, address: str) -> None:
         """Ask for the API's version. Raises EngineError for wrong TLS settings."""
@@ -67,6 +70,10 @@ class EngineClient(docker.APIClient):
             raise EngineError(
                 said("The engine's TLS settings are wrong: {error}", error=error), hint=said("Check DOCKER_CERT_PATH.")
             ) from error
+
+    def ping_within(self, seconds: float) -> None:
+        """Ask whether the engine lives. Raises OSError where it does not say so in time."""
+        self._raise_for_status(self.get(f"{self.base_url}/_ping", timeout=seconds))
 
     def start(self, container: Any, *, timeout: float = REQUEST_SECONDS) -> None:
         """Start a container; the SDK gives the engine no longer for it than for any question."""

@@ -9,6 +9,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.release import ReleaseService
 from roas.models.stack import Obstacle, ServiceDefinition, WantedImage
+from roas.models.swarm import KnownSwarm
 
 # Called with a step's progress: service, text, fraction of the step (0 to 1) or None where it is not known.
 ProgressReport = Callable[[str, str, float | None], Awaitable[None]]
@@ -143,4 +144,16 @@ class ContainerSource(Protocol):
 
     async def failure_output(self, container_id: str, *, lines: int = 30) -> str:
         """Return a container's last log lines and its last health-check output."""
+        ...
+
+
+class KnownSwarms(Protocol):
+    """Keep which Swarm each environment was deployed to."""
+
+    async def id_of(self, environment: str) -> str:
+        """Return the id of the Swarm; empty where none is known."""
+        ...
+
+    async def note(self, known: KnownSwarm) -> None:
+        """Write which Swarm it is."""
         ...

@@ -47,6 +47,11 @@ class Stack(ABC):
         self.data: ServiceData = ServiceData(engine, parts.backups)
         self._parts = parts
 
+    @property
+    def answering(self) -> str:
+        """Return which of several managers answers; empty where there is one engine."""
+        return self.engine.address if len(self.engine.addresses) > 1 else ""
+
     def probe(self) -> DockerProbe:
         """Return what answers questions about the engine and its machine; what it has learned it keeps."""
         return DockerProbe(self.engine, self._parts.runner)
@@ -156,6 +161,10 @@ class Stack(ABC):
     async def swarm(self) -> SwarmFacts | None:
         """Return what a manager says of its Swarm; None where the stack runs on one machine."""
         return None
+
+    async def given_up_tasks(self) -> Mapping[str, frozenset[str]]:
+        """Return of each service the nodes on which an earlier task may still run: of a Swarm."""
+        return {}
 
     def quorum_losses(self) -> QuorumLosses:
         """Return how often, and for how long, a Swarm was seen without a quorum since this process began."""

@@ -11,6 +11,7 @@ from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
 from roas.stack.compose_stack import ComposeStack
 from roas.stack.containers.statistics import StatisticsReader
+from roas.stack.interface import KnownSwarms
 from roas.stack.machine.processes import end_process, kill_orphans
 from roas.stack.model.scales import ReadScales, nothing_scaled
 from roas.stack.policy.probe_targets import ProbeTargets
@@ -36,6 +37,7 @@ class Stacks:
         redactor: Redactor,
         token: str = "",
         scales: ReadScales = nothing_scaled,
+        known_swarms: KnownSwarms | None = None,
     ) -> None:
         parts = self._parts = StackParts(
             state_dir=state_dir,
@@ -44,6 +46,7 @@ class Stacks:
             redactor=redactor,
             token=token,
             scales=scales,
+            known_swarms=known_swarms,
         )
         self.repositories = Repositories(state_dir, redactor.add, parts.web)
         self._stacks: dict[str, Stack] = {}

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from roas.concurrency import SingleFlight, run_concurrently
-from roas.errors import ServiceFailedError
+from roas.errors import EngineUnavailableError, NoManagerError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot
 from roas.models.release import ImagePin
@@ -15,6 +15,7 @@ from roas.models.stack import WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.client import Answer, Engine
 from roas.stack.comparison import ContainerDifference, WantedService
+from roas.stack.docker_client import EngineClient
 from roas.stack.image_supply import StackImages
 from roas.stack.interface import NO_FILES, Creation, ProgressReport, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import read_definitions
@@ -29,13 +30,14 @@ from roas.stack.swarm.following import follow_update
 from roas.stack.swarm.judgement import Judgement, UpdateVerdict, failure_hint
 from roas.stack.swarm.normal_form import differing_keys, is_of, spec_hash, stack_name
 from roas.stack.swarm.obstacles import find_on_swarm
+from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.service_spec import service_spec
 from roas.stack.swarm.service_writes import make_shared, write_service
 from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
 from roas.stack.swarm.task_data import TaskData
 from roas.stack.swarm.task_logs import read_ending, read_place_log
 from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
-from roas.stack.swarm.tasks import StackReading, read_tasks, service_name, task_snapshots
+from roas.stack.swarm.tasks import StackReading, given_up_tasks, read_tasks, service_name, task_snapshots
 from roas.stack.swarm.unsupported import refuse_unsupported
 from roas.stack.swarm.writer import SwarmWriter
 
@@ -82,7 +84,7 @@ class SwarmStack(Stack):
     needs_quorum = True
 
     def __init__(self, engine: Engine, parts: StackParts) -> None:
-        self._writer = SwarmWriter(engine, parts.key.read)
+        self._writer = SwarmWriter(engine, parts.key.read, SameSwarm(engine.environment, parts.known_swarms))
         super().__init__(
             engine, parts, SwarmReleases(engine, parts, self._writer), SwarmImages(engine, parts, self._writer)
         )
@@ -119,12 +121,19 @@ class SwarmStack(Stack):
 
     async def _require_ready_swarm(self) -> None:
         """Raise EngineError where the engine is no manager, InvalidRequestError where the stack cannot be adopted."""
-        state = await self.engine.call(lambda client: SwarmCalls(client).state())
-        if state != MANAGER:
-            raise no_manager(state, self.environment.name, self.engine.address)
+        await self.engine.call(self._require_manager)
         has_release = await self._parts.stored(lambda: self._parts.models.held_by(self.environment.project))
         if not has_release and not is_ours(await self._services()):
             adopt_stack(self.environment, await self._read())
+
+    def _require_manager(self, client: EngineClient) -> None:
+        """Raise EngineError where an engine is no manager; with other addresses, so that one of them is asked."""
+        state = SwarmCalls(client).state()
+        if state != MANAGER:
+            error = no_manager(state, self.environment.name, client.address)
+            if len(self.engine.addresses) == 1 or isinstance(error, EngineUnavailableError):
+                raise error
+            raise NoManagerError(error.message, hint=error.hint)
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return the tasks of the stack."""
@@ -211,7 +220,12 @@ class SwarmStack(Stack):
         """Return what the manager says of its Swarm, and which node it is."""
         found = await self._ask(swarm_facts)
         own_node_id = await self.engine.call(lambda client: SwarmCalls(client).own_node_id())
-        return replace(found, own_node_id=own_node_id)
+        silent = await self.engine.silent() if self.answering else ()
+        return replace(found, own_node_id=own_node_id, answering=self.answering, silent=silent)
+
+    async def given_up_tasks(self) -> Mapping[str, frozenset[str]]:
+        """Return of each service the nodes on which an earlier task may still run."""
+        return given_up_tasks(await self._read())
 
     def quorum_losses(self) -> QuorumLosses:
         """Return how often, and for how long, the Swarm was seen without a quorum; it only grows."""

@@ -28,6 +28,7 @@ from roas.state.history import DEPLOYMENTS_KEPT, History
 from roas.state.instance import INSTANCES, Instance
 from roas.state.journal import Journal, WriteTrouble
 from roas.state.journal_place import JOURNAL_NAME
+from roas.state.known_swarms import KnownSwarms
 from roas.state.locks import Freezes, Locks, ServiceMarks
 from roas.state.ownership import Ownership
 from roas.state.projection import ProjectionSource
@@ -172,6 +173,7 @@ class StateManager:
         self.alerts = Alerts(self._journal)
         self.recoveries = Recoveries(self._journal)
         self.data_backups = DataBackups(self._journal)
+        self.known_swarms = KnownSwarms(self._journal)
         self.projection = ProjectionSource(self._journal)
         self.history = History(self._journal)
         self.records = Records(self._journal)

@@ -202,6 +202,12 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX data_backups_by_environment ON data_backups (environment, id);
     CREATE INDEX data_backups_by_deployment ON data_backups (deployment_id, id);
     """,
+    """
+    CREATE TABLE swarms (
+        environment TEXT PRIMARY KEY,
+        document TEXT NOT NULL
+    );
+    """,
 )
 
 

@@ -35,6 +35,8 @@ class OneStack:
         """Have images, too."""
         return self
 
+    answering = ""
+
     @property
     def proxies(self) -> Any:
         """Tell proxies, too."""
@@ -57,6 +59,7 @@ def stacks_that(**methods: Callable[..., Any]) -> Any:
     def of(environment: Any) -> SimpleNamespace:
         stack = SimpleNamespace(**{name: partial(method, environment) for name, method in methods.items()})
         stack.releases = stack.images = stack.proxies = stack
+        stack.answering = ""
         if "probe" not in methods:
             stack.probe = lambda: stack
         return stack

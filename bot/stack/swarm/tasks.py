@@ -187,12 +187,23 @@ def task_snapshots(reading: StackReading) -> tuple[ContainerSnapshot, ...]:
 
 def _left_on(service: Mapping[str, Any], reading: StackReading) -> tuple[str, ...]:
     """Return the nodes that are down, and on which Swarm gave up a task: nobody has stopped its container there."""
-    given_up = (
-        task for task in read_tasks(service, reading.tasks, reading.networks) if not task.counts and not task.has_ended
-    )
-    return tuple(
-        sorted({reading.hostnames.get(task.node_id, "-") for task in given_up if task.node_id in reading.lost})
-    )
+    return tuple(sorted(reading.hostnames.get(node, "-") for node in _given_up_on(service, reading) & reading.lost))
+
+
+def _given_up_on(service: Mapping[str, Any], reading: StackReading) -> frozenset[str]:
+    """Return the nodes that have not said yet that a task ended which Swarm gave up."""
+    tasks = read_tasks(service, reading.tasks, reading.networks)
+    return frozenset(task.node_id for task in tasks if task.node_id and not task.counts and not task.has_ended)
+
+
+def given_up_tasks(reading: StackReading) -> Mapping[str, frozenset[str]]:
+    """Return of each service the nodes on which an earlier task may still run: they have not said that it ended."""
+    found = {service_name(service["Spec"]): _given_up_on(service, reading) for service in reading.services}
+    return {
+        service: frozenset(reading.hostnames[node] for node in nodes if node in reading.hostnames)
+        for service, nodes in found.items()
+        if nodes
+    }
 
 
 def service_name(spec: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from roas.stack.swarm.calls import AUTH_HEADER, OutOfSequenceError, SwarmCalls, 
 from roas.stack.swarm.external_objects import Newest, add_version, external_files, read_newest
 from roas.stack.swarm.judgement import Written, new_nonce, nonce_of
 from roas.stack.swarm.normal_form import DIGITS, LOGIN, NONCE, force_of, is_job, is_of, spec_hash
+from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.tasks import StackReading, read_stack
 
 # Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it
@@ -115,17 +116,24 @@ class Seen:
 class SwarmWriter:
     """Ask the managers of one stack's Swarm, and write its services to them."""
 
-    def __init__(self, engine: Engine, key: Callable[[], bytes] = bytes) -> None:
+    def __init__(self, engine: Engine, key: Callable[[], bytes] = bytes, same_swarm: SameSwarm | None = None) -> None:
         self.engine = engine
         self._key = key
         self._quorum = QuorumWatch()
+        self._same = same_swarm or SameSwarm(engine.environment)
 
     async def ask(self, question: Callable[[SwarmCalls], Answer]) -> Answer:
-        """Ask the environment's manager. Raises EngineUnavailableError; NoQuorumError where the Swarm has no leader."""
+        """Ask the environment's manager. Raises EngineUnavailableError; NoQuorumError where the Swarm has no leader.
+
+        Of another Swarm than the environment's, nothing is asked: OtherSwarmError.
+        """
+        wanted = await self._same.wanted()
 
         def asked(client: EngineClient) -> Answer:
-            with without_quorum(self.engine.address):
-                return question(SwarmCalls(client))
+            with without_quorum(client.address):
+                calls = SwarmCalls(client)
+                self._same.require(calls, client, wanted)
+                return question(calls)
 
         watch, began = self._quorum, time.monotonic()
         watch.asks(began)
@@ -182,6 +190,7 @@ class SwarmWriter:
         there: frozenset[str] | None = None
         for _ in range(TRIES):
             try:
+                await self._note_swarm()
                 if seen is None:
                     seen = await self.ask(lambda calls: see_service(calls, str(spec["Name"])))
                 there = seen.task_ids if there is None else there
@@ -198,6 +207,11 @@ class SwarmWriter:
             said("Somebody else keeps changing {service}: it was not written.", service=spec["Name"]),
             hint=FIND_OUT_WHO,
         )
+
+    async def _note_swarm(self) -> None:
+        """Write down which Swarm this is, before it is written to for the first time."""
+        if not self._same.is_noted:
+            await self._same.note(await self.ask(lambda calls: calls.cluster_id()))
 
     async def renew_logins(self) -> tuple[str, ...]:
         """Write again, with today's login, each service of ours that rests; returns their names. Its tasks go on."""

@@ -23,6 +23,10 @@ NAMES_SOMETHING = re.compile(
 
 # By the test, how the texts begin that it follows.
 FOLLOWED = {
+    "unit/stack/test_several_managers.py::test_no_other_swarm_is_asked": ["Correct `docker_host` and `managers`"],
+    "e2e/stack/swarm/test_lost_manager.py::test_deployment_goes_on_by_another_manager": [
+        "Start it, or remove its address from `docker_host`"
+    ],
     "e2e/stack/swarm/test_external.py::test_stack_with_external_files_is_taken_over_and_brought_back": [
         "The external config {name} does not exist: create it by `docker config create",
         "The external secret {name} does not exist: create it by `roas secret set",

@@ -83,7 +83,7 @@ async def test_who_leaves_does_not_end_an_opening(clients: EngineClients, openin
 async def test_acts_of_one_environment_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever changes a stack says how long its containers may take to stop."""
     clients, held = EngineClients(), threading.Event()
-    monkeypatch.setattr(Engine, "client", AsyncMock(return_value=clients))
+    monkeypatch.setattr(Engine, "_opened", AsyncMock(return_value=clients))
     waiting = [
         asyncio.ensure_future(clients.of(SILENT).act(lambda _client: held.wait()))
         for _ in range(2 * engine_client.ACTING_THREADS)

@@ -23,7 +23,7 @@ class Manager:
     def __init__(self, clock: SimpleNamespace) -> None:
         self.clock, self.seconds = clock, 0.0
         self.sdk = SimpleNamespace(raw=None)
-        self.address, self.project = "unix:///run/docker.sock", DEV.project
+        self.address, self.project, self.environment = "unix:///run/docker.sock", DEV.project, DEV
 
     async def call(self, question: Any) -> Any:
         self.clock.now += self.seconds

@@ -12,6 +12,7 @@ from roas.stack.client import Engine
 from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm import service_writes
 from roas.stack.swarm.calls import OutOfSequenceError, SharedGoneError, SwarmCalls
+from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.service_writes import write_service
 from roas.stack.swarm.writer import SwarmWriter
 
@@ -59,7 +60,7 @@ class Manager:
 class ToManager(SwarmWriter):
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
-        self.engine, self._key = Engine(manager, DEV), bytes  # type: ignore[arg-type]
+        self.engine, self._key, self._same = Engine(manager, DEV), bytes, SameSwarm(DEV)  # type: ignore[arg-type]
 
     async def ask(self, question: Callable[[SwarmCalls], Any]) -> Any:
         return question(self.manager)  # type: ignore[arg-type]

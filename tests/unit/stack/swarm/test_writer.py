@@ -13,6 +13,7 @@ from roas.stack.labels import STACK
 from roas.stack.swarm import writer as module
 from roas.stack.swarm.calls import OutOfSequenceError
 from roas.stack.swarm.judgement import is_of_deployment, nonce_of
+from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.writer import Seen, SwarmWriter, see_service
 
 Json = dict[str, Any]
@@ -90,7 +91,7 @@ class Manager:
 class ToManager(SwarmWriter):
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
-        self.engine, self._key = Engine(manager, DEV), bytes  # type: ignore[arg-type]
+        self.engine, self._key, self._same = Engine(manager, DEV), bytes, SameSwarm(DEV)  # type: ignore[arg-type]
 
     async def ask(self, question: Callable[[Any], Any]) -> Any:
         return question(self.manager)
