@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from roas.alerts.alert_service import AlertService
 from roas.concurrency import in_thread
@@ -63,12 +64,16 @@ class OwnAlerts:
         self._prefix = prefix
         self._known: Mapping[str, AlertReport] | None = None
 
-    async def report(self, found: Iterable[AlertReport]) -> None:
-        """Raise what is found, and end the rest. Raises StateError."""
+    async def report(self, found: Iterable[AlertReport], endings: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Raise what is found, and end the rest; `endings` say by fingerprint how. Raises StateError."""
         reports = {report.fingerprint: report for report in found}
         known = self._known if self._known is not None else await self._left_open()
         news = [report for fingerprint, report in reports.items() if known.get(fingerprint) != report]
-        news += [replace(known[name], summary="", firing=False) for name in known if name not in reports]
+        over = [known[name] for name in known if name not in reports]
+        news += [
+            replace(report, summary=endings[report.fingerprint]) for report in over if report.fingerprint in endings
+        ]
+        news += [replace(report, summary="", firing=False) for report in over]
         if news:
             await self._alert_service.take(news)
         self._known = reports

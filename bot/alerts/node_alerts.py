@@ -1,7 +1,7 @@
 """Raise alerts about the nodes of the Swarms that stacks run on: down, out of reach, drained; quorum in danger."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from roas.alerts.alert_service import AlertService
@@ -9,7 +9,7 @@ from roas.alerts.bot_alerts import OwnAlerts
 from roas.concurrency import end_tasks
 from roas.errors import RoasError
 from roas.log import get_logger
-from roas.messages.message import said
+from roas.messages.message import joined, said
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
 from roas.models.swarm import ACTIVE, DRAIN, REACHABLE, SwarmFacts, SwarmNode
@@ -30,6 +30,20 @@ class _Trouble:
     summary: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Left:
+    """Name a service of which an earlier task may still run on a node, since the node was lost with it."""
+
+    node: str
+    environment: str
+    service: str
+
+    @property
+    def shown(self) -> str:
+        """Return how it is called among those of other environments."""
+        return f"{self.environment}/{self.service}"
+
+
 class NodeAlerts:
     """Compare the nodes of each Swarm with how they should be; each trouble is one alert, which ends with it."""
 
@@ -44,6 +58,7 @@ class NodeAlerts:
         self._environments = environments
         self._alerts: dict[str, OwnAlerts] = {}
         self._swarm_of: dict[str | None, str] = {}
+        self._left: dict[str, frozenset[_Left]] = {}
 
     async def check(self) -> None:
         """Look at every Swarm once, however many environments are on it; who hangs holds up no other.
@@ -77,24 +92,62 @@ class NodeAlerts:
         for facts in {swarm.id: swarm for swarm in found}.values():
             await self._decide(facts, self._on(facts))
 
-    def _on(self, facts: SwarmFacts) -> list[str]:
-        """Return the names of the environments on a Swarm, as far as their managers have answered so far."""
+    def _on(self, facts: SwarmFacts) -> list[Environment]:
+        """Return the environments on a Swarm, as far as their managers have answered so far."""
         return [
-            environment.name
+            environment
             for environment in self._environments.values()
             if environment.on_swarm and self._swarm_of.get(environment.docker_host) == facts.id
         ]
 
-    async def _decide(self, facts: SwarmFacts, environments: Iterable[str]) -> None:
-        names, prefix = ", ".join(environments), f"swarm:{facts.id}:"
+    async def _decide(self, facts: SwarmFacts, environments: Sequence[Environment]) -> None:
+        names, prefix = ", ".join(environment.name for environment in environments), f"swarm:{facts.id}:"
         alerts = self._alerts.setdefault(facts.id, OwnAlerts(self._alert_service, prefix))
-        await alerts.report(_report(prefix, trouble, names) for trouble in troubles(facts))
+        before = self._left.get(facts.id, frozenset())
+        left = self._left[facts.id] = await self._find_left(facts, environments, before)
+        endings = {f"{prefix}{key}": text for key, text in _ended(facts, before - left)}
+        await alerts.report((_report(prefix, trouble, names) for trouble in troubles(facts, left)), endings)
+
+    async def _find_left(
+        self, facts: SwarmFacts, environments: Iterable[Environment], before: frozenset[_Left]
+    ) -> frozenset[_Left]:
+        """Return what may still run on nodes that are down; and on those that are back, until they say that it ended.
+
+        While a service is updated, earlier tasks run for a moment on nodes that were never away: they are none.
+        """
+        down = {node.hostname for node in facts.nodes if node.is_down}
+        if not down and not before:
+            return frozenset()
+        found: set[_Left] = set()
+        for environment in environments:
+            try:
+                tasks = await self._stacks.of(environment).given_up_tasks()
+            except RoasError as error:
+                log.warning("tasks of the Swarm are not known", environment=environment.name, error=error.message)
+                found.update(item for item in before if item.environment == environment.name)
+            else:
+                found.update(_Left(node, environment.name, name) for name, nodes in tasks.items() for node in nodes)
+        return frozenset(item for item in found if item.node in down or item in before)
 
 
-def troubles(facts: SwarmFacts) -> Iterator[_Trouble]:
-    """Yield what is wrong with the nodes of a Swarm; of each node, the worst."""
+def _ended(facts: SwarmFacts, gone: frozenset[_Left]) -> Iterator[tuple[str, str]]:
+    """Yield of nodes that are back what became of the tasks that were left there."""
     for node in facts.nodes:
-        if (found := _of_node(node)) is not None:
+        if (services := _shown(gone, node)) and not node.is_down:
+            yield (
+                f"{node.id}:down",
+                said("It is back, and what was left there has ended: {services}.", services=services),
+            )
+
+
+def _shown(left: Iterable[_Left], node: SwarmNode) -> str:
+    return ", ".join(item.shown for item in sorted(left) if item.node == node.hostname)
+
+
+def troubles(facts: SwarmFacts, left: frozenset[_Left] = frozenset()) -> Iterator[_Trouble]:
+    """Yield what is wrong with the nodes of a Swarm; of each node, the worst. `left` may still run as it was before."""
+    for node in facts.nodes:
+        if (found := _of_node(node, _shown(left, node))) is not None:
             yield found
     managers, reached = len(facts.managers), facts.reachable_managers
     if reached < managers and facts.spare_managers <= 0:
@@ -111,11 +164,20 @@ def troubles(facts: SwarmFacts) -> Iterator[_Trouble]:
         )
 
 
-def _of_node(node: SwarmNode) -> _Trouble | None:
+def _of_node(node: SwarmNode, left: str) -> _Trouble | None:
     name, key = node.hostname, node.id
     if node.is_down:
         summary = said("{role}: {message}. Swarm starts its tasks elsewhere.", role=_role(node), message=_why(node))
+        if left:
+            still = said(
+                "Until it is back, these may still run there, and answer, as they were: {services}.", services=left
+            )
+            summary = joined(" ", (summary, still))
         return _Trouble(f"{key}:down", Severity.HIGH, said("the Swarm's node {node} is down", node=name), summary)
+    if left:
+        title = said("the Swarm's node {node} is back, and still runs what was replaced", node=name)
+        text = said("It has not said yet that it ended there: {services}.", services=left)
+        return _Trouble(f"{key}:left", Severity.WARNING, title, text)
     if node.is_manager and node.reachability != REACHABLE:
         title = said("the Swarm's manager {node} cannot be reached", node=name)
         text = said("The other managers do not reach it ({state}).", state=node.reachability)

@@ -34,6 +34,7 @@ class Scene(OneStack):
         self.state, self.asked = state, 0
         self.facts = SwarmFacts("c1", "n1", MANAGERS)
         self.away = False
+        self.left: dict[str, set[str]] = {}
         self.hung: set[str] = set()
         self.gave_up = asyncio.Event()
         self.alerts = AlertService(state.alerts, bus)
@@ -50,6 +51,11 @@ class Scene(OneStack):
         if self.away:
             raise EngineUnavailableError("The Swarm has no leader")
         return self.facts
+
+    async def given_up_tasks(self) -> dict[str, frozenset[str]]:
+        if self.environment.name != "dev":
+            return {}
+        return {name: frozenset(nodes) for name, nodes in self.left.items()}
 
     def change(self, number: int, **fields: object) -> None:
         nodes = [replace(node, **fields) if node.id == f"n{number}" else node for node in self.facts.nodes]
@@ -69,6 +75,24 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 DOWN, DANGER = "the Swarm's node node2 is down", "the Swarm's quorum is in danger"
+
+
+async def test_what_may_still_run_on_a_lost_node_is_told_until_it_has_ended(scene: Scene) -> None:
+    """A task that is replaced meanwhile on a node that was never away is none of these."""
+    scene.change(2, state="down", reachability="unreachable", message="heartbeat failure")
+    scene.left = {"web": {"node2", "node3"}, "db": {"node2"}}
+    assert DOWN in await scene.open()
+    (down,) = [alert for alert in await scene.state.alerts.open() if alert.title == DOWN]
+    assert "these may still run there, and answer, as they were: dev/db, dev/web." in down.summary
+    scene.change(2, state="ready", reachability="reachable", message="")
+    scene.left = {"web": {"node2", "node3"}}
+    still = "the Swarm's node node2 is back, and still runs what was replaced"
+    assert await scene.open() == [still]
+    scene.left = {"web": {"node3"}}
+    assert await scene.open() == []
+    known = await scene.state.alerts.get(down.id)
+    assert (known.state, "dev/db" in known.summary) == (AlertState.RESOLVED, True)
+    assert "It is back, and what was left there has ended: dev/db." in known.summary
 
 
 async def test_lost_manager_told_and_resolved(scene: Scene) -> None:
