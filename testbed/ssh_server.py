@@ -70,7 +70,7 @@ class SshServer:
 
 def _below(process: int) -> list[int]:
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [found for child in map(int, children) for found in (child, *_below(child))]
+    return [descendant for child in map(int, children) for descendant in (child, *_below(child))]
 
 
 def make_key(path: Path) -> Path:

@@ -345,7 +345,9 @@ def beyond(
     Those on schedule count by themselves: else a week of nights would drop what a release goes back with. The first
     one of a `release` is one of those that stay: the others have what attempts that failed made of the data.
     """
-    of_release = (each for each in backups if each.release == release and each.reason is BackupReason.DEPLOYMENT)
+    of_release = (
+        backup for backup in backups if backup.release == release and backup.reason is BackupReason.DEPLOYMENT
+    )
     first = {backup.service: backup.id for backup in of_release} if release is not None else {}
     counts = Counter[tuple[str, bool]]((service, False) for service in first)
     for backup in backups:

@@ -212,12 +212,12 @@ def read_files(container: Mapping[str, Any], project: str) -> tuple[Json, Json]:
     own: Json = {}
     for kind in KINDS:
         key = kind.capitalize()
-        for found in container.get(key) or ():
-            name = str(found[f"{key.removesuffix('s')}Name"])
-            if name.startswith(f"{project}_") or not found.get("File"):
-                own.setdefault(key, []).append(found)
+        for reference in container.get(key) or ():
+            name = str(reference[f"{key.removesuffix('s')}Name"])
+            if name.startswith(f"{project}_") or not reference.get("File"):
+                own.setdefault(key, []).append(reference)
             else:
-                given.setdefault(kind, []).append(_entry(name, found["File"]))
+                given.setdefault(kind, []).append(_entry(name, reference["File"]))
     return given, own
 
 
