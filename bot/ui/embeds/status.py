@@ -288,6 +288,8 @@ def _service_lines(status: EnvironmentStatus) -> list[str]:
     if status.health.remembered:
         seen = _("As it was seen {when}:", when=since(status.health.taken_at))
         before = [f"⚠️ {marked_up(status.fault, 1000)}\n{seen}"]
+    elif status.health.manager:
+        before = [_("Asked: the manager at {address}", address=code(status.health.manager, 200))]
     services = worst_first(status.health.services)
     counts = Counter(service.state for service in services)
     summary = " · ".join(

@@ -236,6 +236,14 @@ def test_swarm_services_name_their_nodes_and_what_is_not_known() -> None:
     assert "CPU 1.5 % · 1 MiB · CPU and memory on other nodes not known" in text
 
 
+def test_manager_that_answers_is_named_where_there_are_several() -> None:
+    known = a_stack(("web", Verdict.HEALTHY, ""))
+    assert "manager" not in text_of(draw_status([EnvironmentStatus("staging", known)]).embeds)
+    asked = replace(known, manager="ssh://deploy@10.0.0.3")
+    text = text_of(draw_status([EnvironmentStatus("staging", asked)]).embeds)
+    assert "Asked: the manager at `ssh://deploy@10.0.0.3`" in text
+
+
 def test_what_was_seen_before_is_shown_with_its_age() -> None:
     """A Swarm without a quorum answers nothing; and what was healthy is not called so now."""
     before = replace(a_stack(("web", Verdict.HEALTHY, "")), fault="The Swarm has no leader", remembered=True)
