@@ -126,10 +126,7 @@ async def _play_beside(
     async def play_one(version: Version, rate: float, number: int) -> None:
         nonlocal left
         async with places[rate >= OFTEN].taken(2 if rate >= MUCH else 1):
-            lane = await free.get()
-            key = key_of(version, rate, number)
-            played = await _unless_busy(partial(play_round, opened, lane, version, rate, key, busy))
-            free.put_nowait(lane)
+            played = await _unless_busy(partial(_in_a_lane, free, opened, version, rate, number, busy))
         left -= 1
         kept.add(played.key, played.facts())
         print(f"{played}; {left} left", file=sys.stderr, flush=True)
@@ -141,6 +138,22 @@ async def _play_beside(
             tasks.create_task(start(lane))
         for item in rounds:
             tasks.create_task(play_one(*item))
+
+
+async def _in_a_lane(
+    free: asyncio.Queue[Lane],
+    opened: Application,
+    version: Version,
+    rate: float,
+    number: int,
+    busy: asyncio.Semaphore,
+) -> RealRound:
+    """Play a round in the lane that is free for longest: after one that is broken comes another one."""
+    lane = await free.get()
+    try:
+        return await play_round(opened, lane, version, rate, key_of(version, rate, number), busy)
+    finally:
+        free.put_nowait(lane)
 
 
 async def _unless_busy(play: Callable[[], Awaitable[Result]]) -> Result:
