@@ -30,7 +30,7 @@ async def run_in_container(
     """
     exec_id, streams = await engine.act(lambda client: _start(client, container_id, command, reads=source is not None))
     try:
-        exchanged = await exchange(engine, streams, sink=sink, source=source)
+        exchanged = await exchange(engine, streams, lambda: _has_ended(engine, exec_id), sink=sink, source=source)
         exchanged.require_success(await _exit_code(engine, exec_id))
     finally:
         streams.close()
@@ -41,6 +41,10 @@ async def run_in_container(
 def _start(client: EngineClient, container_id: str, command: Sequence[str], *, reads: bool) -> tuple[str, Streams]:
     exec_id = client.exec_create(container_id, list(command), stdin=reads)["Id"]
     return exec_id, Streams.of(client.exec_start(exec_id, socket=True))
+
+
+async def _has_ended(engine: Engine, exec_id: str) -> bool:
+    return not (await engine.call(lambda client: client.exec_inspect(exec_id)))["Running"]
 
 
 async def _exit_code(engine: Engine, exec_id: str) -> int | None:

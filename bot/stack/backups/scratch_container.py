@@ -37,7 +37,7 @@ async def run_in_scratch(
     async with _container(engine, image_id, command, owner) as container_id:
         streams = await engine.act(lambda client: _start(client, container_id))
         try:
-            exchanged = await exchange(engine, streams, source=source)
+            exchanged = await exchange(engine, streams, lambda: _has_ended(engine, container_id), source=source)
             exchanged.require_success(await _exit_code(engine, container_id))
         finally:
             streams.close()
@@ -95,6 +95,10 @@ def _start(client: EngineClient, container_id: str) -> Streams:
         streams.close()
         raise
     return streams
+
+
+async def _has_ended(engine: Engine, container_id: str) -> bool:
+    return not (await engine.call(lambda client: client.inspect_container(container_id)))["State"]["Running"]
 
 
 async def _exit_code(engine: Engine, container_id: str) -> int:

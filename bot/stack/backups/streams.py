@@ -3,13 +3,13 @@
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
-from roas.concurrency import in_thread, run_concurrently
-from roas.errors import BackupError
+from roas.concurrency import begun, in_thread, pause, run_concurrently
+from roas.errors import BackupError, EngineError
 from roas.messages.message import said
 from roas.stack.client import Engine, typed_faults
 
@@ -19,7 +19,9 @@ STDERR = 2
 CHUNK_BYTES = 256 * 1024
 # How many of the last lines of what it says of its fault people see.
 LINES_SHOWN, LONGEST_LINE = 20, 1000
+END_POLL_SECONDS = 1.0
 Sink = Callable[[bytes], object]
+HasEnded = Callable[[], Awaitable[bool]]
 
 
 class Source(Protocol):
@@ -56,6 +58,11 @@ class Streams:
         connection.settimeout(None)
         return cls(found._response, connection)
 
+    def hang_up(self) -> None:
+        """End what is written: whoever writes in a thread stops."""
+        with suppress(OSError):
+            self.writer.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """End both directions: whoever reads or writes in a thread stops."""
         with suppress(OSError):
@@ -77,14 +84,30 @@ class Exchange:
             raise BackupError(said("the command ended with code {code}", code=code), report=self.report)
 
 
-async def exchange(engine: Engine, streams: Streams, *, sink: Sink = dropped, source: Source | None) -> Exchange:
-    """Give a command what it reads, and take what it writes to its end. Raises EngineUnavailableError."""
+async def exchange(
+    engine: Engine, streams: Streams, has_ended: HasEnded, *, sink: Sink = dropped, source: Source | None
+) -> Exchange:
+    """Give a command what it reads, and take what it writes to its end. Raises EngineUnavailableError.
+
+    Of one that was killed the engine takes what is meant for it, until nothing more fits, and says nothing.
+    """
     said_of_it: deque[str] = deque(maxlen=LINES_SHOWN)
     work = [in_thread(_read, engine.address, streams, sink, said_of_it)]
     if source is not None:
         work.append(in_thread(_write, engine.address, streams, source))
-    has_all = all(await run_concurrently(work))
+    async with begun(_hang_up_at_its_end(streams, has_ended)):
+        has_all = all(await run_concurrently(work))
     return Exchange(has_all, "\n".join(said_of_it))
+
+
+async def _hang_up_at_its_end(streams: Streams, has_ended: HasEnded) -> None:
+    """Write nothing more to a command that has ended; what it has written is still read."""
+    ended = False
+    while not ended:
+        await pause(END_POLL_SECONDS)
+        with suppress(EngineError):
+            ended = await has_ended()
+    streams.hang_up()
 
 
 def _read(address: str, streams: Streams, sink: Sink, said_of_it: deque[str]) -> bool:
