@@ -39,7 +39,8 @@ SCHEDULED_BACKUP_PATIENCE = timedelta(hours=1)
 # A deployment whose processes die is handed to an operator after so many.
 MOST_ATTEMPTS = 3
 
-# Within preparation, pull, build and monitoring run at the same time, each within its own limit, in seconds.
+# Within preparation, pull, build and monitoring run at the same time, each within its own limit, in seconds. The
+# phase's is no shorter than any of them: who runs out of time there is told what to do, and the phase knows less.
 PULL_TIMEOUT_SECONDS = 300.0
 BUILD_TIMEOUT_SECONDS = 600.0
 PREPARE_MONITORING_TIMEOUT_SECONDS = 180.0

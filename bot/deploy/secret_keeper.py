@@ -4,7 +4,7 @@ import re
 
 from roas.errors import InvalidRequestError
 from roas.log import get_logger
-from roas.messages.message import said
+from roas.messages.message import in_bytes, said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
 from roas.models.environment import Environment
@@ -40,7 +40,11 @@ class SecretKeeper:
                 hint=said("Letters, digits and `-_.` make one; it begins and ends with a letter or a digit."),
             )
         if not 0 < len(value) <= MOST_BYTES:
-            text = said("A secret has 1 to {most} bytes; this one has {count}.", most=MOST_BYTES, count=len(value))
+            text = said(
+                "The value has {size}; a secret is not empty, and has {most} at most.",
+                size=in_bytes(len(value)),
+                most=in_bytes(MOST_BYTES),
+            )
             raise InvalidRequestError(text)
         # Before it is done: who asks for it is known, whatever becomes of this process.
         await self._record(environment, name, actor, "setting a secret")

@@ -1,6 +1,21 @@
 """Waits grow with each failure in a row, up to a limit."""
 
-from roas.limits import Backoff, Retries
+from roas.limits import (
+    BUILD_TIMEOUT_SECONDS,
+    PREPARE_MONITORING_TIMEOUT_SECONDS,
+    PULL_TIMEOUT_SECONDS,
+    STANDARD,
+    Backoff,
+    Retries,
+)
+from roas.models.coordination import PhaseName
+
+
+def test_preparation_is_no_shorter_than_what_is_within_it() -> None:
+    """Who runs out of time there is told what to do about it; the phase itself knows less."""
+    (preparation,) = (policy for policy in STANDARD.phases if policy.name is PhaseName.PREPARATION)
+    within = (PULL_TIMEOUT_SECONDS, BUILD_TIMEOUT_SECONDS, PREPARE_MONITORING_TIMEOUT_SECONDS)
+    assert preparation.timeout_seconds >= max(within)
 
 
 def test_wait_doubles_up_to_limit() -> None:
