@@ -24,7 +24,8 @@ from tests.unit.conftest import state
 from tests.unit.state.journal_work import write
 
 __all__ = ["api", "collector", "orchestrator", "server", "state"]
-orchestrator, collector, api = control.orchestrator, control.collector, control.api
+orchestrator, collector, secrets = control.orchestrator, control.collector, control.secrets
+api = control.api
 
 # Write to the journal, and bring Redis up to it.
 PROJECT = """

@@ -101,6 +101,7 @@ async def test_what_failed_for_want_of_threads_is_never_done(
 ) -> None:
     """A pool that begins a thread when it gets work keeps the work when it cannot, and does it later."""
     start, started, done = threading.Thread.start, [0], []
+    before = set(threading.enumerate())
 
     def refuse(thread: threading.Thread) -> None:
         started[0] += 1
@@ -121,8 +122,8 @@ async def test_what_failed_for_want_of_threads_is_never_done(
     for _ in range(3 * engine_client.ACTING_THREADS):
         assert await clients.of(WELL).act(type) is Opened, "those that it needs run already"
     assert done == []
-    names = [item.name for item in threading.enumerate() if item.name.startswith("engine")]
-    assert len(names) <= engine_client.ASKING_THREADS + engine_client.ACTING_THREADS, "none of the failed ones are left"
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("engine") and thread not in before]
+    assert len(left) <= engine_client.ASKING_THREADS + engine_client.ACTING_THREADS, "none of the failed ones are left"
 
 
 @pytest.mark.parametrize(
