@@ -185,6 +185,7 @@ async def test_volume_comes_back_with_its_release(orchestrator, engine, state, f
     assert engine.data.saved[present.id] == "destroyed"
 
 
+@pytest.mark.usefixtures("hurried_time")
 async def test_restore_needs_room_for_what_the_volume_holds_now(orchestrator, engine, failed):
     """The present data is backed up first, and may be larger than what is restored."""
     plan = await orchestrator.plan(rollback(**WITH))
