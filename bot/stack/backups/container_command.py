@@ -44,7 +44,9 @@ def _start(client: EngineClient, container_id: str, command: Sequence[str], *, r
 
 
 async def _has_ended(engine: Engine, exec_id: str) -> bool:
-    return not (await engine.call(lambda client: client.exec_inspect(exec_id)))["Running"]
+    """Return whether it has ended; one that the engine has yet to start does not run either, and has no exit code."""
+    told = await engine.call(lambda client: client.exec_inspect(exec_id))
+    return not told["Running"] and told["ExitCode"] is not None
 
 
 async def _exit_code(engine: Engine, exec_id: str) -> int | None:
