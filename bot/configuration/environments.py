@@ -174,11 +174,14 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         requires=own.requires or "",
         soak=read_length(own.soak or ""),
         restic=None if own.restic is None else _restic(own.restic),
-        ssh=SshAccess(
-            _absolute(own.docker_key_file or settings.docker_key_file),
-            _absolute(own.docker_known_hosts_file or settings.docker_known_hosts_file),
-        ),
+        ssh=_ssh(settings, own),
     )
+
+
+def _ssh(settings: Settings, own: EnvironmentSettings) -> SshAccess:
+    key_file = own.docker_key_file or settings.docker_key_file
+    known_hosts_file = own.docker_known_hosts_file or settings.docker_known_hosts_file
+    return SshAccess(_absolute(key_file), _absolute(known_hosts_file))
 
 
 def _absolute(path: Path | None) -> Path | None:
