@@ -82,7 +82,7 @@ class Slot:
 
     def make_node(self, number: int) -> str:
         """Create a network namespace with an address on the bridge, for an engine of its own; returns its name."""
-        name, outside = f"{self.name}-{number}", f"{self.name}v{number}"
+        name, outside = f"{self.name}-{number}", self.outside_end(number)
         run("ip", "netns", "add", name)
         run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", name)
         run("ip", "link", "set", outside, "master", self.name, "up")
@@ -90,6 +90,10 @@ class Slot:
         for device in ("lo", "eth0"):
             run("ip", "-n", name, "link", "set", device, "up")
         return name  # without a route to the world: a name server that is out of reach is not waited for
+
+    def outside_end(self, number: int) -> str:
+        """Return the name of the link that joins a node's namespace to the bridge."""
+        return f"{self.name}v{number}"
 
     def node_address(self, number: int) -> str:
         """Return the address of a node's namespace on the bridge."""

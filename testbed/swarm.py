@@ -8,76 +8,27 @@ there are no virtual IPs and no ingress, so services need `endpoint_mode: dnsrr`
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import docker
 import docker.errors
 import requests.exceptions
 
 from testbed.daemon import UNFILTERED, PrivateDaemon
-from testbed.network import Slot
+from testbed.node import NodeDaemon
 from testbed.slot_holder import DaemonError, SlotHolder
 from testbed.waiting import wait_until
 
-# Of overlay networks, and of what each node has for itself: neither is seen outside of the namespaces.
+# Of overlay networks, which are not seen outside of the namespaces.
 OVERLAY_POOL = "10.20.0.0/16"
-NODE_POOL = "172.30.0.0/16"
 # A Swarm that was without a quorum elects a leader first, which hears of each node then; a look may take it 20 s.
 READY_SECONDS = 180.0
 HEARTBEAT_SECONDS = 5.0  # Swarm's own; a node is down after three that are missing
 Json = dict[str, Any]
 
 
-class SwarmNode(PrivateDaemon):
+class SwarmNode(NodeDaemon):
     """Run the dockerd of one node; `Swarm` makes it, and gives it its place."""
-
-    def __init__(self, folder: Path, slot: Slot, number: int, settings: Json) -> None:
-        super().__init__(folder, settings=settings)
-        self._slot = slot
-        self.number = number
-
-    def __enter__(self) -> Self:
-        """Make the node's namespace, and start."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.run_folder.mkdir(mode=0o700)
-        self.slot.make_node(self.number)
-        self.start()
-        return self
-
-    @property
-    def namespace(self) -> str:
-        """Return the name of the network namespace, which is the engine's in containerd, too."""
-        return f"{self.slot.name}-{self.number}"
-
-    @property
-    def run_folder(self) -> Path:
-        """Return the folder of the engine's socket and pid file."""
-        return self.slot.folder / str(self.number)
-
-    @property
-    def hostname(self) -> str:
-        """Return what the node calls itself in the Swarm."""
-        return f"node{self.number}"
-
-    @property
-    def address(self) -> str:
-        """Return the address at which this machine and the other nodes reach this one."""
-        return self.slot.node_address(self.number)
-
-    def start(self) -> None:
-        """Start the engine and wait until it answers; a Swarm's node cannot keep containers alive without it."""
-        self._write_configuration(live_restore=False)
-        name_itself = ["unshare", "--uts", "--", "sh", "-c", 'hostname "$0" && exec "$@"', self.hostname]
-        self._start_process(["nsenter", f"--net=/run/netns/{self.namespace}", "--", *name_itself])
-
-    def close(self) -> None:
-        """Kill the engine and its containers; the Swarm removes their folders."""
-        self.resume()
-        self.stop(kill=True)
-
-    def _base_settings(self) -> Json:
-        """Return the settings of an engine that has a firewall, bridges and addresses for itself."""
-        return {"default-address-pools": [{"base": NODE_POOL, "size": 24}], "shutdown-timeout": 5}
 
 
 class Swarm(SlotHolder):
