@@ -1,6 +1,6 @@
 """Send messages by Apprise, which knows Slack, Telegram, mail, ntfy, Gotify and some hundred other services.
 
-Apprise loads these when it is first used, in the thread that uses it.
+It is loaded when it is first used, and loads these then, in the thread that uses it.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,9 @@ from typing import Any
 from roas.concurrency import in_daemon_thread, in_thread
 from roas.configuration.tables import NotifySettings
 from roas.errors import RoasError
+from roas.extras import NOTIFY, load
 from roas.messages.message import said
 from roas.redaction import Learn, credentials_in
-
-try:
-    import apprise
-except ImportError:  # without the extra `notify` nobody is told outside of Discord
-    apprise = None  # type: ignore[assignment, unused-ignore]
 
 
 class Tone(StrEnum):
@@ -79,8 +75,7 @@ def _address(settings: NotifySettings) -> str:
 
 def _target(address: str) -> Any:
     """Return what sends to an address. Raises TargetError."""
-    if apprise is None:
-        raise TargetError(said("Apprise is not installed."), hint=said("Install it: `pip install 'roas-bot[notify]'`."))
+    apprise = load(NOTIFY, TargetError)
     # Nothing of ours is to be taken for an escape or a picture.
     asset = apprise.AppriseAsset(app_id="ROAS Bot", async_mode=False, interpret_escapes=False, interpret_emojis=False)
     service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True) if address else None

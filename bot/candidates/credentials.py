@@ -16,13 +16,9 @@ from typing import Any
 from roas.concurrency import SingleFlight
 from roas.configuration.tables import OidcSettings, SourceSettings
 from roas.errors import RoasError, SettingsError
+from roas.extras import CI, load
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind
-
-try:
-    import jwt
-except ImportError:  # without the extra `ci` there are no signed tokens
-    jwt = None  # type: ignore[assignment, unused-ignore]
 
 log = get_logger(__name__)
 
@@ -88,12 +84,8 @@ class Credentials:
     def __init__(self, sources: Mapping[str, SourceSettings], fetch_json: FetchJson) -> None:
         self._sources = sources
         signed = {source.oidc.issuer for source in sources.values() if source.oidc is not None}
-        if signed and jwt is None:
-            raise SettingsError(
-                "A source has `oidc`, and the packages that check signed tokens are not installed.",
-                hint="Install them: pip install 'roas-bot[ci]'.",
-            )
-        self._keys = {issuer: IssuerKeys(issuer, fetch_json) for issuer in signed}
+        self._jwt = load(CI, SettingsError) if signed else None
+        self._keys = {issuer: IssuerKeys(issuer, fetch_json, self._jwt) for issuer in signed}
 
     async def caller(self, bearer: str) -> Caller:
         """Return whose token it is. Raises CredentialsError, IssuerAwayError."""
@@ -114,7 +106,10 @@ class Credentials:
         return Caller(found, self._sources[found])
 
     async def _of_signed(self, token: str) -> Caller:
-        header, claims = _unverified(token)
+        jwt = self._jwt
+        if jwt is None:
+            raise _unknown("No source takes signed tokens.")
+        header, claims = _unverified(jwt, token)
         issuer = str(claims.get("iss"))
         keys = self._keys.get(issuer)
         if keys is None:
@@ -148,7 +143,8 @@ class Credentials:
 class IssuerKeys:
     """Hold the public keys of one issuer, and ask for them again when they are old or a token names another."""
 
-    def __init__(self, issuer: str, fetch_json: FetchJson) -> None:
+    def __init__(self, issuer: str, fetch_json: FetchJson, jwt: Any) -> None:
+        self._jwt = jwt
         self._issuer = issuer.rstrip("/")
         self._fetch_json = fetch_json
         self._keys: dict[str, Any] = {}
@@ -182,24 +178,23 @@ class IssuerKeys:
                 if not address.startswith(("https://", f"{self._issuer}/")):
                     raise ValueError("the keys are at an address that is not HTTPS")
                 document = await self._fetch_json(address)
-                self._keys = dict(filter(None, map(_read_key, document["keys"])))
+                self._keys = dict(filter(None, map(self._read_key, document["keys"])))
         except (OSError, TimeoutError, ValueError, LookupError, TypeError) as error:
             log.warning("the keys of an issuer cannot be had", issuer=self._issuer, error=str(error) or repr(error))
             return
         self._fetched_at = time.monotonic()
 
-
-def _read_key(document: Any) -> tuple[str, Any] | None:
-    """Return the name of a public key, and the key; None where it is none of ours."""
-    try:
-        if document.get("kty") == "oct" or document.get("use", "sig") != "sig":
+    def _read_key(self, document: Any) -> tuple[str, Any] | None:
+        """Return the name of a public key, and the key; None where it is none of ours."""
+        try:
+            if document.get("kty") == "oct" or document.get("use", "sig") != "sig":
+                return None
+            return str(document["kid"]), self._jwt.PyJWK.from_dict(document)
+        except (self._jwt.PyJWTError, LookupError, AttributeError, TypeError, ValueError):
             return None
-        return str(document["kid"]), jwt.PyJWK.from_dict(document)
-    except (jwt.PyJWTError, LookupError, AttributeError, TypeError, ValueError):
-        return None
 
 
-def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _unverified(jwt: Any, token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     try:
         header, parts = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:

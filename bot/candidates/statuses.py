@@ -16,6 +16,7 @@ from roas.candidates.webhooks import SHA, SourceSecrets
 from roas.configuration.tables import SourceSettings
 from roas.errors import SettingsError
 from roas.events import EventBus, Subscription
+from roas.extras import CI, load
 from roas.limits import PATIENTLY, Backoffs
 from roas.log import get_logger
 from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, Origin, SourceKind
@@ -26,11 +27,6 @@ from roas.redaction import Learn
 from roas.rounds import Rounds
 from roas.state.manager import StateManager
 from roas.web_client import Answer, WebClient
-
-try:
-    import jwt
-except ImportError:  # without the extra `ci` there is no App
-    jwt = None  # type: ignore[assignment, unused-ignore]
 
 log = get_logger(__name__)
 
@@ -132,11 +128,7 @@ def _app_of(
 ) -> "GitHubApp | None":
     if source.app is None:
         return None
-    if jwt is None:
-        raise SettingsError(
-            f"[sources.{name}] has `app`, and the packages that sign for it are not installed.",
-            hint="Install them: pip install 'roas-bot[ci]'.",
-        )
+    jwt = load(CI, SettingsError)
     try:
         return GitHubApp(
             source.app.id, secrets.app_key, source.forge_url or ADDRESSES[SourceKind.GITHUB], client, learn
@@ -152,7 +144,8 @@ class GitHubApp:
     """Get tokens of a GitHub App: for an hour each, for one repository, and renewed before they end."""
 
     def __init__(self, app_id: int, key: str, address: str, client: WebClient, learn: Learn) -> None:
-        """Take the App's private key. Raises ValueError, TypeError or PyJWTError where it is none."""
+        """Take the App's private key. Raises ValueError, TypeError or PyJWTError where it is none, SettingsError."""
+        self._jwt = load(CI, SettingsError)
         self._learn = learn
         self._app_id = app_id
         self._key = key
@@ -185,7 +178,7 @@ class GitHubApp:
         """Sign who the App is, for a few minutes; GitHub's clock may be behind ours."""
         now = int(time.time())  # what GitHub compares is the wall clock
         claims = {"iss": str(self._app_id), "iat": now - 60, "exp": now + 300}
-        return str(jwt.encode(claims, self._key, algorithm="RS256"))
+        return str(self._jwt.encode(claims, self._key, algorithm="RS256"))
 
 
 class StatusReporter:

@@ -11,17 +11,11 @@ from roas.cli.logs import service_containers
 from roas.cli.running import ExitCode, Session, find_environment, open_journal, run_command
 from roas.cli.status import find_status
 from roas.errors import InvalidRequestError, RoasError
+from roas.extras import MCP, load
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.redaction import hide
 from roas.state.documents import hidden_json
 from roas.version import __version__
-
-try:
-    from mcp.server.mcpserver import MCPServer
-    from mcp.server.mcpserver.exceptions import ToolError
-    from mcp.types import ToolAnnotations
-except ImportError:  # without the extra `mcp` there are no agents
-    MCPServer = None  # type: ignore[assignment, misc, unused-ignore]
 
 MOST_LINES, MOST_DEPLOYMENTS = 500, 50
 INSTRUCTIONS = """These tools look at Docker Compose stacks, plan deployments, and propose versions to the people in the
@@ -74,10 +68,9 @@ class Tools:
 
 
 async def _serve(session: Session) -> int:
-    if MCPServer is None:
-        raise InvalidRequestError(
-            "The Model Context Protocol is not installed.", hint="Install it: pip install 'roas-bot[mcp]'."
-        )
+    server_class = load(MCP, InvalidRequestError, "server.mcpserver").MCPServer
+    tool_error = load(MCP, InvalidRequestError, "server.mcpserver.exceptions").ToolError
+    annotations = load(MCP, InvalidRequestError, "types").ToolAnnotations
 
     def answering(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
         @wraps(tool)
@@ -85,14 +78,14 @@ async def _serve(session: Session) -> int:
             try:
                 return await tool(*arguments, **named)
             except RoasError as error:
-                raise ToolError(hide(error.whole)) from error
+                raise tool_error(hide(error.whole)) from error
 
         return answer
 
     tools = Tools(session)
-    server = MCPServer("roas", instructions=INSTRUCTIONS, version=__version__)
+    server = server_class("roas", instructions=INSTRUCTIONS, version=__version__)
     for tool in (tools.status, tools.history, tools.logs, tools.plan, tools.propose):
-        only_reads = ToolAnnotations(read_only_hint=tool != tools.propose, destructive_hint=False)
+        only_reads = annotations(read_only_hint=tool != tools.propose, destructive_hint=False)
         server.add_tool(answering(tool), annotations=only_reads, structured_output=False)
     await server.run_stdio_async()
     return ExitCode.SUCCEEDED

@@ -6,12 +6,13 @@ question, and sshd refuses who connects too often (`MaxStartups`).
 
 import asyncio
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from roas.concurrency import in_thread
 from roas.errors import EngineError, EngineUnavailableError
+from roas.extras import SSH, load
 from roas.messages.message import said
 from roas.models.environment import SshAccess
 from roas.temporary import temporary_folder
@@ -61,7 +62,7 @@ class SshHost:
         self._connection = self._socket = None
 
     async def _connected(self, socket: Path) -> Any:
-        library = _library()
+        library = await in_thread(load, SSH, EngineError)
         connection = None
         try:
             connection = await library.connect(self._parts.hostname, **self._options())
@@ -92,17 +93,6 @@ class SshHost:
         if self._access.key_file is not None:
             options |= {"client_keys": [str(self._access.key_file)], "agent_path": None}
         return options
-
-
-def _library() -> Any:
-    """Return what speaks ssh; it is loaded where an engine is reached by that."""
-    try:
-        return import_module("asyncssh")
-    except ImportError as error:
-        raise EngineError(
-            said("hosts cannot be reached by ssh here: asyncssh is not installed"),
-            hint=said("Install it: `pip install 'roas-bot[ssh]'`."),
-        ) from error
 
 
 def _fault(library: Any, address: str, error: Exception) -> EngineUnavailableError:

@@ -80,8 +80,13 @@ def test_tracebacks_hide_local_variables():
 
 
 # discord.py opens one by the `setup` of the package; the next is the program, which Ctrl-C ends while it loads. The
-# command line loads what a command needs, and all of the bot only where none runs.
-FRONT_DOORS = {Path("bot") / name for name in ("__init__.py", "__main__.py", "cli/__init__.py", "cli/connection.py")}
+# command line loads what a command needs, and all of the bot only where none runs. What an extra brings is loaded by
+# `extras.py`, once a setting asks for it.
+FRONT_DOORS = {
+    Path("bot") / name for name in ("__init__.py", "__main__.py", "cli/__init__.py", "cli/connection.py", "extras.py")
+}
+# By which modules are loaded other than by a statement, whatever they are called where they are used.
+LOADERS = frozenset({"__import__", "exec_module", "import_module", "iter_modules", "load_module", "run_module"})
 
 
 def _dotted(node: ast.AST) -> str:
@@ -105,18 +110,49 @@ def _within_functions(tree: ast.AST) -> Iterator[ast.AST]:
         left += [(child, within) for child in children(node)]
 
 
+def _late_imports(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the imports within functions, and each name of what imports in another way."""
+    yield from (node for node in _within_functions(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name) | ast.Constant(value=name):
+                if isinstance(name, str) and name in LOADERS:
+                    yield node
+
+
 def test_nothing_is_imported_after_the_load(trees):
     """Two threads that load one package wait for each other; after an upgrade on the disk, versions would mix."""
     late = {
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path, tree in trees.items()
         if path.relative_to(ROOT).parts[0] in {"bot", "cogs"} and path.relative_to(ROOT) not in FRONT_DOORS
-        for node in _within_functions(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        or (isinstance(node, ast.Call) and _dotted(node.func) in {"importlib.import_module", "__import__"})
-        or (isinstance(node, ast.Attribute) and _dotted(node) == "pkgutil.iter_modules")
+        for node in _late_imports(tree)
     }
     assert late == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "is_late"),
+    [
+        ("def f():\n    import jwt", True),
+        ("def f():\n    from roas import jwt", True),
+        ("from importlib import import_module", True),
+        ("from importlib import import_module as load", True),
+        ("import importlib as loading\nloading.import_module('jwt')", True),
+        ("import importlib\nload = importlib.import_module", True),
+        ("getattr(importlib, 'import_module')('jwt')", True),
+        ("load = __import__", True),
+        ("import builtins\nbuiltins.__import__('jwt')", True),
+        ("[*pkgutil.iter_modules()]", True),
+        ("import runpy\nrunpy.run_module('jwt')", True),
+        ("spec.loader.exec_module(made)", True),
+        ("import jwt", False),
+        ("from importlib import metadata", False),
+        ("importlib.util.resolve_name(name, package)", False),
+    ],
+)
+def test_late_imports_are_found(code, is_late):
+    assert bool([*_late_imports(ast.parse(code))]) is is_late
 
 
 @pytest.mark.parametrize("name", ["bot", "cogs"])

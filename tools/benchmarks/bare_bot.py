@@ -14,11 +14,9 @@ OBJECTS_BETWEEN_COLLECTIONS = 200_000
 COMMAND = "bare"
 LIBRARIES = (
     "aiohttp.web",
-    "apprise",
     "cronsim",
     "discord.ext.commands",
     "docker",
-    "jwt",
     "PIL.Image",
     "prometheus_client",
     "pydantic_settings",

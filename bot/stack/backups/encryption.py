@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
 from roas.concurrency import in_thread, start_thread
 from roas.errors import BackupError, ComposeFileError
+from roas.extras import ENCRYPTION, load
 from roas.messages.message import said
 from roas.stack.backups.streams import CHUNK_BYTES, Source, Target
 from roas.stack.sources.opening import read_regular, resolve
@@ -33,7 +33,7 @@ class Key:
 
 def read_key(path: str) -> Key:
     """Read the keys of a file. Raises BackupError, which quotes nothing of it."""
-    library = _library()
+    library = load(ENCRYPTION, BackupError)
     try:
         lines = (line.strip() for line in _read(path).splitlines())
         keys = [library.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
@@ -53,17 +53,6 @@ def _read(path: str) -> str:
         return read_regular(Path(path), place, place.parent, MOST_BYTES)[1].decode()
     except ComposeFileError as error:
         raise _no_key(path, error.message) from error
-
-
-def _library() -> Any:
-    """Return what encrypts; it is loaded where somebody asks for that."""
-    try:
-        return import_module("pyrage")
-    except ImportError as error:
-        raise BackupError(
-            said("backups cannot be encrypted here: pyrage is not installed"),
-            hint=said("Install it: `pip install 'roas-bot[encryption]'`."),
-        ) from error
 
 
 def _no_key(path: str, reason: str) -> BackupError:
@@ -162,7 +151,7 @@ class _Sealing:
             raise self._fault[0]
 
     def _run(self, key: Key, source: IO[bytes]) -> None:
-        library = _library()
+        library = load(ENCRYPTION, BackupError)
         recipient = library.x25519.Recipient.from_str(key.recipients[0])
         try:
             with source:
@@ -217,7 +206,7 @@ class _Opening:
     def _run(self, key: Key, file: IO[bytes], target: IO[bytes]) -> None:
         try:
             with target:
-                _library().decrypt_io(file, target, list(key.identities))
+                load(ENCRYPTION, BackupError).decrypt_io(file, target, list(key.identities))
         except Exception as error:
             self._fault.append(error)
         finally:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import pyrage
 import pytest
 
 from roas.errors import BackupError
-from roas.stack.backups import encryption
 from roas.stack.backups.encryption import check_encrypted, opened, read_key, sealed
 
 ROWS = os.urandom(3_000_000)
@@ -136,10 +136,7 @@ def test_key_that_has_no_end_is_not_read(tmp_path, is_pipe) -> None:
 
 
 def test_missing_library_is_said(monkeypatch) -> None:
-    def missing(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr(encryption, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "pyrage", None)
     with pytest.raises(BackupError) as raised:
         read_key("/key")
     assert "roas-bot[encryption]" in str(raised.value.hint)

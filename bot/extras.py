@@ -1,0 +1,40 @@
+"""Load what an extra installs, once a setting or a command asks for it: the one door of libraries that may be missing.
+
+What nobody uses takes no memory, and a bot for which it is not installed begins all the same.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from roas.errors import RoasError
+from roas.messages.message import Message, said
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Name an extra, the module that it brings, and what people are told where that is not installed."""
+
+    name: str
+    module: str
+    missing: Message
+
+
+CI = Extra("ci", "jwt", said("PyJWT is not installed, which `oidc` and `app` of a source need."))
+ENCRYPTION = Extra("encryption", "pyrage", said("backups cannot be encrypted here: pyrage is not installed"))
+MCP = Extra("mcp", "mcp", said("The Model Context Protocol is not installed."))
+NOTIFY = Extra("notify", "apprise", said("Apprise is not installed."))
+SSH = Extra("ssh", "asyncssh", said("hosts cannot be reached by ssh here: asyncssh is not installed"))
+EXTRAS = (CI, ENCRYPTION, MCP, NOTIFY, SSH)
+
+
+def load(extra: Extra, fault: type[RoasError], part: str = "") -> Any:
+    """Return the module of an extra, or a part of it such as `types`. Raises `fault`, which says how it is installed.
+
+    It stays loaded; to load it takes up to half a second of processor time.
+    """
+    try:
+        return import_module(f"{extra.module}.{part}" if part else extra.module)
+    except ImportError as error:
+        hint = said("Install it: `pip install 'roas-bot[{extra}]'`.", extra=extra.name)
+        raise fault(extra.missing, hint=hint) from error
