@@ -57,7 +57,7 @@ class NodeAlerts:
         self._alert_service = alert_service
         self._environments = environments
         self._alerts: dict[str, OwnAlerts] = {}
-        self._swarm_of: dict[str | None, str] = {}
+        self._swarm_of: dict[str, str] = {}
         self._left: dict[str, frozenset[_Left]] = {}
 
     async def check(self) -> None:
@@ -67,9 +67,9 @@ class NodeAlerts:
         """
         hosts: dict[str | None, list[Environment]] = {}
         for environment in self._environments.values():
-            if environment.on_swarm:
+            if self._stacks.of(environment).needs_quorum:
                 hosts.setdefault(environment.docker_host, []).append(environment)
-        late = {asyncio.ensure_future(self._ask(of_host[0])) for of_host in hosts.values()}
+        late = {asyncio.ensure_future(self._ask(of_host)) for of_host in hosts.values()}
         try:
             for seconds in (TOGETHER_SECONDS, None):
                 if late:
@@ -78,13 +78,14 @@ class NodeAlerts:
         finally:
             await end_tasks(*late)
 
-    async def _ask(self, environment: Environment) -> SwarmFacts | None:
+    async def _ask(self, environments: Sequence[Environment]) -> SwarmFacts | None:
+        """Ask the manager of one address, which environments share; None where it does not answer."""
         try:
-            facts = await self._stacks.of(environment).swarm()
+            facts = await self._stacks.of(environments[0]).swarm()
         except RoasError as error:  # that nothing can be asked is an alert of each environment
-            log.warning("nodes of the Swarm are not known", environment=environment.name, error=error.message)
+            log.warning("nodes of the Swarm are not known", environment=environments[0].name, error=error.message)
             return None
-        self._swarm_of[environment.docker_host] = "" if facts is None else facts.id
+        self._swarm_of |= {environment.name: "" if facts is None else facts.id for environment in environments}
         return facts
 
     async def _decide_on(self, found: Iterable[SwarmFacts]) -> None:
@@ -97,7 +98,7 @@ class NodeAlerts:
         return [
             environment
             for environment in self._environments.values()
-            if environment.on_swarm and self._swarm_of.get(environment.docker_host) == facts.id
+            if self._swarm_of.get(environment.name) == facts.id
         ]
 
     async def _decide(self, facts: SwarmFacts, environments: Sequence[Environment]) -> None:

@@ -158,8 +158,9 @@ def build_recovery(base: Foundation, monitoring: MonitoringRoom, deployment: Dep
         checks=checks,
         roll_back=deployment.orchestrator.run,
     )
-    on_swarm = SwarmRecovery(base.stacks, base.state, monitoring.alert_service, checks)
-    handler = RecoveryByEngine(ErrorHandler(parts, attempts=deployment.attempts), on_swarm)
+    by_us = ErrorHandler(parts, attempts=deployment.attempts)
+    by_engine = SwarmRecovery(base.stacks, base.state, monitoring.alert_service, checks)
+    handler = RecoveryByEngine(base.stacks, by_us, by_engine)
     return ErrorCoordinator(handler, base.state, monitoring.alert_service, base.bus, base.environments)
 
 

@@ -119,7 +119,7 @@ class EnvironmentSurvey:
             discord_facts=None
             if self.discord_facts is None
             else CachedCall(partial(self.discord_facts, environment.name)),
-            swarm=CachedCall(stack.swarm) if environment.on_swarm else None,
+            swarm=CachedCall(stack.swarm),
             proxied=stack.proxies.in_front_of,
             unusable_targets=self._unusable_targets,
         )

@@ -177,7 +177,7 @@ class StackSampler:
         for name in sorted(set(definitions) | set(by_service)):
             own = by_service[name]
             definition = definitions.get(name) or assumed_definition(name, own)
-            if definition.on_each_node and environment.on_swarm:
+            if definition.on_each_node and self._stacks.of(environment).replaces_by_itself:
                 definition = replace(definition, replicas=max(1, len(own)))
             health = judge_service(definition, own, restarts_before=before)
             judged.append(_with_usage(self._probes.judge(environment.name, health, definition), usage))

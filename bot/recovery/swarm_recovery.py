@@ -100,10 +100,11 @@ def _runs(task: ContainerSnapshot) -> bool:
 class RecoveryByEngine:
     """Hand a fault to who deals with it on the engine that its stack runs on."""
 
-    def __init__(self, on_one_machine: Handler, on_swarm: Handler) -> None:
-        self._on_one_machine = on_one_machine
-        self._on_swarm = on_swarm
+    def __init__(self, stacks: Stacks, by_us: Handler, by_engine: Handler) -> None:
+        self._stacks = stacks
+        self._by_us, self._by_engine = by_us, by_engine
 
     async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
         """Recover a service or say why not. Raises StateError."""
-        return await (self._on_swarm if environment.on_swarm else self._on_one_machine).handle(fault, environment)
+        is_done = self._stacks.of(environment).replaces_by_itself
+        return await (self._by_engine if is_done else self._by_us).handle(fault, environment)

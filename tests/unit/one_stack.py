@@ -46,6 +46,10 @@ class OneStack:
         """Answer questions about the engine, too."""
         return self
 
+    async def swarm(self) -> Any:
+        """Be on no Swarm."""
+        return None
+
     async def differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         return {}
 
@@ -59,7 +63,8 @@ def stacks_that(**methods: Callable[..., Any]) -> Any:
     def of(environment: Any) -> SimpleNamespace:
         stack = SimpleNamespace(**{name: partial(method, environment) for name, method in methods.items()})
         stack.releases = stack.images = stack.proxies = stack
-        stack.answering = ""
+        stack.answering, stack.needs_quorum = "", "swarm" in methods
+        stack.replaces_by_itself = stack.needs_quorum
         if "probe" not in methods:
             stack.probe = lambda: stack
         return stack

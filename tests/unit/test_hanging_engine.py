@@ -95,7 +95,7 @@ def foreign(hung: Hung) -> Callable[[], Awaitable[object]]:
 
 
 def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
-    known: Any = {name: SimpleNamespace(name=name, on_swarm=True, docker_host=name) for name in KNOWN}
+    known: Any = {name: SimpleNamespace(name=name, docker_host=name) for name in KNOWN}
     nobody: Any = None
 
     async def swarm(environment: Environment) -> None:

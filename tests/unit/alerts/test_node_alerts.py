@@ -30,6 +30,8 @@ ON_SWARM = {
 class Scene(OneStack):
     """Be the engine of one Swarm, on which two environments run."""
 
+    needs_quorum = True
+
     def __init__(self, state: StateManager, bus: EventBus) -> None:
         self.state, self.asked = state, 0
         self.facts = SwarmFacts("c1", "n1", MANAGERS)

@@ -12,14 +12,13 @@ from roas.errors import EngineError, EngineUnavailableError, ReleaseNotRestorabl
 from roas.health.sampler import MANY_CONTAINERS, StackSampler
 from roas.health.wanted_services import WantedServices
 from roas.models.actor import Actor, ActorKind
-from roas.models.environment import EngineKind, Environment
+from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.stack.containers.statistics import ContainerReading
 from tests.unit.one_stack import OneStack
 
-SWARM = Environment("dev", "shop-dev", Path(), (), engine=EngineKind.SWARM)
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"db"}))
 WEB = ContainerSnapshot("c1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:1", "h")
 
@@ -93,12 +92,13 @@ async def test_wanted_service_without_container_unhealthy(world: World, sampler:
 async def test_service_on_each_node_has_as_many_replicas_as_nodes(world: World, sampler: StackSampler) -> None:
     """Of a Swarm's `mode: global`; the worst of them decides, and none at all is one too few."""
     world.wanted = {"web": replace(world.wanted["web"], on_each_node=True)}
+    world.replaces_by_itself = True
     world.snapshots = [replace(WEB, id=f"t{number}") for number in range(3)]
-    assert (await sampler.sample(SWARM)).stack.verdict is Verdict.HEALTHY
+    assert (await sampler.sample(DEV)).stack.verdict is Verdict.HEALTHY
     world.snapshots[1] = replace(WEB, id="t1", state=ContainerState.EXITED, exit_code=3)
-    assert (await sampler.sample(SWARM)).stack.services[0].verdict is Verdict.UNHEALTHY
+    assert (await sampler.sample(DEV)).stack.services[0].verdict is Verdict.UNHEALTHY
     world.snapshots = []
-    assert (await sampler.sample(SWARM)).stack.services[0].verdict is Verdict.UNHEALTHY
+    assert (await sampler.sample(DEV)).stack.services[0].verdict is Verdict.UNHEALTHY
 
 
 async def test_stack_without_release_judged_by_containers(world: World, sampler: StackSampler) -> None:

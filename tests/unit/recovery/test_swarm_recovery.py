@@ -108,8 +108,10 @@ async def test_each_engine_has_its_own_recovery(scene: Scene) -> None:
             asked.append(self.name)
             return RecoveryReport(fault, RecoveryOutcome.RECOVERED, "")
 
-    by_engine = RecoveryByEngine(Named("machine"), Named("swarm"))
+    stack = OneStack()
+    by_engine = RecoveryByEngine(stack, Named("machine"), Named("swarm"))  # type: ignore[arg-type]
     (taken,) = await scene.alerts.take([WEB_DOWN])
-    for environment in (DEV, replace(DEV, engine=EngineKind.COMPOSE)):
-        await by_engine.handle(fault_of(taken.alert), environment)
+    for is_done in (True, False):
+        stack.replaces_by_itself = is_done
+        await by_engine.handle(fault_of(taken.alert), DEV)
     assert asked == ["swarm", "machine"]
