@@ -1,6 +1,7 @@
-"""Load what an extra installs, once a setting or a command asks for it: the one door of libraries that may be missing.
+"""Load what not every bot needs, once a setting or a command asks for it: what an extra installs, and what is large.
 
-What nobody uses takes no memory, and a bot for which it is not installed begins all the same.
+What nobody uses takes no memory, and a bot for which it is not installed begins all the same. This is the only door
+for that: all else is loaded when the bot is.
 """
 
 from dataclasses import dataclass
@@ -38,3 +39,8 @@ def load(extra: Extra, fault: type[RoasError], part: str = "") -> Any:
     except ImportError as error:
         hint = said("Install it: `pip install 'roas-bot[{extra}]'`.", extra=extra.name)
         raise fault(extra.missing, hint=hint) from error
+
+
+def load_redis() -> Any:
+    """Return the library of Redis, which is always installed, and takes 6 MiB where REDIS_URL is set."""
+    return import_module("redis")

@@ -10,14 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import redis.asyncio
-from redis import exceptions
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import WatchError
-
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
+from roas.extras import load_redis
 from roas.limits import SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import said
@@ -37,6 +32,7 @@ class RedisUnavailableError(RoasError):
 
 async def ping(url: str, *, timeout_seconds: float = 5.0) -> None:
     """Send PING and wait for its answer. Raises RedisUnavailableError, whose message holds no part of the URL."""
+    redis = load_redis()
     client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=timeout_seconds, socket_timeout=timeout_seconds)
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -84,11 +80,13 @@ class RedisProjection:
 
     @cached_property
     def _client(self) -> Any:
+        redis = load_redis()
         return redis.asyncio.Redis.from_url(
             self._url,
             socket_connect_timeout=self._timeout_seconds,
             socket_timeout=self._timeout_seconds,
-            retry=Retry(NoBackoff(), 0),  # the caller retries, and reads from the journal where to continue
+            # The caller retries, and reads from the journal where to continue.
+            retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
         )
 
     async def close(self) -> None:
@@ -123,7 +121,7 @@ class RedisProjection:
             self._queue(pipe, batch, cursor)
             try:
                 await pipe.execute()
-            except WatchError:
+            except load_redis().WatchError:
                 return False
         return True
 
@@ -164,9 +162,9 @@ async def _faults() -> AsyncIterator[None]:
     """Convert exceptions of the Redis library to our own errors."""
     try:
         yield
-    except (exceptions.RedisError, OSError, TimeoutError) as error:
+    except (load_redis().RedisError, OSError, TimeoutError) as error:
         name = type(error).__name__
-        if type(error) is exceptions.ResponseError and not PASSING.search(str(error)):
+        if type(error) is load_redis().ResponseError and not PASSING.search(str(error)):
             raise ProjectionDamagedError(said("What is in Redis cannot be continued ({name}).", name=name)) from error
         raise _unavailable(error) from error
 

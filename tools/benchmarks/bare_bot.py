@@ -20,7 +20,6 @@ LIBRARIES = (
     "PIL.Image",
     "prometheus_client",
     "pydantic_settings",
-    "redis.asyncio",
     "stamina",
     "structlog",
     "typer",
