@@ -1,6 +1,7 @@
 """`python -m tools.translations`: bring the catalogues up to date with the source; ends with 1 where one has gaps.
 
 Texts that the source has no more stay in the catalogues, as obsolete ones: journals hold what was said with them.
+Those that the release before never said are taken out by hand, once in a release.
 """
 
 import sys
