@@ -19,10 +19,9 @@ NEXT_WINDOW = "next window"
 
 
 class WindowClosedError(RoasError):
-    """The environment is outside of its windows; `opens_at` is when the next one begins."""
+    """The environment is outside of its windows."""
 
     key = "window_closed"
-    opens_at: datetime | None = None
 
     @classmethod
     def of(cls, environment: Environment, *, needs_reason: bool = False) -> "WindowClosedError":
@@ -43,9 +42,7 @@ class WindowClosedError(RoasError):
                 "Schedule it for the next window (`when`, or `--when` where a bot runs), or use a hotfix, which passes "
                 "with its reason."
             )
-        error = cls(text, hint=hint)
-        error.opens_at = opens_at
-        return error
+        return cls(text, hint=hint)
 
 
 def require_window(environment: Environment, request: DeploymentRequest) -> tuple[str, ...]:

@@ -142,7 +142,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
     @app_commands.describe(
         version="Which version",
         reason="Why it cannot wait (asked for if left out)",
-        environment="Where to (prod or the only one if left out)",
+        environment="Where (prod or the only one if left out)",
     )
     @app_commands.guild_only()
     async def hotfix(

@@ -71,10 +71,9 @@ TABLE: Mapping[Way, tuple[Passage, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Hold what becomes of a deployment, the gates that decide it, and those that it passes by its reason."""
+    """Hold what becomes of a deployment, and the gates that it passes by its reason."""
 
     passage: Passage
-    gates: tuple[Gate, ...] = ()
     by_reason: tuple[Gate, ...] = ()
     lacks_reason: bool = False
 
@@ -111,7 +110,7 @@ def judge(way: Way, shut: Collection[Gate], *, has_reason: bool) -> Judgement:
     worst = max(found.values(), key=lambda passage: passage.value, default=Passage.PASSES)
     deciding = tuple(gate for gate, passage in found.items() if passage is worst and worst is not Passage.PASSES)
     lacks_reason = bool(by_reason) and not has_reason and set(deciding) <= set(by_reason)
-    return Judgement(worst, deciding, by_reason if has_reason else (), lacks_reason)
+    return Judgement(worst, by_reason if has_reason else (), lacks_reason)
 
 
 def judge_request(request: DeploymentRequest, shut: Collection[Gate]) -> Judgement:

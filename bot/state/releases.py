@@ -85,10 +85,6 @@ class Releases:
 
         return await self._journal.read(work)
 
-    async def previous(self, environment: str, of: int | None = None) -> Release | None:
-        """Return the last of these."""
-        return next(iter(await self.before(environment, of)), None)
-
     async def applied_model(self, environment: str) -> str | None:
         """Return the hash of the model that the environment runs, or None before the first release."""
         return await self._journal.read(lambda transaction: _applied_model(transaction, environment))

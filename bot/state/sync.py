@@ -46,7 +46,6 @@ async def ping(url: str, *, timeout_seconds: float = 5.0) -> None:
 READ_AT_ONCE = 500
 # Answers of a server that runs but accepts no writes now, such as MISCONF with a full disk: nothing is damaged.
 PASSING = re.compile(r"(?:^|caused error: )(?!WRONGTYPE)[A-Z]{4,} ")
-Fields = dict[bytes, bytes]
 CURSOR_FIELDS = ("journal", "sequence", "change")
 
 

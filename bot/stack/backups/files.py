@@ -137,7 +137,7 @@ class BackupFiles:
             with self.path(backup.id).open("rb") as file:
                 yield file
         except OSError as error:
-            text = said("{backup} cannot be read: {reason}", backup=backup.id, reason=error.strerror or error)
+            text = said("{path} cannot be read: {reason}", path=backup.id, reason=error.strerror or error)
             raise BackupError(text, service=backup.service) from error
 
     def free_bytes(self) -> int | None:

@@ -43,7 +43,10 @@ async def send_to(
     """
     program = shutil.which(RESTIC)
     if program is None:
-        raise BackupError(said("There is no {program}.", program=RESTIC), hint=said("Install restic beside the bot."))
+        raise BackupError(
+            said("There is no {program}.", program=RESTIC),
+            hint=said("Install {program} beside the bot.", program=RESTIC),
+        )
     tags = ",".join((backup.environment, backup.service, backup.id))
     command = (
         *(program, "--repo", repository.address, "--password-file", str(repository.password_file)),

@@ -97,7 +97,7 @@ def _judge(
         case ContainerState.RESTARTING if container.restart_count > tolerated_restarts:
             return _failed(container, said("it is in a restart loop{code}", code=_exit_text(container)))
         case ContainerState.EXITED if container.exit_code == 0 and definition.ends_well:
-            return ServiceReadiness(Readiness.COMPLETED, said("it ended with code 0"), container.id)
+            return ServiceReadiness(Readiness.COMPLETED, said("it ended with code {code}", code=0), container.id)
         case ContainerState.EXITED if container.was_stopped:
             ended = container.restart_policy in ENDS_FOR_GOOD or definition.one_shot
             state = Readiness.FAILED if ended else Readiness.WAITING

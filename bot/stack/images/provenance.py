@@ -120,7 +120,7 @@ class ImageVerifier:
                 async with asyncio.timeout(VERIFY_SECONDS):
                     output, errors = await process.communicate()
             except TimeoutError as error:
-                cause = said("cosign did not end within {seconds} s", seconds=f"{VERIFY_SECONDS:g}")
+                cause = said("{program} did not end within {seconds} s", program=COSIGN, seconds=f"{VERIFY_SECONDS:g}")
                 raise _not_now(digest, cause) from error
             finally:
                 await end_process(process)

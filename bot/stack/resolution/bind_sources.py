@@ -14,7 +14,6 @@ from roas.stack.sources.opening import is_there, resolve
 # Stands for a variable without a value, where it may: in a path.
 MARK = "/61874"
 # What has one of these is a file: a folder that the engine creates in its place helps nobody.
-FEW = 2
 FILE_SUFFIX = re.compile(
     r"\.(cfg|cnf|conf|crt|css|csv|env|html|ini|js|json|key|lua|pem|php|properties|py|rb|sh|sql|toml|txt|xml|ya?ml)$",
     re.IGNORECASE,

@@ -65,7 +65,8 @@ class GitProgram:
         git = shutil.which("git")
         if git is None:
             raise RepositoryError(
-                said("There is no {program}.", program="git"), hint=said("Install git beside the bot.")
+                said("There is no {program}.", program="git"),
+                hint=said("Install {program} beside the bot.", program="git"),
             )
         return await self.run_program((git, *arguments), more, seconds, wanted, most, room)
 
@@ -90,7 +91,7 @@ class GitProgram:
             except TimeoutError as error:
                 raise away(
                     self._repository,
-                    said("git did not end within {seconds} s", seconds=f"{seconds:g}"),
+                    said("{program} did not end within {seconds} s", program="git", seconds=f"{seconds:g}"),
                 ) from error
             finally:
                 await end_process(process)

@@ -85,10 +85,9 @@ def _held_ports(services: Mapping[str, Any], environment: Environment, holdings:
             yield Obstacle(
                 ObstacleKind.PORT,
                 said(
-                    "{port} is held by the container {container}{owner}.",
+                    "{port} is held by the container {container}.",
                     port=said("Port {address} of {service}", address=port.address, service=port.service),
                     container=holder.container,
-                    owner="",
                 ),
                 another_port(holder.container, environment),
             )

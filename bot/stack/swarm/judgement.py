@@ -245,7 +245,9 @@ def _judge_job(
 ) -> Judgement:
     of_run, total = last_run(service, current)
     if sum(task.state == "complete" for task in of_run) >= total:
-        return Judgement(UpdateVerdict.DONE, said("it ended with code 0"), of_run[-1].id if of_run else None)
+        return Judgement(
+            UpdateVerdict.DONE, said("it ended with code {code}", code=0), of_run[-1].id if of_run else None
+        )
     open_ones = [task for task in of_run if not task.failed and task.state != "complete" and task.desired != "shutdown"]
     if (stuck := next((task for task in open_ones if task.node_id in lost_nodes), None)) is not None:
         node = lost_nodes[stuck.node_id]

@@ -112,7 +112,7 @@ class SwarmTask:
         if self.state == "complete":
             return said("it ended with code 0: by itself, or stopped for a health check that failed")
         if self.exit_code and not self.error:
-            return said("it ended with code {exit_code}", exit_code=self.exit_code)
+            return said("it ended with code {code}", code=self.exit_code)
         return self.error or self.message or self.state
 
 

@@ -149,7 +149,7 @@ async def test_previous_is_last_succeeded_before_current(state) -> None:
         release = replace(a_release(release_state), replaces=replaces)
         third = await state.releases.add(release, fence)
     await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence, active=third)
-    assert (await state.releases.previous("prod")).number == 1
+    assert [release.number for release in await state.releases.before("prod")] == [1]
 
 
 async def test_rollback_previous_is_origin_of_release(state) -> None:
@@ -159,7 +159,7 @@ async def test_rollback_previous_is_origin_of_release(state) -> None:
     await state.releases.add(replace(a_release(ReleaseState.SUCCEEDED), replaces=first.number), fence)
     third = await state.releases.add(replace(a_release(ReleaseState.SUCCEEDED), replaces=first.number), fence)
     await state.deployments.finish(replace(deployment, outcome=Outcome.SUCCEEDED), fence, active=third)
-    assert (await state.releases.previous("prod")).number == first.number
+    assert (await state.releases.before("prod"))[0].number == first.number
 
 
 async def test_removable_releases_exclude_current(state) -> None:
