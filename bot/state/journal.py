@@ -22,7 +22,10 @@ from roas.errors import (
 from roas.messages.message import said
 from roas.models.change import StateChange
 from roas.state.journal_place import JournalPlace, moved
+from roas.state.replica import note_changes, read_position, take_changes
 from roas.state.schema import give_identity, migrate, read_choice
+from roas.state.shared_log import SharedLog
+from roas.state.shared_objects import Term
 from roas.state.transaction import Fence, Model, Transaction, run_apart
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -160,7 +163,11 @@ QueuedWork = tuple[Callable[[Transaction], Any], Fence | None]
 
 
 class Journal:
-    """Run transactions on the journal. WAL lets other processes read meanwhile; `synchronous=FULL` loses nothing."""
+    """Run transactions on the journal. WAL lets other processes read meanwhile; `synchronous=FULL` loses nothing.
+
+    One that is `shared` with bots on other machines is read by a connection and in a thread of its own: a write waits
+    for the Swarm.
+    """
 
     def __init__(
         self,
@@ -168,8 +175,12 @@ class Journal:
         instance_id: str,
         after_commit: Callable[[StateChange], None],
         redact: Callable[[str], str] = str,
+        shared: SharedLog | None = None,
     ) -> None:
         self._redact = redact
+        self._shared = shared
+        self._reading: tuple[ThreadPoolExecutor, sqlite3.Connection] | None = None
+        self._is_copy = False
         self._path = path
         self._instance_id = instance_id
         self._after_commit = after_commit
@@ -235,6 +246,33 @@ class Journal:
         """Open the journal and add what this version knows. Raises StateError."""
         self._thread = self._thread or started_threads(1, "journal")
         await self._in_thread(self._connect)
+        if self._shared is not None:
+            self._reading = started_threads(1, "journal-reads"), self._open_connection()
+
+    async def catch_up(self, head: int) -> bool:
+        """Read what the bots on other machines wrote, at least up to an entry; returns whether there was anything.
+
+        Raises StateError, JournalMissingError.
+        """
+        return await self._with_shared(lambda shared, connection: shared.catch_up(connection, head))
+
+    async def take_over(self, term: Term) -> None:
+        """Begin to write what all bots have. Raises StateError, JournalMissingError."""
+        await self._with_shared(lambda shared, connection: shared.take_over(connection, term))
+
+    async def _with_shared(self, work: Callable[[SharedLog, sqlite3.Connection], Result]) -> Result:
+        """Do what may make this journal what another machine's is, in its thread."""
+
+        def do() -> Result:
+            if self._shared is None:
+                raise _closed()
+            connection = self._connected()
+            with self._noting_loss():
+                result = work(self._shared, connection)
+            self.id, self.choice = give_identity(connection), read_choice(connection)
+            return result
+
+        return await self._in_thread(do)
 
     async def check_whole(self) -> None:
         """Read every page of the journal. Raises JournalDamagedError, which is final."""
@@ -250,6 +288,11 @@ class Journal:
     async def close(self) -> None:
         """Finish what is under way and close the journal."""
         await asyncio.gather(*self._writes, return_exceptions=True)
+        if self._reading is not None:
+            threads, connection = self._reading
+            await asyncio.get_running_loop().run_in_executor(threads, connection.close)
+            threads.shutdown(wait=False)
+            self._reading = None
         if self._connection is not None:
             await self._in_thread(self._connection.close)
             self._connection = None
@@ -274,7 +317,13 @@ class Journal:
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run a reading transaction. Raises StateError."""
-        return await self._noting_unreadable(lambda: self._transact(work, "DEFERRED", None)[0])
+        return await self._noting_unreadable(lambda: self._read(work))
+
+    def _read(self, work: Callable[[Transaction], Result]) -> Result:
+        with self._noting_loss():
+            self._place.check()
+        connection = self._connected() if self._reading is None else self._reading[1]
+        return self._run_transaction(work, "DEFERRED", connection=connection)[0]
 
     async def select(self, model: type[Model], rows: str, *parameters: object) -> tuple[Model, ...]:
         """Return the documents of rows; see `Transaction.select`. Raises StateError."""
@@ -291,7 +340,7 @@ class Journal:
     async def _noting_unreadable(self, work: Callable[[], Result]) -> Result:
         """Read, and remember whether that is possible: a bot that cannot read leads nobody and answers nothing."""
         try:
-            result = await self._in_thread(work)
+            result = await self._in_thread(work, None if self._reading is None else self._reading[0])
         except JournalUnusableError as error:
             self.unreadable = error
             raise
@@ -328,17 +377,26 @@ class Journal:
     def _connect(self) -> None:
         self._path.touch(mode=0o600, exist_ok=True)
         self._path.chmod(0o600)
+        connection = self._open_connection()
+        migrate(connection)
+        self.id = give_identity(connection)
+        self.choice = read_choice(connection)
+        self._place.remember()
+        self._is_copy = read_position(connection) is not None
+        if self._shared is not None:
+            self._shared.attach(connection)
+        elif self._is_copy:
+            note_changes(connection)
+        self._connection = connection
+
+    def _open_connection(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-        migrate(connection)
-        self.id = give_identity(connection)
-        self.choice = read_choice(connection)
-        self._place.remember()
-        self._connection = connection
+        return connection
 
     @contextmanager
     def _noting_loss(self) -> Iterator[None]:
@@ -360,22 +418,41 @@ class Journal:
         return self._run_transaction(work, mode, fence)
 
     def _run_transaction(
-        self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None = None
+        self,
+        work: Callable[[Transaction], Result],
+        mode: str,
+        fence: Fence | None = None,
+        connection: sqlite3.Connection | None = None,
     ) -> tuple[Result, list[StateChange]]:
         """Run a transaction on the journal, which was just seen to be the one at its path."""
-        connection = self._connected()
+        connection = connection or self._connected()
         transaction = Transaction(connection, self._instance_id, self._redact)
         connection.execute(f"BEGIN {mode}")
         try:
             if fence is not None:
                 transaction.check(fence)
             result = work(transaction)
+            if mode != "DEFERRED":
+                self._share(connection)
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled back already
                 connection.execute("ROLLBACK")
             raise
         return result, transaction.changes
+
+    def _share(self, connection: sqlite3.Connection) -> None:
+        """Have the Swarm keep what is about to be committed. Raises FencedOffError, JournalUnusableError."""
+        if self._shared is not None:
+            self._shared.commit(connection)
+        elif self._is_copy and take_changes(connection):
+            raise FencedOffError(
+                said("This journal is a copy of what the Swarm has; it is changed by the bot that leads."),
+                hint=said(
+                    "Use that bot, or set SWARM_STATE_KEY_FILE. Where there is no such Swarm any more, `roas restore "
+                    "--keep` makes this copy a journal by itself."
+                ),
+            )
 
     @property
     def _running(self) -> ThreadPoolExecutor:
@@ -388,9 +465,9 @@ class Journal:
             raise _closed()
         return self._connection
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+    async def _in_thread(self, work: Callable[[], Result], thread: ThreadPoolExecutor | None = None) -> Result:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._running, work)
+            return await asyncio.get_running_loop().run_in_executor(thread or self._running, work)
         except (sqlite3.Error, OSError, MemoryError) as error:
             typed = self._typed(error)
             if typed is error:

@@ -36,6 +36,8 @@ from roas.state.records import Records
 from roas.state.recoveries import Recoveries
 from roas.state.releases import Releases
 from roas.state.schema import CHOSEN
+from roas.state.shared_log import SharedLog
+from roas.state.shared_objects import Term
 from roas.state.transaction import Fence, Transaction
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -150,12 +152,16 @@ class StateManager:
         instance_prefix: str = "BOT",
         instance: Instance | None = None,
         redact: Callable[[str], str] = hide,
+        shared: SharedLog | None = None,
     ) -> None:
+        self.shared = shared
         self.folder = state_dir.expanduser().resolve()
         self.instance = instance or Instance(self.folder / INSTANCES, instance_prefix)
         self.conflict = ""
         self._subscribers: list[Callable[[StateChange], None]] = []
-        self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers, redact)
+        self._journal = Journal(
+            self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers, redact, shared
+        )
         self.deployments = DeploymentStateManager(self._journal, self.instance.is_alive)
         self.releases = Releases(self._journal)
         self.locks = Locks(self._journal)
@@ -200,6 +206,17 @@ class StateManager:
         """Return why the journal cannot be read at present; empty where it can."""
         error = self._journal.unreadable
         return "" if error is None else error.message
+
+    async def catch_up(self, head: int = 0) -> bool:
+        """Read what the bots on other machines wrote, at least up to an entry; returns whether there was anything.
+
+        Raises StateError, JournalMissingError.
+        """
+        return await self._journal.catch_up(head)
+
+    async def take_over(self, term: Term) -> None:
+        """Begin to write what the bots on other machines read. Raises StateError, JournalMissingError."""
+        await self._journal.take_over(term)
 
     async def check_whole(self) -> None:
         """Read every page of the journal. Raises JournalDamagedError."""

@@ -13,6 +13,8 @@ from roas.models.change import new_id
 IDENTITY = "journal"
 # The row of `projections` that says that a person chose this journal, by `roas restore`; another text each time.
 CHOSEN = "chosen"
+# The rows of `projections` that make a journal a copy of what a Swarm has: up to where, and which files.
+COPY_OF = POSITION, FILES = "replica", "replica:files"
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -235,6 +237,7 @@ def read_choice(connection: sqlite3.Connection) -> str:
 def choose(connection: sqlite3.Connection) -> None:
     """Note that a person wants this journal at its place, whatever the engine has of another one."""
     connection.execute("INSERT OR REPLACE INTO projections (name, document) VALUES (?, ?)", (CHOSEN, new_id("CHOICE")))
+    connection.execute("DELETE FROM projections WHERE name IN (?, ?)", COPY_OF)
 
 
 def give_identity(connection: sqlite3.Connection) -> str:

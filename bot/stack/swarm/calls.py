@@ -98,6 +98,10 @@ class SwarmCalls:
         """Return the id of the node that is asked."""
         return str((self._get("/info").get("Swarm") or {}).get("NodeID") or "")
 
+    def own_node_name(self) -> str:
+        """Return what the machine of the node that is asked calls itself."""
+        return str(self._get("/info")["Name"])
+
     def network_names(self, services: Iterable[Mapping[str, Any]] = (), names: Iterable[str] = ()) -> dict[str, str]:
         """Return the names of the Swarm's networks, by id: all that `services` are in, and those of these `names`.
 
@@ -127,6 +131,27 @@ class SwarmCalls:
     def beginning_with(self, kind: str, names: Iterable[str]) -> dict[str, Json]:
         """Return the configs or secrets whose names begin with one of these, by name."""
         return {str(entry["Spec"]["Name"]): entry for entry in self._list(f"/{kind}", {"name": [*names]})}
+
+    def config(self, name: str) -> Json | None:
+        """Return a config, with its content and its version; None where there is none."""
+        try:
+            found: Json = self._get(f"/configs/{name}")
+        except ApiNotFoundError:
+            return None
+        return found
+
+    def configs_with(self, label: str) -> list[Json]:
+        """Return the configs that have a label, with their contents."""
+        return self._list("/configs", {"label": [label]})
+
+    def relabel_config(self, config_id: str, version: int, spec: Mapping[str, Any]) -> None:
+        """Change the labels of a config, over the version that was read. Raises OutOfSequenceError."""
+        try:
+            self._post(f"/configs/{config_id}/update?version={version}", spec, None)
+        except ApiError as error:
+            if OUT_OF_SEQUENCE in error.explanation:
+                raise OutOfSequenceError(error.explanation) from error
+            raise
 
     def create(self, kind: str, spec: Mapping[str, Any], *, image: str | None = None) -> str:
         """Create a service, network, config or secret and return its id. Raises OutOfSequenceError for a taken name.
