@@ -26,7 +26,10 @@ ENCRYPTION = Extra("encryption", "pyrage", said("backups cannot be encrypted her
 MCP = Extra("mcp", "mcp", said("The Model Context Protocol is not installed."))
 NOTIFY = Extra("notify", "apprise", said("Apprise is not installed."))
 SSH = Extra("ssh", "asyncssh", said("hosts cannot be reached by ssh here: asyncssh is not installed"))
-EXTRAS = (CI, ENCRYPTION, MCP, NOTIFY, SSH)
+SWARM = Extra(
+    "swarm", "cryptography", said("cryptography is not installed, by which what a Swarm has of the journal is sealed.")
+)
+EXTRAS = (CI, ENCRYPTION, MCP, NOTIFY, SSH, SWARM)
 
 
 def load(extra: Extra, fault: type[RoasError], part: str = "") -> Any:

@@ -19,6 +19,7 @@ from roas.app.foundation import BOT, Foundation, open_foundation
 from roas.app.integration import IntegrationCoordinator
 from roas.app.maintenance import Maintenance
 from roas.app.offsite_backups import OffsiteBackups
+from roas.app.shared_state import SharedState
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.checks.validator import EnvironmentValidator
 from roas.configuration.settings import Settings
@@ -67,6 +68,7 @@ class Application:
     deployment_figures: DeploymentFigures
     integration_monitor: IntegrationMonitor
     sync: DataSyncManager | None = None
+    shared: SharedState | None = None
 
     async def own_container(self, environment: Environment) -> OwnContainer | None:
         """Return the container of an environment that this process runs in, or None."""
@@ -141,6 +143,7 @@ def _build(base: Foundation) -> Application:
         deployment_figures=figures,
         integration_monitor=IntegrationMonitor(base.bus, measurements),
         sync=sync,
+        shared=base.shared,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from roas.app.shared_state import SharedState, join, shared_state
 from roas.concurrency import in_thread
 from roas.configuration.environments import environments
 from roas.configuration.settings import Settings
@@ -13,6 +14,7 @@ from roas.events import EventBus
 from roas.metrics.bot_metrics import Metrics
 from roas.models.environment import Environment
 from roas.redaction import Redactor, hide_everywhere
+from roas.stack.interface import write_freely
 from roas.stack.model.secret_sources import of_variables, stack_secrets
 from roas.stack.stacks import Stacks
 from roas.state.instance import INSTANCES, Instance
@@ -34,6 +36,7 @@ class Foundation:
     bus: EventBus
     stacks: Stacks
     metrics: Metrics | None = None
+    shared: SharedState | None = None
 
 
 @asynccontextmanager
@@ -55,7 +58,10 @@ async def open_foundation(
         folder = stack.enter_context(folder_of_journal(settings.state_dir, read_only=read_only))
         state_dir = folder.expanduser().resolve()
         instance = Instance(state_dir / INSTANCES, instance_prefix)
-        state = StateManager(state_dir, instance=instance, redact=redactor.redact)
+        shared = shared_state(settings, known, state_dir)
+        state = StateManager(
+            state_dir, instance=instance, redact=redactor.redact, shared=None if shared is None else shared.log
+        )
         stacks = Stacks(
             state_dir=state_dir,
             instance_id=instance.id,
@@ -64,12 +70,15 @@ async def open_foundation(
             token=settings.discord_token.get_secret_value() if settings.discord_token else "",
             scales=state.scales.of,
             known_swarms=state.known_swarms,
+            require_lead=write_freely if shared is None else shared.log.require_lead,
         )
         stack.push_async_callback(stacks.close)
         await stack.enter_async_context(state)
+        if shared is not None and instance_prefix == BOT:
+            await join(state)
         bus = EventBus()
         stack.push_async_callback(bus.close)
-        base = Foundation(settings, known, redactor, state, bus, stacks, metrics)
+        base = Foundation(settings, known, redactor, state, bus, stacks, metrics, shared)
         redactor.add(await in_thread(_clear_and_read_secrets, known))
         await refuse_missing_journal(state, stacks, known.values(), settings.state_dir.expanduser().resolve())
         await _learn_releases(base)

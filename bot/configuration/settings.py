@@ -98,6 +98,11 @@ class Settings(BaseSettings):
 
     redis_url: SecretStr | None = _at("redis", "url", "The address of Redis.", extra={"address": True})
     state_dir: Path = _at("state", "folder", "The folder of the journal and of the releases.", Path("state"))
+    swarm_state_key_file: Path | None = _at(
+        "state",
+        "swarm_key_file",
+        "The file of the key by which the state is kept in the Swarm, for bots on several machines.",
+    )
     http_host: str = _at("http", "host", "The address to listen on.", "127.0.0.1")
     http_port: int = _at("http", "port", "The port to listen on; 0 takes a free one.", 8000, ge=0, le=65535)
     api_host: str = _at("api", "host", "The address to listen on.", "127.0.0.1")
@@ -177,7 +182,7 @@ class Settings(BaseSettings):
     @property
     def named_files(self) -> tuple[Path, ...]:
         """Return the files that its tables name and that hold a secret, or say who is trusted."""
-        files: list[Path] = list(filter(None, [self.docker_key_file]))
+        files: list[Path] = list(filter(None, [self.docker_key_file, self.swarm_state_key_file]))
         for environment in self.environments.values():
             files += filter(None, [environment.docker_key_file])
             files += environment.git.files if environment.git is not None else ()

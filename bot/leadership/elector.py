@@ -75,7 +75,8 @@ class LeaderElector:
     """Run as leader or as standby; transitions.py defines what makes it which.
 
     `start_leading` is called at each beat of a leader, `stop_leading` when it becomes a standby, and `stop` once, with
-    the error and the name of this bot's own container, when the journal is lost.
+    the error and the name of this bot's own container, when the journal is lost. Where bots on other machines share the
+    journal, `may_lead` says whether this machine's may lead.
     """
 
     def __init__(
@@ -85,8 +86,11 @@ class LeaderElector:
         start_leading: Callable[[], Awaitable[None]],
         stop_leading: Callable[[], Awaitable[None]],
         stop: Callable[[JournalLostError, str], Awaitable[None]] | None = None,
+        *,
+        may_lead: Callable[[], bool] | None = None,
     ) -> None:
         self._stop = stop
+        self._may_lead = may_lead
         self._application = application
         self._readiness = readiness
         self._start_leading = start_leading
@@ -172,6 +176,9 @@ class LeaderElector:
                 raise
             now = boot_seconds()
             lease = await self._beat()
+        if self._may_lead is not None and not self._may_lead():
+            await self._follow(Occasion.ELSEWHERE)
+            return
         if lease is not None and lease.instance_id == self._application.state.instance_id:
             self._takeover.forget_holder()
             self._application.state.conflict = ""

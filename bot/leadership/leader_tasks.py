@@ -20,6 +20,7 @@ from roas.deploy.secret_keeper import SecretKeeper
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
+from roas.leadership.shared_leadership import led_by_lease
 from roas.limits import SOCKET_RETRY_SECONDS
 from roas.log import PersistentFault, get_logger
 from roas.models.candidate import Candidate
@@ -74,14 +75,16 @@ async def run_leader_election(
     reporter = StatusReporter(forges, application.state, application.bus, partial(_link, application))
     tasks.also_run(reporter.start, reporter.stop)
     remote = asyncio.create_task(_answer_sources(application, remote_api(application, client, forges)), name="API")
-    elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
-    election = asyncio.create_task(elector.run(), name="leader elector")
-    try:
-        yield
-    finally:
-        await end_tasks(election, remote)
-        await client.close()
-        await tasks.stop()
+    async with AsyncExitStack() as stack:
+        may_lead = await stack.enter_async_context(led_by_lease(application, leadership, readiness))
+        elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop, may_lead=may_lead)
+        election = asyncio.create_task(elector.run(), name="leader elector")
+        try:
+            yield
+        finally:
+            await end_tasks(election, remote)
+            await client.close()
+            await tasks.stop()
 
 
 async def _rescue(application: Application) -> str:

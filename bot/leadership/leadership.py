@@ -10,12 +10,17 @@ from roas.concurrency import end_tasks
 Result = TypeVar("Result")
 
 
+def _always() -> bool:
+    return True
+
+
 class Leadership:
     """Hold whether this bot is the leader; a standby answers nothing and posts nothing."""
 
     def __init__(self, *, is_leader: bool = True) -> None:
         self._is_leader = asyncio.Event()
         self._since = time.monotonic()
+        self._may_lead: Callable[[], bool] = _always
         self._running: set[asyncio.Task[Any]] = set()
         self._listeners: list[Callable[[], None]] = []
         if is_leader:
@@ -24,7 +29,11 @@ class Leadership:
     @property
     def is_leader(self) -> bool:
         """Return whether this bot leads."""
-        return self._is_leader.is_set()
+        return self._is_leader.is_set() and self._may_lead()
+
+    def lead_only_while(self, may_lead: Callable[[], bool]) -> None:
+        """Lead only while something says so, too: a process that was stopped for long leads no more when it goes on."""
+        self._may_lead = may_lead
 
     @property
     def leading_seconds(self) -> float:

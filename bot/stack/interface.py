@@ -147,6 +147,10 @@ class ContainerSource(Protocol):
         ...
 
 
+def write_freely() -> None:
+    """Let everything be written: this bot shares its journal with none on another machine."""
+
+
 class KnownSwarms(Protocol):
     """Keep which Swarm each environment was deployed to."""
 

@@ -136,6 +136,9 @@ class Stack(ABC):
         """Return what services of a model have of which the engine has a newer version, each with that: on a Swarm."""
         return {}
 
+    async def fence_off(self, deployment: str) -> None:  # noqa: B027 - there is nothing to do on one machine
+        """Have what a bot on another machine still means to write for a deployment be refused: on a Swarm."""
+
     async def set_secret(self, name: str, value: bytes) -> str:
         """Give the engine a secret that files call external; returns what it is called. Raises InvalidRequestError."""
         raise InvalidRequestError(

@@ -1,6 +1,6 @@
 """Give each environment its stack: on one machine, or on a Swarm."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
 from roas.stack.compose_stack import ComposeStack
 from roas.stack.containers.statistics import StatisticsReader
-from roas.stack.interface import KnownSwarms
+from roas.stack.interface import KnownSwarms, write_freely
 from roas.stack.machine.processes import end_process, kill_orphans
 from roas.stack.model.scales import ReadScales, nothing_scaled
 from roas.stack.policy.probe_targets import ProbeTargets
@@ -38,6 +38,7 @@ class Stacks:
         token: str = "",
         scales: ReadScales = nothing_scaled,
         known_swarms: KnownSwarms | None = None,
+        require_lead: Callable[[], None] = write_freely,
     ) -> None:
         parts = self._parts = StackParts(
             state_dir=state_dir,
@@ -47,6 +48,7 @@ class Stacks:
             token=token,
             scales=scales,
             known_swarms=known_swarms,
+            require_lead=require_lead,
         )
         self.repositories = Repositories(state_dir, redactor.add, parts.web)
         self._stacks: dict[str, Stack] = {}

@@ -84,7 +84,9 @@ class SwarmStack(Stack):
     needs_quorum = True
 
     def __init__(self, engine: Engine, parts: StackParts) -> None:
-        self._writer = SwarmWriter(engine, parts.key.read, SameSwarm(engine.environment, parts.known_swarms))
+        self._writer = SwarmWriter(
+            engine, parts.key.read, SameSwarm(engine.environment, parts.known_swarms), parts.require_lead
+        )
         super().__init__(
             engine, parts, SwarmReleases(engine, parts, self._writer), SwarmImages(engine, parts, self._writer)
         )
@@ -274,6 +276,10 @@ class SwarmStack(Stack):
                 calls.remove("services", str(found["ID"]))
 
         await self._ask(remove)
+
+    async def fence_off(self, deployment: str) -> None:
+        """Have what the bot that led a deployment before still means to write be refused."""
+        await self._writer.fence_off(deployment)
 
     async def _services(self) -> list[Json]:
         return await self._ask(lambda calls: calls.services(self.environment.project))

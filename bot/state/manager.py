@@ -159,9 +159,7 @@ class StateManager:
         self.instance = instance or Instance(self.folder / INSTANCES, instance_prefix)
         self.conflict = ""
         self._subscribers: list[Callable[[StateChange], None]] = []
-        self._journal = Journal(
-            self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers, redact, shared
-        )
+        self._journal = Journal(self.folder / JOURNAL_NAME, self.instance.id, self._notify_subscribers, redact, shared)
         self.deployments = DeploymentStateManager(self._journal, self.instance.is_alive)
         self.releases = Releases(self._journal)
         self.locks = Locks(self._journal)

@@ -5,10 +5,8 @@ import os
 import zlib
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from roas.errors import SettingsError
+from roas.extras import SWARM, load
 from roas.messages.message import said
 
 NONCE_BYTES = 12
@@ -23,7 +21,9 @@ class Seal:
     """Compress and encrypt with AES-GCM, each text for one name."""
 
     def __init__(self, secret: bytes) -> None:
-        self._cipher = AESGCM(hashlib.sha256(b"roas state\0" + secret).digest())
+        self._invalid_tag = load(SWARM, SettingsError, "exceptions").InvalidTag
+        ciphers = load(SWARM, SettingsError, "hazmat.primitives.ciphers.aead")
+        self._cipher = ciphers.AESGCM(hashlib.sha256(b"roas state\0" + secret).digest())
 
     @classmethod
     def read(cls, path: Path) -> "Seal":
@@ -46,11 +46,11 @@ class Seal:
     def close(self, name: str, text: bytes) -> bytes:
         """Return a text sealed for a name."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, zlib.compress(text), name.encode())
+        return nonce + bytes(self._cipher.encrypt(nonce, zlib.compress(text), name.encode()))
 
     def open(self, name: str, sealed: bytes) -> bytes:
         """Return the text that was sealed for a name. Raises UnsealedError."""
         try:
             return zlib.decompress(self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode()))
-        except (InvalidTag, ValueError, zlib.error) as error:
+        except (self._invalid_tag, ValueError, zlib.error) as error:
             raise UnsealedError(name) from error

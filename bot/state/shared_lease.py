@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from roas.state.shared_objects import Store, Stored, TakenError
+from roas.state.shared_objects import Store, Stored, TakenError, Term
 
 NAME = "lease"
 # Its content says nothing: what it says are its labels.
@@ -95,10 +95,9 @@ class LeaseClock:
 class LeaseHolder:
     """Read, take, renew and give away the lease for one process."""
 
-    def __init__(self, store: Store, instance_id: str, node: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: Store, instance_id: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._instance_id = instance_id
-        self._node = node
         self._clock = clock
 
     def read(self) -> tuple[Stored | None, SharedLease | None]:
@@ -106,12 +105,13 @@ class LeaseHolder:
         stored = self._store.read(NAME)
         return stored, None if stored is None else SharedLease.of(stored)
 
-    def take(self, seen: Stored | None, token: int) -> float | None:
-        """Take the lease as it was seen, by a token; returns until when it is held, None where another was quicker.
+    def take(self, seen: Stored | None, token: int) -> Term | None:
+        """Take the lease as it was seen, by a token; returns None where another was quicker.
 
         Raises StoreAwayError.
         """
-        began, taken = self._clock(), SharedLease(self._instance_id, self._node, token)
+        began, node = self._clock(), self._store.node()
+        taken = SharedLease(self._instance_id, node, token)
         try:
             if seen is None:
                 self._store.create(NAME, CONTENT)
@@ -121,7 +121,7 @@ class LeaseHolder:
             self._store.relabel(seen, taken.labels())
         except TakenError:
             return None
-        return began + HELD_SECONDS
+        return Term(token, node, began + HELD_SECONDS)
 
     def renew(self, token: int, head: int) -> float | None:
         """Renew the lease; returns until when it is held, None where it is another's. Raises StoreAwayError."""
@@ -130,9 +130,7 @@ class LeaseHolder:
         if stored is None or lease is None or (lease.instance_id, lease.token) != (self._instance_id, token):
             return None
         try:
-            self._store.relabel(
-                stored, SharedLease(self._instance_id, self._node, token, lease.beat + 1, head).labels()
-            )
+            self._store.relabel(stored, replace(lease, beat=lease.beat + 1, head=head).labels())
         except TakenError:
             return None
         return began + HELD_SECONDS

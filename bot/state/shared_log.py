@@ -277,10 +277,12 @@ class SharedLog:
 
     def _apply(self, connection: sqlite3.Connection, body: Json, position: Position) -> None:
         with _transaction(connection):
+            if read_position(connection) != position:
+                return  # another process on this machine has done so
             apply_migrations(connection, body["migrations"])
             apply_changes(connection, Changes(body["rows"], body["deleted"]))
-            self._take_manifest({path: known for path, known in self._manifest.items() if path not in body["gone"]})
-            self._take_manifest({**self._manifest, **body["files"]})
+            before = _read_manifest(connection)
+            self._take_manifest({path: before[path] for path in before.keys() - body["gone"]} | body["files"])
             self._note(connection, Position(position.sequence + 1, body["digest"], body["token"]))
         self._since_snapshot += 1
 

@@ -57,6 +57,9 @@ class Store(Protocol):
     def remove(self, name: str) -> None:
         """Remove an object; one that is gone is no error."""
 
+    def node(self) -> str:
+        """Return what the machine of the manager is called that is asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Term:

@@ -13,7 +13,7 @@ from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import configuration_file
 from roas.stack.images.provenance import ImageVerifier
 from roas.stack.images.registry import RegistryClient
-from roas.stack.interface import KnownSwarms
+from roas.stack.interface import KnownSwarms, write_freely
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles
 from roas.stack.model.per_model import PerModel
@@ -41,6 +41,7 @@ class StackParts:
         token: str = "",
         scales: ReadScales = nothing_scaled,
         known_swarms: KnownSwarms | None = None,
+        require_lead: Callable[[], None] = write_freely,
     ) -> None:
         state_dir = state_dir.resolve()
         self.redactor = redactor
@@ -60,6 +61,7 @@ class StackParts:
         self.resolver = StackResolver(self.clients, self.runner, self.contents, self.policy, redactor)
         self.release_policy = ReleasePolicy(self.clients, self.resolver, self.models)
         self.known_swarms = known_swarms
+        self.require_lead = require_lead
         self._scales = scales
 
     def learn(self, model: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from roas.messages.message import said
 from roas.models.swarm import LOCKED_HINT, MANAGER_HINT, QUORUM_HINT, SwarmFacts, SwarmNode
 from roas.stack.api_errors import ApiError, ApiNotFoundError
 from roas.stack.docker_client import EngineClient
+from roas.stack.interface import write_freely
 from roas.stack.labels import STACK
 
 Json = dict[str, Any]
@@ -45,10 +46,14 @@ class SharedGoneError(EngineError):
 
 
 class SwarmCalls:
-    """Speak Swarm's API through the SDK; blocks. Raises ApiError, OSError."""
+    """Speak Swarm's API through the SDK; blocks. Raises ApiError, OSError.
 
-    def __init__(self, client: EngineClient) -> None:
+    Before each write `require_lead` is asked: of several bots that share a journal, one may write.
+    """
+
+    def __init__(self, client: EngineClient, require_lead: Callable[[], None] = write_freely) -> None:
         self._api = client
+        self._require_lead = require_lead
 
     def service(self, name: str) -> Json | None:
         """Return a service by its name or id, with its version and the status of its update."""
@@ -180,6 +185,7 @@ class SwarmCalls:
 
     def remove(self, kind: str, object_id: str) -> None:
         """Remove something; what is gone already is no error."""
+        self._require_lead()
         try:
             self._checked(self._api.delete(self._url(f"/{kind}/{object_id}"), timeout=self._api.timeout))
         except ApiNotFoundError:
@@ -204,6 +210,7 @@ class SwarmCalls:
 
     def _post(self, path: str, body: Mapping[str, Any], image: str | None) -> Json:
         headers = self.login_of(image) if image else {}
+        self._require_lead()
         answer = self._api.post(self._url(path), json=body, headers=headers, timeout=self._api.timeout)
         text = self._checked(answer).text.strip()
         return dict(json.loads(text)) if text else {}

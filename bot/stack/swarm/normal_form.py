@@ -14,6 +14,7 @@ STACK_IMAGE = "com.docker.stack.image"
 SERVICE = "io.roas.service"
 NONCE = "io.roas.write"  # another one with each write of ours: the API returns no version for an update
 LOGIN = "io.roas.login"  # a keyed hash of the login that a write came with: none is kept by the Swarm for us to see
+FENCE = "io.roas.fence"  # another one where a bot has taken the lead: what the one before still sends is refused
 ROUND_LABEL = "io.roas.round"  # of one-shot services: another release runs them again
 DIGITS = 12
 LONGEST_NAME = 63
@@ -49,7 +50,7 @@ def content_name(project: str, name: str, content: str) -> str:
 Json = dict[str, Any]
 # What Swarm adds by itself, and what differs from write to write though nothing else does.
 ADDED = {("Runtime", "container"), ("Isolation", "default"), ("Protocol", "tcp"), ("PublishMode", "ingress")}
-OF_A_WRITE = frozenset({"ForceUpdate", NONCE, LOGIN})
+OF_A_WRITE = frozenset({"ForceUpdate", NONCE, LOGIN, FENCE})
 # By this label we know a service as written by us; and by its image's platforms Docker's command line limits the nodes.
 UNASKED = frozenset({SERVICE, "Platforms"})
 IDS = frozenset({"ConfigID", "SecretID"})

