@@ -27,7 +27,7 @@ MCP = Extra("mcp", "mcp", said("The Model Context Protocol is not installed."))
 NOTIFY = Extra("notify", "apprise", said("Apprise is not installed."))
 SSH = Extra("ssh", "asyncssh", said("hosts cannot be reached by ssh here: asyncssh is not installed"))
 SWARM = Extra(
-    "swarm", "cryptography", said("cryptography is not installed, by which what a Swarm has of the journal is sealed.")
+    "swarm", "cryptography.fernet", said("cryptography is not installed, by which the state in a Swarm is encrypted.")
 )
 EXTRAS = (CI, ENCRYPTION, MCP, NOTIFY, SSH, SWARM)
 

@@ -7,12 +7,11 @@ stops before that, by its own clock.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from roas.app.application import Application
-from roas.concurrency import end_tasks, pause, started_threads
+from roas.concurrency import end_tasks, in_thread, pause
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.leadership import Leadership
 from roas.log import PersistentFault, get_logger
@@ -85,7 +84,6 @@ class SharedLeadership:
         self._step_down = step_down
         self._fence_off = fence_off
         self._clock = LeaseClock()
-        self._thread: ThreadPoolExecutor = started_threads(1, "lease")
         self._trouble = PersistentFault()
         self._could_lead_since: float | None = None
         self._has_fenced = False
@@ -103,7 +101,6 @@ class SharedLeadership:
         finally:
             await end_tasks(task)
             await self._give_away()
-            self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         while True:
@@ -207,4 +204,4 @@ class SharedLeadership:
             log.warning("the lease could not be given away; it lapses", error=str(error))
 
     async def _ask(self, work: Callable[[], Answer]) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await in_thread(work)

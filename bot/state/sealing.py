@@ -1,7 +1,7 @@
 """Seal what is kept where others may read it: configs of a Swarm are readable on every manager."""
 
+import base64
 import hashlib
-import os
 import zlib
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from roas.errors import SettingsError
 from roas.extras import SWARM, load
 from roas.messages.message import said
 
-NONCE_BYTES = 12
+END_OF_NAME = b"\0"
 LEAST_CHARACTERS = 32
 
 
@@ -18,12 +18,14 @@ class UnsealedError(Exception):
 
 
 class Seal:
-    """Compress and encrypt with AES-GCM, each text for one name."""
+    """Compress and encrypt (Fernet: AES and HMAC), each text for one name."""
 
     def __init__(self, secret: bytes) -> None:
-        self._invalid_tag = load(SWARM, SettingsError, "exceptions").InvalidTag
-        ciphers = load(SWARM, SettingsError, "hazmat.primitives.ciphers.aead")
-        self._cipher = ciphers.AESGCM(hashlib.sha256(b"roas state\0" + secret).digest())
+        """Make the key of a secret. Raises SettingsError where nothing is installed that encrypts."""
+        fernet = load(SWARM, SettingsError)
+        self._invalid = fernet.InvalidToken
+        key = hashlib.sha256(b"roas state\0" + secret).digest()
+        self._cipher = fernet.Fernet(base64.urlsafe_b64encode(key))
 
     @classmethod
     def read(cls, path: Path) -> "Seal":
@@ -45,12 +47,14 @@ class Seal:
 
     def close(self, name: str, text: bytes) -> bytes:
         """Return a text sealed for a name."""
-        nonce = os.urandom(NONCE_BYTES)
-        return nonce + bytes(self._cipher.encrypt(nonce, zlib.compress(text), name.encode()))
+        return bytes(self._cipher.encrypt(name.encode() + END_OF_NAME + zlib.compress(text)))
 
     def open(self, name: str, sealed: bytes) -> bytes:
         """Return the text that was sealed for a name. Raises UnsealedError."""
         try:
-            return zlib.decompress(self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name.encode()))
-        except (self._invalid_tag, ValueError, zlib.error) as error:
+            found, _, text = bytes(self._cipher.decrypt(sealed)).partition(END_OF_NAME)
+        except self._invalid as error:
             raise UnsealedError(name) from error
+        if found != name.encode():
+            raise UnsealedError(name)
+        return zlib.decompress(text)

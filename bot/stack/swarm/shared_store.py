@@ -32,7 +32,7 @@ def prefix_of(project: str) -> str:
 
 
 class SharedStore:
-    """Ask the manager at one address; blocks. One of these belongs to one thread."""
+    """Ask the manager at one address; blocks."""
 
     def __init__(self, address: str, project: str) -> None:
         self._address = address

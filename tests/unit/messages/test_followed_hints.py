@@ -23,6 +23,18 @@ NAMES_SOMETHING = re.compile(
 
 # By the test, how the texts begin that it follows.
 FOLLOWED = {
+    "unit/state/test_shared_log.py::test_another_key_is_named": ["Give SWARM_STATE_KEY_FILE the key"],
+    "unit/state/test_shared_log.py::test_another_journal_is_not_written_over": [
+        "Move that folder away on this machine"
+    ],
+    "unit/state/test_shared_log.py::test_copy_becomes_a_journal_by_itself": [
+        "Use that bot, or set SWARM_STATE_KEY_FILE."
+    ],
+    "unit/app/test_shared_state.py::test_key_that_cannot_be_read_is_named": ["SWARM_STATE_KEY_FILE cannot be read"],
+    "unit/app/test_shared_state.py::test_short_key_is_refused": ["The key in SWARM_STATE_KEY_FILE has"],
+    "unit/app/test_shared_state.py::test_environment_on_one_machine_is_refused": [
+        "SWARM_STATE_KEY_FILE keeps the state of Swarms"
+    ],
     "unit/stack/test_several_managers.py::test_no_other_swarm_is_asked": ["Correct `docker_host` and `managers`"],
     "e2e/stack/swarm/test_lost_manager.py::test_deployment_goes_on_by_another_manager": [
         "Start it, or remove its address from `docker_host`"

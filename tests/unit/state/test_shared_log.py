@@ -205,6 +205,8 @@ async def test_another_journal_is_not_written_over(bots, tmp_path):
         await other.catch_up()
     async with StateManager(tmp_path / "two") as alone:
         assert len(await alone.deployments.list("dev")) == 1
+    (tmp_path / "two").rename(tmp_path / "aside")
+    assert await (await bots("two")).catch_up()
 
 
 async def test_journal_that_was_there_before_becomes_the_shared_one(bots, tmp_path):
@@ -226,6 +228,8 @@ async def test_another_key_is_named(bots):
     other = await bots("two", key=b"another key of thirty-two characters")
     with pytest.raises(StateError, match="sealed by another key"):
         await other.catch_up()
+    again = await bots("two")
+    assert await again.catch_up()
 
 
 async def test_swarm_that_lost_its_state_is_given_what_the_copy_has(bots, swarm, tmp_path):
