@@ -192,7 +192,12 @@ def _judge_home(subject: Subject, own: OwnContainer) -> list[Finding]:
 
 
 def _judge_paths(subject: Subject, own: OwnContainer) -> list[Finding]:
-    """Compose reads paths in here, the engine reads them on its machine: they have to be the same."""
+    """Compose reads paths in here, the engine reads them on its machine: they have to be the same.
+
+    Nodes of a Swarm read none: files go there as configs and secrets.
+    """
+    if subject.environment.on_swarm:
+        return []
     folders = {
         "STATE_DIR": subject.settings.state_dir.absolute(),
         said("the stack's folder"): subject.environment.folder,

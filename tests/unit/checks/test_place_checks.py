@@ -11,7 +11,7 @@ from roas.checks.machine import disk, own_container, signatures
 from roas.checks.secrets import second_bot, state_folder
 from roas.checks.subject import Subject
 from roas.models.check import CheckResult, Severity
-from roas.models.environment import SignaturePolicy
+from roas.models.environment import EngineKind, SignaturePolicy
 from roas.models.facts import Mount, OwnContainer
 from roas.models.stack import ServiceDefinition
 from roas.stack.interface import ResolvedStack
@@ -204,6 +204,12 @@ async def test_folders_from_elsewhere_fail_with_mount(subject: Subject, probe: A
 
 async def test_unmounted_folders_fail(subject: Subject, probe: Any) -> None:
     assert "is no folder of the host" in failed(await own_container.run(inside(subject, probe)))[0][1]
+
+
+async def test_nodes_of_a_swarm_read_no_folder_of_the_bot(subject: Subject, probe: Any) -> None:
+    """A bot that is a service of the Swarm has its state in a volume, and files of git in memory."""
+    there = replace(subject, environment=replace(subject.environment, engine=EngineKind.SWARM))
+    assert failed(await own_container.run(inside(there, probe))) == []
 
 
 async def test_home_must_be_project_of_own_container(subject: Subject, probe: Any) -> None:
