@@ -36,9 +36,8 @@ def children_of(pid: int) -> list[int]:
 
 def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) -> None:
     """Stop the engine that runs from a folder, and optionally the shims and containers of its namespace."""
-    commands = {pid: command_of(pid) for pid in _pids()}
-    engines = [pid for pid, command in commands.items() if _is_engine(command, folder)]
-    shims = [pid for pid, command in commands.items() if with_containers and _is_shim(command, namespace)]
+    engines, shims = _engines_and_shims(folder, namespace)
+    shims = shims if with_containers else []
     for pid in engines:
         _kill(pid)
     for pid in shims:
@@ -46,6 +45,22 @@ def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) ->
             _kill(child)
         _kill(pid)
     wait_until(lambda: not any(map(is_running, (*engines, *shims))), 10)
+
+
+def processes_of(folder: Path, namespace: str) -> list[int]:
+    """Return all processes of the engine that runs from a folder: its own, the shims, and what runs in containers."""
+    engines, shims = _engines_and_shims(folder, namespace)
+    found, left = [], [*engines, *shims]
+    while left:
+        found.append(pid := left.pop())
+        left += [child for child in children_of(pid) if child not in found and child not in left]
+    return found
+
+
+def _engines_and_shims(folder: Path, namespace: str) -> tuple[list[int], list[int]]:
+    commands = {pid: command_of(pid) for pid in _pids()}
+    engines = [pid for pid, command in commands.items() if _is_engine(command, folder)]
+    return engines, [pid for pid, command in commands.items() if _is_shim(command, namespace)]
 
 
 def unmount_below(folder: Path) -> None:

@@ -1,13 +1,23 @@
-"""A private Docker Engine in a network namespace of its own, as if it had a machine to itself: of a slot's many."""
+"""A private Docker Engine in namespaces of its own, as if it had a machine to itself: of a slot's many.
 
+In its mount namespace its socket is at `NODE_SOCKET`, whichever node it is: what runs on it binds that of its own.
+"""
+
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from testbed.daemon import PrivateDaemon
-from testbed.network import Slot
+from testbed.leftovers import processes_of
+from testbed.network import RUN_FOLDER, Slot
 
 # Of what each node has for itself: it is not seen outside of its namespace.
 NODE_POOL = "172.30.0.0/16"
+NODE_FOLDER = RUN_FOLDER / "node"
+NODE_SOCKET = NODE_FOLDER / "docker.sock"
+BEGIN = 'hostname "$0" && mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 
 class NodeDaemon(PrivateDaemon):
@@ -51,12 +61,32 @@ class NodeDaemon(PrivateDaemon):
     def start(self) -> None:
         """Start the engine and wait until it answers; a node cannot keep containers alive without it."""
         self._write_configuration(live_restore=False)
-        name_itself = ["unshare", "--uts", "--", "sh", "-c", 'hostname "$0" && exec "$@"', self.hostname]
-        self._start_process(["nsenter", f"--net=/run/netns/{self.namespace}", "--", *name_itself])
+        NODE_FOLDER.mkdir(exist_ok=True)
+        begin = ["sh", "-c", BEGIN, self.hostname, str(self.run_folder), str(NODE_FOLDER)]
+        apart = ["unshare", "--uts", "--mount", "--", *begin]
+        self._start_process(["nsenter", f"--net=/run/netns/{self.namespace}", "--", *apart])
+
+    def processes(self) -> list[int]:
+        """Return all processes of the node: the engine's own, and those of its containers."""
+        return processes_of(self.run_folder, self.namespace)
+
+    def freeze(self) -> None:
+        """Stop all processes of the node, as a machine that is suspended does: it does the rest later."""
+        stopped: set[int] = set()
+        while left := set(self.processes()) - stopped:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            stopped |= left
+
+    def thaw(self) -> None:
+        """Let all processes of a node that was frozen continue."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Kill the engine and its containers; who holds the slot removes their folders."""
-        self.resume()
         self.stop(kill=True)
 
     def _base_settings(self) -> dict[str, Any]:

@@ -2,15 +2,19 @@
 
 import json
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
+import docker
 import pytest
 
 from testbed.busybox import busybox
 from testbed.images import import_image
+from testbed.leftovers import is_running
 from testbed.network import run
+from testbed.node import NODE_SOCKET
 from testbed.rootfs import Rootfs
-from testbed.swarm import Swarm, client_of
+from testbed.swarm import Swarm, SwarmNode, client_of
 from testbed.waiting import wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]
@@ -29,13 +33,24 @@ def states(swarm: Swarm) -> dict[str, str]:
 def shop(network: str) -> dict:
     """Return a service that each node runs once, published at the nodes themselves."""
     container = {"Image": "shop:1", "Command": ["sh", "-c", SERVE], "Env": ["NAME={{.Node.Hostname}}"]}
+    socket = {"Type": "bind", "Source": str(NODE_SOCKET), "Target": "/engine.sock"}
     port = {"TargetPort": 80, "PublishedPort": 8080, "PublishMode": "host", "Protocol": "tcp"}
     return {
         "Name": "shop",
-        "TaskTemplate": {"ContainerSpec": container, "Networks": [{"Target": network}]},
+        "TaskTemplate": {"ContainerSpec": {**container, "Mounts": [socket]}, "Networks": [{"Target": network}]},
         "Mode": {"Global": {}},
         "EndpointSpec": {"Mode": "dnsrr", "Ports": [port]},
     }
+
+
+def told_by_task(node: SwarmNode) -> str:
+    """Return the name of the engine whose socket the task on a node has."""
+    with client_of(node) as client:
+        (container,) = client.containers.list()
+        mounted = f"/proc/{container.attrs['State']['Pid']}/root/engine.sock"
+        asked = docker.DockerClient(base_url=f"unix://{mounted}", version=client.api.api_version)
+    with closing(asked):
+        return str(asked.info()["Name"])
 
 
 def test_nodes_join_serve_die_and_leave_nothing(tmp_path: Path) -> None:
@@ -66,7 +81,14 @@ def test_nodes_join_serve_die_and_leave_nothing(tmp_path: Path) -> None:
         for node in swarm.nodes:
             with urllib.request.urlopen(f"http://{node.address}:8080/", timeout=10) as answer:
                 assert answer.read().decode().strip() == node.hostname
+        assert {told_by_task(node) for node in swarm.nodes} == {"node1", "node2"}, "each binds its own node's socket"
+        worker.freeze()
+        assert wait_until(lambda: states(swarm)["node2"] == "down", 60), states(swarm)
+        worker.thaw()
+        swarm.wait_until_ready(2)
+        processes = worker.processes()
         worker.stop(kill=True)
+        assert not any(map(is_running, processes)), "the task, too"
         assert wait_until(lambda: states(swarm)["node2"] == "down", 60), states(swarm)
         worker.start()
         swarm.wait_until_ready(2)
