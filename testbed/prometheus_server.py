@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager of one's own, on loopback and in a hurry."""
+"""A real Prometheus, a real Alertmanager and a real cAdvisor of one's own, on loopback and in a hurry."""
 
 import subprocess
 import urllib.error
@@ -8,14 +8,19 @@ from types import TracebackType
 
 import yaml
 
+from testbed.debian_packages import unpacked
 from testbed.redis_server import free_port
 from testbed.waiting import wait_until
 
 INTERVAL = "1s"
+# Debian's last release that has it; it measures by cgroups of both versions.
+HAS_CADVISOR = "bullseye"
 
 
 class Server:
     """Run one program that answers HTTP on a port, with its files in a folder."""
+
+    ready = "/-/ready"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,16 +62,18 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{self.url}{self.ready}", timeout=1) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 
 
 class PrometheusServer(Server):
-    """Scrape one target every second and judge one rule."""
+    """Scrape targets every second and judge one rule."""
 
-    def __init__(self, folder: Path, target: str, rule: dict[str, object], alertmanager: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, target: str, rule: dict[str, object], alertmanager: str | None = None, *more_targets: str
+    ) -> None:
         super().__init__(folder)
         (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "test", "rules": [rule]}]}))
         managers = [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []
@@ -74,7 +81,7 @@ class PrometheusServer(Server):
             "global": {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL},
             "rule_files": ["rules.yml"],
             "alerting": {"alertmanagers": managers},
-            "scrape_configs": [{"job_name": "roas-bot", "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [{"job_name": "roas-bot", "static_configs": [{"targets": [target, *more_targets]}]}],
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
 
@@ -82,6 +89,27 @@ class PrometheusServer(Server):
         """Return what starts it."""
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
         return ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data", listen]
+
+
+class CAdvisor(Server):
+    """Measure the containers of one engine every second, as a task of a `global` service does on each node."""
+
+    ready = "/healthz"
+
+    def __init__(self, folder: Path, docker_host: str) -> None:
+        super().__init__(folder)
+        self._docker_host = docker_host
+
+    @property
+    def target(self) -> str:
+        """Return what Prometheus scrapes."""
+        return f"127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        """Return what starts it. Raises PackageError where it cannot be had."""
+        program = str(unpacked("cadvisor", ("cadvisor",), suite=HAS_CADVISOR) / "usr/bin/cadvisor")
+        listen = ["-listen_ip=127.0.0.1", f"-port={self.port}", "-housekeeping_interval=1s"]
+        return [program, f"-docker={self._docker_host}", "-docker_only", "-containerd=", *listen]
 
 
 class AlertmanagerServer(Server):

@@ -16,6 +16,7 @@ from roas.health.judgement import RANK
 from roas.health.probes import EVERY_SECONDS, NetworkProber, ProbeHistory, ProbeLoop
 from roas.health.sampler import StackSampler
 from roas.health.stack_watch import RECONCILE_SECONDS, StackWatch
+from roas.health.usage import ClusterUsage
 from roas.health.wanted_services import Definitions, LostReleases, WantedServices
 from roas.log import get_logger
 from roas.metrics.bot_metrics import Metrics
@@ -64,8 +65,9 @@ class _Step:
     def add(self, health: ServiceHealth, verdict: Verdict) -> None:
         """Keep the worst verdict and the largest figures of the step."""
         self.verdict = max(self.verdict, verdict, key=RANK.__getitem__)
-        self.cpu_percent = _larger(self.cpu_percent, health.cpu_percent)
-        self.memory_bytes = _larger(self.memory_bytes, health.memory_bytes)
+        cpu_percent, memory_bytes = health.whole_usage
+        self.cpu_percent = _larger(self.cpu_percent, cpu_percent)
+        self.memory_bytes = _larger(self.memory_bytes, memory_bytes)
 
 
 class LastHour:
@@ -131,7 +133,7 @@ class LastHour:
 
 
 def _step(number: int, health: ServiceHealth, verdict: Verdict) -> _Step:
-    return _Step(number, verdict, health.cpu_percent, health.memory_bytes)
+    return _Step(number, verdict, *health.whole_usage)
 
 
 def _while_moving(health: ServiceHealth) -> Verdict:
@@ -255,7 +257,8 @@ class MonitoringCollector:
         self._probes = ProbeHistory()
         self._releases = sources.releases
         wanted = WantedServices(sources.stacks, sources.releases, sources.holdings, sources.stops, sources.scales)
-        self._sampler = StackSampler(sources.stacks, sources.statistics, wanted, self._probes)
+        cluster = ClusterUsage(prometheus_url)
+        self._sampler = StackSampler(sources.stacks, sources.statistics, wanted, self._probes, cluster)
         self._bus = bus
         self._health = health
         self._environments = environments

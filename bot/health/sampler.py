@@ -2,84 +2,27 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from roas.errors import EngineError, EngineUnavailableError
 from roas.health.judgement import RestartHistory, assumed_definition, judge_service, judge_stack
 from roas.health.probes import ProbeHistory
+from roas.health.usage import ClusterUsage, Usage, UsageHistory
 from roas.health.wanted_services import Definitions, WantedServices
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, ServiceHealth, StackHealth, Verdict
-from roas.stack.containers.statistics import ContainerReading, StatisticsReader
+from roas.stack.containers.statistics import StatisticsReader
 from roas.stack.stacks import Stacks
 
-# Two readings closer together than this say more about the moment than about the container.
-LEAST_SECONDS = 1.0
 log = get_logger(__name__)
 # To read what a container uses costs its engine 3 ms of a core. Of more containers than these, a reading counts for a
 # while: for who looks at each event, until the slow look after the next one; for a person, as long as that is not late.
 MANY_CONTAINERS = 60
 COUNTS_FOR_LOOKS_SECONDS = 50.0
 COUNTS_FOR_PEOPLE_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Hold the usage of a container; `cpu_percent` counts 100 per processor and is None until a second reading."""
-
-    cpu_percent: float | None
-    memory_bytes: int
-
-
-class UsageHistory:
-    """Compare each reading with the one before it."""
-
-    def __init__(self, least_seconds: float = LEAST_SECONDS) -> None:
-        self._least_seconds = least_seconds
-        self._before: dict[str, ContainerReading] = {}
-        self._percent: dict[str, float] = {}
-        self._last: dict[str, ContainerReading] = {}
-
-    def known_since(self, moment: float, container_ids: Iterable[str]) -> frozenset[str]:
-        """Return those of which the last reading was taken after a moment (monotonic seconds)."""
-        return frozenset(
-            container_id
-            for container_id in container_ids
-            if (last := self._last.get(container_id)) is not None and last.taken_at > moment
-        )
-
-    def take(self, readings: Mapping[str, ContainerReading], known: Collection[str] = ()) -> Mapping[str, Usage]:
-        """Record readings by container id and return the usage, also of those that are `known` by an earlier reading.
-
-        Containers that are gone are forgotten.
-        """
-        self._last = {
-            container_id: self._last[container_id] for container_id in known if container_id in self._last
-        } | dict(readings)
-        self._before = {
-            container_id: self._before[container_id] for container_id in self._last if container_id in self._before
-        }
-        self._percent = {
-            container_id: self._percent[container_id] for container_id in self._last if container_id in self._percent
-        }
-        for value, reading in readings.items():
-            self._compare(value, reading)
-        return {
-            container_id: Usage(self._percent.get(container_id), last.memory_bytes)
-            for container_id, last in self._last.items()
-        }
-
-    def _compare(self, container_id: str, reading: ContainerReading) -> None:
-        before = self._before.setdefault(container_id, reading)
-        if reading.cpu_seconds < before.cpu_seconds:  # it was restarted and counts from zero again
-            self._before[container_id] = reading
-            self._percent.pop(container_id, None)
-        elif (seconds := reading.taken_at - before.taken_at) >= self._least_seconds:
-            self._percent[container_id] = 100 * (reading.cpu_seconds - before.cpu_seconds) / seconds
-            self._before[container_id] = reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +43,7 @@ class StackSampler:
         statistics: StatisticsReader,
         wanted: WantedServices,
         probes: ProbeHistory | None = None,
+        cluster: ClusterUsage | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
@@ -107,6 +51,7 @@ class StackSampler:
         self._stacks = stacks
         self._statistics = statistics
         self._wanted = wanted
+        self._cluster = cluster or ClusterUsage(None)
         self._restarts: dict[str, RestartHistory] = defaultdict(RestartHistory)
         self._usage: dict[str, UsageHistory] = defaultdict(UsageHistory)
 
@@ -160,7 +105,9 @@ class StackSampler:
         except EngineError as error:  # figures that are missing make no verdict wrong
             log.warning("statistics cannot be read", environment=environment.name, error=error.message)
             return {}
-        return history.take(readings, known)
+        usage = history.take(readings, known)
+        on_nodes = {_engine_id(container) for container in containers if container.node}
+        return {**usage, **await self._cluster.read(on_nodes.intersection(running).difference(usage))}
 
     def _judge(
         self,
@@ -194,7 +141,7 @@ def _with_usage(health: ServiceHealth, usage: Mapping[str, Usage]) -> ServiceHea
     percents = [reading.cpu_percent for reading in own if reading.cpu_percent is not None]
     return replace(
         health,
-        cpu_percent=sum(percents) if percents else None,
+        cpu_percent=sum(percents) if percents and len(percents) == len(own) else None,
         memory_bytes=sum(reading.memory_bytes for reading in own) if own else None,
         unmeasured=sum(bool(container.node) and _engine_id(container) not in usage for container in running),
     )

@@ -333,13 +333,15 @@ class Metrics:
                 self._forget_figures(*labels)
                 continue
             self._restarts.labels(*labels).set(health.restart_count)
-            if ContainerState.RUNNING not in {container.state for container in health.containers}:
+            cpu_percent, memory_bytes = health.whole_usage
+            # A part of what a service uses, or what it used on another node, would pass for all of it.
+            if health.unmeasured or ContainerState.RUNNING not in {item.state for item in health.containers}:
                 _remove(self._cpu, *labels)
                 _remove(self._memory, *labels)
-            if health.cpu_percent is not None:
-                self._cpu.labels(*labels).set(health.cpu_percent / 100)
-            if health.memory_bytes is not None:
-                self._memory.labels(*labels).set(health.memory_bytes)
+            if cpu_percent is not None:
+                self._cpu.labels(*labels).set(cpu_percent / 100)
+            if memory_bytes is not None:
+                self._memory.labels(*labels).set(memory_bytes)
         for labels in self._series[stack.environment] - {(stack.environment, name) for name in services}:
             self._forget(*labels)
         self._series[stack.environment] = {(stack.environment, name) for name in services}

@@ -91,6 +91,11 @@ class ContainerSnapshot:
     unchecked: bool = False  # its health check could not be run: a part of the engine is away, or something ran out
 
     @property
+    def called(self) -> str:
+        """Return its name, and on a Swarm its node, as `docker service logs` has it."""
+        return f"{self.name}@{self.node}" if self.node else self.name
+
+    @property
     def never_ran(self) -> bool:
         """Return whether it was created and never started."""
         return self.state is ContainerState.CREATED and self.started_at is None
@@ -100,8 +105,9 @@ class ContainerSnapshot:
 class ServiceHealth:
     """Hold the verdict on one service and its reason.
 
-    `unmeasured` tasks of a Swarm run on other nodes, whose engines alone know what they use. The `note` is what people
-    should know beside the verdict. One that is `stopped`, by a person through the bot, is well: nothing is wrong.
+    Of `unmeasured` tasks of a Swarm nobody said what they use, and CPU and memory are those of the others. The `note`
+    is what people should know beside the verdict. One that is `stopped`, by a person through the bot, is well: nothing
+    is wrong.
     """
 
     service: str
@@ -123,6 +129,11 @@ class ServiceHealth:
     def nodes(self) -> tuple[str, ...]:
         """Return the names of the Swarm's nodes that it is on; none on one machine."""
         return tuple(sorted({container.node for container in self.containers if container.node}))
+
+    @property
+    def whole_usage(self) -> tuple[float | None, int | None]:
+        """Return CPU and memory of all that runs of it, which is not known where a task was not measured."""
+        return (None, None) if self.unmeasured else (self.cpu_percent, self.memory_bytes)
 
     @property
     def restart_count(self) -> int:

@@ -1,5 +1,6 @@
 """The last hour of each service is remembered: the worst of every half minute, and no more than an hour."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -44,6 +45,13 @@ def test_step_keeps_worst_verdict_and_peak_usage() -> None:
         (Verdict.HEALTHY, 1.0, 100),
     ]
     assert [p.age_seconds for p in series.points] == [15.0, 0.0]
+
+
+def test_part_of_what_a_service_uses_is_not_drawn() -> None:
+    """What its other tasks use, on nodes that nobody asks, would be missing in the picture."""
+    hour = LastHour(Clock())
+    hour.take(stack(replace(web(), unmeasured=1)))
+    assert seen(hour) == [(Verdict.HEALTHY, None, None)]
 
 
 def test_current_step_shows_present_then_worst() -> None:

@@ -10,15 +10,17 @@ import pytest
 
 from roas.errors import EngineError, EngineUnavailableError, ReleaseNotRestorableError
 from roas.health.sampler import MANY_CONTAINERS, StackSampler
+from roas.health.usage import Usage
 from roas.health.wanted_services import WantedServices
 from roas.models.actor import Actor, ActorKind
-from roas.models.environment import Environment
+from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.stack.containers.statistics import ContainerReading
 from tests.unit.one_stack import OneStack
 
+SWARM = Environment("dev", "shop-dev", Path(), (), engine=EngineKind.SWARM)
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"db"}))
 WEB = ContainerSnapshot("c1", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:1", "h")
 
@@ -137,6 +139,37 @@ async def test_replica_cpu_and_memory_summed(world: World, sampler: StackSampler
     second = (await sampler.sample(DEV)).stack.services[0]
     assert (first.cpu_percent, first.memory_bytes) == (None, 150)
     assert second.cpu_percent == pytest.approx(150.0)
+
+
+class Elsewhere:
+    """Know what containers on other nodes use."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Usage] = {}
+        self.asked_of: list[str] = []
+
+    async def read(self, container_ids: Iterable[str]) -> Mapping[str, Usage]:
+        self.asked_of = list(container_ids)
+        return {item: self.known[item] for item in self.asked_of if item in self.known}
+
+
+async def test_usage_on_other_nodes_is_added_where_it_is_known(world: World) -> None:
+    """What is on the node that is asked is asked of nobody else; what nobody knows makes the sum a part."""
+    cluster = Elsewhere()
+    sampler = StackSampler(world, world, WantedServices(world, world, world), cluster=cluster)  # type: ignore[arg-type]
+    own, far = (replace(WEB, id=f"t{item}", container_id=f"c{item}", node=f"node{item}") for item in (1, 2))
+    world.snapshots = [own, far, replace(far, id="t3", container_id="c3", state=ContainerState.EXITED)]
+    world.readings = {"c1": ContainerReading(1.0, 100, 10.0)}
+    part = (await sampler.sample(SWARM)).stack.services[0]
+    assert (cluster.asked_of, part.memory_bytes, part.unmeasured, part.whole_usage) == (["c2"], 100, 1, (None, None))
+    cluster.known = {"c2": Usage(50.0, 11)}
+    first = (await sampler.sample(SWARM)).stack.services[0]
+    assert first.whole_usage == (None, 111), "half of the processors that it uses are not known yet"
+    world.readings = {"c1": ContainerReading(2.0, 100, 12.0)}
+    assert (await sampler.sample(SWARM)).stack.services[0].whole_usage == (100.0, 111)
+    world.snapshots = [WEB]
+    await sampler.sample(DEV)
+    assert cluster.asked_of == [], "on one machine"
 
 
 async def test_unreadable_stats_keep_verdict(world: World, sampler: StackSampler) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roas.health.sampler import UsageHistory
+from roas.health.usage import UsageHistory
 from roas.stack.containers.statistics import ContainerReading, parse_reading
 
 RAW = {

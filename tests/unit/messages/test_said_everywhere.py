@@ -46,6 +46,7 @@ NOT_SAID = {
     "bot/stack/images/provenance.py": "what cosign says",
     "bot/stack/images/registry.py": "what registries say",
     "bot/stack/machine/projects.py": "names, in Docker's words",
+    "bot/health/usage.py": "questions to Prometheus",
     "bot/stack/client.py": "what Docker's SDK says",
     "bot/stack/docker_client.py": "a reason, as the kernel has them, in English",
     "bot/stack/policy/keys.py": "keys of Compose, and the documentation of what is thought of them",

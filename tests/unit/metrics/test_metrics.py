@@ -118,6 +118,15 @@ async def test_service_that_is_stopped_uses_nothing(scene: Scene) -> None:
     assert scene.sample("roas_service_restarts", **labels) == 4
 
 
+async def test_part_of_what_a_service_uses_is_not_shown_as_all(scene: Scene) -> None:
+    """Of a Swarm's tasks elsewhere nobody may know what they use; a figure of before is of other tasks."""
+    labels = {"environment": "dev", "service": "web"}
+    for unmeasured, expected in ((0, 1024), (1, None), (0, 1024)):
+        scene.metrics.observe_stack(stack(replace(web_with(Verdict.HEALTHY), unmeasured=unmeasured)))
+        assert scene.sample("roas_service_memory_bytes", **labels) == expected
+        assert (scene.sample("roas_service_cpu_ratio", **labels) is None) is (expected is None)
+
+
 async def test_removed_service_leaves_no_series(scene: Scene) -> None:
     scene.metrics.observe_stack(stack(web_with(Verdict.HEALTHY)))
     await scene.publish(changed(Verdict.UNKNOWN, Verdict.HEALTHY))
