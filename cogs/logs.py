@@ -12,6 +12,7 @@ from roas.cogs.arguments import as_typed, matching, nearest, read_since
 from roas.cogs.command_sync import CogName
 from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, refusal
+from roas.concurrency import run_concurrently
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
@@ -122,9 +123,9 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
     async def _read(
         self, target: Environment, containers: list[ContainerSnapshot], lines: int, begin: datetime | None
     ) -> str:
-        parts = []
-        for container in containers:
-            text = await self.application.stacks.of(target).read_log(container.id, lines=lines, since=begin)
+        parts, stack = [], self.application.stacks.of(target)
+        texts = await run_concurrently(stack.read_log(item.id, lines=lines, since=begin) for item in containers)
+        for container, text in zip(containers, texts, strict=True):
             state = f"{container.state.value}, {container.node}" if container.node else container.state.value
             heading = f"=== {container.name} ({state})\n" if len(containers) > 1 or container.node else ""
             parts.append(heading + text)

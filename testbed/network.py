@@ -95,6 +95,10 @@ class Slot:
         """Return the name of the link that joins a node's namespace to the bridge."""
         return f"{self.name}v{number}"
 
+    def connect_node(self, number: int, *, connected: bool) -> None:
+        """Cut a node off from the bridge, or connect it again: what runs on it goes on, and nobody reaches it."""
+        run("ip", "link", "set", self.outside_end(number), "up" if connected else "down")
+
     def node_address(self, number: int) -> str:
         """Return the address of a node's namespace on the bridge."""
         return str(self.range.network_address + NODE_ADDRESSES + number)

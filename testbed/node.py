@@ -85,6 +85,14 @@ class NodeDaemon(PrivateDaemon):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
+    def cut_off(self) -> None:
+        """Let neither the other nodes nor this machine reach the node; its engine and its containers go on."""
+        self.slot.connect_node(self.number, connected=False)
+
+    def reconnect(self) -> None:
+        """Connect the node again."""
+        self.slot.connect_node(self.number, connected=True)
+
     def close(self) -> None:
         """Kill the engine and its containers; who holds the slot removes their folders."""
         self.stop(kill=True)

@@ -8,7 +8,7 @@ import typer
 
 from roas.app.foundation import open_foundation
 from roas.cli.running import EnvironmentName, ExitCode, Session, find_environment, run_command
-from roas.concurrency import pause
+from roas.concurrency import pause, run_concurrently
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
@@ -38,7 +38,8 @@ async def _logs(session: Session, name: str, service: str, lines: int, *, follow
         containers, new, since = await service_containers(stack, environment, service), NewLines(), None
         while True:
             asked_at = datetime.now(UTC)
-            texts = {item.name: await stack.read_log(item.id, lines=lines, since=since) for item in containers}
+            read = await run_concurrently(stack.read_log(item.id, lines=lines, since=since) for item in containers)
+            texts = dict(zip((item.called for item in containers), read, strict=True))
             for container, line in new.of_round(texts):
                 session.terminal.say(f"{container} | {base.redactor.redact(line)}")
             if not follow:
@@ -74,5 +75,7 @@ class NewLines:
         lines = {name: [line for line in text.split("\n") if line] for name, text in texts.items()}
         for name, of_container in lines.items():
             first = self._first.setdefault(name, of_container[0]) if of_container else ""
-            yield from ((name, line) for line in of_container if line not in self._before and line >= first)
+            # What has no time is said of the log: it cannot be read, or another task goes on with it.
+            told = (line for line in of_container if line >= first or not line[:1].isdigit())
+            yield from ((name, line) for line in told if line not in self._before)
         self._before = {line for of_container in lines.values() for line in of_container}

@@ -10,6 +10,7 @@ from roas.cli.history import DeploymentList
 from roas.cli.logs import service_containers
 from roas.cli.running import ExitCode, Session, find_environment, open_journal, run_command
 from roas.cli.status import find_status
+from roas.concurrency import run_concurrently
 from roas.errors import InvalidRequestError, RoasError
 from roas.extras import MCP, load
 from roas.models.deployment import DeploymentKind, DeploymentRequest
@@ -47,8 +48,9 @@ class Tools:
             stack = base.stacks.of(target)
             found = await service_containers(stack, target, service)
             count = max(1, min(lines, MOST_LINES))
-            texts = [f"=== {item.name}\n{await stack.read_log(item.id, lines=count, since=None)}" for item in found]
-            return base.redactor.redact("\n".join(texts))
+            texts = await run_concurrently(stack.read_log(item.id, lines=count) for item in found)
+            named = (f"=== {item.called}\n{text}" for item, text in zip(found, texts, strict=True))
+            return base.redactor.redact("\n".join(named))
 
     async def plan(self, environment: str, version: str, services: tuple[str, ...] = ()) -> str:
         """Plan a deployment, without starting it: what it would change, service by service."""

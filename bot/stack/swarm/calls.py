@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import requests.exceptions
 from docker.auth import get_config_header, resolve_repository_name
 
 from roas.errors import EngineError, NoManagerError, NoQuorumError, SwarmLockedError
@@ -30,6 +31,10 @@ NO_LEADER = (
 NO_MANAGER = "Worker nodes can't be used to view or modify cluster state"
 LOCKED = "Swarm is encrypted and needs to be unlocked"
 AUTH_HEADER = "X-Registry-Auth"
+# A manager asks a node for a log, and waits for one that hangs: nobody takes that for a manager that does not answer.
+LOG_SECONDS = 5.0
+# What it says in the log itself of a node that it does not reach, in a frame of its own.
+MANAGERS_WORDS, REASONS = 3, "for the following reasons: "
 
 
 def hostname(node: Mapping[str, Any]) -> str:
@@ -39,6 +44,10 @@ def hostname(node: Mapping[str, Any]) -> str:
 
 class OutOfSequenceError(Exception):
     """Somebody else wrote in between: what was read is not what is there."""
+
+
+class SilentNodeError(Exception):
+    """A node does not answer the manager that asks it."""
 
 
 class SharedGoneError(EngineError):
@@ -192,12 +201,20 @@ class SwarmCalls:
             return
 
     def task_log(self, task_id: str, *, lines: int, since: int = 0) -> str:
-        """Return the last lines that a task wrote, with their times; empty where its node is gone."""
-        found = self._api.get(
-            self._url(f"/tasks/{task_id}/logs"),
-            params={"stdout": 1, "stderr": 1, "tail": lines, "since": since, "timestamps": 1},
-            timeout=self._api.timeout,
-        )
+        """Return the last lines that a task wrote, with their times; empty where its node is gone.
+
+        Raises SilentNodeError where its node does not answer.
+        """
+        try:
+            found = self._api.get(
+                self._url(f"/tasks/{task_id}/logs"),
+                params={"stdout": 1, "stderr": 1, "tail": lines, "since": since, "timestamps": 1},
+                timeout=LOG_SECONDS,
+            )
+        except requests.exceptions.RequestException as error:
+            if "timed out" not in str(error):
+                raise
+            raise SilentNodeError from error
         self._checked(found)
         return _plain(found.content)
 
@@ -269,9 +286,15 @@ def _plain(content: bytes) -> str:
     found, at = [], 0
     while at + 8 <= len(content):
         length = int.from_bytes(content[at + 4 : at + 8], "big")
-        found.append(content[at + 8 : at + 8 + length])
+        text = content[at + 8 : at + 8 + length].decode(errors="replace")
+        found.append(no_log(text.strip().rpartition(REASONS)[2]) + "\n" if content[at] == MANAGERS_WORDS else text)
         at += 8 + length
-    return b"".join(found).decode(errors="replace")
+    return "".join(found)
+
+
+def no_log(reason: str) -> str:
+    """Return what is read in place of a log."""
+    return said("(its log cannot be read: {reason})", reason=reason)
 
 
 MANAGER, WORKER, LOCKED = "active/manager", "active/worker", "locked"

@@ -5,7 +5,7 @@ from typing import Any
 
 from roas.messages.message import said
 from roas.stack.api_errors import ApiError
-from roas.stack.swarm.calls import SwarmCalls, hostname
+from roas.stack.swarm.calls import SilentNodeError, SwarmCalls, hostname, no_log
 from roas.stack.swarm.tasks import ENDED
 
 Json = dict[str, Any]
@@ -13,22 +13,33 @@ EARLIER = 2  # how many tasks before it are shown, of those that Swarm remembers
 
 
 def read_task_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -> str:
-    """Return the last lines of a task with their times; its node has to be up for that."""
+    """Return the last lines of a task with their times; its node has to be up for that. Raises SilentNodeError."""
     try:
         return calls.task_log(task_id, lines=lines, since=since)
     except ApiError as error:
-        return said("(its log cannot be read: {reason})", reason=error.explanation)
+        return no_log(error.explanation)
 
 
 def read_place_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -> str:
     """Return the last lines of a task, after those of the tasks that it is there instead of."""
-    own = read_task_log(calls, task_id, lines=lines, since=since).rstrip("\n")
     nodes = {str(node["ID"]): hostname(node) for node in calls.nodes()}
     task = next(iter(calls.tasks(id=task_id)), None)
+    silent: set[str] = set()  # and not asked once more
+
+    def read(entry: Mapping[str, Any]) -> str:
+        node = str(entry.get("NodeID"))
+        if node not in silent:
+            try:
+                text = read_task_log(calls, str(entry["ID"]), lines=lines, since=since).rstrip("\n")
+                return text.replace(f"node {node} ", f"node {nodes.get(node, node)} ")
+            except SilentNodeError:
+                silent.add(node)
+        return no_log(said("node {node} does not answer", node=nodes.get(node, node)))
+
+    own = read({"ID": task_id} if task is None else task)
     texts = []
     for entry in [] if task is None else _before(calls, task)[-EARLIER:]:
-        text = read_task_log(calls, str(entry["ID"]), lines=lines, since=since).rstrip("\n")
-        if text:
+        if text := read(entry):
             texts += [text, f"--- {nodes.get(str(entry.get('NodeID')), '-')}: {_ending(entry) or _state(entry)}"]
     return "\n".join([*texts, own])
 
@@ -57,7 +68,10 @@ def read_ending(calls: SwarmCalls, task_id: str, *, lines: int) -> tuple[str, st
         state=_state(task),
         text=_ending(task),
     )
-    return ending, read_task_log(calls, str(task["ID"]), lines=lines, since=0)
+    try:
+        return ending, read_task_log(calls, str(task["ID"]), lines=lines, since=0)
+    except SilentNodeError:
+        return ending, no_log(said("its node does not answer"))
 
 
 def _before(calls: SwarmCalls, task: Json) -> list[Json]:

@@ -11,6 +11,7 @@ def test_each_line_is_shown_once_and_none_from_before_the_first() -> None:
         # A Swarm's next task has what the one before it wrote.
         ({"web-1": "4 e\n5 f"}, ["5 f"]),
         ({"web-2": "4 e\n5 f\n6 g"}, ["6 g"]),
+        ({"web-2": "(its log cannot be read)"}, ["(its log cannot be read)"]),
     ]
     for texts, expected in rounds:
         assert [line for _name, line in new.of_round(texts)] == expected

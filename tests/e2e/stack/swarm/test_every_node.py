@@ -1,7 +1,8 @@
-"""What tasks on each node use."""
+"""What tasks on each node use, and what they write: also of nodes that are drained, down, out of reach, and back."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import pytest
 
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.prometheus_server import CAdvisor, PrometheusServer
-from testbed.swarm import Swarm, client_of
-from testbed.swarm_view import SERVICE_LABEL
+from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_view import SERVICE_LABEL, StackView
 from testbed.waiting import wait_until
 from tests.e2e.stack.swarm.swarm_line import SwarmLine
 
@@ -117,3 +118,57 @@ def test_usage_of_tasks_elsewhere_is_that_of_their_engines(
     assert "not known" not in " ".join(line.run("status", "dev", **known).stdout.split())
     prometheus.kill()
     assert services(line, **known)["busy"]["unmeasured"] == 2, "where it is away, nothing is known"
+
+
+def logged(line: SwarmLine) -> dict[str, str]:
+    """Return by node what `roas logs` shows; whatever a node does, it does not take long."""
+    began = time.monotonic()
+    ended = line.run("logs", "dev", "every")
+    took = time.monotonic() - began
+    assert (ended.returncode, took < 15) == (0, True), f"{took:.0f} s: {ended.stdout}{ended.stderr}"
+    found: dict[str, str] = {}
+    for head, _, text in (entry.partition(" | ") for entry in ended.stdout.splitlines()):
+        node = head.rpartition("@")[2]
+        found[node] = found.get(node, "") + text + "\n"
+    return found
+
+
+def nodes_with_words(line: SwarmLine) -> set[str]:
+    return {node for node, text in logged(line).items() if "sample app v1: healthy" in text.splitlines()[-1]}
+
+
+def test_log_of_each_node_also_drained_and_back(line: SwarmLine, nodes: Swarm) -> None:
+    look, third = StackView(nodes, line.stack_name), nodes.nodes[2]
+    assert nodes_with_words(line) == {"node1", "node2", "node3"}
+    look.set_availability(third, "drain")
+    assert wait_until(lambda: nodes_with_words(line) == {"node1", "node2"}, 60, poll=1)
+    look.set_availability(third, "active")
+    assert wait_until(lambda: nodes_with_words(line) == {"node1", "node2", "node3"}, 60, poll=1)
+
+
+def kill(node: SwarmNode) -> None:
+    node.stop(kill=True)
+
+
+@pytest.mark.parametrize(
+    ("lose", "bring"),
+    [(kill, SwarmNode.start), (SwarmNode.pause, SwarmNode.resume), (SwarmNode.cut_off, SwarmNode.reconnect)],
+    ids=["killed", "hung", "cut off"],
+)
+def test_log_of_a_lost_node_holds_up_none_of_the_others(
+    line: SwarmLine, nodes: Swarm, lose: Callable[[SwarmNode], None], bring: Callable[[SwarmNode], None]
+) -> None:
+    """It is said where it is known that there is a task: Swarm takes it off its list once it knows that it is lost."""
+    look, second = StackView(nodes, line.stack_name), nodes.nodes[1]
+    assert wait_until(lambda: nodes_with_words(line) == {"node1", "node2", "node3"}, 60, poll=1)
+    lose(second)
+    try:
+        found = logged(line)
+        assert "sample app v1: healthy" in found["node1"] + found["node3"]
+        assert "(its log cannot be read: node node2 " in found["node2"], found
+        assert wait_until(lambda: look.node_state(second) == "down", 60)
+        assert nodes_with_words(line) == {"node1", "node3"}
+    finally:
+        bring(second)
+    nodes.wait_until_ready(3)
+    assert wait_until(lambda: nodes_with_words(line) == {"node1", "node2", "node3"}, 60, poll=1)
