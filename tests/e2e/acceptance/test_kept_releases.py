@@ -212,10 +212,6 @@ async def stalled_completion_undoes_nothing(people, stack, image_id, engine, mon
     assert stack.client.images.get(f"{repository}:r1"), "it could not be let go of"
 
 
-async def test_ten_releases_kept_by_default(settings):
-    assert settings.releases_kept == 10
-
-
 def prune_all(stack, image_id: str) -> None:
     """Remove one image with all its tags, as `docker image prune -a` removes every image that nothing uses."""
     stack.client.images.remove(image_id, force=True)
