@@ -167,7 +167,7 @@ KEPT_SECONDS = 30.0
 
 
 class LastKnown:
-    """Keep the last sight of each stack on a Swarm, here and on the disk; on one machine nothing is kept."""
+    """Keep the last sight of stacks of which nothing can be read without a quorum, here and on the disk."""
 
     def __init__(self, seen: SeenStacks | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._seen = seen
@@ -177,8 +177,6 @@ class LastKnown:
 
     async def remember(self, environment: Environment, stack: StackHealth) -> None:
         """Keep a sight of a stack."""
-        if not environment.on_swarm:
-            return
         self._known[environment.name] = stack
         shown = [(service.service, service.verdict, service.reason, service.nodes) for service in stack.services]
         before, at = self._kept.get(environment.name, (None, 0.0))
@@ -188,8 +186,6 @@ class LastKnown:
 
     async def recall(self, environment: Environment) -> StackHealth | None:
         """Return the last sight of a stack; None where there is none."""
-        if not environment.on_swarm:
-            return None
         known = self._known.get(environment.name)
         return known if known is not None or self._seen is None else await self._seen.load(environment.name)
 
@@ -330,10 +326,12 @@ class MonitoringCollector:
         """
         sample = await self._sampler.sample(environment)
         self._last_hour.add(sample.stack)
+        is_kept = self._stacks.of(environment).needs_quorum
         if sample.stack.fault:
-            known = await self._last_known.recall(environment)
+            known = await self._last_known.recall(environment) if is_kept else None
             return sample.stack if known is None else replace(known, fault=sample.stack.fault, remembered=True)
-        await self._last_known.remember(environment, sample.stack)
+        if is_kept:
+            await self._last_known.remember(environment, sample.stack)
         drift = () if self._drift is None else await self._drift.find(environment, sample.containers) or ()
         lost = () if self._lost is None else await self._lost.find(environment)
         return replace(sample.stack, drift=drift, lost=lost)
@@ -432,7 +430,7 @@ class MonitoringCollector:
         if steady is None:
             return
         self._last_hour.take(steady, owned)
-        if not steady.fault:
+        if not steady.fault and self._stacks.of(environment).needs_quorum:
             await self._last_known.remember(environment, steady)
         if self._metrics is not None:
             self._metrics.observe_stack(steady)

@@ -14,7 +14,7 @@ from roas.events import EventBus
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator
 from roas.health.judgement import HysteresisRules
-from roas.models.environment import EngineKind, Environment
+from roas.models.environment import Environment
 from roas.models.events import HealthChecked, HealthCheckRequested, ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from tests.unit.one_stack import OneStack
@@ -135,18 +135,19 @@ class Deploying:
         """Raise no alerts."""
 
 
-@pytest.mark.parametrize("kind", EngineKind)
-async def test_swarm_that_answers_nothing_is_shown_as_it_was(kind: EngineKind) -> None:
+@pytest.mark.parametrize("on_swarm", [True, False])
+async def test_swarm_that_answers_nothing_is_shown_as_it_was(on_swarm: bool) -> None:
     """On one machine nothing else can be known than that the engine is away."""
-    scene, environment = Scene(), replace(DEV, engine=kind)
+    scene = Scene()
+    scene.engine.needs_quorum = on_swarm
     try:
-        known = await scene.collector.collect_all_metrics(environment)
+        known = await scene.collector.collect_all_metrics(DEV)
         scene.engine.fault = EngineUnavailableError("The Swarm has no leader")
-        shown = await scene.collector.collect_all_metrics(environment)
-        assert (shown.fault, shown.remembered) == ("The Swarm has no leader", kind is EngineKind.SWARM)
+        shown = await scene.collector.collect_all_metrics(DEV)
+        assert (shown.fault, shown.remembered) == ("The Swarm has no leader", on_swarm)
         if shown.remembered:
             assert (shown.services, shown.taken_at) == (known.services, known.taken_at)
         scene.engine.fault = None
-        assert not (await scene.collector.collect_all_metrics(environment)).remembered
+        assert not (await scene.collector.collect_all_metrics(DEV)).remembered
     finally:
         await scene.close()

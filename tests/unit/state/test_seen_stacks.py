@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from roas.health.collector import KEPT_SECONDS, LastKnown
-from roas.models.environment import EngineKind, Environment
+from roas.models.environment import Environment
 from roas.models.health import ServiceHealth, StackHealth, Verdict
 from roas.state.seen_stacks import SeenStacks
 from tests.unit.ui.samples import NOON, a_container
 
-DEV = Environment("dev", "shop-dev", Path(), (), engine=EngineKind.SWARM)
+DEV = Environment("dev", "shop-dev", Path(), ())
 TASK = replace(a_container("web"), node="node2")
 STACK = StackHealth("dev", Verdict.HEALTHY, (ServiceHealth("web", Verdict.HEALTHY, "a secret", (TASK,)),), NOON)
 
@@ -40,12 +40,9 @@ async def test_disk_is_written_seldom(tmp_path: Path) -> None:
     assert file.exists()
 
 
-async def test_one_machine_and_damaged_files_have_nothing(tmp_path: Path) -> None:
+async def test_damaged_files_have_nothing(tmp_path: Path) -> None:
     known = LastKnown(SeenStacks(tmp_path))
-    compose = replace(DEV, engine=EngineKind.COMPOSE)
-    await known.remember(compose, STACK)
-    assert list(tmp_path.iterdir()) == []
-    assert await known.recall(compose) is None
+    assert await known.recall(DEV) is None
     (tmp_path / "dev.json").write_text("{")
     assert await known.recall(DEV) is None
 
