@@ -104,6 +104,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> int:
             _readiness(application, bot),
             take_alerts=_webhook(application),
             journal=lambda: _journal_standing(application),
+            leads=lambda: bot.roas_leadership.is_leader,
         )
         await http.start()
         stack.push_async_callback(http.stop)

@@ -176,4 +176,6 @@ async def _count(application: Application, metrics: Metrics, stack: AsyncExitSta
     metrics.read_deployments(application.deployment_figures)
     if application.sync is not None:
         metrics.read_projection(application.sync)
+    if application.shared is not None:
+        metrics.read_shared_state(application.shared.log)
     stack.callback(application.state.subscribe(metrics.count_change))

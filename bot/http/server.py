@@ -39,7 +39,7 @@ class JournalStanding:
 
 
 class HttpServer:
-    """Serve three pages on one address; `readiness` names each part and asks it. `take_alerts` answers /alerts.
+    """Serve four pages on one address; `readiness` names each part and asks it. `take_alerts` answers /alerts.
 
     `journal` says which journal this bot is on, by which others know whether it is one of theirs.
     """
@@ -53,8 +53,10 @@ class HttpServer:
         *,
         take_alerts: Callable[[web.Request], Awaitable[web.Response]] | None = None,
         journal: Callable[[], JournalStanding] | None = None,
+        leads: Callable[[], bool] | None = None,
     ) -> None:
         self._journal = journal
+        self._leads = leads
         self._take_alerts = take_alerts
         self._host = host
         self._wanted_port = port
@@ -76,6 +78,7 @@ class HttpServer:
             [
                 web.get("/health", self._health),
                 web.get("/ready", self._ready),
+                web.get("/leader", self._leader),
                 web.get("/metrics", self._read_metrics),
             ]
         )
@@ -132,6 +135,11 @@ class HttpServer:
         }
         ready = all(reason is None for reason in reasons)
         return web.json_response({"ready": ready, "parts": parts}, status=200 if ready else 503, headers=NEVER_CACHED)
+
+    async def _leader(self, _: web.Request) -> web.Response:
+        """Say to a proxy in front of several bots whether this one leads: what others are sent, they cannot take."""
+        leads = self._leads is not None and self._leads()
+        return web.json_response({"leads": leads}, status=200 if leads else 503, headers=NEVER_CACHED)
 
     async def _read_metrics(self, _: web.Request) -> web.Response:
         await self._metrics.refresh()

@@ -22,6 +22,7 @@ from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.health import ContainerState, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
 from roas.state.records import DAYS, DeliveryFigures
+from roas.state.shared_log import SharedLog
 from roas.state.sync import DataSyncManager
 
 
@@ -166,6 +167,22 @@ class ProjectionMetrics(Collector):
             yield CounterMetricFamily(f"roas_projection_{name}", text, value=value)
 
 
+class SharedStateMetrics(Collector):
+    """Read what the Swarm was given of the state when Prometheus asks."""
+
+    def __init__(self, shared: SharedLog) -> None:
+        self._shared = shared
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of the state in the Swarm."""
+        objects = self._shared.objects
+        yield GaugeMetricFamily("roas_swarm_state_leads", "Whether this bot leads.", value=float(self._shared.leads))
+        yield CounterMetricFamily("roas_swarm_state_writes", "Objects written to the Swarm.", value=objects.writes)
+        yield CounterMetricFamily(
+            "roas_swarm_state_write_seconds", "Time that the Swarm took for them.", value=objects.seconds
+        )
+
+
 DURATION_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 # The limits that the bot watches itself by, 1 s and 0.5 s, are among them: a share beyond those is exact.
 LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -300,6 +317,10 @@ class Metrics:
         )
         projection.time_arrivals(delay.observe)
         self.registry.register(ProjectionMetrics(projection))
+
+    def read_shared_state(self, shared: SharedLog) -> None:
+        """Read what the Swarm was given of the state whenever the metrics are read."""
+        self.registry.register(SharedStateMetrics(shared))
 
     def attach(self, bus: EventBus) -> tuple[Subscription, ...]:
         """Count the events on the bus, and read its statistics whenever the metrics are read."""

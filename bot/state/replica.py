@@ -35,11 +35,12 @@ OF_DEPLOYMENTS = frozenset({"phases", "service_progress"})
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Say up to which entry of the log a journal has what all copies have; digest and token are that entry's."""
+    """Say up to which entry of the log a journal has what all copies have; the rest is that entry's, by which node."""
 
     sequence: int
     digest: str
     token: int = 0
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

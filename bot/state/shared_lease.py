@@ -20,7 +20,7 @@ LEASE_SECONDS = 30.0
 HELD_SECONDS = 25.0
 RENEWED_EVERY_SECONDS = 5.0
 # An answer that came this long after the one before says nothing of the time in between.
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 MOST_BETWEEN_LOOKS = 5.0
 
 

@@ -98,7 +98,7 @@ class SharedLog:
         note_changes(connection)
         self._manifest = _read_manifest(connection)
         if (position := read_position(connection)) is not None:
-            self.head, self.last_token = position.sequence, position.token
+            self.head, self.last_token, self.leader = position.sequence, position.token, position.node
 
     # What this process writes.
 
@@ -158,12 +158,16 @@ class SharedLog:
         migrations: Sequence[str] = (),
     ) -> None:
         """Write the next entry. Raises TakenError where there is one, StoreAwayError."""
+        term = self.objects.term
+        if term is None:
+            raise _on_standby(self.leader)
         self._manifest = before = _read_manifest(connection)
         self._upload()
         now = self._manifest
         body: Json = {
             "previous": position.digest,
-            "token": self._token,
+            "token": term.token,
+            "node": term.node,
             "rows": changes.rows,
             "deleted": changes.deleted,
             "files": {path: now[path] for path in now.keys() - before.keys()},
@@ -172,21 +176,18 @@ class SharedLog:
         }
         number = position.sequence + 1
         digest = self.objects.put(entry_name(number), body)
-        self._note(connection, Position(number, digest, self._token))
+        self._note(connection, Position(number, digest, term.token, term.node))
         self._since_snapshot += 1
-
-    @property
-    def _token(self) -> int:
-        return 0 if self.objects.term is None else self.objects.term.token
 
     def _snapshot(self, connection: sqlite3.Connection, position: Position | None) -> Position:
         """Write all that counts, as of a position; returns that. Files that are new are in the next entry."""
         self._manifest = _read_manifest(connection)
-        at = position or Position(0, "", self._token)
+        at = position or Position(0, "")
         body: Json = {
             "journal": _identity(connection),
             "previous": at.digest,
             "token": at.token,
+            "node": at.node,
             "rows": read_all(connection),
             "files": self._manifest,
             "migrations": known_migrations(),
@@ -283,7 +284,7 @@ class SharedLog:
             apply_changes(connection, Changes(body["rows"], body["deleted"]))
             before = _read_manifest(connection)
             self._take_manifest({path: before[path] for path in before.keys() - body["gone"]} | body["files"])
-            self._note(connection, Position(position.sequence + 1, body["digest"], body["token"]))
+            self._note(connection, Position(position.sequence + 1, body["digest"], body["token"], body["node"]))
         self._since_snapshot += 1
 
     def _rebuild(self, connection: sqlite3.Connection) -> bool:
@@ -301,7 +302,7 @@ class SharedLog:
             apply_migrations(connection, body["migrations"])
             apply_all(connection, body["rows"])
             self._take_manifest(body["files"])
-            self._note(connection, Position(number_of(newest), body["previous"], body["token"]))
+            self._note(connection, Position(number_of(newest), body["previous"], body["token"], body["node"]))
         self._since_snapshot = 0
         return True
 

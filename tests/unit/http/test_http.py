@@ -60,6 +60,19 @@ async def test_health_tells_the_journal_and_fails_without() -> None:
         await server.stop()
 
 
+async def test_leader_is_told_to_proxies() -> None:
+    """One that leads answers 200, one on standby 503."""
+    leads = [True]
+    server = HttpServer("127.0.0.1", 0, Metrics("1"), leads=lambda: leads[0])
+    await server.start()
+    try:
+        assert (await fetch(server, "/leader"))[0] == 200
+        leads[0] = False
+        assert (await fetch(server, "/leader"))[0] == 503
+    finally:
+        await server.stop()
+
+
 async def test_ready_lists_parts_and_answers_503(server: HttpServer) -> None:
     """It answers 503 when one part is not ready."""
     server.watch("journal", well)
