@@ -26,7 +26,7 @@ MOST_LINES = 4096
 # For how long the end of the process waits for a reader.
 LAST_SECONDS = 2.0
 # What these libraries say on INFO is of no use to people who run the bot.
-QUIET_LIBRARIES = ("aiohttp.access", "asyncio", "docker", "urllib3", "discord.http", "discord.client")
+QUIET_LIBRARIES = ("aiohttp.access", "asyncio", "asyncssh", "docker", "urllib3", "discord.http", "discord.client")
 # Keys that structlog itself needs unchanged.
 UNTOUCHED = frozenset({"_record", "_from_structlog", "exc_info", "level", "timestamp"})
 DEEPEST = 6

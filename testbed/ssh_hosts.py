@@ -41,7 +41,7 @@ class RemoteHost(NodeDaemon):
 
     def start(self) -> None:
         """Start the engine and the server; a host that is back has the key that it had."""
-        super().start()
+        self.start_engine()
         place = Place(self.address, self.namespace, self.run_folder / "docker.sock")
         self._ssh = self._serving.enter_context(ssh_server(self.folder / "ssh", FORWARDS, place, self.key))
 
@@ -52,8 +52,16 @@ class RemoteHost(NodeDaemon):
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop the engine and the server."""
-        super().stop(kill=kill)
+        self.stop_engine(kill=kill)
         self._serving.close()
+
+    def start_engine(self) -> None:
+        """Start the engine alone, and wait until it answers."""
+        super().start()
+
+    def stop_engine(self, *, kill: bool = False) -> None:
+        """Stop the engine alone; the server lives on."""
+        super().stop(kill=kill)
 
     def pause(self) -> None:
         """Stall the server, its connections and the engine: nothing is answered, and nothing is closed."""

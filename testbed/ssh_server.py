@@ -17,7 +17,7 @@ SSH_PORT = 22
 CONFIGURATION = """
 ListenAddress {address}:{port}
 HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/authorized_keys
+AuthorizedKeysFile {folder}/authorized_keys /run/authorized_keys
 PidFile none
 StrictModes no
 PasswordAuthentication no
@@ -32,17 +32,21 @@ case "$SSH_ORIGINAL_COMMAND" in
     *) exec git-upload-pack {repository} ;;
 esac
 """
+# May log in with the same key as root, and may not use Docker.
+STRANGER = "stranger"
 # The server wants a user of its own and an empty folder: it gets both where nobody else sees them. Engines of tests
 # have their sockets below /run.
 START = """
 cp /etc/passwd {folder}/passwd
 grep -q ^sshd: {folder}/passwd || echo sshd:x:74:65534::/run/sshd:/usr/sbin/nologin >>{folder}/passwd
+echo {stranger}:x:4999:4999::/:/bin/sh >>{folder}/passwd
 mount --bind {folder}/passwd /etc/passwd
 mount --bind {root}/{programs} /{programs}
 mkdir -p {folder}/run
 mount --rbind /run {folder}/run
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/sshd
+cp {folder}/authorized_keys /run
 if [ -d {folder}/run/roas-testbed ]; then
     mkdir /run/roas-testbed
     mount --rbind {folder}/run/roas-testbed /run/roas-testbed
@@ -84,6 +88,12 @@ class SshServer:
     def logins(self) -> int:
         """Return how often somebody was let in."""
         return self.log.read_text().count("Accepted publickey")
+
+    @property
+    def connections(self) -> int:
+        """Return how often somebody connected, let in or not."""
+        lines = self.log.read_text().splitlines()
+        return sum(line.startswith(("Connection from", "drop connection")) for line in lines)
 
     @property
     def dropped(self) -> int:
@@ -139,7 +149,9 @@ def ssh_server(
     (folder / "authorized_keys").write_text(f"{restriction} {public}")
     configuration = CONFIGURATION.format(address=place.address, port=port, folder=folder)
     (folder / "sshd_config").write_text(configuration)
-    script = START.format(folder=folder, root=root, programs=PROGRAMS, engine_socket=place.engine_socket or "")
+    script = START.format(
+        folder=folder, root=root, programs=PROGRAMS, engine_socket=place.engine_socket or "", stranger=STRANGER
+    )
     log = folder / "log"
     with log.open("ab") as output:
         before = output.tell()

@@ -101,14 +101,22 @@ class _Connection:
         return bool(done) and ping.exception() is None
 
     async def opened(self) -> EngineClient:
-        """Return the client; all who ask while it is opened wait for the same opening, and learn how it ended."""
+        """Return the client; all who ask while it is opened wait for the same opening, and learn how it ended.
+
+        Raises what the SDK does, and EngineUnavailableError where a host is not reached, or does not reach its engine.
+        """
         address = await self.reached()
         opening = self._opening
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
             loop = asyncio.get_running_loop()
             opening = self._opening = loop.run_in_executor(self.asking, EngineClient, address)
             opening.add_done_callback(_heard)
-        return await asyncio.shield(opening)
+        try:
+            return await asyncio.shield(opening)
+        except (OSError, DockerException):
+            if self._host is not None:
+                await self._host.require_engine()
+            raise
 
     def forget(self, client: EngineClient) -> None:
         """Let whoever asks next open another client: the engine was upgraded, or is an older one again."""
@@ -117,10 +125,10 @@ class _Connection:
             self._opening = None
             client.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the client, and let the threads end."""
         if self._host is not None:
-            self._host.close()
+            await self._host.close()
         opening, self._opening = self._opening, None
         if opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None:
             opening.result().close()
@@ -182,7 +190,7 @@ class EngineClients:
     async def close(self) -> None:
         """Close every client and let the threads end."""
         for engine in self._engines.values():
-            engine.close()
+            await engine.close()
         self._engines.clear()
         self._file_threads.shutdown(wait=False, cancel_futures=True)
 

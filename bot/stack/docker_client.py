@@ -38,7 +38,8 @@ def configuration_file() -> Path:
     return (login_folder() or Path.home() / ".docker") / FILE_NAME
 
 
-def _version(path: Path) -> Version | None:
+def file_version(path: Path) -> Version | None:
+    """Return what changes with a file that is written or replaced; None where there is none."""
     with suppress(OSError):
         status = path.stat()
         return status.st_ino, status.st_mtime_ns, status.st_size
@@ -125,7 +126,7 @@ class RegistryLogins:
         folder = login_folder()
         if folder is None:
             return
-        version = _version(folder / FILE_NAME)
+        version = file_version(folder / FILE_NAME)
         if self._known.get(id(client)) != version:
             client.reload_config(str(folder / FILE_NAME))
             self._known[id(client)] = version

@@ -198,6 +198,9 @@ FOLLOWED = {
         "Compare the host's key with what `ssh-keyscan` prints",
         "Name a key that the host accepts by `docker_key_file`",
     ],
+    "integration/stack/test_ssh_refusals.py::test_key_with_a_passphrase_says_so": [
+        "Name a key without a passphrase by `docker_key_file`",
+    ],
     "integration/stack/resolution/test_repository.py::test_commit_must_be_signed_where_the_setting_asks": [
         "Sign the commit with a key of `signers_file`",
     ],
