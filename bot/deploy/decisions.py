@@ -13,7 +13,7 @@ from roas.concurrency import begun, end_tasks, pause, wait_for
 from roas.deploy.context import DeploymentContext
 from roas.errors import BakeUndecidedError, CanaryUndecidedError, RoasError, RolloutPausedError, TakenBackError
 from roas.log import get_logger
-from roas.messages.message import joined, said
+from roas.messages.message import Message, joined, said
 from roas.models.events import DeploymentPaused, DeploymentStoodStill
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord
 from roas.stack.behind_proxy import Front
@@ -27,6 +27,13 @@ CANCEL_POLL_SECONDS = 1.0
 # How often the watchdog looks, and how long beyond a phase's limit, or between two phases, nothing need move.
 STANDSTILL_LOOK_SECONDS = 5.0
 STANDSTILL_SECONDS = 60.0
+
+
+def came_too_late(environment: str) -> Message:
+    """Say that nobody can cancel any more, and what undoes a release."""
+    return said(
+        "The request to cancel came too late: the release was verified. `/rollback {name}` undoes it.", name=environment
+    )
 
 
 async def pause_deployment(context: DeploymentContext, error: RolloutPausedError) -> None:

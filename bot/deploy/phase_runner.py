@@ -66,7 +66,7 @@ class PhaseRunner:
     async def run(self, policy: PhasePolicy) -> None:
         """Run one phase, and write how it went. Raises what it raises, once that is written."""
         context = self._context
-        started, result = _begun(context.deployment.phase(policy.name), policy.name)
+        started, result = begin_phase(context.deployment.phase(policy.name), policy.name)
         warnings_before = len(context.warnings)
 
         async def attempted(number: int) -> None:
@@ -91,18 +91,18 @@ class PhaseRunner:
             warn_of_absence(context)
             known = _logged_fault(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
-            await context.save_phases(_ended(result, status, started, problem=known.problem()))
+            await context.save_phases(end_phase(result, status, started, problem=known.problem()))
             raise known from error.__cause__ if known is error else error
         warn_of_absence(context)
         own_warnings = tuple(context.warnings[warnings_before:])
-        done = _ended(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
+        done = end_phase(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
         await context.save_phases(done)
 
     async def end_paused(self, name: PhaseName, error: RoasError) -> None:
         """Write that a phase that waits for a person does not go on, by what that person decided."""
         known = self._context.deployment.phase(name)
         if known is not None and known.status is PhaseStatus.IN_PROGRESS:
-            ended = _ended(known, PhaseStatus.CANCELLED, _begun(known, name)[0], problem=error.problem())
+            ended = end_phase(known, PhaseStatus.CANCELLED, begin_phase(known, name)[0], problem=error.problem())
             await self._context.save_phases(ended)
 
     async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], Awaitable[None]]") -> str:
@@ -222,7 +222,7 @@ async def _report_to_nobody(summary: str) -> None:
     """Say nothing: no phase runs."""
 
 
-def _begun(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
+def begin_phase(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
     """Return since when a phase runs, on the monotonic clock, and its record; another process may have begun it.
 
     What it took before it was done again counts.
@@ -258,7 +258,7 @@ def _is_transient(error: Exception) -> bool:
     return isinstance(error, RoasError) and error.transient
 
 
-def _ended(
+def end_phase(
     result: PhaseResult,
     status: PhaseStatus,
     started: float,
@@ -267,6 +267,7 @@ def _ended(
     warnings: tuple[str, ...] = (),
     problem: Problem | None = None,
 ) -> PhaseResult:
+    """Return the record of a phase that ended now, `started` on the monotonic clock."""
     return replace(
         result,
         status=status,

@@ -5,7 +5,13 @@ from dataclasses import replace
 
 from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
-from roas.deploy.decisions import pause_deployment, wait_for_decision, watch_for_requests, watch_for_standstill
+from roas.deploy.decisions import (
+    came_too_late,
+    pause_deployment,
+    wait_for_decision,
+    watch_for_requests,
+    watch_for_standstill,
+)
 from roas.deploy.draft import asks_before_the_build, load_release, take_up_draft, wait_for_approval
 from roas.deploy.engine_return import wait_for_engine
 from roas.deploy.handover.stale_instances import remove_stale_instances
@@ -201,12 +207,7 @@ class DeploymentRun:
             if policy.name is PhaseName.COMPLETION and not context.phase_succeeded(policy.name):
                 await self._runner.run(policy)
         if context.cancel.is_set():
-            context.warn(
-                said(
-                    "The request to cancel came too late: the release was verified. `/rollback {name}` undoes it.",
-                    name=context.environment.name,
-                )
-            )
+            context.warn(came_too_late(context.environment.name))
         await self._clear_stale_instances()
         if context.deployment.request.operation not in UNWATCHED:
             await self._check_what_runs(context.model_hash or (await load_release(context)).model_hash, with_bot=True)

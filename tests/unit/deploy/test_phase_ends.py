@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from roas.deploy import phase_runner
-from roas.deploy.phase_runner import _begun
+from roas.deploy.phase_runner import begin_phase
 from roas.deploy.phases.execution import Execution
 from roas.errors import RolloutPausedError
 from roas.models.coordination import PhaseName
@@ -100,7 +100,7 @@ def test_duration_of_a_resumed_phase_is_by_the_boots_clock(
         boot_id=boot,
         boot_seconds=85.0,
     )
-    since, resumed = _begun(known, PhaseName.EXECUTION)
+    since, resumed = begin_phase(known, PhaseName.EXECUTION)
     assert time.monotonic() - since == pytest.approx(seconds, abs=1.0)
     assert resumed.started_at == known.started_at
 
