@@ -119,7 +119,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> int:
 
 async def _until_to_begin_again(application: Application) -> int:
     """Wait until the socket of an engine is stale, or until a lost journal was brought back; returns the exit code."""
-    addresses = {engine_address(environment) for environment in application.environments.values()}
+    addresses = {engine_address(environment) for environment in application.engines.values()}
     while True:
         if any(map(is_socket_stale, addresses)):
             log.error(
@@ -177,7 +177,7 @@ def _webhook(application: Application) -> Callable[[web.Request], Awaitable[web.
 
     async def services() -> dict[str, list[str]]:
         """Name the services of every environment that is on a release."""
-        releases = [await application.state.releases.current(name) for name in application.environments]
+        releases = [await application.state.releases.current(name) for name in application.engines]
         return {
             release.environment: [service.name for service in release.services]
             for release in releases
@@ -198,7 +198,7 @@ def _readiness(application: Application, bot: RoasBot) -> dict[str, Callable[[],
             )
 
     async def engines_answer() -> None:
-        for environment in application.environments.values():
+        for environment in application.engines.values():
             await application.stacks.of(environment).probe().version()
 
     return {"journal": application.state.check_usable, "discord": discord_is_ready, "engine": engines_answer}

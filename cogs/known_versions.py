@@ -96,7 +96,7 @@ class KnownVersions:
         """Return the versions whose images are on the engine; none where it does not answer soon."""
         try:
             async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
-                return await self._application.stacks.of(target).releases.local_versions()
+                return await self._application.stacks.of(target.by_host[0]).releases.local_versions()
         except (RoasError, TimeoutError) as error:
             log.info("the versions of local images are not known", environment=target.name, error=str(error))
             return ()

@@ -16,6 +16,7 @@ from roas.cogs.answers import Reply, acknowledge, answer, answering
 from roas.cogs.arguments import matching, read_environment
 from roas.cogs.command_sync import CogName
 from roas.cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
+from roas.configuration.environments import plain_names
 from roas.errors import InvalidRequestError, RoasError
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
@@ -101,7 +102,7 @@ class OpsCog(commands.Cog):
     @property
     def production(self) -> str:
         """Return the environment that is meant where none is named: prod, or the only one there is; else none."""
-        names = list(self.application.environments)
+        names = plain_names(self.application.environments)
         return names[0] if len(names) == 1 else PRODUCTION if PRODUCTION in names else ""
 
     def visible(self, interaction: discord.Interaction[Any]) -> dict[str, Environment]:
@@ -142,7 +143,7 @@ class OpsCog(commands.Cog):
         """Return the services of the compose file; none where it cannot be read, which planning then explains."""
         try:
             async with asyncio.timeout(SUGGEST_WITHIN_SECONDS):
-                stack = await self.application.stacks.of(target).resolve(version, write_contents=False)
+                stack = await self.application.stacks.of(target.by_host[0]).resolve(version, write_contents=False)
         except (RoasError, TimeoutError) as error:
             log.info("the compose file's services are not known", environment=target.name, error=str(error))
             return ()

@@ -31,7 +31,7 @@ from roas.configuration.settings import Settings
 from roas.errors import NotPermittedError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, Freeze
-from roas.models.environment import Environment
+from roas.models.environment import Environment, whole_of
 from roas.models.plan import PlanRecord
 from roas.ui.formatting import person
 from roas.ui.translation import _, word
@@ -92,7 +92,7 @@ class Rules:
 
     def is_seen_in(self, channel_id: int | None, environment: str) -> bool:
         """Return whether an environment may be asked for in a channel."""
-        return channel_id == self.channel_id or environment in self.environments_of(channel_id)
+        return channel_id == self.channel_id or whole_of(environment) in self.environments_of(channel_id)
 
 
 def rules_from(settings: Settings) -> Rules:
@@ -162,6 +162,7 @@ def place_refusal(asker: Asker, rules: Rules, environment: str | None) -> str | 
 
     None means those of the channel, an empty name what concerns no environment.
     """
+    environment = environment and whole_of(environment)
     if rules.guild_id is None or rules.channel_id is None:
         return _("DISCORD_GUILD_ID and DISCORD_OPS_CHANNEL_ID are not set, so nobody may do anything.")
     if asker.guild_id != rules.guild_id:

@@ -16,6 +16,7 @@ from roas.cogs.command_sync import CogName
 from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, place_refusal
 from roas.concurrency import SingleFlight, run_concurrently
+from roas.configuration.environments import plain_names
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -56,10 +57,12 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
         """Show the state of services, release, deployment and lock."""
         self.permit(interaction, Action.STATUS)
         visible = self.visible(interaction)
-        wanted = [self.find_environment(interaction, environment)] if environment else list(visible.values())
+        wanted = [visible[name] for name in plain_names(visible)]
+        if environment:
+            wanted = list(self.find_environment(interaction, environment).with_hosts)
         # What concerns no environment is shown where all can be seen.
         everything = place_refusal(asker_of(interaction), self.rules, "") is None
-        names = {environment.name for environment in wanted} | ({""} if everything else set())
+        names = {host.name for target in wanted for host in target.with_hosts} | ({""} if everything else set())
         alerts_of = None if everything and not environment else frozenset(names)
 
         async def draw() -> Drawing:
@@ -95,5 +98,7 @@ class StatusCog(OpsCog, name=CogName.STATUS.value):
 
     async def _chart(self, targets: Sequence[Environment]) -> Picture | None:
         """Draw the last hour of what is watched; a status without a picture is better than none."""
-        series = [item for target in targets for item in self.application.collector.last_hour(target)]
+        series = [
+            item for target in targets if not target.hosts for item in self.application.collector.last_hour(target)
+        ]
         return await self._painter.last_hour(series)

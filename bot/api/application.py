@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
@@ -30,6 +31,7 @@ from roas.api.documents import (
 from roas.api.remote_documents import Offer
 from roas.api.system_user import peer
 from roas.concurrency import pause, wait_for
+from roas.configuration.environments import plain_names
 from roas.errors import (
     ImageChangedError,
     InvalidRequestError,
@@ -39,13 +41,13 @@ from roas.errors import (
     unknown_environment,
 )
 from roas.log import get_logger
-from roas.messages.message import said
+from roas.messages.message import joined, said
 from roas.models.actor import Actor, CancelRequest
 from roas.models.candidate import Candidate, SourceMode
 from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
-from roas.models.health import StackHealth
+from roas.models.health import WORST_FIRST, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.models.rollout import Choice
 from roas.shortages import fault_of
@@ -274,7 +276,8 @@ class ControlApi:
 
     async def _status(self, request: web.Request) -> web.Response:
         name = request.query.get("environment")
-        wanted = [self._environment(name)] if name else list(self._environments.values())
+        known = self._environments
+        wanted = self._environment(name).with_hosts if name else [known[plain] for plain in plain_names(known)]
         return _answer(await read_report(wanted, self._state, self._health))
 
     def _environment(self, name: str) -> Environment:
@@ -311,7 +314,8 @@ async def _read(kind: type[Document], request: web.Request) -> Document:
 
 def _signed(request: web.Request, wanted: DeploymentRequest) -> DeploymentRequest:
     """Replace the claimed actor by the user that the kernel reports; a client cannot claim an approval."""
-    return replace(wanted, requested_by=_peer(request, wanted.requested_by), interaction_id=None, approved_by=None)
+    asker = _peer(request, wanted.requested_by)
+    return replace(wanted, requested_by=asker, interaction_id=None, approved_by=None, part_of="")
 
 
 def _peer(request: web.Request, claimed: Actor) -> Actor:
@@ -359,7 +363,12 @@ def _next_window(environment: Environment) -> datetime | None:
 
 
 async def _health(environment: Environment, collector: Collector) -> tuple[StackHealth | None, str]:
-    """Return how a stack is, or why nothing is known of it."""
+    """Return how a stack is, or why nothing is known of it; of one on many hosts, how each of these is."""
+    if environment.hosts:
+        seen = await asyncio.gather(*(_health(host, collector) for host in environment.hosts))
+        hosts = tuple(starmap(_health_of_host, zip(environment.hosts, seen, strict=True)))
+        worst = min((host.verdict for host in hosts), key=WORST_FIRST.index)
+        return StackHealth(environment.name, worst, hosts, datetime.now(UTC)), ""
     try:
         async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
             found = await collector.collect_all_metrics(environment)
@@ -371,6 +380,16 @@ async def _health(environment: Environment, collector: Collector) -> tuple[Stack
             seconds=f"{HEALTH_WITHIN_SECONDS:g}",
         )
     return (found if found.remembered else None, found.fault) if found.fault else (found, "")
+
+
+def _health_of_host(host: Environment, found: tuple[StackHealth | None, str]) -> ServiceHealth:
+    """Return how a host is, as of a service: as its worst service, which is named."""
+    health, fault = found
+    if health is None or fault:
+        return ServiceHealth(host.name, Verdict.UNKNOWN, fault)
+    ill = (service for service in health.services if service.verdict not in {Verdict.HEALTHY, Verdict.UNVERIFIED})
+    reasons = (said("{service}: {text}", service=service.service, text=service.reason) for service in ill)
+    return ServiceHealth(host.name, health.verdict, joined("; ", reasons) if health.services else said("nothing runs"))
 
 
 async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenerator[Deployment, None]:

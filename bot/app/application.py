@@ -47,6 +47,7 @@ class Application:
 
     settings: Settings
     environments: Mapping[str, Environment]
+    engines: Mapping[str, Environment]
     redactor: Redactor
     bus: EventBus
     state: StateManager
@@ -120,6 +121,7 @@ def _build(base: Foundation) -> Application:
     return Application(
         settings=base.settings,
         environments=base.environments,
+        engines=base.engines,
         redactor=base.redactor,
         bus=base.bus,
         state=base.state,
@@ -139,7 +141,7 @@ def _build(base: Foundation) -> Application:
         schedule=Schedule(
             base.state, deployment.orchestrator, base.bus, base.environments, has_approvers=has_approvers
         ),
-        offsite=OffsiteBackups(base.stacks, base.state, monitoring.alert_service, base.environments, base.redactor),
+        offsite=OffsiteBackups(base.stacks, base.state, monitoring.alert_service, base.engines, base.redactor),
         deployment_figures=figures,
         integration_monitor=IntegrationMonitor(base.bus, measurements),
         sync=sync,
@@ -158,7 +160,7 @@ async def _start(application: Application, stack: AsyncExitStack) -> None:
     coordinator = IntegrationCoordinator(
         application.state, application.bus, application.collector, application.alert_service
     )
-    coordinator.start(application.environments)
+    coordinator.start(application.engines)
     stack.push_async_callback(coordinator.close)
     stack.push_async_callback(application.orchestrator.close)
     stack.push_async_callback(application.candidates.stop)

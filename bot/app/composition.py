@@ -108,7 +108,7 @@ def build_monitoring(base: Foundation) -> MonitoringRoom:
         state.scales,
     )
     collector = MonitoringCollector(
-        sources, base.bus, health, base.environments, metrics=metrics, prometheus_url=base.settings.prometheus_url
+        sources, base.bus, health, base.engines, metrics=metrics, prometheus_url=base.settings.prometheus_url
     )
     alert_service = AlertService(base.state.alerts, base.bus, base.redactor.redact)
     service_alerts = ServiceAlerts(alert_service, base.state)
@@ -161,12 +161,12 @@ def build_recovery(base: Foundation, monitoring: MonitoringRoom, deployment: Dep
     by_us = ErrorHandler(parts, attempts=deployment.attempts)
     by_engine = SwarmRecovery(base.stacks, base.state, monitoring.alert_service, checks)
     handler = RecoveryByEngine(base.stacks, by_us, by_engine)
-    return ErrorCoordinator(handler, base.state, monitoring.alert_service, base.bus, base.environments)
+    return ErrorCoordinator(handler, base.state, monitoring.alert_service, base.bus, base.engines)
 
 
 def build_duplicate_token(base: Foundation, alert_service: AlertService) -> DuplicateToken:
     """Build what notices another process with this bot's token."""
-    return DuplicateToken(alert_service, partial(_token_holders, base.settings, base.stacks, base.environments))
+    return DuplicateToken(alert_service, partial(_token_holders, base.settings, base.stacks, base.engines))
 
 
 def build_maintenance(
@@ -179,7 +179,7 @@ def build_maintenance(
     start: Callable[[DeploymentRequest], Awaitable[Deployment]],
 ) -> Maintenance:
     """Build the leader's rounds."""
-    state, alert_service, known = base.state, monitoring.alert_service, base.environments
+    state, alert_service, known = base.state, monitoring.alert_service, base.engines
     drift_alerts = DriftAlerts(monitoring.drift, alert_service, known, partial(_restore, state, start))
     parts = MaintenanceParts(
         collector=monitoring.collector,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from roas.app.shared_state import SharedState, join, shared_state
 from roas.concurrency import in_thread
-from roas.configuration.environments import environments
+from roas.configuration.environments import Engines, environments, plain_names
 from roas.configuration.settings import Settings
 from roas.deploy.handover.state_folder import refuse_missing_journal
 from roas.errors import RoasError
@@ -27,10 +27,11 @@ BOT = "BOT"
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """Hold what every room stands on."""
+    """Hold what every room stands on; `engines` are those environments that have one, and are not on many hosts."""
 
     settings: Settings
     environments: Mapping[str, Environment]
+    engines: Mapping[str, Environment]
     redactor: Redactor
     state: StateManager
     bus: EventBus
@@ -78,9 +79,10 @@ async def open_foundation(
             await join(state)
         bus = EventBus()
         stack.push_async_callback(bus.close)
-        base = Foundation(settings, known, redactor, state, bus, stacks, metrics, shared)
+        engines = Engines(known)
+        base = Foundation(settings, known, engines, redactor, state, bus, stacks, metrics, shared)
         redactor.add(await in_thread(_clear_and_read_secrets, known))
-        await refuse_missing_journal(state, stacks, known.values(), settings.state_dir.expanduser().resolve())
+        await refuse_missing_journal(state, stacks, engines.values(), settings.state_dir.expanduser().resolve())
         await _learn_releases(base)
         if instance_prefix == BOT:  # a command that is typed need not wait for this
             await state.check_whole()
@@ -108,4 +110,4 @@ def _clear_and_read_secrets(known: Mapping[str, Environment]) -> tuple[str, ...]
     Those of one can turn up in a report of another.
     """
     remove_left_folders()
-    return tuple(secret for environment in known.values() for secret in stack_secrets(environment))
+    return tuple(secret for name in plain_names(known) for secret in stack_secrets(known[name]))

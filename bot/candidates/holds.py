@@ -48,7 +48,7 @@ class VersionHolds:
     async def note(self, deployment: Deployment) -> None:
         """Keep out what was to blame, and let in again what a person deploys or what has succeeded."""
         request, holds = deployment.request, self._state.holds
-        if request.operation is not None:  # it brings no version
+        if request.operation is not None or request.part_of:  # it brings no version, or no other than all hosts get
             return
         began = deployment.created_at
         if request.kind is not DeploymentKind.ROLLBACK:

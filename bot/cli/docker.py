@@ -10,7 +10,7 @@ import typer
 from roas.cli.running import EnvironmentName, Session, find_environment, open_journal, run_command
 from roas.errors import InvalidRequestError, RoasError, SettingsError
 from roas.models.environment import EngineKind, Environment
-from roas.stack.client import EngineClients
+from roas.stack.client import EngineClients, refuse_many_hosts
 from roas.stack.compose.commands import ALL_PROFILES, ComposeProject
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker_client import login_folder
@@ -55,6 +55,7 @@ def compose(environment: EnvironmentName, arguments: Arguments) -> None:
 
 async def _compose(session: Session, name: str, arguments: list[str]) -> int:
     environment = find_environment(session.settings, name)
+    refuse_many_hosts(environment)
     if environment.engine is EngineKind.SWARM:
         raise InvalidRequestError(
             f"{environment.name} runs on a Swarm, which Compose knows nothing of.",

@@ -36,11 +36,13 @@ def doctor(
 
 
 async def _doctor(session: Session, name: str | None, version: str | None, *, show_all: bool) -> int:
-    wanted = wanted_environments(session.settings, name)
+    wanted = wanted_environments(session.settings, name)[: 1 if name else None]
     warn_of_first_use(session)
     async with open_application(session.settings, instance_prefix="CLI", read_only=True) as application:
         reports = tuple(
-            await asyncio.gather(*(_validate(application, environment.name, version) for environment in wanted))
+            await asyncio.gather(
+                *(_validate(application, host.name, version) for environment in wanted for host in environment.by_host)
+            )
         )
     passed = all(report.passed for report in reports)
     if session.terminal.as_json:

@@ -64,14 +64,18 @@ async def resume(application: Application, environment: str) -> tuple[Deployment
 
 
 async def _refuse_own_container(application: Application, name: str) -> None:
-    environment = application.orchestrator.environment(name)
+    for environment in application.orchestrator.environment(name).by_host:
+        await _refuse_container_of(application, environment)
+
+
+async def _refuse_container_of(application: Application, environment: Environment) -> None:
     probe = application.stacks.of(environment).probe()
     if not probe.in_container():
         return
     own = await probe.own_container()
     if own is not None and own.project == environment.project:
         raise InvalidRequestError(
-            f"This command runs in {own.name}, a container of {name} that the deployment may replace:"
+            f"This command runs in {own.name}, a container of {environment.name} that the deployment may replace:"
             " it would end itself in the middle.",
             hint="Start the bot and type the same again, or run the command on the host.",
         )

@@ -17,7 +17,7 @@ import typer
 from roas.api.documents import to_document
 from roas.api.system_user import current_user
 from roas.cli.output import Terminal, print_error
-from roas.configuration.environments import environments
+from roas.configuration.environments import environments, plain_names
 from roas.configuration.loading import load_settings
 from roas.configuration.settings import Settings
 from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
@@ -75,8 +75,9 @@ def find_environment(settings: Settings, name: str) -> Environment:
 
 
 def wanted_environments(settings: Settings, name: str | None) -> tuple[Environment, ...]:
-    """Return the environment of a name, or all of them. Raises InvalidRequestError."""
-    return (find_environment(settings, name),) if name else tuple(environments(settings).values())
+    """Return the environment of a name with its hosts, or all of them without these. Raises InvalidRequestError."""
+    known = environments(settings)
+    return find_environment(settings, name).with_hosts if name else tuple(known[plain] for plain in plain_names(known))
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from roas.configuration.settings import Settings
@@ -24,7 +24,17 @@ from roas.configuration.stack_files import (
     with_included,
 )
 from roas.configuration.tables import EnvironmentSettings, ResticSettings, VerifySettings, WindowSettings
-from roas.models.environment import DriftAction, Environment, Repository, ResticRepository, SignaturePolicy, SshAccess
+from roas.models.environment import (
+    OF_HOST,
+    DriftAction,
+    Environment,
+    Repository,
+    ResticRepository,
+    SignaturePolicy,
+    SshAccess,
+    Waves,
+    whole_of,
+)
 from roas.models.windows import Windows, read_dates, read_length, read_window
 
 NOTHING_OF_ITS_OWN = EnvironmentSettings()
@@ -58,6 +68,8 @@ class Environments(Mapping[str, Environment]):
         }
 
     def __getitem__(self, name: str) -> Environment:
+        if (whole := whole_of(name)) != name:
+            return {host.name: host for host in self[whole].hosts}[name]
         if name not in self._settings.environment_names:
             raise KeyError(name)
         known = self._known.get(name)
@@ -79,14 +91,38 @@ class Environments(Mapping[str, Environment]):
     def _marks(self, paths: Iterable[Path]) -> dict[Path, _Mark]:
         return {path: _where(path) if path in self._places else _mark(path) for path in paths}
 
+    @property
+    def _names(self) -> Iterator[str]:
+        for name in self._settings.environment_names:
+            own = self._settings.environments.get(name) or NOTHING_OF_ITS_OWN
+            yield from (name, *(f"{name}{OF_HOST}{host}" for host in own.named_hosts))
+
     def __contains__(self, name: object) -> bool:
-        return name in self._settings.environment_names
+        return name in self._settings.environment_names or name in list(self._names)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._settings.environment_names)
+        return self._names
 
     def __len__(self) -> int:
-        return len(self._settings.environment_names)
+        return sum(1 for _ in self._names)
+
+
+class Engines(Mapping[str, Environment]):
+    """Show, of environments that come and go, those that have an engine: each host, and not what is on many of them."""
+
+    def __init__(self, known: Mapping[str, Environment]) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> Environment:
+        if (found := self._known[name]).hosts:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, environment in self._known.items() if not environment.hosts)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def environments(settings: Settings) -> Environments:
@@ -95,6 +131,11 @@ def environments(settings: Settings) -> Environments:
     `dev` runs `docker-compose.yml`, then `docker-compose.dev.yml` and `.env.dev` where they exist.
     """
     return Environments(settings)
+
+
+def plain_names(known: Mapping[str, Environment]) -> list[str]:
+    """Return the names of environments as the settings have them, without those of their hosts."""
+    return [name for name in known if whole_of(name) == name]
 
 
 def projects_of(settings: Settings) -> frozenset[str]:
@@ -142,7 +183,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         base = usual_project(folder, files.used, env_files) if is_home else plain_name(folder.name)
     observation = DEV_OBSERVATION_SECONDS if name == "dev" else None
     withheld, shared = _withheld(settings, name, folder, (*files.used, *env_files))
-    return Environment(
+    environment = Environment(
         name=name,
         project=own.project_name or (base if is_home else f"{base}-{name}"),
         folder=folder,
@@ -176,6 +217,20 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         restic=None if own.restic is None else _restic(own.restic),
         ssh=_ssh(settings, own),
     )
+    return environment if not own.hosts else _on_hosts(environment, own)
+
+
+def _on_hosts(environment: Environment, own: EnvironmentSettings) -> Environment:
+    """Return an environment on many hosts: what is asked of it once, such as an approval, is not asked of each."""
+    each = replace(
+        environment, part_of=environment.name, needs_approval=False, repository=None, windows=Windows(), is_home=False
+    )
+    hosts = (
+        replace(each, name=f"{environment.name}{OF_HOST}{host}", docker_host=address)
+        for host, address in own.named_hosts.items()
+    )
+    waves = Waves(own.parallelism, own.delay_seconds, own.max_failure_ratio)
+    return replace(environment, docker_host=None, hosts=tuple(hosts), waves=waves)
 
 
 def _ssh(settings: Settings, own: EnvironmentSettings) -> SshAccess:

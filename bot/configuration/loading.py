@@ -67,6 +67,9 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
     known = ", ".join(settings.environment_names)
     if settings.home_environment is not None and settings.home_environment not in settings.environment_names:
         yield Fault(reading.place(("home_environment",)), f"{settings.home_environment!r} is not one of {known}")
+    home = settings.environments.get(settings.home_environment or "")
+    if home is not None and home.hosts:
+        yield Fault(reading.place(("home_environment",)), "the bot's own environment cannot have `hosts`")
     for name in settings.environments:
         if name not in settings.environment_names:
             yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
@@ -102,6 +105,8 @@ def _contradicting_requirements(reading: Reading[GivenSettings], settings: Setti
         other: str | None = own.requires
         if other not in settings.environment_names:
             yield Fault(place, f"{other!r} is not one of {', '.join(settings.environment_names)}")
+        elif (there := settings.environments.get(other)) is not None and there.hosts:
+            yield Fault(place, f"{other!r} is on many hosts, and no release of all of them can be promoted")
         while other is not None and other not in seen:
             seen.add(other)
             other = required.get(other)

@@ -17,7 +17,7 @@ from roas.configuration.tables import (
     SourceSettings,
     about,
 )
-from roas.models.environment import PolicyLevel
+from roas.models.environment import PolicyLevel, whole_of
 
 DEFAULT_ENVIRONMENTS = ("dev", "staging", "prod")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
@@ -202,7 +202,8 @@ class Settings(BaseSettings):
         return {name: channel for name, channel in said.items() if channel is not None and channel != main}
 
     def channel_of(self, environment: str) -> tuple[int | None, str]:
-        """Return the channel of an environment, and the setting that names it."""
+        """Return the channel of an environment, and the setting that names it; a host's is that of all hosts."""
+        environment = whole_of(environment)
         if (own := self.own_channels.get(environment)) is not None:
             return own, variable(("environments", environment, "ops_channel_id"))
         return self.discord_ops_channel_id, variable(("discord_ops_channel_id",))

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
@@ -22,6 +23,8 @@ VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 # What both the SDK and Compose take. A relative path would be another one for each of them, and the kernel takes no
 # longer one.
 EngineAddress = Annotated[str, Field(pattern=r"^(unix:///.{1,106}|tcp://.+|ssh://.+)$")]
+HOST_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+HostName = Annotated[str, Field(pattern=HOST_PATTERN)]
 
 
 def about(text: str, default: Any = None, **limits: Any) -> Any:
@@ -165,6 +168,14 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     docker_host: EngineAddress | None = about("The address of its Docker engine.")
     docker_key_file: Path | None = about("The key by which its host is reached by ssh.")
     docker_known_hosts_file: Path | None = about("The file that has that host's own key, as `ssh-keyscan` prints it.")
+    hosts: tuple[EngineAddress, ...] | dict[HostName, EngineAddress] = about(
+        "The addresses of its Docker engines, where it runs on many hosts: a list, or a table with a name for each.", ()
+    )
+    parallelism: int = about("How many of its hosts are deployed to at the same time; 0 is all.", 1, ge=0, le=1000)
+    delay_seconds: float = about("How long to wait between two waves of its hosts.", 0.0, ge=0, le=3600)
+    max_failure_ratio: float = about(
+        "Which share of its hosts may fail before all of them go back, from 0 to 1.", 0.0, ge=0, le=1
+    )
     managers: tuple[EngineAddress, ...] = about(
         "Addresses of other managers of its Swarm, which are asked where `docker_host` does not answer.", ()
     )
@@ -219,6 +230,40 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
         if self.engine is not EngineKind.SWARM and (self.managers or self.swarm_id):
             raise ValueError('`managers` and `swarm_id` need `engine = "swarm"`')
         return self
+
+    @property
+    def named_hosts(self) -> dict[str, str]:
+        """Return the addresses of its hosts, each by the name that was given, or that is in its address."""
+        if isinstance(self.hosts, dict):
+            return self.hosts
+        return {_host_name(address): address for address in self.hosts}
+
+    @model_validator(mode="after")
+    def _hosts_are_engines(self) -> Self:
+        if not self.hosts:
+            if {"parallelism", "delay_seconds", "max_failure_ratio"} & self.model_fields_set:
+                raise ValueError("`parallelism`, `delay_seconds` and `max_failure_ratio` need `hosts`")
+            return self
+        if self.engine is EngineKind.SWARM:
+            raise ValueError("a Swarm spreads its services itself: name its `managers` in the place of `hosts`")
+        if self.docker_host is not None:
+            raise ValueError("has either `docker_host` or `hosts`")
+        addresses = self.hosts.values() if isinstance(self.hosts, dict) else self.hosts
+        if len(set(addresses)) < len(self.hosts):
+            raise ValueError("`hosts` names one address twice")
+        if len(self.named_hosts) < len(self.hosts):
+            raise ValueError('`hosts` of one name: give each its own, such as `hosts = { a = "ssh://...", b = ... }`')
+        if wrong := [name for name in self.named_hosts if not re.match(HOST_PATTERN, name)]:
+            raise ValueError(f"`hosts`: give {', '.join(wrong)} a name of its own, as a table")
+        return self
+
+
+def _host_name(address: str) -> str:
+    """Return what an engine's host is called: its name, with the port where one is given; of a socket, its path."""
+    parts = urlsplit(address)
+    if parts.hostname is None:
+        return parts.path.strip("/").replace("/", "-").lower()
+    return parts.hostname if parts.port is None else f"{parts.hostname}-{parts.port}"
 
 
 # A source must say of which project a token is: without that, any job of the issuer would be this source.

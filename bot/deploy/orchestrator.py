@@ -2,12 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.concurrency import pause, run_concurrently
+from roas.configuration.environments import Engines
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.decisions import CANCEL_POLL_SECONDS
@@ -18,8 +19,11 @@ from roas.deploy.kept_plans import KeptPlans, PlannedDeployment, release_in_use,
 from roas.deploy.operations import plan_operation, release_to_operate
 from roas.deploy.planning import Planner
 from roas.deploy.promotion import find_missing, judge_missing, next_environment
+from roas.deploy.run import DeploymentRun
 from roas.deploy.running_deployments import Resumption, RunningDeployments
 from roas.deploy.scaling import model_to_apply
+from roas.deploy.waves.host_plans import HostPlans, refuse_alone
+from roas.deploy.waves.wave_run import WaveRun
 from roas.errors import (
     ImageChangedError,
     InvalidRequestError,
@@ -30,9 +34,10 @@ from roas.errors import (
 )
 from roas.limits import coordination_of
 from roas.log import get_logger
-from roas.messages.message import said
+from roas.messages.message import Message, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
+from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     NOTHING_YET,
     Deployment,
@@ -62,6 +67,8 @@ class DeploymentOrchestrator:
     def __init__(self, components: Components, environments: Mapping[str, Environment]) -> None:
         self._components = components
         self._environments = environments
+        self._engines = Engines(environments)
+        self._host_plans = HostPlans(components)
         self._running = RunningDeployments()
         self._plans = KeptPlans(components)
         self._resumption = Resumption(components, environments, self._running, self._launch)
@@ -75,12 +82,37 @@ class DeploymentOrchestrator:
         With `keep`, all that the plan is made of is kept: whoever starts it by its digest deploys exactly that.
         """
         environment = self._check(request)
-        if request.promoted_from:
-            self.environment(request.promoted_from)
+        await refuse_alone(self._components, environment, request)
+        if request.promoted_from and self.environment(request.promoted_from).hosts:
+            raise InvalidRequestError(
+                said("{environment} is on many hosts.", environment=request.promoted_from),
+                hint=said(
+                    "Promote from one of them: `{host}`.", host=self.environment(request.promoted_from).hosts[0].name
+                ),
+            )
+        if environment.hosts:
+            plan = await self._plan_hosts(environment, request, keep=keep)
+            return plan.with_warnings(*await self._holds(request))
         planned = await self._plan(environment, request, keep=True)  # the content of changed files is shown
         if keep:
             await self._plans.keep(planned)
         return planned.plan.with_warnings(*await self._holds(request))
+
+    async def _plan_hosts(self, environment: Environment, request: DeploymentRequest, *, keep: bool) -> Plan:
+        """Plan a request for all hosts of an environment, whose files stay at one commit until each has a copy."""
+
+        async def plan_host(host: Environment, asked: DeploymentRequest) -> PlannedDeployment:
+            return await self._plan(host, asked, keep=True)
+
+        if request.kind is DeploymentKind.ROLLBACK:
+            planned = await self._host_plans.plan(environment, request, plan_host)
+        else:
+            async with self._components.stacks.repositories.hold(environment, request.stack_commit) as commit:
+                planned = await self._host_plans.plan(self.environment(environment.name), request, plan_host)
+            planned = replace(planned, plan=planned.plan.with_warnings(*of_commit(environment, commit)))
+        if keep:
+            await self._host_plans.keep(planned)
+        return planned.plan
 
     async def _holds(self, request: DeploymentRequest) -> tuple[str, ...]:
         """Return what a person has to know who deploys what is on hold: their deployment lifts that."""
@@ -106,12 +138,7 @@ class DeploymentOrchestrator:
             async with self._components.stacks.repositories.hold(environment, request.stack_commit) as commit:
                 environment = self.environment(environment.name)
                 planned = await Planner(self._components, environment).deployment(request, keep=keep)
-            if environment.repository is None:
-                return planned
-            origin = said(
-                "Its files are of commit {commit} of {ref}.", commit=commit[:12], ref=environment.repository.ref
-            )
-            return replace(planned, plan=planned.plan.with_warnings(origin))
+            return replace(planned, plan=planned.plan.with_warnings(*of_commit(environment, commit)))
         try:
             return await Planner(self._components, environment).rollback(request, keep=keep)
         except InvalidRequestError:
@@ -122,7 +149,10 @@ class DeploymentOrchestrator:
     async def plan_unchanged(self, name: str, actor: Actor) -> Plan:
         """Return what a deployment of the files as they are would change, for no version in particular."""
         request = DeploymentRequest(name, DeploymentKind.DEPLOY, actor)
-        return (await self._plan(self.environment(name), request, keep=False)).plan
+        environment = self.environment(name)
+        if environment.hosts:
+            return await self._plan_hosts(environment, request, keep=False)
+        return (await self._plan(environment, request, keep=False)).plan
 
     async def start(self, request: DeploymentRequest) -> Deployment:
         """Acquire the deployment lock, record the deployment, and run it in a task of this process.
@@ -132,9 +162,10 @@ class DeploymentOrchestrator:
         where the plan is void, also by taking back the canary that it was made beside.
         """
         environment = self._check(request)
+        await refuse_alone(self._components, environment, request)
         state = self._components.state
         if not await state.has_begun():  # its engine may have been away when it was opened
-            await refuse_missing_journal(state, self._components.stacks, (environment,), state.folder)
+            await refuse_missing_journal(state, self._components.stacks, environment.by_host, state.folder)
         told = require_window(environment, request)
         request, to_release = await self._bound(environment, request)
         if (canary := await self._canary_ended_by(request)) is not None:
@@ -160,6 +191,8 @@ class DeploymentOrchestrator:
 
         A deployment for which nobody was shown a plan is planned by its preparation.
         """
+        if environment.hosts:
+            return await self._bound_hosts(environment, request)
         if request.operation is not None:
             if request.operation is Operation.KEEP and request.plan_digest is None:
                 request = replace(request, plan_digest=(await self.plan(request)).digest)
@@ -178,6 +211,19 @@ class DeploymentOrchestrator:
         asked = request if request.needs_approval else replace(request, starts_at=None)
         await self._require_healthy(environment, asked, planned)
         return planned.plan.bind(request), None if planned.target is None else planned.target.number
+
+    async def _bound_hosts(
+        self, environment: Environment, request: DeploymentRequest
+    ) -> tuple[DeploymentRequest, int | None]:
+        """Return a request that is bound to its plan for all hosts, and the release that a rollback leads to."""
+        if request.plan_digest is None:
+            request = replace(request, plan_digest=(await self.plan(request)).digest)
+        planned = await self._host_plans.find(request.plan_digest)
+        await self._host_plans.require_current(environment, planned)
+        if request.starts_at is None or not request.needs_approval:
+            refuse_missing(planned.plan.missing)
+        goes_back = request.kind is DeploymentKind.ROLLBACK
+        return planned.plan.bind(request), planned.plan.to_release if goes_back else None
 
     async def _require_healthy(
         self, environment: Environment, request: DeploymentRequest, planned: PlannedDeployment
@@ -200,7 +246,7 @@ class DeploymentOrchestrator:
             raise InvalidRequestError(said("There is no deployment {deployment_id}.", deployment_id=deployment_id))
         if waiting.draft is not None and waiting.draft.model_hash != NOTHING_YET:
             require_window(environment, replace(waiting.request, approved_by=actor))
-            if environment.requires and waiting.request.plan_digest is not None:
+            if environment.requires and not environment.hosts and waiting.request.plan_digest is not None:
                 planned = await self._plans.find(environment, waiting.request.plan_digest)
                 await self._require_healthy(environment, replace(waiting.request, starts_at=None), planned)
         with self._running.beginning(deployment_id):
@@ -298,7 +344,7 @@ class DeploymentOrchestrator:
 
     async def sweep(self) -> bool:
         """Remove stale instances from this bot's own service; returns whether every container could be checked."""
-        return all(await run_concurrently(map(self._sweep, self._environments.values())))
+        return all(await run_concurrently(map(self._sweep, self._engines.values())))
 
     async def _sweep(self, environment: Environment) -> bool:
         try:
@@ -311,7 +357,7 @@ class DeploymentOrchestrator:
 
     async def check_foreign_bots(self) -> None:
         """Report containers of this bot's service that are not on its journal. Raises RoasError."""
-        checks = map(self._foreign_bots.check, self._environments.values())
+        checks = map(self._foreign_bots.check, self._engines.values())
         for problem in await asyncio.gather(*checks, return_exceptions=True):
             if problem is not None:
                 raise problem
@@ -350,7 +396,9 @@ class DeploymentOrchestrator:
         return environment
 
     def _new(self, request: DeploymentRequest, to_release: int | None) -> Deployment:
-        coordination = coordination_of(request)
+        coordination, environment = coordination_of(request), self._environments[request.environment]
+        if environment.hosts:
+            coordination = replace(coordination, phases=(coordination.policy(PhaseName.EXECUTION),))
         return Deployment(
             id=new_id((request.operation or request.kind).value),
             request=request,
@@ -360,7 +408,7 @@ class DeploymentOrchestrator:
             phases=tuple(PhaseResult(policy.name) for policy in coordination.phases),
             to_release=to_release,
             promotes_to=next_environment(self._environments, request.environment),
-            data_stays=self._components.stacks.of(self._environments[request.environment]).replaces_by_itself,
+            data_stays=self._components.stacks.of(environment.by_host[0]).replaces_by_itself,
         )
 
     def _launch(self, deployment: Deployment, environment: Environment, fence: Fence) -> None:
@@ -375,7 +423,7 @@ class DeploymentOrchestrator:
             parallel=coordination.parallel_execution if setting is None else setting,
             pause_others=lambda: self._running.pause_others(deployment.id),
         )
-        self._running.launch(context)
+        self._running.launch(context, WaveRun(context, self) if environment.hosts else DeploymentRun(context))
 
 
 def _only_canary_ended(canary: Deployment) -> ImageChangedError:
@@ -388,6 +436,12 @@ def _only_canary_ended(canary: Deployment) -> ImageChangedError:
         ),
         hint=said("Type it again once {deployment} has ended.", deployment=canary.id),
     )
+
+
+def of_commit(environment: Environment, commit: str) -> Iterator[Message]:
+    """Say which commit the files of an environment are of, where they come from a repository."""
+    if environment.repository is not None:
+        yield said("Its files are of commit {commit} of {ref}.", commit=commit[:12], ref=environment.repository.ref)
 
 
 def _purpose(request: DeploymentRequest, to_release: int | None) -> str:

@@ -401,10 +401,12 @@ def next_environment(environments: Mapping[str, Environment], source: str) -> st
     Empty where there is none.
     """
     here, names = environments[source], list(environments)
-    found = [name for name, other in environments.items() if other.requires == source]
+    if here.hosts or here.part_of:  # a release of one host is promoted by name
+        return ""
+    found = [name for name, other in environments.items() if other.requires == source and not other.part_of]
     for name in names[names.index(source) + 1 :]:
         other = environments[name]
-        if not other.requires and _shares_files(here, other):
+        if not other.requires and not other.part_of and _shares_files(here, other):
             found.append(name)
     return next(iter(found), "")
 

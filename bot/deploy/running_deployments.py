@@ -1,10 +1,11 @@
 """Run deployments, each in a task of its own, and resume those that a dead process left."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from roas.concurrency import end_tasks
 from roas.deploy.backups import with_half_restored
@@ -13,7 +14,6 @@ from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.handover.own_service import sweep_leftovers
 from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.handover.stale_instances import remove_stale_instances
-from roas.deploy.run import DeploymentRun
 from roas.deploy.standstill import leave_backup
 from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, RoasError, ShortageError, StateError
 from roas.limits import MOST_ATTEMPTS, PATIENTLY, Backoffs
@@ -28,6 +28,14 @@ from roas.state.locks import LockHeldError
 from roas.state.transaction import Fence
 
 log = get_logger(__name__)
+
+
+class Run(Protocol):
+    """Take a deployment to its end."""
+
+    def run(self) -> Coroutine[Any, Any, Deployment]:
+        """Run the rest of the deployment and return its record."""
+        ...
 
 
 class RunningDeployments:
@@ -73,12 +81,12 @@ class RunningDeployments:
         finally:
             self._beginning.discard(deployment_id)
 
-    def launch(self, context: DeploymentContext) -> None:
+    def launch(self, context: DeploymentContext, run: Run) -> None:
         """Run a deployment in a task of its own."""
         id_ = context.deployment.id
         self._contexts[id_] = context
         self._launched.add(id_)
-        task = asyncio.create_task(DeploymentRun(context).run(), name=id_)
+        task = asyncio.create_task(run.run(), name=id_)
         self._tasks[id_] = task
         task.add_done_callback(lambda done: self._ended(id_, done))
 
@@ -246,7 +254,8 @@ class Resumption:
         log.warning("resuming a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
         if deployment.attempts > MOST_ATTEMPTS:
             await self._clean_up(environment, owner)
-            await remove_stale_instances(components, environment, fence)
+            if not environment.hosts:
+                await remove_stale_instances(components, environment, fence)
             return await self._abandon(deployment, environment, fence)
         await self._clean_up(environment, owner)
         self._launch(deployment, environment, fence)
@@ -269,13 +278,15 @@ class Resumption:
         try:
             if owner != self._components.state.instance_id:
                 await self._components.stacks.kill_orphans(owner)
-            await sweep_leftovers(self._components, environment)
+            if not environment.hosts:  # each host's own deployment does so
+                await sweep_leftovers(self._components, environment)
         except RoasError as error:
             log.warning("leftovers could not be cleared yet", error=error.message)
 
     async def _abandon(self, deployment: Deployment, environment: Environment, fence: Fence) -> Deployment:
         try:
-            await leave_backup(self._components.stacks.of(environment), deployment)
+            if not environment.hosts:
+                await leave_backup(self._components.stacks.of(environment), deployment)
         except RoasError as error:
             log.warning("what a backup stopped cannot be started", error=error.message, hint=error.hint)
         problem = Problem(

@@ -54,7 +54,7 @@ async def led_by_lease(
 
     async def fence_off() -> None:
         for deployment in await application.state.deployments.unfinished():
-            environment = application.environments.get(deployment.environment)
+            environment = application.engines.get(deployment.environment)
             if environment is not None:
                 await application.stacks.of(environment).fence_off(deployment.id)
 

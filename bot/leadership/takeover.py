@@ -69,7 +69,7 @@ class OwnPlace:
 
     async def _observe(self) -> None:
         """Ask all engines at the same time: whichever has it, the others need not answer."""
-        known = self._application.environments.values()
+        known = self._application.engines.values()
         observations = [asyncio.ensure_future(self._observe_in(environment)) for environment in known]
         try:
             is_certain = True

@@ -112,7 +112,8 @@ class DeploymentRequest:
     must be of, where they come from a repository. An `operation` is on `services` of the release that runs; the release
     before this one would take it for a deployment of no version. A scale is to so many `replicas`. With `starts_at` it
     is scheduled for that moment. A promotion brings `promoted_release` of the environment `promoted_from`. A rollback
-    with `data` restores these backups, too, by id; `with` in their place means those of its release.
+    with `data` restores these backups, too, by id; `with` in their place means those of its release. What one host does
+    of a deployment on many is `part_of` that one, by id.
     """
 
     environment: str
@@ -135,6 +136,7 @@ class DeploymentRequest:
     promoted_from: str = ""
     promoted_release: int | None = None
     data: tuple[str, ...] = ()
+    part_of: str = ""
 
     @property
     def can_need_approval(self) -> bool:

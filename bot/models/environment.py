@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -174,6 +175,32 @@ class SshAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Waves:
+    """Say how the hosts of an environment are moved: so many at a time (0: all), and which share of them may fail."""
+
+    parallelism: int = 1
+    delay_seconds: float = 0.0
+    max_failure_ratio: float = 0.0
+
+    def of(self, hosts: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """Return hosts in the waves in which they are moved."""
+        size = self.parallelism or max(len(hosts), 1)
+        return tuple(tuple(hosts[begin : begin + size]) for begin in range(0, len(hosts), size))
+
+    def are_too_many(self, failed: int, hosts: int) -> bool:
+        """Return whether more of the hosts have failed than may; all of them never may."""
+        return failed > self.max_failure_ratio * hosts or failed == hosts
+
+
+OF_HOST = "@"
+
+
+def whole_of(name: str) -> str:
+    """Return the environment that a name is of: that of `prod@a.example.org` is `prod`, any other is its own."""
+    return name.partition(OF_HOST)[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """Define where an environment's stack is and how it is deployed.
 
@@ -190,7 +217,8 @@ class Environment:
     `windows` are when it may be deployed to. With `restores_drift`, what a hand changed is undone without being asked.
     It takes only what was healthy for as long as `soak` in the environment that it `requires`. Backups of its data are
     sent by `restic`. An engine on another host is reached by `ssh`. `managers` are other addresses of its Swarm than
-    `docker_host`, and `swarm_id` says which Swarm it is.
+    `docker_host`, and `swarm_id` says which Swarm it is. One on many `hosts` has no engine of its own: each of these is
+    an environment that is `part_of` it, and they are moved in `waves`.
     """
 
     name: str
@@ -225,6 +253,24 @@ class Environment:
     ssh: SshAccess = field(default_factory=SshAccess)
     managers: tuple[str, ...] = ()
     swarm_id: str = ""
+    part_of: str = ""
+    hosts: tuple["Environment", ...] = ()
+    waves: Waves = field(default_factory=Waves)
+
+    @property
+    def by_host(self) -> tuple["Environment", ...]:
+        """Return what has an engine: its hosts, or itself."""
+        return self.hosts or (self,)
+
+    @property
+    def with_hosts(self) -> tuple["Environment", ...]:
+        """Return itself and its hosts."""
+        return (self, *self.hosts)
+
+    @property
+    def host(self) -> str:
+        """Return the name of its host; empty where it is no part of another environment."""
+        return self.name.partition(OF_HOST)[2]
 
     @property
     def overrides(self) -> tuple[str, ...]:

@@ -15,6 +15,9 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+WORST_FIRST = (Verdict.UNHEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNVERIFIED, Verdict.HEALTHY)
+
+
 class Rest(StrEnum):
     """How a service is that shall not run: neither well nor ill."""
 

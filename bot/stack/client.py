@@ -16,7 +16,7 @@ from docker.errors import DockerException
 from requests.exceptions import InvalidHeader
 
 from roas.concurrency import run_concurrently, started_threads
-from roas.errors import EngineError, EngineUnavailableError, without_secrets
+from roas.errors import EngineError, EngineUnavailableError, InvalidRequestError, without_secrets
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment, SshAccess
@@ -53,8 +53,21 @@ Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
 
+def refuse_many_hosts(environment: Environment) -> None:
+    """Raise InvalidRequestError where an environment is on many hosts: each of these has an engine, it has none."""
+    if environment.hosts:
+        raise InvalidRequestError(
+            said("{environment} is on many hosts.", environment=environment.name),
+            hint=said("Name one of them: {hosts}.", hosts=", ".join(host.name for host in environment.hosts)),
+        )
+
+
 def engine_address(environment: Environment) -> str:
-    """Return where an environment's engine listens; the SDK and the CLI use the same address."""
+    """Return where an environment's engine listens; the SDK and the CLI use the same address.
+
+    Raises InvalidRequestError for one on many hosts.
+    """
+    refuse_many_hosts(environment)
     return environment.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 

@@ -9,6 +9,7 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.ownership import ProcessMark
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
+from roas.stack.client import refuse_many_hosts
 from roas.stack.compose_stack import ComposeStack
 from roas.stack.containers.statistics import StatisticsReader
 from roas.stack.interface import KnownSwarms, write_freely
@@ -57,7 +58,8 @@ class Stacks:
         self.statistics = StatisticsReader(parts.clients)
 
     def of(self, environment: Environment) -> Stack:
-        """Return an environment's stack."""
+        """Return an environment's stack. Raises InvalidRequestError where it is on many hosts, each with its own."""
+        refuse_many_hosts(environment)
         known = self._stacks.get(environment.name)
         if known is None or known.environment != environment:
             kind = SwarmStack if environment.engine is EngineKind.SWARM else ComposeStack

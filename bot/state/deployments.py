@@ -54,7 +54,12 @@ class DeploymentStateManager(DeploymentControl):
         def work(transaction: Transaction) -> Fence:
             _refuse_repeated_interaction(transaction, deployment)
             freeze = refuse_frozen(transaction, deployment.environment, deployment.request)
-            lock = take_lock(transaction, wanted, correlation_id=deployment.correlation_id)
+            lock = take_lock(
+                transaction,
+                wanted,
+                correlation_id=deployment.correlation_id,
+                part_of=deployment.request.part_of,
+            )
             transaction.execute(
                 "INSERT INTO deployments (id, environment, kind, interaction_id, document) VALUES (?, ?, ?, ?, ?)",
                 (

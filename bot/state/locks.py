@@ -9,6 +9,7 @@ from roas.messages.message import Message, joined, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import DeploymentRequest, Freeze, Lock, Scale, Stop
+from roas.models.environment import OF_HOST, whole_of
 from roas.models.gate import Gate, Judgement, judge_request
 from roas.state.documents import readable
 from roas.state.journal import Journal
@@ -118,21 +119,37 @@ def locks_of(transaction: Transaction, instance_id: str) -> tuple[Lock, ...]:
 
 
 def take_lock(
-    transaction: Transaction, wanted: Lock, *, from_instance: str | None = None, correlation_id: str = ""
+    transaction: Transaction,
+    wanted: Lock,
+    *,
+    from_instance: str | None = None,
+    correlation_id: str = "",
+    part_of: str = "",
 ) -> Lock:
     """Acquire the lock with the next token; `from_instance` names the dead owner that it may be taken from.
 
+    What is on many hosts and each of these hold each other up, but for the deployment that this one is `part_of`.
     Raises LockHeldError where another holds it.
     """
     held = read_lock(transaction, wanted.environment)
     if held is not None and held.instance_id != from_instance:
         raise LockHeldError(held)
+    if from_instance is None and (other := _held_beside(transaction, wanted.environment, part_of)) is not None:
+        raise LockHeldError(other)
     token = next_token(transaction, wanted.environment)
     lock = replace(wanted, instance_id=transaction.instance_id, token=token)
     put_lock(transaction, lock)
     old = held.deployment_id if held else None
     transaction.add_change(_change(lock, old=old, new=lock.deployment_id, correlation_id=correlation_id))
     return lock
+
+
+def _held_beside(transaction: Transaction, environment: str, part_of: str) -> Lock | None:
+    """Return who holds all of the hosts that an environment is one of, or one of its own hosts."""
+    if (whole := whole_of(environment)) != environment:
+        held = read_lock(transaction, whole)
+        return None if held is None or held.deployment_id == part_of else held
+    return transaction.find(Lock, "locks WHERE instr(environment, ?) = 1", f"{environment}{OF_HOST}")
 
 
 def put_lock(transaction: Transaction, lock: Lock) -> None:
@@ -286,8 +303,16 @@ def read_freeze(transaction: Transaction, environment: str) -> Freeze | None:
 def refuse_frozen(
     transaction: Transaction, environment: str, request: DeploymentRequest | None = None
 ) -> Freeze | None:
-    """Raise FrozenError where an environment is frozen, unless a request passes that; returns the freeze it passes."""
-    freeze = read_freeze(transaction, environment)
+    """Raise FrozenError where an environment is frozen, unless a request passes that; returns the freeze it passes.
+
+    Of one on many hosts that is so where any of these is, and of a host where all of them are; what is a part of a
+    deployment passes as that one did.
+    """
+    if request is not None and request.part_of:
+        return None
+    freeze = read_freeze(transaction, environment) or read_freeze(transaction, whole_of(environment))
+    if freeze is None:
+        freeze = transaction.find(Freeze, "freezes WHERE instr(environment, ?) = 1", f"{environment}{OF_HOST}")
     if freeze is not None:
         judgement = None if request is None else judge_request(request, {Gate.FREEZE})
         if judgement is None or not judgement.may_begin:

@@ -17,8 +17,8 @@ from itertools import pairwise
 from PIL import Image, ImageDraw, ImageFont
 
 from roas.log import get_logger
-from roas.models.health import ServicePoint, ServiceSeries, Verdict
-from roas.ui.drawing import WORST_FIRST, Picture, more
+from roas.models.health import WORST_FIRST, ServicePoint, ServiceSeries, Verdict
+from roas.ui.drawing import Picture, more
 from roas.ui.translation import _, word
 from roas.ui.units import size
 

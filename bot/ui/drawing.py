@@ -367,7 +367,6 @@ VERDICTS: dict[Verdict, tuple[str, discord.Colour]] = {
 }
 
 # `unknown` is not the service's own fault.
-WORST_FIRST = (Verdict.UNHEALTHY, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.UNVERIFIED, Verdict.HEALTHY)
 
 ACTIONS: dict[ServiceAction, str] = {
     ServiceAction.CREATE: "➕",

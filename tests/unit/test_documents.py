@@ -92,6 +92,7 @@ ANSWERS = {
     "bot/limits.py": "PhaseName.EXECUTION SOON PATIENTLY MOST_ATTEMPTS RECOVERIES",
     "bot/deploy/handover/replacement.py": "_ready_successor SuccessorStoppedError",
     "bot/deploy/run.py": "_handle_failure rollback_on_failure",
+    "bot/deploy/waves/wave_run.py": "_are_too_many",
     "bot/leadership/elector.py": "_renew",
     "bot/leadership/takeover.py": "_find_reason _revert_handover",
     "bot/recovery/refusals.py": "def budget_allows",

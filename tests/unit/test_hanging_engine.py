@@ -82,15 +82,13 @@ def logins(hung: Hung) -> Callable[[], Awaitable[object]]:
 
 
 def sweep(hung: Hung) -> Callable[[], Awaitable[object]]:
-    played: Any = SimpleNamespace(
-        _environments=KNOWN, _sweep_error="", _own_service_sweep=SimpleNamespace(run=hung.ask)
-    )
+    played: Any = SimpleNamespace(_engines=KNOWN, _sweep_error="", _own_service_sweep=SimpleNamespace(run=hung.ask))
     played._sweep = lambda environment: DeploymentOrchestrator._sweep(played, environment)
     return lambda: DeploymentOrchestrator.sweep(played)
 
 
 def foreign(hung: Hung) -> Callable[[], Awaitable[object]]:
-    played: Any = SimpleNamespace(_environments=KNOWN, _foreign_bots=SimpleNamespace(check=hung.ask))
+    played: Any = SimpleNamespace(_engines=KNOWN, _foreign_bots=SimpleNamespace(check=hung.ask))
     return lambda: DeploymentOrchestrator.check_foreign_bots(played)
 
 
@@ -131,7 +129,7 @@ async def test_own_container_is_known_before_engine_that_hangs_answers(hung: Hun
         await hung.ask(environment)
         return own
 
-    application: Any = SimpleNamespace(environments=KNOWN, own_container=own_container)
+    application: Any = SimpleNamespace(engines=KNOWN, own_container=own_container)
     place = OwnPlace(application)
     await asyncio.wait_for(place.find(), SECONDS)
     assert (place.container, place.home) == (own, KNOWN["b-well"])
@@ -146,7 +144,7 @@ async def test_bot_of_no_environment_goes_on_while_engine_hangs(hung: Hung) -> N
     async def own_container(environment: Environment) -> None:
         await hung.ask(environment)
 
-    application: Any = SimpleNamespace(environments=KNOWN, own_container=own_container)
+    application: Any = SimpleNamespace(engines=KNOWN, own_container=own_container)
     hung.gave_up.set()
     place = OwnPlace(application)
     await asyncio.wait_for(place.find(), SECONDS)
@@ -163,7 +161,7 @@ async def test_own_container_that_cannot_be_found_is_logged_once(caplog: pytest.
     async def own_container(_: Environment) -> None:
         raise EngineUnavailableError("It does not answer.")
 
-    application: Any = SimpleNamespace(environments={"home": KNOWN["b-well"]}, own_container=own_container)
+    application: Any = SimpleNamespace(engines={"home": KNOWN["b-well"]}, own_container=own_container)
     place = OwnPlace(application)
     for _ in range(4):
         await place.find()
@@ -179,7 +177,7 @@ async def test_fault_of_a_look_that_nobody_waited_for_is_raised() -> None:
     async def own_container(_: Environment) -> None:
         raise next(looks)
 
-    application: Any = SimpleNamespace(environments={"home": KNOWN["b-well"]}, own_container=own_container)
+    application: Any = SimpleNamespace(engines={"home": KNOWN["b-well"]}, own_container=own_container)
     place = OwnPlace(application)
     await place.find()
     await place.find()

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Any
 
 from roas.messages.message import said
-from roas.models.environment import Environment, PolicyLevel
+from roas.models.environment import Environment, PolicyLevel, whole_of
 from roas.stack.images.reference import is_own
 from roas.stack.model.raw_files import FileReference
 from roas.stack.model.services import RECORDED, services_of
@@ -265,7 +265,7 @@ def _entries(allowed: tuple[str, ...], environment: Environment) -> Iterator[str
         name, slash, rest = entry.partition("/")
         if not slash or ":" in name:
             yield entry
-        elif name == environment.name:
+        elif name == whole_of(environment.name):
             yield rest
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from roas.errors import ComposePolicyError, NewPowersError
 from roas.messages.message import joined, said
-from roas.models.environment import Environment
+from roas.models.environment import Environment, whole_of
 from roas.stack.policy.power import Power
 
 # Entries of these name a path, and allow what is below it.
@@ -46,7 +46,7 @@ def refuse_unreadable(powers: Iterable[str], redact: Callable[[str], str]) -> No
 def _lines(entries: tuple[str, ...], environment: Environment) -> str:
     lines = [f"  {json.dumps(entry, ensure_ascii=False)}," for entry in entries]
     lines += [f"  # or all of it: {json.dumps(entry, ensure_ascii=False)}," for entry in _common(entries)]
-    return "\n".join((f"[environments.{environment.name}]", "allow = [", *lines, "]"))
+    return "\n".join((f"[environments.{whole_of(environment.name)}]", "allow = [", *lines, "]"))
 
 
 def _common(entries: Iterable[str]) -> Iterator[str]:

@@ -25,7 +25,10 @@ MOST_BYTES = 4 << 20
 # The model has the variables in it; the rest only says how the settings were found, or what other environments have,
 # against which each plan is judged anew.
 NOT_COVERED = frozenset(
-    {"variables", "ignored_files", "project_is_given", "requires", "soak", "siblings", "withheld"},
+    {
+        *("variables", "ignored_files", "project_is_given", "requires", "soak", "siblings", "withheld"),
+        *("part_of", "hosts", "waves"),
+    },
 )
 
 

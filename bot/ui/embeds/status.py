@@ -23,7 +23,7 @@ from roas.metrics.integration_monitor import (
 )
 from roas.models.candidate import Hold
 from roas.models.deployment import DeploymentRequest, Freeze
-from roas.models.health import ContainerState, Rest, ServiceDrift, ServiceHealth, StackHealth, Verdict
+from roas.models.health import WORST_FIRST, ContainerState, Rest, ServiceDrift, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import PlanRecord
 from roas.models.release import Release
 from roas.ui.drawing import (
@@ -36,7 +36,6 @@ from roas.ui.drawing import (
     QUIET,
     TOTAL,
     VERDICTS,
-    WORST_FIRST,
     Attachment,
     Drawing,
     add_field,

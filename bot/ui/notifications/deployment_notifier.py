@@ -48,7 +48,7 @@ class DeploymentNotifier(Notifier):
 
     async def _post_changes(self) -> bool:
         deployment = await self._state.deployments.get(self.subject)
-        if deployment is None:
+        if deployment is None or deployment.request.part_of:  # its outcome is told with that of all hosts
             return True
         if not self._usual_is_known:
             self._usual, self._usual_is_known = await usual_seconds(self._state, deployment), True

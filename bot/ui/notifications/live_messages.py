@@ -259,7 +259,7 @@ class LiveMessages:
 
     async def _is_pending(self, deployment: Deployment, unfinished: set[str]) -> bool:
         is_old = deployment.ended_at is not None and datetime.now(UTC) - deployment.ended_at > NEWS
-        if is_old:
+        if is_old or deployment.request.part_of:
             return False
         if not deployment.finished or deployment.id in unfinished:
             return True

@@ -17,6 +17,7 @@ from itertools import combinations, count
 from roas.concurrency import wait_for
 from roas.log import get_logger
 from roas.models.change import Post
+from roas.models.environment import whole_of
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing, MissingPermission
 from roas.ui.notifications.ops_channel import (
@@ -418,7 +419,7 @@ class Outboxes:
 
     def of(self, environment: str) -> Outbox:
         """Return the outbox of an environment; what concerns none, or an unknown one, goes to the ops channel."""
-        return self._own.get(environment, self.main)
+        return self._own.get(whole_of(environment), self.main)
 
     def all(self) -> tuple[Outbox, ...]:
         """Return every outbox once, the ops channel's first."""

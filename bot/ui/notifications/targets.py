@@ -26,6 +26,7 @@ from roas.messages.message import joined, said
 from roas.models.alert import Alert, AlertState, Severity
 from roas.models.change import ChangeType, StateChange, TargetPosition, WaitingAlert
 from roas.models.deployment import Deployment, Operation, Outcome
+from roas.models.environment import whole_of
 from roas.models.events import AlertEvent, DeploymentEnded, Event
 from roas.redaction import hide
 from roas.state.alerts import RESOLVED
@@ -128,7 +129,8 @@ class TargetNotifier:
 
     async def _judge(self, change: StateChange, after: TargetPosition) -> tuple[TargetMessage | None, TargetPosition]:
         """Return what is to be told of a change, and what is known after that."""
-        if self._settings.environments and change.environment not in {"", *self._settings.environments}:
+        environment = whole_of(change.environment or "")
+        if self._settings.environments and environment not in {"", *self._settings.environments}:
             return None, after
         if change.type is ChangeType.DEPLOYMENT_FINISHED:
             return await self._of_deployment(change.subject), after
@@ -163,7 +165,7 @@ class TargetNotifier:
     async def _of_deployment(self, deployment_id: str) -> TargetMessage | None:
         """Return what is told of a deployment that ended; nothing of one that needs nobody."""
         deployment = await self._parts.state.deployments.get(deployment_id)
-        if deployment is None or self._settings.after_seconds is not None:
+        if deployment is None or deployment.request.part_of or self._settings.after_seconds is not None:
             return None
         severity = severity_of(deployment)
         if severity is None or not self._wants(severity):

@@ -72,6 +72,7 @@ class Parts:
     bus: EventBus
     stacks: HomeEngine
     environments: dict[str, Environment]
+    engines: dict[str, Environment]
     orchestrator: DeploymentOrchestrator
     held_lease: HeldLease
     peers: Peers
@@ -168,6 +169,7 @@ class Process(Life):
             bus=bus,
             stacks=place.stacks,
             environments=environments,
+            engines=environments,
             orchestrator=DeploymentOrchestrator(components, environments),
             held_lease=held_lease,
             peers=peers,

@@ -86,7 +86,7 @@ def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated
     application = SimpleNamespace(
         state=state,
         stacks=engine,
-        environments=environments,
+        engines=environments,
         own_container=own_container,
         held_lease=HeldLease(),
         peers=EveryPeer(),

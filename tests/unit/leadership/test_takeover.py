@@ -87,7 +87,7 @@ class Bot:
         application = SimpleNamespace(
             state=state,
             stacks=self.engine,
-            environments={"dev": Environment("dev", "home", folder, ())},
+            engines={"dev": Environment("dev", "home", folder, ())},
             own_container=self._own_container,
             held_lease=HeldLease(),
             peers=EveryPeer(),

@@ -50,6 +50,10 @@ FOLLOWED = {
         "Correct the file that `restic.password_file` names."
     ],
     "unit/stack/backups/test_files.py::test_room_is_made_as_told": ["Make room below STATE_DIR, or keep fewer backups"],
+    "unit/deploy/test_waves.py::test_host_lost_on_the_way_back_is_named": ["The other hosts are back."],
+    "unit/deploy/test_waves.py::test_release_that_is_not_there_is_answered_with_those_that_are": [
+        "`roas releases {environment}` lists them."
+    ],
     "unit/deploy/test_state_folder.py::test_state_that_was_moved_as_told_is_deployed": [
         "To move it: `docker compose stop"
     ],

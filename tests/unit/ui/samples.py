@@ -43,13 +43,14 @@ def a_deployment(
     deployment_id: str | None = None,
     created_at: datetime = NOON,
     reason: str = "",
+    part_of: str = "",
 ) -> Deployment:
     """Make a deployment; phases are pending unless `statuses` says otherwise."""
     statuses = statuses or {}
     phases = tuple(_phase(policy.name, statuses) for policy in COORDINATIONS[kind].phases)
     return Deployment(
         id=deployment_id or new_id(kind.value),
-        request=DeploymentRequest(environment, kind, DORA, version=version, reason=reason),
+        request=DeploymentRequest(environment, kind, DORA, version=version, reason=reason, part_of=part_of),
         coordination=COORDINATIONS[kind].name,
         correlation_id=new_id("COR"),
         created_at=created_at,

@@ -58,6 +58,20 @@ async def test_backup_on_schedule_is_no_news(
     assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
 
 
+async def test_part_of_a_deployment_is_told_with_that(
+    state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
+) -> None:
+    """What one of many hosts does has no message of its own, neither by events nor by the look at the journal."""
+    messages.start()
+    whole = await Story.begin(state, bus)
+    part = await Story.begin(state, bus, environment="staging@a", part_of=whole.id)
+    await part.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS)
+    await part.finish(Outcome.FAILED, Problem("service_failed", "web failed."))
+    await whole.finish()
+    await until(lambda: told(state, whole.id))
+    assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
+
+
 async def phases(story: Story, *, first: int = 0) -> None:
     """End two phases, the second one with a warning and a failure; each is told before the next."""
     ends = (

@@ -109,6 +109,18 @@ async def test_alerts_go_by_environment_and_severity(outside, settings, told):
     assert sorted(outside.titles) == sorted(f"{name} is down" for name in told)
 
 
+async def test_hosts_are_told_of_by_the_environment_that_they_are_of(outside, state, bus):
+    """Its alerts name the host; what a host does of a deployment is told with the outcome of all."""
+    notifier = await outside.notifier(environments=("staging",))
+    await outside.alerts.take([a_report(environment="staging@a"), a_report("db", environment="prod@a")])
+    story = await Story.begin(state, bus)
+    part = await Story.begin(state, bus, environment="staging@a", part_of=story.id)
+    await part.finish(Outcome.FAILED, Problem("service_failed", "web failed."))
+    await notifier.send_pending()
+    await notifier.send_pending()
+    assert outside.titles == ["web is down"]
+
+
 @pytest.mark.parametrize(
     ("outcome", "touched", "severity", "tone"),
     [
