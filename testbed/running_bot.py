@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import secrets
 import signal
@@ -62,10 +61,6 @@ class RunningBot:
         label = f"{PROJECT_LABEL}={self.name}-{environment}"
         found = self.client.containers.list(all=True, ignore_removed=True, filters={"label": label})
         return {str(item.labels[SERVICE_LABEL]): item for item in found}
-
-    def kill_service(self, environment: str, service: str) -> None:
-        """Kill a service's process as an accident would: from outside the engine."""
-        os.kill(int(self.containers(environment)[service].attrs["State"]["Pid"]), signal.SIGKILL)
 
     async def last_message(self) -> int:
         """Return the id of the newest message in the channel; waiting for later ones is cheap."""

@@ -68,19 +68,16 @@ async def set_references(
 
     repositories = frozenset(release_repository(engine.project, service) for service in services)
 
-    def may_set(client: EngineClient, name: str, image_id: str) -> bool:
-        return _may_set(client, name, image_id, engine.project, repositories)
-
     def set_missing(client: EngineClient) -> dict[str, str]:
+        setter = _Setter(client, engine.project, repositories)
         given: dict[str, str] = {}
         for service, (fields, image_id) in pinned.items():
-            if (only is not None and service not in only) or (lenient and find_image(client, image_id) is None):
+            if (only is not None and service not in only) or (lenient and not setter.is_there(image_id)):
                 continue
             if (reference := str(fields["image"])) != image_id:
-                _set(client, service, reference, image_id)
+                setter.set(service, reference, image_id, is_ours=True)
             name = files_reference(engine.project, service, fields)
-            if name and means[name] == image_id and may_set(client, name, image_id):
-                _set(client, service, name, image_id)
+            if name and means[name] == image_id and setter.set(service, name, image_id):
                 given[service] = name
         return given
 
@@ -93,10 +90,34 @@ def files_reference(project: str, service: str, fields: Mapping[str, Any]) -> st
     return image_reference(project, service, written) if "image" in written else ""
 
 
-def _set(client: EngineClient, service: str, reference: str, image_id: str) -> None:
-    found = find_image(client, reference)
-    if found is not None and found["Id"] == image_id:
-        return
+class _Setter:
+    """Set names of images in one go: services often share an image, whose names are then asked for once."""
+
+    def __init__(self, client: EngineClient, project: str, repositories: frozenset[str]) -> None:
+        self._client, self._project, self._repositories = client, project, repositories
+        self._there: dict[str, bool] = {}
+        self._set: dict[tuple[str, str], bool] = {}
+
+    def is_there(self, image_id: str) -> bool:
+        """Return whether the engine has an image."""
+        if image_id not in self._there:
+            self._there[image_id] = find_image(self._client, image_id) is not None
+        return self._there[image_id]
+
+    def set(self, service: str, name: str, image_id: str, *, is_ours: bool = False) -> bool:
+        """Let a name mean an image; returns whether it does. Raises ImageNotFoundError where the content is gone."""
+        key = name, image_id
+        if key not in self._set:
+            found = find_image(self._client, name)
+            means = found is not None and found["Id"] == image_id
+            may = means or is_ours or _may_set(self._client, name, found, image_id, self._project, self._repositories)
+            if may and not means:
+                _tag_image(self._client, service, name, image_id)
+            self._set[key] = may
+        return self._set[key]
+
+
+def _tag_image(client: EngineClient, service: str, reference: str, image_id: str) -> None:
     repository, tag = split_reference(reference)
     try:
         client.tag(image_id, repository, tag or "latest", force=True)
@@ -104,17 +125,21 @@ def _set(client: EngineClient, service: str, reference: str, image_id: str) -> N
         raise image_not_found(said("{reference} is gone from this machine", reference=reference), service) from error
 
 
-def _may_set(client: EngineClient, name: str, image_id: str, project: str, repositories: frozenset[str]) -> bool:
-    """Return whether a name means an image, or may be made to.
+def _may_set(
+    client: EngineClient,
+    name: str,
+    found: Mapping[str, Any] | None,
+    image_id: str,
+    project: str,
+    repositories: frozenset[str],
+) -> bool:
+    """Return whether a name that means another image, which was `found`, or none, may be made to mean an image.
 
     It may where nobody has it, or where a build or a release of this project (of which the latter are tagged in
     `repositories`) set it last, and no container of others goes by it. A repository of which there are images of a
     registry has those of this one alone: a build that took a name in there would be another service's next version.
     The one place that decides it.
     """
-    found = find_image(client, name)
-    if found is not None and found["Id"] == image_id:
-        return True
     is_kept = is_own(name) or repository_of(name) in FRONTENDS
     if "@" in name or name.startswith(IMAGE_ID) or is_kept:  # which nobody can make mean something else
         return False

@@ -67,7 +67,6 @@ class HangingBot:
                 writer.close()
 
 
-HALF_A_GREETING = OF_THIS_VERSION[:-9]
 HALF_A_STATUS = 'HTTP/1.0 200 OK\r\nContent-Length: 90\r\n\r\n{"environ'
 
 

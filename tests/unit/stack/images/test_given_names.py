@@ -75,3 +75,19 @@ async def test_name_that_only_builds_have_moves_with_them() -> None:
     engine = Images()
     assert await name(engine, BUILT, "own/web:v1") == BUILT
     assert await name(engine, BUILT, "own/web:v2") == BUILT
+
+
+async def test_image_of_many_services_is_asked_for_once() -> None:
+    """Each question is milliseconds of the engine: fifty services of one image made hundreds, one after the other."""
+    engine = Images()
+    asked = []
+    inspect = engine.inspect_image
+    engine.inspect_image = lambda name: asked.append(name) or inspect(name)  # type: ignore[method-assign, func-returns-value]
+    fields = {
+        "image": f"roas/own/web:v1-{BUILT[7:19]}",
+        "x-deploy": {"image_id": BUILT, "written": {"image": "own/web:v1"}},
+    }
+    services = {f"web-{number}": fields for number in range(50)}
+    given = await set_references(cast("Engine", engine), services, lenient=True)
+    assert given == dict.fromkeys(services, "own/web:v1")
+    assert sorted(asked) == sorted({*asked}), "each name once"
