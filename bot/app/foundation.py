@@ -22,7 +22,7 @@ from roas.state.journal_place import folder_of_journal
 from roas.state.manager import StateManager
 from roas.temporary import remove_left_folders
 
-BOT = "BOT"
+BOT, COMMAND = "BOT", "CLI"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ async def open_foundation(
         )
         stack.push_async_callback(stacks.close)
         await stack.enter_async_context(state)
-        if shared is not None and instance_prefix == BOT:
+        if shared is not None and instance_prefix != COMMAND:
             await join(state)
         bus = EventBus()
         stack.push_async_callback(bus.close)

@@ -13,6 +13,7 @@ CONFIG_FILES = "com.docker.compose.project.config_files"
 ENV_FILES = "com.docker.compose.project.environment_file"
 NETWORK = "com.docker.compose.network"
 COMPOSE_PREFIX = "com.docker.compose."
+SWARM_SERVICE = "com.docker.swarm.service.name"  # of a task's container
 STACK = "com.docker.stack.namespace"  # by this label `docker stack ls`, `ps`, `services` and `rm` find a stack
 
 

@@ -136,6 +136,10 @@ class Stack(ABC):
         """Return what services of a model have of which the engine has a newer version, each with that: on a Swarm."""
         return {}
 
+    async def own_services(self) -> frozenset[str]:
+        """Return the services that this bot is of, where the engine replaces them by itself: on a Swarm."""
+        return frozenset()
+
     async def fence_off(self, deployment: str) -> None:  # noqa: B027 - there is nothing to do on one machine
         """Have what a bot on another machine still means to write for a deployment be refused: on a Swarm."""
 

@@ -13,11 +13,14 @@ from roas.models.health import ContainerSnapshot
 from roas.models.release import ImagePin
 from roas.models.stack import WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
+from roas.stack.api_errors import ApiNotFoundError
 from roas.stack.client import Answer, Engine
 from roas.stack.comparison import ContainerDifference, WantedService
+from roas.stack.containers.own_container import own_container_id
 from roas.stack.docker_client import EngineClient
 from roas.stack.image_supply import StackImages
 from roas.stack.interface import NO_FILES, Creation, ProgressReport, ResolvedStack, SharedFiles
+from roas.stack.labels import STACK, SWARM_SERVICE
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.per_model import PerModel
 from roas.stack.policy.compose_policy import CONTENTS_FOLDER
@@ -277,6 +280,15 @@ class SwarmStack(Stack):
 
         await self._ask(remove)
 
+    async def own_services(self) -> frozenset[str]:
+        """Return the service that this bot is a task of, where that is of this stack."""
+        own_id = await self.engine.local(own_container_id)
+        if own_id is None:
+            return frozenset()
+        labels = await self.engine.call(lambda client: _container_labels(client, own_id))
+        name = labels.get(SWARM_SERVICE, "").removeprefix(stack_name(self.engine.project, ""))
+        return frozenset({name}) if name and labels.get(STACK) == self.engine.project else frozenset()
+
     async def fence_off(self, deployment: str) -> None:
         """Have what the bot that led a deployment before still means to write be refused."""
         await self._writer.fence_off(deployment)
@@ -293,6 +305,14 @@ class SwarmStack(Stack):
 
     async def _ask(self, question: Callable[[SwarmCalls], Answer]) -> Answer:
         return await self._writer.ask(question)
+
+
+def _container_labels(client: EngineClient, container_id: str) -> Mapping[str, str]:
+    try:
+        found: Json = client.inspect_container(container_id)
+    except ApiNotFoundError:  # the manager that is asked is not this machine's
+        return {}
+    return found["Config"].get("Labels") or {}
 
 
 def _read_specs(project: str, model: Mapping[str, Any]) -> Mapping[str, tuple[str, bool]]:

@@ -33,7 +33,7 @@ from roas.state.replica import (
     write_note,
     write_position,
 )
-from roas.state.schema import FILES, IDENTITY
+from roas.state.schema import FILES, IDENTITY, read_choice
 from roas.state.sealing import UnsealedError
 from roas.state.shared_files import digest_of, find_files, pack, remove, unpack
 from roas.state.shared_objects import (
@@ -185,6 +185,7 @@ class SharedLog:
         at = position or Position(0, "")
         body: Json = {
             "journal": _identity(connection),
+            "choice": read_choice(connection),
             "previous": at.digest,
             "token": at.token,
             "node": at.node,
@@ -259,7 +260,7 @@ class SharedLog:
             return self._catch_up(connection, head)
 
     def _catch_up(self, connection: sqlite3.Connection, head: int) -> bool:
-        self._manifest = _read_manifest(connection)
+        self._manifest = before = _read_manifest(connection)
         has_changed = is_rebuilt = read_position(connection) is None and self._rebuild(connection)
         while (position := read_position(connection)) is not None:
             body = self.objects.get(entry_name(position.sequence + 1))
@@ -272,7 +273,7 @@ class SharedLog:
                 is_rebuilt = self._rebuild(connection)
             else:
                 self._apply(connection, body, position)
-        self._fetch()
+        self._fetch(before)
         self.is_behind = False
         return has_changed
 
@@ -297,7 +298,7 @@ class SharedLog:
         if body is None:
             raise StoreAwayError("the newest snapshot has just been replaced")
         if read_position(connection) is None:
-            _refuse_other_journal(connection, body["journal"], self._folder)
+            _refuse_other_journal(connection, body, self._folder)
         with _transaction(connection):
             apply_migrations(connection, body["migrations"])
             apply_all(connection, body["rows"])
@@ -314,15 +315,14 @@ class SharedLog:
         write_note(connection, FILES, json.dumps(self._manifest))
         self.head, self.last_token = position.sequence, position.token
 
-    def _fetch(self) -> None:
-        """Write the files here that others wrote, and remove those that are needed no more."""
+    def _fetch(self, before: Mapping[str, object]) -> None:
+        """Write the files that others wrote, and remove those that are needed no more; what nobody told of stays."""
         there = find_files(self._folder)
         for path in sorted(self._manifest.keys() - there):
             digest, parts = self._manifest[path]
             unpack(self._folder, path, self.objects.get_file(digest, parts))
-        if self.objects.term is None and self._manifest:  # what a leader has just written is in no entry yet
-            for path in sorted(there - self._manifest.keys()):
-                remove(self._folder, path)
+        for path in sorted(before.keys() - self._manifest.keys()):
+            remove(self._folder, path)
 
 
 def _read_manifest(connection: sqlite3.Connection) -> dict[str, tuple[str, int]]:
@@ -335,15 +335,21 @@ def _identity(connection: sqlite3.Connection) -> str:
     return "" if row is None else str(row[0])
 
 
-def _refuse_other_journal(connection: sqlite3.Connection, journal: str, folder: Path) -> None:
-    """Raise JournalMissingError where this journal has begun by itself, and is not the one that the Swarm has."""
+def _refuse_other_journal(connection: sqlite3.Connection, snapshot: Json, folder: Path) -> None:
+    """Raise JournalMissingError where this journal has begun by itself, and is not the one that the Swarm has.
+
+    Nor is that one which a person has chosen here since then.
+    """
     begun = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM deployments) OR EXISTS (SELECT 1 FROM releases)"
     ).fetchone()
-    own = _identity(connection)
-    if begun[0] and own != journal:
+    own, choice = _identity(connection), read_choice(connection)
+    if begun[0] and (own != snapshot["journal"] or choice not in {"", snapshot["choice"]}):
         text = said(
-            "The journal in {folder} is {own}, and the Swarm has {journal}.", folder=folder, own=own, journal=journal
+            "The journal in {folder} is {own}, and the Swarm has {journal}.",
+            folder=folder,
+            own=choice or own,
+            journal=snapshot["journal"],
         )
         raise JournalMissingError(
             text,

@@ -72,7 +72,9 @@ class Execution:
             context.checkpoint()
         applier = Applier(context, watch, definitions, model_hash, changes.restarts)
         after_ourselves = applier.coordinator.dependents(own)
-        await applier.apply_all(to_do - after_ourselves)
+        # A Swarm replaces this bot like any other service. The other one, which it gives the lead then, goes on.
+        last = to_do & await context.stack.own_services() if context.stack.replaces_by_itself else frozenset()
+        await applier.apply_all(to_do - after_ourselves - last)
         if not (named := frozenset(context.deployment.request.services)) or own & named:
             await replace_bot_if_needed(context, watch, model_hash, bot)
         await applier.apply_all(to_do & after_ourselves)
@@ -81,6 +83,7 @@ class Execution:
             before = await context.definition_before(service)
             context.allow_drain(before)
             await manager.remove_service(context.stack, service, watch, context.report, before)
+        await applier.apply_all(last)
         await context.name_images(model_hash)
 
     async def _changes(

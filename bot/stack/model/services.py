@@ -22,6 +22,8 @@ BOUND = ("volumes", "configs", "secrets")
 NOTHING = "/dev/null"
 # Where a container finds the secrets that it is given.
 MOUNTED_SECRETS = "/run/secrets/"
+# What every node of a Swarm has at the same place, so that a service there may bind it.
+ENGINE_SOCKETS = frozenset({"/var/run/docker.sock", "/run/docker.sock"})
 # In `x-deploy` of a service that was adopted and is recreated: the fields in which it is another.
 UNLIKE = "unlike"
 # In `x-deploy` of a service: the places in its containers to which Compose copies what a release binds, and those of

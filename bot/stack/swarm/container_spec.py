@@ -5,6 +5,7 @@ from typing import Any
 
 from roas.stack.labels import STACK
 from roas.stack.model.durations import read_duration
+from roas.stack.model.services import ENGINE_SOCKETS
 from roas.stack.swarm.normal_form import stack_name
 
 Json = dict[str, Any]
@@ -82,9 +83,12 @@ def without_nothing(found: Mapping[str, Any]) -> Json:
 def _mounts(project: str, name: str, service: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Json]:
     """Return the mounts but for kept files, which become configs and secrets."""
     for volume in service.get("volumes") or ():
-        if volume["type"] == "bind":
+        source = str(volume.get("source") or "")
+        if volume["type"] == "bind" and source not in ENGINE_SOCKETS:
             continue
         mount: Json = {"Type": volume["type"], "Target": volume["target"], "ReadOnly": bool(volume.get("read_only"))}
+        if volume["type"] == "bind":
+            mount["Source"] = source
         if volume["type"] == "volume" and volume.get("source"):
             definition = (model.get("volumes") or {}).get(volume["source"]) or {}
             mount["Source"] = str(definition.get("name") or stack_name(project, volume["source"]))

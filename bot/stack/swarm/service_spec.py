@@ -8,7 +8,15 @@ from typing import Any
 
 from roas.models.stack import ServiceDefinition
 from roas.stack.labels import STACK
-from roas.stack.model.services import AS_FOUND, MOUNTED_SECRETS, ROUND, SWARM_FILES, replicas_of, restart_policy
+from roas.stack.model.services import (
+    AS_FOUND,
+    ENGINE_SOCKETS,
+    MOUNTED_SECRETS,
+    ROUND,
+    SWARM_FILES,
+    replicas_of,
+    restart_policy,
+)
 from roas.stack.sources.contents import SECRET_PREFIX
 from roas.stack.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing
 from roas.stack.swarm.external_objects import CONFIGS, SECRETS, ExternalFile, external_files
@@ -55,7 +63,7 @@ def kept_files(project: str, service: Mapping[str, Any]) -> tuple[KeptFile, ...]
 
 def _found(project: str, service: Mapping[str, Any]) -> Iterator[KeptFile]:
     for volume in service.get("volumes") or ():
-        if volume["type"] == "bind":
+        if volume["type"] == "bind" and volume["source"] not in ENGINE_SOCKETS:
             source, target = Path(volume["source"]), str(volume["target"])
             digest = source.name.removeprefix(SECRET_PREFIX)
             yield KeptFile(source, target, content_name(project, Path(target).name, digest))

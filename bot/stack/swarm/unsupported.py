@@ -8,7 +8,7 @@ from roas.errors import ComposeFileError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.stack.model.definitions import read_definitions
-from roas.stack.model.services import services_of
+from roas.stack.model.services import ENGINE_SOCKETS, services_of
 from roas.stack.swarm.external_objects import SECRETS, is_external
 from roas.stack.swarm.normal_form import LONGEST_NAME, stack_name
 
@@ -163,7 +163,7 @@ def _of_ports(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
 
 def _of_volume(name: str, volume: Mapping[str, Any], contents: Path) -> Iterator[Found]:
     kind, source = volume.get("type"), str(volume.get("source") or "")
-    if kind in {"volume", "tmpfs"}:
+    if kind in {"volume", "tmpfs"} or source in ENGINE_SOCKETS:
         return
     if kind == "bind" and Path(source).is_relative_to(contents):
         if Path(source).is_dir():

@@ -286,6 +286,28 @@ async def test_copy_becomes_a_journal_by_itself(bots, tmp_path):
         await alone.freezes.lift("prod", DORA)
 
 
+async def test_journal_that_a_person_brought_back_is_not_written_over(bots, tmp_path):
+    async with StateManager(tmp_path / "one") as alone:
+        await deploy(alone)
+        copy = alone.backups.make()
+    leader = await bots("one")
+    await lead(leader, 1)
+    leader.backups.restore(copy)
+    again = await bots("one")
+    with pytest.raises(JournalMissingError, match="the Swarm has"):
+        await again.catch_up()
+
+
+async def test_file_that_nobody_has_told_of_stays(bots, tmp_path):
+    leader, standby = await bots("one"), await bots("two")
+    await lead(leader, 1)
+    (tmp_path / "two" / "models").mkdir(parents=True)
+    (tmp_path / "two" / "models" / ("c" * 64 + ".yml")).write_text("services: {}")
+    await leader.freezes.put(freeze())
+    await standby.catch_up()
+    assert (tmp_path / "two" / "models" / ("c" * 64 + ".yml")).exists()
+
+
 async def test_rows_of_a_newer_version_are_kept(bots, swarm):
     leader, standby = await bots("one"), await bots("two")
     await lead(leader, 1)

@@ -49,6 +49,14 @@ def test_update_config_is_taken_as_it_is_written() -> None:
     assert found["Mode"] == {"Replicated": {"Replicas": 4}}
 
 
+def test_socket_of_the_engine_is_a_mount() -> None:
+    """It is no file that becomes a config."""
+    socket = {"type": "bind", "source": "/var/run/docker.sock", "target": "/var/run/docker.sock"}
+    container = spec(volumes=[socket])["TaskTemplate"]["ContainerSpec"]
+    assert container["Mounts"] == [{"Type": "bind", "Source": socket["source"], "Target": socket["target"]}]
+    assert "Configs" not in container
+
+
 def test_docker_stack_knows_the_result() -> None:
     """By its label, its names, and the image that it shows."""
     found = spec(deploy={"labels": {"team": "a"}}, labels={"of": "the container"})

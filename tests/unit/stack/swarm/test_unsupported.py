@@ -52,6 +52,11 @@ def test_binds_of_the_host_are_refused() -> None:
     assert not refused(volumes=[{**bind, "source": str(CONTENTS / "abc")}])
 
 
+def test_socket_of_the_engine_is_bound() -> None:
+    """Each node has one at the same place; who may have it is for the policy to say."""
+    assert not refused(volumes=[{"type": "bind", "target": "/run/docker.sock", "source": "/var/run/docker.sock"}])
+
+
 VOLUME = [{"type": "volume", "source": "data", "target": "/data"}]
 
 
