@@ -14,8 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
-from PIL import Image, ImageDraw, ImageFont
-
+from roas.extras import load_pillow
 from roas.log import get_logger
 from roas.models.health import WORST_FIRST, ServicePoint, ServiceSeries, Verdict
 from roas.ui.drawing import Picture, more
@@ -218,8 +217,9 @@ class _Canvas:
 
     def __init__(self, height: int) -> None:
         self._size = (WIDTH, height)
-        self._image = Image.new("RGB", (WIDTH * FINENESS, height * FINENESS), GROUND)
-        self._draw = ImageDraw.Draw(self._image)
+        self._pillow = load_pillow()
+        self._image = self._pillow.Image.new("RGB", (WIDTH * FINENESS, height * FINENESS), GROUND)
+        self._draw = self._pillow.ImageDraw.Draw(self._image)
 
     def x(self, age_seconds: float) -> float:
         """Return where a moment is: the past at the left, now at the right."""
@@ -244,8 +244,8 @@ class _Canvas:
         room: float = math.inf,
     ) -> float:
         """Write text at its `anchor`, as Pillow names it, and return its width; its middle is cut to fit `room`."""
-        font = ImageFont.load_default(height * FINENESS)
-        if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow that was built without FreeType
+        font = self._pillow.ImageFont.load_default(height * FINENESS)
+        if not isinstance(font, self._pillow.ImageFont.FreeTypeFont):  # a Pillow that was built without FreeType
             raise TypeError("Pillow cannot draw fonts here: it needs to be built with FreeType")
         written = full = "".join(char if " " <= char <= "~" else "?" for char in label)
         kept = len(full)
@@ -253,7 +253,7 @@ class _Canvas:
             kept -= 1
             written = f"{full[: (kept + 1) // 2]}..{full[-(kept // 2) :]}"
         self._draw.text((x * FINENESS, y * FINENESS), written, fill=colour, font=font, anchor=anchor)
-        return font.getlength(written) / FINENESS
+        return float(font.getlength(written)) / FINENESS
 
     def line(self, points: Sequence[tuple[float, float]], colour: Colour, width: float) -> None:
         """Draw a line through points."""
@@ -267,5 +267,5 @@ class _Canvas:
     def png(self) -> bytes:
         """Return the finished picture."""
         written = io.BytesIO()
-        self._image.resize(self._size, Image.Resampling.BOX).save(written, "PNG")
+        self._image.resize(self._size, self._pillow.Image.Resampling.BOX).save(written, "PNG")
         return written.getvalue()

@@ -17,7 +17,6 @@ LIBRARIES = (
     "cronsim",
     "discord.ext.commands",
     "docker",
-    "PIL.Image",
     "prometheus_client",
     "pydantic_settings",
     "stamina",
