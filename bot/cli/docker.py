@@ -2,18 +2,23 @@
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from roas.cli.running import EnvironmentName, Session, find_environment, open_journal, run_command
+from roas.configuration.environments import ssh_access
+from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError, RoasError, SettingsError
 from roas.models.environment import EngineKind, Environment
-from roas.stack.client import EngineClients, refuse_many_hosts
+from roas.stack.client import EngineClients, engine_address, refuse_many_hosts
 from roas.stack.compose.commands import ALL_PROFILES, ComposeProject
-from roas.stack.compose.runner import ComposeRunner
-from roas.stack.docker_client import login_folder
+from roas.stack.compose.processes import run_attached
+from roas.stack.compose.runner import TLS_VARIABLES, ComposeRunner
+from roas.stack.docker_client import LOCAL_SCHEMES, login_folder
 from roas.stack.images.readable_names import set_references
 from roas.stack.model.services import named_model, services_of
 from roas.stack.model.store import MODELS, ModelStore
@@ -22,7 +27,9 @@ Registry = Annotated[str, typer.Argument(metavar="REGISTRY", help="Its address, 
 User = Annotated[str, typer.Option("--username", "-u", help="Who logs in.")]
 FOLDER_MODE = 0o700
 # It is an engine that asks the registry: the one that is named, which knows the registries that have no certificate.
-INHERITED = ("PATH", "HOME", "TERM", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+INHERITED = ("PATH", "HOME", "TERM")
+# By what address an engine is reached → the program with its arguments, and its variables.
+Program = Callable[[str], tuple[list[str], dict[str, str]]]
 
 
 def login(registry: Registry, username: User) -> None:
@@ -39,8 +46,18 @@ async def _login(session: Session, registry: str, username: str) -> int:
     folder = login_folder() or session.state_dir / "docker"
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     options = ["--config", str(folder), "login", "--username", username, "--password-stdin"]
-    variables = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    os.execve(docker, [docker, *options, "--", registry], variables)  # noqa: S606 - an argument list
+    settings = session.settings
+    access = ssh_access(settings, EnvironmentSettings())
+    place = Environment("login", "login", Path.cwd(), (), docker_host=settings.docker_host, ssh=access)
+    program = partial(_docker, [docker, *options, "--", registry])
+    return await _become(EngineClients(), place, program)
+
+
+def _docker(command: list[str], address: str) -> tuple[list[str], dict[str, str]]:
+    """Return a command of Docker's with the variables by which it asks an engine."""
+    inherited = INHERITED if address.startswith(LOCAL_SCHEMES) else (*INHERITED, *TLS_VARIABLES)
+    variables = {name: os.environ[name] for name in inherited if name in os.environ}
+    return command, {**variables, "DOCKER_HOST": address}
 
 
 Arguments = Annotated[
@@ -78,18 +95,32 @@ async def _compose(session: Session, name: str, arguments: list[str]) -> int:
         names = await set_references(clients.of(environment), services_of(model))
     except RoasError as error:  # Compose says itself what it cannot do without
         session.terminal.say(f"warning: {error.message}", on_err=True)
+    path = models.existing(models.save(named_model(model, names)))
+    project = ComposeProject.of_model(environment, path)
+    typed = [*project.arguments(), *ALL_PROFILES, *arguments]
+    return await _become(clients, environment, partial(_compose_program, instance_id, typed))
+
+
+def _compose_program(instance_id: str, arguments: Sequence[str], address: str) -> tuple[list[str], dict[str, str]]:
+    """Return Compose with its arguments, and the variables by which it asks an engine."""
+    command, variables = ComposeRunner(instance_id).run_in_foreground(arguments, address)
+    terminal = {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}
+    return command, variables | terminal
+
+
+async def _become(clients: EngineClients, environment: Environment, program: Program) -> int:
+    """Replace this process by a program, so that the terminal, signals and the exit code are its own.
+
+    Where the engine is on another host, that is a child, and this process keeps the connection; returns its exit code.
+    Raises EngineUnavailableError where the host is not reached.
+    """
+    folder = environment.folder if environment.folder.is_dir() else Path.cwd()
+    try:
+        address = await clients.of(environment).reached()
+        command, variables = program(address)
+        if address == engine_address(environment):
+            os.chdir(folder)
+            os.execve(command[0], command, variables)  # noqa: S606 - a path of our own finding, and an argument list
+        return await run_attached(command, variables, folder)
     finally:
         await clients.close()
-    _become_compose(environment, models.existing(models.save(named_model(model, names))), arguments, instance_id)
-
-
-def _become_compose(environment: Environment, model: Path, arguments: list[str], instance_id: str) -> NoReturn:
-    """Replace this process by Compose, so that the terminal, signals and the exit code are its own."""
-    project = ComposeProject.of_model(environment, model)
-    command, variables = ComposeRunner(instance_id).run_in_foreground(
-        [*project.arguments(), *ALL_PROFILES, *arguments], environment
-    )
-    variables |= {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}
-    if environment.folder.is_dir():
-        os.chdir(environment.folder)
-    os.execve(command[0], command, variables)  # noqa: S606 - a path of our own finding, and an argument list

@@ -13,7 +13,7 @@ from roas.app.application import open_application
 from roas.checks.compose_variables import known_variables, profiles_of, variables_of_images
 from roas.cli.drawn_plan import show_plan
 from roas.cli.running import ExitCode, Session, run_command
-from roas.configuration.environments import environments
+from roas.configuration.environments import environments, ssh_access
 from roas.configuration.loading import load_settings, read_settings
 from roas.configuration.reading import FILE_NAME
 from roas.configuration.settings import NAME_PATTERN, Settings
@@ -74,7 +74,8 @@ async def survey_stack(
 
 async def _running(settings: Settings, folder: Path, project: str | None, files: Sequence[str]) -> FoundProject:
     """Return the project that runs from a folder; one of Compose's usual name where none does."""
-    place = Environment("init", project or "init", folder, (), docker_host=settings.docker_host)
+    access = ssh_access(settings, EnvironmentSettings())
+    place = Environment("init", project or "init", folder, (), docker_host=settings.docker_host, ssh=access)
     stacks = _stacks(settings, ())
     try:
         projects = await stacks.of(place).probe().projects()

@@ -215,7 +215,7 @@ def _environment(settings: Settings, name: str, own: EnvironmentSettings) -> Env
         requires=own.requires or "",
         soak=read_length(own.soak or ""),
         restic=None if own.restic is None else _restic(own.restic),
-        ssh=_ssh(settings, own),
+        ssh=ssh_access(settings, own),
     )
     return environment if not own.hosts else _on_hosts(environment, own)
 
@@ -233,7 +233,8 @@ def _on_hosts(environment: Environment, own: EnvironmentSettings) -> Environment
     return replace(environment, docker_host=None, hosts=tuple(hosts), waves=waves)
 
 
-def _ssh(settings: Settings, own: EnvironmentSettings) -> SshAccess:
+def ssh_access(settings: Settings, own: EnvironmentSettings) -> SshAccess:
+    """Return how the host of an environment's engine is reached; what it does not say is said for all."""
     key_file = own.docker_key_file or settings.docker_key_file
     known_hosts_file = own.docker_known_hosts_file or settings.docker_known_hosts_file
     return SshAccess(_absolute(key_file), _absolute(known_hosts_file))

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from roas.messages.message import said
 from roas.models.environment import Environment, SshAccess
 from roas.shortages import find_shortage
 from roas.stack.api_errors import AWAY_HINT, BUSY_STATUSES, ApiError, find_passing_fault
-from roas.stack.docker_client import LOCAL_SCHEMES, EngineClient, RegistryLogins, path_of
+from roas.stack.docker_client import LOCAL_SCHEMES, TLS_HINT, EngineClient, RegistryLogins, path_of
 from roas.stack.ssh_host import CONNECT_SECONDS, SCHEME, SshHost
 
 log = get_logger(__name__)
@@ -183,13 +184,6 @@ class EngineClients:
             self._engines[known] = _Connection(address, environment.ssh)
         return self._engines[known]
 
-    async def reached(self, environment: Environment) -> str:
-        """Return the address by which this machine reaches the engine of an environment.
-
-        Raises EngineUnavailableError where that is on another host, which does not answer.
-        """
-        return await self.connection(environment).reached()
-
     def answering(self, addresses: tuple[str, ...]) -> str:
         """Return which of several addresses answered last; the first until one has."""
         return self._answering.get(addresses, addresses[0])
@@ -227,6 +221,12 @@ class Engine:
     def address(self) -> str:
         """Return where the engine answered last, or is asked first."""
         return self._clients.answering(self.addresses)
+
+    async def reached(self) -> str:
+        """Return the address by which this machine reaches the engine: of several managers, of one that answers."""
+        if len(self.addresses) > 1:
+            await self.call(lambda client: client.ping())
+        return await self._clients.connection(self.environment, self.address).reached()
 
     async def call(self, question: Callable[[EngineClient], Answer]) -> Answer:
         """Ask in a thread."""
@@ -357,8 +357,10 @@ def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableE
             said("The engine at {address} does not answer: that is a folder, and no socket.", address=address),
             hint=NO_SOCKET_HINT,
         )
+    refuses_tls = any(isinstance(reason, ssl.SSLError) for reason in _chain(error))
     return EngineUnavailableError(
-        said("The engine at {address} does not answer ({error}).", address=address, error=_brief(error)), hint=AWAY_HINT
+        said("The engine at {address} does not answer ({error}).", address=address, error=_brief(error)),
+        hint=TLS_HINT if refuses_tls else AWAY_HINT,
     )
 
 

@@ -24,6 +24,10 @@ REQUEST_SECONDS = 30
 # To measure volumes, the engine reads all folders of all of them: nobody waits longer for that.
 MEASURE_SECONDS = 5
 CONNECTIONS = 64
+TLS_HINT = said(
+    "Check DOCKER_CERT_PATH: its `ca.pem` has to have signed the engine's certificate, and the engine's authority its "
+    "`cert.pem`."
+)
 UNREADABLE = "what it answers is no Docker API's"
 
 
@@ -69,7 +73,7 @@ class EngineClient(docker.APIClient):
             )
         except TLSParameterError as error:
             raise EngineError(
-                said("The engine's TLS settings are wrong: {error}", error=error), hint=said("Check DOCKER_CERT_PATH.")
+                said("The engine's TLS settings are wrong: {error}", error=error), hint=TLS_HINT
             ) from error
 
     def ping_within(self, seconds: float) -> None:
@@ -90,6 +94,11 @@ class EngineClient(docker.APIClient):
         listed = found.get("Volumes") or (found.get("VolumeUsage") or {}).get("Items") or ()
         sizes = {item["Name"]: int((item.get("UsageData") or {}).get("Size", -1)) for item in listed}
         return {name: sizes[name] for name in volumes if sizes.get(name, -1) >= 0}
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Trust the authority in DOCKER_CERT_PATH; `requests` would rather have that of REQUESTS_CA_BUNDLE."""
+        trusted = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, trusted, cert)
 
     def _raise_for_status(self, response: requests.Response) -> None:
         if response.ok:

@@ -18,6 +18,7 @@ LEAVE_SECONDS = 2.0
 # A model that is larger is no stack's: a few lines of aliases may stand for any number.
 MODEL_BYTES = 8 << 20
 LINE_LIMIT = 1 << 20
+SIGNAL_CODE = 128  # to which a shell adds the number of the signal that ended a program
 
 LineReport = Callable[[str], Awaitable[None]]
 
@@ -50,12 +51,34 @@ async def start_process(
             start_new_session=True,
         )
     except (OSError, RuntimeError) as error:
-        if (short := find_shortage(error)) is not None:
-            raise short from error
-        raise EngineError(
-            said("Compose cannot be started: {error}", error=error),
-            hint=said("Install the Compose plugin: https://docs.docker.com/compose/install/."),
-        ) from error
+        raise _not_started(error) from error
+
+
+async def run_attached(command: Sequence[str], variables: Mapping[str, str], folder: Path) -> int:
+    """Run a command with this process's terminal, and return its exit code as a shell would. Raises EngineError.
+
+    A terminal sends its signals to the command, too, which decides; others are passed on.
+    """
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        loop.add_signal_handler(number, lambda: None)
+    try:
+        child = await asyncio.create_subprocess_exec(*command, env=variables, cwd=folder)
+    except (OSError, RuntimeError) as error:
+        raise _not_started(error) from error
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, child.send_signal, number)
+    code = await child.wait()
+    return code if code >= 0 else SIGNAL_CODE - code
+
+
+def _not_started(error: Exception) -> RoasError:
+    if (short := find_shortage(error)) is not None:
+        return short
+    return EngineError(
+        said("Compose cannot be started: {error}", error=error),
+        hint=said("Install the Compose plugin: https://docs.docker.com/compose/install/."),
+    )
 
 
 async def read_output(stream: asyncio.StreamReader | None, on_line: LineReport | None = None) -> str:

@@ -36,7 +36,10 @@ from roas.stack.sources.snapshot import SourceSnapshot
 
 # This variable in a process's environment names the process of ours that started it.
 INSTANCE_VARIABLE = "ROAS_INSTANCE"
-INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+INHERITED_VARIABLES = ("PATH", "HOME", "DOCKER_CONFIG")
+# With these, Docker's programs speak TLS on a socket of this machine, too, where no engine does.
+TLS_VARIABLES = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+NO_ENGINE = "/dev/null"
 # Compose takes what an env file sets into its own environment, unless the name is taken there already.
 PINNED = {"COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false"}
 CGROUPS = Path("/proc/self/cgroup")
@@ -74,14 +77,12 @@ class ComposeRunner:
     ) -> ComposeOutput:
         """Run a command to its end; `on_line` is called with each line. It may reach the engine by a socket of ours.
 
-        Raises the fault that its stderr names; EngineUnavailableError where it does not end in time.
+        Raises the fault that its stderr names; EngineUnavailableError where it does not end in time, or where the
+        engine's host is not reached.
         """
         folder = environment.folder if environment.folder.is_dir() else Path("/")
-        scrubbed = self._scrubbed(environment, variables or {})
-        if engine_socket is not None:
-            scrubbed["DOCKER_HOST"] = f"unix://{engine_socket}"
-        elif self._clients is not None:
-            scrubbed["DOCKER_HOST"] = await self._clients.reached(environment)
+        address = await self._reached(environment) if engine_socket is None else f"unix://{engine_socket}"
+        scrubbed = self._scrubbed(address, variables or {})
         process = await start_process((*self._find(), *arguments), scrubbed, folder)
         try:
             async with deadline(timeout_seconds, service):
@@ -92,7 +93,7 @@ class ComposeRunner:
         finally:
             await end_process(process)
         if code != 0:
-            text = _as_known(stderr or stdout, scrubbed["DOCKER_HOST"], engine_address(environment))
+            text = _as_known(stderr or stdout, address, self._known_address(environment))
             raise compose_fault(text, files=_names(environment), service=service, redact=self._redact)
         return ComposeOutput(stdout, stderr)
 
@@ -133,12 +134,19 @@ class ComposeRunner:
             raise resolution_fault(text, files=_names(environment), redact=self._redact)
         return ComposeOutput(stdout, stderr)
 
+    async def run_without_engine(
+        self, arguments: Sequence[str], environment: Environment, *, timeout_seconds: float = CONFIG_SECONDS
+    ) -> ComposeOutput:
+        """Run a command that asks no engine, so that it works while that is away. Raises as `run` does."""
+        return await self.run(arguments, environment, timeout_seconds=timeout_seconds, engine_socket=NO_ENGINE)
+
     async def version(self, environment: Environment, *, timeout_seconds: float = VERSION_SECONDS) -> str:
         """Return the version of Compose, asked once for each that is installed. Raises as `run` does."""
         mark = await in_thread(self.installed)
         async with self._asking:
             if mark not in self._versions:
-                output = await self.run(("version", "--short"), environment, timeout_seconds=timeout_seconds)
+                asked = ("version", "--short")
+                output = await self.run_without_engine(asked, environment, timeout_seconds=timeout_seconds)
                 self._versions[mark] = output.stdout.strip()
             return self._versions[mark]
 
@@ -205,12 +213,12 @@ class ComposeRunner:
             raise too_much(said("a model of more than {mebibytes} MiB", mebibytes=MODEL_BYTES >> 20))
         return done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), done.code
 
-    def run_in_foreground(self, arguments: Sequence[str], environment: Environment) -> tuple[list[str], dict[str, str]]:
+    def run_in_foreground(self, arguments: Sequence[str], address: str) -> tuple[list[str], dict[str, str]]:
         """Return what to run, and in which environment, for a command that is given the terminal.
 
-        Raises EngineError where there is no Compose.
+        The engine is reached at an address of this machine's. Raises EngineError where there is no Compose.
         """
-        return [*compose_command(), *arguments], self._scrubbed(environment, {})
+        return [*compose_command(), *arguments], self._scrubbed(address, {})
 
     def _find(self) -> tuple[str, ...]:
         """Find the binary once; called by itself it saves a third of the time that `docker compose` takes."""
@@ -218,11 +226,20 @@ class ComposeRunner:
             self._command = (*die_with_parent(), *compose_command())
         return self._command
 
-    def _scrubbed(self, environment: Environment, variables: Mapping[str, str]) -> dict[str, str]:
+    async def _reached(self, environment: Environment) -> str:
+        """Return where this machine reaches the engine. Raises EngineUnavailableError."""
+        return engine_address(environment) if self._clients is None else await self._clients.of(environment).reached()
+
+    def _known_address(self, environment: Environment) -> str:
+        """Return the address that people know of the engine that answers."""
+        return engine_address(environment) if self._clients is None else self._clients.of(environment).address
+
+    def _scrubbed(self, address: str, variables: Mapping[str, str]) -> dict[str, str]:
         """Leave out everything of our own that could reach a stack or steer Compose."""
-        own = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+        inherited = INHERITED_VARIABLES if address.startswith(LOCAL_SCHEMES) else (*INHERITED_VARIABLES, *TLS_VARIABLES)
+        own = {name: os.environ[name] for name in inherited if name in os.environ}
         own.setdefault("HOME", "/")
-        own["DOCKER_HOST"] = engine_address(environment)
+        own["DOCKER_HOST"] = address
         own[INSTANCE_VARIABLE] = self._instance_id
         return {**variables, **own, **PINNED}
 

@@ -223,7 +223,7 @@ class ConfigHashes:
                     with writing_temporary():
                         path.write_text(write_model(model), encoding="utf-8")
                     arguments = commands.config_hashes(ComposeProject.of_model(self._engine.environment, path))
-                    output = await self._runner.run(arguments, self._engine.environment)
+                    output = await self._runner.run_without_engine(arguments, self._engine.environment)
                 lines = (line.split() for line in output.stdout.splitlines())
                 self._known[key] = {parts[0]: parts[1] for parts in lines if len(parts) == 2}
                 while len(self._known) > REMEMBERED:

@@ -62,6 +62,7 @@ class CommandLine:
     project: str
     image_ids: dict[str, str] = field(default_factory=dict)
     children: list[subprocess.Popen[str]] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> Path:
@@ -78,6 +79,7 @@ class CommandLine:
             "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "0.2",
             "ENVIRONMENTS__PROD__OBSERVATION_SECONDS": "0.2",
             "COLUMNS": "80",
+            **self.variables,
             **changes,
         }
 

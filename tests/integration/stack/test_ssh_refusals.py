@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,6 +16,8 @@ from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment, SshAccess
 from roas.stack import ssh_host
 from roas.stack.client import EngineClients
+from roas.stack.compose.runner import ComposeRunner
+from roas.stack.machine.probe import DockerProbe
 from testbed.debian_packages import PackageError
 from testbed.ssh_hosts import RemoteHost, SshHosts
 from testbed.ssh_server import STRANGER, SshServer, make_key, ssh_server
@@ -173,6 +176,27 @@ async def test_user_without_docker_is_told_so(clients: EngineClients, there: Env
             assert path in told
             assert "that this user may use its socket (group docker)" in told
     assert server.logins - before == 2
+
+
+async def test_compose_says_its_version_while_the_host_is_away(
+    clients: EngineClients, there: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither that nor to hash a model takes an engine: it must not fail the check of Compose, too."""
+    monkeypatch.setattr(ComposeRunner, "_versions", {})
+    away = replace(there, docker_host="ssh://root@127.0.0.1:1")
+    probe = DockerProbe(clients.of(away), ComposeRunner("test", clients=clients))
+    assert re.match(r"v?2\.", await probe.compose_version())
+
+
+async def test_compose_speaks_no_tls_on_a_socket_of_this_machine(
+    clients: EngineClients, environment: Environment, there: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables for TLS are of the process; another environment may be here, or be reached by ssh."""
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    runner = ComposeRunner("test", clients=clients)
+    for reached in (environment, there):
+        listed = await runner.run(("ls", "--format", "json"), reached)
+        assert listed.stdout.startswith("[")
 
 
 async def test_host_that_forbids_forwarding_is_told_so(environment: Environment, tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ class Manager:
         if self.hangs or isinstance(self.fault, OSError):
             raise TimeoutError("no ping")
 
+    def ping(self) -> bool:
+        return bool(self.answer())
+
     def cluster_id(self) -> str:
         self.answer()
         return self.swarm
@@ -155,7 +158,7 @@ class Journal:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roas.stack.swarm.writer.SwarmCalls", lambda client: client)
+    monkeypatch.setattr("roas.stack.swarm.writer.SwarmCalls", lambda client, *_more: client)
 
 
 @pytest.mark.usefixtures("calls")
@@ -183,3 +186,11 @@ async def test_no_other_swarm_is_asked(clients: EngineClients, managers: dict[st
     await meant._note_swarm()
     assert journal.known == {"prod": "swarm-2"}
     assert isinstance(refused.value, EngineUnavailableError)
+
+
+async def test_programs_are_given_a_manager_that_answers(clients: EngineClients, managers: dict[str, Manager]) -> None:
+    """What is run, such as Compose to build an image, gets an address and cannot ask another one."""
+    engine = clients.of(PROD)
+    assert await engine.reached() == FIRST
+    managers[FIRST].fault = ConnectionRefusedError("gone")
+    assert await engine.reached() == SECOND
