@@ -24,7 +24,7 @@ def warn_of_empty_volumes(comparison: Comparison, stack: ResolvedStack) -> Itera
             if volume in old.values() or volume not in stack.new_volumes or not dropped:
                 continue
             replaced = dropped.get(target) or ", ".join(sorted(set(dropped.values())))
-            yield _empty(name, volume, target, replaced, on_swarm=stack.environment.on_swarm)
+            yield _empty(name, volume, target, replaced, on_nodes=comparison.stack.replaces_by_itself)
 
 
 def _mounted(service: Mapping[str, Any], model: Mapping[str, Any], project: str) -> Mounted:
@@ -36,8 +36,8 @@ def _mounted(service: Mapping[str, Any], model: Mapping[str, Any], project: str)
     }
 
 
-def _empty(service: str, volume: str, target: str, replaced: str, *, on_swarm: bool) -> Message:
-    if on_swarm:
+def _empty(service: str, volume: str, target: str, replaced: str, *, on_nodes: bool) -> Message:
+    if on_nodes:
         return said(
             "{service} starts with {volume} at {target}, empty on a node without it; its data stays in {replaced}.",
             service=service,

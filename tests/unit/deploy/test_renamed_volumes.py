@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from roas.deploy.renamed_volumes import warn_of_empty_volumes
-from roas.models.environment import EngineKind, Environment
+from roas.models.environment import Environment
 from roas.stack.interface import ResolvedStack
 
 DEV = Environment("dev", "shop", Path(), ())
-ON_SWARM = Environment("dev", "shop", Path(), (), engine=EngineKind.SWARM)
 
 
 def model(*mounts: tuple[str, str], names: dict[str, str] | None = None) -> dict[str, Any]:
@@ -21,9 +20,10 @@ def model(*mounts: tuple[str, str], names: dict[str, str] | None = None) -> dict
     return {"services": {"web": {"volumes": volumes}}, "volumes": definitions}
 
 
-def warnings(old: dict[str, Any] | None, new: dict[str, Any], *made: str, environment: Environment = DEV) -> list[str]:
-    stack = ResolvedStack(environment, "v2", new, {}, new_volumes=frozenset(made))
-    comparison: Any = SimpleNamespace(old_model=old, new_model=new)
+def warnings(old: dict[str, Any] | None, new: dict[str, Any], *made: str, on_nodes: bool = False) -> list[str]:
+    stack = ResolvedStack(DEV, "v2", new, {}, new_volumes=frozenset(made))
+    engine = SimpleNamespace(replaces_by_itself=on_nodes)
+    comparison: Any = SimpleNamespace(old_model=old, new_model=new, stack=engine)
     return [str(text) for text in warn_of_empty_volumes(comparison, stack)]
 
 
@@ -63,5 +63,5 @@ def test_others_are_not_told(old: dict[str, Any] | None, new: dict[str, Any], ma
 
 
 def test_of_a_swarm_nobody_knows_what_the_node_has() -> None:
-    told = warnings(model(("data", "/data")), model(("data2", "/data")), "shop_data2", environment=ON_SWARM)
+    told = warnings(model(("data", "/data")), model(("data2", "/data")), "shop_data2", on_nodes=True)
     assert "shop_data2 at /data, empty on a node without it; its data stays in shop_data." in told[0]
