@@ -39,7 +39,7 @@ def main() -> int:
     """Read the command line, play, and return the exit code."""
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, to look around, until Ctrl-C")
-    parser.add_argument("--swarm", action="store_true", help="on a Swarm of three nodes, one of which dies")
+    parser.add_argument("--swarm", action="store_true", help="on three managers, of which that with the bot dies")
     parser.add_argument(
         "--plant",
         choices=get_args(Plant),

@@ -1,1 +1,1 @@
-"""The demo on a Swarm of three nodes, one of which dies in the middle of a deployment."""
+"""The demo on three managers of a Swarm: the node of the bot that leads dies in the middle of a deployment."""

@@ -11,7 +11,6 @@ import pytest
 import demo.home
 import tools.campaigns.corpus.ground
 import tools.campaigns.swarm.ground
-from demo.swarm.stage import SwarmStage
 from testbed.engine import Engine, manual_environment
 from testbed.inherited import chosen_programs
 from testbed.preloaded import run_preloaded
@@ -91,9 +90,6 @@ WAYS: dict[str, Callable[[Path], Mapping[str, str]]] = {
     "both sides on a Swarm": lambda folder: swarm.Ground(
         with_login(folder), cast("Any", Engine(NOWHERE)), cast("Any", None)
     ).environ("state"),
-    "the demo on a Swarm": lambda folder: SwarmStage(
-        with_login(folder), cast("Any", Engine(NOWHERE)), cast("Any", None)
-    ).environment(DISCORD),
     "the campaign on a Swarm": lambda folder: tools.campaigns.swarm.ground.Ground(
         with_login(folder), cast("Any", Engine(NOWHERE)), cast("Any", SimpleNamespace(path=folder / "gate"))
     ).environ(),
