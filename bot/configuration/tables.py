@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 from roas.models.candidate import SourceAction, SourceKind, SourceMode
-from roas.models.environment import REPOSITORY_ADDRESS, DriftAction, EngineKind, PolicyLevel
+from roas.models.environment import ENGINE_ADDRESS, REPOSITORY_ADDRESS, DriftAction, EngineKind, PolicyLevel
 from roas.models.windows import read_dates, read_window
 from roas.redaction import credentials_in
 
@@ -20,9 +20,7 @@ OBSERVATION = (
     "Unset, that is 30 s without a health check, 10 s if critical, else 5 s; in dev 2 s."
 )
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-# What both the SDK and Compose take. A relative path would be another one for each of them, and the kernel takes no
-# longer one.
-EngineAddress = Annotated[str, Field(pattern=r"^(unix:///.{1,106}|tcp://.+|ssh://.+)$")]
+EngineAddress = Annotated[str, Field(pattern=ENGINE_ADDRESS)]
 HOST_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 HostName = Annotated[str, Field(pattern=HOST_PATTERN)]
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from roas.messages.message import counted
-from roas.models.environment import REPOSITORY_ADDRESS
+from roas.models.environment import ENGINE_ADDRESS, REPOSITORY_ADDRESS
 
 ValuePath = tuple[int | str, ...]
 Limits = Mapping[str, Any]
@@ -51,8 +51,9 @@ MEANINGS: Mapping[str, str] = {
 PATTERNS: Mapping[str, str] = {
     r"^https?://": "must begin with http:// or https://",
     r"^wss?://": "must begin with ws:// or wss://",
-    r"^(unix:///.{1,106}|tcp://.+|ssh://.+)$": (
-        "must be unix:// with the whole path of a socket, 107 characters at most, or begin with tcp:// or ssh://"
+    ENGINE_ADDRESS: (
+        "must be unix:// with the whole path of a socket, 107 characters at most, or begin with tcp://, or be ssh:// "
+        "with a user and a host, without a password"
     ),
     r"^[a-z0-9_-]{1,32}$": "must be 1 to 32 lower-case letters, digits, - and _",
     r"^[a-z0-9][a-z0-9_-]{0,31}$": "must be 1 to 32 lower-case letters, digits, - and _, a letter or digit first",

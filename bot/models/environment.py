@@ -17,6 +17,11 @@ NEAR = re.compile(
 )
 ON_SSH = r"ssh://[^\s-][^\s]*|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s]+"
 REPOSITORY_ADDRESS = rf"^(https://[^\s@]+|{ON_SSH}|{NEAR.pattern})$"
+# Of an engine's host: no password, which would be shown wherever the address is.
+ENGINE_ON_SSH = r"ssh://([^@/:\s]+@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\s\[\]]+)(:[0-9]{1,5})?(/\S*)?"
+# What both the SDK and Compose take. A relative path would be another one for each of them, and the kernel takes no
+# longer one.
+ENGINE_ADDRESS = rf"^(unix:///.{{1,106}}|tcp://.+|{ENGINE_ON_SSH})$"
 # What git, ssh and the bot read alike: nothing in it can be taken for another host.
 PLAIN_ADDRESS = re.compile(
     r"(?:(?P<scheme>https?|ssh)://|(?=\w[\w.-]*@))(?P<login>(?:\w[\w.-]*@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*))"

@@ -6,6 +6,7 @@ question, and sshd refuses who connects too often (`MaxStartups`), or fails to l
 
 import asyncio
 import errno
+import getpass
 import os
 import socket
 import time
@@ -42,6 +43,7 @@ CLOSED_HINT = said(
     "Check what its sshd logs: it closes connections where too many begin at once (`MaxStartups`), and for some "
     "minutes those of an address from which logins failed (`PerSourcePenalties`)."
 )
+NO_NAME_HINT = said("Set USER: the user that the bot runs as has no name here, and ssh wants one.")
 AWAY_HINT = said("Check by ssh that the host answers, and that this user may use its Docker socket.")
 SOCKET_HINT = said(
     "Check that Docker runs there, that this user may use its socket (group docker), and that sshd lets the key "
@@ -121,6 +123,7 @@ class SshHost:
 
     async def _connected(self, path: Path) -> Any:
         library = await in_thread(load, SSH, EngineError)
+        self._require_user_name()
         connection, files = None, self._file_versions()
         known_hosts = self._known_hosts(library)
         try:
@@ -150,6 +153,13 @@ class SshHost:
     def _file_versions(self) -> tuple[object, ...]:
         files = (self._access.key_file, self._access.known_hosts_file)
         return tuple(file_version(path) for path in files if path is not None)
+
+    def _require_user_name(self) -> None:
+        """Raise EngineUnavailableError where this process's user has no name: the library wants it for its settings."""
+        try:
+            getpass.getuser()
+        except (OSError, KeyError, ImportError) as error:  # as Python's versions have it
+            raise self._fault(error, NO_NAME_HINT) from error
 
     def _known_hosts(self, library: Any) -> dict[str, Any]:
         """Return the hosts' own keys, as they are now. Raises EngineUnavailableError where that file is unusable."""

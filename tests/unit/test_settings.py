@@ -222,10 +222,16 @@ def test_file_that_is_no_text_named(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "address",
-    ["unix://docker.sock", "unix://./docker.sock", "unix:/docker.sock", f"unix:///{'x' * 107}", "fd://", "http://host"],
+    [
+        *("unix://docker.sock", "unix://./docker.sock", "unix:/docker.sock", f"unix:///{'x' * 107}", "fd://"),
+        *("http://host", "ssh://me:secret@host", "ssh:///run/docker.sock", "ssh://me@", "ssh://host:port", "ssh://a b"),
+    ],
 )
 def test_engine_address_that_docker_takes_otherwise_refused(monkeypatch, address):
-    """A relative path would lead Compose elsewhere than the bot, in the middle of a deployment."""
+    """A relative path would lead Compose elsewhere than the bot, in the middle of a deployment.
+
+    A password would be shown wherever the address is.
+    """
     monkeypatch.setenv("DOCKER_HOST", address)
     monkeypatch.setenv("ENVIRONMENTS__DEV__DOCKER_HOST", address)
     with pytest.raises(SettingsError) as raised:
@@ -233,7 +239,13 @@ def test_engine_address_that_docker_takes_otherwise_refused(monkeypatch, address
     assert str(raised.value).count("must be unix:// with the whole path of a socket") == 2
 
 
-@pytest.mark.parametrize("address", [f"unix:///{'x' * 106}", "tcp://host:2376", "ssh://me@host"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(f"unix:///{'x' * 106}", "tcp://host:2376", "ssh://me@host", "ssh://host:2222/run/user/1000/docker.sock"),
+        *("ssh://me@[2001:db8::1]:22", "ssh://host.example.org/"),
+    ],
+)
 def test_engine_address_that_docker_takes_accepted(monkeypatch, address):
     monkeypatch.setenv("DOCKER_HOST", address)
     assert load_settings(needs_discord=False).docker_host == address

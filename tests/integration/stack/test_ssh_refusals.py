@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -197,6 +198,26 @@ async def test_compose_speaks_no_tls_on_a_socket_of_this_machine(
     for reached in (environment, there):
         listed = await runner.run(("ls", "--format", "json"), reached)
         assert listed.stdout.startswith("[")
+
+
+@pytest.mark.parametrize(("name", "told"), [({}, "Set USER: "), ({"USER": "bot"}, "connection refused")])
+def test_user_without_a_name_is_told_to_set_one(tmp_path: Path, name: dict[str, str], told: str) -> None:
+    """A container is run as any user, of whom its `/etc/passwd` knows nothing."""
+    program = (
+        "import asyncio\n"
+        "from roas.errors import RoasError\n"
+        "from roas.models.environment import SshAccess\n"
+        "from roas.stack.ssh_host import SshHost\n"
+        "import asyncssh, os\n"
+        "os.setuid(4998)\n"
+        "try: asyncio.run(SshHost('ssh://root@127.0.0.1:1', SshAccess()).socket())\n"
+        "except RoasError as error: print(error.message, error.hint)\n"
+    )
+    environ = {"HOME": "/", "TMPDIR": "/tmp", "PYTHONPATH": str(Path.cwd()), **name}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert told in ended.stdout, ended.stderr
 
 
 async def test_host_that_forbids_forwarding_is_told_so(environment: Environment, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ async def test_no_engine_is_taken_for_that_of_many_hosts(tmp_path):
         await clients.of(whole).call(lambda client: client.version())
     await clients.close()
     with pytest.raises(InvalidRequestError):
-        ComposeRunner("test").run_in_foreground(["ps"], whole)
+        await ComposeRunner("test").run(["ps"], whole)
 
 
 @pytest.mark.parametrize(
