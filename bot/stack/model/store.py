@@ -109,9 +109,9 @@ class ModelStore:
         except OSError as error:
             raise _unusable(self._folder, error) from error
 
-    def held_by(self, project: str) -> frozenset[int]:
-        """Return the numbers of a project's releases that hold a model."""
-        label = re.compile(rf"{re.escape(project)}-r(\d+)")
+    def held_by(self, owner: str) -> frozenset[int]:
+        """Return the numbers of the releases of a project, on one host where it is on many, that hold a model."""
+        label = re.compile(rf"{re.escape(owner)}-r(\d+)")
         holders = (label.fullmatch(holder.name) for holder in self._folder.glob(f"*{HOLDERS}/*"))
         return frozenset(int(match[1]) for match in holders if match)
 

@@ -8,7 +8,7 @@ from typing import Any
 from roas.concurrency import run_concurrently
 from roas.errors import EngineUnavailableError, InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.messages.message import said
-from roas.models.environment import PolicyLevel
+from roas.models.environment import OF_HOST, PolicyLevel
 from roas.models.health import ALIVE
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import Obstacle
@@ -377,7 +377,7 @@ class StackReleases:
 
         Without them, another project's may be among them.
         """
-        held = await self._parts.stored(lambda: self._models.held_by(self._engine.project))
+        held = await self._parts.stored(lambda: self._models.held_by(self._owner))
         return held | await tagged_numbers(self._engine, services)
 
     async def unprotect(self, release: Release, *, needed: frozenset[str] = frozenset()) -> None:
@@ -413,7 +413,13 @@ class StackReleases:
 
     def _holder(self, release: Release) -> str:
         """Return by what name a release holds its model."""
-        return f"{self._engine.project}-{release.label}"
+        return f"{self._owner}-{release.label}"
+
+    @property
+    def _owner(self) -> str:
+        """Return whose models these are: hosts of one environment have one project, and numbers of their own."""
+        host = self._engine.environment.host
+        return f"{self._engine.project}{OF_HOST}{host}" if host else self._engine.project
 
     async def _draft_model(self, version: str, model: Mapping[str, Any], references: Mapping[str, str]) -> ReleaseDraft:
         """Store a model whose images are pinned already; `references` say how people call the images."""
