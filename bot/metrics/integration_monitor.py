@@ -91,12 +91,14 @@ class DeploymentFigures:
     def results(self) -> list[tuple[str, bool]]:
         """Return the environment of each deployment of a day, and whether it was good; the oldest first.
 
-        What recovery took back was not. A rollback that somebody asked for, and that worked, is no result of its own.
+        What recovery took back was not. A rollback that somebody asked for, and that worked, is no result of its own,
+        nor is what one of many hosts did of a deployment.
         """
         found: list[tuple[Deployment, bool]] = []
         for deployment in reversed(self.ended_within(DAY)):
             is_rollback = deployment.request.kind is DeploymentKind.ROLLBACK
-            if deployment.outcome is Outcome.CANCELLED or deployment.request.operation is not None:
+            request = deployment.request
+            if deployment.outcome is Outcome.CANCELLED or request.operation is not None or request.part_of:
                 continue
             if is_rollback and deployment.request.requested_by.id == RECOVERY:
                 found = [(each, good and not _took_back(deployment, each)) for each, good in found]

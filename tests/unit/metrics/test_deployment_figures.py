@@ -65,6 +65,16 @@ async def test_success_rate(state: StateManager, ended: list[tuple], ratio: floa
     assert (await play(state, *ended)).success_ratio == ratio
 
 
+async def test_parts_on_hosts_are_no_results_of_their_own(state: StateManager) -> None:
+    """Of five deployments one was bad, on however many hosts its parts were."""
+    for number in range(10):
+        request = DeploymentRequest(f"prod@{number}", DEPLOY, DORA, version="v", part_of="DEPLOY-1")
+        part = Deployment(new_id("DEPLOY"), request, "standard", "", NOW - timedelta(hours=1))
+        fence = await state.deployments.create(part, "test")
+        await state.deployments.finish(replace(part, outcome=ROLLED_BACK, ended_at=NOW, duration_seconds=1.0), fence)
+    assert (await play(state, *[GOOD] * 4, BAD)).success_ratio == 0.8
+
+
 async def test_what_is_older_than_a_day_is_over(state: StateManager) -> None:
     assert (await play(state, *[BAD] * 5, hours_ago=24.1)).success_ratio is None
 
