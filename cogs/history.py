@@ -77,7 +77,7 @@ class HistoryCog(OpsCog, name=CogName.HISTORY.value):
 
 class PageButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=re.escape(HISTORY_PREFIX) + r"(?P<environment>[^:]{1,32}):(?P<outcome>[a-z_-]{1,16}):(?P<number>\d{1,6})",
+    template=re.escape(HISTORY_PREFIX) + r"(?P<environment>[^:]{1,64}):(?P<outcome>[a-z_-]{1,16}):(?P<number>\d{1,6})",
 ):
     """Show another page; the button knows which, and the page is read again on the click."""
 

@@ -14,6 +14,9 @@ from roas.log import get_logger
 
 log = get_logger(__name__)
 
+# Of an environment with a host: buttons in the channel have it in an id, of which Discord takes 100 characters.
+LONGEST_NAME = 64
+
 
 def load_settings(*, needs_discord: bool, environ: Mapping[str, str] | None = None, is_guest: bool = False) -> Settings:
     """Read the settings; `needs_discord` also demands what only the bot itself needs.
@@ -73,6 +76,9 @@ def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iter
     for name in settings.environments:
         if name not in settings.environment_names:
             yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
+        if too_long := [host for host in settings.environments[name].named_hosts if len(name + host) >= LONGEST_NAME]:
+            fault = f"{', '.join(too_long)}: give a shorter name, as a table; with {name}@ it may have {LONGEST_NAME}"
+            yield Fault(reading.place(("environments", name, "hosts")), fault)
         if _shares_folder(settings, name):
             yield Fault(reading.place(("environments", name, "git")), "needs a `folder` of this environment alone")
     yield from _contradicting_requirements(reading, settings)

@@ -58,6 +58,7 @@ PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9_-]{1,32}$": "must be 1 to 32 lower-case letters, digits, - and _",
     r"^[a-z0-9][a-z0-9_-]{0,31}$": "must be 1 to 32 lower-case letters, digits, - and _, a letter or digit first",
     r"^[a-z0-9][a-z0-9_-]{0,62}$": "must be 1 to 63 lower-case letters, digits, - and _, a letter or digit first",
+    r"^[a-z0-9][a-z0-9._-]{0,62}$": "must be 1 to 63 lower-case letters, digits, ., - and _, a letter or digit first",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of a variable: letters, digits and _, no digit first",
     r"^([0-9]{1,6}[mhd])+$": "must be in minutes, hours or days, such as 30m, 2h or 1d",
     r"(?i)^(DEBUG|INFO|WARNING|ERROR)$": "must be DEBUG, INFO, WARNING or ERROR",
@@ -87,13 +88,17 @@ LIMITED: Mapping[str, Callable[[Limits], str]] = {
 
 
 def wrong_values(error: ValidationError) -> list[tuple[ValuePath, str]]:
-    """Return the path of each wrong value, once, and what it must be."""
+    """Return the path of each wrong value, once, and what it must be.
+
+    Where an entry is wrong, what has it is not: that it fits no other of several types says nothing.
+    """
     found: dict[ValuePath, list[str]] = {}
     for detail in error.errors(include_input=False, include_url=False):
         texts = found.setdefault(_place(detail["loc"]), [])
         if (text := _meaning(detail)) not in texts:
             texts.append(text)
-    return [(path, ", or ".join(texts)) for path, texts in found.items()]
+    around = {path[:length] for path in found for length in range(len(path))}
+    return [(path, ", or ".join(texts)) for path, texts in found.items() if path not in around]
 
 
 def explain_body(error: ValidationError) -> str:

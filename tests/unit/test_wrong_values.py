@@ -71,6 +71,13 @@ def test_alternatives_are_one_fault() -> None:
     ]
 
 
+def test_entry_of_one_alternative_is_the_only_fault() -> None:
+    """That a list with a wrong entry is no table helps nobody."""
+    with pytest.raises(ValidationError) as raised:
+        GivenSettings(environments={"prod": {"hosts": ["a.example.org"]}})  # type: ignore[dict-item]
+    assert [path for path, _text in wrong_values(raised.value)] == [("environments", "prod", "hosts", 0)]
+
+
 def test_wrong_webhook_named_in_plain_words() -> None:
     with pytest.raises(ValidationError) as raised:
         Webhook.model_validate_json('{"alerts": [{"labels": 3}, 4], "version": []}')
@@ -84,6 +91,7 @@ def patterns(schema: Any) -> Iterator[str]:
     if isinstance(schema, Mapping):
         if isinstance(found := schema.get("pattern"), str):
             yield found
+        yield from schema.get("patternProperties") or ()
         for part in schema.values():
             yield from patterns(part)
     elif isinstance(schema, list):

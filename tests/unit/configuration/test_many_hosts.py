@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from roas.cogs.history import PageButton
 from roas.configuration.environments import Engines, Environments, environments, plain_names
-from roas.configuration.loading import read_settings
+from roas.configuration.loading import LONGEST_NAME, read_settings
 from roas.configuration.settings import Settings
 from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError
+from roas.models.deployment import Outcome
 from roas.models.environment import Waves
 from roas.stack.client import EngineClients, engine_address
 from roas.stack.compose.runner import ComposeRunner
+from roas.ui.embeds.outcome import HistoryPage
 
 A, B = "ssh://deploy@a.example.org", "ssh://deploy@b.example.org:2222"
 
@@ -108,6 +111,27 @@ def test_what_cannot_be_beside_hosts_is_named(tmp_path, monkeypatch, text, fault
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("ROAS_CONFIG", str(tmp_path / "state" / "roas.toml"))
     assert any(fault in str(found) for found in read_settings(needs_discord=False).faults)
+
+
+def test_name_that_no_button_could_hold_is_refused(tmp_path, monkeypatch):
+    """The longest that is taken has a button that leads to its page of the history."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "state").mkdir()
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("ROAS_CONFIG", str(tmp_path / "state" / "roas.toml"))
+
+    def faults(host: str) -> list[str]:
+        (tmp_path / "state" / "roas.toml").write_text(f'[environments.prod]\nhosts = ["ssh://{host}"]\n')
+        return [str(fault) for fault in read_settings(needs_discord=False).faults]
+
+    longest = "a" * (LONGEST_NAME - len("prod@"))
+    assert faults(longest) == []
+    assert any("give a shorter name, as a table" in fault for fault in faults(f"{longest}a"))
+    custom_id = HistoryPage(f"prod@{longest}", Outcome.ROLLED_BACK, 999_999).custom_id
+    assert len(custom_id) <= 100
+    found = PageButton.__discord_ui_compiled_template__.fullmatch(custom_id)
+    assert found is not None
+    assert found["environment"] == f"prod@{longest}"
 
 
 @pytest.mark.parametrize(
