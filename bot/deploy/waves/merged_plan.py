@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
-from roas.models.plan import Plan, ServicePlan
+from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release
 
 NAMED = 3
@@ -55,8 +55,13 @@ def _alike(plans: Mapping[str, Plan]) -> list[tuple[list[str], Plan]]:
     """Return the plans that differ, each with the hosts that have it."""
     groups: dict[tuple[ServicePlan, ...], tuple[list[str], Plan]] = {}
     for host, plan in plans.items():
-        groups.setdefault(plan.services, ([], plan))[0].append(host)
+        groups.setdefault(tuple(map(_what_happens, plan.services)), ([], plan))[0].append(host)
     return list(groups.values())
+
+
+def _what_happens(service: ServicePlan) -> ServicePlan:
+    """Leave out the content of an image that stays: what each host has built itself is another one on each."""
+    return replace(service, expected_image=None) if service.action is ServiceAction.KEEP else service
 
 
 def _named(hosts: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -87,8 +88,8 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
 @pytest.fixture
 def hosts(ssh: SshHosts, tmp_path: Path) -> Iterator[Hosts]:
     """Give one stack on all hosts, gone after the test."""
-    by_name = zip(NAMES, ssh.hosts, strict=True)
-    stacks = {name: Stack(tmp_path / "stack", "many", host.client(), host.docker_host) for name, host in by_name}
+    by_name, base = zip(NAMES, ssh.hosts, strict=True), f"many{secrets.token_hex(3)}"
+    stacks = {name: Stack(tmp_path / "stack", base, host.client(), host.docker_host) for name, host in by_name}
     stacks["a"].write({"web": alone()})
     yield Hosts(ssh, stacks)
     for stack in stacks.values():

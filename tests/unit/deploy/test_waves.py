@@ -9,6 +9,7 @@ import pytest
 
 from roas.deploy.decisions import pause_deployment
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.waves.merged_plan import merge_plans
 from roas.errors import EngineUnavailableError, ImageChangedError, InvalidRequestError, RolloutPausedError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import (
@@ -21,7 +22,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.environment import Waves
-from roas.models.plan import PlanRecord, PlanState
+from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.rollout import Choice
 from roas.stack.interface import ReleaseDraft
@@ -328,6 +329,18 @@ async def test_plan_says_where_hosts_differ(bot, fleet):
     plan = await bot.plan(deploy("v1"))
     assert any(warning.startswith("The hosts differ: ") for warning in plan.warnings)
     assert {service.service for service in plan.changed} == {"b/store", "b/web"}
+
+
+async def test_what_each_host_has_built_makes_no_plans_differ(bot, fleet):
+    """Nothing happens to it, whatever its content is."""
+    plans = {
+        host: Plan(
+            "prod", "v1", 1, 1, (ServicePlan("web", ServiceAction.KEEP, expected_image=f"sha256:{host}"),), (), (), host
+        )
+        for host in HOSTS
+    }
+    plan = merge_plans(bot.environment("prod"), plans, {}, current=None)
+    assert [service.service for service in plan.services] == ["web"]
 
 
 async def test_plan_is_void_once_a_host_is_elsewhere(bot, state, fleet):
