@@ -85,7 +85,7 @@ async def _memory_left(subject: Subject) -> Finding:
 
 async def _memory_reserved(subject: Subject) -> list[Finding]:
     wanted = _reservations(subject)
-    if not wanted or subject.environment.on_swarm:  # Swarm looks for a node that has it
+    if not wanted or subject.has_nodes:  # Swarm looks for a node that has it
         return []
     there = (await subject.engine.version()).memory_bytes
     if there == 0 or wanted <= there:
@@ -115,7 +115,7 @@ async def ports(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     wanted = wanted_ports(subject.services)
     if not wanted:
         return []
-    if subject.environment.on_swarm:  # of whose nodes this machine is one, if any
+    if subject.has_nodes:  # of whose nodes this machine is one, if any
         return obstacles(stack, ObstacleKind.PORT) or [passed()]
     problems = await _port_problems(subject, wanted)
     # What restarts again and again holds a port for a moment, and may be in no list at the next one.
@@ -196,7 +196,7 @@ def _judge_paths(subject: Subject, own: OwnContainer) -> list[Finding]:
 
     Nodes of a Swarm read none: files go there as configs and secrets.
     """
-    if subject.environment.on_swarm:
+    if subject.has_nodes:
         return []
     folders = {
         "STATE_DIR": subject.settings.state_dir.absolute(),

@@ -29,8 +29,9 @@ class Subject:
     """Provide all that the checks look at.
 
     Exactly one of `stack` and `stack_error` is given. `reads_working_copy` is False where a stored release is to be
-    applied: then the compose files as they lie there today say nothing. `variables` is what interpolation gets besides
-    the environment's own files and variables. A callable that is None means that there is nothing of it to check.
+    applied: then the compose files as they lie there today say nothing. Where the engine `has_nodes`, containers run on
+    any of them, of which its own machine is one at most. `variables` is what interpolation gets besides the
+    environment's own files and variables. A callable that is None means that there is nothing of it to check.
     """
 
     environment: Environment
@@ -39,6 +40,7 @@ class Subject:
     stack: ResolvedStack | None = None
     stack_error: RoasError | None = None
     reads_working_copy: bool = True
+    has_nodes: bool = False
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     look_up_image: Callable[[str], Awaitable[WantedImage]] | None = None
     ping_redis: Callable[[], Awaitable[None]] | None = None
@@ -114,6 +116,7 @@ class EnvironmentSurvey:
             self._settings,
             stack.probe(),
             reads_working_copy=model_hash is None,
+            has_nodes=stack.replaces_by_itself,
             variables={} if version is None else dict.fromkeys(version_names(environment), version),
             ping_redis=self._ping_redis,
             discord_facts=None

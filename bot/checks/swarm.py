@@ -112,7 +112,7 @@ def _judge_versions(facts: SwarmFacts) -> Iterator[Finding]:
 @stack_check("swarm_constraints", Severity.CRITICAL)
 async def swarm_constraints(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Report what resolving the stack found: Swarm would wait for a node for ever."""
-    if not subject.environment.on_swarm:
+    if not subject.has_nodes:
         return []
     return obstacles(stack, ObstacleKind.PLACEMENT) or [passed()]
 
@@ -120,6 +120,6 @@ async def swarm_constraints(subject: Subject, stack: ResolvedStack) -> list[Find
 @stack_check("swarm_service_names", Severity.CRITICAL)
 async def swarm_service_names(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Report what resolving the stack found on the Swarm: what is not of this stack is not written over."""
-    if not subject.environment.on_swarm:
+    if not subject.has_nodes:
         return []
     return obstacles(stack, ObstacleKind.SERVICE_NAME) or [passed()]

@@ -10,7 +10,6 @@ from roas.checks.engine import compose_version, engine, jail, tested_versions
 from roas.checks.machine import disk, memory, ports
 from roas.checks.subject import Subject
 from roas.models.check import CheckResult, Severity
-from roas.models.environment import EngineKind
 from roas.models.facts import PublishedPort
 from roas.models.stack import Obstacle, ObstacleKind
 
@@ -89,7 +88,7 @@ async def test_excess_memory_reservations_reported(with_services: Make) -> None:
     deploy = {"replicas": 3, "resources": {"reservations": {"memory": str(4 << 30)}}}
     subject = with_services({"web": {"deploy": deploy}})
     assert "reserve 12.0 GiB of memory; the engine has 8.0 GiB" in warns(await memory.run(subject))[0]
-    on_swarm = replace(subject, environment=replace(subject.environment, engine=EngineKind.SWARM))
+    on_swarm = replace(subject, has_nodes=True)
     assert warns(await memory.run(on_swarm)) == [], "each node has that much"
 
 
@@ -165,7 +164,7 @@ async def test_ports_of_a_swarm_are_not_those_of_this_machine(with_services: Mak
     probe.ports = (PublishedPort("::", 8080, "tcp", "other-web-1", "other"),)
     probe.free_port = False
     subject = with_services(publishing())
-    subject = replace(subject, environment=replace(subject.environment, engine=EngineKind.SWARM))
+    subject = replace(subject, has_nodes=True)
     assert stops(await ports.run(subject)) == []
     held = Obstacle(ObstacleKind.PORT, "Port 8080/tcp of web is held by the service proxy.", "Remove proxy.")
     assert subject.stack is not None

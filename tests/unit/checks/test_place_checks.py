@@ -11,7 +11,7 @@ from roas.checks.machine import disk, own_container, signatures
 from roas.checks.secrets import second_bot, state_folder
 from roas.checks.subject import Subject
 from roas.models.check import CheckResult, Severity
-from roas.models.environment import EngineKind, SignaturePolicy
+from roas.models.environment import SignaturePolicy
 from roas.models.facts import Mount, OwnContainer
 from roas.models.stack import ServiceDefinition
 from roas.stack.interface import ResolvedStack
@@ -208,7 +208,7 @@ async def test_unmounted_folders_fail(subject: Subject, probe: Any) -> None:
 
 async def test_nodes_of_a_swarm_read_no_folder_of_the_bot(subject: Subject, probe: Any) -> None:
     """A bot that is a service of the Swarm has its state in a volume, and files of git in memory."""
-    there = replace(subject, environment=replace(subject.environment, engine=EngineKind.SWARM))
+    there = replace(subject, has_nodes=True)
     assert failed(await own_container.run(inside(there, probe))) == []
 
 

@@ -37,6 +37,7 @@ async def test_check_that_is_refused_fails_nothing(with_services, kind: EngineKi
         subject,
         environment=environment,
         stack=replace(subject.stack, environment=environment),
+        has_nodes=kind is EngineKind.SWARM,
         engine=Starved(),
         swarm=run_out if kind is EngineKind.SWARM else None,
         look_up_image=run_out,

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from roas.checks.subject import EnvironmentSurvey
 from roas.configuration.settings import Settings
 from roas.models.environment import Environment
@@ -58,3 +60,10 @@ async def test_files_and_registries_are_asked_else() -> None:
     assert subject.look_up_image is not None
     await subject.look_up_image("web")
     assert store.asked == ["resolve", "image of web"]
+
+
+@pytest.mark.parametrize("has_nodes", [True, False])
+async def test_engine_with_nodes_is_told_by_its_stack(has_nodes: bool) -> None:
+    store = Store()
+    store.replaces_by_itself = has_nodes
+    assert (await survey(store)(DEV, "v1", None)).has_nodes is has_nodes

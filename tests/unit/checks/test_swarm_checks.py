@@ -8,7 +8,6 @@ import pytest
 from roas.checks.swarm import swarm_constraints, swarm_managers, swarm_nodes
 from roas.errors import EngineUnavailableError
 from roas.models.check import CheckResult, Severity
-from roas.models.environment import EngineKind
 from roas.models.stack import Obstacle, ObstacleKind, ServiceDefinition
 from roas.models.swarm import SwarmFacts, SwarmNode
 from roas.stack.interface import ResolvedStack
@@ -99,7 +98,7 @@ async def test_nodes_and_their_engines(subject: Any) -> None:
     ],
 )
 async def test_constraints(subject: Any, found: tuple[Obstacle, ...], words: str) -> None:
-    on_swarm = replace(subject.environment, engine=EngineKind.SWARM)
-    stack = ResolvedStack(on_swarm, "v1", {}, {"web": definition()}, obstacles=found)
-    (result,) = await swarm_constraints.run(replace(subject, environment=on_swarm, stack=stack))
+    stack = ResolvedStack(subject.environment, "v1", {}, {"web": definition()}, obstacles=found)
+    assert await swarm_constraints.run(replace(subject, stack=stack)) == [], "on one machine nothing is placed"
+    (result,) = await swarm_constraints.run(replace(subject, has_nodes=True, stack=stack))
     assert result.message == words
