@@ -39,21 +39,14 @@ def make_images(
     """Make the bot as it is today, every version of it, and of the store; without a command it is as it ships."""
     base = f"{IMAGE}:base"
     bot_image(engine, base, version="campaign")
-    shipped = client.images.get(base).attrs["Config"]
     for version, command in commands.items():
-        container = client.containers.create(base, entrypoint=["/bin/true"])
-        try:
-            if command is not None:
-                container.put_archive(PLACE, _instruments())
-            changes = [
-                f"ENTRYPOINT {json.dumps(shipped['Entrypoint'])}",
-                f"CMD {json.dumps([*(shipped['Cmd'] if command is None else command)])}",
-                f"LABEL org.opencontainers.image.version={version}",
-            ]
-            container.commit(IMAGE, version, changes=changes)
-        finally:
-            container.remove(force=True)
+        _commit(client, base, f"{IMAGE}:{version}", command)
         sample_image(client, f"{STORE}:{version}", version=version)
+
+
+def add_instruments(client: docker.DockerClient, tag: str, command: Sequence[str]) -> None:
+    """Let the bot's image of a tag be an instrumented one that runs another command."""
+    _commit(client, tag, tag, command)
 
 
 def make_release_before(engine: Engine, client: docker.DockerClient) -> None:
@@ -61,6 +54,24 @@ def make_release_before(engine: Engine, client: docker.DockerClient) -> None:
     with tempfile.TemporaryDirectory(prefix="roas-before-") as folder:
         build_bot_image(engine, f"{IMAGE}:{BEFORE}", version=BEFORE, source=unpack_release_before(Path(folder)))
     sample_image(client, f"{STORE}:{BEFORE}", version=BEFORE)
+
+
+def _commit(client: docker.DockerClient, base: str, tag: str, command: Sequence[str] | None) -> None:
+    """Make an image of the bot's that runs a command with its instruments; without one it is as it ships."""
+    shipped = client.images.get(base).attrs["Config"]
+    repository, _, version = tag.rpartition(":")
+    container = client.containers.create(base, entrypoint=["/bin/true"])
+    try:
+        if command is not None:
+            container.put_archive(PLACE, _instruments())
+        changes = [
+            f"ENTRYPOINT {json.dumps(shipped['Entrypoint'])}",
+            f"CMD {json.dumps([*(shipped['Cmd'] if command is None else command)])}",
+            f"LABEL org.opencontainers.image.version={version}",
+        ]
+        container.commit(repository, version, changes=changes)
+    finally:
+        container.remove(force=True)
 
 
 def _instruments() -> bytes:

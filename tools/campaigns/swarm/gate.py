@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
@@ -15,14 +16,27 @@ SOCKET = "gate.sock"
 Act = Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Report:
+    """Hold who said when that a step is about to be done, or is done."""
+
+    at: float
+    container: str
+    when: str
+    step: str
+
+
 class StepGate:
     """Listen for the time of a `with` block; `trace` has the steps of the command that runs now, in their order.
 
-    `times` has when each was, by the monotonic clock.
+    `times` has when each was, by the monotonic clock, `reports` who said it, too.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, open_to_all: bool = False) -> None:
+        """Listen in a folder; `open_to_all` lets the user of a container knock, too."""
         self.path = folder / SOCKET
+        self.reports: list[Report] = []
+        self._open_to_all = open_to_all
         self.trace: list[str] = []
         self.times: list[float] = []
         self.reached = False
@@ -35,6 +49,8 @@ class StepGate:
         """Begin to listen."""
         self.path.unlink(missing_ok=True)
         self._server.bind(str(self.path))
+        if self._open_to_all:
+            self.path.chmod(0o666)
         self._server.listen(64)
         Thread(target=self._listen, daemon=True).start()
         return self
@@ -49,7 +65,7 @@ class StepGate:
     def arm(self, wanted: str = "", act: Act | None = None) -> None:
         """Begin a round: at the step `wanted`, `act` is done while the command is held."""
         with self._lock:
-            self.trace, self.times, self.reached, self._seen = [], [], False, Counter()
+            self.trace, self.times, self.reports, self.reached, self._seen = [], [], [], False, Counter()
             self._wanted, self._act = wanted, act or _nothing
 
     def _listen(self) -> None:
@@ -63,6 +79,7 @@ class StepGate:
     def _answer(self, connection: socket.socket) -> None:
         with connection, suppress(OSError, ValueError):
             report = json.loads(connection.makefile().readline())
+            self.reports.append(Report(time.monotonic(), report["container"], report["when"], report["step"]))
             if self._is_wanted(f"{report['when']} {report['step']}"):
                 self._act()
             connection.sendall(b".")
