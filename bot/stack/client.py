@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -216,6 +217,8 @@ class Engine:
         self.project = environment.project
         self.addresses = engine_addresses(environment)
         self.is_local = is_local(environment)
+        # Of this machine: the engine's own, or one that leads to its host by ssh.
+        self.has_socket = self.is_local or self.addresses[0].startswith(SCHEME)
 
     @property
     def address(self) -> str:
@@ -386,6 +389,8 @@ def _brief(error: BaseException) -> str:
             return type(reason).__name__
         if isinstance(reason, OSError) and reason.strerror:
             return reason.strerror.lower()
+        if isinstance(reason, RemoteDisconnected):
+            return str(reason).lower()
         if type(reason) is OSError and str(reason):  # such as for a path that is too long for a socket
             return str(reason)
     said_of_it = " ".join(str(error).removeprefix(SDK_ASKED).split())

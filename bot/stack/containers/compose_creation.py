@@ -122,9 +122,9 @@ def _batches(model: Mapping[str, Any], services: Collection[str]) -> list[list[s
 
 @asynccontextmanager
 async def _completing(engine: Engine, completions: Mapping[str, Completion]) -> AsyncIterator[str | None]:
-    """Complete what Compose asks for within the block; an engine on another machine is asked by Compose itself."""
-    if not engine.is_local:
+    """Complete what Compose asks for within the block; an engine that has no socket here is asked by Compose itself."""
+    if not engine.has_socket:
         yield None
         return
-    async with completing_socket(path_of(engine.address), completions) as path:
+    async with completing_socket(path_of(await engine.reached()), completions) as path:
         yield path

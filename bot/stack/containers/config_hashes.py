@@ -207,7 +207,7 @@ class ConfigHashes:
 
     def _made(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the model of which the hashes of containers are that we make (see `completing_socket`)."""
-        return self._written(model) if self._engine.is_local else model
+        return self._written(model) if self._engine.has_socket else model
 
     async def _ask(self, model: Mapping[str, Any]) -> Mapping[str, str]:
         # Another Compose hashes otherwise, and makes the containers from then on.

@@ -14,7 +14,7 @@ from roas.models.deployment import Outcome
 from testbed.ssh_server import SshServer, ssh_server
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import told
-from tests.e2e.acceptance.stack import PROJECT, Stack, alone
+from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, Stack, alone
 
 pytestmark = pytest.mark.engine
 
@@ -51,6 +51,16 @@ async def test_stack_on_another_host_takes_one_connection(people, stack, images,
     assert (await people.rollback()).outcome is Outcome.SUCCEEDED
     assert [stack.images()[f"web{number}-1"] for number in range(6)] == [images["v1"]] * 6
     assert server.logins == 1
+
+
+async def test_compose_by_hand_changes_nothing_on_another_host(people, stack):
+    """Containers there have the hash of the stack's files and the image's name, as those here."""
+    stack.write({"web": alone(), "worker": alone(depends_on={"web": {"condition": "service_healthy"}})})
+    await people.succeed("v1")
+    made = stack.ids()
+    stack.manually("up", "-d", VERSION="v1")
+    assert stack.ids() == made
+    assert stack.container("web").attrs["Config"]["Image"] == f"{REPOSITORY}:v1"
 
 
 async def test_connection_lost_in_a_deployment_is_made_again(people, stack, images, server):

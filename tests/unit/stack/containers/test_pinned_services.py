@@ -25,7 +25,7 @@ class Runner:
     def installed(self) -> tuple[str, ...]:
         return ("compose",)
 
-    async def run(self, _arguments: list[str], _environment: Environment) -> ComposeOutput:
+    async def run_without_engine(self, _arguments: list[str], _environment: Environment) -> ComposeOutput:
         self.asked += 1
         return ComposeOutput("web hash-of-web\n", "")
 
