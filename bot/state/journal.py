@@ -104,6 +104,7 @@ def refusal(path: Path, error: Exception) -> JournalUnusableError:
 # A commit of more would keep readers waiting; far more than that never waits in practice.
 MOST_WRITES = 64
 BUSY_TIMEOUT_MILLISECONDS = 10_000
+READING = "DEFERRED"
 # What a deployment reads and writes again; SQLite would keep two megabytes, and what is older is the system's to keep.
 CACHE_KIBIBYTES = 768
 
@@ -317,13 +318,7 @@ class Journal:
 
     async def read(self, work: Callable[[Transaction], Result]) -> Result:
         """Run a reading transaction. Raises StateError."""
-        return await self._noting_unreadable(lambda: self._read(work))
-
-    def _read(self, work: Callable[[Transaction], Result]) -> Result:
-        with self._noting_loss():
-            self._place.check()
-        connection = self._connected() if self._reading is None else self._reading[1]
-        return self._run_transaction(work, "DEFERRED", connection=connection)[0]
+        return await self._noting_unreadable(lambda: self._transact(work, READING, None)[0])
 
     async def select(self, model: type[Model], rows: str, *parameters: object) -> tuple[Model, ...]:
         """Return the documents of rows; see `Transaction.select`. Raises StateError."""
@@ -418,21 +413,18 @@ class Journal:
         return self._run_transaction(work, mode, fence)
 
     def _run_transaction(
-        self,
-        work: Callable[[Transaction], Result],
-        mode: str,
-        fence: Fence | None = None,
-        connection: sqlite3.Connection | None = None,
+        self, work: Callable[[Transaction], Result], mode: str, fence: Fence | None = None
     ) -> tuple[Result, list[StateChange]]:
         """Run a transaction on the journal, which was just seen to be the one at its path."""
-        connection = connection or self._connected()
+        is_reading = mode == READING
+        connection = self._reading[1] if is_reading and self._reading is not None else self._connected()
         transaction = Transaction(connection, self._instance_id, self._redact)
         connection.execute(f"BEGIN {mode}")
         try:
             if fence is not None:
                 transaction.check(fence)
             result = work(transaction)
-            if mode != "DEFERRED":
+            if not is_reading:
                 self._share(connection)
             connection.execute("COMMIT")
         except BaseException:

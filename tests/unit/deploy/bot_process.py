@@ -83,6 +83,7 @@ class Parts:
     offsite: NoTask
     redactor: Redactor = field(default_factory=Redactor)
     collector: None = None
+    shared: None = None
 
     def watch_itself(self) -> None: ...
 

@@ -72,6 +72,7 @@ class FakeEngine(OneStack):
     beside: dict[str, str] = field(default_factory=dict)
     gone: tuple[str, ...] = ()
     lacking: tuple[Obstacle, ...] = ()
+    own: frozenset[str] = frozenset()  # the services of a Swarm that the bot is of
 
     def _called(self, name: str, subject: str = "") -> None:
         self.calls.append((name, subject))
@@ -235,6 +236,9 @@ class FakeEngine(OneStack):
 
     async def missing_external(self, _model: Mapping[str, Any]) -> tuple[Obstacle, ...]:
         return self.lacking
+
+    async def own_services(self) -> frozenset[str]:
+        return self.own
 
     async def superseded(self, _model: Mapping[str, Any]) -> Mapping[str, tuple[tuple[str, str], ...]]:
         return {}
