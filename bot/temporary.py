@@ -15,6 +15,8 @@ from roas.messages.message import said
 from roas.shortages import find_shortage
 
 PREFIX = "roas-tmp-"
+# The kernel takes no longer path of a socket, with its end.
+LONGEST_PATH = 107
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -34,6 +36,14 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+def socket_in(folder: Path) -> Path:
+    """Return the path of a socket in a folder. Raises EngineError where the kernel takes no path so long."""
+    path = folder / "docker.sock"
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise EngineError(said("The path of TMPDIR is too long for a socket."))
+    return path
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from roas.extras import SSH, load
 from roas.messages.message import said
 from roas.models.environment import SshAccess
 from roas.stack.docker_client import file_version
-from roas.temporary import temporary_folder
+from roas.temporary import socket_in, temporary_folder
 
 SCHEME = "ssh://"
 ENGINE_SOCKET = "/var/run/docker.sock"
@@ -117,7 +117,9 @@ class SshHost:
     async def _connect(self) -> Path:
         self._raise_refusal()
         if self._socket is None:
-            self._socket = self._folder.enter_context(temporary_folder("ssh")) / "docker.sock"
+            with ExitStack() as made:
+                self._socket = socket_in(made.enter_context(temporary_folder("ssh")))
+                self._folder = made.pop_all()
         self._connection = await self._connected(self._socket)
         return self._socket
 

@@ -282,6 +282,24 @@ STARTING = {
 }
 
 
+# What a setting calls an engine is no address for a process: ssh has a key, and of several managers one may be away.
+NAMES_ENGINE = re.compile(r"\bengine_address\(|\"DOCKER_HOST\"")
+NAMING_ENGINE = {
+    "cli/docker.py",
+    "cli/running.py",
+    "service.py",
+    "stack/client.py",
+    "stack/compose/runner.py",
+    "stack/policy/places.py",
+}
+
+
+def test_address_of_an_engine_is_used_in_few_places():
+    """Whoever starts a program asks `Engine.reached` for one."""
+    found = {str(path.relative_to(ROOT / "bot")) for path in SOURCES if NAMES_ENGINE.search(path.read_text())}
+    assert found <= NAMING_ENGINE
+
+
 def test_threads_and_processes_are_started_in_few_places():
     found = {str(path.relative_to(ROOT / "bot")) for path in SOURCES if STARTS.search(path.read_text())}
     assert found <= STARTING

@@ -8,25 +8,20 @@ comes.
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from roas.concurrency import end_tasks
-from roas.errors import EngineError
-from roas.messages.message import said
 from roas.stack.labels import CONFIG_HASH, SERVICE
-from roas.temporary import temporary_folder, writing_temporary
+from roas.temporary import socket_in, temporary_folder, writing_temporary
 
 CREATE = re.compile(rb"POST (/v[\d.]+)?/containers/create[ ?]")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+) *(?=\r\n)", re.IGNORECASE)
 END_OF_HEAD = b"\r\n\r\n"
 # Heads are a few hundred bytes, and the request for a container some thousands.
 MOST_BYTES = 16 << 20
-# The kernel takes no longer path of a socket, with its end.
-LONGEST_PATH = 107
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +47,7 @@ async def completing_socket(engine: str, completions: Mapping[str, Completion]) 
         writer.close()
 
     with temporary_folder("create") as folder:  # for nobody else to enter
-        path = folder / "docker.sock"
-        if len(os.fsencode(path)) > LONGEST_PATH:
-            raise EngineError(said("The path of TMPDIR is too long for a socket."))
+        path = socket_in(folder)
         with writing_temporary():
             server = await asyncio.start_unix_server(serve, path, limit=MOST_BYTES)
         try:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.errors import EngineUnavailableError
+from roas.errors import EngineError, EngineUnavailableError
 from roas.models.environment import Environment, SshAccess
 from roas.stack import ssh_host
 from roas.stack.client import EngineClients
@@ -198,6 +199,21 @@ async def test_compose_speaks_no_tls_on_a_socket_of_this_machine(
     for reached in (environment, there):
         listed = await runner.run(("ls", "--format", "json"), reached)
         assert listed.stdout.startswith("[")
+
+
+async def test_too_long_place_for_a_socket_is_named(
+    clients: EngineClients, there: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no fault of the host; nothing is left of the attempts."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    for _ in range(2):
+        with pytest.raises(EngineError, match="The path of TMPDIR is too long for a socket"):
+            await clients.of(there).call(lambda client: client.version())
+    assert list(long.iterdir()) == []
+    monkeypatch.undo()
+    assert await asked(clients, there) == ""
 
 
 @pytest.mark.parametrize(("name", "told"), [({}, "Set USER: "), ({"USER": "bot"}, "connection refused")])
