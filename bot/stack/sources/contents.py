@@ -3,12 +3,13 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from roas.stack.sources.opening import read_regular
 from roas.stack.sources.trees import PERMISSIONS, Bounds, Tree
@@ -24,6 +25,14 @@ MOST_SECRET_BYTES = 4 << 20
 # What is kept of a secret is known by its name, wherever a container has it.
 SECRET_PREFIX = "secret-"  # noqa: S105 - a part of a name
 EVERYBODY = 0o444
+
+
+KEPT = re.compile(rf"(?:{SECRET_PREFIX})?[0-9a-f]{{64}}")
+
+
+def is_kept(source: str) -> bool:
+    """Return whether what is bound is a content that is kept, by its name."""
+    return KEPT.fullmatch(PurePath(source).name) is not None
 
 
 class ContentStore:

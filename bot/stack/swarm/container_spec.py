@@ -5,7 +5,7 @@ from typing import Any
 
 from roas.stack.labels import STACK
 from roas.stack.model.durations import read_duration
-from roas.stack.model.services import ENGINE_SOCKETS
+from roas.stack.sources.contents import is_kept
 from roas.stack.swarm.normal_form import stack_name
 
 Json = dict[str, Any]
@@ -84,7 +84,7 @@ def _mounts(project: str, name: str, service: Mapping[str, Any], model: Mapping[
     """Return the mounts but for kept files, which become configs and secrets."""
     for volume in service.get("volumes") or ():
         source = str(volume.get("source") or "")
-        if volume["type"] == "bind" and source not in ENGINE_SOCKETS:
+        if volume["type"] == "bind" and is_kept(source):
             continue
         mount: Json = {"Type": volume["type"], "Target": volume["target"], "ReadOnly": bool(volume.get("read_only"))}
         if volume["type"] == "bind":

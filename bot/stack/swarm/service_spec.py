@@ -10,14 +10,13 @@ from roas.models.stack import ServiceDefinition
 from roas.stack.labels import STACK
 from roas.stack.model.services import (
     AS_FOUND,
-    ENGINE_SOCKETS,
     MOUNTED_SECRETS,
     ROUND,
     SWARM_FILES,
     replicas_of,
     restart_policy,
 )
-from roas.stack.sources.contents import SECRET_PREFIX
+from roas.stack.sources.contents import SECRET_PREFIX, is_kept
 from roas.stack.swarm.container_spec import NANOSECONDS, container_spec, nanoseconds, stack_labels, without_nothing
 from roas.stack.swarm.external_objects import CONFIGS, SECRETS, ExternalFile, external_files
 from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, content_name, stack_name
@@ -57,13 +56,13 @@ class KeptFile:
 
 
 def kept_files(project: str, service: Mapping[str, Any]) -> tuple[KeptFile, ...]:
-    """Return the files that a service binds from the content store; any other bind is refused long before."""
+    """Return the files that a service binds from the content store; any other bind is of the nodes."""
     return tuple(sorted(_found(project, service), key=lambda file: file.target))
 
 
 def _found(project: str, service: Mapping[str, Any]) -> Iterator[KeptFile]:
     for volume in service.get("volumes") or ():
-        if volume["type"] == "bind" and volume["source"] not in ENGINE_SOCKETS:
+        if volume["type"] == "bind" and is_kept(volume["source"]):
             source, target = Path(volume["source"]), str(volume["target"])
             digest = source.name.removeprefix(SECRET_PREFIX)
             yield KeptFile(source, target, content_name(project, Path(target).name, digest))

@@ -12,7 +12,7 @@ from roas.stack.model.services import ENGINE_SOCKETS, services_of
 from roas.stack.swarm.external_objects import SECRETS, is_external
 from roas.stack.swarm.normal_form import LONGEST_NAME, stack_name
 
-UNPINNED_VOLUME = "unpinned_volume"
+UNPINNED_VOLUME, NODE_BIND = "unpinned_volume", "node_bind"
 ON_EACH_NODE = said("a task runs on any node, so put this into an image, a config, a secret or a volume")
 NO_NAMESPACES = said("tasks share no namespaces: let the services reach each other by a network")
 NO_WORD = said("Swarm cannot say this: remove it")
@@ -70,7 +70,7 @@ def refuse_unsupported(
     """Raise ComposeFileError that lists all that a Swarm cannot do of a model, whose files are kept in `contents`."""
     found = [
         *_too_long_names(model, environment),
-        *(item for name in services_of(model) for item in _of_service(name, model, contents)),
+        *(item for name in services_of(model) for item in _of_service(name, model, contents, allows)),
         *_of_definitions(model),
         *_of_networks(model),
         *_unpinned_volumes(model, allows),
@@ -97,11 +97,11 @@ def _too_long_names(model: Mapping[str, Any], environment: Environment) -> Itera
             yield text, said("give it a shorter name: Swarm takes {most} characters", most=LONGEST_NAME)
 
 
-def _of_service(name: str, model: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+def _of_service(name: str, model: Mapping[str, Any], contents: Path, allows: Callable[[str], bool]) -> Iterator[Found]:
     fields = model["services"][name]
     yield from _of_fields(name, fields)
     for volume in fields.get("volumes") or ():
-        yield from _of_volume(name, volume, contents)
+        yield from _of_volume(name, volume, contents, allows)
     for entry in fields.get("secrets") or ():
         if is_external(model, SECRETS, entry):
             continue
@@ -161,9 +161,12 @@ def _of_ports(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
             )
 
 
-def _of_volume(name: str, volume: Mapping[str, Any], contents: Path) -> Iterator[Found]:
+def _of_volume(name: str, volume: Mapping[str, Any], contents: Path, allows: Callable[[str], bool]) -> Iterator[Found]:
     kind, source = volume.get("type"), str(volume.get("source") or "")
     if kind in {"volume", "tmpfs"} or source in ENGINE_SOCKETS:
+        return
+    entry = f"{NODE_BIND}:{source}"
+    if kind == "bind" and source and allows(entry):
         return
     if kind == "bind" and Path(source).is_relative_to(contents):
         if Path(source).is_dir():
@@ -172,7 +175,14 @@ def _of_volume(name: str, volume: Mapping[str, Any], contents: Path) -> Iterator
                 said("a config is one file: name the files one by one"),
             )
         return
-    yield said("{service} binds {source} of the host", service=name, source=source or kind), ON_EACH_NODE
+    yield (
+        said("{service} binds {source} of the host", service=name, source=source or kind),
+        said(
+            "a task runs on any node, so put this into an image, a config, a secret or a volume; where every node has "
+            "it, allow it by `{entry}`",
+            entry=entry,
+        ),
+    )
 
 
 def _of_definitions(model: Mapping[str, Any]) -> Iterator[Found]:

@@ -110,6 +110,16 @@ def test_image_that_was_put_right_as_told_is_adopted() -> None:
     assert adopted.references == {"web": "registry:5000/shop:v2"}
 
 
+BIND = {"Type": "bind", "Source": "/srv", "Target": "/srv"}
+
+
+def test_what_nodes_have_is_bound_again() -> None:
+    adopted = adopt_stack(DEV, look(container={"Mounts": [BIND]}))
+    assert adopted is not None
+    bound = {"type": "bind", "source": "/srv", "target": "/srv", "read_only": False}
+    assert adopted.model["services"]["web"]["volumes"] == [bound]
+
+
 def test_nothing_is_adopted_of_no_stack() -> None:
     assert adopt_stack(DEV, StackReading()) is None
 
@@ -119,7 +129,7 @@ def test_nothing_is_adopted_of_no_stack() -> None:
     [
         ({"container": {"Image": "app:hand"}}, "web runs app:hand without a digest"),
         ({"container": {"Privileges": {"NoNewPrivileges": True}}}, "cannot say: ContainerSpec.Privileges"),
-        ({"container": {"Mounts": [{"Type": "bind", "Source": "/srv", "Target": "/srv"}]}}, "ContainerSpec.Mounts"),
+        ({"container": {"Mounts": [{**BIND, "BindOptions": {"Propagation": "rshared"}}]}}, "ContainerSpec.Mounts"),
         ({"UpdateStatus": {"State": "paused"}}, "an update of web is not over"),
     ],
 )

@@ -52,6 +52,12 @@ def test_binds_of_the_host_are_refused() -> None:
     assert not refused(volumes=[{**bind, "source": str(CONTENTS / "abc")}])
 
 
+def test_what_every_node_has_is_bound_where_that_is_allowed_by_name() -> None:
+    bind = [{"type": "bind", "target": "/data", "source": "/srv/data"}]
+    assert "allow it by `node_bind:/srv/data`" in refused(volumes=bind)
+    assert not refused("node_bind:/srv/data", volumes=bind)
+
+
 def test_socket_of_the_engine_is_bound() -> None:
     """Each node has one at the same place; who may have it is for the policy to say."""
     assert not refused(volumes=[{"type": "bind", "target": "/run/docker.sock", "source": "/var/run/docker.sock"}])
