@@ -250,7 +250,7 @@ class Journal:
         if self._shared is not None:
             self._reading = started_threads(1, "journal-reads"), self._open_connection()
 
-    async def catch_up(self, head: int) -> bool:
+    async def catch_up(self, head: int | None) -> bool:
         """Read what the bots on other machines wrote, at least up to an entry; returns whether there was anything.
 
         Raises StateError, JournalMissingError.

@@ -205,7 +205,7 @@ class StateManager:
         error = self._journal.unreadable
         return "" if error is None else error.message
 
-    async def catch_up(self, head: int = 0) -> bool:
+    async def catch_up(self, head: int | None = None) -> bool:
         """Read what the bots on other machines wrote, at least up to an entry; returns whether there was anything.
 
         Raises StateError, JournalMissingError.

@@ -140,7 +140,7 @@ class SharedLog:
 
     def _begin(self, connection: sqlite3.Connection) -> bool:
         """Write the first entry; returns False where the leader before has written one meanwhile."""
-        self._catch_up(connection, 0)
+        self._catch_up(connection, self._newest())
         with _transaction(connection):
             position = read_position(connection) or self._snapshot(connection, None)
             try:
@@ -251,13 +251,20 @@ class SharedLog:
 
     # What others wrote.
 
-    def catch_up(self, connection: sqlite3.Connection, head: int = 0) -> bool:
+    def catch_up(self, connection: sqlite3.Connection, head: int | None = None) -> bool:
         """Read what was written elsewhere, at least up to the entry `head`; returns whether there was anything.
+
+        Who does not know a head is told by what the Swarm has: what comes next here may have been removed long since.
 
         Raises JournalMissingError where this journal is another one, StateError where the Swarm does not answer.
         """
         with _typed():
-            return self._catch_up(connection, head)
+            return self._catch_up(connection, self._newest() if head is None else head)
+
+    def _newest(self) -> int:
+        """Return up to which entry the Swarm has the log."""
+        names = (stored.name for stored in self.objects.store.all())
+        return max((number_of(name) for name in names if name.startswith(NUMBERED)), default=0)
 
     def _catch_up(self, connection: sqlite3.Connection, head: int) -> bool:
         self._manifest = before = _read_manifest(connection)

@@ -168,6 +168,19 @@ async def test_copy_that_was_away_for_long_keeps_its_history(bots, swarm, monkey
     assert await standby.changes() == await leader.changes()
 
 
+@pytest.mark.parametrize("leads", [False, True])
+async def test_copy_whose_next_entry_is_gone_reads_the_snapshot(bots, swarm, monkeypatch, leads):
+    """A machine that was away for a day starts: nobody has told it yet how far the others have come."""
+    monkeypatch.setattr(shared_log, "ENTRIES_BETWEEN", 4)
+    leader, late = await bots("one"), await bots("two")
+    await lead(leader, 1)
+    await late.catch_up()
+    for number in range(40):
+        await leader.freezes.put(freeze(f"env{number}"))
+    await (lead(late, 2) if leads else late.catch_up())
+    assert await late.freezes.all() == await leader.freezes.all()
+
+
 async def test_files_of_releases_go_along(bots, tmp_path):
     leader, standby = await bots("one"), await bots("two")
     models = tmp_path / "one" / "models"
