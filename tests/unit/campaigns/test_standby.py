@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from sandbox.views import Message
-from tools.campaigns.standby.lease_watch import LeaseWatch, Seen, acts_of_others
+from tools.campaigns.standby.lease_watch import LeaseWatch, Seen, acts_of_others, tokens_taken_twice
 from tools.campaigns.standby.people import end_of, told_wrong
 from tools.campaigns.standby.rounds import Phase, all_rounds
 from tools.campaigns.swarm.gate import Report
@@ -34,6 +34,12 @@ def test_leader_that_is_replaced_may_write_no_more() -> None:
 
 def test_standby_that_writes_is_noticed() -> None:
     assert list(acts_of_others(watch(), [report(50, "bbb")])) != []
+
+
+def test_token_that_does_not_grow_is_noticed() -> None:
+    first, second = watch().seen
+    assert list(tokens_taken_twice([first, second])) == []
+    assert list(tokens_taken_twice([second, first])) == ["BOT-1 on node1 led by token 1 after 2"]
 
 
 def test_write_that_is_refused_and_moment_of_takeover_are_no_breach() -> None:

@@ -1,5 +1,6 @@
 """See who leads, from outside: the lease as the managers have it, again and again, and which bot did what when."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -74,6 +75,13 @@ def acts_of_others(watch: LeaseWatch, reports: Sequence[Report]) -> Iterator[str
         leads = {seen.node for seen in _about(watch.seen, report.at)}
         if leads and node not in leads:
             yield f"the bot on {node} did “{report.step}” while that on {', '.join(leads)} led"
+
+
+def tokens_taken_twice(seen: Sequence[Seen]) -> Iterator[str]:
+    """Name leaders whose token is not higher than that of the one before: it would fence nobody."""
+    for before, after in itertools.pairwise(seen):
+        if after.token <= before.token:
+            yield f"{after.instance_id} on {after.node} led by token {after.token} after {before.token}"
 
 
 def _about(seen: Sequence[Seen], moment: float) -> Iterator[Seen]:

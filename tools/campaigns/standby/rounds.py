@@ -10,7 +10,7 @@ from itertools import product
 from roas.concurrency import end_tasks
 from testbed.waiting import wait_until
 from tools.campaigns.standby.ground import BAD, BOT_SECONDS, REPLICAS, Ground
-from tools.campaigns.standby.lease_watch import LeaseWatch, acts_of_others
+from tools.campaigns.standby.lease_watch import LeaseWatch, acts_of_others, tokens_taken_twice
 from tools.campaigns.standby.losses import How, Loss, Who
 from tools.campaigns.standby.people import People, end_of, told_wrong
 
@@ -185,6 +185,7 @@ async def _judge(
     if f"{HELD} {BAD}" not in await people.status():
         played.wrong.append(f"the hold of {BAD} is lost")
     played.wrong += acts_of_others(watch, list(ground.gate.reports))
+    played.wrong += tokens_taken_twice(watch.seen)
     played.wrong += [f"Discord would refuse {item}" for item in (await ground.people.violations())[:3]]
     if loss.began:
         played.noticed = None if loss.noticed is None else loss.noticed - loss.began
