@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -33,6 +34,7 @@ M_ARENA_MAX = -8
 M_MMAP_THRESHOLD = -3
 LARGE_BYTES = 1 << 20
 TRIM_SECONDS = 60.0
+MOST_FILES = 1 << 16
 log = get_logger(__name__)
 EXIT_BEGIN_AGAIN = -1  # of this process, which goes on: no exit code that anybody sees
 LOOK_SECONDS = 1.0
@@ -46,6 +48,18 @@ def keep_little() -> bool:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1) and mallopt(M_MMAP_THRESHOLD, LARGE_BYTES))
+
+
+def allow_open_files() -> None:
+    """Raise the limit on open files as far as this process may.
+
+    A host by ssh takes a hundred, and engines of today give a container 1,024 to begin with. Beyond MOST_FILES,
+    programs that close all that they may have open take long for that.
+    """
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if limit != resource.RLIM_INFINITY and limit < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
 def trim() -> bool:
@@ -80,6 +94,7 @@ async def serve(settings: Settings) -> int:
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stop_signals())
         keep_little()
+        allow_open_files()
         await stack.enter_async_context(kept_trimmed())
         code = EXIT_BEGIN_AGAIN
         while code == EXIT_BEGIN_AGAIN:
