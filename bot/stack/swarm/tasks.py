@@ -275,8 +275,15 @@ def _snapshot(
         project=str((spec.get("Labels") or {}).get(STACK) or ""),
         node=node,
         container_id=str((status.get("ContainerStatus") or {}).get("ContainerID") or ""),
-        note="" if task.state == "running" else task.reason,
+        note="" if task.state == "running" else _why_not(task, tasks),
     )
+
+
+def _why_not(task: SwarmTask, tasks: Iterable[SwarmTask]) -> str:
+    """Return why a task does not run; of one that waits in the place of one that failed, that is why the latter did."""
+    before = [item for item in tasks if item.place == task.place and item.created < task.created]
+    failed = before[-1] if before and task.state in WAITING and not task.error else task
+    return failed.reason if failed.ended_unexpectedly and not failed.is_too_early else task.reason
 
 
 def _state(task: SwarmTask, restarts: int) -> ContainerState:
@@ -305,6 +312,8 @@ def _health(task: SwarmTask, container: Mapping[str, Any]) -> HealthStatus:
 def _exit_code(task: SwarmTask) -> int | None:
     if task.state == "complete":
         return 0
+    if task.state == "rejected":  # it never ran, and has the code 0
+        return None
     return task.exit_code if task.state in FAILED | {"shutdown"} else None
 
 

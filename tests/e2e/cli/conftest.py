@@ -105,9 +105,9 @@ class CommandLine:
         assert ended.returncode == code, ended.stderr
         return json.loads(ended.stdout)
 
-    def live(self) -> subprocess.Popen[str]:
+    def live(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """Start a bot and wait until it listens."""
-        bot = self._start([sys.executable, "-m", "tests.e2e.cli.living_bot"], {})
+        bot = self._start([sys.executable, "-m", "tests.e2e.cli.living_bot", *arguments], environ)
         assert bot.stdout is not None
         while (line := bot.stdout.readline()) != "READY\n":
             assert line, bot.communicate()

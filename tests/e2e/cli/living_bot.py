@@ -1,8 +1,9 @@
-"""A bot without Discord: the same parts, the schedule, and the control socket."""
+"""A bot without Discord: the same parts, schedule and control socket; with `rounds`, what a leader does, too."""
 
 import asyncio
 import os
 import signal
+import sys
 
 from roas.api.control_socket import serve_control_socket
 from roas.app.application import open_application
@@ -16,6 +17,8 @@ async def main() -> None:
     async with open_application(load_settings(needs_discord=False)) as parts:
         await parts.orchestrator.resume()
         await parts.schedule.start()
+        if "rounds" in sys.argv:
+            await parts.maintenance.start()
         async with serve_control_socket(control_api(parts), parts.state.folder):
             os.write(1, b"READY\n")
             await stop.wait()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from roas.health.judgement import assumed_definition, judge_service
 from roas.stack.labels import STACK
 from roas.stack.swarm.tasks import StackReading, task_snapshots
 
@@ -63,6 +64,23 @@ def test_job_that_swarm_runs_again_and_again_is_done() -> None:
     )
     (found,) = task_snapshots(StackReading((service,), tasks, {}, {}, frozenset()))
     assert (found.id, found.exit_code, found.surplus_runs) == ("t1", 0, 2)
+
+
+def test_task_that_its_node_rejects_is_said_to_be_with_the_reason() -> None:
+    """It has no exit code, although Swarm shows 0; and the next one in its place waits for the same."""
+    service = {"ID": "s1", "Spec": {"Name": "s_web", "Labels": {STACK: "s"}, "TaskTemplate": SPEC, "Mode": {}}}
+    rejected = {"State": "rejected", "Err": "No such image: web:1", "ContainerStatus": {"ExitCode": 0}}
+    gone = task(1, 2, "rejected", "shutdown") | {"Status": rejected}
+    ready = task(1, 3, "ready", "ready") | {"Status": {"State": "ready", "Message": "preparing"}}
+    unplaced = task(1, 3, "pending") | {"Status": {"State": "pending", "Err": "no suitable node"}}
+    for tasks, expected in (
+        ((gone,), "has ended: No such image: web:1"),
+        ((gone, ready), "does not run yet: No such image: web:1"),
+        ((task(1, 1, "shutdown", "shutdown"), ready), "does not run yet: preparing"),
+        ((gone, unplaced), "does not run yet: no suitable node"),
+    ):
+        found = task_snapshots(StackReading((service,), tasks, {}, {}, frozenset()))
+        assert str(judge_service(assumed_definition("web", found), found).reason) == expected
 
 
 def test_node_that_is_down_keeps_what_it_had() -> None:
