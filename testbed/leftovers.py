@@ -38,19 +38,24 @@ def end_engine(folder: Path, namespace: str, *, with_containers: bool = True) ->
     """Stop the engine that runs from a folder, and optionally the shims and containers of its namespace."""
     engines, shims = _engines_and_shims(folder, namespace)
     shims = shims if with_containers else []
+    doomed = _with_descendants([*engines, *shims])
     for pid in engines:
         _kill(pid)
     for pid in shims:
         for child in children_of(pid):
             _kill(child)
         _kill(pid)
-    wait_until(lambda: not any(map(is_running, (*engines, *shims))), 10)
+    wait_until(lambda: not any(map(is_running, doomed)), 10)
 
 
 def processes_of(folder: Path, namespace: str) -> list[int]:
     """Return all processes of the engine that runs from a folder: its own, the shims, and what runs in containers."""
     engines, shims = _engines_and_shims(folder, namespace)
-    found, left = [], [*engines, *shims]
+    return _with_descendants([*engines, *shims])
+
+
+def _with_descendants(processes: list[int]) -> list[int]:
+    found, left = [], [*processes]
     while left:
         found.append(pid := left.pop())
         left += [child for child in children_of(pid) if child not in found and child not in left]
