@@ -250,7 +250,7 @@ class WaveRun:
             context.warn(came_too_late(context.environment.name))
         for host in self._failed():
             detail = context.deployment.by_service[host].detail
-            context.warn(said("{host} failed, and is on its earlier release: {text}", host=host, text=detail))
+            context.warn(said("{host} failed, and is not on this release: {text}", host=host, text=detail))
         release = await note_release(context, planned.plan.version)
         if release is not None:
             await context.update(to_release=release.number)
@@ -366,7 +366,8 @@ class WaveRun:
                 if now.finished:
                     return now
                 with suppress(InvalidRequestError):  # it has ended, or goes back already
-                    if (stop or self._gives_up()) and now.cancel_requested_by is None and now.problem is None:
+                    is_to_stop = stop or self._gives_up() or now.awaits_approval  # nobody is asked by a host
+                    if is_to_stop and now.cancel_requested_by is None and now.problem is None:
                         await self._deployments.cancel(now.id, self._actor, self._reason)
                     elif (pause := now.waits_in) is not None:
                         await self._deployments.decide(now.id, Choice.ROLL_BACK, self._actor, pause=pause.number)

@@ -22,6 +22,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.environment import Waves
+from roas.models.facts import OwnContainer
 from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.rollout import Choice
@@ -318,6 +319,18 @@ async def test_one_host_is_not_deployed_alone(bot):
         await bot.start(replace(deploy(), environment="prod@a"))
     with pytest.raises(InvalidRequestError, match="done on one of them"):
         await bot.start(replace(deploy(), services=("web",), operation=Operation.RESTART))
+
+
+async def test_bot_does_not_move_with_many_hosts(state, bus, fleet, tmp_path):
+    """It would be replaced on one of them: it has an environment of its own."""
+
+    async def own_container(environment):
+        return OwnContainer("c1", "shop-prod-bot-1", "shop-prod", "bot") if environment.host == "b" else None
+
+    components = replace(components_over(state, bus, fleet), own_container=own_container)
+    bot = DeploymentOrchestrator(components, known(on_hosts(tmp_path, Waves())))
+    with pytest.raises(InvalidRequestError, match="This bot runs in prod@b"):
+        await bot.plan(deploy())
 
 
 async def test_plan_says_where_hosts_differ(bot, fleet):
