@@ -362,9 +362,9 @@ class WaveRun:
         with self._context.components.state.watched() as changed:
             while True:
                 changed.clear()
-                now = await deployments.get(deployment.id) or deployment
+                now = await deployments.get_own(deployment.id) or deployment
                 if now.finished:
-                    return now
+                    return await deployments.get(deployment.id) or now
                 with suppress(InvalidRequestError):  # it has ended, or goes back already
                     is_to_stop = stop or self._gives_up() or now.awaits_approval  # nobody is asked by a host
                     if is_to_stop and now.cancel_requested_by is None and now.problem is None:
