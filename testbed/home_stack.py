@@ -137,9 +137,9 @@ def home_settings(discord: Mapping[str, Any], engine: Engine, folder: Path) -> d
 
 
 @contextmanager
-def running_sandbox(engine: Engine | None = None) -> Iterator[dict[str, Any]]:
+def running_sandbox(engine: Engine | None = None, host: str = "127.0.0.1") -> Iterator[dict[str, Any]]:
     """Run a sandbox in Discord's place, on loopback or where an engine's containers reach it; gives what it says."""
-    host = "127.0.0.1" if engine is None else engine.host_address()
+    host = host if engine is None else engine.host_address()
     command = [sys.executable, "-m", "sandbox", "--host", host]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -228,9 +228,13 @@ def build_projection(base: Foundation) -> DataSyncManager | None:
 
 
 async def find_own_container(stacks: Stacks, environment: Environment) -> OwnContainer | None:
-    """Return the container of an environment that this process runs in, or None."""
-    probe = stacks.of(environment).probe()
-    if not probe.in_container():
+    """Return the container of an environment that this process runs in, or None.
+
+    What replaces containers by itself replaces that one, too: there, it is one like any other.
+    """
+    stack = stacks.of(environment)
+    probe = stack.probe()
+    if stack.replaces_by_itself or not probe.in_container():
         return None
     own = await probe.own_container()
     return own if own is not None and own.project == environment.project else None

@@ -23,6 +23,7 @@ from tools.benchmarks import (
     proposals,
     redaction,
     services,
+    shared,
     status,
     swarm,
     table,
@@ -41,6 +42,7 @@ RUNS = {
     "proposals": 100,
     "redaction": 10,
     "services": 3,
+    "shared": 5,
     "status": 10,
     "swarm": 5,
 }
@@ -57,6 +59,7 @@ Result = (
     | proposals.Result
     | redaction.Result
     | services.Result
+    | shared.Result
     | status.Result
     | swarm.Result
     | table.Result
@@ -117,6 +120,7 @@ def _measure(benchmark: str, folder: Path, runs: int, sizes: Sequence[int]) -> R
         "context": lambda: context.measure(runs),
         "gap": lambda: gap.measure(folder, runs),
         "redaction": lambda: redaction.measure(runs),
+        "shared": lambda: shared.measure(folder, runs),
         "status": lambda: status.measure(folder, runs),
         "swarm": lambda: swarm.measure(folder, runs),
     }

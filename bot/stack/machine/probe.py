@@ -19,7 +19,7 @@ from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.snapshots import engine_time
 from roas.stack.docker_client import EngineClient
-from roas.stack.labels import CONFIG_HASH, PROJECT, SERVICE
+from roas.stack.labels import CONFIG_HASH, PROJECT, SERVICE, project_of
 from roas.stack.machine.bot_places import find_bot_places
 from roas.stack.machine.host_ports import published_ports
 from roas.stack.machine.projects import ended_services, find_projects, networks_and_volumes
@@ -159,7 +159,7 @@ def _own_container(client: EngineClient, container_id: str) -> OwnContainer | No
     return OwnContainer(
         id=container_id,
         name=str(found["Name"]).lstrip("/"),
-        project=labels.get(PROJECT, ""),
+        project=project_of(labels),
         service=labels.get(SERVICE, ""),
         mounts=tuple(
             Mount(str(mount.get("Source", "")), str(mount["Destination"]), bool(mount.get("RW")), str(mount["Type"]))
