@@ -239,3 +239,15 @@ def test_next_environment(places, requires, target):
         for name, place in zip(("dev", "staging", "prod"), places, strict=True)
     }
     assert next_environment(environments, "dev") == target
+
+
+def test_next_is_all_hosts_and_never_one_of_them():
+    """What requires an environment is named as people name it; a release of many hosts goes nowhere."""
+    whole = Environment("prod", "shop", Path("/shop"), (), requires="dev")
+    host = replace(whole, name="prod@a", part_of="prod")
+    whole = replace(whole, hosts=(host,))
+    known = {"dev": Environment("dev", "shop-dev", Path("/shop"), ()), "prod": whole, "prod@a": host}
+    known["late"] = Environment("late", "shop-late", Path("/shop"), ())
+    assert next_environment(known, "dev") == "prod"
+    assert next_environment(known, "prod") == ""
+    assert next_environment(known, "prod@a") == ""
