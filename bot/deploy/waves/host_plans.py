@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from roas.concurrency import run_concurrently
 from roas.deploy.components import Components
 from roas.deploy.kept_plans import ASK_AGAIN, KeptPlans, PlannedDeployment
-from roas.deploy.waves.host_releases import find_target, hosts_of
+from roas.deploy.waves.host_releases import find_targets, hosts_of
 from roas.deploy.waves.merged_plan import merge_plans
 from roas.errors import EngineUnavailableError, ImageChangedError, InvalidRequestError, RoasError, UnreadableRowError
 from roas.log import get_logger
@@ -48,11 +48,25 @@ class HostPlans:
     async def plan(self, environment: Environment, request: DeploymentRequest, plan_host: PlanHost) -> HostsPlan:
         """Return what a request would change, host by host.
 
-        Raises EngineUnavailableError where more hosts are away than may fail, and what the plan of a host raises.
+        Raises EngineUnavailableError where more hosts are away than may fail, InvalidRequestError where a rollback
+        leads nowhere, and what the plan of a host raises.
         """
-        target = None
+        targets: tuple[Release | None, ...] = (None,)
         if request.kind is DeploymentKind.ROLLBACK:
-            target = await find_target(self._components.state, environment, request)
+            targets = await find_targets(self._components.state, environment, request)
+        for target in targets:
+            requests = {host.name: host_request(host, request, target) for host in environment.hosts}
+            plans, away = await self._plan_each(environment, requests, plan_host)
+            if plans:
+                return await self._merged(environment, plans, away, target)
+        raise InvalidRequestError(
+            said("Every host of {environment} is on that release already.", environment=environment.name)
+        )
+
+    async def _plan_each(
+        self, environment: Environment, requests: Mapping[str, DeploymentRequest | None], plan_host: PlanHost
+    ) -> tuple[dict[str, PlannedDeployment], dict[str, RoasError]]:
+        """Return the plan of each host that is to change, and why others are away."""
         plans, away, slots = dict[str, PlannedDeployment](), dict[str, RoasError](), asyncio.Semaphore(AT_A_TIME)
 
         async def plan_one(host: Environment, asked: DeploymentRequest) -> None:
@@ -67,14 +81,10 @@ class HostPlans:
                         _name_host(host, error)
                         raise
 
-        requests = ((host, host_request(host, request, target)) for host in environment.hosts)
-        await run_concurrently(plan_one(host, asked) for host, asked in requests if asked is not None)
+        asking = ((host, requests[host.name]) for host in environment.hosts)
+        await run_concurrently(plan_one(host, asked) for host, asked in asking if asked is not None)
         self._refuse_away(environment, away)
-        if not plans:
-            raise InvalidRequestError(
-                said("Every host of {environment} is on that release already.", environment=environment.name)
-            )
-        return await self._merged(environment, plans, away, target)
+        return plans, away
 
     async def _merged(
         self,

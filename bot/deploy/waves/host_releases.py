@@ -10,6 +10,7 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import OF_HOST, Environment
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.state.manager import StateManager
+from roas.state.releases import RESTORABLE
 
 
 def hosts_of(release: Release) -> dict[str, int]:
@@ -22,26 +23,29 @@ def part_key(deployment_id: str, host: Environment, *, back: bool = False) -> st
     return f"{deployment_id}{OF_HOST}{host.host}{':back' if back else ''}"
 
 
-async def find_target(state: StateManager, environment: Environment, request: DeploymentRequest) -> Release:
-    """Return the release that a rollback leads to: the one that is named, else the last that succeeded before.
+async def find_targets(
+    state: StateManager, environment: Environment, request: DeploymentRequest
+) -> tuple[Release, ...]:
+    """Return the releases to which a rollback may lead, the first of which counts that a host is not on.
 
-    Where the last deployment broke off, the hosts may be on several releases: then it is the current one. Raises
-    InvalidRequestError.
+    That is the one that is named, else the last that succeeded before. Where the last deployment broke off, hosts may
+    be on several releases: then the current one comes first. Raises InvalidRequestError where there is none.
     """
     name, releases = environment.name, state.releases
     current = await releases.current(name)
+    found: list[Release | None]
     if request.target_release is not None:
-        target = await releases.get(name, request.target_release)
-    elif current is not None and (await state.deployments.left_by_failure(name))[0]:
-        target = current
+        found = [await releases.get(name, request.target_release)]
     else:
-        target = next(iter(await releases.before(name)), None)
-    if target is None or target.state not in {ReleaseState.SUCCEEDED, ReleaseState.ADOPTED}:
+        broke_off = bool((await state.deployments.left_by_failure(name))[0])
+        found = [current if broke_off else None, next(iter(await releases.before(name)), None)]
+    targets = tuple(release for release in found if release is not None and release.state in RESTORABLE)
+    if not targets:
         raise InvalidRequestError(
             said("{environment} has no such release to go back to.", environment=name),
             hint=said("`roas releases {environment}` lists them.", environment=name),
         )
-    return target
+    return targets
 
 
 async def note_release(context: DeploymentContext, version: str) -> Release | None:

@@ -156,6 +156,10 @@ async def test_failed_rollback_puts_every_host_back(bot, fleet):
     ended = await bot.run(rollback())
     assert ended.outcome is Outcome.FAILED
     assert fleet.versions() == on_all("v2")
+    fleet.engines["b"].behaviour.clear()
+    again = await bot.run(rollback())
+    assert again.outcome is Outcome.SUCCEEDED, again.problem
+    assert fleet.versions() == on_all("v1")
 
 
 async def test_host_that_is_away_refuses_the_plan(bot, fleet):
