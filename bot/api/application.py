@@ -368,7 +368,9 @@ async def _health(environment: Environment, collector: Collector) -> tuple[Stack
         seen = await asyncio.gather(*(_health(host, collector) for host in environment.hosts))
         hosts = tuple(starmap(_health_of_host, zip(environment.hosts, seen, strict=True)))
         worst = min((host.verdict for host in hosts), key=WORST_FIRST.index)
-        return StackHealth(environment.name, worst, hosts, datetime.now(UTC)), ""
+        is_known = any(not unknown for _found, unknown in seen)
+        fault = "" if is_known else said("No host of {environment} answers.", environment=environment.name)
+        return StackHealth(environment.name, worst, hosts, datetime.now(UTC)), fault
     try:
         async with asyncio.timeout(HEALTH_WITHIN_SECONDS):
             found = await collector.collect_all_metrics(environment)

@@ -47,6 +47,14 @@ async def test_status_of_many_hosts_has_each_by_its_worst_service(state, capsys)
     assert "c does not answer" in written
 
 
+async def test_status_where_no_host_answers_is_not_known(state):
+    """As with one host, so that `roas status` ends with the code for that."""
+    away = replace(WHOLE, hosts=HOSTS[2:])
+    status = await read_status(away, state, Collector())
+    assert status.fault == "No host of prod answers."
+    assert [host.reason for host in status.health.services] == ["c does not answer"]
+
+
 async def test_status_by_name_has_all_hosts_and_without_one_the_whole(state, orchestrator, secrets):
     known = {environment.name: environment for environment in (*WHOLE.with_hosts, replace(HOSTS[0], name="dev"))}
     api = ControlApi(
