@@ -61,7 +61,7 @@ class ContainerSnapshot:
 
     Of a Swarm's task, `node` is where it is, `container_id` what the engine there calls its container, and `note` what
     Swarm says of one that does not run, and `surplus_runs` how often Swarm ran a job more often than it was asked to.
-    `left_on` are nodes that are down, on which an earlier task of its service may still run.
+    `left_on` are nodes that are down, on which earlier tasks of its service may still run, with the images `left_as`.
     """
 
     id: str
@@ -88,6 +88,7 @@ class ContainerSnapshot:
     note: str = ""
     surplus_runs: int = 0
     left_on: tuple[str, ...] = ()
+    left_as: tuple[str, ...] = ()
     created_at: datetime | None = None
     of_release: bool = False  # made from the model of a release, by this bot or `roas compose`
     was_stopped: bool = False  # the engine was asked to end it, as far as whoever follows it saw

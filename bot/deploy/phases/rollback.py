@@ -22,7 +22,7 @@ from roas.deploy.handover.own_service import (
 from roas.deploy.handover.replacement import replace_bot_if_needed
 from roas.deploy.handover.stale_instances import remove_predecessors
 from roas.deploy.outcome import is_put_back
-from roas.deploy.phases.verification import require_undisturbed
+from roas.deploy.phases.verification import require_undisturbed, warn_of_left_tasks
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.coordination import PhaseName
@@ -92,6 +92,7 @@ class Rollback:
             await _give_policies_back(context, watch, model_hash)
         await self._apply(context, watch, model_hash, changes, own, None if stays else bot)
         if context.deployment.problem is not None:  # no verification comes after this
+            await _warn_of_left_tasks(context)
             if not (context.stack.replaces_by_itself or stays or _unwell_before(context)):
                 await require_undisturbed(context, model_hash, watch)
                 context.is_whole = True
@@ -274,6 +275,15 @@ async def _send_back(context: DeploymentContext, watch: ContainerWatch) -> None:
         if any(map(serves, old)):
             new = {container.id for container in there} - {container.id for container in old}
             await Front(context.stack, definitions[progress.service]).send_back(old, new)
+
+
+async def _warn_of_left_tasks(context: DeploymentContext) -> None:
+    """Say where a lost node of a Swarm may still run what was brought back, or what was replaced."""
+    if not context.stack.replaces_by_itself:
+        return
+    there = await context.stack.containers()
+    for service in sorted({progress.service for progress in context.deployment.services if progress.changed}):
+        warn_of_left_tasks(context, service, [container for container in there if container.service == service])
 
 
 def _warn_of_jobs(context: DeploymentContext, again: frozenset[str]) -> None:

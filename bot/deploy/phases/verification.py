@@ -181,12 +181,24 @@ async def _observe(
 
     while (found := await _trouble_until(ends_at, context.superseded, watch, trouble, definition.name)) is not None:
         await _require_nobody_elses_doing(context, definition.name)
+        if _moves_from_lost_node(definition, of_release(watch.containers, definition.name, own)):
+            await wait_until_ready(context.stack, definition, watch, without=log.tolerated)
+            await context.watch_again(definition.name)
+            again = context.ready[definition.name].at + observation_seconds(definition, context.environment)
+            await _observe(context, watch, definition, own, again)
+            return
         error = await service_failure(context.stack, definition.name, found)
         refused = error if error.by_somebody else await log.late_failure(found.container_id, error)
         if refused is error:
             await context.report(definition.name, ServiceStep.FAILED, found.reason)
         if refused is not None:
             raise refused
+
+
+def _moves_from_lost_node(definition: ServiceDefinition, containers: tuple[ContainerSnapshot, ...]) -> bool:
+    """Return whether Swarm starts tasks elsewhere since a node is down: that says nothing of the release."""
+    is_waiting = judge_readiness(definition, containers, tolerated_restarts=2**31).state is Readiness.WAITING
+    return is_waiting and any(container.left_on for container in containers)
 
 
 async def _trouble_until(
@@ -327,6 +339,19 @@ async def _changed_by_another(context: DeploymentContext, service: str, reason: 
     )
 
 
+def warn_of_left_tasks(context: DeploymentContext, service: str, own: Collection[ContainerSnapshot]) -> None:
+    """Say on which lost nodes of a Swarm tasks of a service may still run, and as what."""
+    if nodes := {node for container in own for node in container.left_on}:
+        context.warn(
+            said(
+                "{nodes} is down: {service} may still run there, and answer, as {images}, until the node is back.",
+                nodes=", ".join(sorted(nodes)),
+                service=service,
+                images=", ".join(sorted({image for container in own for image in container.left_as})),
+            )
+        )
+
+
 async def _require_as_written(
     context: DeploymentContext, definitions: Mapping[str, ServiceDefinition], changed: Collection[str], model_hash: str
 ) -> None:
@@ -348,14 +373,8 @@ async def _require_as_written(
                     times=times,
                 )
             )
-        if name in changed and (left_on := {node for container in own for node in container.left_on}):
-            context.warn(
-                said(
-                    "{nodes} is down: {service} may still run there as it was before, until the node is back.",
-                    nodes=", ".join(sorted(left_on)),
-                    service=name,
-                )
-            )
+        if name in changed:
+            warn_of_left_tasks(context, name, own)
         found = compare_service(wanted[name], own)
         is_done = definition.one_shot and name not in changed
         if is_done or not (found.unlike or found.missing or found.unwritten):

@@ -178,31 +178,39 @@ def task_snapshots(reading: StackReading) -> tuple[ContainerSnapshot, ...]:
     """Return a snapshot of each task that counts, and of the last one where none does."""
     raw = {str(task["ID"]): task for task in reading.tasks}
     return tuple(
-        replace(container, left_on=left_on) if left_on else container
+        replace(container, left_on=nodes, left_as=images) if nodes else container
         for service in reading.services
-        for left_on in (_left_on(service, reading),)
+        for nodes, images in (_left(service, raw, reading),)
         for container in _of_service(service, raw, reading)
     )
 
 
-def _left_on(service: Mapping[str, Any], reading: StackReading) -> tuple[str, ...]:
-    """Return the nodes that are down, and on which Swarm gave up a task: nobody has stopped its container there."""
-    return tuple(sorted(reading.hostnames.get(node, "-") for node in _given_up_on(service, reading) & reading.lost))
+def _left(
+    service: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]], reading: StackReading
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the nodes that are down on which Swarm gave up tasks, and their images: nobody has stopped these."""
+    left = [task for task in _given_up(service, reading) if task.node_id in reading.lost]
+    nodes = {reading.hostnames.get(task.node_id, "-") for task in left}
+    return tuple(sorted(nodes)), tuple(sorted({_image_reference(raw[task.id]) for task in left}))
 
 
-def _given_up_on(service: Mapping[str, Any], reading: StackReading) -> frozenset[str]:
-    """Return the nodes that have not said yet that a task ended which Swarm gave up."""
+def _image_reference(task: Mapping[str, Any]) -> str:
+    return str(task["Spec"]["ContainerSpec"]["Image"]).partition("@")[0]
+
+
+def _given_up(service: Mapping[str, Any], reading: StackReading) -> list[SwarmTask]:
+    """Return the tasks that Swarm gave up, and of which no node has said yet that they ended."""
     tasks = read_tasks(service, reading.tasks, reading.networks)
-    return frozenset(task.node_id for task in tasks if task.node_id and not task.counts and not task.has_ended)
+    return [task for task in tasks if task.node_id and not task.counts and not task.has_ended]
 
 
 def given_up_tasks(reading: StackReading) -> Mapping[str, frozenset[str]]:
     """Return of each service the nodes on which an earlier task may still run: they have not said that it ended."""
-    found = {service_name(service["Spec"]): _given_up_on(service, reading) for service in reading.services}
+    found = {service_name(service["Spec"]): _given_up(service, reading) for service in reading.services}
     return {
-        service: frozenset(reading.hostnames[node] for node in nodes if node in reading.hostnames)
-        for service, nodes in found.items()
-        if nodes
+        service: frozenset(reading.hostnames[task.node_id] for task in tasks if task.node_id in reading.hostnames)
+        for service, tasks in found.items()
+        if tasks
     }
 
 
@@ -265,7 +273,7 @@ def _snapshot(
         state=_state(task, restarts),
         health=_health(task, container),
         image_id=digest_of_image(str(container["Image"])),
-        image_reference=str(container["Image"]).partition("@")[0],
+        image_reference=_image_reference(raw),
         config_hash=task.spec_hash,
         restart_count=restarts,
         exit_code=_exit_code(task),

@@ -1,5 +1,6 @@
 """What somebody else did to a service of a Swarm while it was observed is told as that, and blames no release."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,18 @@ class Meddled(Swarming):
             if one.service == "web":
                 self.running[key] = replace(one, config_hash="by hand", state=ContainerState.RESTARTING)
         self.tell("web")
+
+    def lose_web(self) -> None:
+        """Lose the node of web; Swarm starts it on another one, which takes a moment."""
+
+        def change(**fields: object) -> None:
+            for key, one in self.running.items():
+                if one.service == "web":
+                    self.running[key] = replace(one, left_on=("node3",), left_as=("web:v2",), **fields)  # type: ignore[arg-type]
+            self.tell("web")
+
+        change(state=ContainerState.CREATED)
+        asyncio.get_running_loop().call_later(3.0, lambda: change(state=ContainerState.RUNNING))
 
     def end_web(self) -> None:
         for key, one in self.running.items():
@@ -90,9 +103,27 @@ async def test_node_that_was_lost_is_in_the_outcome(orchestrator, engine, compon
 
     async def lose(event: PhaseChanged) -> None:
         if (event.phase, event.status) == (PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS):
-            engine.running = {key: replace(item, left_on=("node3",)) for key, item in engine.running.items()}
+            left = {"left_on": ("node3",), "left_as": ("web:v1",)}
+            engine.running = {key: replace(item, **left) for key, item in engine.running.items()}
 
     components.bus.subscribe(PhaseChanged, lose, name="test")
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED
-    assert "node3 is down: web may still run there as it was before, until the node is back." in deployment.warnings
+    told = "node3 is down: web may still run there, and answer, as web:v1, until the node is back."
+    assert told in deployment.warnings
+
+
+@pytest.mark.usefixtures("hurried_time")
+async def test_task_that_is_lost_with_its_node_fails_no_version(orchestrator, engine, components) -> None:
+    """Swarm starts another one elsewhere, which is waited for, and watched for the whole window."""
+
+    async def lose(event: PhaseChanged) -> None:
+        if (event.phase, event.status) == (PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS):
+            engine.lose_web()
+
+    components.bus.subscribe(PhaseChanged, lose, name="test")
+    deployment = await orchestrator.run(deploy())
+    assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
+    assert "node3 is down: web may still run there, and answer, as web:v2" in " ".join(deployment.warnings)
+    verified = next(phase for phase in deployment.phases if phase.name is PhaseName.VERIFICATION)
+    assert verified.duration_seconds >= 8.0

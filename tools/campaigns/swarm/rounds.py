@@ -21,7 +21,7 @@ from tools.campaigns.swarm.worker import RESUME
 NOTICED_SECONDS = 60.0
 HONEST_SECONDS = 60.0
 QUORUM_AWAY_SECONDS = 20.0
-LEFT = "may still run there as it was before"
+LEFT = "may still run there, and answer, as"
 BLAMES = ("somebody else", "changed outside this deployment", "changed the service")
 TOLD = ("no quorum", "no leader", "managers of the Swarm")
 WRITE = re.compile(r"after \S+: (create|update|remove) \S+s( |$)")

@@ -88,6 +88,6 @@ def test_node_that_is_down_keeps_what_it_had() -> None:
     service = {"ID": "s1", "Spec": {"Name": "s_web", "Labels": {STACK: "s"}, "TaskTemplate": SPEC, "Mode": {}}}
     given_up = task(1, 1, "running", "shutdown") | {"NodeID": "n2"}
     tasks = (given_up, task(1, 2) | {"NodeID": "n1"})
-    for lost, left_on in ((frozenset({"n2"}), ("node2",)), (frozenset(), ())):
+    for lost, left_on, left_as in ((frozenset({"n2"}), ("node2",), ("web:1",)), (frozenset(), (), ())):
         [shown] = task_snapshots(StackReading((service,), tasks, {}, {"n1": "node1", "n2": "node2"}, lost))
-        assert (shown.id, shown.left_on) == ("t2", left_on)
+        assert (shown.id, shown.left_on, shown.left_as) == ("t2", left_on, left_as)
