@@ -43,7 +43,7 @@ CLOSED_HINT = said(
     "Check what its sshd logs: it closes connections where too many begin at once (`MaxStartups`), and for some "
     "minutes those of an address from which logins failed (`PerSourcePenalties`)."
 )
-NO_NAME_HINT = said("Set USER: the user that the bot runs as has no name here, and ssh wants one.")
+NO_NAME_HINT = said("Set USER and HOME: the user that the bot runs as has no name or home here, and ssh wants both.")
 AWAY_HINT = said("Check by ssh that the host answers, and that this user may use its Docker socket.")
 SOCKET_HINT = said(
     "Check that Docker runs there, that this user may use its socket (group docker), and that sshd lets the key "
@@ -73,7 +73,7 @@ class SshHost:
         Raises EngineUnavailableError where the host does not answer or lets nobody in, EngineError without asyncssh.
         """
         attempt = self._connecting
-        if attempt is None or (attempt.done() and not self._is_connected()):
+        if attempt is None or (attempt.done() and not (self._is_connected() and self._has_socket())):
             attempt = self._connecting = asyncio.create_task(self._connect())
             attempt.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return await asyncio.shield(attempt)
@@ -114,18 +114,25 @@ class SshHost:
     def _is_connected(self) -> bool:
         return self._connection is not None and not self._connection.is_closed()
 
+    def _has_socket(self) -> bool:
+        """Return whether nobody has removed the socket: what is temporary is cleared away on some machines."""
+        return self._socket is not None and self._socket.exists()
+
     async def _connect(self) -> Path:
         self._raise_refusal()
+        if self._connection is not None:
+            self._connection.abort()
         if self._socket is None:
             with ExitStack() as made:
                 self._socket = socket_in(made.enter_context(temporary_folder("ssh")))
                 self._folder = made.pop_all()
+        self._socket.parent.mkdir(mode=0o700, exist_ok=True)
         self._connection = await self._connected(self._socket)
         return self._socket
 
     async def _connected(self, path: Path) -> Any:
         library = await in_thread(load, SSH, EngineError)
-        self._require_user_name()
+        self._require_user()
         connection, files = None, self._file_versions()
         known_hosts = self._known_hosts(library)
         try:
@@ -156,11 +163,12 @@ class SshHost:
         files = (self._access.key_file, self._access.known_hosts_file)
         return tuple(file_version(path) for path in files if path is not None)
 
-    def _require_user_name(self) -> None:
-        """Raise EngineUnavailableError where this process's user has no name: the library wants it for its settings."""
+    def _require_user(self) -> None:
+        """Raise EngineUnavailableError where this process's user has no name or no home: the library wants both."""
         try:
             getpass.getuser()
-        except (OSError, KeyError, ImportError) as error:  # as Python's versions have it
+            Path.home()
+        except (OSError, KeyError, ImportError, RuntimeError) as error:  # as Python's versions have it
             raise self._fault(error, NO_NAME_HINT) from error
 
     def _known_hosts(self, library: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -88,6 +89,18 @@ async def test_lost_connection_is_an_engine_away_then_made_again(clients, there,
     if fault is signal.SIGSTOP:
         for session in lost:
             os.kill(session, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("remove", [Path.unlink, lambda socket: shutil.rmtree(socket.parent)])
+async def test_socket_that_was_cleared_away_is_made_again(clients, there, remove):
+    """Else no question that takes another connection to the socket would be answered until the bot is started again."""
+    engine = clients.of(there)
+    for _ in range(2):
+        socket = Path((await engine.reached()).removeprefix("unix://"))
+        await engine.call(lambda client: client.version())
+        remove(socket)
+    await asyncio.gather(*(engine.call(lambda client: client.version()) for _ in range(20)))
+    assert socket.parent.stat().st_mode & 0o077 == 0
 
 
 async def test_refusals_are_followed(clients, environment, there, server, tmp_path):

@@ -216,7 +216,15 @@ async def test_too_long_place_for_a_socket_is_named(
     assert await asked(clients, there) == ""
 
 
-@pytest.mark.parametrize(("name", "told"), [({}, "Set USER: "), ({"USER": "bot"}, "connection refused")])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ({}, "Set USER and HOME"),
+        ({"HOME": "/"}, "Set USER and HOME"),
+        ({"USER": "bot"}, "Set USER and HOME"),
+        ({"USER": "bot", "HOME": "/"}, "connection refused"),
+    ],
+)
 def test_user_without_a_name_is_told_to_set_one(tmp_path: Path, name: dict[str, str], told: str) -> None:
     """A container is run as any user, of whom its `/etc/passwd` knows nothing."""
     program = (
@@ -229,7 +237,7 @@ def test_user_without_a_name_is_told_to_set_one(tmp_path: Path, name: dict[str, 
         "try: asyncio.run(SshHost('ssh://root@127.0.0.1:1', SshAccess()).socket())\n"
         "except RoasError as error: print(error.message, error.hint)\n"
     )
-    environ = {"HOME": "/", "TMPDIR": "/tmp", "PYTHONPATH": str(Path.cwd()), **name}
+    environ = {"TMPDIR": "/tmp", "PYTHONPATH": str(Path.cwd()), **name}
     ended = subprocess.run(
         [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False, timeout=60
     )
