@@ -13,6 +13,8 @@ from roas.stack.swarm.external_objects import SECRETS, is_external
 from roas.stack.swarm.normal_form import LONGEST_NAME, stack_name
 
 UNPINNED_VOLUME, NODE_BIND = "unpinned_volume", "node_bind"
+# File systems that every node reaches, as `mount -t` calls them.
+NETWORK_TYPES = ("nfs", "cifs", "smb", "ceph", "gluster")
 ON_EACH_NODE = said("a task runs on any node, so put this into an image, a config, a secret or a volume")
 NO_NAMESPACES = said("tasks share no namespaces: let the services reach each other by a network")
 NO_WORD = said("Swarm cannot say this: remove it")
@@ -240,7 +242,7 @@ def _unpinned_volumes(model: Mapping[str, Any], allows: Callable[[str], bool]) -
 
 def _is_local(volume: Mapping[str, Any]) -> bool:
     options = volume.get("driver_opts") or {}
-    return volume.get("driver") in {None, "", "local"} and not str(options.get("type") or "").startswith("nfs")
+    return volume.get("driver") in {None, "", "local"} and not str(options.get("type") or "").startswith(NETWORK_TYPES)
 
 
 def _is_pinned(fields: Mapping[str, Any]) -> bool:

@@ -86,8 +86,9 @@ def test_unpinned_local_volume_is_refused_unless_allowed() -> None:
         volumes=VOLUME, deploy={"placement": {"constraints": ["node.role == worker"]}}
     )
     assert not refused("unpinned_volume:data", volumes=VOLUME)
-    nfs = {"volumes": {"data": {"driver_opts": {"type": "nfs4", "device": ":/data"}}}}
-    assert not refused(volumes=VOLUME, shared=nfs)
+    for kind, shared in (("nfs4", True), ("cifs", True), ("tmpfs", False), ("none", False)):
+        options = {"volumes": {"data": {"driver_opts": {"type": kind, "device": "//there/data"}}}}
+        assert bool(refused(volumes=VOLUME, shared=options)) is not shared, kind
 
 
 def test_ports_by_ingress_need_virtual_ips() -> None:
