@@ -1,0 +1,144 @@
+"""A node of a task is lost, at rest and in a deployment: what may still answer there is said, until it is back."""
+
+import json
+import re
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_view import StackView
+from testbed.waiting import wait_until
+from tests.e2e.cli.conftest import wait_for_line
+from tests.e2e.stack.swarm.swarm_line import SwarmLine
+
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
+SEEN_SECONDS = 90.0
+STACK = """
+services:
+  web:
+    image: {repository}:${{VERSION:-v1}}
+    stop_grace_period: 1s
+    deploy:
+      replicas: 4
+      endpoint_mode: dnsrr
+      placement: {{constraints: ["node.role == worker"]}}
+      restart_policy: {{delay: 300ms}}
+      update_config: {{monitor: 3s, failure_action: rollback}}
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
+    with Swarm(tmp_path_factory.mktemp("nodes"), workers=2, heartbeat_seconds=1) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def versions(nodes: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
+    with private_registry(tmp_path_factory.mktemp("registry"), host=nodes.host_address) as made:
+        with client_of(nodes.manager) as client:
+            for version in ("v1", "v2"):
+                made.push_sample(client, "shop", version, "healthy")
+        yield made
+
+
+@pytest.fixture
+def line(nodes: Swarm, versions: PrivateRegistry, tmp_path: Path) -> Iterator[SwarmLine]:
+    """Give a command line for a stack that runs, beside a bot that watches it."""
+    versions.write_login(tmp_path / "docker")
+    made = SwarmLine(tmp_path, nodes.docker_host, f"lost-{secrets.token_hex(3)}", docker_config=tmp_path / "docker")
+    made.write(STACK.format(repository=f"{versions.address}/shop"))
+    made.live("rounds", ENVIRONMENTS__DEV__OBSERVATION_SECONDS="8")
+    deployed = made.run("deploy", "dev", "v1")
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    yield made
+    made.clear()
+    nodes.wait_until_ready(3)
+    assert StackView(nodes, made.stack_name).remove()
+
+
+def alerts(line: SwarmLine, words: str) -> list[dict[str, Any]]:
+    """Return the alerts whose title has these words, by the journal."""
+    with closing(sqlite3.connect(f"file:{line.state / 'journal.sqlite3'}?mode=ro", uri=True, timeout=10)) as journal:
+        found = [json.loads(row[0]) for row in journal.execute("SELECT document FROM alerts ORDER BY id")]
+    return [item for item in found if words in item["title"]]
+
+
+def alert(line: SwarmLine, words: str, *texts: str, state: str = "firing") -> dict[str, Any]:
+    """Wait for an alert in which all of this is said."""
+
+    def said() -> bool:
+        return any(
+            item["state"] == state and all(text in item["summary"] for text in texts) for item in alerts(line, words)
+        )
+
+    assert wait_until(said, SEEN_SECONDS), alerts(line, "")
+    return alerts(line, words)[-1]
+
+
+def kill(node: SwarmNode) -> None:
+    """End the engine and all that runs on it."""
+    node.stop(kill=True)
+
+
+LOSSES = pytest.mark.parametrize(
+    ("lose", "bring"), [(kill, SwarmNode.start), (SwarmNode.cut_off, SwarmNode.reconnect)], ids=["killed", "cut off"]
+)
+Act = Callable[[SwarmNode], None]
+
+
+def versions_on(nodes: Swarm, line: SwarmLine, node: SwarmNode) -> list[str]:
+    """Return what runs on a node, by its own engine."""
+    look = StackView(nodes, line.stack_name)
+    return sorted(item.files[0] for item in look.containers("/version", service="web") if item.node == node.hostname)
+
+
+@LOSSES
+def test_node_lost_at_rest_is_told_with_what_may_still_answer(
+    line: SwarmLine, nodes: Swarm, lose: Act, bring: Act
+) -> None:
+    lost, look = nodes.nodes[2], StackView(nodes, line.stack_name)
+    there = versions_on(nodes, line, lost)
+    assert there, "it has tasks"
+    lose(lost)
+    alert(line, "node node3 is down", "these may still run there, and answer, as they were: dev/web.")
+    assert wait_until(lambda: look.nodes_of("web").count("node2") == 4, SEEN_SECONDS)
+    assert lose is kill or versions_on(nodes, line, lost) == there, "they do"
+    bring(lost)
+    alert(line, "node node3 is down", "what was left there has ended: dev/web.", state="resolved")
+    assert versions_on(nodes, line, lost) == [], "the managers replaced them"
+    assert [item["state"] for item in alerts(line, "node node3")] == ["resolved"] * len(alerts(line, "node node3"))
+
+
+@LOSSES
+@pytest.mark.parametrize("phase", ["execution", "verification"])
+def test_node_lost_in_a_deployment_is_named_in_its_outcome(
+    line: SwarmLine, nodes: Swarm, phase: str, lose: Act, bring: Act
+) -> None:
+    """Whichever way it goes, what is left on the node is said, and what became of it when the node is back."""
+    lost, look = nodes.nodes[2], StackView(nodes, line.stack_name)
+    going = line.start("deploy", "dev", "v2")
+    wait_for_line(going, "web: creating" if phase == "execution" else "verification   in progress")
+    assert wait_until(lambda: look.versions("web")["v2"] > 0, 60)
+    there = versions_on(nodes, line, lost)
+    lose(lost)
+    told = " ".join("".join(going.communicate(timeout=300)).split())
+    print(f"{there} when it was lost: {told}")
+    named = re.search(r"node3 is down: web may still run there, and answer, as (.*?), until the node is back", told)
+    assert named, told
+    if lose is SwarmNode.cut_off:
+        assert {name.rpartition(":")[2] for name in named[1].split(", ")} == set(versions_on(nodes, line, lost)), told
+    assert going.returncode == 0 or phase == "execution", f"nothing is wrong with the version: {told}"
+    assert going.returncode == 0 or "a task was given to a node that is lost" in told, told
+    alert(line, "node node3 is down", "these may still run there, and answer, as they were: dev/web.")
+    bring(lost)
+    alert(line, "node node3 is down", "what was left there has ended: dev/web.", state="resolved")
+    want = {"v2": 4} if going.returncode == 0 else {"v1": 4}
+    assert wait_until(lambda: look.versions("web") == want, 60)
