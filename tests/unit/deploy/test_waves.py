@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +23,7 @@ from roas.models.deployment import (
     Outcome,
     ServiceStep,
 )
-from roas.models.environment import Waves
+from roas.models.environment import Repository, Waves
 from roas.models.facts import OwnContainer
 from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, ReleaseService
@@ -358,6 +360,28 @@ async def test_what_each_host_has_built_makes_no_plans_differ(bot, fleet):
     }
     plan = merge_plans(bot.environment("prod"), plans, {}, current=None)
     assert [service.service for service in plan.services] == ["web"]
+
+
+async def test_files_of_a_repository_are_fetched_once_for_all_hosts(state, bus, fleet, tmp_path, monkeypatch):
+    """They stay at one commit until each host has a copy, and the plan says which."""
+    held = []
+
+    @asynccontextmanager
+    async def hold(environment, expected=""):
+        held.append(environment.name)
+        yield "0123456789abcdef" if environment.repository is not None else ""
+
+    whole = on_hosts(tmp_path, Waves(), repository=Repository("https://git.example.org/shop"))
+    whole = replace(whole, hosts=tuple(replace(host, repository=None) for host in whole.hosts))
+    for engine in fleet.engines.values():
+        monkeypatch.setattr(engine, "repositories", SimpleNamespace(hold=hold), raising=False)
+    bot = DeploymentOrchestrator(components_over(state, bus, fleet), known(whole))
+    plan = await bot.plan(deploy())
+    assert "Its files are of commit 0123456789ab of main." in plan.warnings
+    assert held[0] == "prod"
+    assert (await bot.run(replace(deploy(), plan_digest=plan.digest))).outcome is Outcome.SUCCEEDED
+    assert held.count("prod") == 1
+    await bot.close()
 
 
 async def test_plan_is_void_once_a_host_is_elsewhere(bot, state, fleet):
