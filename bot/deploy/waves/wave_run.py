@@ -199,7 +199,9 @@ class WaveRun:
             return
         problem = ended if isinstance(ended, Problem) else ended.problem
         if problem is not None:
-            self._problems[host] = problem
+            needs_operator = isinstance(ended, Deployment) and ended.outcome is Outcome.FAILED
+            # What it advises is about this host alone, which moves with the others.
+            self._problems[host] = replace(problem, hint="") if needs_operator else problem
         await context.report(host, ServiceStep.FAILED, problem.message if problem is not None else "")
 
     async def _request(self, environment: Environment, planned: HostsPlan, digest: str) -> DeploymentRequest:
@@ -299,6 +301,8 @@ class WaveRun:
             await context.report(host, ServiceStep.RESTORED)
             return
         problem = ended if isinstance(ended, Problem) else ended.problem
+        if there is not None and problem is not None and problem.key == InvalidRequestError.key:
+            problem = there.problem  # it is on that release, and not well
         await context.report(host, ServiceStep.FAILED, "" if problem is None else problem.message)
 
     async def _request_back(self, environment: Environment, there: Deployment) -> DeploymentRequest | None:

@@ -117,6 +117,35 @@ async def test_failure_in_a_later_wave_takes_back_the_earlier(bot, fleet, state)
         assert (await state.releases.current(f"prod@{host}")).version == "v1"
 
 
+async def test_host_that_could_not_go_back_by_itself_is_tried_again(bot, fleet, monkeypatch):
+    """With the others; no command is advised that this environment refuses."""
+    await bot.run(deploy("v1"))
+    fleet.engines["b"].behaviour |= {("v1", "web"): UNHEALTHY, ("v2", "web"): UNHEALTHY}
+    begin = bot.start
+
+    async def start(request):
+        if request.kind is DeploymentKind.ROLLBACK and request.environment == "prod@b":
+            fleet.engines["b"].behaviour.clear()
+            fleet.engines["b"].running.clear()
+        return await begin(request)
+
+    monkeypatch.setattr(bot, "start", start)
+    ended = await bot.run(deploy("v2"))
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert fleet.versions() == on_all("v1")
+    assert "prod@b" not in ended.problem.hint
+
+
+async def test_host_that_is_back_and_ill_says_what_is_wrong(bot, fleet):
+    """It is on its earlier release already: there is nothing to bring back, and an operator is needed."""
+    await bot.run(deploy("v1"))
+    fleet.engines["b"].behaviour |= {("v1", "web"): UNHEALTHY, ("v2", "web"): UNHEALTHY}
+    ended = await bot.run(deploy("v2"))
+    assert ended.outcome is Outcome.FAILED
+    assert "b could not go back: web failed" in ended.problem.message
+    assert fleet.versions() == on_all("v1")
+
+
 async def test_some_hosts_may_fail(start_bot, fleet, state):
     """As many as `max_failure_ratio` says: they stay where they were, and the outcome says so."""
     bot = start_bot(Waves(parallelism=0, max_failure_ratio=0.34))
