@@ -184,8 +184,8 @@ async def _observe(
         if _moves_from_lost_node(definition, of_release(watch.containers, definition.name, own)):
             await wait_until_ready(context.stack, definition, watch, without=log.tolerated)
             await context.watch_again(definition.name)
-            again = context.ready[definition.name].at + observation_seconds(definition, context.environment)
-            await _observe(context, watch, definition, own, again)
+            context.allow(again := observation_seconds(definition, context.environment))
+            await _observe(context, watch, definition, own, context.ready[definition.name].at + again)
             return
         error = await service_failure(context.stack, definition.name, found)
         refused = error if error.by_somebody else await log.late_failure(found.container_id, error)

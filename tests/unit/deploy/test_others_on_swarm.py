@@ -56,8 +56,10 @@ def engine() -> Meddled:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    return Environment("dev", "shop-dev", tmp_path, (), observation_seconds=5.0, engine=EngineKind.SWARM)
+def environment(tmp_path: Path, request: pytest.FixtureRequest) -> Environment:
+    """Give one on a Swarm, watched for 5 s, or as long as the test says."""
+    seconds = getattr(request, "param", 5.0)
+    return Environment("dev", "shop-dev", tmp_path, (), observation_seconds=seconds, engine=EngineKind.SWARM)
 
 
 @pytest.mark.parametrize(
@@ -113,17 +115,20 @@ async def test_node_that_was_lost_is_in_the_outcome(orchestrator, engine, compon
     assert told in deployment.warnings
 
 
+@pytest.mark.parametrize(("environment", "after"), [(5.0, 0.0), (600.0, 550.0)], indirect=["environment"])
 @pytest.mark.usefixtures("hurried_time")
-async def test_task_that_is_lost_with_its_node_fails_no_version(orchestrator, engine, components) -> None:
-    """Swarm starts another one elsewhere, which is waited for, and watched for the whole window."""
+async def test_task_that_is_lost_with_its_node_fails_no_version(
+    orchestrator, engine, components, environment: Environment, after: float
+) -> None:
+    """Swarm starts another one elsewhere, which is waited for, and watched for the whole window, beyond the limit."""
 
     async def lose(event: PhaseChanged) -> None:
         if (event.phase, event.status) == (PhaseName.VERIFICATION, PhaseStatus.IN_PROGRESS):
-            engine.lose_web()
+            asyncio.get_running_loop().call_later(after, engine.lose_web)
 
     components.bus.subscribe(PhaseChanged, lose, name="test")
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED, deployment.problem
     assert "node3 is down: web may still run there, and answer, as web:v2" in " ".join(deployment.warnings)
     verified = next(phase for phase in deployment.phases if phase.name is PhaseName.VERIFICATION)
-    assert verified.duration_seconds >= 8.0
+    assert verified.duration_seconds >= after + environment.observation_seconds
