@@ -38,7 +38,7 @@ class Seal:
             raise SettingsError(text, hint=hint) from error
         if len(secret) < LEAST_CHARACTERS:
             text = said(
-                "The key in SWARM_STATE_KEY_FILE has {count} characters; it needs {least}.",
+                "The key in SWARM_STATE_KEY_FILE has {count} {count|character|characters}; it needs {least}.",
                 count=len(secret),
                 least=LEAST_CHARACTERS,
             )

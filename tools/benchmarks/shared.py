@@ -6,7 +6,6 @@ of four services is measured from the click to its outcome; objects are what the
 """
 
 import asyncio
-import os
 import shutil
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ from roas.state.sealing import Seal
 from roas.state.shared_log import SharedLog
 from roas.state.shared_objects import SealedObjects, Term
 from testbed.engine import Engine
+from testbed.inherited import inherited
 from testbed.private_registry import private_registry
 from testbed.redis_server import free_port
 from testbed.running_bot import Stack, running_bot
@@ -39,7 +39,7 @@ TEXT = "x" * 400
 PROGRAMS = Path("/usr/lib/postgresql")
 WRITES, SECONDS = "roas_swarm_state_writes_total", "roas_swarm_state_write_seconds_total"
 LEASE_SECONDS = 600
-PLAIN = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+PLAIN = {**inherited(), "LC_ALL": "C"}
 
 
 @dataclass

@@ -389,7 +389,7 @@ class WaveRun:
     def _summary(self) -> str:
         steps = [self._step(host) for host in self._hosts]
         done = sum(step in ARRIVED | {ServiceStep.RESTORED} for step in steps)
-        return said("{done} of {count} hosts", done=done, count=len(steps))
+        return said("{done} of {count} {count|host|hosts}", done=done, count=len(steps))
 
     async def _finish(
         self, outcome: Outcome, problem: Problem | None = None, *, active: Release | None = None
