@@ -7,7 +7,7 @@ stops before that, by its own clock.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from roas.app.application import Application
@@ -169,12 +169,26 @@ class SharedLeadership:
         term = await self._ask(lambda: self._holder.take(stored, token))
         if term is None:
             return
-        await self._state.take_over(term)
+        await self._take_over(term)
         self._shared.leader = term.node
         log.info("this machine's bot leads", token=token, before="" if lease is None else lease.node)
         if lease is not None and lease.is_held:
             await self._fence()
         self._has_fenced = True
+
+    async def _take_over(self, term: Term) -> None:
+        """Begin to lead, and renew the lease meanwhile: a Swarm that lost its state is given all of it."""
+        taking = asyncio.create_task(self._state.take_over(term), name="take over the shared state")
+        try:
+            while not (await asyncio.wait({taking}, timeout=RENEWED_EVERY_SECONDS))[0]:
+                with suppress(StoreAwayError):  # then it lapses, and what is under way ends by the clock
+                    if (until := await self._renew(self._shared.objects.term or term)) is None:
+                        self._shared.lose()
+                    else:
+                        self._shared.objects.renew(until)
+            await taking
+        finally:
+            await end_tasks(taking)
 
     async def _fence(self) -> None:
         """Have late writes of the leader before refused, as far as managers answer: by its own clock it writes none."""

@@ -99,6 +99,8 @@ class LeaseHolder:
         self._store = store
         self._instance_id = instance_id
         self._clock = clock
+        # The last beat of ours that the Swarm was seen to have.
+        self._beat = 0
 
     def read(self) -> tuple[Stored | None, SharedLease | None]:
         """Return the lease as it is. Raises StoreAwayError."""
@@ -121,18 +123,27 @@ class LeaseHolder:
             self._store.relabel(seen, taken.labels())
         except TakenError:
             return None
+        self._beat = taken.beat
         return Term(token, node, began + HELD_SECONDS)
 
     def renew(self, token: int, head: int) -> float | None:
-        """Renew the lease; returns until when it is held, None where it is another's. Raises StoreAwayError."""
+        """Renew the lease; returns until when it is held, None where it is another's. Raises StoreAwayError.
+
+        Nor is it held where it is as it was before: the Swarm was made again of an older state, and who takes it then
+        gives it what it lacks.
+        """
         began = self._clock()
         stored, lease = self.read()
         if stored is None or lease is None or (lease.instance_id, lease.token) != (self._instance_id, token):
             return None
+        if lease.beat < self._beat:
+            return None
+        self._beat = lease.beat
         try:
             self._store.relabel(stored, replace(lease, beat=lease.beat + 1, head=head).labels())
         except TakenError:
             return None
+        self._beat += 1
         return began + HELD_SECONDS
 
     def give_away(self, token: int, head: int) -> None:

@@ -1,6 +1,7 @@
 """Bots on several machines: one leads, stops when it cannot renew the lease, and the other goes on."""
 
 import asyncio
+import threading
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -66,6 +67,11 @@ async def until(holds):
             await pause(0.01)
 
 
+def beat(one, label=shared_lease.Label.BEAT):
+    """Return a number that the lease says."""
+    return int(one.swarm.objects["lease"].labels.get(label) or 0)
+
+
 @pytest.fixture
 async def two(tmp_path):
     objects = {}
@@ -128,6 +134,42 @@ async def test_without_a_quorum_nobody_leads_and_then_one_does(two):
         one.swarm.is_away = other.swarm.is_away = False
         await until(lambda: one.leadership.may_lead() or other.leadership.may_lead())
         assert not (one.leadership.may_lead() and other.leadership.may_lead())
+
+
+async def test_lease_is_renewed_while_a_takeover_takes_long(two):
+    """A Swarm that lost its state is given all of it, which may take longer than the lease lasts."""
+    one, other = two
+    create, is_given = one.swarm.create, threading.Event()
+
+    def create_late(name, data):
+        if name.startswith("entry."):
+            is_given.wait(20)
+        create(name, data)
+
+    one.swarm.create = create_late
+    async with one.leadership.held():
+        await until(lambda: one.state.shared.objects.term is not None)
+        async with other.leadership.held():
+            await until(lambda: beat(one) >= 15 or beat(one, shared_lease.Label.TOKEN) > 1)
+            is_given.set()
+            await until(lambda: one.leadership.may_lead() or other.leadership.may_lead())
+            assert one.leadership.may_lead()
+            assert not other.leadership.may_lead()
+
+
+async def test_leader_whose_lease_is_of_an_older_state_gives_the_swarm_what_it_lacks(two):
+    one, other = two
+    async with one.leadership.held():
+        await until(one.leadership.may_lead)
+        older = dict(one.swarm.objects)
+        await write(one.state, 3)
+        await until(lambda: beat(one) > int(older["lease"].labels[shared_lease.Label.BEAT]) + 1)
+        one.swarm.objects.clear()
+        one.swarm.objects.update(older)
+        await until(lambda: "stepped down" in one.happened)
+        await until(one.leadership.may_lead)
+        await other.state.catch_up()
+        assert await other.state.changes() == await one.state.changes()
 
 
 async def test_answer_that_is_lost_when_taking_the_lease(two):
