@@ -268,10 +268,11 @@ class Journal:
             if self._shared is None:
                 raise _closed()
             connection = self._connected()
-            with self._noting_loss():
-                result = work(self._shared, connection)
-            self.id, self.choice = give_identity(connection), read_choice(connection)
-            return result
+            try:
+                with self._noting_loss():
+                    return work(self._shared, connection)
+            finally:  # what was read before an answer was lost may have made it another journal already
+                self.id, self.choice = give_identity(connection), read_choice(connection)
 
         return await self._in_thread(do)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roas.state.documents import from_json, to_json
-from roas.state.schema import FILES, MIGRATIONS, POSITION
+from roas.state.schema import COPY_OF, FILES, MIGRATIONS, POSITION
 
 Row = Mapping[str, Any]
 # By table, each row with its number.
@@ -67,22 +67,24 @@ def write_position(connection: sqlite3.Connection, position: Position) -> None:
 
 
 def write_note(connection: sqlite3.Connection, name: str, document: str) -> None:
-    """Write what this copy alone has to know."""
+    """Write what this copy alone has to know, by a number below zero: no row that all copies have comes to have it."""
     connection.execute(
-        "INSERT INTO projections (name, document) VALUES (?, ?) ON CONFLICT DO UPDATE SET document = excluded.document",
-        (name, document),
+        "INSERT OR REPLACE INTO projections (rowid, name, document) VALUES (?, ?, ?)",
+        (-1 - COPY_OF.index(name), name, document),
     )
 
 
 def note_changes(connection: sqlite3.Connection) -> None:
     """Have this connection note which rows it changes; tables that came since are noted, too."""
+    connection.execute("PRAGMA recursive_triggers = ON")  # else a row that gives way to another is not noted
     connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {CHANGED} (name TEXT, number INTEGER, UNIQUE (name, number))")
     for table in tables(connection):
-        for act, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
-            condition = f"WHEN {row}.name NOT IN ('{POSITION}', '{FILES}')" if table == "projections" else ""
+        for act, rows in (("INSERT", ("NEW",)), ("UPDATE", ("OLD", "NEW")), ("DELETE", ("OLD",))):
+            condition = f"WHEN {rows[0]}.name NOT IN ('{POSITION}', '{FILES}')" if table == "projections" else ""
+            numbers = ", ".join(f"('{table}', {row}.rowid)" for row in rows)
             connection.execute(
                 f"CREATE TEMP TRIGGER IF NOT EXISTS note_{table}_{act} AFTER {act} ON main.{table} {condition} "  # noqa: S608 - names of tables
-                f"BEGIN INSERT OR IGNORE INTO {CHANGED} VALUES ('{table}', {row}.rowid); END"
+                f"BEGIN INSERT OR IGNORE INTO {CHANGED} VALUES {numbers}; END"
             )
 
 
@@ -172,8 +174,9 @@ def _is_replaced(table: str, rows: Sequence[tuple[int, Row]]) -> str:
     if table not in NEWEST or not rows:
         return _counts(table) if table == "projections" else "1"
     count, is_open = NEWEST[table]
-    newest = [number for number, _ in rows][-count:]
-    return f"{is_open} OR rowid >= {newest[0]}"
+    if len(rows) < count:
+        return "1"  # there is nothing older
+    return f"{is_open} OR rowid >= {rows[-count][0]}"
 
 
 def _read(connection: sqlite3.Connection, table: str, condition: str, *parameters: object) -> list[tuple[int, Row]]:

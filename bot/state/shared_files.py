@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import secrets
+import stat
 import tarfile
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ UNFINISHED = ".new-"
 FOLDER_MODE = 0o700
 # What the digest of an empty file is called: it is not kept anywhere.
 EMPTY = ""
+# With what is before and after it, a name has at most the 64 characters that Swarm takes.
+DIGEST_CHARACTERS = 28
 
 
 def find_files(folder: Path) -> frozenset[str]:
@@ -47,7 +50,7 @@ def pack(folder: Path, path: str) -> bytes:
 
 def digest_of(path: str, packed: bytes) -> str:
     """Return what a packed file is called."""
-    return hashlib.sha256(path.encode() + b"\0" + packed).hexdigest()[:32] if packed else EMPTY
+    return hashlib.sha256(path.encode() + b"\0" + packed).hexdigest()[:DIGEST_CHARACTERS] if packed else EMPTY
 
 
 def unpack(folder: Path, path: str, packed: bytes) -> None:
@@ -62,10 +65,24 @@ def unpack(folder: Path, path: str, packed: bytes) -> None:
     try:
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(temporary, filter="fully_trusted")  # noqa: S202 - sealed by a bot of ours
-        with suppress(OSError):  # it is there already, and never another
-            (temporary / "it").rename(place)
+        _move(temporary / "it", place)
     finally:
         discard(temporary)
+
+
+def _move(made: Path, place: Path) -> None:
+    """Put what was unpacked in its place; where it is there already, it is never another. Raises OSError."""
+    mode = made.lstat().st_mode
+    if stat.S_ISDIR(mode):
+        made.chmod(stat.S_IMODE(mode) | FOLDER_MODE)  # a folder that is read-only is moved by nobody but root
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+        return
+    if stat.S_ISDIR(mode):
+        place.chmod(stat.S_IMODE(mode))
 
 
 def discard(place: Path) -> None:

@@ -37,6 +37,7 @@ from roas.state.schema import FILES, IDENTITY, read_choice
 from roas.state.sealing import UnsealedError
 from roas.state.shared_files import digest_of, find_files, pack, remove, unpack
 from roas.state.shared_objects import (
+    FILE,
     NUMBERED,
     PART,
     SNAPSHOT,
@@ -74,6 +75,7 @@ class SharedLog:
         # Whether what the Swarm has is to be read first: of an entry it is not known whether it was taken.
         self.is_behind = False
         self._has_begun = False  # whether this process has written the first entry of its term
+        self._has_files = False  # whether the files are here that what was read last needs
         self._manifest: dict[str, tuple[str, int]] = {}
         self._obsolete: list[str] = []
         self._since_snapshot = 0
@@ -98,7 +100,8 @@ class SharedLog:
         note_changes(connection)
         self._manifest = _read_manifest(connection)
         if (position := read_position(connection)) is not None:
-            self.head, self.last_token, self.leader = position.sequence, position.token, position.node
+            self._come_to(position)
+            self.leader = position.node
 
     # What this process writes.
 
@@ -128,6 +131,7 @@ class SharedLog:
     def take_over(self, connection: sqlite3.Connection, term: Term) -> None:
         """Begin to lead: read what there is, then write the first entry of the term. Raises StateError."""
         self.objects.begin(term)
+        self._has_files = False
         try:
             with _typed():
                 self._close_gap(connection)
@@ -139,14 +143,20 @@ class SharedLog:
         self._has_begun = True
 
     def _begin(self, connection: sqlite3.Connection) -> bool:
-        """Write the first entry; returns False where the leader before has written one meanwhile."""
+        """Write the first entry; returns False where the leader before has written one meanwhile.
+
+        Files that are new go with the next one: before it has this one, the Swarm has nothing of another term.
+        """
         self._catch_up(connection, self._newest())
         with _transaction(connection):
             position = read_position(connection) or self._snapshot(connection, None)
             try:
-                self._append(connection, position, Changes({}, {}), migrations=known_migrations())
+                self._append(connection, position, Changes({}, {}), migrations=known_migrations(), has_files=False)
             except TakenError:
                 return False
+        if find_files(self._folder) != self._manifest.keys():
+            with _transaction(connection):
+                self._append(connection, _position(connection), Changes({}, {}))
         return True
 
     def _append(
@@ -156,13 +166,15 @@ class SharedLog:
         changes: Changes,
         *,
         migrations: Sequence[str] = (),
+        has_files: bool = True,
     ) -> None:
-        """Write the next entry. Raises TakenError where there is one, StoreAwayError."""
+        """Write the next entry. Raises TakenError where there is one, FencedOffError, StoreAwayError."""
         term = self.objects.term
-        if term is None:
+        if term is None or position.token > term.token:  # another has led since, whatever the clock says
             raise _on_standby(self.leader)
         self._manifest = before = _read_manifest(connection)
-        self._upload()
+        if has_files:
+            self._upload()
         now = self._manifest
         body: Json = {
             "previous": position.digest,
@@ -176,7 +188,9 @@ class SharedLog:
         }
         number = position.sequence + 1
         digest = self.objects.put(entry_name(number), body)
-        self._note(connection, Position(number, digest, term.token, term.node))
+        written = Position(number, digest, term.token, term.node)
+        self._note(connection, written)
+        self._come_to(written)
         self._since_snapshot += 1
 
     def _snapshot(self, connection: sqlite3.Connection, position: Position | None) -> Position:
@@ -195,6 +209,7 @@ class SharedLog:
         }
         self.objects.put(snapshot_name(at.sequence), body)
         self._note(connection, at)
+        self._come_to(at)
         self._since_snapshot = 0
         return at
 
@@ -220,16 +235,26 @@ class SharedLog:
         """Write a snapshot once in a while, and remove some of what it makes superfluous; neither has to succeed."""
         try:
             if self._since_snapshot >= ENTRIES_BETWEEN:
-                before = [
-                    stored.name for stored in self.objects.store.all() if stored.name.startswith((*NUMBERED, PART))
-                ]
-                self._snapshot(connection, read_position(connection))
-                self._obsolete += before
+                position = _position(connection)
+                before = self._superfluous(position)
+                self._snapshot(connection, position)
+                self._obsolete = before
             for name in self._obsolete[:REMOVED_AT_ONCE]:
                 self.objects.store.remove(name)
                 self._obsolete.remove(name)
         except (StoreAwayError, TakenError) as error:
             log.warning("the log in the Swarm could not be shortened", error=str(error))
+
+    def _superfluous(self, position: Position) -> list[str]:
+        """Return what nobody needs beside a snapshot of a position, whoever wrote it. Raises TakenError.
+
+        What another writes who leads by now comes after its first entry, and is not in what is found without that.
+        """
+        names = [stored.name for stored in self.objects.store.all()]
+        if any(number_of(name) > position.sequence for name in names if name.startswith(NUMBERED)):
+            raise TakenError(entry_name(position.sequence + 1))
+        needed = {file_name(digest, number) for digest, parts in self._manifest.values() for number in range(parts)}
+        return [name for name in names if name.startswith((*NUMBERED, PART, FILE)) and name not in needed]
 
     def _close_gap(self, connection: sqlite3.Connection) -> None:
         """See to it that the Swarm has what this copy has: it may have been made again of an older state.
@@ -237,9 +262,15 @@ class SharedLog:
         Where others have led since then, what they wrote counts.
         """
         names = [stored.name for stored in self.objects.store.all() if stored.name.startswith(NUMBERED)]
-        self._obsolete = []
+        snapshot = max((number_of(name) for name in names if name.startswith(SNAPSHOT)), default=0)
+        self._obsolete = [name for name in names if number_of(name) <= snapshot and name != snapshot_name(snapshot)]
         position, newest = read_position(connection), max(names, key=number_of, default="")
-        if position is None or (newest and number_of(newest) >= position.sequence):
+        if position is None:
+            return
+        self._since_snapshot = max(0, position.sequence - snapshot)
+        if newest and number_of(newest) >= position.sequence:
+            if not self._has(position):
+                self._rebuild(connection)
             return
         body = self.objects.get(newest) if newest else None
         if body is not None and body["token"] > position.token:
@@ -248,6 +279,13 @@ class SharedLog:
         with _transaction(connection):
             write_note(connection, FILES, "{}")  # what it had of files is gone as well: the next entry has them all
             self._snapshot(connection, position)
+
+    def _has(self, position: Position) -> bool:
+        """Return whether the Swarm has what led to a position; where that is gone, what follows says so."""
+        if (entry := self.objects.get(entry_name(position.sequence))) is not None:
+            return bool(entry["digest"] == position.digest)
+        snapshot = self.objects.get(snapshot_name(position.sequence))
+        return snapshot is None or bool(snapshot["previous"] == position.digest)
 
     # What others wrote.
 
@@ -267,7 +305,7 @@ class SharedLog:
         return max((number_of(name) for name in names if name.startswith(NUMBERED)), default=0)
 
     def _catch_up(self, connection: sqlite3.Connection, head: int) -> bool:
-        self._manifest = before = _read_manifest(connection)
+        self._manifest = _read_manifest(connection)
         has_changed = is_rebuilt = read_position(connection) is None and self._rebuild(connection)
         while (position := read_position(connection)) is not None:
             body = self.objects.get(entry_name(position.sequence + 1))
@@ -280,7 +318,8 @@ class SharedLog:
                 is_rebuilt = self._rebuild(connection)
             else:
                 self._apply(connection, body, position)
-        self._fetch(before)
+        if not self._has_files:
+            self._fetch()
         self.is_behind = False
         return has_changed
 
@@ -291,8 +330,10 @@ class SharedLog:
             apply_migrations(connection, body["migrations"])
             apply_changes(connection, Changes(body["rows"], body["deleted"]))
             before = _read_manifest(connection)
-            self._take_manifest({path: before[path] for path in before.keys() - body["gone"]} | body["files"])
-            self._note(connection, Position(position.sequence + 1, body["digest"], body["token"], body["node"]))
+            self._take_manifest(before, {path: before[path] for path in before.keys() - body["gone"]} | body["files"])
+            following = Position(position.sequence + 1, body["digest"], body["token"], body["node"])
+            self._note(connection, following)
+        self._come_to(following)
         self._since_snapshot += 1
 
     def _rebuild(self, connection: sqlite3.Connection) -> bool:
@@ -309,27 +350,46 @@ class SharedLog:
         with _transaction(connection):
             apply_migrations(connection, body["migrations"])
             apply_all(connection, body["rows"])
-            self._take_manifest(body["files"])
-            self._note(connection, Position(number_of(newest), body["previous"], body["token"], body["node"]))
+            self._take_manifest(_read_manifest(connection), body["files"])
+            position = Position(number_of(newest), body["previous"], body["token"], body["node"])
+            self._note(connection, position)
+        self._come_to(position)
         self._since_snapshot = 0
         return True
 
-    def _take_manifest(self, files: Mapping[str, Any]) -> None:
+    def _take_manifest(self, before: Mapping[str, object], files: Mapping[str, Any]) -> None:
+        """Know other files from now on, and remove those that are needed no more; what nobody told of stays.
+
+        Before that is committed: whatever interrupts it, no file is left that would be taken for a new one.
+        """
         self._manifest = {path: (str(digest), int(parts)) for path, (digest, parts) in files.items()}
+        self._has_files = False
+        for path in sorted(before.keys() - self._manifest.keys()):
+            remove(self._folder, path)
 
     def _note(self, connection: sqlite3.Connection, position: Position) -> None:
         write_position(connection, position)
         write_note(connection, FILES, json.dumps(self._manifest))
+
+    def _come_to(self, position: Position) -> None:
+        """Know that this copy has come to a position, or has the Swarm's word for it."""
         self.head, self.last_token = position.sequence, position.token
 
-    def _fetch(self, before: Mapping[str, object]) -> None:
-        """Write the files that others wrote, and remove those that are needed no more; what nobody told of stays."""
+    def _fetch(self) -> None:
+        """Write the files that others wrote."""
         there = find_files(self._folder)
         for path in sorted(self._manifest.keys() - there):
             digest, parts = self._manifest[path]
             unpack(self._folder, path, self.objects.get_file(digest, parts))
-        for path in sorted(before.keys() - self._manifest.keys()):
-            remove(self._folder, path)
+        self._has_files = True
+
+
+def _position(connection: sqlite3.Connection) -> Position:
+    """Return up to where this copy is, which has one. Raises JournalUnusableError."""
+    position = read_position(connection)
+    if position is None:
+        raise _not_known()
+    return position
 
 
 def _read_manifest(connection: sqlite3.Connection) -> dict[str, tuple[str, int]]:
@@ -384,6 +444,8 @@ def _typed() -> Iterator[None]:
     """Raise what people are told of a Swarm that does not keep, or give, what the journal says."""
     try:
         yield
+    except TakenError as error:
+        raise _not_known() from error
     except StoreAwayError as error:
         text = said("The Swarm does not take or give what the journal says: {reason}", reason=error)
         raise JournalUnusableError(

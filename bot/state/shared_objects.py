@@ -28,6 +28,10 @@ class StoreAwayError(Exception):
     """The Swarm does not answer, or has no leader: what was asked of it may be done all the same."""
 
 
+class RefusedError(StoreAwayError):
+    """The Swarm answers that it never takes what was asked of it: to ask again is of no use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Hold an object of the Swarm as it was read; `labels` are what can be changed."""
@@ -164,6 +168,8 @@ class SealedObjects:
             there = self.store.read(name)
             if there is None or there.data != data:  # else an answer was lost, not the write
                 raise
+        except RefusedError:
+            raise
         except StoreAwayError:
             if not self.is_in_term():
                 raise

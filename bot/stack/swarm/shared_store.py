@@ -12,7 +12,7 @@ from roas.errors import EngineError
 from roas.stack.api_errors import ApiError
 from roas.stack.docker_client import EngineClient
 from roas.stack.swarm.calls import OutOfSequenceError, SwarmCalls
-from roas.state.shared_objects import StoreAwayError, Stored, TakenError
+from roas.state.shared_objects import RefusedError, StoreAwayError, Stored, TakenError
 
 PREFIX = "roas"
 # By this label the objects of one project are found.
@@ -20,11 +20,13 @@ LABEL = "io.roas.state"
 LONGEST_PROJECT = 20
 # A manager that hangs must not hold a lease for longer than it lasts.
 ANSWER_SECONDS = 4
+# What an engine answers to a request that it will answer in no other way: a name, a size, what may not be asked of it.
+REFUSED = frozenset({400, 401, 403, 405, 413})
 Answer = TypeVar("Answer")
 
 
 def prefix_of(project: str) -> str:
-    """Return what the names of a project's objects begin with: Swarm takes 64 characters, and ours need forty."""
+    """Return what the names of a project's objects begin with: Swarm takes 64 characters, and ours need 38."""
     if len(project) > LONGEST_PROJECT:
         digest = hashlib.sha256(project.encode()).hexdigest()[:6]
         project = f"{project[: LONGEST_PROJECT - 7]}-{digest}"
@@ -106,6 +108,6 @@ def _typed() -> Iterator[None]:
     except OutOfSequenceError as error:
         raise TakenError(str(error)) from error
     except ApiError as error:
-        raise StoreAwayError(error.explanation) from error
+        raise (RefusedError if error.status in REFUSED else StoreAwayError)(error.explanation) from error
     except (OSError, EngineError, DockerException) as error:
         raise StoreAwayError(str(error)) from error
