@@ -3,20 +3,26 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from roas.app.application import Application, open_application
+from roas.app.application import open_application
+from roas.configuration.settings import Settings
 from roas.metrics.bot_metrics import Metrics
 from roas.models.deployment import Outcome
+from testbed.inherited import inherited
+from testbed.preloaded import PreloadedPopen
 from testbed.ssh_server import SshServer, ssh_server
+from testbed.waiting import wait_until
 from tests.e2e.acceptance.conftest import settings_for
-from tests.e2e.acceptance.people import told
+from tests.e2e.acceptance.people import People, told
 from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, Stack, alone
 
 pytestmark = pytest.mark.engine
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -27,16 +33,18 @@ def server(tmp_path: Path) -> Iterator[SshServer]:
 
 
 @pytest.fixture
-async def application(stack: Stack, server: SshServer, tmp_path: Path) -> AsyncIterator[Application]:
-    """A bot that reaches the engine of its stack by ssh."""
+def reached(stack: Stack, server: SshServer, tmp_path: Path) -> dict[str, object]:
+    """The settings by which a bot reaches the engine of its stack."""
     known = tmp_path / "known_hosts"
     known.write_text(server.known_hosts)
     address = f"{server.url}{stack.docker_host.removeprefix('unix://')}"
-    settings = settings_for(
-        stack, tmp_path / "state", docker_host=address, docker_key_file=server.key, docker_known_hosts_file=known
-    )
-    async with open_application(settings, metrics=Metrics("test")) as opened:
-        yield opened
+    return {"docker_host": address, "docker_key_file": server.key, "docker_known_hosts_file": known}
+
+
+@pytest.fixture
+def settings(stack: Stack, reached: dict[str, object], tmp_path: Path) -> Settings:
+    """A bot that reaches the engine of its stack by ssh."""
+    return settings_for(stack, tmp_path / "state", **reached)
 
 
 async def test_stack_on_another_host_takes_one_connection(people, stack, images, server):
@@ -86,3 +94,36 @@ async def test_files_of_this_machine_are_refused_by_name(people, stack, images):
     assert deployment.outcome is Outcome.FAILED
     assert "is on another machine and cannot bind our files: web: " in told(deployment)
     assert stack.containers() == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", [5, 10, 15])
+async def test_bot_killed_in_a_deployment_is_followed_by_the_next(stack, images, settings, reached, server, step):
+    """The next one takes over by a connection of its own, and nothing is left of either on the host."""
+    stack.write({f"web{number}": alone() for number in range(3)})
+    async with open_application(settings, metrics=Metrics("test")) as application:
+        await People(application).succeed("v1")
+    child = mortal(stack, settings, reached, step)
+    assert await asyncio.to_thread(child.wait, 120) == -signal.SIGKILL
+    async with open_application(settings, metrics=Metrics("test")) as application:
+        for left in await application.orchestrator.resume():
+            await application.orchestrator.wait(left.id)
+        last, *_ = await application.state.deployments.list("dev")
+    assert last.outcome in {Outcome.SUCCEEDED, Outcome.ROLLED_BACK}, told(last)
+    assert set(stack.images().values()) == {images["v2" if last.outcome is Outcome.SUCCEEDED else "v1"]}
+    assert await asyncio.to_thread(wait_until, lambda: not server.sessions(), 20)
+    assert server.logins == 3
+
+
+def mortal(stack: Stack, settings: Settings, reached: dict[str, object], step: int) -> "subprocess.Popen[bytes]":
+    """Start a process that deploys v2 and dies after a step."""
+    environment = {name.upper(): str(value) for name, value in reached.items()} | {
+        "STACK_DIR": str(stack.folder),
+        "STATE_DIR": str(settings.state_dir),
+        "COMPOSE_PROJECT_NAME": stack.base_name,
+        "ENVIRONMENTS__DEV__OBSERVATION_SECONDS": "0.2",
+        "MORTAL_AFTER": str(step),
+        "PYTHONPATH": str(ROOT),
+    }
+    module = "tests.e2e.acceptance.killable_deployment"
+    return PreloadedPopen([module, "v2"], cwd=ROOT, env=inherited() | environment)
