@@ -398,7 +398,11 @@ def _brief(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came of; libraries wrap some without raising them."""
     reason: BaseException | None = error
-    while reason is not None:
+    seen: set[int] = set()  # what wraps an error may be what that came of
+    while reason is not None and id(reason) not in seen:
+        seen.add(id(reason))
         yield reason
-        reason = reason.__cause__ or reason.__context__
+        wrapped = (part for part in reason.args if isinstance(part, BaseException))
+        reason = reason.__cause__ or reason.__context__ or next(wrapped, None)

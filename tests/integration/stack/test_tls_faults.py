@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 from roas.stack.client import EngineClients
+from testbed.redis_server import free_port
 from testbed.tls_files import make_tls_files
 
 HERE = "127.0.0.1"
@@ -64,3 +66,33 @@ async def test_certificate_that_is_not_trusted_is_put_right_as_told(
         assert (await clients.of(engine).call(lambda client: client.version()))["Version"] == "26.1"
     finally:
         await clients.close()
+
+
+async def test_refusal_after_the_handshake_names_the_certificates(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By TLS 1.3, as engines speak it, a client's certificate is refused once the client has asked already."""
+    other, port = make_tls_files(tmp_path / "other", [HERE]), free_port()
+    (other / "ca.pem").write_bytes((files / "ca.pem").read_bytes())
+    shows = ["-cert", f"{files}/server-cert.pem", "-key", f"{files}/server-key.pem"]
+    trusts = ["-CAfile", f"{files}/ca.pem", "-Verify", "1", "-verify_return_error"]
+    command = ["openssl", "s_server", "-accept", str(port), "-tls1_3", "-www", *shows, *trusts]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(other))
+    clients = EngineClients()
+    try:
+        assert server.stdout is not None
+        while b"ACCEPT" not in server.stdout.readline():
+            assert server.poll() is None
+        with pytest.raises(EngineUnavailableError) as caught:
+            await clients.of(Environment("dev", "p", Path(), (), docker_host=f"tcp://{HERE}:{port}")).call(
+                lambda client: client.version()
+            )
+        assert "alert unknown ca" in caught.value.message
+        assert "Max retries" not in caught.value.message
+        assert "Check DOCKER_CERT_PATH: its `ca.pem`" in str(caught.value.hint)
+    finally:
+        await clients.close()
+        server.kill()
+        server.wait()
