@@ -17,6 +17,7 @@ import requests.exceptions
 from testbed.daemon import UNFILTERED, PrivateDaemon
 from testbed.node import NodeDaemon
 from testbed.slot_holder import DaemonError, SlotHolder
+from testbed.tls_files import TLS_PORT, make_tls_files, tls_flags
 from testbed.waiting import wait_until
 
 # Of overlay networks, which are not seen outside of the namespaces.
@@ -28,13 +29,25 @@ Json = dict[str, Any]
 
 
 class SwarmNode(NodeDaemon):
-    """Run the dockerd of one node; `Swarm` makes it, and gives it its place."""
+    """Run the dockerd of one node; `Swarm` makes it, and gives it its place, and files to be reached by TLS perhaps."""
+
+    tls_files: Path | None = None
+
+    @property
+    def tls_host(self) -> str:
+        """Return the engine's address by TLS."""
+        return f"tcp://{self.address}:{TLS_PORT}"
+
+    def _flags(self) -> list[str]:
+        flags = super()._flags()
+        return flags if self.tls_files is None else [*flags, *tls_flags(self.tls_files, self.address)]
 
 
 class Swarm(SlotHolder):
     """Run a Swarm of one's own for the time of a `with` block; node 1 is a manager and makes it.
 
     The others join as managers, as long as some are wanted, then as workers. A name in `settings` is one of dockerd's.
+    With `tls`, each is reached by that, too, with the files in `tls_files`.
     """
 
     def __init__(
@@ -45,16 +58,21 @@ class Swarm(SlotHolder):
         workers: int = 0,
         settings: Json | None = None,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        tls: bool = False,
     ) -> None:
         super().__init__(folder)
         self.nodes: list[SwarmNode] = []
+        self.tls_files = folder / "tls" if tls else None
         self._managers = managers
         self._workers = workers
         self._settings = settings or {}
         self._heartbeat_seconds = heartbeat_seconds
 
     def _begin(self) -> None:
-        for number in range(1, 1 + self._managers + self._workers):
+        numbers = range(1, 1 + self._managers + self._workers)
+        if self.tls_files is not None:
+            make_tls_files(self.tls_files, map(self.slot.node_address, numbers))
+        for number in numbers:
             self.add_node(manager=number <= self._managers)
 
     def _end(self) -> None:
@@ -76,6 +94,7 @@ class Swarm(SlotHolder):
         settings = {**UNFILTERED, "insecure-registries": [f"{self.slot.address}/24"], **self._settings}
         number = len(self.nodes) + 1
         node = SwarmNode(self.folder / f"node{number}", self.slot, number, settings)
+        node.tls_files = self.tls_files
         self.nodes.append(node)
         node.__enter__()
         with client_of(node) as client:
