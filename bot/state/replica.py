@@ -77,14 +77,15 @@ def write_note(connection: sqlite3.Connection, name: str, document: str) -> None
 def note_changes(connection: sqlite3.Connection) -> None:
     """Have this connection note which rows it changes; tables that came since are noted, too."""
     connection.execute("PRAGMA recursive_triggers = ON")  # else a row that gives way to another is not noted
-    connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {CHANGED} (name TEXT, number INTEGER, UNIQUE (name, number))")
+    # A row may be noted more than once: within an upsert, SQLite obeys no `OR IGNORE` of a trigger.
+    connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {CHANGED} (name TEXT, number INTEGER)")
     for table in tables(connection):
         for act, rows in (("INSERT", ("NEW",)), ("UPDATE", ("OLD", "NEW")), ("DELETE", ("OLD",))):
             condition = f"WHEN {rows[0]}.name NOT IN ('{POSITION}', '{FILES}')" if table == "projections" else ""
             numbers = ", ".join(f"('{table}', {row}.rowid)" for row in rows)
             connection.execute(
                 f"CREATE TEMP TRIGGER IF NOT EXISTS note_{table}_{act} AFTER {act} ON main.{table} {condition} "  # noqa: S608 - names of tables
-                f"BEGIN INSERT OR IGNORE INTO {CHANGED} VALUES {numbers}; END"
+                f"BEGIN INSERT INTO {CHANGED} VALUES {numbers}; END"
             )
 
 
@@ -92,7 +93,8 @@ def take_changes(connection: sqlite3.Connection) -> Changes:
     """Return what was changed since this was asked last, and forget it."""
     rows: dict[str, list[tuple[int, Row]]] = {}
     deleted: dict[str, list[int]] = {}
-    for table, number in connection.execute(f"SELECT name, number FROM {CHANGED} ORDER BY rowid").fetchall():  # noqa: S608 - as above
+    noted = f"SELECT name, number FROM {CHANGED} GROUP BY name, number ORDER BY min(rowid)"  # noqa: S608 - as above
+    for table, number in connection.execute(noted).fetchall():
         found = _read(connection, table, "rowid = ?", number)
         if found:
             rows.setdefault(table, []).extend(found)

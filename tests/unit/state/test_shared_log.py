@@ -1,5 +1,6 @@
 """Several bots share a journal through a Swarm: what one commits all have, and of two leaders one writes."""
 
+import asyncio
 import sqlite3
 import time
 from contextlib import AsyncExitStack
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from roas.errors import FencedOffError, JournalMissingError, JournalUnusableError, StateError
+from roas.models.change import TargetPosition
 from roas.models.deployment import Freeze, Outcome
 from roas.state import shared_log
 from roas.state.manager import StateManager
@@ -58,6 +60,15 @@ async def test_what_one_commits_the_others_have(bots):
     await standby.catch_up()
     assert await standby.freezes.all() == ()
     assert await standby.last_sequence() == await leader.last_sequence()
+
+
+async def test_row_that_is_written_twice_at_once_is_shared(bots):
+    """What is written again by its key is an update, whose triggers obey no word of their own about conflicts."""
+    leader, standby = await bots("one"), await bots("two")
+    await lead(leader, 1)
+    await asyncio.gather(*(leader.targets.save("team", TargetPosition(number)) for number in range(1, 5)))
+    await standby.catch_up()
+    assert await standby.targets.get("team") == TargetPosition(4)
 
 
 async def test_nothing_is_committed_that_the_swarm_does_not_have(bots, swarm):
