@@ -85,7 +85,9 @@ class Campaign:
         number = f"{len(self._played)}/{self._total}"
         print(f"{number} {played.round}: {played.outcome or 'no outcome'} ({shown}): {how} ({played.seconds:.0f} s)")
         sys.stdout.flush()
-        self._kept.add(str(played.round), {"outcome": played.outcome, "wrong": played.wrong, **times})
+        self._kept.add(
+            str(played.round), {"outcome": played.outcome, "why": played.why, "wrong": played.wrong, **times}
+        )
         if played.wrong:
             logs = [f"{task.node.hostname}:\n{task.log(LOG_LINES)}" for task in made.bots.tasks()]
             steps = [f"{item.at:.2f} {item.container} {item.when} {item.step}" for item in made.gate.reports]

@@ -14,7 +14,7 @@ from tools.campaigns.standby.lease_watch import LeaseWatch, acts_of_others, toke
 from tools.campaigns.standby.losses import How, Loss, Who
 from tools.campaigns.standby.people import People, end_of, told_wrong
 
-SETTLED_SECONDS = 90.0
+SETTLED_SECONDS = 150.0
 LEADS_SECONDS = 120.0
 REACHED_SECONDS = 60.0
 LED_WITHIN_SECONDS = 60.0
@@ -64,6 +64,7 @@ class Played:
 
     round: Round
     outcome: str = ""
+    why: str = ""
     wrong: list[str] = field(default_factory=list)
     noticed: float | None = None
     led: float | None = None
@@ -143,6 +144,8 @@ async def _people_act(ground: Ground, people: People, item: Round, loss: Loss, n
     finally:
         await end_tasks(approving)
     played.outcome, played.ended = end_of(outcome), time.monotonic() - loss.began
+    if played.outcome != "succeeded":
+        played.why = outcome.text
     if not loss.began:
         played.wrong.append("the step was never reached")
 
@@ -180,7 +183,9 @@ async def _judge(
     old, new = versions
     wanted = {"succeeded": (new,), "failed": (old, new)}.get(played.outcome, (old,))
     if not await asyncio.to_thread(wait_until, lambda: _running(ground) in wanted, SETTLED_SECONDS, 0.5):
-        played.wrong.append(f"it ended as {played.outcome or 'nothing'}, and {_running(ground) or 'a mixture'} runs")
+        there = await asyncio.to_thread(ground.view.containers, "/version", service="web")
+        seen = ", ".join(f"{item.files[0]} on {item.node} ({item.health})" for item in there)
+        played.wrong.append(f"it ended as {played.outcome or 'nothing'}, and not {wanted} but {seen} runs")
     played.wrong += told_wrong(await people.messages(), deployments=1)
     if f"{HELD} {BAD}" not in await people.status():
         played.wrong.append(f"the hold of {BAD} is lost")
