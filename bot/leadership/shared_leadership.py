@@ -148,6 +148,7 @@ class SharedLeadership:
         """Read what the leader wrote, and take the lease where nobody holds it any more."""
         stored, lease = await self._ask(self._holder.read)
         self._shared.leader = "" if lease is None or not lease.is_held else lease.node
+        self._shared.lease_token = 0 if lease is None else lease.token
         has_lapsed = self._clock.has_lapsed(lease) or self._is_own(lease)
         await self._state.catch_up(0 if lease is None else lease.head)
         if not has_lapsed:

@@ -68,6 +68,8 @@ class SharedLog:
         self._folder = folder
         # Which node leads, by the lease; for people.
         self.leader = ""
+        # By which token it does.
+        self.lease_token = 0
         # The number of the last entry that this copy has.
         self.head = 0
         # By which token the last entry was written that this copy has.
@@ -268,24 +270,30 @@ class SharedLog:
         if position is None:
             return
         self._since_snapshot = max(0, position.sequence - snapshot)
-        if newest and number_of(newest) >= position.sequence:
-            if not self._has(position):
-                self._rebuild(connection)
-            return
-        body = self.objects.get(newest) if newest else None
-        if body is not None and body["token"] > position.token:
+        if newest and self._is_lost(position, number_of(newest)):
             self._rebuild(connection)
+            return
+        if newest and number_of(newest) >= position.sequence:
             return
         with _transaction(connection):
             write_note(connection, FILES, "{}")  # what it had of files is gone as well: the next entry has them all
             self._snapshot(connection, position)
 
-    def _has(self, position: Position) -> bool:
-        """Return whether the Swarm has what led to a position; where that is gone, what follows says so."""
-        if (entry := self.objects.get(entry_name(position.sequence))) is not None:
-            return bool(entry["digest"] == position.digest)
-        snapshot = self.objects.get(snapshot_name(position.sequence))
-        return snapshot is None or bool(snapshot["previous"] == position.digest)
+    def _is_lost(self, position: Position, head: int) -> bool:
+        """Return whether the Swarm was made again of an older state, and another has led since.
+
+        Then the last entry, `head`, is not what this copy has by that number, or is of a later term than what it has
+        by a higher one. Where this copy has come less far, what follows says so.
+        """
+        if head > position.sequence:
+            return False
+        entry, snapshot = self.objects.get(entry_name(head)), self.objects.get(snapshot_name(head))
+        if entry is None and snapshot is None:
+            return False
+        said_by = entry or snapshot or {}
+        if head < position.sequence:
+            return bool(said_by["token"] > position.token)
+        return bool(said_by["digest" if entry else "previous"] != position.digest)
 
     # What others wrote.
 
@@ -309,19 +317,24 @@ class SharedLog:
         has_changed = is_rebuilt = read_position(connection) is None and self._rebuild(connection)
         while (position := read_position(connection)) is not None:
             body = self.objects.get(entry_name(position.sequence + 1))
-            if body is None and position.sequence >= head:
+            is_last = body is None and position.sequence >= head
+            if is_last and (is_rebuilt or not self._may_be_lost(position, head) or not self._is_lost(position, head)):
                 break
             has_changed = True
             if body is None or body["previous"] != position.digest:
-                if is_rebuilt:
+                if is_rebuilt or not self._rebuild(connection):
                     raise StoreAwayError(f"{entry_name(position.sequence + 1)} is missing")
-                is_rebuilt = self._rebuild(connection)
+                is_rebuilt = True
             else:
                 self._apply(connection, body, position)
         if not self._has_files:
             self._fetch()
         self.is_behind = False
         return has_changed
+
+    def _may_be_lost(self, position: Position, head: int) -> bool:
+        """Return whether who leads has written something that is not what this copy has last."""
+        return head > 0 and (head < position.sequence or self.lease_token != position.token)
 
     def _apply(self, connection: sqlite3.Connection, body: Json, position: Position) -> None:
         with _transaction(connection):

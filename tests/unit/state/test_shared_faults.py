@@ -287,3 +287,47 @@ def test_folder_that_is_read_only_is_unpacked_by_a_plain_user():
             os.seteuid(0)
         assert (copy / "contents" / "web" / "index.html").read_text() == "hello"
         assert (copy / "contents" / "web").stat().st_mode & 0o777 == 0o555
+
+
+async def test_log_without_a_snapshot_is_no_reason_to_read_for_ever(bots, swarm):
+    """A person removed the configs, but for the lease that tells how far the log had come."""
+    leader, standby = await bots("one"), await bots("two")
+    await lead(leader, 1)
+    await standby.catch_up()
+    swarm.objects.clear()
+    with pytest.raises(JournalUnusableError, match="is missing"):
+        await standby.catch_up(50)
+
+
+@pytest.mark.parametrize("more", [0, 3])
+async def test_copy_of_a_lost_history_learns_so_before_more_is_written(bots, swarm, more):
+    first, second = await bots("one"), await bots("two")
+    await lead(first, 1)
+    await second.catch_up()
+    older = dict(swarm.objects)
+    for number in range(2 + more):
+        await first.freezes.put(freeze(f"lost{number}"))
+    swarm.objects = older
+    await lead(second, 2)
+    await second.freezes.put(freeze("kept"))
+    first.shared.lose()
+    first.shared.lease_token = 2
+    await first.catch_up(second.shared.head)
+    assert await rows_of(first) == await rows_of(second)
+
+
+async def test_row_is_written_twice_in_one_commit(bots):
+    """By statements that say themselves what becomes of a conflict."""
+    leader, standby = await bots("one"), await bots("two")
+    await lead(leader, 1)
+
+    def work(t) -> None:
+        for text in ("one", "two", "three"):
+            t.put("projections", {"text": text}, name="row")
+            t.execute("INSERT OR ROLLBACK INTO projections (name, document) VALUES (?, '')", (text,))
+            t.execute("UPDATE OR FAIL projections SET document = '[]' WHERE name = ?", (text,))
+
+    await leader._journal.write(work)
+    await leader._journal.write(lambda t: t.put("projections", {"text": "four"}, name="row"))
+    await standby.catch_up()
+    assert await rows_of(standby) == await rows_of(leader)
