@@ -229,8 +229,13 @@ def _on_hosts(environment: Environment, own: EnvironmentSettings) -> Environment
         replace(each, name=f"{environment.name}{OF_HOST}{host}", docker_host=address)
         for host, address in own.named_hosts.items()
     )
-    waves = Waves(own.parallelism, own.delay_seconds, own.max_failure_ratio)
+    waves = Waves(own.parallelism, _seconds(own.delay), own.max_failure_ratio)
     return replace(environment, docker_host=None, hosts=tuple(hosts), waves=waves)
+
+
+def _seconds(length: str) -> float:
+    """Read `30s` or `2m`."""
+    return float(length[:-1]) * (60 if length.endswith("m") else 1)
 
 
 def ssh_access(settings: Settings, own: EnvironmentSettings) -> SshAccess:

@@ -32,6 +32,7 @@ def about(text: str, default: Any = None, **limits: Any) -> Any:
 
 # Who signs tokens: by TLS, or on this machine.
 SOAK = r"^([0-9]{1,6}[mhd])+$"
+DELAY = r"^\d{1,3}[sm]$"
 ISSUER = r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s?#]*)?)$"
 
 
@@ -170,7 +171,7 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
         "The addresses of its Docker engines, where it runs on many hosts: a list, or a table with a name for each.", ()
     )
     parallelism: int = about("How many of its hosts are deployed to at the same time; 0 is all.", 1, ge=0, le=1000)
-    delay_seconds: float = about("How long to wait between two waves of its hosts.", 0.0, ge=0, le=3600)
+    delay: str = about("How long to wait between two waves of its hosts: `30s`, `2m`.", "0s", pattern=DELAY)
     max_failure_ratio: float = about(
         "Which share of its hosts may fail before all of them go back, from 0 to 1.", 0.0, ge=0, le=1
     )
@@ -239,8 +240,8 @@ class EnvironmentSettings(BaseModel, extra="forbid", defer_build=True):
     @model_validator(mode="after")
     def _hosts_are_engines(self) -> Self:
         if not self.hosts:
-            if {"parallelism", "delay_seconds", "max_failure_ratio"} & self.model_fields_set:
-                raise ValueError("`parallelism`, `delay_seconds` and `max_failure_ratio` need `hosts`")
+            if {"parallelism", "delay", "max_failure_ratio"} & self.model_fields_set:
+                raise ValueError("`parallelism`, `delay` and `max_failure_ratio` need `hosts`")
             return self
         if self.engine is EngineKind.SWARM:
             raise ValueError("a Swarm spreads its services itself: name its `managers` in the place of `hosts`")

@@ -61,6 +61,7 @@ PATTERNS: Mapping[str, str] = {
     r"^[a-z0-9][a-z0-9._-]{0,62}$": "must be 1 to 63 lower-case letters, digits, ., - and _, a letter or digit first",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of a variable: letters, digits and _, no digit first",
     r"^([0-9]{1,6}[mhd])+$": "must be in minutes, hours or days, such as 30m, 2h or 1d",
+    r"^\d{1,3}[sm]$": "must be in seconds or minutes, such as 30s or 2m",
     r"(?i)^(DEBUG|INFO|WARNING|ERROR)$": "must be DEBUG, INFO, WARNING or ERROR",
     r"^(auto|json|console)$": "must be auto, json or console",
     r"^sha256:[0-9a-f]{64}$": "must be what `roas remote token` prints: sha256: and 64 digits",

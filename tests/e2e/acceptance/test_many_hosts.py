@@ -139,6 +139,7 @@ async def test_good_wave_then_back(application: Application, people: People, hos
     assert [host.ssh.logins for host in hosts.ssh.hosts] == logins, "one connection each, for all of it"
 
 
+@pytest.mark.long
 async def test_bad_version_stops_at_the_first_wave(people: People, hosts: Hosts) -> None:
     await people.succeed("v1", "prod")
     before = {name: stack.ids("prod") for name, stack in hosts.stacks.items() if name != "a"}
@@ -159,6 +160,7 @@ async def test_failure_in_a_later_wave_takes_back_the_earlier(people: People, ho
     assert hosts.all_on("v1")
 
 
+@pytest.mark.long
 async def test_one_host_of_five_may_fail(hosts: Hosts, tmp_path: Path) -> None:
     """All at once; the one that failed is where it was, and the same version again is all that it takes."""
     settings = settings_of(hosts, tmp_path / "state", parallelism=0, max_failure_ratio=0.2)
@@ -213,6 +215,7 @@ async def rolled_back(people: People) -> Deployment:
                 return await people.rollback("prod")
 
 
+@pytest.mark.long
 async def test_host_that_is_away_refuses_the_plan(people: People, hosts: Hosts) -> None:
     """Nothing is changed, and the plan says which one it is."""
     await people.succeed("v1", "prod")
@@ -225,6 +228,7 @@ async def test_host_that_is_away_refuses_the_plan(people: People, hosts: Hosts) 
     assert versions_on(hosts.stacks["a"]) == ["v1"]
 
 
+@pytest.mark.long
 async def test_killed_bot_is_resumed_by_the_next(hosts: Hosts, tmp_path: Path) -> None:
     """A process is killed while the second host is changed: the next one goes on, and does nothing twice."""
     settings = settings_of(hosts, tmp_path / "state")
@@ -250,6 +254,7 @@ async def of_host(application: Application, name: str) -> list[Deployment]:
     return [deployment for deployment in found if deployment.request.kind is DeploymentKind.DEPLOY]
 
 
+@pytest.mark.long
 async def test_plan_says_what_each_host_would_do(application: Application, people: People, hosts: Hosts) -> None:
     await people.succeed("v1", "prod")
     hosts.stacks["b"].container("web", "prod").remove(force=True)

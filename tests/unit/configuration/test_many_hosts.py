@@ -162,3 +162,8 @@ def test_channel_of_a_host_is_that_of_all(tmp_path):
         environments={"prod": EnvironmentSettings(hosts=(A,), ops_channel_id=2)},
     )
     assert settings.channel_of("prod@a.example.org")[0] == 2
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("30s", 30.0), ("2m", 120.0)])
+def test_delay_is_a_length(tmp_path: Path, written: str, seconds: float) -> None:
+    assert laid_out(tmp_path, hosts=(A, B), delay=written)["prod"].waves.delay_seconds == seconds
