@@ -13,8 +13,8 @@ ID = "DEPLOY-01ABC"
 
 
 def watch() -> LeaseWatch:
-    """A lease that passes from the first node to the second at second 100."""
-    seen = [Seen(0.0, "node1", "BOT-1", 1), Seen(100.0, "node2", "BOT-2", 2)]
+    """A lease that passes from the first node to the second: a look that began at second 95 did not see it yet."""
+    seen = [Seen(0.0, 0.0, "node1", "BOT-1", 1), Seen(95.0, 100.0, "node2", "BOT-2", 2)]
     return LeaseWatch(cast("Any", None), seen, {"aaa": "node1", "bbb": "node2"})
 
 
@@ -43,7 +43,7 @@ def test_token_that_does_not_grow_is_noticed() -> None:
 
 
 def test_write_that_is_refused_and_moment_of_takeover_are_no_breach() -> None:
-    assert list(acts_of_others(watch(), [report(120, "aaa", "before"), report(101, "aaa"), report(99, "bbb")])) == []
+    assert list(acts_of_others(watch(), [report(120, "aaa", "before"), report(101, "aaa"), report(95, "bbb")])) == []
 
 
 def test_outcome_that_is_posted_twice_is_noticed() -> None:

@@ -12,14 +12,15 @@ from testbed.bot_service import BotService
 from tools.campaigns.swarm.gate import Report
 
 LOOK_SECONDS = 0.3
-# A report comes when the act is over, and a look takes its time.
+# A report comes when the act is over.
 DOUBT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Hold who led when that was first seen."""
+    """Hold who led when that was first seen, and when the look before began, which saw something else."""
 
+    since: float
     at: float
     node: str
     instance_id: str
@@ -55,15 +56,17 @@ class LeaseWatch:
         return next((seen.at for seen in self.seen if seen.at >= moment and seen.node != node), None)
 
     def _look(self) -> None:
+        before = 0.0
         while not self._over.wait(LOOK_SECONDS):
+            began, lease = time.monotonic(), self.bots.lease()
+            if lease is not None:
+                known = self.seen[-1] if self.seen else None
+                if known is None or (known.instance_id, known.token) != (lease.instance_id, lease.token):
+                    at, node = time.monotonic(), lease.node.hostname
+                    self.seen.append(Seen(before, at, node, lease.instance_id, lease.token))
+                before = began
             for task in self.bots.tasks():
                 self.places[task.host_name] = task.node.hostname
-            lease = self.bots.lease()
-            if lease is None:
-                continue
-            known = self.seen[-1] if self.seen else None
-            if known is None or (known.instance_id, known.token) != (lease.instance_id, lease.token):
-                self.seen.append(Seen(time.monotonic(), lease.node.hostname, lease.instance_id, lease.token))
 
 
 def acts_of_others(watch: LeaseWatch, reports: Sequence[Report]) -> Iterator[str]:
@@ -88,5 +91,5 @@ def _about(seen: Sequence[Seen], moment: float) -> Iterator[Seen]:
     """Yield who may have led at a moment, as far as it was looked at."""
     for at, lease in enumerate(seen):
         until = seen[at + 1].at if at + 1 < len(seen) else float("inf")
-        if lease.at - DOUBT_SECONDS <= moment <= until + DOUBT_SECONDS:
+        if lease.since - DOUBT_SECONDS <= moment <= until + DOUBT_SECONDS:
             yield lease
