@@ -86,6 +86,8 @@ class SharedLeadership:
         self._clock = LeaseClock()
         self._trouble = PersistentFault()
         self._could_lead_since: float | None = None
+        # The lease as it was when what the others wrote was read last.
+        self._read_by: SharedLease | None = None
         self._has_fenced = False
 
     def may_lead(self) -> bool:
@@ -150,7 +152,11 @@ class SharedLeadership:
         self._shared.leader = "" if lease is None or not lease.is_held else lease.node
         self._shared.lease_token = 0 if lease is None else lease.token
         has_lapsed = self._clock.has_lapsed(lease) or self._is_own(lease)
-        await self._state.catch_up(0 if lease is None else lease.head)
+        if (
+            has_lapsed or self._shared.is_behind or lease != self._read_by
+        ):  # a leader that renews it says how far it has come
+            await self._state.catch_up(0 if lease is None else lease.head)
+            self._read_by = lease
         if not has_lapsed:
             self._could_lead_since = None
         elif self._is_our_turn():

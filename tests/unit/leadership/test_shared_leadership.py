@@ -91,6 +91,25 @@ async def test_one_of_two_leads_and_the_other_has_what_it_writes(two):
             assert other.happened == []
 
 
+async def test_standby_reads_the_log_as_often_as_the_lease_is_renewed(two):
+    one, other = two
+    async with one.leadership.held():
+        await until(one.leadership.may_lead)
+        async with other.leadership.held():
+            await until(lambda: other.state.shared.head == one.state.shared.head > 0)
+            read, asked = other.swarm.read, []
+
+            def read_and_count(name):
+                asked.append((name, beat(one)))
+                return read(name)
+
+            other.swarm.read = read_and_count
+            first = beat(one)
+            await until(lambda: beat(one) >= first + 5)
+            of_entries = [name for name, _ in asked if name.startswith("entry.")]
+            assert len(of_entries) <= beat(one) - first + 1
+
+
 async def test_other_leads_once_it_is_given_the_lead(two):
     one, other = two
     async with other.leadership.held():
