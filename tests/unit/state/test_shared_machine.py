@@ -54,6 +54,7 @@ class Sharing(RuleBasedStateMachine):
         self.files: set[str] = set()
         self.gone: set[str] = set()
         self.positions: set[int] = set()
+        self.token = 0  # the latest by which anything was acknowledged
         self.older: tuple[Any, ...] | None = None
         # Whether a copy may have more than a restored Swarm, which counts where it leads next.
         self.has_lost = False
@@ -116,6 +117,11 @@ class Sharing(RuleBasedStateMachine):
     def go_round(self, who: int) -> None:
         self._run(self.bots[who].does(self.bots[who].go_round))
 
+    @rule(who=LEADER)
+    def read(self, who: int | None) -> None:
+        """Read what there is, as one does who was stopped after the last look at the lease."""
+        self._run(self._bot(who).does(self._bot(who).state.catch_up))
+
     @rule(who=WHO)
     def lose_term(self, who: int) -> None:
         self.bots[who].manager.now += LONG
@@ -162,7 +168,7 @@ class Sharing(RuleBasedStateMachine):
         self.files = (self.files & files) - gone
         self.gone &= gone
         self.positions = set(positions)
-        self.has_lost = True
+        self.has_lost, self.token = True, 0
         for bot in self.bots:
             bot.manager.now += LONG
 
@@ -214,7 +220,9 @@ class Sharing(RuleBasedStateMachine):
         is_done: bool = self._run(bot.does(lambda: bot.write(work)))
         if is_done and not self.has_lost:
             assert bot.shared.head not in self.positions, "two were acknowledged at one position"
+            assert bot.shared.last_token >= self.token, "one wrote that another had followed"
             self.positions.add(bot.shared.head)
+            self.token = bot.shared.last_token
             self.rows |= rows
             self.files |= files or set()
             self.gone |= gone or set()
