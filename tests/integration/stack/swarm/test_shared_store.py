@@ -9,9 +9,10 @@ import pytest
 from roas.stack.swarm.shared_store import SharedStore
 from roas.state.manager import StateManager
 from roas.state.sealing import Seal
+from roas.state.shared_files import digest_of
 from roas.state.shared_lease import LeaseHolder, SharedLease
 from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import SealedObjects, StoreAwayError, TakenError, Term
+from roas.state.shared_objects import RefusedError, SealedObjects, StoreAwayError, TakenError, Term, file_name
 from testbed.swarm import client_of
 from tests.unit.state.journal_work import deploy, write
 
@@ -45,6 +46,16 @@ def test_name_is_taken_once(store):
     store.remove("entry.1")
     store.remove("entry.1")
     assert store.all() == ()
+
+
+def test_longest_name_is_taken_and_a_longer_one_refused(swarm):
+    """What is refused is never taken: nobody is to ask again until the lease is over."""
+    store, name = SharedStore(swarm.docker_host, secrets.token_hex(10)), file_name(digest_of("path", b"text"), 999)
+    store.create(name, b"content")
+    with pytest.raises(RefusedError):
+        store.create(f"{name}00", b"content")
+    store.remove(name)
+    store.close()
 
 
 def test_older_version_is_refused(store):
