@@ -248,6 +248,11 @@ class SwarmStack(Stack):
         recreate, deployment = how.get("recreate", False), how.get("deployment", "")
         written = await write_service(self._writer, model, definition, recreate=recreate, deployment=deployment)
         judged = await follow_update(self._next_reading, written)
+        if judged.is_open:
+            await self._writer.end_update(written)
+            judged = await follow_update(self._next_reading, written)
+        if judged.is_open:
+            judged = replace(judged, verdict=UpdateVerdict.NEVER_STARTED)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(service, judged)
         return tuple(task.id for task in await self.containers() if task.service == service)

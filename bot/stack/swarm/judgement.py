@@ -61,12 +61,16 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Hold the verdict, its reason, and the task that it is about; `stalled` is what it is if Swarm never goes on."""
+    """Hold the verdict, its reason, and the task that it is about; `stalled` is what it is if Swarm never goes on.
+
+    Of what is done, `is_open` says that Swarm has yet to end its update, and may still roll that back by itself.
+    """
 
     verdict: UpdateVerdict
     reason: str = ""
     task_id: str | None = None
     stalled: "Judgement | None" = None
+    is_open: bool = False
 
 
 def judge_update(
@@ -217,7 +221,7 @@ def _stalled(own: tuple[SwarmTask, ...], meant: tuple[SwarmTask, ...], *, is_who
     """
     if is_whole:
         text = said("its tasks run, and Swarm does not end its update")
-        return Judgement(UpdateVerdict.DONE, text, meant[0].id if meant else None)
+        return Judgement(UpdateVerdict.DONE, text, meant[0].id if meant else None, is_open=True)
     if any(task.counts and task.state != "running" for task in own):
         return None
     given_up = next((task.id for task in reversed(own) if not task.counts and not task.has_ended), None)

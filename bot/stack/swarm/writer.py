@@ -240,6 +240,20 @@ class SwarmWriter:
             return ""
         return _label(calls, service, LOGIN, mark)
 
+    async def end_update(self, written: Written) -> None:
+        """Write a service again whose tasks run as they are to, while Swarm waits for one on a node that is lost.
+
+        That ends the update. Else Swarm rolls it back when the node is there again, long after somebody was told that
+        it succeeded.
+        """
+
+        def end(calls: SwarmCalls) -> None:
+            service = calls.service(written.service_id)
+            if service is not None and nonce_of(service["Spec"]) == written.nonce:
+                _label(calls, service, FENCE, written.nonce)
+
+        await self.ask(end)
+
     async def fence_off(self, deployment: str) -> tuple[str, ...]:
         """Write again each service that rests and that a deployment has not written; returns their names.
 

@@ -20,6 +20,7 @@ from tests.e2e.stack.swarm.swarm_line import SwarmLine
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
 SEEN_SECONDS = 90.0
+GOES_BACK_SECONDS = 45.0
 STACK = """
 services:
   web:
@@ -149,3 +150,22 @@ def test_node_lost_in_a_deployment_is_named_in_its_outcome(
     assert wait_until(lambda: said_to_have_ended(line), SEEN_SECONDS), alerts(line, "node node3")
     want = {"v2": 4} if going.returncode == 0 else {"v1": 4}
     assert wait_until(lambda: look.versions("web") == want, 60)
+
+
+def test_success_is_not_taken_back_when_a_node_goes_on(nodes: Swarm, line: SwarmLine) -> None:
+    """A node is frozen in an update, for which Swarm waits: what was told as done stays done when the node goes on."""
+    node, view = nodes.nodes[-1], StackView(nodes, line.stack_name)
+    going = line.start("deploy", "dev", "v2")
+    wait_for_line(going, "execution      in progress")
+    node.freeze()
+    try:
+        out, err = going.communicate(timeout=300)
+    finally:
+        node.thaw()
+    nodes.wait_until_ready(3)
+    assert going.returncode == 0, out + err
+    spec = (view.service("web") or {})["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    assert ":v2" in spec
+    went_back = wait_until(lambda: ":v2" not in str(view.service("web")["Spec"]["TaskTemplate"]), GOES_BACK_SECONDS)  # type: ignore[index]
+    assert not went_back, (view.service("web") or {}).get("UpdateStatus")
+    assert wait_until(lambda: view.versions("web") == {"v2": 4}, SEEN_SECONDS), view.versions("web")

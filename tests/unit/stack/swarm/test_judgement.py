@@ -156,6 +156,7 @@ def test_update_that_swarm_never_ends_is_seen(new: list[dict[str, Any]], expecte
     found = judged(service(state="updating"), *new, waits={})
     assert found.verdict is UpdateVerdict.UNDER_WAY
     assert (found.stalled and found.stalled.verdict) == expected
+    assert (found.stalled is not None and found.stalled.is_open) is (expected is UpdateVerdict.DONE), "it may go back"
 
 
 @pytest.mark.parametrize(
