@@ -174,12 +174,13 @@ async def test_one_host_of_five_may_fail(hosts: Hosts, tmp_path: Path) -> None:
         assert hosts.all_on("v1")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("lose", "bring"),
     [
         (RemoteHost.lose, RemoteHost.start),
-        pytest.param(RemoteHost.pause, RemoteHost.resume, marks=pytest.mark.long),
-        pytest.param(RemoteHost.cut_off, RemoteHost.connect, marks=pytest.mark.long),
+        (RemoteHost.pause, RemoteHost.resume),
+        (RemoteHost.cut_off, RemoteHost.connect),
     ],
 )
 async def test_host_lost_in_the_middle_is_named_then_brought_back(
