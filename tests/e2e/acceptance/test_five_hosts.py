@@ -58,7 +58,8 @@ async def to_all(people: People, fleet: Fleet, version: str) -> list[Deployment]
     return await asyncio.gather(*(people.deploy(version, name) for name in fleet.names))
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("rounds", [3, 40])
 async def test_what_is_held_does_not_grow(people: People, fleet: Fleet, hosts: SshHosts, rounds: int) -> None:
     """Five deployments at a time, 200 in the long run: one login for each host, and no more files than at first."""
     seen = [held(hosts)]  # the bot has looked at each of them already

@@ -71,6 +71,7 @@ async def test_compose_by_hand_changes_nothing_on_another_host(people, stack):
     assert stack.container("web").attrs["Config"]["Image"] == f"{REPOSITORY}:v1"
 
 
+@pytest.mark.long
 async def test_connection_lost_in_a_deployment_is_made_again(people, stack, images, server):
     """What is being done then is tried again, by a new connection, and the deployment ends as if nothing had been."""
     stack.write({f"web{number}": alone() for number in range(3)})

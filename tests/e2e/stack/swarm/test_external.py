@@ -118,6 +118,7 @@ def test_stack_with_external_files_is_taken_over_and_brought_back(given: Given) 
     assert (given.password(), look.inside("web", "/version")) == ({"the first"}, {"v1"})
 
 
+@pytest.mark.long
 def test_rotated_secret_is_seen_and_a_way_back_keeps_todays(given: Given) -> None:
     """A new version of ours is drift until it is deployed, and another one by hand is, too; the value is nowhere."""
     line = given.line
