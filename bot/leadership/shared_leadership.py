@@ -152,9 +152,8 @@ class SharedLeadership:
         self._shared.leader = "" if lease is None or not lease.is_held else lease.node
         self._shared.lease_token = 0 if lease is None else lease.token
         has_lapsed = self._clock.has_lapsed(lease) or self._is_own(lease)
-        if (
-            has_lapsed or self._shared.is_behind or lease != self._read_by
-        ):  # a leader that renews it says how far it has come
+        # A leader that renews it says how far it has come.
+        if has_lapsed or self._shared.is_behind or lease != self._read_by:
             await self._state.catch_up(0 if lease is None else lease.head)
             self._read_by = lease
         if not has_lapsed:

@@ -29,7 +29,7 @@ from roas.stack.stack import Stack
 from roas.stack.swarm.adopting import adopt_stack, is_ours
 from roas.stack.swarm.calls import MANAGER, SwarmCalls, no_manager, swarm_facts
 from roas.stack.swarm.external_objects import find_missing, superseded, with_newest
-from roas.stack.swarm.following import follow_update
+from roas.stack.swarm.following import follow_to_its_end
 from roas.stack.swarm.judgement import Judgement, UpdateVerdict, failure_hint
 from roas.stack.swarm.normal_form import differing_keys, is_of, spec_hash, stack_name
 from roas.stack.swarm.obstacles import find_on_swarm
@@ -247,12 +247,7 @@ class SwarmStack(Stack):
         definition = read_definitions(model)[service]
         recreate, deployment = how.get("recreate", False), how.get("deployment", "")
         written = await write_service(self._writer, model, definition, recreate=recreate, deployment=deployment)
-        judged = await follow_update(self._next_reading, written)
-        if judged.is_open:
-            await self._writer.end_update(written)
-            judged = await follow_update(self._next_reading, written)
-        if judged.is_open:
-            judged = replace(judged, verdict=UpdateVerdict.NEVER_STARTED)
+        judged = await follow_to_its_end(self._next_reading, written, self._writer.end_update)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(service, judged)
         return tuple(task.id for task in await self.containers() if task.service == service)

@@ -10,9 +10,8 @@ import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from testbed.running_bot import Stack, running_bot
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_view import StackView
 from tools.benchmarks.swarm import NAME, SIZE, Ground
+from tools.benchmarks.swarm import Result as SwarmResult
 
 ALONE, SHARED, POSTGRES = "journal alone", "in the Swarm's Raft", "PostgreSQL with a synchronous standby"
 COMMITS = 100
@@ -42,19 +42,8 @@ LEASE_SECONDS = 600
 PLAIN = {**inherited(), "LC_ALL": "C"}
 
 
-@dataclass
-class Result:
-    """Hold the figures of each side: `(what, side)` → one a run."""
-
-    taken: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-
-    def add(self, what: str, side: str, figure: float) -> None:
-        """Take a figure of one run."""
-        self.taken.setdefault((what, side), []).append(figure)
-
-    def as_dict(self) -> Mapping[str, object]:
-        """Return every figure."""
-        return {f"{what}, {side}": figures for (what, side), figures in self.taken.items()}
+class Result(SwarmResult):
+    """Hold the figures of each side, beside those of the journal alone."""
 
     def as_table(self) -> str:
         """Return the medians as a Markdown table."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from roas.concurrency import leave_if_interrupted, pause
@@ -163,6 +164,20 @@ async def follow_update(next_reading: NextReading, written: Written) -> Judgemen
         judged = await followed.judge_next()
         if judged is not None and judged.verdict is not UpdateVerdict.UNDER_WAY:
             return judged
+
+
+async def follow_to_its_end(
+    next_reading: NextReading, written: Written, end_update: Callable[[Written], Awaitable[None]]
+) -> Judgement:
+    """Return what became of a write once Swarm has ended its update, too; `end_update` ends one that waits for ever.
+
+    Before that nothing is done, since Swarm may still go back by itself. Raises as `follow_update` does.
+    """
+    judged = await follow_update(next_reading, written)
+    if judged.is_open:
+        await end_update(written)
+        judged = await follow_update(next_reading, written)
+    return replace(judged, verdict=UpdateVerdict.NEVER_STARTED) if judged.is_open else judged
 
 
 def _is_job(service: Json | None) -> bool:

@@ -1,10 +1,27 @@
 """A Swarm that keeps objects, and loses answers or its quorum when it is told to."""
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from roas.state.shared_objects import StoreAwayError, Stored, TakenError
+from roas.models.deployment import Freeze
+from roas.state.manager import StateManager
+from roas.state.shared_objects import StoreAwayError, Stored, TakenError, Term
+from tests.unit.state.journal_work import DORA
+
+KEY = b"a key of thirty-two characters ..."
+
+
+async def lead(state: StateManager, token: int, *, seconds: float = 60.0) -> None:
+    """Let a bot lead by a token, for so long by its clock."""
+    await state.take_over(Term(token, f"node{token}", time.monotonic() + seconds))
+
+
+def freeze(environment: str = "prod") -> Freeze:
+    """Return a freeze: a row that all bots come to have."""
+    return Freeze(environment, DORA, "an audit", datetime(2026, 12, 1, tzinfo=UTC))
 
 
 class KeptObjects:

@@ -3,14 +3,11 @@
 import os
 import tempfile
 import time
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from roas.errors import JournalUnusableError, StateError
-from roas.models.deployment import Freeze
 from roas.stack.swarm.shared_store import prefix_of
 from roas.state import shared_log
 from roas.state.manager import StateManager
@@ -19,37 +16,10 @@ from roas.state.sealing import Seal
 from roas.state.shared_files import digest_of, pack, unpack
 from roas.state.shared_log import SharedLog
 from roas.state.shared_objects import RefusedError, SealedObjects, StoreAwayError, Term, entry_name, file_name
-from tests.unit.state.journal_work import DORA
-from tests.unit.state.shared_swarm import KeptObjects
+from tests.unit.state.shared_swarm import KEY, freeze, lead
 
-KEY = b"a key of thirty-two characters ..."
 LONGEST_NAME = 64
 NOBODY = 65534
-
-
-@pytest.fixture
-def swarm():
-    return KeptObjects()
-
-
-@pytest.fixture
-async def bots(tmp_path, swarm):
-    """Open the journals of bots, each on a machine of its own."""
-    async with AsyncExitStack() as stack:
-
-        async def open_bot(name: str) -> StateManager:
-            shared = SharedLog(SealedObjects(swarm, Seal(KEY)), tmp_path / name)
-            return await stack.enter_async_context(StateManager(tmp_path / name, shared=shared))
-
-        yield open_bot
-
-
-async def lead(state: StateManager, token: int) -> None:
-    await state.take_over(Term(token, f"node{token}", time.monotonic() + 60.0))
-
-
-def freeze(environment: str = "prod") -> Freeze:
-    return Freeze(environment, DORA, "an audit", datetime(2026, 12, 1, tzinfo=UTC))
 
 
 async def note(state: StateManager, name: str) -> None:

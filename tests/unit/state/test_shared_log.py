@@ -2,50 +2,16 @@
 
 import asyncio
 import sqlite3
-import time
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 
 import pytest
 
 from roas.errors import FencedOffError, JournalMissingError, JournalUnusableError, StateError
 from roas.models.change import TargetPosition
-from roas.models.deployment import Freeze, Outcome
+from roas.models.deployment import Outcome
 from roas.state import shared_log
 from roas.state.manager import StateManager
-from roas.state.sealing import Seal
-from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import SealedObjects, Term
 from tests.unit.state.journal_work import DORA, deploy
-from tests.unit.state.shared_swarm import KeptObjects
-
-KEY = b"a key of thirty-two characters ..."
-
-
-@pytest.fixture
-def swarm():
-    return KeptObjects()
-
-
-@pytest.fixture
-async def bots(tmp_path, swarm):
-    """Open the journals of bots, each on a machine of its own."""
-    async with AsyncExitStack() as stack:
-
-        async def open_bot(name: str, *, key: bytes = KEY) -> StateManager:
-            folder = tmp_path / name
-            shared = SharedLog(SealedObjects(swarm, Seal(key)), folder)
-            return await stack.enter_async_context(StateManager(folder, shared=shared))
-
-        yield open_bot
-
-
-async def lead(state: StateManager, token: int, *, seconds: float = 60.0) -> None:
-    await state.take_over(Term(token, f"node{token}", time.monotonic() + seconds))
-
-
-def freeze(environment: str = "prod") -> Freeze:
-    return Freeze(environment, DORA, "an audit", datetime(2026, 12, 1, tzinfo=UTC))
+from tests.unit.state.shared_swarm import freeze, lead
 
 
 async def test_what_one_commits_the_others_have(bots):

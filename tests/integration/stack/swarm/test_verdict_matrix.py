@@ -8,6 +8,7 @@ import docker
 import pytest
 import requests
 
+from roas.concurrency import pause
 from roas.stack.swarm import following, judgement
 from roas.stack.swarm.calls import SwarmCalls
 from roas.stack.swarm.judgement import UpdateVerdict, Written, failure_hint, judge_update
@@ -282,3 +283,24 @@ async def test_one_shot_runs_anew_in_each_round(shop: Shop) -> None:
     failed = await shop.bring(**job("3", "sh", "-c", "exit 5"))
     assert failed.verdict is UpdateVerdict.FAILED, failed
     assert "non-zero exit (5)" in failed.reason
+
+
+async def test_open_update_is_ended_and_leads_back_no_more(shop: Shop) -> None:
+    """Its tasks run, and Swarm still watches them: after the write that ends it, the way back is to the same."""
+    assert (await shop.bring()).verdict is UpdateVerdict.DONE
+    written = await shop.write(image="app:v2", deploy={"update_config": {"monitor": "1h"}})
+
+    def is_open_and_runs(found: dict[str, Any], statuses: list[dict[str, Any]]) -> bool:
+        return found["UpdateStatus"]["State"] == "updating" and [one["State"] for one in statuses].count("running") == 1
+
+    async with asyncio.timeout(60):
+        while not is_open_and_runs(await shop.there(), await shop.statuses()):
+            await pause(0.1)
+    await shop.writer.end_update(written)
+    found = await shop.there()
+    assert "app:v2" in found["PreviousSpec"]["TaskTemplate"]["ContainerSpec"]["Image"], "the way back is to the same"
+    judged = await shop.follow(written)
+    assert (judged.verdict, judged.is_open) == (UpdateVerdict.DONE, False)
+    found = await shop.there()
+    assert "app:v2" in found["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    assert (found.get("UpdateStatus") or {}).get("State") != "updating"

@@ -11,7 +11,7 @@ import pytest
 from roas.concurrency import run_uninterrupted
 from roas.errors import NoQuorumError
 from roas.stack.swarm import following
-from roas.stack.swarm.following import LOST_SECONDS, STALLED_SECONDS, follow_update
+from roas.stack.swarm.following import LOST_SECONDS, STALLED_SECONDS, follow_to_its_end, follow_update
 from roas.stack.swarm.judgement import PLACING_SECONDS, UpdateVerdict, Written, failure_hint
 from roas.stack.swarm.normal_form import spec_hash
 from roas.stack.swarm.tasks import StackReading
@@ -25,6 +25,8 @@ WAITING = StackReading(
 DONE = StackReading((service(state="completed"),), (GONE, task(2, "running")), {})
 PAUSED = StackReading((service(state="paused"),), (GONE, task(2, "failed", "shutdown", **CRASHED)), {})
 PAUSED_SOON = StackReading(PAUSED.services, (GONE, task(2, "running")), {})
+# All of the new tasks run, and Swarm waits for one that was given to a node which hangs.
+OPEN = StackReading((service(state="updating"),), (GONE, task(2, "running")), {})
 AWAY = None
 JOB_SPEC = {**spec("new"), "Mode": {"ReplicatedJob": {"TotalCompletions": 1}}}
 ON_NODE = {**task(2, "assigned", "complete"), "JobIteration": {"Index": 0}, "NodeID": "n2"}
@@ -166,3 +168,24 @@ async def test_task_that_ran_and_ended_is_a_failure(died: Any, update: dict[str,
     followed = Looks([(1, look) for look in looks], SimpleNamespace(now=100.0))
     judged = await follow_update(followed.next, written)
     assert judged.verdict is verdict, judged
+
+
+@pytest.mark.parametrize(
+    ("after", "verdict"),
+    [([(1, DONE)], UpdateVerdict.DONE), ([(1, OPEN), (WAIT, OPEN), (9, OPEN)], UpdateVerdict.NEVER_STARTED)],
+    ids=["Swarm ends it", "Swarm goes on waiting"],
+)
+async def test_nothing_is_done_before_swarm_has_ended_its_update(
+    monkeypatch: pytest.MonkeyPatch, after: list[tuple[float, Any]], verdict: UpdateVerdict
+) -> None:
+    """When the node goes on, Swarm would go back by itself, after somebody was told of a success."""
+    clock, ended = SimpleNamespace(now=100.0), []
+    monkeypatch.setattr(following.time, "monotonic", lambda: clock.now)
+    looks = Looks([(0, OPEN), (WAIT, OPEN), (9, OPEN), *after], clock)
+
+    async def end(one: Written) -> None:
+        ended.append(one)
+
+    written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
+    assert (await follow_to_its_end(looks.next, written, end)).verdict is verdict
+    assert ended == [written]
