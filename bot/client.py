@@ -19,7 +19,7 @@ from roas.configuration.settings import Settings
 from roas.leadership.leadership import Leadership
 from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
-from roas.models.ownership import Readiness
+from roas.models.leader_lease import Readiness
 from roas.ui.gateway import DiscordConnection
 
 log = get_logger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from roas.models.coordination import Coordination, PhaseName, PhasePolicy
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
+from roas.models.phases import Coordination, PhaseName, PhasePolicy
 from roas.models.recovery import RecoveryAction
 
 # 2 to the power of more than this is beyond every limit.

@@ -21,11 +21,11 @@ from roas.leadership.leader_tasks import run_leader_election
 from roas.log import configure_logging, get_logger
 from roas.messages.message import said
 from roas.metrics.bot_metrics import Metrics
-from roas.models.ownership import JournalLoss
+from roas.models.leader_lease import JournalLoss
 from roas.redaction import Redactor
 from roas.signals import stop_signals
-from roas.stack.client import engine_address
 from roas.stack.containers.own_container import is_socket_stale, own_container_id
+from roas.stack.docker.engine import engine_address
 from roas.ui.gateway import StandbyGate
 from roas.version import __version__
 

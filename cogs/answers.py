@@ -15,7 +15,7 @@ from roas.shortages import fault_of
 from roas.ui.command_names import drawing_found_as, embeds_found_as, found_as
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.outcome import draw_error, draw_unexpected
-from roas.ui.secrets import Redact, hidden_drawing, hidden_embeds, hidden_text
+from roas.ui.redacted import Redact, hidden_drawing, hidden_embeds, hidden_text
 from roas.ui.translation import using_locale
 
 log = get_logger(__name__)

@@ -29,7 +29,7 @@ from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.change import Post
-from roas.models.ownership import Readiness
+from roas.models.leader_lease import Readiness
 from roas.ui.gateway import DiscordConnection, StandbyGate
 from roas.ui.notifications.notifier import LIVE
 

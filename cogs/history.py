@@ -15,7 +15,7 @@ from roas.models.deployment import Outcome
 from roas.ui.command_names import choice_of
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.outcome import ANY, HISTORY_PREFIX, PAGE_LENGTH, HistoryPage, draw_history
-from roas.ui.secrets import without_secrets
+from roas.ui.redacted import without_secrets
 from roas.ui.translation import _
 
 

@@ -36,15 +36,15 @@ from roas.models.gate import Gate, judge_request
 from roas.models.plan import WAITING, PlanRecord, PlanState
 from roas.stack.policy.refusal import refuse_unreadable
 from roas.starting_times import starting_time
-from roas.state.approvals import is_expired, with_expiry
-from roas.state.locks import FrozenError, LockHeldError
+from roas.state.deployments.locks import FrozenError, LockHeldError
+from roas.state.deployments.plans_and_drafts import is_expired, with_expiry
 from roas.ui.drawing import lines, one_line
 from roas.ui.embeds.plan import describe_outcome
 from roas.ui.formatting import begins
 from roas.ui.notifications.deployment_notifier import PLAN_SUBJECTS
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.notifications.notifier import APPROVAL
-from roas.ui.secrets import without_secrets
+from roas.ui.redacted import without_secrets
 from roas.ui.translation import _
 
 log = get_logger(__name__)

@@ -25,7 +25,7 @@ from roas.ui.drawing import code
 from roas.ui.embeds.plan import draw_confirmation, draw_plan_message
 from roas.ui.notifications.deployment_notifier import last_seconds
 from roas.ui.notifications.live_messages import LiveMessages
-from roas.ui.secrets import without_secrets
+from roas.ui.redacted import without_secrets
 from roas.ui.translation import _
 
 log = get_logger(__name__)

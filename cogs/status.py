@@ -25,7 +25,7 @@ from roas.ui.drawing import Drawing, Picture
 from roas.ui.embeds.alert import draw_open_alerts
 from roas.ui.embeds.status import draw_integration, draw_status
 from roas.ui.notifications.live_messages import LiveMessages
-from roas.ui.secrets import without_secrets
+from roas.ui.redacted import without_secrets
 from roas.ui.translation import language
 
 log = get_logger(__name__)

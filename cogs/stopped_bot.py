@@ -24,7 +24,7 @@ from roas.leadership.leadership import Leadership
 from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
-from roas.models.ownership import JournalLoss
+from roas.models.leader_lease import JournalLoss
 from roas.redaction import hide
 from roas.ui.drawing import CONTENT, Drawing, clip, marked_up
 from roas.ui.gateway import StandbyGate

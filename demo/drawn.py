@@ -10,7 +10,6 @@ from roas.metrics.integration_monitor import SUCCESS_RATE, IntegrationFigures
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import Alert, AlertSource, Severity
 from roas.models.candidate import Hold
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -23,6 +22,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.phases import PhaseName
 from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.ui.drawing import Drawing

@@ -199,7 +199,7 @@ def build_adapters() -> None:
     """Build what reads and writes the journal's documents: each command builds half of it when it first needs it."""
     from roas.models.change import StateChange
     from roas.models.deployment import Deployment, Lock, PhaseResult, ServiceProgress
-    from roas.models.ownership import Heartbeat
+    from roas.models.leader_lease import Heartbeat
     from roas.models.release import Release
     from roas.state.documents import _adapter
 

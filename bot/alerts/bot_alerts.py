@@ -18,7 +18,7 @@ from roas.messages.message import joined, said
 from roas.metrics.prometheus import PrometheusClient, PrometheusError
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Freeze
-from roas.state.backups import DamagedCopyError
+from roas.state.journal.copies import DamagedCopyError
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

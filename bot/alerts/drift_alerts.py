@@ -11,7 +11,7 @@ from roas.messages.message import joined, said
 from roas.models.alert import DRIFT, AlertReport, AlertSource, Severity
 from roas.models.environment import Environment
 from roas.models.health import ServiceDrift
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 
 log = get_logger(__name__)
 

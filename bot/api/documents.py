@@ -13,7 +13,7 @@ from roas.models.health import StackHealth
 from roas.models.plan import PlanRecord
 from roas.models.release import Release
 from roas.models.rollout import Choice
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,11 @@ from roas.metrics.integration_monitor import DeploymentFigures, IntegrationMeasu
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.redaction import Redactor
-from roas.stack.manager import DeploymentManager
 from roas.stack.stacks import Stacks
+from roas.stack.updating.deployment_manager import DeploymentManager
+from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
-from roas.state.sync import DataSyncManager
+from roas.state.redis_sync import DataSyncManager
 
 
 @dataclass(frozen=True, slots=True)

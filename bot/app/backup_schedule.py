@@ -24,7 +24,7 @@ from roas.models.environment import Environment
 from roas.models.release import Release
 from roas.models.windows import last_moment
 from roas.stack.stacks import Stacks
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

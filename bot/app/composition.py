@@ -49,14 +49,14 @@ from roas.recovery.handler import RECOVERY_ACTOR, ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
 from roas.recovery.upkeep import LeftDrains, RenewedLogins
-from roas.stack.behind_proxy import BehindProxy
-from roas.stack.manager import DeploymentManager
 from roas.stack.stacks import Stacks
-from roas.state.history import HistoryBounds
+from roas.stack.updating.behind_proxy import BehindProxy
+from roas.stack.updating.deployment_manager import DeploymentManager
+from roas.state.deployments.pruning import HistoryBounds
+from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
+from roas.state.redis_sync import DataSyncManager, ping
 from roas.state.seen_stacks import SeenStacks
-from roas.state.sync import DataSyncManager, ping
 
 log = get_logger(__name__)
 BINDS = "binds:"

@@ -17,8 +17,8 @@ from roas.redaction import Redactor, hide_everywhere
 from roas.stack.interface import write_freely
 from roas.stack.model.secret_sources import of_variables, stack_secrets
 from roas.stack.stacks import Stacks
-from roas.state.instance import INSTANCES, Instance
-from roas.state.journal_place import folder_of_journal
+from roas.state.journal.place import folder_of_journal
+from roas.state.living_processes import INSTANCES, Instance
 from roas.state.manager import StateManager
 from roas.temporary import remove_left_folders
 

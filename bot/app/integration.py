@@ -13,7 +13,7 @@ from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import SAVES, DeploymentKind, Outcome
 from roas.models.environment import Environment
-from roas.state.approvals import KIND_OF_DRAFT
+from roas.state.deployments.plans_and_drafts import KIND_OF_DRAFT
 from roas.state.manager import StateManager
 
 SOURCE = "integration"

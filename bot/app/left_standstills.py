@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from roas.concurrency import run_concurrently
-from roas.deploy.standstill import start_held
+from roas.deploy.data.standstill import start_held
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment

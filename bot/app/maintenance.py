@@ -15,7 +15,7 @@ from roas.health.collector import MonitoringCollector
 from roas.log import get_logger
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.rounds import Rounds
-from roas.state.history import HistoryBounds
+from roas.state.deployments.pruning import HistoryBounds
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -9,13 +9,13 @@ from roas.errors import SettingsError, StateError
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.environment import EngineKind, Environment
-from roas.stack.client import DEFAULT_HOST
+from roas.stack.docker.engine import DEFAULT_HOST
 from roas.stack.swarm.shared_store import SharedStore
 from roas.state.manager import StateManager
-from roas.state.sealing import Seal
-from roas.state.shared_lease import LeaseHolder
-from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import SealedObjects
+from roas.state.shared.lease import LeaseHolder
+from roas.state.shared.log import SharedLog
+from roas.state.shared.objects import SealedObjects
+from roas.state.shared.sealing import Seal
 
 log = get_logger(__name__)
 PROJECT = "roas"

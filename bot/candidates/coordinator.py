@@ -43,7 +43,7 @@ from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnde
 from roas.models.plan import Plan, PlanState
 from roas.rounds import Rounds, best_effort
 from roas.starting_times import WindowClosedError
-from roas.state.locks import FrozenError, LockHeldError
+from roas.state.deployments.locks import FrozenError, LockHeldError
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -18,7 +18,7 @@ from roas.models.release import Release
 from roas.models.stack import ServiceDefinition, Track
 from roas.stack.images.reference import split_reference
 from roas.stack.images.registry import ImageName, RegistryClient
-from roas.stack.model.service_track import order_of
+from roas.stack.model.x_deploy.track import order_of
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

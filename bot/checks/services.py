@@ -12,7 +12,7 @@ from roas.messages.message import said
 from roas.models.check import Severity
 from roas.models.stack import ServiceDefinition
 from roas.stack.interface import ResolvedStack
-from roas.stack.model.service_proxy import servers_for
+from roas.stack.model.x_deploy.proxy import servers_for
 
 SHELLS = frozenset({"sh", "bash", "ash", "dash", "/bin/sh", "/bin/bash", "/bin/ash", "/bin/dash", "/usr/bin/bash"})
 

@@ -18,7 +18,7 @@ from roas.models.deployment import Deployment
 from roas.models.environment import Environment
 from roas.models.rollout import Choice
 from roas.stack.containers.own_container import own_container_id
-from roas.state.instance import INSTANCES, Instance
+from roas.state.living_processes import INSTANCES, Instance
 from roas.state.manager import StateManager
 
 Resume = Callable[[str], Awaitable[tuple[Deployment, ...]]]

@@ -14,11 +14,11 @@ from roas.configuration.environments import ssh_access
 from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError, RoasError, SettingsError
 from roas.models.environment import EngineKind, Environment
-from roas.stack.client import EngineClients, engine_address, refuse_many_hosts
 from roas.stack.compose.commands import ALL_PROFILES, ComposeProject
 from roas.stack.compose.processes import run_attached
 from roas.stack.compose.runner import TLS_VARIABLES, ComposeRunner
-from roas.stack.docker_client import LOCAL_SCHEMES, login_folder
+from roas.stack.docker.engine import EngineClients, engine_address, refuse_many_hosts
+from roas.stack.docker.sdk import LOCAL_SCHEMES, login_folder
 from roas.stack.images.readable_names import set_references
 from roas.stack.model.services import named_model, services_of
 from roas.stack.model.store import MODELS, ModelStore

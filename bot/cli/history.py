@@ -31,9 +31,9 @@ from roas.models.change import StateChange
 from roas.models.check import ValidationReport
 from roas.models.deployment import Deployment, Outcome
 from roas.models.release import Release
+from roas.state.deployments.figures import DeliveryFigures, DeploymentRecord
 from roas.state.documents import hidden_json, to_json
 from roas.state.manager import StateManager
-from roas.state.records import DeliveryFigures, DeploymentRecord
 from roas.ui.units import duration
 
 STDOUT = Path("-")

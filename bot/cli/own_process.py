@@ -17,8 +17,8 @@ from roas.leadership.leader_tasks import control_api
 from roas.log import get_logger
 from roas.models.deployment import Deployment
 from roas.models.environment import Environment
-from roas.models.ownership import Heartbeat
-from roas.state.instance import boot_id, boot_seconds, this_process
+from roas.models.leader_lease import Heartbeat
+from roas.state.living_processes import boot_id, boot_seconds, this_process
 from roas.state.manager import StateManager
 from roas.temporary import temporary_folder
 from roas.version import __version__

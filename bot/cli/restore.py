@@ -9,9 +9,9 @@ import typer
 from roas.cli.output import at
 from roas.cli.running import ExitCode, Json, Session, run_command
 from roas.errors import InvalidRequestError, StateError
-from roas.state.backups import Backup, Backups, DamagedCopyError, verify_in_use
-from roas.state.instance import INSTANCES, Instance
-from roas.state.journal_place import JOURNAL_NAME
+from roas.state.journal.copies import Backup, Backups, DamagedCopyError, verify_in_use
+from roas.state.journal.place import JOURNAL_NAME
+from roas.state.living_processes import INSTANCES, Instance
 from roas.state.manager import StateManager
 
 Name = Annotated[str | None, typer.Option("--from", metavar="COPY", help="Which copy; the newest if left out.")]

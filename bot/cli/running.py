@@ -23,12 +23,12 @@ from roas.configuration.settings import Settings
 from roas.errors import InternalFaultError, InvalidRequestError, RoasError, StateError
 from roas.log import configure_logging, get_logger
 from roas.models.actor import Actor
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, Outcome, PhaseStatus
 from roas.models.environment import Environment
+from roas.models.phases import PhaseName
 from roas.redaction import Redactor, hide_everywhere
 from roas.shortages import fault_of
-from roas.state.journal_place import folder_of_journal, has_journal
+from roas.state.journal.place import folder_of_journal, has_journal
 from roas.state.manager import StateManager
 
 

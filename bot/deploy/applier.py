@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
-from roas.deploy.backups import back_up_before
 from roas.deploy.context import DeploymentContext, observation_seconds
+from roas.deploy.data.backups import back_up_before
 from roas.deploy.dependencies import DependencyCoordinator, Milestones
 from roas.errors import RoasError, ServiceFailedError
 from roas.messages.message import said
@@ -17,9 +17,9 @@ from roas.models.rollout import ALL_AT_ONCE, FailureAction, RolloutRecord, Rollo
 from roas.models.stack import PROBE_TIMEOUT_SECONDS, Dependency, ServiceDefinition
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
-from roas.stack.rollout import is_exceeded
-from roas.stack.service_rollout import paused_error, warn_of_tolerated
-from roas.stack.service_update import ServiceUpdate
+from roas.stack.updating.rollout_rules import is_exceeded
+from roas.stack.updating.service_rollout import paused_error, warn_of_tolerated
+from roas.stack.updating.service_update import ServiceUpdate
 
 
 @dataclass(slots=True)

@@ -24,15 +24,15 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.alert import Alert
 from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict
-from roas.models.coordination import PhaseName
 from roas.models.health import ContainerState
+from roas.models.phases import PhaseName
 from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
-from roas.stack.behind_proxy import Front
-from roas.stack.canary.judge import Judgement
-from roas.stack.canary.service_canary import READ_SECONDS, ServiceCanary
 from roas.stack.containers.readiness import Readiness, ServiceReadiness, service_failure
 from roas.stack.containers.watch import ContainerWatch
+from roas.stack.updating.behind_proxy import Front
+from roas.stack.updating.canary.judge import Judgement
+from roas.stack.updating.canary.service_canary import READ_SECONDS, ServiceCanary
 
 log = get_logger(__name__)
 # How often what was counted is written, and drawn: a bake takes long.

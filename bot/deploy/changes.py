@@ -10,8 +10,8 @@ from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import DependencyKind, ServiceDefinition
-from roas.stack.comparison import ServiceDifference, WantedService, by_service, compare_service
 from roas.stack.model.services import inactive_services, lenders_of, services_of, shared_with
+from roas.stack.service_comparison import ServiceDifference, WantedService, by_service, compare_service
 from roas.stack.stack import Stack
 
 BEGUN = OPEN_STEPS | {ServiceStep.RESTORING}

@@ -10,13 +10,13 @@ from roas.models.check import ValidationReport
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ContainerSnapshot
-from roas.models.ownership import Judgement
-from roas.stack.canary.service_canary import ReadFigure, no_figure
+from roas.models.leader_lease import Judgement
 from roas.stack.interface import FoundStack
-from roas.stack.manager import DeploymentManager
 from roas.stack.stacks import Stacks
+from roas.stack.updating.canary.service_canary import ReadFigure, no_figure
+from roas.stack.updating.deployment_manager import DeploymentManager
+from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
 
 
 class Validator(Protocol):

@@ -17,7 +17,6 @@ from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.change import ChangeType, StateChange
-from roas.models.coordination import Coordination, PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -32,6 +31,7 @@ from roas.models.environment import Environment
 from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot
+from roas.models.phases import Coordination, PhaseName
 from roas.models.release import Release
 from roas.models.rollout import Pause, RolloutRecord
 from roas.models.stack import ServiceDefinition

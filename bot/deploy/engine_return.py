@@ -22,8 +22,8 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.swarm import LOCKED_HINT, MANAGER_HINT, QUORUM_HINT, Absence, QuorumLosses, SwarmFacts
 from roas.shortages import find_passing
-from roas.stack.api_errors import PART_AWAY_HINT
 from roas.stack.containers.watch import ENGINE_GRACE_SECONDS
+from roas.stack.docker.api_errors import PART_AWAY_HINT
 
 log = get_logger(__name__)
 

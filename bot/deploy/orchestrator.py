@@ -11,17 +11,17 @@ from roas.concurrency import pause, run_concurrently
 from roas.configuration.environments import Engines
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
-from roas.deploy.decisions import CANCEL_POLL_SECONDS
 from roas.deploy.draft import announce_end
 from roas.deploy.handover.stale_instances import ForeignBots, OwnServiceSweep
 from roas.deploy.handover.state_folder import refuse_missing_journal
 from roas.deploy.kept_plans import KeptPlans, PlannedDeployment, release_in_use, require_release
-from roas.deploy.operations import plan_operation, release_to_operate
-from roas.deploy.planning import Planner
-from roas.deploy.promotion import find_missing, judge_missing, next_environment
+from roas.deploy.operations.operations import plan_operation, release_to_operate
+from roas.deploy.operations.scaling import model_to_apply
+from roas.deploy.pauses import CANCEL_POLL_SECONDS
+from roas.deploy.planning.planner import Planner
+from roas.deploy.planning.promotion import find_missing, judge_missing, next_environment
 from roas.deploy.run import DeploymentRun
 from roas.deploy.running_deployments import Resumption, RunningDeployments
-from roas.deploy.scaling import model_to_apply
 from roas.deploy.waves.host_plans import HostPlans, refuse_alone
 from roas.deploy.waves.wave_run import WaveRun
 from roas.errors import (
@@ -37,7 +37,6 @@ from roas.log import get_logger
 from roas.messages.message import Message, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     NOTHING_YET,
     Deployment,
@@ -48,10 +47,11 @@ from roas.models.deployment import (
 )
 from roas.models.environment import Environment
 from roas.models.events import CancelRequested, PauseDecided, origin
+from roas.models.phases import PhaseName
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
 from roas.starting_times import require_window
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from roas.state.transaction import Fence
 
 log = get_logger(__name__)

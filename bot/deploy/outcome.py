@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from roas.deploy.backups import say_backups, with_half_restored
-from roas.deploy.beside_compose import files_may_differ, files_name_another
 from roas.deploy.context import DeploymentContext
+from roas.deploy.data.backups import say_backups, with_half_restored
 from roas.deploy.handover.stale_instances import remove_stale_instances
-from roas.deploy.scaling import scales_after
+from roas.deploy.operations.scaling import scales_after
+from roas.deploy.planning.beside_compose import files_may_differ, files_name_another
 from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
 from roas.messages.message import Message, joined, said
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem

@@ -37,10 +37,10 @@ from roas.errors import (
 from roas.limits import MOST_QUORUM_LOSSES, PASSING_SECONDS, SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
-from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
+from roas.models.phases import PhaseName, PhasePolicy
 from roas.shortages import fault_of
-from roas.state.instance import boot_id, boot_seconds
+from roas.state.living_processes import boot_id, boot_seconds
 
 log = get_logger(__name__)
 

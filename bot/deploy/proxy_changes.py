@@ -13,10 +13,10 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
 from roas.models.stack import ServiceDefinition
-from roas.stack.model.service_proxy import fewer_answer, lossy_updates, nothing_answers, servers_needed
 from roas.stack.model.services import services_of
-from roas.stack.rollout import is_gradual, policy_of
+from roas.stack.model.x_deploy.proxy import fewer_answer, lossy_updates, nothing_answers, servers_needed
 from roas.stack.stack import Stack
+from roas.stack.updating.rollout_rules import is_gradual, policy_of
 
 Definitions = Mapping[str, ServiceDefinition]
 # Return the containers of a service.

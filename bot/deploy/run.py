@@ -5,21 +5,21 @@ from dataclasses import replace
 
 from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
-from roas.deploy.decisions import (
+from roas.deploy.data.standstill import start_if_possible
+from roas.deploy.draft import asks_before_the_build, load_release, take_up_draft, wait_for_approval
+from roas.deploy.engine_return import wait_for_engine
+from roas.deploy.handover.stale_instances import remove_stale_instances
+from roas.deploy.operations.operations import draft_operation
+from roas.deploy.outcome import after_putting_back, finish, is_put_back, on_a_mixture, rollback_failed
+from roas.deploy.pauses import (
     came_too_late,
     pause_deployment,
     wait_for_decision,
     watch_for_requests,
     watch_for_standstill,
 )
-from roas.deploy.draft import asks_before_the_build, load_release, take_up_draft, wait_for_approval
-from roas.deploy.engine_return import wait_for_engine
-from roas.deploy.handover.stale_instances import remove_stale_instances
-from roas.deploy.operations import draft_operation
-from roas.deploy.outcome import after_putting_back, finish, is_put_back, on_a_mixture, rollback_failed
 from roas.deploy.phase_runner import PhaseRunner
 from roas.deploy.phases.verification import require_undisturbed
-from roas.deploy.standstill import start_if_possible
 from roas.errors import (
     DeploymentCancelledError,
     EngineError,
@@ -32,8 +32,8 @@ from roas.errors import (
 )
 from roas.log import correlated, get_logger
 from roas.messages.message import said
-from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import Deployment, DeploymentKind, Operation, Outcome, Problem
+from roas.models.phases import PhaseName, PhasePolicy
 
 log = get_logger(__name__)
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from roas.concurrency import end_tasks
-from roas.deploy.backups import with_half_restored
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
+from roas.deploy.data.backups import with_half_restored
+from roas.deploy.data.standstill import leave_backup
 from roas.deploy.handover.own_service import sweep_leftovers
 from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.handover.stale_instances import remove_stale_instances
-from roas.deploy.standstill import leave_backup
 from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, RoasError, ShortageError, StateError
 from roas.limits import MOST_ATTEMPTS, PATIENTLY, Backoffs
 from roas.log import get_logger
@@ -24,7 +24,7 @@ from roas.models.deployment import Deployment, Outcome, Problem
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded, origin
 from roas.shortages import find_shortage
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from roas.state.transaction import Fence
 
 log = get_logger(__name__)

@@ -22,8 +22,8 @@ from roas.models.events import ApprovalChanged
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.rounds import Rounds
 from roas.starting_times import WindowClosedError
-from roas.state.approvals import with_expiry
-from roas.state.locks import SCHEDULE, FrozenError, LockHeldError
+from roas.state.deployments.locks import SCHEDULE, FrozenError, LockHeldError
+from roas.state.deployments.plans_and_drafts import with_expiry
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -37,9 +37,9 @@ from roas.models.health import (
 from roas.stack.containers.statistics import StatisticsReader
 from roas.stack.interface import ContainerEvent
 from roas.stack.stacks import Stacks
-from roas.state.deployment_reader import DeploymentReader
-from roas.state.locks import ServiceMarks
-from roas.state.releases import Releases
+from roas.state.deployments.locks import ServiceMarks
+from roas.state.deployments.reader import DeploymentReader
+from roas.state.deployments.releases import Releases
 from roas.state.seen_stacks import SeenStacks
 
 log = get_logger(__name__)

@@ -11,8 +11,8 @@ from roas.models.health import ContainerSnapshot, ServiceDrift
 from roas.models.release import Holding, Release
 from roas.stack.drift import find_drift
 from roas.stack.stacks import Stacks
-from roas.state.deployment_reader import DeploymentReader
-from roas.state.releases import Releases
+from roas.state.deployments.reader import DeploymentReader
+from roas.state.deployments.releases import Releases
 
 log = get_logger(__name__)
 

@@ -27,7 +27,7 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ServiceHealth, Verdict
 from roas.models.stack import PROBE_TIMEOUT_SECONDS, ServiceDefinition, ServiceProbe
-from roas.stack.model.service_probes import can_be_asked
+from roas.stack.model.x_deploy.probes import can_be_asked
 from roas.stack.policy.probe_rules import target_of
 from roas.stack.policy.probe_targets import ProbeTargets
 

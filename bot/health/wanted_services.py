@@ -10,9 +10,9 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.release import Holding, Release
 from roas.models.stack import ServiceDefinition
 from roas.stack.stacks import Stacks
-from roas.state.deployment_reader import DeploymentReader
-from roas.state.locks import ServiceMarks, describe_mark
-from roas.state.releases import Releases
+from roas.state.deployments.locks import ServiceMarks, describe_mark
+from roas.state.deployments.reader import DeploymentReader
+from roas.state.deployments.releases import Releases
 
 log = get_logger(__name__)
 

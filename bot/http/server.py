@@ -12,7 +12,7 @@ from roas.errors import InternalFaultError, SettingsError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.metrics.bot_metrics import Metrics
-from roas.models.ownership import JOURNAL_LOST, JOURNAL_UNREADABLE, STATE_SHARED
+from roas.models.leader_lease import JOURNAL_LOST, JOURNAL_UNREADABLE, STATE_SHARED
 from roas.redaction import hide
 from roas.shortages import fault_of
 from roas.version import __version__

@@ -15,8 +15,8 @@ from roas.errors import FencedOffError, InternalFaultError, JournalHeldError, Jo
 from roas.leadership.takeover import OwnPlace, Takeover, TakeoverReason
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.ownership import Heartbeat, LeaderLease, Readiness
-from roas.state.instance import boot_id, boot_seconds, this_process
+from roas.models.leader_lease import Heartbeat, LeaderLease, Readiness
+from roas.state.living_processes import boot_id, boot_seconds, this_process
 from roas.version import __version__
 
 log = get_logger(__name__)

@@ -16,7 +16,7 @@ from roas.candidates.statuses import Forge, StatusReporter, forges_of
 from roas.candidates.sweep import RegistrySweep
 from roas.candidates.webhooks import Webhooks
 from roas.concurrency import end_tasks, pause
-from roas.deploy.secret_keeper import SecretKeeper
+from roas.deploy.operations.secret_keeper import SecretKeeper
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
@@ -24,7 +24,7 @@ from roas.leadership.shared_leadership import led_by_lease
 from roas.limits import SOCKET_RETRY_SECONDS
 from roas.log import PersistentFault, get_logger
 from roas.models.candidate import Candidate
-from roas.models.ownership import JournalLoss, Readiness
+from roas.models.leader_lease import JournalLoss, Readiness
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition
 from roas.stack.stacks import Stacks

@@ -15,11 +15,11 @@ from roas.concurrency import end_tasks, in_thread, pause
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.leadership import Leadership
 from roas.log import PersistentFault, get_logger
-from roas.models.ownership import Readiness
+from roas.models.leader_lease import Readiness
 from roas.state.manager import StateManager
-from roas.state.shared_lease import LOOK_SECONDS, RENEWED_EVERY_SECONDS, LeaseClock, LeaseHolder, SharedLease
-from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import StoreAwayError, Stored, Term
+from roas.state.shared.lease import LOOK_SECONDS, RENEWED_EVERY_SECONDS, LeaseClock, LeaseHolder, SharedLease
+from roas.state.shared.log import SharedLog
+from roas.state.shared.objects import StoreAwayError, Stored, Term
 
 log = get_logger(__name__)
 # One that is not connected to Discord leaves the lease to another for so long.

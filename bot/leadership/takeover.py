@@ -18,9 +18,9 @@ from roas.models.deployment import Deployment, Problem
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ENDED, HealthStatus
-from roas.models.ownership import LeaderLease, Readiness
-from roas.state.instance import boot_id, boot_seconds
-from roas.state.ownership import lease_has_lapsed, renewed_at
+from roas.models.leader_lease import LeaderLease, Readiness
+from roas.state.leader_lease import lease_has_lapsed, renewed_at
+from roas.state.living_processes import boot_id, boot_seconds
 
 log = get_logger(__name__)
 

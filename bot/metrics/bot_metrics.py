@@ -21,9 +21,9 @@ from roas.models.change import StateChange
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.health import ContainerState, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
-from roas.state.records import DAYS, DeliveryFigures
-from roas.state.shared_log import SharedLog
-from roas.state.sync import DataSyncManager
+from roas.state.deployments.figures import DAYS, DeliveryFigures
+from roas.state.redis_sync import DataSyncManager
+from roas.state.shared.log import SharedLog
 
 
 def _delivery(found: Sequence[DeliveryFigures]) -> Iterator[Metric]:

@@ -21,9 +21,9 @@ from roas.models.events import (
 )
 from roas.models.stack import DEPENDENCY_TIMEOUT_SECONDS
 from roas.rounds import Rounds
+from roas.state.deployments.figures import DeliveryFigures
 from roas.state.manager import StateManager
-from roas.state.records import DeliveryFigures
-from roas.state.sync import DataSyncManager
+from roas.state.redis_sync import DataSyncManager
 
 log = get_logger(__name__)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from roas.models.actor import Actor
 from roas.models.change import StoredEnum
-from roas.models.coordination import PhaseName
+from roas.models.phases import PhaseName
 from roas.models.rollout import WATCH, Decision, Pause, RolloutRecord
 
 

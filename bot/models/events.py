@@ -9,9 +9,9 @@ from typing import ClassVar, TypedDict
 
 from roas.models.alert import AlertSource, AlertState, Severity
 from roas.models.change import new_id
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseStatus, ServiceStep
 from roas.models.health import Verdict
+from roas.models.phases import PhaseName
 from roas.models.recovery import RecoveryOutcome
 from roas.models.rollout import Choice
 

@@ -38,7 +38,7 @@ ALL_AT_ONCE = RolloutPolicy()
 
 
 class RolloutState(StoredEnum, unknown="rolling"):
-    """How far a rollout has come; its transitions are those of `roas.stack.rollout`.
+    """How far a rollout has come; its transitions are those of `roas.stack.updating.rollout_rules`.
 
     An unknown one counts as one under way.
     """

@@ -27,11 +27,11 @@ from roas.recovery.restart import restart_service, settle, until_answered
 from roas.shortages import find_passing
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
-from roas.stack.manager import DeploymentManager
-from roas.stack.service_update import ServiceUpdate
 from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
-from roas.state.instance import boot_id, boot_seconds
+from roas.stack.updating.deployment_manager import DeploymentManager
+from roas.stack.updating.service_update import ServiceUpdate
+from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -16,7 +16,7 @@ from roas.models.release import Holding, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery.restart import Answers
 from roas.stack.stacks import Stacks
-from roas.state.instance import boot_id, boot_seconds
+from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.recoveries import Recoveries
 

@@ -8,10 +8,10 @@ from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
-from roas.stack.behind_proxy import BehindProxy, Front
 from roas.stack.containers.readiness import TOLERATED_RESTARTS, wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stack import Stack
+from roas.stack.updating.behind_proxy import BehindProxy, Front
 
 # A service without a health check counts as ready once it runs; one that exits at once does not.
 SETTLE_SECONDS = 1.5

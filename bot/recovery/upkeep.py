@@ -8,8 +8,8 @@ from roas.errors import RoasError, StateError
 from roas.log import get_logger
 from roas.models.environment import Environment
 from roas.models.stack import ServiceDefinition
-from roas.stack.behind_proxy import BehindProxy
 from roas.stack.stacks import Stacks
+from roas.stack.updating.behind_proxy import BehindProxy
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -8,8 +8,6 @@ from typing import Any, Unpack
 from roas.concurrency import run_concurrently
 from roas.models.health import ContainerSnapshot
 from roas.stack.adopting.container_differences import find_container_differences
-from roas.stack.client import Engine
-from roas.stack.comparison import ContainerDifference, WantedService, by_service, compare_service
 from roas.stack.containers.compose_creation import ComposeCreation
 from roas.stack.containers.docker_events import EventSubscription
 from roas.stack.containers.logs import read_failure_output, read_log
@@ -25,11 +23,13 @@ from roas.stack.containers.removal import (
 from roas.stack.containers.repair import ContainerRepair, after_repairs, needs_repair, plan_repairs, repair_containers
 from roas.stack.containers.service_creation import ServiceCreator
 from roas.stack.containers.snapshots import take_named_outlines, take_outlines, take_snapshots, take_snapshots_of
+from roas.stack.docker.engine import Engine
 from roas.stack.image_supply import StackImages
 from roas.stack.interface import ContainerEvent, Creation, SweptContainers
 from roas.stack.model.services import with_needs
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
+from roas.stack.service_comparison import ContainerDifference, WantedService, by_service, compare_service
 from roas.stack.stack import Stack
 
 

@@ -5,8 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from roas.messages.message import joined, said
 from roas.models.health import ALIVE, ContainerSnapshot, ServiceDrift
 from roas.models.release import Release
-from roas.stack.comparison import ContainerDifference, ServiceDifference, WantedService, by_service, compare_service
 from roas.stack.model.services import inactive_services
+from roas.stack.service_comparison import (
+    ContainerDifference,
+    ServiceDifference,
+    WantedService,
+    by_service,
+    compare_service,
+)
 from roas.stack.stack import Stack
 
 KEYS_SHOWN = 4

@@ -12,8 +12,8 @@ from roas.models.deployment import ServiceStep
 from roas.models.plan import BUILD_HASH
 from roas.models.release import ImagePin
 from roas.models.stack import WantedImage
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.base_images import pin_bases
 from roas.stack.images.building import build_hash, build_image, copy_sources, settle_sources
 from roas.stack.images.lookup import find_image, look_up_image

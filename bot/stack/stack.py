@@ -14,8 +14,7 @@ from roas.models.health import ContainerSnapshot
 from roas.models.stack import ServiceDefinition
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.backups.service_data import ServiceData
-from roas.stack.client import Engine
-from roas.stack.comparison import ContainerDifference, WantedService
+from roas.stack.docker.engine import Engine
 from roas.stack.image_supply import StackImages
 from roas.stack.interface import NO_FILES, ContainerEvent, Creation, ResolvedStack, SharedFiles, SweptContainers
 from roas.stack.machine.probe import DockerProbe
@@ -24,6 +23,7 @@ from roas.stack.proxy.live_configuration import LiveConfiguration
 from roas.stack.releases.differences import describe_changes
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
+from roas.stack.service_comparison import ContainerDifference, WantedService
 
 
 class Stack(ABC):

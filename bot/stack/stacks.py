@@ -6,12 +6,12 @@ from typing import Any
 
 from roas.concurrency import run_concurrently
 from roas.models.environment import EngineKind, Environment
-from roas.models.ownership import ProcessMark
+from roas.models.leader_lease import ProcessMark
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
-from roas.stack.client import refuse_many_hosts
 from roas.stack.compose_stack import ComposeStack
 from roas.stack.containers.statistics import StatisticsReader
+from roas.stack.docker.engine import refuse_many_hosts
 from roas.stack.interface import KnownSwarms, write_freely
 from roas.stack.machine.processes import end_process, kill_orphans
 from roas.stack.model.scales import ReadScales, nothing_scaled

@@ -13,36 +13,36 @@ from roas.models.health import ContainerSnapshot
 from roas.models.release import ImagePin
 from roas.models.stack import WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts
-from roas.stack.api_errors import ApiNotFoundError
-from roas.stack.client import Answer, Engine
-from roas.stack.comparison import ContainerDifference, WantedService
 from roas.stack.containers.own_container import own_container_id
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiNotFoundError
+from roas.stack.docker.engine import Answer, Engine
+from roas.stack.docker.labels import STACK, SWARM_SERVICE
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.image_supply import StackImages
 from roas.stack.interface import NO_FILES, Creation, ProgressReport, ResolvedStack, SharedFiles
-from roas.stack.labels import STACK, SWARM_SERVICE
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.per_model import PerModel
 from roas.stack.policy.compose_policy import CONTENTS_FOLDER
 from roas.stack.releases.parts import StackParts
+from roas.stack.service_comparison import ContainerDifference, WantedService
 from roas.stack.stack import Stack
 from roas.stack.swarm.adopting import adopt_stack, is_ours
 from roas.stack.swarm.calls import MANAGER, SwarmCalls, no_manager, swarm_facts
-from roas.stack.swarm.external_objects import find_missing, superseded, with_newest
-from roas.stack.swarm.following import follow_to_its_end
-from roas.stack.swarm.judgement import Judgement, UpdateVerdict, failure_hint
 from roas.stack.swarm.normal_form import differing_keys, is_of, spec_hash, stack_name
 from roas.stack.swarm.obstacles import find_on_swarm
 from roas.stack.swarm.same_swarm import SameSwarm
-from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.service_writes import make_shared, write_service
 from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
-from roas.stack.swarm.task_data import TaskData
-from roas.stack.swarm.task_logs import read_ending, read_place_log
-from roas.stack.swarm.task_watch import SwarmSubscription, TaskEvents, replacements
-from roas.stack.swarm.tasks import StackReading, given_up_tasks, read_tasks, service_name, task_snapshots
+from roas.stack.swarm.tasks.data import TaskData
+from roas.stack.swarm.tasks.logs import read_ending, read_place_log
+from roas.stack.swarm.tasks.tasks import StackReading, given_up_tasks, read_tasks, service_name, task_snapshots
+from roas.stack.swarm.tasks.watch import SwarmSubscription, TaskEvents, replacements
 from roas.stack.swarm.unsupported import refuse_unsupported
-from roas.stack.swarm.writer import SwarmWriter
+from roas.stack.swarm.writing.external_objects import find_missing, superseded, with_newest
+from roas.stack.swarm.writing.following import follow_to_its_end
+from roas.stack.swarm.writing.judgement import Judgement, UpdateVerdict, failure_hint
+from roas.stack.swarm.writing.service_spec import service_spec
+from roas.stack.swarm.writing.service_writes import make_shared, write_service
+from roas.stack.swarm.writing.writer import SwarmWriter
 
 Json = dict[str, Any]
 

@@ -10,8 +10,8 @@ from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.alert import OUTSIDE, Alert, AlertMarks, AlertReport, AlertState, Instant, RecoveryStatus
 from roas.models.change import ChangeType, StateChange, new_id
-from roas.state.instance import instant
-from roas.state.journal import Journal
+from roas.state.journal.journal import Journal
+from roas.state.living_processes import instant
 from roas.state.transaction import Transaction
 
 # Trouble that comes back within this time is the same alert once more, not another one.

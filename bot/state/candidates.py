@@ -20,7 +20,7 @@ from roas.models.candidate import (
 )
 from roas.models.change import ChangeType, StateChange, new_id
 from roas.state.documents import to_json
-from roas.state.journal import Journal
+from roas.state.journal.journal import Journal
 from roas.state.transaction import Transaction
 
 # What is over is kept for a while: to know again what came before, and to answer a job that still asks.

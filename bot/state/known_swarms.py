@@ -1,7 +1,7 @@
 """Keep which Swarm each environment was deployed to, so that no other one is written to by mistake."""
 
 from roas.models.swarm import KnownSwarm
-from roas.state.journal import Journal
+from roas.state.journal.journal import Journal
 from roas.state.transaction import Transaction
 
 ROWS = "swarms WHERE environment = ?"

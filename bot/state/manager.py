@@ -18,26 +18,26 @@ from roas.models.change import ChangeType, Post, StateChange, TargetPosition, mo
 from roas.models.deployment import Outcome, Scale, Stop
 from roas.redaction import hide
 from roas.state.alerts import Alerts
-from roas.state.approvals import Approvals, Drafts
-from roas.state.backups import Backup, Backups, choice_at
 from roas.state.candidates import Candidates, Deliveries, Holds
-from roas.state.data_backups import DataBackups
-from roas.state.deployments import DeploymentStateManager
+from roas.state.deployments.data_backups import DataBackups
+from roas.state.deployments.deployments import DeploymentStateManager
+from roas.state.deployments.figures import Records
+from roas.state.deployments.locks import Freezes, Locks, ServiceMarks
+from roas.state.deployments.plans_and_drafts import Approvals, Drafts
+from roas.state.deployments.pruning import DEPLOYMENTS_KEPT, History
+from roas.state.deployments.releases import Releases
 from roas.state.documents import readable
-from roas.state.history import DEPLOYMENTS_KEPT, History
-from roas.state.instance import INSTANCES, Instance
-from roas.state.journal import Journal, WriteTrouble
-from roas.state.journal_place import JOURNAL_NAME
+from roas.state.journal.copies import Backup, Backups, choice_at
+from roas.state.journal.journal import Journal, WriteTrouble
+from roas.state.journal.place import JOURNAL_NAME
 from roas.state.known_swarms import KnownSwarms
-from roas.state.locks import Freezes, Locks, ServiceMarks
-from roas.state.ownership import Ownership
-from roas.state.projection import ProjectionSource
-from roas.state.records import Records
+from roas.state.leader_lease import Ownership
+from roas.state.living_processes import INSTANCES, Instance
 from roas.state.recoveries import Recoveries
-from roas.state.releases import Releases
+from roas.state.redis_form import ProjectionSource
 from roas.state.schema import CHOSEN
-from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import Term
+from roas.state.shared.log import SharedLog
+from roas.state.shared.objects import Term
 from roas.state.transaction import Fence, Transaction
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from roas.models.recovery import RecoveryAction, RecoveryStep
-from roas.state.journal import Journal
+from roas.state.journal.journal import Journal
 
 
 class Recoveries:

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
-from roas.stack.comparison import ContainerDifference
 from roas.stack.resolution.repository import Repositories
+from roas.stack.service_comparison import ContainerDifference
 from roas.web_client import WebClient
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from roas.models.alert import AlertSource, AlertState, Severity
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.events import (
     AlertEvent,
@@ -16,6 +15,7 @@ from roas.models.events import (
     HealthCheckRequested,
     PhaseChanged,
 )
+from roas.models.phases import PhaseName
 
 ORIGIN = DeploymentOrigin(deployment_id="DEPLOY-1", environment="dev", correlation_id="", source="test")
 

@@ -14,9 +14,9 @@ WHOLE_STACK = {
     "docs/how-to/upgrade.md",
     "docs/how-to/troubleshooting.md",
     "docs/how-to/compose-file.md",
-    "bot/deploy/beside_compose.py",
+    "bot/deploy/planning/beside_compose.py",
     "bot/deploy/context.py",
-    "bot/deploy/scaling.py",
+    "bot/deploy/operations/scaling.py",
     "bot/stack/compose/create_requests.py",
 }
 RECREATES = re.compile(r"docker compose (?:-\S+ \S+ )*(?:up|run|create)\b(?P<rest>.*)")

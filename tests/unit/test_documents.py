@@ -14,7 +14,7 @@ from roas.configuration.settings import Settings
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.models import events
 from roas.stack.model.definitions import read_definitions
-from roas.stack.model.service_canary import refuse_impossible_canaries
+from roas.stack.model.x_deploy.canary import refuse_impossible_canaries
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP = ("README.md", "README.zh-TW.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
@@ -85,9 +85,9 @@ ANSWERS = {
     "bot/app/backup_schedule.py": "class BackupSchedule last_moment",
     "bot/app/offsite_backups.py": "class OffsiteBackups send_to",
     "bot/stack/backups/restic.py": "def send_to",
-    "bot/deploy/backups.py": "def back_up_first",
+    "bot/deploy/data/backups.py": "def back_up_first",
     "bot/deploy/bake.py": "class ServiceBake",
-    "bot/deploy/data_restore.py": "def restore_data",
+    "bot/deploy/data/restore.py": "def restore_data",
     "CONTRIBUTING.md": "bot/checks/",
     "bot/limits.py": "PhaseName.EXECUTION SOON PATIENTLY MOST_ATTEMPTS RECOVERIES",
     "bot/deploy/handover/replacement.py": "_ready_successor SuccessorStoppedError",
@@ -97,11 +97,11 @@ ANSWERS = {
     "bot/leadership/takeover.py": "_find_reason _revert_handover",
     "bot/recovery/refusals.py": "def budget_allows",
     "bot/recovery/handler.py": "_deploy_previous",
-    "bot/stack/canary/judge.py": "def judge",
+    "bot/stack/updating/canary/judge.py": "def judge",
     "bot/leadership/shared_leadership.py": "_renew",
-    "bot/state/replica.py": "take_changes",
-    "bot/state/shared_log.py": "_append catch_up",
-    "bot/state/sync.py": "backoff.failed()",
+    "bot/state/shared/replica.py": "take_changes",
+    "bot/state/shared/log.py": "_append catch_up",
+    "bot/state/redis_sync.py": "backoff.failed()",
     "bot/ui/notifications/deployment_notifier.py": "approvers",
     "bot/ui/notifications/alert_notifier.py": "post_message is_due",
     "bot/checks/check.py": "class Check",

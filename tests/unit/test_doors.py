@@ -58,20 +58,20 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
     "log": (r"^logging\.getLogger$|^structlog\.get_logger$|^warnings\.warn$|^syslog\.", {"bot/log.py": "hide"}),
     "Redis": (
         r"\.(xadd|hset|hmset|mset|lpush|rpush|sadd|zadd|setex)$",
-        {"bot/state/sync.py": "self._redact"},
+        {"bot/state/redis_sync.py": "self._redact"},
     ),
     "journal": (
         r"connection\.execute$|\.(executemany|executescript)$|^sqlite3\.connect$",
         {
             "bot/state/transaction.py": "hide_in_document",
             # Tables and ids, where transactions begin and end, and whole copies of what is there.
-            "bot/state/journal.py": "",
+            "bot/state/journal/journal.py": "",
             "bot/state/schema.py": "",
-            "bot/state/journal_place.py": "",
-            "bot/state/backups.py": "",
+            "bot/state/journal/place.py": "",
+            "bot/state/journal/copies.py": "",
             # Rows as another machine's journal has them, which hid secrets when it wrote them.
-            "bot/state/replica.py": "",
-            "bot/state/shared_log.py": "",
+            "bot/state/shared/replica.py": "",
+            "bot/state/shared/log.py": "",
         },
     ),
     # The engine's own files (models, contents, what Compose reads) hold secrets, since containers are made of them.
@@ -85,8 +85,8 @@ DOORS: dict[str, tuple[str, dict[str, str]]] = {
             "bot/cli/history.py": "hidden_json",
             "bot/cli/init.py": "",  # names and folders of a stack, for people to read and edit
             "bot/log.py": "",  # lines that log.py made, and out of which it has hidden them
-            "bot/state/backups.py": "",  # copies of the journal
-            "bot/state/instance.py": "",  # one constant word
+            "bot/state/journal/copies.py": "",  # copies of the journal
+            "bot/state/living_processes.py": "",  # one constant word
             "bot/state/seen_stacks.py": "self._redact(to_json(stack))",
         },
     ),

@@ -218,11 +218,11 @@ READ_TEXTS = {
     "bot/api/application.py": "a hotfix needs a reason from the one who asks",
     "bot/deploy/orchestrator.py": "a hotfix needs a reason from the one who asks",
     "bot/models/gate.py": "a hotfix and a rollback pass by a reason from the one who asks",
-    "bot/stack/client.py": "Docker says in words only that it does not speak the version of its API that is asked for",
+    "bot/stack/docker/engine.py": "Docker says in words only that it does not speak the version of its API",
     "bot/stack/containers/docker_events.py": "Docker's event has its detail in the action",
     "bot/stack/containers/removal.py": "Docker says in words only that a removal is under way",
     "bot/stack/swarm/calls.py": "Docker says in words only that a write came too late, or that no leader is there",
-    "bot/state/sync.py": "Redis says in words only that it is loading or read-only",
+    "bot/state/redis_sync.py": "Redis says in words only that it is loading or read-only",
     "cogs/arguments.py": "a hotfix needs a reason from the one who asks",
 }
 DRAWING = tuple(ROOT / "bot" / folder for folder in ("ui", "cli"))
@@ -272,10 +272,10 @@ STARTS = re.compile(
 )
 STARTING = {
     "concurrency.py",
-    "state/journal.py",
+    "state/journal/journal.py",
     "ui/chart.py",
     "log.py",
-    "stack/client.py",
+    "stack/docker/engine.py",
     "stack/compose/jail.py",
     "stack/compose/jail_container.py",
     "stack/compose/processes.py",
@@ -288,7 +288,7 @@ NAMING_ENGINE = {
     "cli/docker.py",
     "cli/running.py",
     "service.py",
-    "stack/client.py",
+    "stack/docker/engine.py",
     "stack/compose/runner.py",
     "stack/policy/places.py",
 }

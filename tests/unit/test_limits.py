@@ -8,7 +8,7 @@ from roas.limits import (
     Backoff,
     Retries,
 )
-from roas.models.coordination import PhaseName
+from roas.models.phases import PhaseName
 
 
 def test_preparation_is_no_shorter_than_what_is_within_it() -> None:

@@ -24,11 +24,11 @@ from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
-from roas.models.ownership import Heartbeat
+from roas.models.leader_lease import Heartbeat
 from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.recovery.coordinator import ErrorCoordinator
-from roas.state.history import HistoryBounds
-from roas.state.instance import boot_id, boot_seconds
+from roas.state.deployments.pruning import HistoryBounds
+from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.ui.story import Story
 

@@ -13,7 +13,7 @@ from roas.health.coordinator import HealthCoordinator
 from roas.health.drift import DriftFinder
 from roas.models.environment import Environment
 from roas.recovery.upkeep import LeftDrains
-from roas.state.journal import Journal
+from roas.state.journal.journal import Journal
 from roas.state.manager import StateManager
 
 NOBODY: Any = None

@@ -39,7 +39,7 @@ from roas.stack.containers.service_creation import ServiceCreator
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.interface import ContainerEvent
 from roas.state.manager import StateManager
-from roas.state.sync import DataSyncManager, RedisUnavailableError
+from roas.state.redis_sync import DataSyncManager, RedisUnavailableError
 from tests.unit.deploy.fake_engine import STARTING, FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
 from tests.unit.deploy.requested import DORA, deploy

@@ -20,9 +20,9 @@ import aiohttp
 from roas.models.change import ChangeType, StateChange
 from roas.stack.swarm.shared_store import SharedStore
 from roas.state.manager import StateManager
-from roas.state.sealing import Seal
-from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import SealedObjects, Term
+from roas.state.shared.log import SharedLog
+from roas.state.shared.objects import SealedObjects, Term
+from roas.state.shared.sealing import Seal
 from testbed.engine import Engine
 from testbed.inherited import inherited
 from testbed.private_registry import private_registry

@@ -10,7 +10,7 @@ from roas.events import EventBus
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import DeploymentFigures, IntegrationMeasurements, IntegrationMonitor
 from roas.state.manager import StateManager
-from roas.state.sync import DataSyncManager
+from roas.state.redis_sync import DataSyncManager
 from tools.reference.markdown import code, plain, table
 
 HEAD = """# Metrics

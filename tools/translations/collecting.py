@@ -13,7 +13,7 @@ from tools.translations.literals import has_own, is_speech, template, texts
 ROOT = Path(__file__).resolve().parents[2]
 # The states that are shown as words, and where they are.
 WORDS = {
-    "PhaseName": "bot/models/coordination.py",
+    "PhaseName": "bot/models/phases.py",
     "ServiceStep": "bot/models/deployment.py",
     "ContainerState": "bot/models/health.py",
     "Verdict": "bot/models/health.py",

@@ -13,9 +13,9 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.models.ownership import Standing
+from roas.models.leader_lease import Standing
 from roas.stack.stacks import Stacks
-from roas.state.instance import boot_seconds
+from roas.state.living_processes import boot_seconds
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)

@@ -16,7 +16,7 @@ from roas.models.deployment import UNTOUCHED_STEPS, Deployment
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.models.ownership import JOURNAL_LOST, Judgement, Standing
+from roas.models.leader_lease import JOURNAL_LOST, Judgement, Standing
 from roas.models.recovery import RecoveryAction
 from roas.stack.containers.repair import has_wrong_name
 from roas.stack.stack import Stack

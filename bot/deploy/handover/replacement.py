@@ -14,10 +14,10 @@ from roas.messages.message import said
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ENDED, ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.ownership import Heartbeat
-from roas.stack.comparison import WantedService
+from roas.models.leader_lease import Heartbeat
 from roas.stack.containers.watch import ContainerWatch
-from roas.state.instance import boot_seconds
+from roas.stack.service_comparison import WantedService
+from roas.state.living_processes import boot_seconds
 
 # An older heartbeat does not show the present state of a bot; one is written every half second.
 FRESH_SECONDS = 3.0

@@ -15,7 +15,7 @@ from roas.models.environment import Environment
 from roas.models.events import IntegrationDegraded, IntegrationRecovered
 from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot
-from roas.models.ownership import Judgement, Standing
+from roas.models.leader_lease import Judgement, Standing
 from roas.stack.containers.watch import ContainerWatch
 from roas.state.transaction import Fence
 

@@ -16,7 +16,7 @@ from roas.models.change import moment_of
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject, OwnContainer
 from roas.models.health import AT_WORK
-from roas.models.ownership import Standing
+from roas.models.leader_lease import Standing
 from roas.stack.machine.bot_places import (
     STATE_VARIABLE,
     has_variables_of_bot,

@@ -10,7 +10,7 @@ from roas.deploy.phases.preparation import Preparation
 from roas.deploy.phases.rollback import Rollback
 from roas.deploy.phases.validation import Validation
 from roas.deploy.phases.verification import Verification
-from roas.models.coordination import PhaseName
+from roas.models.phases import PhaseName
 
 
 class Phase(Protocol):

@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 
-from roas.deploy.backups import drop_old_backups
 from roas.deploy.context import DeploymentContext
+from roas.deploy.data.backups import drop_old_backups
 from roas.deploy.draft import load_release
 from roas.errors import FencedOffError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind
+from roas.models.phases import PhaseName
 from roas.models.release import Release
 from roas.shortages import fault_of
 

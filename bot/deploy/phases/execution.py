@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 from roas.deploy.applier import Applier
-from roas.deploy.backups import back_up_first, save_data
 from roas.deploy.changes import StackChanges, begun_services, find_changes, replaced_before
 from roas.deploy.context import DeploymentContext
+from roas.deploy.data.backups import back_up_first, save_data
 from roas.deploy.draft import load_release, refuse_unplanned
 from roas.deploy.handover.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.deploy.handover.replacement import replace_bot_if_needed
-from roas.deploy.operations import keep_what_runs, stop_services
+from roas.deploy.operations.operations import keep_what_runs, stop_services
 from roas.messages.message import said
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
+from roas.models.phases import PhaseName
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
 

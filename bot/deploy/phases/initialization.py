@@ -3,8 +3,8 @@
 from roas.deploy.context import DeploymentContext
 from roas.deploy.handover.own_service import sweep_leftovers
 from roas.messages.message import said
-from roas.models.coordination import PhaseName
 from roas.models.events import DeploymentBegan
+from roas.models.phases import PhaseName
 from roas.models.release import ReleaseState
 
 

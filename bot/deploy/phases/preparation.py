@@ -9,13 +9,13 @@ from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import load_release, make_draft, make_release, planned_deployment
 from roas.deploy.kept_plans import PlannedDeployment
 from roas.deploy.new_powers import has_approvers, refuse_ungranted
-from roas.deploy.planning import Planner
+from roas.deploy.planning.planner import Planner
 from roas.deploy.proxy_changes import refuse_broken_proxies, with_proxies
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.limits import PREPARE_MONITORING_TIMEOUT_SECONDS
 from roas.messages.message import said
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, ServiceProgress
+from roas.models.phases import PhaseName
 from roas.models.plan import ServiceAction
 from roas.models.release import Release
 from roas.stack.image_supply import obtain_images

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from roas.concurrency import run_concurrently
 from roas.deploy.applier import Applier
-from roas.deploy.backups import refuse_half_restored
 from roas.deploy.changes import StackChanges, begun_services, find_changes
 from roas.deploy.context import DeploymentContext
-from roas.deploy.data_restore import is_due, restore_data, used_data
+from roas.deploy.data.backups import refuse_half_restored
+from roas.deploy.data.restore import is_due, restore_data, used_data
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import refuse_unplanned
 from roas.deploy.handover.own_service import (
@@ -25,17 +25,17 @@ from roas.deploy.outcome import is_put_back
 from roas.deploy.phases.verification import require_undisturbed, warn_of_left_tasks
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
-from roas.models.coordination import PhaseName
 from roas.models.deployment import UNTOUCHED_STEPS, DeploymentKind, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerState
+from roas.models.phases import PhaseName
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
-from roas.stack.behind_proxy import Front
-from roas.stack.comparison import runs_well, serves
 from roas.stack.containers.readiness import Readiness, judge_readiness
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.model.services import restart_policy, services_of
+from roas.stack.service_comparison import runs_well, serves
+from roas.stack.updating.behind_proxy import Front
 
 WELL = frozenset({Readiness.HEALTHY, Readiness.UNVERIFIED, Readiness.COMPLETED})
 

@@ -6,9 +6,9 @@ from roas.deploy.phases.initialization import make_ready
 from roas.errors import EnginePartAwayError, ReleaseNotRestorableError, ValidationFailedError
 from roas.messages.message import joined, said
 from roas.models.check import COMPOSE_FILE, CheckResult, ValidationReport
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind
 from roas.models.events import EnvironmentValidated
+from roas.models.phases import PhaseName
 from roas.stack.release_keeper import not_restorable
 
 

@@ -15,12 +15,11 @@ from roas.deploy.draft import load_release
 from roas.deploy.handover.stale_instances import remove_predecessors
 from roas.errors import ProxyError, ServiceFailedError
 from roas.messages.message import joined, said
-from roas.models.coordination import PhaseName
 from roas.models.deployment import OPEN_STEPS, DeploymentKind, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, HealthStatus
+from roas.models.phases import PhaseName
 from roas.models.stack import ServiceDefinition
-from roas.stack.comparison import compare_service
 from roas.stack.containers.readiness import (
     FIND_OUT_WHO,
     Readiness,
@@ -32,6 +31,7 @@ from roas.stack.containers.readiness import (
     wait_until_ready,
 )
 from roas.stack.containers.watch import ContainerWatch
+from roas.stack.service_comparison import compare_service
 
 CHANGED = said("somebody else changed the service meanwhile")
 

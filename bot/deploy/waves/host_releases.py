@@ -9,8 +9,8 @@ from roas.messages.message import said
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import OF_HOST, Environment
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.state.deployments.releases import RESTORABLE
 from roas.state.manager import StateManager
-from roas.state.releases import RESTORABLE
 
 
 def hosts_of(release: Release) -> dict[str, int]:

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from roas.concurrency import begun, run_concurrently, wait_for
 from roas.deploy.context import DeploymentContext
-from roas.deploy.decisions import CANCEL_POLL_SECONDS, came_too_late, watch_for_requests
 from roas.deploy.draft import wait_for_approval
 from roas.deploy.kept_plans import ASK_AGAIN
 from roas.deploy.new_powers import has_approvers, refuse_ungranted, ungranted
+from roas.deploy.pauses import CANCEL_POLL_SECONDS, came_too_late, watch_for_requests
 from roas.deploy.phase_runner import begin_phase, end_phase
 from roas.deploy.waves.host_plans import HostPlans, HostsPlan, host_request
 from roas.deploy.waves.host_releases import drop_old_releases, note_release, part_key
@@ -27,7 +27,6 @@ from roas.errors import (
 from roas.log import correlated, get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor, ActorKind
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     UNTOUCHED_STEPS,
     Deployment,
@@ -42,6 +41,7 @@ from roas.models.deployment import (
 )
 from roas.models.environment import Environment
 from roas.models.events import DeploymentBegan, DeploymentEnded
+from roas.models.phases import PhaseName
 from roas.models.release import Release
 from roas.models.rollout import Choice
 

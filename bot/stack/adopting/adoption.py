@@ -21,13 +21,13 @@ from roas.stack.adopting.networks import (
 )
 from roas.stack.adopting.process import process_fields
 from roas.stack.adopting.rules import with_rules
-from roas.stack.client import Engine
 from roas.stack.containers.repair import WRONG_NAME
 from roas.stack.containers.snapshots import inspect_or_none, list_ids, snapshot
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.lookup import find_image
 from roas.stack.images.readable_names import readable_reference
-from roas.stack.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
 from roas.stack.model.service_dependencies import written as written_dependencies
 from roas.stack.model.services import ADOPTED_HASH, IMAGE_ID, copied_targets, services_of
 

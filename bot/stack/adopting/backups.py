@@ -5,8 +5,8 @@ from typing import Any
 
 from roas.errors import ComposeFileError
 from roas.log import get_logger
-from roas.stack.model.service_backup import DEPLOY, backup_of, usual_name
 from roas.stack.model.services import services_of
+from roas.stack.model.x_deploy.backup import DEPLOY, backup_of, usual_name
 
 EXTENSION, BACKUP = "x-deploy", "backup"
 log = get_logger(__name__)

@@ -9,13 +9,13 @@ from roas.models.health import ALIVE, ContainerState
 from roas.stack.adopting.adoption import container_fields
 from roas.stack.adopting.host import BYTES, SAME
 from roas.stack.adopting.sameness import differences, network_names, usual_name
-from roas.stack.client import Engine
-from roas.stack.comparison import ContainerDifference
 from roas.stack.containers.repair import WRONG_NAME
 from roas.stack.containers.snapshots import inspect_each, list_ids, snapshot
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.labels import SERVICE
 from roas.stack.images.lookup import find_image
-from roas.stack.labels import SERVICE
 from roas.stack.model.services import services_of
+from roas.stack.service_comparison import ContainerDifference
 
 # What `docker update` changes, by what the engine says of itself where it can do it: else it leaves it out.
 UPDATED: Mapping[str, str] = {

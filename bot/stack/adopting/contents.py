@@ -9,8 +9,8 @@ from typing import Any
 
 from roas.errors import ComposeFileError
 from roas.log import get_logger
-from roas.stack.api_errors import ApiError
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.services import MOUNTED_SECRETS, services_of
 from roas.stack.resolution.content_binding import ContentBinder, bound_secret
 from roas.stack.sources.contents import ContentStore

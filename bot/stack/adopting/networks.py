@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.stack.labels import NETWORK, NUMBER, PROJECT, SERVICE
+from roas.stack.docker.labels import NETWORK, NUMBER, PROJECT, SERVICE
 
 SHORT_ID = 12
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roas.stack.adopting.defaults import HEALTH_TIMES, NANO
-from roas.stack.labels import COMPOSE_PREFIX
+from roas.stack.docker.labels import COMPOSE_PREFIX
 from roas.stack.model.durations import as_compose_writes
 
 SHORT_ID = 12

@@ -7,10 +7,10 @@ from contextlib import suppress
 from roas.concurrency import pause
 from roas.errors import BackupError
 from roas.messages.message import said
-from roas.stack.api_errors import ApiError
 from roas.stack.backups.streams import Sink, Source, Streams, dropped, exchange
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 
 POLL_SECONDS = 0.05
 UNPRINTABLE = re.compile(r"[^\x21-\x3e\x40-\x7e]+")  # and the question mark that stands for it

@@ -10,9 +10,9 @@ from docker.types import LogConfig
 from roas.concurrency import pause
 from roas.limits import LONGEST_DATA_TIMEOUT_SECONDS
 from roas.stack.backups.streams import Source, Streams, exchange
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
-from roas.stack.helper_containers import remove_helper, remove_left_helpers
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.helper_containers import remove_helper, remove_left_helpers
+from roas.stack.docker.sdk import EngineClient
 
 NAME, LABEL = "roas-backup-check", "roas.backup-check"
 MEMORY_BYTES = 1024**3

@@ -20,8 +20,8 @@ from roas.stack.backups.encryption import check_encrypted, opened, read_key, sea
 from roas.stack.backups.files import BackupFiles, BackupWriter
 from roas.stack.backups.scratch_container import ANYBODY, remove_scratch_of, run_in_scratch
 from roas.stack.backups.volume_helper import VolumeHelper
-from roas.stack.client import Engine
 from roas.stack.containers.snapshots import take_snapshots
+from roas.stack.docker.engine import Engine
 
 log = get_logger(__name__)
 

@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol
 from roas.concurrency import begun, in_thread, pause, run_concurrently
 from roas.errors import BackupError, EngineError
 from roas.messages.message import said
-from roas.stack.client import Engine, typed_faults
+from roas.stack.docker.engine import Engine, typed_faults
 
 # Of each piece of output: which stream it is of, three bytes without meaning, and its length.
 HEADER = struct.Struct(">BxxxL")

@@ -16,15 +16,15 @@ from roas.errors import BackupError
 from roas.messages.message import said
 from roas.models.backup import VolumeUser
 from roas.models.health import ContainerState
-from roas.stack.api_errors import BUSY_STATUSES, ApiError, ApiNotFoundError
 from roas.stack.backups.container_command import run_in_container
 from roas.stack.backups.streams import Sink, Source
-from roas.stack.client import Engine
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.snapshots import inspect_or_none
-from roas.stack.docker_client import EngineClient
-from roas.stack.helper_containers import remove_helper
-from roas.stack.labels import ONE_OFF, PROJECT, SERVICE
+from roas.stack.docker.api_errors import BUSY_STATUSES, ApiError, ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.helper_containers import remove_helper
+from roas.stack.docker.labels import ONE_OFF, PROJECT, SERVICE
+from roas.stack.docker.sdk import EngineClient
 
 HELPER, LABEL = "roas-data", "roas.data"
 VOLUMES = "/roas-volumes"

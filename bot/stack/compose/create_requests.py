@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from roas.concurrency import end_tasks
-from roas.stack.labels import CONFIG_HASH, SERVICE
+from roas.stack.docker.labels import CONFIG_HASH, SERVICE
 from roas.temporary import socket_in, temporary_folder, writing_temporary
 
 CREATE = re.compile(rb"POST (/v[\d.]+)?/containers/create[ ?]")

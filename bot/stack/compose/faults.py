@@ -14,7 +14,7 @@ from roas.errors import (
     RoasError,
 )
 from roas.messages.message import said
-from roas.stack.api_errors import AWAY_HINT, find_passing_fault
+from roas.stack.docker.api_errors import AWAY_HINT, find_passing_fault
 
 # These are compiled when something has failed: they are the largest that a process which starts would compile.
 ENGINE_UNAVAILABLE = (

@@ -21,10 +21,10 @@ from typing import Any
 
 from docker.types import LogConfig, Ulimit
 
-from roas.stack.api_errors import ApiNotFoundError
 from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES
-from roas.stack.docker_client import EngineClient
-from roas.stack.helper_containers import remove_helper, remove_left_helpers
+from roas.stack.docker.api_errors import ApiNotFoundError
+from roas.stack.docker.helper_containers import remove_helper, remove_left_helpers
+from roas.stack.docker.sdk import EngineClient
 
 JAIL, LABEL = "roas-jail", "roas.jail"
 # Nobody's: it owns the copy in there, and nothing else anywhere.

@@ -13,11 +13,11 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from roas.models.environment import Environment
-from roas.stack.client import EngineClients
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.faults import unset_variables
 from roas.stack.compose.runner import ComposeRunner
+from roas.stack.docker.engine import EngineClients
 from roas.stack.model.services import services_of
 from roas.stack.model.text import may_miss_breaks, read_resolved, with_exact_texts
 from roas.stack.sources.snapshot import SourceSnapshot

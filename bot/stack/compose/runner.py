@@ -16,8 +16,6 @@ from roas.concurrency import in_thread, run_concurrently
 from roas.errors import EngineError
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.stack.api_errors import find_passing_fault
-from roas.stack.client import EngineClients, engine_address
 from roas.stack.compose.faults import compose_fault, resolution_fault, too_much
 from roas.stack.compose.jail import CPU_SECONDS, MEMORY_BYTES, confined, has_landlock
 from roas.stack.compose.jail_container import ContainerJail, JailedOutput
@@ -31,7 +29,9 @@ from roas.stack.compose.processes import (
     read_output,
     start_process,
 )
-from roas.stack.docker_client import LOCAL_SCHEMES, EngineClient, path_of
+from roas.stack.docker.api_errors import find_passing_fault
+from roas.stack.docker.engine import EngineClients, engine_address
+from roas.stack.docker.sdk import LOCAL_SCHEMES, EngineClient, path_of
 from roas.stack.sources.snapshot import SourceSnapshot
 
 # This variable in a process's environment names the process of ours that started it.

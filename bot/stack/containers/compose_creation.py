@@ -8,7 +8,6 @@ from typing import Any
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.models.health import ContainerSnapshot
-from roas.stack.client import Engine
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.create_requests import Completion, completing_socket
@@ -17,7 +16,8 @@ from roas.stack.containers.networks import missing_networks
 from roas.stack.containers.pinned_services import PinnedServices
 from roas.stack.containers.removal import unpause
 from roas.stack.containers.snapshots import take_outlines
-from roas.stack.docker_client import path_of
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import path_of
 from roas.stack.images.readable_names import set_references
 from roas.stack.model.services import replicas_of, services_of, with_needs
 from roas.stack.model.store import ModelStore

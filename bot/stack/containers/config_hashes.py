@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roas.models.health import ContainerSnapshot
-from roas.stack.client import Engine
-from roas.stack.comparison import rank
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.snapshots import take_snapshots
+from roas.stack.docker.engine import Engine
 from roas.stack.model.per_model import PerModel
 from roas.stack.model.services import (
     NETWORK_MODE,
@@ -36,6 +35,7 @@ from roas.stack.model.services import (
     written_model,
 )
 from roas.stack.model.text import write_model
+from roas.stack.service_comparison import rank
 from roas.temporary import temporary_folder, writing_temporary
 
 REMEMBERED = 32

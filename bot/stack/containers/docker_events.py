@@ -13,10 +13,10 @@ from typing import Any
 from roas.concurrency import in_thread, start_thread
 from roas.errors import EngineUnavailableError, ShortageError
 from roas.shortages import find_shortage
-from roas.stack.client import Engine, engine_unavailable, typed_faults
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import Engine, engine_unavailable, typed_faults
+from roas.stack.docker.labels import ONE_OFF, PROJECT, SERVICE
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.interface import ContainerEvent
-from roas.stack.labels import ONE_OFF, PROJECT, SERVICE
 
 # What the probes of health checks cause (`exec_*`) is left out by the engine already.
 ACTIONS = (

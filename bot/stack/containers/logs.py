@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from roas.redaction import Redactor
-from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError, ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.secret_sources import container_secrets
 
 LONGEST_LINE = 500

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.services import real_name
 
 

@@ -8,16 +8,16 @@ from roas.errors import InvalidRequestError, second_copy
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot
 from roas.models.stack import ServiceDefinition
-from roas.stack.client import Engine
-from roas.stack.comparison import WantedService
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.config_hashes import ConfigHashes
 from roas.stack.containers.snapshots import take_snapshots
+from roas.stack.docker.engine import Engine
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles
 from roas.stack.model.per_model import PerModel
 from roas.stack.model.services import pinned_image_id, services_of
 from roas.stack.model.store import ModelStore
+from roas.stack.service_comparison import WantedService
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from typing import Any
 from roas.errors import ContainerConflictError, ContainerRemovedError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.stack.api_errors import BUSY_STATUSES, ApiError, ApiNotFoundError, find_passing_fault
-from roas.stack.client import Engine
 from roas.stack.containers.networks import rejoin
 from roas.stack.containers.own_container import refuse_own_container
 from roas.stack.containers.snapshots import inspect_or_none
-from roas.stack.docker_client import REQUEST_SECONDS, EngineClient
-from roas.stack.labels import SERVICE
+from roas.stack.docker.api_errors import BUSY_STATUSES, ApiError, ApiNotFoundError, find_passing_fault
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.labels import SERVICE
+from roas.stack.docker.sdk import REQUEST_SECONDS, EngineClient
 
 DEFAULT_GRACE_SECONDS = 10
 # Of many that start at once each takes as long as all of them.

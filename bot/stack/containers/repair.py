@@ -7,10 +7,10 @@ from itertools import groupby
 
 from roas.messages.message import said
 from roas.models.health import ALIVE, ContainerSnapshot, HealthStatus
-from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import Engine
 from roas.stack.containers.removal import remove_container
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError, ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 
 # What Compose calls a successor until its predecessor is gone.
 WRONG_NAME = re.compile(r"[0-9a-f]{12}_(?P<name>.+)")

@@ -15,7 +15,6 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
-from roas.stack.comparison import WantedService, rank
 from roas.stack.containers.compose_creation import ComposeCreation
 from roas.stack.containers.networks import missing_networks
 from roas.stack.containers.own_container import own_container_id
@@ -25,6 +24,7 @@ from roas.stack.containers.repair import is_of_others, needs_repair, plan_repair
 from roas.stack.containers.snapshots import engine_time, take_snapshots
 from roas.stack.interface import Creation
 from roas.stack.model.services import stop_grace_seconds
+from roas.stack.service_comparison import WantedService, rank
 
 log = get_logger(__name__)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.stack.api_errors import ApiNotFoundError, find_passing_fault
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
-from roas.stack.labels import CONFIG_FILES, CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
+from roas.stack.docker.api_errors import ApiNotFoundError, find_passing_fault
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.labels import CONFIG_FILES, CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.store import is_kept_model
 
 NEVER = "0001-01-01"

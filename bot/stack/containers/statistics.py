@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from roas.models.environment import Environment
-from roas.stack.api_errors import ApiError
-from roas.stack.client import EngineClients
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.engine import EngineClients
+from roas.stack.docker.sdk import EngineClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from roas.concurrency import begun, end_tasks, wait_for
 from roas.errors import EngineUnavailableError
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.stack.comparison import by_service
 from roas.stack.containers.docker_events import asks_to_end
 from roas.stack.containers.snapshots import in_order
 from roas.stack.interface import ContainerEvent, ContainerSource
+from roas.stack.service_comparison import by_service
 
 POLL_SECONDS = 2.0
 # Looking at a large stack takes long: no more of the time than this is spent on the poll.

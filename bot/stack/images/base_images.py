@@ -17,9 +17,9 @@ from typing import Any
 
 from roas.errors import ComposeFileError, ComposePolicyError, EngineError, ImageChangedError, ImageNotFoundError
 from roas.messages.message import said
-from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError, ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.lookup import find_image, look_up_image, repository_of
 from roas.stack.images.reference import BUILT, OWN, is_frontend, is_own, split_reference
 from roas.stack.images.registry import ImageName, RegistryClient

@@ -24,12 +24,12 @@ from roas.errors import (
 )
 from roas.messages.message import said
 from roas.redaction import Redactor
-from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import Engine
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.runner import ComposeRunner
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError, ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.base_images import source_policy, tag_bases, untag_bases, with_bases
 from roas.stack.images.lookup import find_image
 from roas.stack.images.reference import BUILT, in_repository, is_own

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.interface import ResolvedStack
 
 # Replaces VERSION while the compose file is read, so that it shows which images depend on it.

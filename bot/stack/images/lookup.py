@@ -7,10 +7,10 @@ from typing import Any
 from roas.errors import RegistryUnavailableError
 from roas.messages.message import said
 from roas.models.stack import WantedImage
-from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found, registry_fault
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError, ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.reference import split_reference
 from roas.stack.images.registry import ImageName, RegistryClient
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from roas.concurrency import start_thread
 from roas.messages.message import said
 from roas.models.stack import WantedImage
-from roas.stack.api_errors import ApiError
-from roas.stack.client import Engine, typed_faults
 from roas.stack.compose.faults import image_not_found, registry_fault
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.engine import Engine, typed_faults
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.lookup import find_image
 from roas.stack.images.reference import is_own, split_reference
 from roas.stack.interface import ProgressReport

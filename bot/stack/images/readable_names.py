@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from roas.messages.message import said
-from roas.stack.api_errors import ApiNotFoundError
-from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.labels import PROJECT, project_of
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.lookup import digest_of, find_image, repository_of
 from roas.stack.images.reference import (
     FRONTENDS,
@@ -23,7 +24,6 @@ from roas.stack.images.reference import (
     release_repository,
     split_reference,
 )
-from roas.stack.labels import PROJECT, project_of
 from roas.stack.model.services import image_reference, pinned_image_id, written_fields
 
 PREFIX = f"{READABLE}/"

@@ -9,10 +9,10 @@ from contextlib import suppress
 
 from roas.messages.message import said
 from roas.models.release import Release, ReleaseService
-from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.client import Engine
 from roas.stack.compose.faults import image_not_found
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError, ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.lookup import find_image
 from roas.stack.images.readable_names import unneeded_references
 from roas.stack.images.reference import JOURNALS, NOT_IN_A_REPOSITORY, RELEASES, release_repository

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roas.models.facts import BotPlace, Mount
-from roas.stack.client import Engine
 from roas.stack.containers.snapshots import inspect_or_none
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 
 STATE_VARIABLE = "STATE_DIR"
 # The defaults of Settings, for a bot whose environment does not set them.

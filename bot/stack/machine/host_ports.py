@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roas.models.facts import PublishedPort
-from roas.stack.labels import project_of
+from roas.stack.docker.labels import project_of
 
 ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 

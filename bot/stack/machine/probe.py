@@ -12,14 +12,14 @@ from typing import Any
 from roas.concurrency import in_thread
 from roas.messages.message import said
 from roas.models.facts import BotPlace, EngineFacts, FoundProject, Mount, OwnContainer, PublishedPort
-from roas.stack.api_errors import ApiNotFoundError
-from roas.stack.client import Engine
 from roas.stack.compose.jail import has_landlock
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.snapshots import engine_time
-from roas.stack.docker_client import EngineClient
-from roas.stack.labels import CONFIG_HASH, PROJECT, SERVICE, project_of
+from roas.stack.docker.api_errors import ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.labels import CONFIG_HASH, PROJECT, SERVICE, project_of
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.machine.bot_places import find_bot_places
 from roas.stack.machine.host_ports import published_ports
 from roas.stack.machine.projects import ended_services, find_projects, networks_and_volumes

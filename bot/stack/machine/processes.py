@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from roas.models.ownership import ProcessMark
+from roas.models.leader_lease import ProcessMark
 from roas.stack.compose.runner import INSTANCE_VARIABLE
-from roas.state.instance import pid_namespace, started_at
+from roas.state.living_processes import pid_namespace, started_at
 
 END_SECONDS = 5.0
 PROCESSES = Path("/proc")

@@ -8,8 +8,8 @@ from typing import Any
 from roas.configuration.stack_files import plain_name, usual_project
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject
-from roas.stack.docker_client import EngineClient
-from roas.stack.labels import CONFIG_FILES, ENV_FILES, ONE_OFF, PROJECT, SERVICE, WORKING_DIR
+from roas.stack.docker.labels import CONFIG_FILES, ENV_FILES, ONE_OFF, PROJECT, SERVICE, WORKING_DIR
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.services import real_name
 from roas.stack.sources.opening import resolve
 

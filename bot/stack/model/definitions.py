@@ -11,12 +11,7 @@ from roas.messages.message import said
 from roas.models.stack import Dependency, DependencyCondition, ProxyKind, ServiceDefinition
 from roas.stack.model.rollout_policy import monitor_of, rollout_policy
 from roas.stack.model.scales import with_replicas
-from roas.stack.model.service_backup import backup_of, check_jobs
-from roas.stack.model.service_canary import canary_of
 from roas.stack.model.service_dependencies import dependencies_of
-from roas.stack.model.service_probes import probes_of
-from roas.stack.model.service_proxy import proxy_of
-from roas.stack.model.service_track import track_of
 from roas.stack.model.services import (
     OF_RELEASE,
     image_reference,
@@ -28,6 +23,11 @@ from roas.stack.model.services import (
     shared_with,
     stop_grace_seconds,
 )
+from roas.stack.model.x_deploy.backup import backup_of, check_jobs
+from roas.stack.model.x_deploy.canary import canary_of
+from roas.stack.model.x_deploy.probes import probes_of
+from roas.stack.model.x_deploy.proxy import proxy_of
+from roas.stack.model.x_deploy.track import track_of
 
 # Pinned or kept elsewhere: a release knows the image by its content, and dependencies are compared as we read them.
 HASHED_ELSEWHERE = frozenset({"image", "build", "pull_policy", "depends_on"})

@@ -10,7 +10,7 @@ from typing import Any
 
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.stack.client import engine_address
+from roas.stack.docker.engine import engine_address
 from roas.stack.model.services import services_of
 from roas.stack.policy.power import READS, Power
 from roas.stack.sources.opening import is_there, resolve

@@ -11,11 +11,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
-from roas.stack.api_errors import ApiNotFoundError
-from roas.stack.client import EngineClients, is_local
 from roas.stack.containers.own_container import own_container_id
-from roas.stack.docker_client import EngineClient
-from roas.stack.labels import PROJECT
+from roas.stack.docker.api_errors import ApiNotFoundError
+from roas.stack.docker.engine import EngineClients, is_local
+from roas.stack.docker.labels import PROJECT
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.policy.compose_policy import ComposePolicy
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - as Docker says it

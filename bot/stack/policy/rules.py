@@ -10,8 +10,8 @@ from typing import Any
 
 from roas.messages.message import Message, said
 from roas.models.environment import PolicyLevel
+from roas.stack.docker.labels import COMPOSE_PREFIX
 from roas.stack.images.reference import is_own
-from roas.stack.labels import COMPOSE_PREFIX
 from roas.stack.model.raw_files import as_written
 from roas.stack.model.services import as_mapping
 from roas.stack.policy.keys import Judgement, keys_of, shown_value

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from roas.stack.api_errors import ApiError
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.live_files import haproxy_program
 from roas.stack.model.services import MOUNTED_SECRETS, as_mapping, services_of
 from roas.stack.proxy.unconfirmed_programs import CADDY_FILES, bound_by, brings_a_program

@@ -19,9 +19,9 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.canary import ServerCount
 from roas.models.stack import ServiceProxy
-from roas.stack.comparison import serves
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState, UnknownBackendError
 from roas.stack.proxy.proxied_service import Endpoint, ProxiedService, ProxyReport
+from roas.stack.service_comparison import serves
 
 NEEDED_LEVEL = "admin"
 # A section of resolvers that HAProxy makes by itself, of /etc/resolv.conf.

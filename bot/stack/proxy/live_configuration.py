@@ -18,13 +18,13 @@ from roas.errors import ComposeFileError, ProxyError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.stack import ProxyKind, ServiceProxy
-from roas.stack.api_errors import ApiError
-from roas.stack.client import Engine
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.live_files import LiveFiles, haproxy_program, program_of
-from roas.stack.model.service_proxy import proxies_of, servers_needed
 from roas.stack.model.services import services_of
+from roas.stack.model.x_deploy.proxy import proxies_of, servers_needed
 from roas.stack.proxy.configuration_check import argv_of, caddy_command, check_configuration
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError, Server, ServerState
 from roas.stack.proxy.haproxy_service import few_servers

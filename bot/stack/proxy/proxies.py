@@ -16,10 +16,10 @@ from roas.errors import RoasError
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.stack import ProxyKind, ServiceProxy
-from roas.stack.client import Engine
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.containers.snapshots import inspect_or_none, list_ids, snapshot
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.proxy.haproxy import HAProxyRuntime, ProxyAwayError
 from roas.stack.proxy.haproxy_service import Connect, HAProxyService
 from roas.stack.proxy.proxied_service import Endpoint, ProxiedService, ProxyReport

@@ -8,9 +8,9 @@ from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.shortages import unusable_state
 from roas.stack.backups.files import BACKUPS, BackupFiles
-from roas.stack.client import Answer, EngineClients
 from roas.stack.compose.runner import ComposeRunner
-from roas.stack.docker_client import configuration_file
+from roas.stack.docker.engine import Answer, EngineClients
+from roas.stack.docker.sdk import configuration_file
 from roas.stack.images.provenance import ImageVerifier
 from roas.stack.images.registry import RegistryClient
 from roas.stack.interface import KnownSwarms, write_freely

@@ -17,10 +17,10 @@ from roas.stack.adopting.container_differences import find_container_differences
 from roas.stack.adopting.contents import bind_adopted
 from roas.stack.adopting.sameness import differences
 from roas.stack.adopting.spelling import read_back_services, respelled
-from roas.stack.client import Engine
 from roas.stack.containers.config_hashes import ConfigHashes
 from roas.stack.containers.snapshots import take_outlines
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.local_versions import PLACEHOLDER, common_version, find_local_versions
 from roas.stack.images.lookup import digest_of, find_image
 from roas.stack.images.release_tags import (

@@ -13,7 +13,7 @@ from typing import Any
 from roas.errors import unreadable_file
 from roas.models.environment import Environment
 from roas.redaction import is_credential
-from roas.stack.client import EngineClients
+from roas.stack.docker.engine import EngineClients
 from roas.stack.model.services import ADOPTED_HASH, services_of
 from roas.stack.model.store import ModelStore
 from roas.stack.resolution.resolver import StackResolver

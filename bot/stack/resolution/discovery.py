@@ -16,9 +16,9 @@ from roas.configuration.compose_yaml import SPLIT_IT, read_compose
 from roas.errors import ComposeFileError, missing_files
 from roas.messages.message import said
 from roas.models.environment import Environment
-from roas.stack.client import EngineClients
 from roas.stack.compose.resolved_copies import ResolvedCopies
 from roas.stack.containers.own_container import own_container_id
+from roas.stack.docker.engine import EngineClients
 from roas.stack.model.raw_files import FileReference, RawFile, as_written, references_of
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.power import Power

@@ -7,14 +7,14 @@ from roas.errors import ComposeFileError, missing_files
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.stack import ServiceDefinition
-from roas.stack.client import is_local
+from roas.stack.docker.engine import is_local
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.rollout_policy import refuse_wrong_rollouts
 from roas.stack.model.scales import MOST_REPLICAS
-from roas.stack.model.service_canary import refuse_impossible_canaries
-from roas.stack.model.service_probes import refuse_impossible_probes
-from roas.stack.model.service_proxy import refuse_impossible_proxies
 from roas.stack.model.services import replicas_of, services_of
+from roas.stack.model.x_deploy.canary import refuse_impossible_canaries
+from roas.stack.model.x_deploy.probes import refuse_impossible_probes
+from roas.stack.model.x_deploy.proxy import refuse_impossible_proxies
 
 
 def possible_definitions(model: Mapping[str, Any]) -> dict[str, ServiceDefinition]:

@@ -18,17 +18,16 @@ from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 from roas.models.stack import ServiceDefinition
 from roas.redaction import Redactor
-from roas.stack.client import EngineClients, is_local
 from roas.stack.compose.commands import VERSION_PATTERN
 from roas.stack.compose.resolved_copies import ResolvedCopies
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.own_container import own_container_id
+from roas.stack.docker.engine import EngineClients, is_local
 from roas.stack.interface import NO_FILES, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import impossible_updates, read_definitions
 from roas.stack.model.live_files import services_with_live_files, with_live_files
 from roas.stack.model.raw_files import FileReference, as_written
 from roas.stack.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
-from roas.stack.model.service_proxy import lossy_updates, proxies_of
 from roas.stack.model.services import (
     RECORDED,
     as_files_say,
@@ -39,6 +38,7 @@ from roas.stack.model.services import (
     with_written,
     without_home_services,
 )
+from roas.stack.model.x_deploy.proxy import lossy_updates, proxies_of
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, read_holdings
 from roas.stack.policy.keys import VOCABULARY

@@ -10,15 +10,15 @@ from roas.models.environment import Environment
 from roas.stack.adopting.adoption import ADOPTED_VERSION, AdoptedStack
 from roas.stack.adopting.backups import with_fitting_backups
 from roas.stack.adopting.rules import with_rules
-from roas.stack.labels import STACK
+from roas.stack.docker.labels import STACK
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.durations import as_compose_writes
 from roas.stack.model.services import AS_FOUND, IMAGE_ID, SWARM_FILES, services_of
-from roas.stack.swarm.container_spec import ARGUMENTS, CHECK_TIMES, DNS, NANOSECONDS, PLAIN, without_nothing
-from roas.stack.swarm.external_objects import external_definitions, read_files
 from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, differing_keys, is_job
-from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.tasks import StackReading, digest_of_image, service_name
+from roas.stack.swarm.tasks.tasks import StackReading, digest_of_image, service_name
+from roas.stack.swarm.writing.container_spec import ARGUMENTS, CHECK_TIMES, DNS, NANOSECONDS, PLAIN, without_nothing
+from roas.stack.swarm.writing.external_objects import external_definitions, read_files
+from roas.stack.swarm.writing.service_spec import service_spec
 
 Json = dict[str, Any]
 OURS = frozenset({STACK, STACK_IMAGE, SERVICE, ROUND_LABEL})

@@ -12,10 +12,10 @@ from docker.auth import get_config_header, resolve_repository_name
 from roas.errors import EngineError, NoManagerError, NoQuorumError, SwarmLockedError
 from roas.messages.message import said
 from roas.models.swarm import LOCKED_HINT, MANAGER_HINT, QUORUM_HINT, SwarmFacts, SwarmNode
-from roas.stack.api_errors import ApiError, ApiNotFoundError
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError, ApiNotFoundError
+from roas.stack.docker.labels import STACK
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.interface import write_freely
-from roas.stack.labels import STACK
 
 Json = dict[str, Any]
 OUT_OF_SEQUENCE = "update out of sequence"

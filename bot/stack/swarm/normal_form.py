@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from roas.stack.labels import STACK
+from roas.stack.docker.labels import STACK
 
 STACK_IMAGE = "com.docker.stack.image"
 SERVICE = "io.roas.service"

@@ -8,7 +8,7 @@ from roas.errors import OtherSwarmError
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.swarm import KnownSwarm
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.interface import KnownSwarms
 from roas.stack.swarm.calls import SwarmCalls
 

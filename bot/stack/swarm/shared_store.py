@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from docker.errors import DockerException
 
 from roas.errors import EngineError
-from roas.stack.api_errors import ApiError
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.swarm.calls import OutOfSequenceError, SwarmCalls
-from roas.state.shared_objects import RefusedError, StoreAwayError, Stored, TakenError
+from roas.state.shared.objects import RefusedError, StoreAwayError, Stored, TakenError
 
 PREFIX = "roas"
 # By this label the objects of one project are found.

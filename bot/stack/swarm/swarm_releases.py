@@ -10,7 +10,7 @@ from roas.errors import EngineError, EngineUnavailableError, ImageNotFoundError,
 from roas.models.change import moment_of
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import Obstacle, WantedImage
-from roas.stack.client import Engine
+from roas.stack.docker.engine import Engine
 from roas.stack.images.lookup import registry_digest
 from roas.stack.interface import ReleaseDraft, ResolvedStack
 from roas.stack.model.definitions import read_definitions
@@ -26,13 +26,13 @@ from roas.stack.model.services import (
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.swarm.adopting import adopt_stack, is_ours
-from roas.stack.swarm.external_objects import SECRETS, find_missing, with_newest
-from roas.stack.swarm.judgement import deployment_of, nonce_of
 from roas.stack.swarm.normal_form import DIGITS, differing_keys
-from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.service_writes import remove_unneeded
-from roas.stack.swarm.tasks import digest_of_image, service_name
-from roas.stack.swarm.writer import SwarmWriter
+from roas.stack.swarm.tasks.tasks import digest_of_image, service_name
+from roas.stack.swarm.writing.external_objects import SECRETS, find_missing, with_newest
+from roas.stack.swarm.writing.judgement import deployment_of, nonce_of
+from roas.stack.swarm.writing.service_spec import service_spec
+from roas.stack.swarm.writing.service_writes import remove_unneeded
+from roas.stack.swarm.writing.writer import SwarmWriter
 
 Json = dict[str, Any]
 # What a service says of the containers or the release before it: the same files have another after they were deployed.

@@ -9,8 +9,8 @@ from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import ENGINE_SOCKETS, services_of
-from roas.stack.swarm.external_objects import SECRETS, is_external
 from roas.stack.swarm.normal_form import LONGEST_NAME, stack_name
+from roas.stack.swarm.writing.external_objects import SECRETS, is_external
 
 UNPINNED_VOLUME, NODE_BIND = "unpinned_volume", "node_bind"
 # File systems that every node reaches, as `mount -t` calls them.

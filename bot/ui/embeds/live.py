@@ -6,7 +6,6 @@ from datetime import timedelta
 import discord
 
 from roas.models.canary import CanaryRecord
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     OPEN_STEPS,
     UNTOUCHED_STEPS,
@@ -17,6 +16,7 @@ from roas.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
+from roas.models.phases import PhaseName
 from roas.ui.drawing import (
     CAREFUL,
     DESCRIPTION,

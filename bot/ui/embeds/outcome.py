@@ -20,7 +20,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.rollout import Choice, Pause
-from roas.state.records import DAYS, DeliveryFigures
+from roas.state.deployments.figures import DAYS, DeliveryFigures
 from roas.ui.drawing import (
     BAD,
     CAREFUL,
@@ -42,7 +42,7 @@ from roas.ui.drawing import (
 )
 from roas.ui.embeds.live import quoted, service_line, took
 from roas.ui.formatting import at, ending, headline, outcome_text, person, release
-from roas.ui.secrets import Redact, without_secrets
+from roas.ui.redacted import Redact, without_secrets
 from roas.ui.translation import _, word
 from roas.ui.units import duration
 

@@ -17,7 +17,7 @@ from roas.ui.embeds.alert import Clean, draw_alert, draw_escalation, draw_group,
 from roas.ui.notifications.notifier import ALERT, ESCALATION, GROUP, Notifier, Pace
 from roas.ui.notifications.ops_channel import PostError
 from roas.ui.notifications.outbox import Outbox, PostRequest
-from roas.ui.secrets import Redact, without_secrets
+from roas.ui.redacted import Redact, without_secrets
 
 log = get_logger(__name__)
 

@@ -10,7 +10,7 @@ from roas.models.candidate import PROPOSAL_PREFIX, Candidate, CandidateState, So
 from roas.models.change import Post
 from roas.models.deployment import Deployment, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord, PlanState
-from roas.state.approvals import is_expired, seconds_left
+from roas.state.deployments.plans_and_drafts import is_expired, seconds_left
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome, draw_pause, draw_phases
@@ -19,7 +19,7 @@ from roas.ui.embeds.proposal import draw_proposal
 from roas.ui.notifications.notifier import APPROVAL, DETAILS, LIVE, OUTCOME, PAUSE, PROPOSAL, Notifier, Pace
 from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
 from roas.ui.notifications.outbox import Outbox, PostRequest
-from roas.ui.secrets import Redact, without_secrets
+from roas.ui.redacted import Redact, without_secrets
 
 log = get_logger(__name__)
 

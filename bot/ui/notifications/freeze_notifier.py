@@ -7,7 +7,7 @@ from roas.state.manager import StateManager
 from roas.ui.embeds.freeze import FREEZE_SUBJECTS, draw_freeze
 from roas.ui.notifications.notifier import FREEZE, Notifier, Pace
 from roas.ui.notifications.outbox import Outbox, PostRequest
-from roas.ui.secrets import Redact, without_secrets
+from roas.ui.redacted import Redact, without_secrets
 
 
 class FreezeNotifier(Notifier):

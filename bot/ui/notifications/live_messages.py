@@ -39,7 +39,7 @@ from roas.ui.notifications.deployment_notifier import (
 from roas.ui.notifications.freeze_notifier import FreezeNotifier, TypedFreezes
 from roas.ui.notifications.notifier import APPROVAL, LIVE, OUTCOME, PROPOSAL, Notifier, Pace
 from roas.ui.notifications.outbox import Outbox, Outboxes
-from roas.ui.secrets import Redact
+from roas.ui.redacted import Redact
 
 log = get_logger(__name__)
 

@@ -11,7 +11,7 @@ import discord
 
 from roas.ui.command_names import drawing_found_as, grouped
 from roas.ui.drawing import Drawing, MissingPermission
-from roas.ui.secrets import hidden_drawing
+from roas.ui.redacted import hidden_drawing
 
 # discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
 # that hangs for ever.

@@ -33,7 +33,7 @@ from roas.state.alerts import RESOLVED
 from roas.state.manager import StateManager
 from roas.ui.embeds.outcome import next_step
 from roas.ui.formatting import ending, headline
-from roas.ui.secrets import Redact
+from roas.ui.redacted import Redact
 from roas.ui.translation import _, translate, using_locale, word
 from roas.ui.units import duration
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from roas.stack.compose import jail, runner
-from roas.state.journal import Journal
+from roas.state.journal.journal import Journal
 
 CONTAINER = re.compile(r"/containers/[0-9a-f]{64}/(\w+)")
 OF_A_SWARM = re.compile(r"/(distribution|services|tasks|nodes)\b(/\w)?")

@@ -11,8 +11,8 @@ import pytest
 from roas import limits
 from roas.concurrency import pause
 from roas.limits import STANDARD
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.phases import PhaseName
 from testbed.engine import manual_environment
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.behind_proxy import (

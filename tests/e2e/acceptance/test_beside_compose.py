@@ -7,9 +7,9 @@ import pytest
 
 from roas.app.application import open_application
 from roas.deploy.phases.execution import Execution
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, PhaseStatus
 from roas.models.health import Verdict
+from roas.models.phases import PhaseName
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import request, succeeded
 from tests.e2e.acceptance.stack import CHECK, NUMBER, REPOSITORY, alone

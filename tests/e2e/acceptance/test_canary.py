@@ -18,7 +18,7 @@ from roas.metrics.prometheus import read_figure
 from roas.models.canary import CanaryRecord, Period
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceProgress
 from roas.models.rollout import Choice
-from roas.stack.canary import service_canary
+from roas.stack.updating.canary import service_canary
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.behind_proxy import QUICK, addresses, admin, orders, proxy_images, whole, write

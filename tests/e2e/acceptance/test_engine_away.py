@@ -16,8 +16,8 @@ from roas.configuration.tables import EnvironmentSettings
 from roas.deploy import engine_return, phase_runner
 from roas.errors import EngineUnavailableError
 from roas.limits import Retries
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from roas.models.phases import PhaseName
 from roas.stack.containers import watch as container_watch
 from testbed.daemon import PrivateDaemon
 from testbed.sample import sample_image

@@ -5,7 +5,7 @@ import docker
 from roas.app.application import open_application
 from roas.models.deployment import Outcome
 from roas.stack.containers.watch import ContainerWatch
-from roas.stack.service_update import ServiceUpdate
+from roas.stack.updating.service_update import ServiceUpdate
 from testbed.sample import sample_image
 from tests.e2e.acceptance.people import People, succeeded
 from tests.e2e.acceptance.stack import differences, service

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
+from roas.models.phases import PhaseName
 from tests.e2e.acceptance.one_stack import application, on_v1, stack, standing
 from tests.e2e.acceptance.people import told
 from tests.e2e.acceptance.stack import CHECK, PATIENT_CHECK, REPOSITORY, alone

@@ -12,7 +12,7 @@ import pytest
 from roas.app.application import open_application
 from roas.metrics.bot_metrics import Metrics
 from roas.models.deployment import Deployment, Outcome
-from roas.stack.client import ACTING_THREADS, ASKING_THREADS
+from roas.stack.docker.engine import ACTING_THREADS, ASKING_THREADS
 from testbed.debian_packages import PackageError
 from testbed.ssh_hosts import RemoteHost, SshHosts
 from tests.e2e.acceptance.hosts import VERSIONS, Fleet, held, with_images

@@ -10,8 +10,8 @@ from roas import limits
 from roas.app.application import open_application
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.limits import STANDARD
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.phases import PhaseName
 from testbed.sample import sample_image
 from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded
 from tests.e2e.acceptance.stack import WATCHED_CHECK, alone

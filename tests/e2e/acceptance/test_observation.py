@@ -8,8 +8,8 @@ import pytest
 
 from roas.app.application import open_application
 from roas.configuration.tables import EnvironmentSettings
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
+from roas.models.phases import PhaseName
 from roas.ui.embeds.live import draw_live
 from testbed.private_registry import private_registry
 from testbed.swarm import Swarm, client_of

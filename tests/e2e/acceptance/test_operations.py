@@ -10,7 +10,7 @@ from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Freeze, Operation, Outcome
 from roas.models.health import Verdict
 from roas.models.plan import ServiceAction
-from roas.state.locks import FrozenError, LockHeldError
+from roas.state.deployments.locks import FrozenError, LockHeldError
 from tests.e2e.acceptance.people import ANNA, People, request, succeeded
 from tests.e2e.acceptance.stack import CHECK, PROJECT, WATCHED_CHECK, alone
 from tests.e2e.acceptance.trouble import until

@@ -8,7 +8,7 @@ import pytest
 from roas.app.application import open_application
 from roas.configuration.tables import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, People, request
 from tests.e2e.acceptance.stack import CHECK, PROJECT, REPOSITORY, SERVICE, alone

@@ -11,10 +11,10 @@ from roas import limits
 from roas.alerts import drift_alerts
 from roas.errors import InvalidRequestError
 from roas.limits import STANDARD
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
+from roas.models.phases import PhaseName
 from roas.models.rollout import Choice, RolloutState
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, DORA, request
 from tests.e2e.acceptance.stack import REPOSITORY, WATCHED_CHECK, alone

@@ -3,8 +3,8 @@
 import pytest
 
 from roas.errors import InvalidRequestError
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
+from roas.models.phases import PhaseName
 from tests.e2e.acceptance.one_stack import application, on_v1, stack, standing
 from tests.e2e.acceptance.people import told
 from tests.e2e.acceptance.stack import REPOSITORY, alone, free_port, service

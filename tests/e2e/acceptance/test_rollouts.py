@@ -2,8 +2,8 @@
 
 import pytest
 
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome
+from roas.models.phases import PhaseName
 from tests.e2e.acceptance.people import request
 from tests.e2e.acceptance.rolling import rolled
 from tests.e2e.acceptance.stack import WATCHED_CHECK, alone

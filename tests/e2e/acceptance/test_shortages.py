@@ -36,7 +36,7 @@ from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 
 PRODUCT = str(Path(application_.__file__).parents[1])
 # What is done for everybody is counted where it is asked for.
-HELPERS = ("concurrency.py", "temporary.py", "stack/compose/processes.py", "stack/client.py")
+HELPERS = ("concurrency.py", "temporary.py", "stack/compose/processes.py", "stack/docker/engine.py")
 REFUSALS = 3
 STARTS = (
     (threading.Thread, "start"),

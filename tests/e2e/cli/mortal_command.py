@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roas.cli import run_command_line
-from roas.state.journal import Journal
+from roas.state.journal.journal import Journal
 from roas.state.transaction import Fence
 
 AT, WHEN = int(os.environ["MORTAL_AT"]), os.environ.get("MORTAL_WHEN", "after")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from roas.models.change import ChangeType, StateChange
-from roas.state.backups import Backups
+from roas.state.journal.copies import Backups
 from roas.state.manager import StateManager
 from roas.state.transaction import Transaction
 from testbed.debian_packages import PackageError

@@ -5,7 +5,7 @@ import pytest
 from testbed.container_processes import until
 from testbed.home_stack import BOT_SERVICE, Home
 from tests.e2e.handover.conftest import rows
-from tests.unit.state.test_backups import lose_half
+from tests.unit.state.journal.test_copies import lose_half
 
 pytestmark = pytest.mark.long
 

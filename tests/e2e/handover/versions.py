@@ -14,7 +14,7 @@ BLIND = """
 import sqlite3, sys
 from roas.cli import run_command_line
 from roas.http.server import HttpServer
-from roas.state.journal import Journal
+from roas.state.journal.journal import Journal
 start = HttpServer.start
 def refuse(*arguments):
     raise sqlite3.DatabaseError("file is not a database")
@@ -37,7 +37,7 @@ sys.exit(run_command_line([]))
 STALLS = """
 import os, signal, sys
 from roas.cli import run_command_line
-from roas.stack.manager import DeploymentManager
+from roas.stack.updating.deployment_manager import DeploymentManager
 remove = DeploymentManager.remove_containers
 async def stop_and_remove(*arguments):
     os.kill(os.getpid(), signal.SIGSTOP)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from roas.models.ownership import LeaderLease
+from roas.models.leader_lease import LeaderLease
+from roas.state.leader_lease import _grant_lease
 from roas.state.manager import StateManager
-from roas.state.ownership import _grant_lease
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from tests.e2e.wire.bot_process import BotProcess, settings_for

@@ -13,8 +13,8 @@ from typing import Any
 from roas.cli import run_command_line
 from roas.deploy.handover import peer_processes
 from roas.stack.containers.service_creation import ServiceCreator
-from roas.state import ownership
-from roas.state.journal import Journal
+from roas.state import leader_lease as ownership
+from roas.state.journal.journal import Journal
 
 ownership.LEASE_SECONDS = peer_processes.HUNG_SECONDS = 2.5
 _create = ServiceCreator._compose_create

@@ -25,10 +25,10 @@ from roas.models.candidate import CandidateState, SourceMode
 from roas.models.environment import Environment
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
-from roas.stack.api_errors import ApiNotFoundError
+from roas.stack.docker.api_errors import ApiNotFoundError
 from roas.stack.images.lookup import look_up_image
 from roas.stack.images.registry import ImageName, RegistryClient
-from roas.stack.model.service_track import track_of
+from roas.stack.model.x_deploy.track import track_of
 from roas.state.manager import StateManager
 from roas.ui.embeds.proposal import draw_proposal
 from roas.web_client import Answer, WebClient

@@ -9,8 +9,8 @@ import docker
 import pytest
 
 from roas.models.facts import PublishedPort
-from roas.stack.client import EngineClients
 from roas.stack.containers.own_container import own_container_id
+from roas.stack.docker.engine import EngineClients
 from roas.stack.machine.probe import DockerProbe
 from tests.unit.checks.test_probe import clients, lost_probe, probe_of
 

@@ -13,7 +13,7 @@ import pytest
 from roas.checks.machine import redis
 from roas.checks.subject import Subject
 from roas.models.check import Severity
-from roas.state.sync import ping
+from roas.state.redis_sync import ping
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from roas.cogs.application_cog import ApplicationCog
 from roas.cogs.command_sync import KIND
 from roas.cogs.extension import Departure
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, Problem
-from roas.models.ownership import Readiness
+from roas.models.leader_lease import Readiness
+from roas.models.phases import PhaseName
 from roas.ui.notifications.notifier import OUTCOME
 from tests.integration.client.conftest import COMMANDS, Living
 from tests.integration.sandbox.channel import confirm

@@ -7,7 +7,7 @@ import pytest
 from roas.cogs import stopped_bot
 from roas.cogs.stopped_bot import JournalLossNotifier
 from roas.limits import Retries
-from roas.models.ownership import JournalLoss
+from roas.models.leader_lease import JournalLoss
 from tests.integration.client.conftest import Living
 
 LOSS = JournalLoss(

@@ -20,11 +20,11 @@ from roas.metrics.bot_metrics import Metrics
 from roas.models.environment import Environment
 from roas.models.events import MonitoringRequested, ServiceHealthChanged
 from roas.models.health import ContainerState, Verdict
-from roas.stack.client import EngineClients
 from roas.stack.containers.docker_events import EventSubscription
 from roas.stack.containers.snapshots import take_snapshots
 from roas.stack.containers.statistics import StatisticsReader
-from roas.stack.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
+from roas.stack.docker.engine import EngineClients
+from roas.stack.docker.labels import NUMBER, ONE_OFF, PROJECT, SERVICE
 from testbed.daemon import PrivateDaemon
 from tests.unit.one_stack import stacks_that
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from roas.models.change import ChangeType, StateChange
 from roas.state.manager import StateManager
-from roas.state.sync import DataSyncManager
+from roas.state.redis_sync import DataSyncManager
 from testbed.redis_server import RedisServer
 from tests.unit.metrics.test_integration_monitor import DEGRADED, RECOVERED, Scene, scene
 

@@ -9,7 +9,7 @@ import pytest
 from roas.metrics.integration_monitor import IntegrationMeasurements, IntegrationMonitor
 from roas.models.health import Verdict
 from roas.state.manager import StateManager
-from roas.state.sync import DataSyncManager
+from roas.state.redis_sync import DataSyncManager
 from tests.unit.metrics.test_metrics import Scene, scene, stack, web_with
 from tests.unit.sample_events import ended
 

@@ -23,7 +23,6 @@ from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.alert import AlertSource, AlertState, Severity
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.change import ChangeType, StateChange, new_id
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -34,6 +33,7 @@ from roas.models.deployment import (
 )
 from roas.models.events import AlertChanged, AlertResolved, AlertTriggered, RecoveryCompleted
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.phases import PhaseName
 from roas.models.recovery import RecoveryOutcome
 from roas.state.manager import StateManager
 from testbed.prometheus_server import PrometheusServer

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.deploy.plan import changed_keys
+from roas.deploy.planning.plan import changed_keys
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.stack.adopting.adoption import adopt_project

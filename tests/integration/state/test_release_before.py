@@ -15,18 +15,18 @@ from roas.messages.message import Message, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.change import Post
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Draft, Freeze, Outcome, PhaseStatus, Problem, ServiceStep
+from roas.models.phases import PhaseName
 from roas.models.plan import PlanState
 from roas.models.recovery import RecoveryAction
 from roas.models.release import ReleaseState
 from roas.models.rollout import Choice, Decision, Pause
 from roas.state.documents import from_row, to_json
-from roas.state.journal_place import JOURNAL_NAME
+from roas.state.journal.place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from tests.integration.state.release_before import APPROVE, READ, UNFINISHED, WRITE, run_release_before
+from tests.unit.state.deployments.test_plans_and_drafts import a_plan_record
 from tests.unit.state.stored_surface import DOCUMENTS
-from tests.unit.state.test_approvals import a_plan_record
 from tests.unit.state.test_state_manager import a_deployment, a_release
 
 # What WRITE left, as it was on the day of that release.

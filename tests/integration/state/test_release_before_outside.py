@@ -13,15 +13,15 @@ from roas.api.client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.models.deployment import Outcome
 from roas.models.health import Verdict
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from roas.state.manager import StateManager
 from testbed.redis_server import RedisServer
 from tests.integration.state.release_before import command_of_before, environment_of_before, run_release_before
-from tests.integration.state.test_sync import projecting, same, server, streamed
+from tests.integration.state.test_redis_sync import projecting, same, server, streamed
 from tests.unit.api import conftest as control
 from tests.unit.api.conftest import PERSON, PlayedOrchestrator, request
 from tests.unit.conftest import state
-from tests.unit.state.journal_work import write
+from tests.unit.state.journal.journal_work import write
 
 __all__ = ["api", "collector", "orchestrator", "server", "state"]
 orchestrator, collector, secrets = control.orchestrator, control.collector, control.secrets

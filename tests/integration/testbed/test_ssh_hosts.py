@@ -7,7 +7,7 @@ import pytest
 
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment, SshAccess
-from roas.stack.client import EngineClients
+from roas.stack.docker.engine import EngineClients
 from testbed.debian_packages import PackageError
 from testbed.ssh_hosts import RemoteHost, SshHosts
 

@@ -13,7 +13,7 @@ from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertState
 from roas.models.deployment import Freeze
-from roas.models.ownership import Heartbeat
+from roas.models.leader_lease import Heartbeat
 from roas.state.manager import StateManager
 
 

@@ -18,7 +18,7 @@ from roas.models.environment import Environment
 from roas.models.health import StackHealth, Verdict
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.rollout import Choice
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 

@@ -37,11 +37,11 @@ from roas.errors import (
     ValidationFailedError,
 )
 from roas.models.actor import Actor, ActorKind
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
+from roas.models.phases import PhaseName
 from roas.models.plan import ServiceAction
 from roas.models.rollout import Choice, Pause
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from roas.state.manager import StateManager
 from tests.unit.api.conftest import (
     PERSON,

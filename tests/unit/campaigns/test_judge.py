@@ -15,7 +15,7 @@ from roas.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from roas.models.ownership import Heartbeat, LeaderLease
+from roas.models.leader_lease import Heartbeat, LeaderLease
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from tools.campaigns.crash.facts import ContainerFacts, Facts
 from tools.campaigns.crash.journal import JournalFacts, Written

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import tools.campaigns.plans
-from roas.deploy.plan import make_plan
+from roas.deploy.planning.plan import make_plan
 from roas.errors import ImageChangedError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.health import ContainerSnapshot
 from roas.models.plan import Plan, ServiceAction
-from roas.stack.comparison import ServiceDifference, WantedService, compare_service
+from roas.stack.service_comparison import ServiceDifference, WantedService, compare_service
 from roas.state.manager import StateManager
 from tools.campaigns.plans.__main__ import play_cases
 from tools.campaigns.plans.cases import DORA, Case
@@ -170,7 +170,7 @@ async def test_lie_in_the_plan_is_found(lie: str, tmp_path: Path, monkeypatch: p
         told.append(LIES[lie](plan) != plan)
         return LIES[lie](plan)
 
-    monkeypatch.setattr("roas.deploy.planning.make_plan", lying)
+    monkeypatch.setattr("roas.deploy.planning.planner.make_plan", lying)
     assert await is_found(tmp_path, "the plan says keep", "is not in the plan", "changed since this was planned")
     assert any(told), "else nothing was kept from anybody"
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from roas.stack.model.service_canary import canary_of
+from roas.stack.model.x_deploy.canary import canary_of
 from tools.campaigns.canary.ground import OLD, SELDOM, canary_lines, tag_of
 from tools.campaigns.canary.playing import POLICY, VERSIONS, End, Round
 from tools.campaigns.canary.real_round import RealRound

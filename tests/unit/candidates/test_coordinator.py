@@ -31,7 +31,6 @@ from roas.errors import (
 from roas.models.actor import Actor, ActorKind
 from roas.models.canary import CanaryRecord
 from roas.models.candidate import Candidate, CandidateState, Commit, Delivery, Hold, Origin, SourceMode
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     DeploymentKind,
     DeploymentRequest,
@@ -43,6 +42,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.events import CandidateChanged
+from roas.models.phases import PhaseName
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.rollout import RolloutRecord

@@ -8,8 +8,8 @@ import pytest
 
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
-from roas.stack.client import EngineClients
 from roas.stack.compose.runner import ComposeRunner
+from roas.stack.docker.engine import EngineClients
 from roas.stack.machine.probe import DockerProbe
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from roas.stack.model.definitions import read_definitions
-from roas.stack.model.service_proxy import servers_for
+from roas.stack.model.x_deploy.proxy import servers_for
 
 
 @pytest.mark.parametrize(

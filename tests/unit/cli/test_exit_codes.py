@@ -24,7 +24,6 @@ from roas.errors import (
     ValidationFailedError,
 )
 from roas.models.actor import Actor, ActorKind
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -34,8 +33,9 @@ from roas.models.deployment import (
     PhaseStatus,
     Problem,
 )
+from roas.models.phases import PhaseName
 from roas.starting_times import WindowClosedError
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 
 ASKER = Actor(ActorKind.SYSTEM, "0", "root")
 

@@ -10,7 +10,6 @@ from rich.console import Console
 from roas.cli.follow import ProgressLines, ProgressScreen
 from roas.cli.output import Terminal, printable
 from roas.models.actor import Actor, ActorKind
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -20,6 +19,7 @@ from roas.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
+from roas.models.phases import PhaseName
 
 PULLING = Deployment(
     "DEPLOY-1",

@@ -19,11 +19,11 @@ from roas.errors import ImageChangedError, RoasError
 from roas.events import EventBus
 from roas.metrics.integration_monitor import IntegrationFigures
 from roas.models.actor import Actor
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentRequest, Draft, Outcome, PhaseResult, PhaseStatus
 from roas.models.environment import Environment
 from roas.models.events import ApprovalChanged, DeploymentBegan, DeploymentEnded, PhaseChanged, origin
 from roas.models.health import ContainerSnapshot, ServiceSeries, Verdict
+from roas.models.phases import PhaseName
 from roas.models.plan import Plan, PlanState
 from roas.models.release import Release
 from roas.models.rollout import Choice

@@ -8,12 +8,12 @@ import pytest
 
 from roas.errors import ComposeFileError, EngineUnavailableError
 from roas.models.canary import CanaryRecord
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, Outcome, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
 from roas.models.health import ServicePoint, ServiceSeries, Verdict
+from roas.models.phases import PhaseName
 from roas.models.release import Release
 from roas.models.rollout import RolloutRecord
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from roas.state.transaction import Fence
 from tests.unit.cogs.conftest import Scene, shown
 from tests.unit.ui.samples import a_release

@@ -26,7 +26,7 @@ from roas.configuration.environments import environments
 from roas.configuration.settings import Settings
 from roas.configuration.tables import EnvironmentSettings
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.deploy.promotion import Run, Trouble, has_soaked
+from roas.deploy.planning.promotion import Run, Trouble, has_soaked
 from roas.deploy.schedule import Schedule
 from roas.errors import ImageNotVerifiedError, NotPermittedError, RequirementError, RoasError
 from roas.events import EventBus

@@ -15,8 +15,8 @@ from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Outcome
 from roas.models.environment import Waves
-from roas.stack.client import EngineClients, engine_address
 from roas.stack.compose.runner import ComposeRunner
+from roas.stack.docker.engine import EngineClients, engine_address
 from roas.ui.embeds.outcome import HistoryPage
 
 A, B = "ssh://deploy@a.example.org", "ssh://deploy@b.example.org:2222"

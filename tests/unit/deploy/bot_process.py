@@ -17,12 +17,12 @@ from roas.leadership.leadership import Leadership
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import HealthStatus
-from roas.models.ownership import ProcessMark, Readiness
+from roas.models.leader_lease import ProcessMark, Readiness
 from roas.redaction import Redactor
-from roas.stack.manager import DeploymentManager
+from roas.stack.updating.deployment_manager import DeploymentManager
+from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
-from tests.unit.deploy.home_engine import HomeEngine
+from tests.unit.deploy.handover.home_engine import HomeEngine
 from tests.unit.deploy.played_parts import Answering, Approving, NoMonitoring, nobody_answers
 from tests.unit.deploy.virtual_time import LIFE, Life
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseResult
-from roas.models.ownership import LeaderLease
+from roas.models.leader_lease import LeaderLease
+from roas.models.phases import PhaseName
 from roas.state.documents import from_json
-from roas.state.journal import Journal, Result
-from roas.state.ownership import LEASE_NAME
+from roas.state.journal.journal import Journal, Result
+from roas.state.leader_lease import LEASE_NAME
 from roas.state.transaction import Fence, Transaction
 
 # What only the one who holds an environment may write.

@@ -12,8 +12,8 @@ from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import FakeEngine
+from tests.unit.deploy.handover.two_bots import Bot, Scene, a_scene
 from tests.unit.deploy.played_parts import components_over, service
-from tests.unit.deploy.two_bots import Bot, Scene, a_scene
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,10 @@ from roas.concurrency import run_concurrently
 from roas.errors import ReleaseNotRestorableError, RoasError
 from roas.models.facts import BotPlace, FoundProject, Mount
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.ownership import ProcessMark
+from roas.models.leader_lease import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import Obstacle, ServiceDefinition, WantedImage
 from roas.models.swarm import QuorumLosses
-from roas.stack.comparison import WantedService
 from roas.stack.interface import (
     ContainerEvent,
     ProgressReport,
@@ -26,6 +25,7 @@ from roas.stack.interface import (
     ResolvedStack,
     SweptContainers,
 )
+from roas.stack.service_comparison import WantedService
 from tests.unit.one_stack import OneStack
 
 HEALTHY = (ContainerState.RUNNING, HealthStatus.HEALTHY)

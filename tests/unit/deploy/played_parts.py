@@ -7,9 +7,9 @@ from roas.events import EventBus
 from roas.models.check import ValidationReport
 from roas.models.environment import Environment
 from roas.models.stack import Dependency, ServiceDefinition
-from roas.stack.manager import DeploymentManager
+from roas.stack.updating.deployment_manager import DeploymentManager
+from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
 from tests.unit.deploy.fake_engine import FakeEngine
 
 

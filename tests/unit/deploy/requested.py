@@ -3,8 +3,8 @@
 import asyncio
 
 from roas.models.actor import Actor, ActorKind
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, PhaseStatus, ServiceStep
+from roas.models.phases import PhaseName
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
 

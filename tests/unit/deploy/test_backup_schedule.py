@@ -14,7 +14,7 @@ from roas.models.backup import BackupReason
 from roas.models.deployment import Freeze, Operation, Outcome, Scale, Stop
 from roas.models.windows import Windows, read_window
 from roas.ui.notifications.targets import severity_of
-from tests.unit.deploy.fake_data import RULE, WithData
+from tests.unit.deploy.data.fake_data import RULE, WithData
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import DORA, deploy, rollback
 
@@ -142,7 +142,7 @@ async def test_clock_that_was_ahead_holds_nothing_up(state, orchestrator, schedu
 
 async def test_frequent_backups_hide_no_rare_one(state, orchestrator, engine, schedule, clock, monkeypatch):
     """Of what is backed up once a week, the last time is known beside hundreds of others."""
-    monkeypatch.setattr("roas.state.deployment_reader.SAVES_READ", 3)
+    monkeypatch.setattr("roas.state.deployments.reader.SAVES_READ", 3)
     engine.stack["web"] = service("web", "store", backup=replace(RULE, every="0 * * * *"))
     clock.move_to(AFTERNOON + timedelta(hours=6))
     await orchestrator.run(deploy("v1"))

@@ -21,10 +21,10 @@ from roas.models.rollout import Choice
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_pause
+from tests.unit.deploy.data.test_data_backups import ANNA
 from tests.unit.deploy.fake_engine import FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
 from tests.unit.deploy.requested import DORA
-from tests.unit.deploy.test_data_backups import ANNA
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
 
 BAKE = 150.0

@@ -20,13 +20,13 @@ from roas.errors import PhaseTimeoutError
 from roas.limits import HOTFIX, ROLLBACK, STANDARD
 from roas.metrics.integration_monitor import LIMITS, Windows
 from roas.models.actor import Actor, ActorKind
-from roas.models.coordination import PhaseName
 from roas.models.environment import Environment
+from roas.models.phases import PhaseName
 from roas.models.recovery import RecoveryAction
 from roas.models.stack import Dependency, WantedImage
 from roas.stack.image_supply import obtain_images
-from roas.state import history
-from roas.state.projection import STREAM_LENGTH
+from roas.state.deployments import pruning as history
+from roas.state.redis_form import STREAM_LENGTH
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
 
 ROOT = Path(__file__).parents[3]

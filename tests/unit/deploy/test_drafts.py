@@ -18,12 +18,12 @@ from roas.errors import (
 )
 from roas.models.actor import Actor, ActorKind
 from roas.models.check import CheckResult, Severity
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Outcome, PhaseStatus
+from roas.models.phases import PhaseName
 from roas.models.plan import DRAFT_LIFETIME, PlanRecord, PlanState
-from roas.state import approvals
-from roas.state.approvals import boot_seconds, seconds_left
-from roas.state.locks import FrozenError, LockHeldError
+from roas.state.deployments import plans_and_drafts as approvals
+from roas.state.deployments.locks import FrozenError, LockHeldError
+from roas.state.deployments.plans_and_drafts import boot_seconds, seconds_left
 from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback
 
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")

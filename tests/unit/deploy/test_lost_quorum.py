@@ -16,7 +16,7 @@ from roas.models.environment import EngineKind, Environment
 from roas.models.events import PhaseChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.swarm import Absence, QuorumLosses, SwarmFacts, SwarmNode
-from roas.stack.comparison import WantedService
+from roas.stack.service_comparison import WantedService
 from tests.unit.deploy.fake_engine import HEALTHY, UNHEALTHY, FakeEngine
 from tests.unit.deploy.played_parts import Approving, service
 from tests.unit.deploy.requested import deploy, hotfix

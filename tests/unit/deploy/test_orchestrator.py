@@ -13,14 +13,14 @@ from roas.limits import HOTFIX, STANDARD
 from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import Hold
 from roas.models.check import CheckResult, Severity
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
+from roas.models.phases import PhaseName
 from roas.models.plan import ServiceAction
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.stack import WantedImage
 from roas.stack.interface import ReleaseDraft
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback, service_reached, statuses
@@ -115,7 +115,7 @@ async def test_second_deployment_refused(orchestrator, engine):
 
 @pytest.mark.usefixtures("hurried_time")
 async def test_phase_timeout_names_awaited(orchestrator, engine, monkeypatch):
-    from roas.models.coordination import PhasePolicy
+    from roas.models.phases import PhasePolicy
 
     short = tuple(PhasePolicy(p.name, 20) if p.name is PhaseName.EXECUTION else p for p in STANDARD.phases)
     table = {**limits.COORDINATIONS, DeploymentKind.DEPLOY: replace(STANDARD, phases=short)}

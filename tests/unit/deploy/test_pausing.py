@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from roas.concurrency import begun
-from roas.deploy import decisions
-from roas.deploy.decisions import wait_for_decision
+from roas.deploy import pauses as decisions
+from roas.deploy.pauses import wait_for_decision
 from roas.deploy.phases.rollback import _send_back
 from roas.errors import EngineUnavailableError, ImageChangedError, NotPermittedError
 from roas.models.canary import CanaryRecord
@@ -27,7 +27,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.shortages import shortage
-from roas.stack.behind_proxy import Front
+from roas.stack.updating.behind_proxy import Front
 from roas.state.transaction import Fence
 from tests.unit.deploy.fake_engine import STARTING
 from tests.unit.deploy.requested import DORA, deploy, hotfix, rollback, service_reached

@@ -13,11 +13,11 @@ from roas.deploy import phase_runner
 from roas.deploy.phase_runner import begin_phase
 from roas.deploy.phases.execution import Execution
 from roas.errors import RolloutPausedError
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseResult, PhaseStatus
 from roas.models.events import DeploymentStoodStill
+from roas.models.phases import PhaseName
 from roas.models.rollout import Choice
-from roas.state.instance import boot_id
+from roas.state.living_processes import boot_id
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome
 from tests.unit.deploy.fake_engine import FakeEngine

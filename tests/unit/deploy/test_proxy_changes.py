@@ -20,7 +20,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.rollout import RolloutPolicy
 from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy
-from roas.stack.model.service_proxy import lossy_updates
+from roas.stack.model.x_deploy.proxy import lossy_updates
 from tests.unit.one_stack import OneStack
 
 HAPROXY = ServiceProxy("haproxy", backends=("web",))

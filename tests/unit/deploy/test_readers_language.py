@@ -22,17 +22,17 @@ from roas.limits import STANDARD
 from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, Severity
-from roas.models.coordination import PhaseName, PhasePolicy
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
+from roas.models.phases import PhaseName, PhasePolicy
 from roas.models.plan import PlanRecord
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
 from roas.stack import image_supply
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.resolution.version_use import unfollowed_warning
-from roas.state.journal_place import JOURNAL_NAME
+from roas.state.journal.place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.alert import draw_alert

@@ -14,9 +14,9 @@ from roas.errors import (
     JournalUnusableError,
 )
 from roas.limits import MOST_ATTEMPTS, Backoffs
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Operation, Outcome, Problem, ServiceStep
 from roas.models.events import DeploymentEnded
+from roas.models.phases import PhaseName
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING

@@ -10,7 +10,7 @@ from roas.models.deployment import Outcome
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks
-from roas.stack.manager import DeploymentManager
+from roas.stack.updating.deployment_manager import DeploymentManager
 from tests.unit.deploy.fake_engine import UNHEALTHY
 from tests.unit.deploy.requested import deploy, rollback
 

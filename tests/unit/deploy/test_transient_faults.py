@@ -19,9 +19,9 @@ from roas.errors import (
     ShortageError,
 )
 from roas.limits import STANDARD, Retries
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from roas.models.health import ContainerState, HealthStatus
+from roas.models.phases import PhaseName
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import UNHEALTHY, FakeEngine
 from tests.unit.deploy.played_parts import service

@@ -16,7 +16,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.release import Holding, ImagePin, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
-from roas.stack.comparison import ContainerDifference, WantedService
+from roas.stack.service_comparison import ContainerDifference, WantedService
 from roas.state.manager import StateManager
 from roas.ui.translation import translate, using_locale
 from tests.unit.one_stack import OneStack

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.models.ownership import Judgement, Standing
+from roas.models.leader_lease import Judgement, Standing
 
 
 class EveryPeer:

@@ -16,13 +16,13 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.ownership import Readiness
+from roas.models.leader_lease import Readiness
 from roas.models.stack import ServiceDefinition
-from roas.stack.comparison import WantedService
-from roas.state import journal
-from roas.state.journal_place import JOURNAL_NAME
+from roas.stack.service_comparison import WantedService
+from roas.state.journal import journal
+from roas.state.journal.place import JOURNAL_NAME
+from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
 from testbed.waiting import wait_until
 from tests.unit.leadership.every_peer import EveryPeer
 from tests.unit.log_lines import captured_logs

@@ -12,9 +12,9 @@ from roas.concurrency import end_tasks
 from roas.errors import JournalLostError
 from roas.leadership import elector, takeover
 from roas.leadership.elector import TRANSITIONS, ElectorState, Occasion, after
-from roas.models.ownership import Heartbeat, LeaderLease
-from roas.state import ownership
-from roas.state.instance import boot_id, boot_seconds
+from roas.models.leader_lease import Heartbeat, LeaderLease
+from roas.state import leader_lease as ownership
+from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.leadership.test_takeover import HUNG, Bot, fail
 

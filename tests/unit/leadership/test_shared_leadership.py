@@ -10,14 +10,14 @@ import pytest
 from roas.concurrency import pause
 from roas.leadership import shared_leadership
 from roas.leadership.shared_leadership import SharedLeadership
-from roas.state import shared_lease
 from roas.state.manager import StateManager
-from roas.state.sealing import Seal
-from roas.state.shared_lease import LeaseHolder
-from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import SealedObjects
-from tests.unit.state.journal_work import write
-from tests.unit.state.shared_swarm import KeptObjects
+from roas.state.shared import lease as shared_lease
+from roas.state.shared.lease import LeaseHolder
+from roas.state.shared.log import SharedLog
+from roas.state.shared.objects import SealedObjects
+from roas.state.shared.sealing import Seal
+from tests.unit.state.journal.journal_work import write
+from tests.unit.state.shared.shared_swarm import KeptObjects
 
 
 @pytest.fixture(autouse=True)

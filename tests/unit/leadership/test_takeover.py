@@ -18,13 +18,13 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark, Readiness
+from roas.models.leader_lease import Heartbeat, LeaderLease, ProcessMark, Readiness
 from roas.models.stack import ServiceDefinition
-from roas.stack.comparison import WantedService
-from roas.state import ownership
-from roas.state.instance import boot_id, boot_seconds
+from roas.stack.service_comparison import WantedService
+from roas.state import leader_lease as ownership
+from roas.state.leader_lease import HeldLease
+from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
 from tests.unit.leadership.every_peer import EveryPeer
 from tests.unit.one_stack import OneStack
 

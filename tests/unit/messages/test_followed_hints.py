@@ -23,11 +23,11 @@ NAMES_SOMETHING = re.compile(
 
 # By the test, how the texts begin that it follows.
 FOLLOWED = {
-    "unit/state/test_shared_log.py::test_another_key_is_named": ["Give SWARM_STATE_KEY_FILE the key"],
-    "unit/state/test_shared_log.py::test_another_journal_is_not_written_over": [
+    "unit/state/shared/test_log.py::test_another_key_is_named": ["Give SWARM_STATE_KEY_FILE the key"],
+    "unit/state/shared/test_log.py::test_another_journal_is_not_written_over": [
         "Move that folder away on this machine"
     ],
-    "unit/state/test_shared_log.py::test_copy_becomes_a_journal_by_itself": [
+    "unit/state/shared/test_log.py::test_copy_becomes_a_journal_by_itself": [
         "Use that bot, or set SWARM_STATE_KEY_FILE."
     ],
     "unit/app/test_shared_state.py::test_key_that_cannot_be_read_is_named": ["SWARM_STATE_KEY_FILE cannot be read"],
@@ -35,7 +35,7 @@ FOLLOWED = {
     "unit/app/test_shared_state.py::test_environment_on_one_machine_is_refused": [
         "SWARM_STATE_KEY_FILE keeps the state of Swarms"
     ],
-    "unit/stack/test_several_managers.py::test_no_other_swarm_is_asked": ["Correct `docker_host` and `managers`"],
+    "unit/stack/docker/test_several_managers.py::test_no_other_swarm_is_asked": ["Correct `docker_host` and `managers`"],
     "e2e/stack/swarm/test_lost_manager.py::test_deployment_goes_on_by_another_manager": [
         "Start it, or remove its address from `docker_host`"
     ],
@@ -43,18 +43,18 @@ FOLLOWED = {
         "The external config {name} does not exist: create it by `docker config create",
         "The external secret {name} does not exist: create it by `roas secret set",
     ],
-    "unit/stack/swarm/test_external_objects.py::test_what_is_missing_is_said_with_the_command_that_makes_it": [
+    "unit/stack/swarm/writing/test_external_objects.py::test_what_is_missing_is_said_with_the_command_that_makes_it": [
         "Create it again (`roas secret set`"
     ],
     "integration/stack/backups/test_restic.py::test_each_backup_is_sent_once": [
         "Correct the file that `restic.password_file` names."
     ],
     "unit/stack/backups/test_files.py::test_room_is_made_as_told": ["Make room below STATE_DIR, or keep fewer backups"],
-    "unit/deploy/test_waves.py::test_host_lost_on_the_way_back_is_named": ["The other hosts are back."],
-    "unit/deploy/test_waves.py::test_release_that_is_not_there_is_answered_with_those_that_are": [
+    "unit/deploy/waves/test_waves.py::test_host_lost_on_the_way_back_is_named": ["The other hosts are back."],
+    "unit/deploy/waves/test_waves.py::test_release_that_is_not_there_is_answered_with_those_that_are": [
         "`roas releases {environment}` lists them."
     ],
-    "unit/deploy/test_state_folder.py::test_state_that_was_moved_as_told_is_deployed": [
+    "unit/deploy/handover/test_state_folder.py::test_state_that_was_moved_as_told_is_deployed": [
         "To move it: `docker compose stop"
     ],
     "integration/stack/swarm/test_followed_advice.py::test_engine_that_leads_no_swarm_is_made_a_manager_as_told": [
@@ -70,7 +70,7 @@ FOLLOWED = {
         "See that it does not run there any more"
     ],
     "unit/stack/swarm/test_job_runs.py::test_run_that_does_not_end_is_said": ["See that it has ended there"],
-    "unit/deploy/test_data_backups.py::test_half_restored_data_is_neither_used_nor_backed_up": [
+    "unit/deploy/data/test_data_backups.py::test_half_restored_data_is_neither_used_nor_backed_up": [
         "Restore it: `roas rollback {environment} --to {release} {data}`"
     ],
     "integration/stack/backups/test_volumes.py::test_users_of_a_volume_are_found": ["Stop it first: `docker stop"],
@@ -149,28 +149,28 @@ FOLLOWED = {
         "Find what uses it up, or raise the limit",
     ],
     "e2e/acceptance/test_new_powers.py::test_hotfix_gives_no_power": ["Use /deploy, which asks for them."],
-    "unit/deploy/test_own_service.py::test_a_plan_without_the_bot_is_refused": [
+    "unit/deploy/handover/test_own_service.py::test_a_plan_without_the_bot_is_refused": [
         "Keep {service} in the compose file",
     ],
-    "unit/deploy/test_own_service.py::test_a_bot_that_would_not_find_itself_is_refused": [
+    "unit/deploy/handover/test_own_service.py::test_a_bot_that_would_not_find_itself_is_refused": [
         "Set {project_name} back to {project}.",
     ],
-    "unit/deploy/test_handing_over.py::test_single_instance_bot_refused": [
+    "unit/deploy/handover/test_handing_over.py::test_single_instance_bot_refused": [
         "Remove that from {service} in the compose file",
     ],
-    "unit/deploy/test_state_folder.py::test_command_line_of_another_journal_is_refused": [
+    "unit/deploy/handover/test_state_folder.py::test_command_line_of_another_journal_is_refused": [
         "Use the STATE_DIR of that bot",
     ],
-    "unit/deploy/test_completion.py::test_late_cancellation_undoes_nothing": [
+    "unit/deploy/phases/test_completion.py::test_late_cancellation_undoes_nothing": [
         "The request to cancel came too late",
     ],
-    "unit/deploy/test_completion.py::test_nobody_cancels_a_verified_release": [
+    "unit/deploy/phases/test_completion.py::test_nobody_cancels_a_verified_release": [
         "`/rollback` or `roas rollback` undoes it.",
     ],
     "unit/deploy/test_resuming.py::test_repeated_crashes_need_operator": [
         "Read the bot's log, then `/rollback",
     ],
-    "unit/deploy/test_rolling_back.py::test_rollback_to_what_is_not_well_is_put_back": [
+    "unit/deploy/phases/test_rolling_back.py::test_rollback_to_what_is_not_well_is_put_back": [
         "Look at /status {environment}, then /rollback {environment}.",
         "{name} is on {release}: what was well before runs again.",
     ],
@@ -186,23 +186,23 @@ FOLLOWED = {
     "unit/cogs/test_plans.py::test_stale_outcome_button_reports_newer_state": [
         "Use /rollback",
     ],
-    "unit/deploy/test_promotion.py::test_release_that_is_not_kept_any_more_is_promoted_by_what_runs": ["Use /promote"],
+    "unit/deploy/planning/test_promotion.py::test_release_that_is_not_kept_any_more_is_promoted_by_what_runs": ["Use /promote"],
     "unit/cogs/test_matrix.py::test_yes_is_to_what_was_shown": [
         "Answer the newest message, or use /deploy",
         "Use /deploy and its version.",
     ],
-    "integration/state/test_sync.py::test_two_installations_do_not_fight": [
+    "integration/state/test_redis_sync.py::test_two_installations_do_not_fight": [
         "Give each its own COMPOSE_PROJECT_NAME",
     ],
     "integration/stack/resolution/test_repository.py::test_deploy_key_and_host_key_by_a_real_ssh_server": [
         "Add the public key of `key_file`",
         "Correct `known_hosts_file`",
     ],
-    "integration/stack/test_ssh_host.py::test_refusals_are_followed": [
+    "integration/stack/docker/test_ssh_host.py::test_refusals_are_followed": [
         "Compare the host's key with what `ssh-keyscan` prints",
         "Name a key that the host accepts by `docker_key_file`",
     ],
-    "integration/stack/test_ssh_refusals.py::test_key_with_a_passphrase_says_so": [
+    "integration/stack/docker/test_ssh_refusals.py::test_key_with_a_passphrase_says_so": [
         "Name a key without a passphrase by `docker_key_file`",
     ],
     "integration/stack/resolution/test_repository.py::test_commit_must_be_signed_where_the_setting_asks": [

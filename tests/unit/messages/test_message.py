@@ -6,9 +6,9 @@ import pickle
 import pytest
 
 from roas.messages.message import Message, hidden_forms, joined, messages_in, said, with_messages
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome
 from roas.models.health import ContainerState
+from roas.models.phases import PhaseName
 from roas.redaction import Redactor
 from roas.ui.drawing import marked_up
 from roas.ui.translation import translate, using_locale

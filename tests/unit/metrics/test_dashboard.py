@@ -16,9 +16,9 @@ from roas.metrics.integration_monitor import IntegrationMeasurements, Integratio
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.state.deployments.figures import DeliveryFigures
 from roas.state.manager import StateManager
-from roas.state.records import DeliveryFigures
-from roas.state.sync import DataSyncManager
+from roas.state.redis_sync import DataSyncManager
 from tests.unit import sample_events
 from tests.unit.metrics.test_deployment_figures import GOOD, play
 

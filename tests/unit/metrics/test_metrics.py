@@ -26,7 +26,7 @@ from roas.models.events import (
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
 from roas.state.manager import StateManager
-from roas.state.sync import DataSyncManager
+from roas.state.redis_sync import DataSyncManager
 from tests.unit.sample_events import Work, alert, ended, phase
 
 

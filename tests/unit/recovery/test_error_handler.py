@@ -22,7 +22,7 @@ from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks, budget_allows, find_sound_release
-from roas.state.instance import boot_seconds
+from roas.state.living_processes import boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import stacks_that
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from roas.models.stack import ServiceDefinition
-from roas.stack.comparison import WantedService
-from roas.stack.service_update import ServiceUpdate, wanted_service
+from roas.stack.service_comparison import WantedService
+from roas.stack.updating.service_update import ServiceUpdate, wanted_service
 
 MODEL = {"services": {"shared": {}, "plain": {}, "sidecar": {"network_mode": "service:shared"}}}
 

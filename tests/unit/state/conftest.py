@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from roas.state.manager import StateManager
-from roas.state.sealing import Seal
-from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import SealedObjects
-from tests.unit.state.shared_swarm import KEY, KeptObjects
+from roas.state.shared.log import SharedLog
+from roas.state.shared.objects import SealedObjects
+from roas.state.shared.sealing import Seal
+from tests.unit.state.shared.shared_swarm import KEY, KeptObjects
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from roas.models.alert import Alert
 from roas.models.candidate import Candidate, Delivery, Hold
 from roas.models.change import Post, StateChange
 from roas.models.deployment import Deployment, Freeze, Lock, PhaseResult, ServiceProgress
-from roas.models.ownership import Heartbeat, LeaderLease
+from roas.models.leader_lease import Heartbeat, LeaderLease
 from roas.models.plan import Plan, PlanRecord
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release

@@ -13,7 +13,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.change import Post, new_id
 from roas.models.recovery import RecoveryAction, RecoveryStep
-from roas.state.instance import boot_seconds
+from roas.state.living_processes import boot_seconds
 from roas.state.manager import StateManager
 from roas.state.transaction import Transaction
 
@@ -25,11 +25,11 @@ HOUR = timedelta(hours=1)
 def later(duration: timedelta) -> AbstractContextManager[object]:
     """Let the machine have been up so much longer."""
     seconds = boot_seconds() + duration.total_seconds()
-    return mock.patch("roas.state.instance.boot_seconds", return_value=seconds)
+    return mock.patch("roas.state.living_processes.boot_seconds", return_value=seconds)
 
 
 def booted_anew() -> AbstractContextManager[object]:
-    return mock.patch("roas.state.instance.boot_id", return_value=new_id("BOOT"))
+    return mock.patch("roas.state.living_processes.boot_id", return_value=new_id("BOOT"))
 
 
 async def test_repeated_report_counted_not_raised(state: StateManager) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from roas.messages.message import MESSAGES
 from roas.models.change import ChangeType, StateChange
-from roas.models.ownership import Heartbeat, LeaderLease, ProcessMark
+from roas.models.leader_lease import Heartbeat, LeaderLease, ProcessMark
 from roas.redaction import Redactor
 from roas.state.documents import FOUND_BY, WORDS
-from roas.state.journal_place import JOURNAL_NAME
+from roas.state.journal.place import JOURNAL_NAME
 from roas.state.manager import StateManager
 
 SECRET = "s3cr3t-Value/77"

@@ -2,7 +2,7 @@
 
 import sys
 
-from roas.models.ownership import Heartbeat
+from roas.models.leader_lease import Heartbeat
 from roas.state.documents import from_json, to_json
 
 READ = 3000

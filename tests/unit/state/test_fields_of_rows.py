@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from roas.models.coordination import PhaseName
 from roas.models.deployment import DeploymentKind, PhaseResult, PhaseStatus
+from roas.models.phases import PhaseName
 from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.state.manager import StateManager
 from tests.unit.state.test_state_manager import a_deployment

@@ -12,7 +12,6 @@ import pytest
 
 from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
 from roas.models.change import ChangeType, Post, StateChange
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -23,17 +22,18 @@ from roas.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
-from roas.models.ownership import Heartbeat
+from roas.models.leader_lease import Heartbeat
+from roas.models.phases import PhaseName
 from roas.models.plan import PlanRecord, PlanState
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release, ReleaseState
+from roas.state.deployments.locks import LockHeldError
 from roas.state.documents import log_once
-from roas.state.instance import boot_id, boot_seconds
-from roas.state.journal_place import JOURNAL_NAME
-from roas.state.locks import LockHeldError
+from roas.state.journal.place import JOURNAL_NAME
+from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.schema import MIGRATIONS
-from tests.unit.state.test_approvals import a_plan_record
+from tests.unit.state.deployments.test_plans_and_drafts import a_plan_record
 from tests.unit.state.test_state_manager import a_deployment, a_release
 
 UNDER_WAY, ENDED, OF_ANOTHER_KIND = (a_deployment(name) for name in ("prod", "staging", "dev"))

@@ -18,7 +18,6 @@ import pytest
 from roas.errors import FencedOffError, InvalidRequestError, StateError
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType, Post, StateChange, new_id
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -29,9 +28,10 @@ from roas.models.deployment import (
     ServiceProgress,
     ServiceStep,
 )
+from roas.models.phases import PhaseName
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
-from roas.state.journal_place import JOURNAL_NAME
-from roas.state.locks import LockHeldError
+from roas.state.deployments.locks import LockHeldError
+from roas.state.journal.place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from testbed.stopping import stop_process
 
@@ -285,7 +285,7 @@ async def test_posts_remembered(state) -> None:
 
 async def test_killed_process_known_dead_at_once(tmp_path: Path) -> None:
     program = (
-        "import sys, signal; from pathlib import Path; from roas.state.instance import Instance;"
+        "import sys, signal; from pathlib import Path; from roas.state.living_processes import Instance;"
         "i = Instance(Path(sys.argv[1])); i.announce(); print(i.id, flush=True); signal.pause()"
     )
     async with StateManager(tmp_path) as state:
@@ -313,7 +313,7 @@ async def test_cancelled_open_leaves_no_live_instance(tmp_path, monkeypatch):
         begun.set()
         await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr("roas.state.journal.Journal.open", hang)
+    monkeypatch.setattr("roas.state.journal.journal.Journal.open", hang)
     opening = asyncio.create_task(state.__aenter__())
     await begun.wait()
     assert list((tmp_path / "instances").iterdir())

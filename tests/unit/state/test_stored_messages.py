@@ -13,13 +13,13 @@ from roas.api.documents import FaultDocument, from_document, to_document
 from roas.errors import ServiceFailedError
 from roas.messages.message import Message, said
 from roas.models.change import ChangeType, StateChange
-from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem
+from roas.models.phases import PhaseName
 from roas.redaction import Redactor
 from roas.state.documents import from_json, to_json
-from roas.state.journal_place import JOURNAL_NAME
+from roas.state.journal.place import JOURNAL_NAME
 from roas.state.manager import StateManager
-from roas.state.projection import Keys, Numbered, hash_fields, stream_entry
+from roas.state.redis_form import Keys, Numbered, hash_fields, stream_entry
 from roas.ui.translation import translate, using_locale
 
 SECRET = "s3cr3t-Value/77"

@@ -23,7 +23,7 @@ from roas.ui.notifications.ops_channel import (
     PostError,
 )
 from roas.ui.notifications.outbox import Outbox, Outboxes
-from roas.ui.secrets import Redact
+from roas.ui.redacted import Redact
 
 QUICK = Pace(poll=0.2, first_retry=0.02, longest_retry=0.05, longest_retry_closed=0.05)
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from roas.limits import COORDINATIONS
 from roas.models.actor import Actor, ActorKind
 from roas.models.change import new_id
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -20,6 +19,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.phases import PhaseName
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from roas.events import EventBus
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Deployment, Outcome, PhaseResult, PhaseStatus, Problem, ServiceProgress
 from roas.models.events import (
     DeploymentBegan,
@@ -18,6 +17,7 @@ from roas.models.events import (
     ServiceProgressed,
     origin,
 )
+from roas.models.phases import PhaseName
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 from testbed.waiting import rest_after

@@ -30,7 +30,6 @@ from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Se
 from roas.models.canary import CanaryRecord, Counts, Period
 from roas.models.candidate import Candidate, CandidateState, Commit, Origin
 from roas.models.change import ChangeType, StateChange
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -43,10 +42,11 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.health import Verdict
-from roas.models.ownership import JournalLoss
+from roas.models.leader_lease import JournalLoss
+from roas.models.phases import PhaseName
 from roas.models.plan import Plan, PlanState
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord
-from roas.state.locks import FrozenError, LockHeldError
+from roas.state.deployments.locks import FrozenError, LockHeldError
 from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping
 from roas.ui.embeds.freeze import draw_freeze
@@ -106,8 +106,8 @@ HELPERS = {
     "roas.ui.command_names.embeds_found_as": "names commands in their group, of what others drew",
     "roas.ui.command_names._embed": "names commands in their group, in one embed",
     "roas.ui.notifications.ops_channel.OpsChannel._as_sent": "names commands, hides secrets in what is posted",
-    "roas.ui.secrets.hidden_drawing": "hides secrets in what others drew",
-    "roas.ui.secrets.hidden_embeds": "hides secrets in what others drew",
+    "roas.ui.redacted.hidden_drawing": "hides secrets in what others drew",
+    "roas.ui.redacted.hidden_embeds": "hides secrets in what others drew",
     "roas.ui.drawing.fit": "makes what others drew fit",
     "roas.ui.drawing._clip_parts": "makes one embed fit",
     "roas.cogs.history.HistoryCog.draw": "reads what draw_history draws",

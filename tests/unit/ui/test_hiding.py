@@ -7,7 +7,7 @@ import pytest
 
 from roas.redaction import Redactor, hide_everywhere
 from roas.ui.drawing import Attachment, Button, Drawing, Picture
-from roas.ui.secrets import hidden_drawing, hidden_embeds, hidden_text
+from roas.ui.redacted import hidden_drawing, hidden_embeds, hidden_text
 
 SECRET = "Zk-planted_value*77"
 # As `plain` writes it.

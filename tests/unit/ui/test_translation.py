@@ -4,9 +4,9 @@ import asyncio
 
 from roas.errors import RoasError
 from roas.messages.message import Message, said
-from roas.models.coordination import PhaseName
 from roas.models.deployment import ServiceStep
-from roas.state.locks import LockHeldError
+from roas.models.phases import PhaseName
+from roas.state.deployments.locks import LockHeldError
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_error, draw_outcome
 from roas.ui.translation import _, command_text, command_word, translate, using_locale, word

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from roas.stack.canary.judge import ERROR
+from roas.stack.updating.canary.judge import ERROR
 from tools.campaigns.canary.playing import TRAFFICS, VERSIONS, End, Round, Users, Way, play, upper_bound
 
 COLOURS = {End.PROMOTED: (0, 158, 115), End.ASKED: (240, 228, 66), End.TAKEN_BACK: (213, 94, 0)}

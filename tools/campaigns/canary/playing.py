@@ -21,8 +21,8 @@ from roas.models.canary import (
     TimeCheck,
     Took,
 )
-from roas.stack.canary.judge import judge, with_counted
-from roas.stack.canary.service_canary import LEAST_TIMED, QUERY_SECONDS
+from roas.stack.updating.canary.judge import judge, with_counted
+from roas.stack.updating.canary.service_canary import LEAST_TIMED, QUERY_SECONDS
 
 POLICY = CanaryPolicy(shares=(10, 50), pause_seconds=120.0, deadline_seconds=600.0, times=TimeCheck())
 LEAK_AT = 60.0

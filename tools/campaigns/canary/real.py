@@ -21,8 +21,8 @@ from unittest.mock import patch
 
 from roas.app.application import Application, open_application
 from roas.metrics.bot_metrics import Metrics
-from roas.stack import service_rollout
-from roas.stack.canary.service_canary import READ_SECONDS
+from roas.stack.updating import service_rollout
+from roas.stack.updating.canary.service_canary import READ_SECONDS
 from testbed.interruption import end_as_by_ctrl_c
 from tools.campaigns.canary.ground import Ground, Lane, ground
 from tools.campaigns.canary.playing import POLICY, TRAFFICS, VERSIONS, Round, Users, Version, Way, play

@@ -4,7 +4,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from roas.stack.canary.judge import ERROR
+from roas.stack.updating.canary.judge import ERROR
 from tools.campaigns.canary.playing import End, Round, upper_bound
 from tools.campaigns.canary.real_round import RealRound
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from roas.models.deployment import Deployment, ServiceProgress
-from roas.models.ownership import Heartbeat, LeaderLease
+from roas.models.leader_lease import Heartbeat, LeaderLease
 from roas.models.release import Release
 from roas.state.documents import from_json
-from roas.state.instance import boot_seconds
-from roas.state.journal_place import JOURNAL_NAME
+from roas.state.journal.place import JOURNAL_NAME
+from roas.state.living_processes import boot_seconds
 
 BUSY_SECONDS = 10.0
 

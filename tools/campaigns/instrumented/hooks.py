@@ -10,8 +10,8 @@ from roas.stack.compose_stack import ComposeStack
 from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.stack import Stack
 from roas.stack.swarm.calls import SwarmCalls
-from roas.state import journal
-from roas.state.journal import Journal
+from roas.state.journal import journal
+from roas.state.journal.journal import Journal
 from roas.state.transaction import Transaction
 from tools.campaigns.instrumented.gate import Gate
 

@@ -13,7 +13,7 @@ from roas.cli import run_command_line
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.models.change import Post
 from roas.recovery.handler import ErrorHandler
-from roas.state import deployments
+from roas.state.deployments import deployments
 from roas.ui.notifications.ops_channel import PostError
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from tools.campaigns.instrumented.gate import PLANT_VARIABLE

@@ -6,10 +6,10 @@ from typing import Any
 from roas.deploy.context import DeploymentContext
 from roas.leadership.takeover import Takeover, TakeoverReason
 from roas.models.deployment import ServiceStep
-from roas.models.ownership import LeaderLease
+from roas.models.leader_lease import LeaderLease
 from roas.stack import compose_stack
 from roas.stack.containers import service_creation
-from roas.state import ownership
+from roas.state import leader_lease as ownership
 from roas.state.transaction import Transaction
 from tools.campaigns.instrumented.gate import PLANTS
 

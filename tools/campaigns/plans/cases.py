@@ -19,10 +19,10 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.stack.interface import FoundStack
-from roas.stack.manager import DeploymentManager
 from roas.stack.stacks import Stacks
+from roas.stack.updating.deployment_manager import DeploymentManager
+from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
-from roas.state.ownership import HeldLease
 from tools.campaigns.plans.composing import VERSION, Service
 from tools.campaigns.plans.double import PROJECT, EngineDouble
 from tools.campaigns.plans.effects import find_lies

@@ -17,7 +17,7 @@ from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedErr
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.ownership import ProcessMark
+from roas.models.leader_lease import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy, WantedImage
 from roas.models.swarm import QuorumLosses, SwarmFacts

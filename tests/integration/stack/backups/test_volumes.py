@@ -161,7 +161,7 @@ async def test_volume_is_measured_unless_that_takes_long(
     assert sizes.keys() == {data, more}
     assert 3_000_000 <= sizes[data] < 3_100_000
     assert 2 <= sizes[more] < 100_000
-    monkeypatch.setattr("roas.stack.docker_client.MEASURE_SECONDS", 0.2)
+    monkeypatch.setattr("roas.stack.docker.sdk.MEASURE_SECONDS", 0.2)
     private_daemon.pause()
     try:
         assert await applied.data.volume_sizes((data, more)) == {}

@@ -15,9 +15,9 @@ import pytest
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
-from roas.stack.client import ASKING_THREADS, FILE_THREADS, EngineClients
 from roas.stack.compose.jail import ARCHITECTURES, confined, seccomp_filter
 from roas.stack.compose.runner import ComposeRunner, compose_command
+from roas.stack.docker.engine import ASKING_THREADS, FILE_THREADS, EngineClients
 from roas.stack.model.text import read_resolved
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.resolution.resolver import StackResolver

@@ -11,12 +11,12 @@ import pytest
 from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
-from roas.stack.client import EngineClients
 from roas.stack.compose import commands, jail_container, runner
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.jail_container import LABEL, ContainerJail
 from roas.stack.compose.runner import ComposeRunner
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.engine import EngineClients
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.text import read_resolved
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.resolution.resolver import StackResolver

@@ -8,10 +8,10 @@ import docker
 import pytest
 
 from roas.models.environment import Environment
-from roas.stack.comparison import compare_service
 from roas.stack.images.readable_names import set_references
 from roas.stack.interface import ReleaseDraft
 from roas.stack.model.services import named_model
+from roas.stack.service_comparison import compare_service
 from roas.stack.stacks import Stacks
 from testbed.engine import manual_environment
 from tests.integration.stack.applying import apply, draft

@@ -11,7 +11,7 @@ import pytest
 from roas.errors import ContainerConflictError, EngineError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.stack.client import EngineClients
+from roas.stack.docker.engine import EngineClients
 from roas.stack.images.readable_names import set_references
 from roas.stack.stacks import Stacks
 from tests.integration.stack.applying import deploy, draft, hashes_of, make

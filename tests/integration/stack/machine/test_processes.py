@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from roas.models.ownership import ProcessMark
+from roas.models.leader_lease import ProcessMark
 from roas.stack.machine.processes import end_process
-from roas.state.instance import pid_namespace, started_at
+from roas.state.living_processes import pid_namespace, started_at
 from testbed.stopping import stop_process
 
 

@@ -17,7 +17,7 @@ from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
 from roas.stack.compose import jail_container
 from roas.stack.compose.runner import compose_binary
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.stacks import Stacks
 from testbed.images import import_image
 from testbed.rootfs import Rootfs

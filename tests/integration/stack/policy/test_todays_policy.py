@@ -16,7 +16,7 @@ import pytest
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
-from roas.stack.client import FILE_THREADS
+from roas.stack.docker.engine import FILE_THREADS
 from roas.stack.stacks import Stacks
 from testbed.daemon import PrivateDaemon
 from tests.integration.stack.applying import deploy, draft

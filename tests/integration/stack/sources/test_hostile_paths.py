@@ -13,7 +13,7 @@ import pytest
 from roas.errors import ComposeFileError, RoasError
 from roas.models.environment import Environment, PolicyLevel
 from roas.redaction import Redactor
-from roas.stack.client import FILE_THREADS
+from roas.stack.docker.engine import FILE_THREADS
 from roas.stack.sources.build_context import BuildContext, IgnoreRules
 from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.opening import is_there

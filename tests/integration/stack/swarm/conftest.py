@@ -12,13 +12,13 @@ import pytest
 
 from roas.concurrency import pause
 from roas.models.environment import Environment
-from roas.stack.client import EngineClients
+from roas.stack.docker.engine import EngineClients
 from roas.stack.model.definitions import read_definitions
-from roas.stack.swarm.following import follow_update
-from roas.stack.swarm.judgement import Judgement, Written
-from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.tasks import StackReading, read_stack
-from roas.stack.swarm.writer import SwarmWriter
+from roas.stack.swarm.tasks.tasks import StackReading, read_stack
+from roas.stack.swarm.writing.following import follow_update
+from roas.stack.swarm.writing.judgement import Judgement, Written
+from roas.stack.swarm.writing.service_spec import service_spec
+from roas.stack.swarm.writing.writer import SwarmWriter
 from testbed.sample import CHECK, sample_image
 from testbed.swarm import Swarm, client_of
 from testbed.waiting import wait_until

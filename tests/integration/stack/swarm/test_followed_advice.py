@@ -12,11 +12,11 @@ from roas.concurrency import pause
 from roas.errors import EngineError, InvalidRequestError
 from roas.models.environment import EngineKind, Environment
 from roas.redaction import Redactor
-from roas.stack.client import EngineClients
+from roas.stack.docker.engine import EngineClients
 from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
-from roas.stack.swarm.service_writes import make_shared
-from roas.stack.swarm.writer import SwarmWriter
+from roas.stack.swarm.writing.service_writes import make_shared
+from roas.stack.swarm.writing.writer import SwarmWriter
 from testbed.swarm import Swarm, SwarmNode
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(300)]

@@ -8,12 +8,12 @@ import docker
 import pytest
 
 from roas.models.environment import Environment
-from roas.stack.client import EngineClients
+from roas.stack.docker.engine import EngineClients
 from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm.normal_form import differing_keys, normal_form, spec_hash
-from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.service_writes import make_shared
-from roas.stack.swarm.writer import SwarmWriter
+from roas.stack.swarm.writing.service_spec import service_spec
+from roas.stack.swarm.writing.service_writes import make_shared
+from roas.stack.swarm.writing.writer import SwarmWriter
 
 pytestmark = pytest.mark.engine
 

@@ -8,13 +8,13 @@ import pytest
 
 from roas.stack.swarm.shared_store import SharedStore
 from roas.state.manager import StateManager
-from roas.state.sealing import Seal
-from roas.state.shared_files import digest_of
-from roas.state.shared_lease import LeaseHolder, SharedLease
-from roas.state.shared_log import SharedLog
-from roas.state.shared_objects import RefusedError, SealedObjects, StoreAwayError, TakenError, Term, file_name
+from roas.state.shared.files import digest_of
+from roas.state.shared.lease import LeaseHolder, SharedLease
+from roas.state.shared.log import SharedLog
+from roas.state.shared.objects import RefusedError, SealedObjects, StoreAwayError, TakenError, Term, file_name
+from roas.state.shared.sealing import Seal
 from testbed.swarm import client_of
-from tests.unit.state.journal_work import deploy, write
+from tests.unit.state.journal.journal_work import deploy, write
 
 pytestmark = pytest.mark.engine
 

@@ -8,10 +8,10 @@ import pytest
 
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
-from roas.stack.client import EngineClients
+from roas.stack.docker.engine import EngineClients
 from roas.stack.swarm.calls import SwarmCalls
-from roas.stack.swarm.judgement import UpdateVerdict
-from roas.stack.swarm.writer import SwarmWriter
+from roas.stack.swarm.writing.judgement import UpdateVerdict
+from roas.stack.swarm.writing.writer import SwarmWriter
 from testbed.sample import sample_image
 from testbed.swarm import Swarm, SwarmNode, client_of
 from testbed.waiting import wait_until

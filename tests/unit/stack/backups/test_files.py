@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from roas.deploy.backups import beyond
+from roas.deploy.data.backups import beyond
 from roas.errors import BackupError
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.stack import BackupRule

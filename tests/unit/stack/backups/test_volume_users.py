@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from roas.errors import BackupError
-from roas.stack.api_errors import ApiNotFoundError
 from roas.stack.backups import volume_helper
 from roas.stack.backups.volume_helper import HELPER, LABEL, VolumeHelper
-from roas.stack.labels import ONE_OFF, PROJECT, SERVICE
+from roas.stack.docker.api_errors import ApiNotFoundError
+from roas.stack.docker.labels import ONE_OFF, PROJECT, SERVICE
 
 
 def container(name: str, *, project: str = "shop", state: str = "running", rw: bool = True, **labels: str) -> dict:

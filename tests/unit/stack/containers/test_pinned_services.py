@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from roas.models.environment import Environment
-from roas.stack.client import Engine
 from roas.stack.compose.runner import ComposeOutput
 from roas.stack.containers.pinned_services import PinnedServices
+from roas.stack.docker.engine import Engine
 from roas.stack.model.live_files import LiveFiles
 
 MODEL = {"name": "shop-dev", "services": {"web": {"image": "web:1"}}}

@@ -12,11 +12,11 @@ from roas.errors import ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
-from roas.stack.comparison import WantedService
 from roas.stack.containers import readiness
 from roas.stack.containers.readiness import Readiness
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.interface import ContainerEvent
+from roas.stack.service_comparison import WantedService
 from tests.unit.deploy.fake_engine import UNHEALTHY, FakeEngine
 
 DEV = Environment("dev", "shop-dev", Path(), ())

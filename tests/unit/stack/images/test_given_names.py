@@ -4,10 +4,10 @@ from typing import Any, cast
 
 import pytest
 
-from roas.stack.api_errors import ApiNotFoundError
-from roas.stack.client import Engine
+from roas.stack.docker.api_errors import ApiNotFoundError
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.labels import PROJECT
 from roas.stack.images.readable_names import set_references
-from roas.stack.labels import PROJECT
 
 PULLED, BUILT, OLDER = (f"sha256:{digit * 64}" for digit in "123")
 AGENT = "vendor/agent"

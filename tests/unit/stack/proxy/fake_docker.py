@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from roas.stack.api_errors import ApiError
+from roas.stack.docker.api_errors import ApiError
 
 PROXY = "p" * 64
 OFFICIAL = ("docker-entrypoint.sh", "haproxy", "-f", "/usr/local/etc/haproxy/haproxy.cfg")

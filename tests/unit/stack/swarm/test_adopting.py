@@ -7,12 +7,12 @@ import pytest
 
 from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
-from roas.stack.labels import STACK
+from roas.stack.docker.labels import STACK
 from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm.adopting import adopt_stack
 from roas.stack.swarm.normal_form import normal_form
-from roas.stack.swarm.service_spec import service_spec
-from roas.stack.swarm.tasks import StackReading
+from roas.stack.swarm.tasks.tasks import StackReading
+from roas.stack.swarm.writing.service_spec import service_spec
 
 DEV = Environment("dev", "shop", Path("/stack"), ())
 OWN = {STACK: "shop"}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from roas.stack.labels import STACK
-from roas.stack.swarm.task_watch import changes, replacements
-from roas.stack.swarm.tasks import StackReading
-from tests.unit.stack.swarm.test_judgement import service, task
+from roas.stack.docker.labels import STACK
+from roas.stack.swarm.tasks.tasks import StackReading
+from roas.stack.swarm.tasks.watch import changes, replacements
+from tests.unit.stack.swarm.writing.test_judgement import service, task
 
 MADE = service()
 SERVICE = {**MADE, "Spec": {**MADE["Spec"], "Labels": {**MADE["Spec"]["Labels"], STACK: "s"}}}

@@ -8,12 +8,12 @@ import pytest
 
 from roas.errors import EngineError
 from roas.models.environment import Environment
-from roas.stack.client import Engine
-from roas.stack.labels import STACK
-from roas.stack.swarm import service_writes
+from roas.stack.docker.engine import Engine
+from roas.stack.docker.labels import STACK
 from roas.stack.swarm.normal_form import SERVICE
-from roas.stack.swarm.service_writes import end_earlier_run
-from roas.stack.swarm.writer import Seen, SwarmWriter
+from roas.stack.swarm.writing import service_writes
+from roas.stack.swarm.writing.service_writes import end_earlier_run
+from roas.stack.swarm.writing.writer import Seen, SwarmWriter
 
 Json = dict[str, Any]
 DEV = Environment("dev", "shop", Path(), ())

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from roas.errors import NoQuorumError
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.swarm.calls import SwarmCalls, no_manager
 
 

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from roas.stack.api_errors import ApiError
-from roas.stack.docker_client import EngineClient
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.sdk import EngineClient
 from roas.stack.swarm.calls import SwarmCalls
 
 SERVICE = {"Spec": {"TaskTemplate": {"Networks": [{"Target": "n1"}]}}}

@@ -3,7 +3,7 @@
 import pytest
 
 from roas.stack.swarm.normal_form import NONCE, content_name, differing_keys, spec_hash
-from roas.stack.swarm.tasks import digest_of_image
+from roas.stack.swarm.tasks.tasks import digest_of_image
 
 SENT = {
     "Name": "stack_web",

@@ -9,10 +9,10 @@ import pytest
 from roas.errors import EngineError, EngineUnavailableError, NoQuorumError
 from roas.models.environment import Environment
 from roas.models.swarm import Absence, QuorumLosses
-from roas.stack.api_errors import ApiError
-from roas.stack.client import Engine
-from roas.stack.swarm import writer as module
-from roas.stack.swarm.writer import SwarmWriter
+from roas.stack.docker.api_errors import ApiError
+from roas.stack.docker.engine import Engine
+from roas.stack.swarm.writing import writer as module
+from roas.stack.swarm.writing.writer import SwarmWriter
 
 DEV = Environment("dev", "shop", Path(), ())
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from roas.models.stack import ObstacleKind
-from roas.stack.labels import STACK
+from roas.stack.docker.labels import STACK
 from roas.stack.swarm.obstacles import find_on_swarm
 
 Json = dict[str, Any]

@@ -11,7 +11,6 @@ import pytest
 from roas.api.documents import EnvironmentStatus
 from roas.errors import InvalidRequestError, NotPermittedError
 from roas.messages.message import said
-from roas.models.coordination import PhaseName
 from roas.models.deployment import (
     DeploymentKind,
     Outcome,
@@ -22,15 +21,16 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.health import Verdict
+from roas.models.phases import PhaseName
 from roas.models.plan import Plan, ServiceAction, ServicePlan
-from roas.state.locks import LockHeldError
-from roas.state.records import DeliveryFigures
+from roas.state.deployments.figures import DeliveryFigures
+from roas.state.deployments.locks import LockHeldError
 from roas.ui.drawing import BAD, CAREFUL, GOOD, QUIET, RUNNING, Drawing
 from roas.ui.embeds.live import can_be_cancelled, draw_live
 from roas.ui.embeds.outcome import HistoryPage, draw_error, draw_history, draw_outcome, draw_phases, draw_unexpected
 from roas.ui.embeds.plan import _plain_reasons, draw_plan, draw_plan_text
 from roas.ui.embeds.status import draw_status
-from roas.ui.secrets import without_secrets
+from roas.ui.redacted import without_secrets
 from tests.unit.ui.samples import (
     NASTY,
     a_deployment,

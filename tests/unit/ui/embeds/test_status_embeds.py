@@ -14,9 +14,9 @@ from roas.cli.output import Terminal
 from roas.cli.status import show_status
 from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.models.candidate import Hold
-from roas.models.coordination import PhaseName
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerState, ServiceHealth, StackHealth, Verdict
+from roas.models.phases import PhaseName
 from roas.ui.drawing import BAD, GOOD
 from roas.ui.embeds.status import draw_integration, draw_status
 from roas.ui.translation import using_locale

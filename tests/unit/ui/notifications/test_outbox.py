@@ -8,8 +8,8 @@ import discord
 import pytest
 
 from roas.events import EventBus
-from roas.models.coordination import PhaseName
 from roas.models.deployment import Outcome, PhaseStatus, Problem
+from roas.models.phases import PhaseName
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing, MissingPermission
 from roas.ui.notifications.live_messages import LiveMessages

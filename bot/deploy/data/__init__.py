@@ -1,0 +1,1 @@
+"""Back up the data of services before a deployment, and restore it on the way back."""

@@ -1,0 +1,1 @@
+"""Plan what a deployment or a rollback would change, and say why."""

@@ -1,0 +1,1 @@
+"""Ask Docker Engines by the Docker SDK, in threads: the one client."""

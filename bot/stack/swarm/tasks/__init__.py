@@ -1,0 +1,1 @@
+"""Read the tasks of a Swarm's services: their state, their logs, the data in their containers."""
