@@ -35,7 +35,9 @@ FOLLOWED = {
     "unit/app/test_shared_state.py::test_environment_on_one_machine_is_refused": [
         "SWARM_STATE_KEY_FILE keeps the state of Swarms"
     ],
-    "unit/stack/docker/test_several_managers.py::test_no_other_swarm_is_asked": ["Correct `docker_host` and `managers`"],
+    "unit/stack/docker/test_several_managers.py::test_no_other_swarm_is_asked": [
+        "Correct `docker_host` and `managers`"
+    ],
     "e2e/stack/swarm/test_lost_manager.py::test_deployment_goes_on_by_another_manager": [
         "Start it, or remove its address from `docker_host`"
     ],
@@ -186,7 +188,9 @@ FOLLOWED = {
     "unit/cogs/test_plans.py::test_stale_outcome_button_reports_newer_state": [
         "Use /rollback",
     ],
-    "unit/deploy/planning/test_promotion.py::test_release_that_is_not_kept_any_more_is_promoted_by_what_runs": ["Use /promote"],
+    "unit/deploy/planning/test_promotion.py::test_release_that_is_not_kept_any_more_is_promoted_by_what_runs": [
+        "Use /promote"
+    ],
     "unit/cogs/test_matrix.py::test_yes_is_to_what_was_shown": [
         "Answer the newest message, or use /deploy",
         "Use /deploy and its version.",
