@@ -23,8 +23,8 @@ from roas.app.shared_state import SharedState
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.checks.validator import EnvironmentValidator
 from roas.configuration.settings import Settings
-from roas.deploy.handover.peers import Peers
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.peers import Peers
 from roas.deploy.schedule import Schedule
 from roas.events import EventBus
 from roas.health.collector import MonitoringCollector

@@ -27,8 +27,8 @@ from roas.checks.validator import CHECKS, EnvironmentValidator
 from roas.concurrency import run_concurrently
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
-from roas.deploy.handover.peers import Peers
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.peers import Peers
 from roas.errors import RoasError
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator

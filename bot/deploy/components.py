@@ -1,62 +1,22 @@
-"""Name the parts that deployments work with, and what they ask of those that are not theirs."""
+"""Name the parts that deployments work with, and what they ask of those above them."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
+from roas.checks.validator import EnvironmentValidator
 from roas.configuration.settings import Settings
+from roas.deploy.peers import Peers
 from roas.events import EventBus
-from roas.models.check import ValidationReport
+from roas.health.collector import MonitoringCollector
+from roas.health.probes import NetworkProber
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
-from roas.models.health import AT_WORK, ContainerSnapshot
-from roas.models.leader_lease import Judgement
-from roas.stack.interface import FoundStack
+from roas.models.health import AT_WORK
 from roas.stack.stacks import Stacks
 from roas.stack.updating.canary.service_canary import ReadFigure, no_figure
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
-
-
-class Validator(Protocol):
-    """Judge an environment."""
-
-    async def validate(
-        self,
-        environment: Environment,
-        version: str | None = None,
-        *,
-        model_hash: str | None = None,
-        found: FoundStack | None = None,
-    ) -> ValidationReport:
-        """Look at an environment as a deployment would find it; what was just `found` is not asked again."""
-        ...
-
-
-class Monitoring(Protocol):
-    """Prepare the monitoring of an environment."""
-
-    async def prepare_monitoring_stack(self, environment: Environment) -> tuple[str, ...]:
-        """Prepare the monitoring of an environment; returns warnings."""
-        ...
-
-
-class Prober(Protocol):
-    """Probe a dependency over the network."""
-
-    async def probe(self, environment: Environment, url: str, timeout_seconds: float) -> bool | None:
-        """Return whether a probe URL answers within its time; None where its name means nothing from here."""
-        ...
-
-
-class PeerSource(Protocol):
-    """Classify containers as peers or foreign."""
-
-    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
-        """Judge containers of the bot's service other than this process's own. Raises RoasError."""
-        ...
-
 
 # Find the container of an environment that this very process runs in, or None.
 OwnContainerSource = Callable[[Environment], Awaitable[OwnContainer | None]]
@@ -79,12 +39,12 @@ class Components:
     bus: EventBus
     stacks: Stacks
     manager: DeploymentManager
-    validator: Validator
-    monitoring: Monitoring
-    prober: Prober
+    validator: EnvironmentValidator
+    monitoring: MonitoringCollector
+    prober: NetworkProber
     own_container: OwnContainerSource
     held_lease: HeldLease
-    peers: PeerSource
+    peers: Peers
     stop_recovery: StopRecovery = no_recovery
     read_figure: ReadFigure = no_figure
 

@@ -10,7 +10,7 @@ from functools import partial
 from roas.app.application import Application
 from roas.concurrency import end_tasks
 from roas.deploy.handover.peer_processes import PeerProcesses
-from roas.deploy.handover.peers import proven_peers
+from roas.deploy.peers import proven_peers
 from roas.errors import RoasError
 from roas.log import PersistentFault, get_logger
 from roas.messages.message import said

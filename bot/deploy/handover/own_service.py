@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from roas.deploy.components import Components
-from roas.deploy.handover.peers import Authorship, left_alone_text, spared_bots
+from roas.deploy.peers import Authorship, left_alone_text, spared_bots
 from roas.errors import BotRemovalError
 from roas.messages.message import said
 from roas.models.environment import Environment

@@ -1,13 +1,13 @@
 """Find and terminate processes of peers before their work is taken over: fencing stops no Docker call.
 
-Whether a container is a peer at all is decided in `peers.py`.
+Whether a container is a peer at all is decided in `deploy/peers.py`.
 """
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from roas.concurrency import pause
-from roas.deploy.components import PeerSource
+from roas.deploy.peers import Peers
 from roas.errors import OwnContainerError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -32,7 +32,7 @@ async def _always() -> bool:
 class PeerProcesses:
     """Find and terminate the other processes that own something in the journal."""
 
-    def __init__(self, stacks: Stacks, state: StateManager, peers: PeerSource) -> None:
+    def __init__(self, stacks: Stacks, state: StateManager, peers: Peers) -> None:
         self._stacks = stacks
         self._state = state
         self._peers = peers

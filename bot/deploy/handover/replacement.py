@@ -7,8 +7,8 @@ its own container as the release wants it, and removes the other one once the re
 import time
 
 from roas.deploy.context import DeploymentContext
-from roas.deploy.handover.peers import proven_peers, spared_bots
 from roas.deploy.handover.state_folder import state_move
+from roas.deploy.peers import proven_peers, spared_bots
 from roas.errors import EngineError, FencedOffError, ServiceFailedError
 from roas.messages.message import said
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.handover.own_service import sweep_leftovers
-from roas.deploy.handover.peers import proven_peers
+from roas.deploy.peers import proven_peers
 from roas.errors import FencedOffError, RoasError
 from roas.log import get_logger
 from roas.messages.message import joined, said

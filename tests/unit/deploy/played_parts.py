@@ -2,7 +2,7 @@
 
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
-from roas.deploy.handover.peers import HealthAnswer, Peers
+from roas.deploy.peers import HealthAnswer, Peers
 from roas.events import EventBus
 from roas.models.check import ValidationReport
 from roas.models.environment import Environment

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
-from roas.deploy.handover.peers import HealthAnswer, Peers
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.peers import HealthAnswer, Peers
 from roas.errors import InvalidRequestError
 from roas.events import EventBus
 from roas.models.actor import Actor, ActorKind
@@ -88,7 +88,7 @@ class Case:
         self.hands = Hands(self.machine, self.rng, self.file, PROJECT)
         self.releases = 0
         self.engine = engine = EngineDouble(self.machine, self.file, self.environment)
-        accepting, stacks = _Accepting(), cast("Stacks", engine)
+        accepting, stacks = cast("Any", _Accepting()), cast("Stacks", engine)
         components = Components(
             settings=_settings(folder / "state"),
             state=state,

@@ -9,8 +9,8 @@ from typing import Any
 
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
-from roas.deploy.handover.peers import Peers
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.peers import Peers
 from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from roas.deploy.handover.peers import HealthAnswer, Peers, ask_health
+from roas.deploy.peers import HealthAnswer, Peers, ask_health
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roas.deploy.handover.peers import Authorship
+from roas.deploy.peers import Authorship
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, ServiceProgress, ServiceStep
 from roas.models.environment import Environment

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import aiohttp
 
-from roas.deploy.components import PeerSource
 from roas.errors import ReleaseNotRestorableError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -254,7 +253,7 @@ class Peers:
 
 
 async def proven_peers(
-    peers: PeerSource,
+    peers: Peers,
     environment: Environment,
     containers: Iterable[ContainerSnapshot],
     on_skipped: Callable[[str], None] = lambda text: None,
@@ -272,7 +271,7 @@ async def proven_peers(
     return tuple(judgement.container for judgement in judged if judgement.standing is Standing.PEER)
 
 
-async def spared_bots(peers: PeerSource, stack: Stack, bot: OwnContainer | None) -> frozenset[str]:
+async def spared_bots(peers: Peers, stack: Stack, bot: OwnContainer | None) -> frozenset[str]:
     """Return the ids of the other containers of the bot's service that are no peers. Raises RoasError."""
     if bot is None:
         return frozenset()
