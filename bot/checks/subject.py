@@ -13,7 +13,7 @@ from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts
 from roas.models.stack import ServiceProxy, WantedImage
 from roas.models.swarm import SwarmFacts
-from roas.stack.interface import FoundStack, ResolvedStack
+from roas.stack.interface import ResolvedStack
 from roas.stack.machine.probe import DockerProbe
 from roas.stack.proxy.proxied_service import ProxiedService
 from roas.stack.resolution.version_use import version_names
@@ -107,7 +107,7 @@ class EnvironmentSurvey:
         environment: Environment,
         version: str | None,
         model_hash: str | None,
-        found: FoundStack | None = None,
+        found: ResolvedStack | None = None,
     ) -> Subject:
         """Resolve the working copy, or load a stored release, and provide all that the checks look at."""
         stack = self._stacks.of(environment)
@@ -128,12 +128,12 @@ class EnvironmentSurvey:
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                resolved = found.stack if found else await _resolved(stack, version, model_hash)
+                resolved = found or await _resolved(stack, version, model_hash)
         except RoasError as error:
             return replace(subject, stack_error=error)
         except TimeoutError:
             return replace(subject, stack_error=_hangs(environment))
-        return replace(subject, stack=resolved, look_up_image=None if model_hash else _look_up(stack, resolved, found))
+        return replace(subject, stack=resolved, look_up_image=None if model_hash else _look_up(stack, resolved))
 
 
 async def _resolved(stack: Stack, version: str | None, model_hash: str | None) -> ResolvedStack:
@@ -143,12 +143,10 @@ async def _resolved(stack: Stack, version: str | None, model_hash: str | None) -
     return ResolvedStack(stack.environment, version or "", model, stack.definitions(model))
 
 
-def _look_up(
-    stack: Stack, resolved: ResolvedStack, found: FoundStack | None
-) -> Callable[[str], Awaitable[WantedImage]]:
+def _look_up(stack: Stack, resolved: ResolvedStack) -> Callable[[str], Awaitable[WantedImage]]:
     async def look_up(service: str) -> WantedImage:
-        if found is not None and service in found.wanted:
-            return found.wanted[service]
+        if service in resolved.wanted:
+            return resolved.wanted[service]
         return (await stack.images.look_up(resolved, frozenset({service})))[service]
 
     return look_up

@@ -12,7 +12,7 @@ from roas.messages.message import said
 from roas.models.check import CheckResult, Severity, ValidationReport
 from roas.models.environment import Environment
 from roas.shortages import find_passing
-from roas.stack.interface import FoundStack
+from roas.stack.interface import ResolvedStack
 
 log = get_logger(__name__)
 
@@ -29,7 +29,7 @@ CHECKS = tuple(
 )
 # Gathers the input of the checks: environment, requested version, model hash of a stored release or None, and what was
 # just found of the working copy.
-Survey = Callable[[Environment, str | None, str | None, FoundStack | None], Awaitable[Subject]]
+Survey = Callable[[Environment, str | None, str | None, ResolvedStack | None], Awaitable[Subject]]
 
 
 class EnvironmentValidator:
@@ -48,7 +48,7 @@ class EnvironmentValidator:
         version: str | None = None,
         *,
         model_hash: str | None = None,
-        found: FoundStack | None = None,
+        found: ResolvedStack | None = None,
     ) -> ValidationReport:
         """Look at an environment as a deployment of `version` would find it.
 

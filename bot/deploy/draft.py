@@ -40,7 +40,7 @@ async def planned_deployment(context: DeploymentContext) -> PlannedDeployment | 
     digest = context.deployment.request.plan_digest
     if context.planned is None and digest is not None:
         plans = KeptPlans(context.components)
-        found = await plans.find(context.environment, digest)
+        found = await plans.find(digest)
         context.planned = await plans.require_current(context.environment, found)
     return context.planned
 
@@ -93,8 +93,8 @@ async def asks_before_the_build(context: DeploymentContext) -> bool:
         return False
     if request.interaction_id is None or request.plan_digest is None or not has_approvers(context.components):
         return False
-    planned = await KeptPlans(context.components).find(context.environment, request.plan_digest)
-    powers = ungranted_of_builds(request, planned)
+    planned = await KeptPlans(context.components).find(request.plan_digest)
+    powers = ungranted_of_builds(request, planned.plan, await planned.load_model(context.stack))
     if powers and request.kind is DeploymentKind.DEPLOY:
         await context.update(draft=Draft(NOTHING_YET, new_powers=powers))
     return context.deployment.draft is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from roas.deploy.components import Components
 from roas.errors import (
@@ -15,7 +16,8 @@ from roas.models.environment import Environment
 from roas.models.plan import Plan
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import Obstacle, WantedImage
-from roas.stack.interface import FoundStack, ResolvedStack, SharedFiles
+from roas.stack.interface import ResolvedStack, SharedFiles
+from roas.stack.stack import Stack
 from roas.state.documents import from_row, to_json
 from roas.state.manager import StateManager
 
@@ -24,41 +26,13 @@ ASK_AGAIN = said("Type it again, such as /deploy, for a new plan.")
 
 @dataclass(frozen=True, slots=True)
 class PlannedDeployment:
-    """Hold a plan with what it was made of, beside the release that was `current`.
+    """Hold a plan with what it was made of, beside the release that was `current`: it is kept in the journal like this.
 
-    A deployment has its resolved `stack`, of which all files are copied by content, and the images that it wants;
-    `kept` services stay as they are in the current release. A rollback has the `target` release with today's
-    credentials. `inputs` is a hash of secrets, settings and policy.
+    A deployment has the stack that it resolved: its model, which has every secret, is in the store of models under
+    `model_hash`, all its files are copied by content, and `wanted` are its images; `kept` services stay as they are in
+    the current release. A rollback has the `target` release with today's credentials. `inputs` is a hash of secrets,
+    settings and policy.
     """
-
-    plan: Plan
-    current: Release | None
-    inputs: str
-    stack: ResolvedStack | None = field(default=None, repr=False)
-    wanted: Mapping[str, WantedImage] = field(default_factory=dict)
-    kept: frozenset[str] = frozenset()
-    target: Release | None = None
-
-    def require_stack(self) -> ResolvedStack:
-        """Return the stack that is deployed. Raises ImageChangedError for a rollback, which has none."""
-        if self.stack is None:
-            raise _not_kept()
-        return self.stack
-
-    @property
-    def found(self) -> FoundStack | None:
-        """Return what the checks need not ask for again."""
-        return None if self.stack is None else FoundStack(self.stack, self.wanted)
-
-    @property
-    def built(self) -> tuple[str, ...]:
-        """Return the names of the copies that are built from."""
-        return tuple(image.build_hash for image in self.wanted.values() if image.build_hash is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """Hold what is written of a planned deployment; its model, which has every secret, is in the store of models."""
 
     plan: Plan
     current: Release | None
@@ -74,80 +48,82 @@ class _Document:
     target: Release | None = None
     files: SharedFiles = field(default_factory=SharedFiles)
 
+    def with_stack(self, stack: ResolvedStack, model_hash: str) -> "PlannedDeployment":
+        """Return it with the stack that is deployed, the model of which is stored."""
+        return replace(
+            self,
+            model_hash=model_hash,
+            version=stack.version,
+            warnings=stack.warnings,
+            follows_version=stack.follows_version,
+            obstacles=stack.obstacles,
+            beside_files=stack.beside_files,
+            wanted=stack.wanted,
+            files=stack.files,
+        )
+
+    async def load_stack(self, stack: Stack) -> ResolvedStack:
+        """Return the stack that is deployed, with its model. Raises ImageChangedError where that is not kept any more.
+
+        So it does for a rollback, which has none.
+        """
+        if not self.model_hash:
+            raise _not_kept()
+        model = await self.load_model(stack)
+        return ResolvedStack(
+            stack.environment,
+            self.version,
+            model,
+            stack.definitions(model),
+            warnings=self.warnings,
+            follows_version=self.follows_version,
+            obstacles=self.obstacles,
+            beside_files=self.beside_files,
+            is_kept=True,
+            files=self.files,
+            wanted=self.wanted,
+        )
+
+    async def load_model(self, stack: Stack) -> Mapping[str, Any]:
+        """Return the model that is to run; of an operation none. Raises ImageChangedError where it is not kept."""
+        model_hash = self.model_hash or (self.target.model_hash if self.target is not None else "")
+        try:
+            return await stack.load_model(model_hash) if model_hash else {}
+        except ReleaseNotRestorableError as error:
+            raise _not_kept() from error
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """Return the names of the copies that are built from."""
+        return tuple(image.build_hash for image in self.wanted.values() if image.build_hash is not None)
+
 
 class KeptPlans:
-    """Keep each plan in the journal under its digest, and the model, which has secrets, in the store of models."""
+    """Keep each plan in the journal under its digest, for a day."""
 
     def __init__(self, components: Components) -> None:
         self._components = components
 
     async def keep(self, planned: PlannedDeployment) -> None:
-        """Keep a plan for a day."""
-        stack, model_hash = planned.stack, ""
-        if stack is not None:
-            model_hash = await self._components.stacks.of(stack.environment).releases.save_model(stack.model)
-        document = _Document(
-            plan=planned.plan,
-            current=planned.current,
-            inputs=planned.inputs,
-            model_hash=model_hash,
-            wanted=planned.wanted,
-            kept=planned.kept,
-            target=planned.target,
-        )
-        if stack is not None:
-            document = replace(
-                document,
-                version=stack.version,
-                warnings=stack.warnings,
-                follows_version=stack.follows_version,
-                obstacles=stack.obstacles,
-                beside_files=stack.beside_files,
-                files=stack.files,
-            )
-        await self._components.state.approvals.keep(planned.plan.digest, to_json(document))
+        """Keep a plan."""
+        await self._components.state.approvals.keep(planned.plan.digest, to_json(planned))
 
-    async def find(self, environment: Environment, digest: str) -> PlannedDeployment:
+    async def find(self, digest: str) -> PlannedDeployment:
         """Return the plan that was confirmed. Raises ImageChangedError where it is not kept any more."""
-        engine = self._components.stacks.of(environment)
+        text = await self._components.state.approvals.kept(digest)
+        if text is None:
+            raise _not_kept()
         try:
-            text = await self._components.state.approvals.kept(digest)
-            if text is None:
-                raise _not_kept()
-            document = from_row(_Document, text)
-            stack = None
-            if document.model_hash:
-                model = await engine.load_model(document.model_hash)
-                stack = ResolvedStack(
-                    environment,
-                    document.version,
-                    model,
-                    engine.definitions(model),
-                    warnings=document.warnings,
-                    follows_version=document.follows_version,
-                    obstacles=document.obstacles,
-                    beside_files=document.beside_files,
-                    files=document.files,
-                    is_kept=True,
-                )
-        except (UnreadableRowError, ReleaseNotRestorableError) as error:
+            return from_row(PlannedDeployment, text)
+        except UnreadableRowError as error:
             raise _not_kept() from error
-        return PlannedDeployment(
-            document.plan,
-            document.current,
-            document.inputs,
-            stack,
-            document.wanted,
-            document.kept,
-            document.target,
-        )
 
     async def require_current(self, environment: Environment, planned: PlannedDeployment) -> PlannedDeployment:
         """Return a plan beside the release that runs now.
 
         Raises ImageChangedError where that is another one, or the settings, a secret or the policy changed.
         """
-        engine = self._components.stacks.of(environment)
+        stack = self._components.stacks.of(environment)
         goes_back = planned.target is not None
         current = await release_in_use(self._components.state, environment.name, goes_back=goes_back)
         # What ran before the first release is adopted on the way: the plan was made beside just that.
@@ -156,11 +132,7 @@ class KeptPlans:
             if _label(current) == _label(planned.current):
                 raise _changed(said("A service was scaled, or a credential changed, since this was planned."))
             raise _is_elsewhere(environment.name, current)
-        if planned.stack is not None:
-            model = planned.stack.model
-        else:
-            model = await engine.load_model(planned.target.model_hash) if planned.target is not None else {}
-        if await engine.releases.hash_inputs(model) != planned.inputs:
+        if await stack.releases.hash_inputs(await planned.load_model(stack)) != planned.inputs:
             raise _changed(said("The settings, a secret or the policy changed since this was planned."))
         return replace(planned, current=current)
 

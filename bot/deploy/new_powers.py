@@ -1,10 +1,10 @@
 """Find what a stack newly gets beyond its own containers, and refuse what nobody granted."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from roas.deploy.components import Components
-from roas.deploy.kept_plans import PlannedDeployment
 from roas.errors import NewPowersError
 from roas.messages.message import joined, said
 from roas.models.deployment import DeploymentKind, DeploymentRequest
@@ -35,12 +35,12 @@ def has_approvers(components: Components) -> bool:
     return bool(components.settings.discord_approver_role_ids)
 
 
-def ungranted_of_builds(request: DeploymentRequest, planned: PlannedDeployment) -> tuple[str, ...]:
+def ungranted_of_builds(request: DeploymentRequest, plan: Plan, model: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the powers that a build of a plan would use and that nobody granted: its `RUN` lines act by themselves."""
-    services = services_of(planned.require_stack().model if planned.stack is not None else {})
+    services = services_of(model)
     builds = {name: service["build"] for name, service in services.items() if service.get("build")}
     secrets = {str(entry.get("source")) for build in builds.values() for entry in build.get("secrets") or ()}
-    found = ((name, *name.partition(": ")[::2]) for name in ungranted(request, planned.plan))
+    found = ((name, *name.partition(": ")[::2]) for name in ungranted(request, plan))
     return tuple(
         name
         for name, subject, power in found

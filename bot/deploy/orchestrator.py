@@ -197,7 +197,7 @@ class DeploymentOrchestrator:
             if request.operation is Operation.KEEP and request.plan_digest is None:
                 request = replace(request, plan_digest=(await self.plan(request)).digest)
             if request.plan_digest is not None:
-                await self._plans.require_current(environment, await self._plans.find(environment, request.plan_digest))
+                await self._plans.require_current(environment, await self._plans.find(request.plan_digest))
             return request, (await release_to_operate(self._components, environment, request)).number
         is_rollback = request.kind is DeploymentKind.ROLLBACK
         is_bound = is_rollback or environment.repository is not None or environment.requires or request.promoted_from
@@ -205,7 +205,7 @@ class DeploymentOrchestrator:
             request = replace(request, plan_digest=(await self.plan(request)).digest)
         if request.plan_digest is None:
             return request, None
-        planned = await self._plans.find(environment, request.plan_digest)
+        planned = await self._plans.find(request.plan_digest)
         planned = await self._plans.require_current(environment, planned)
         # What is drafted for a later time is judged by that, and once more then.
         asked = request if request.needs_approval else replace(request, starts_at=None)
@@ -229,9 +229,10 @@ class DeploymentOrchestrator:
         self, environment: Environment, request: DeploymentRequest, planned: PlannedDeployment
     ) -> None:
         """Raise RequirementError where something of a plan was not healthy yet where its environment requires that."""
-        if planned.stack is None or judge_missing(request, True).may_begin:
+        if not planned.model_hash or judge_missing(request, True).may_begin:
             return
-        missing = await find_missing(self._components, environment, request, planned.stack, planned.wanted)
+        resolved = await planned.load_stack(self._components.stacks.of(environment))
+        missing = await find_missing(self._components, environment, request, resolved)
         refuse_missing(() if missing is None else (missing,))
 
     async def approve(self, deployment_id: str, actor: Actor) -> Deployment:
@@ -247,7 +248,7 @@ class DeploymentOrchestrator:
         if waiting.draft is not None and waiting.draft.model_hash != NOTHING_YET:
             require_window(environment, replace(waiting.request, approved_by=actor))
             if environment.requires and not environment.hosts and waiting.request.plan_digest is not None:
-                planned = await self._plans.find(environment, waiting.request.plan_digest)
+                planned = await self._plans.find(waiting.request.plan_digest)
                 await self._require_healthy(environment, replace(waiting.request, starts_at=None), planned)
         with self._running.beginning(deployment_id):
             purpose = _purpose(waiting.request, waiting.to_release)

@@ -186,7 +186,6 @@ def _builder(stack: ResolvedStack, service: str) -> str | None:
 async def obtain_images(
     images: StackImages,
     resolved: ResolvedStack,
-    wanted: Mapping[str, WantedImage],
     report: ServiceReport,
     *,
     builds: bool,
@@ -195,6 +194,7 @@ async def obtain_images(
 
     Raises the first failure, with the others stopped; PhaseTimeoutError for a limit that was passed.
     """
+    wanted = resolved.wanted
     pulls = by_reference(
         {service: image for service, image in wanted.items() if image.must_pull and image.build_hash is None}
     )

@@ -46,7 +46,8 @@ class ResolvedStack:
     another. `obstacles` are what its execution would come upon on the engine, `powers` what somebody has to give it, by
     the entries that were `asked` for. `files` are those that it is made of and may share. Of one that `is_kept` the
     content of all files is kept, so that it can be deployed; of one that is only shown it is not. `new_volumes` are
-    those that the engine does not have yet; of a Swarm all of them, since each node has its own.
+    those that the engine does not have yet; of a Swarm all of them, since each node has its own. `wanted` is what
+    images of services mean by content, as far as that was looked up.
     """
 
     environment: Environment
@@ -62,14 +63,7 @@ class ResolvedStack:
     asked: frozenset[str] = frozenset()
     files: SharedFiles = field(default_factory=SharedFiles)
     new_volumes: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class FoundStack:
-    """Hold what was just found of a stack: what its files resolve to, and the content that its images mean."""
-
-    stack: ResolvedStack
-    wanted: Mapping[str, WantedImage]
+    wanted: Mapping[str, WantedImage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

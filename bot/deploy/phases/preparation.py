@@ -16,10 +16,10 @@ from roas.limits import PREPARE_MONITORING_TIMEOUT_SECONDS
 from roas.messages.message import said
 from roas.models.deployment import DeploymentKind, ServiceProgress
 from roas.models.phases import PhaseName
-from roas.models.plan import ServiceAction
+from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release
 from roas.stack.image_supply import obtain_images
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import ReleaseDraft, ResolvedStack
 
 
 class Preparation:
@@ -78,20 +78,21 @@ async def _draft_release(context: DeploymentContext, of_plan: PlannedDeployment)
     await context.plan_services(progress)
     if context.environment.signatures is not None:  # the settings may ask for more than when it was planned
         await context.components.stacks.verify_images(context.environment, of_plan.wanted)
+    resolved = await of_plan.load_stack(context.stack)
     async with begun(_prepare_monitoring(context)) as monitoring:
-        images = await context.run_unless_cancelled(_obtain(context, of_plan))
-        await _check_obtained(context, of_plan, images)
+        images = await context.run_unless_cancelled(_obtain(context, resolved))
+        await _check_obtained(context, of_plan.plan, resolved, images)
         pinned = await context.stack.releases.draft(
-            of_plan.require_stack(), images, kept_from=of_plan.current, kept_services=of_plan.kept
+            resolved, images, kept_from=of_plan.current, kept_services=of_plan.kept
         )
         await make_release(context, of_plan, pinned)
         await context.stack.images.discard_builds(of_plan.built)
         await context.run_unless_cancelled(monitoring)
 
 
-async def _obtain(context: DeploymentContext, of_plan: PlannedDeployment) -> dict[str, str]:
+async def _obtain(context: DeploymentContext, resolved: ResolvedStack) -> dict[str, str]:
     """Pull and build; a hotfix takes a built image only as it is here."""
-    builds, wanted = context.coordination.builds, of_plan.wanted
+    builds, wanted = context.coordination.builds, resolved.wanted
     if not builds and (
         unbuilt := sorted(name for name, image in wanted.items() if image.build_hash and not image.image_id)
     ):
@@ -102,16 +103,16 @@ async def _obtain(context: DeploymentContext, of_plan: PlannedDeployment) -> dic
             ),
             hint=said("Use /deploy, or push the image to a registry first."),
         )
-    resolved = of_plan.require_stack()
-    return dict(await obtain_images(context.stack.images, resolved, wanted, context.report, builds=builds))
+    return dict(await obtain_images(context.stack.images, resolved, context.report, builds=builds))
 
 
-async def _check_obtained(context: DeploymentContext, of_plan: PlannedDeployment, images: Mapping[str, str]) -> None:
+async def _check_obtained(
+    context: DeploymentContext, plan: Plan, resolved: ResolvedStack, images: Mapping[str, str]
+) -> None:
     """Check what could not be checked for the plan: the proxies whose image was not here."""
-    resolved = of_plan.require_stack()
-    late = {name: image for name, image in images.items() if image != of_plan.wanted[name].image_id}
+    late = {name: image for name, image in images.items() if image != resolved.wanted[name].image_id}
     if with_proxies(context.stack, resolved.model):
-        await refuse_broken_proxies(context.stack, of_plan.plan, resolved.model, late)
+        await refuse_broken_proxies(context.stack, plan, resolved.model, late)
 
 
 async def _prepare_monitoring(context: DeploymentContext) -> None:

@@ -48,7 +48,7 @@ class Validation:
         components, request = context.components, context.deployment.request
         if request.kind is not DeploymentKind.ROLLBACK:
             of_plan = await planned_deployment(context)
-            found = None if of_plan is None else of_plan.found
+            found = None if of_plan is None else await of_plan.load_stack(context.stack)
             return await components.validator.validate(context.environment, request.version, found=found)
         number = context.deployment.to_release
         release = None if number is None else await components.state.releases.get(context.environment.name, number)

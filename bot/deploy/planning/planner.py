@@ -74,7 +74,7 @@ class Planner:
         self._stack = components.stacks.of(environment)
 
     async def deployment(self, request: DeploymentRequest, *, keep: bool) -> PlannedDeployment:
-        """Resolve what a deployment asks for and compare it with what is; with `keep`, copy all its files by content.
+        """Resolve what a deployment asks for and compare it with what is; with `keep`, keep its files and its model.
 
         Raises ComposeFileError, ComposePolicyError, ImageNotFoundError, InvalidRequestError, BotRemovalError,
         SecondCopyError, StateMovedError, ImageNotVerifiedError, NotVerifiableNowError.
@@ -89,31 +89,33 @@ class Planner:
         changed = named or frozenset(resolved.definitions)
         left = _left_as_they_are(self._environment, current, changed) if named else {}
         await self._refuse_lost_bot(resolved, changed, left, version or self._environment.name)
-        wanted = await self._wanted(resolved, promotion, changed)
+        resolved = replace(resolved, wanted=await self._wanted(resolved, promotion, changed))
         await self._refuse_second_copy(current)
         comparison = await compare_candidate(
-            self._components, self._environment, resolved, wanted, current, frozenset(left), named
+            self._components, self._environment, resolved, current, frozenset(left), named
         )
         if left:  # what is new may be where something of the release is that stays
             powers = await self._stack.releases.powers_of(comparison.new_model)
             resolved = replace(resolved, powers=resolved.powers | powers)
         inputs = await self._stack.releases.hash_inputs(resolved.model)
         named_version = resolved.version if resolved.version == version else ""
-        plan = await self._describe(comparison, resolved, wanted, changed, named_version, inputs)
+        plan = await self._describe(comparison, resolved, changed, named_version, inputs)
         if keep:
             plan = replace(plan, diff=await self._diff(comparison))
         if promotion is not None:
             plan = promotion.describe(plan, resolved, comparison.new_model)
-        plan = await self._required(request, plan, resolved, wanted)
-        images = {name: image.image_id for name, image in wanted.items() if image.image_id}
+        plan = await self._required(request, plan, resolved)
+        images = {name: image.image_id for name, image in resolved.wanted.items() if image.image_id}
         await self._refuse(plan, resolved, images, kept=frozenset(resolved.definitions) - changed)
-        return PlannedDeployment(plan, current, inputs, resolved, wanted, frozenset(left))
+        planned = PlannedDeployment(plan, current, inputs, kept=frozenset(left))
+        if not keep:
+            return planned
+        return planned.with_stack(resolved, await self._stack.releases.save_model(resolved.model))
 
     async def _describe(
         self,
         comparison: Comparison,
         resolved: ResolvedStack,
-        wanted: Mapping[str, WantedImage],
         changed: frozenset[str],
         version: str,
         inputs: str,
@@ -125,7 +127,7 @@ class Planner:
             comparison,
             version=version,
             definitions=resolved.definitions,
-            wanted=wanted,
+            wanted=resolved.wanted,
             inputs=inputs,
             to_release=current.number if current and comparison.new_model == comparison.old_model else None,
             warnings=(*resolved.warnings, *obstacles, *await self._lost_images(current), *await self._ended_bake()),
@@ -175,11 +177,9 @@ class Planner:
             await self._components.stacks.verify_images(self._environment, wanted)
         return wanted
 
-    async def _required(
-        self, request: DeploymentRequest, plan: Plan, resolved: ResolvedStack, wanted: Mapping[str, WantedImage]
-    ) -> Plan:
+    async def _required(self, request: DeploymentRequest, plan: Plan, resolved: ResolvedStack) -> Plan:
         """Return the plan with what is missing that its environment requires; a hotfix is only told."""
-        missing = await find_missing(self._components, self._environment, request, resolved, wanted)
+        missing = await find_missing(self._components, self._environment, request, resolved)
         if missing is None:
             return plan
         if judge_missing(request, missing).may_begin:

@@ -198,7 +198,6 @@ async def find_missing(
     target: Environment,
     request: DeploymentRequest,
     resolved: ResolvedStack,
-    images: Mapping[str, WantedImage],
 ) -> Message | None:
     """Return what is missing of what an environment requires; None where nothing is.
 
@@ -213,7 +212,7 @@ async def find_missing(
     for release in await releases.list(source, limit=components.settings.releases_kept):
         if release.state not in TAKEN:
             continue
-        other = _other_than(release, await stack.releases.files_of(release), resolved, images)
+        other = _other_than(release, await stack.releases.files_of(release), resolved)
         if not other:
             fitting.append(release)
         elif current is not None and release.number == current.number:
@@ -230,13 +229,11 @@ async def find_missing(
     return await _why_unsoaked(components.state, target.name, source, fitting, soak, moment)
 
 
-def _other_than(
-    release: Release, files: SharedFiles | None, resolved: ResolvedStack, images: Mapping[str, WantedImage]
-) -> list[str]:
+def _other_than(release: Release, files: SharedFiles | None, resolved: ResolvedStack) -> list[str]:
     """Name the images and files of a stack that are others than those of a release."""
     found = []
     for name, pin in taken_images(release, resolved.definitions).items():
-        image = images.get(name)
+        image = resolved.wanted.get(name)
         digests = {digest.partition("@")[2] for digest in (pin.digest, pin.image_id) if digest and "@" in digest}
         here = image is not None and (image.digest or "").partition("@")[2]
         if image is not None and image.image_id != pin.image_id and here not in digests:

@@ -75,7 +75,6 @@ async def compare_candidate(
     components: Components,
     environment: Environment,
     resolved: ResolvedStack,
-    wanted: Mapping[str, WantedImage],
     current: Release | None,
     kept: frozenset[str],
     named: frozenset[str],
@@ -83,6 +82,7 @@ async def compare_candidate(
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
     stack, containers = components.stacks.of(environment), await expected_containers(components, environment)
     there = containers.left + containers.removed
+    wanted = resolved.wanted
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
     jobs = {name for name, definition in resolved.definitions.items() if definition.one_shot}
     same = {name: known.get(name) or _image_that_runs(name, current, there, name in jobs) for name in wanted}

@@ -140,7 +140,7 @@ class HostPlans:
             )
         for name, of_host in planned.digests.items():
             try:
-                found = await self._kept.find(hosts[name], of_host)
+                found = await self._kept.find(of_host)
                 await self._kept.require_current(hosts[name], found)
             except EngineUnavailableError as error:
                 log.warning("host is away", environment=name, error=error.message)

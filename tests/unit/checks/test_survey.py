@@ -10,7 +10,7 @@ from roas.checks.subject import EnvironmentSurvey
 from roas.configuration.settings import Settings
 from roas.models.environment import Environment
 from roas.models.stack import WantedImage
-from roas.stack.interface import FoundStack, ResolvedStack
+from roas.stack.interface import ResolvedStack
 from tests.unit.checks.conftest import StubProbe
 from tests.unit.one_stack import OneStack
 
@@ -44,9 +44,8 @@ def survey(store: Store) -> EnvironmentSurvey:
 
 async def test_what_was_found_is_not_asked_again() -> None:
     store = Store()
-    stack = ResolvedStack(DEV, "v1", {}, {})
-    found = FoundStack(stack, {"web": WantedImage("web:v1", digest="agreed to")})
-    subject = await survey(store)(DEV, "v1", None, found)
+    stack = ResolvedStack(DEV, "v1", {}, {}, wanted={"web": WantedImage("web:v1", digest="agreed to")})
+    subject = await survey(store)(DEV, "v1", None, stack)
     assert subject.stack is stack
     assert subject.look_up_image is not None
     assert (await subject.look_up_image("web")).digest == "agreed to"

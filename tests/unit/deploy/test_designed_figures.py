@@ -96,9 +96,9 @@ async def ignore(*_: object) -> None:
 
 
 async def obtain(wanted: WantedImage) -> None:
-    resolved: Any = SimpleNamespace(environment=None)
+    resolved: Any = SimpleNamespace(environment=None, wanted={"web": wanted})
     with pytest.raises(PhaseTimeoutError):
-        await obtain_images(Hanging(), resolved, {"web": wanted}, ignore, builds=True)
+        await obtain_images(Hanging(), resolved, ignore, builds=True)
 
 
 async def pull() -> None:

@@ -18,7 +18,7 @@ from roas.models.check import ValidationReport
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
-from roas.stack.interface import FoundStack
+from roas.stack.interface import ResolvedStack
 from roas.stack.stacks import Stacks
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.leader_lease import HeldLease
@@ -51,7 +51,7 @@ class _Accepting:
         version: str | None = None,
         *,
         model_hash: str | None = None,
-        found: FoundStack | None = None,
+        found: ResolvedStack | None = None,
     ) -> ValidationReport:
         return ValidationReport(environment.name, ())
 
