@@ -59,7 +59,7 @@ class Execution:
         kept = frozenset(definitions) - to_do - own
         starting = frozenset(
             name
-            for name in kept
+            for name in kept - changes.done - changes.skipped
             if judge_readiness(definitions[name], watch.of_service(name)).state is Readiness.WAITING
         )
         left = await _left_by_a_failure(context) & (kept | own)

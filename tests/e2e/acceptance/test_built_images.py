@@ -46,6 +46,24 @@ async def test_the_same_files_are_built_to_the_same_image(people, stack, built):
     assert stack.read("web", "/main") == "2"
 
 
+async def test_what_hands_left_is_no_fault_of_a_release_that_changes_nothing(people, stack, built):
+    """A job's container was pruned, then a service beside it paused; what is built is built as it was.
+
+    A plan cannot know that before the build: had the image been another one, both would have changed.
+    """
+    web = {"build": "app", "image": built.removesuffix(":latest"), **QUICK}
+    job = web | {"command": ["true"], "restart": "no", "x-deploy": {"one_shot": True}}
+    stack.write({"web": web, "job": job, "db": {"image": f"{REPOSITORY}:v1", "pid": "service:web", **QUICK}})
+    await people.succeed("v1")
+    stack.container("job").remove()
+    before = stack.ids()
+    await people.succeed("v2")
+    assert stack.ids() == before, "the job has run, and nothing else changes"
+    stack.container("db").pause()
+    await people.succeed("v3", services=("web",))
+    assert (stack.ids(), stack.container("db").status) == (before, "paused"), "it was not asked for"
+
+
 @pytest.mark.long
 async def test_what_failed_keeps_no_name(people, stack, built):
     """`docker compose up -d` starts what runs, and not what was built and rolled back, or built and never started."""

@@ -86,6 +86,16 @@ async def test_leftover_is_not_waited_for(tmp_path: Path) -> None:
     assert (result.story[-1], result.lies) == ("DEPLOY v3 ('tools',): succeeded", [])
 
 
+@pytest.mark.parametrize(
+    ("seed", "hand"),
+    [(90799, "remove job"), (91062, "scale job"), (91080, "remove job"), (91544, "pause db"), (90023, "kill vpn")],
+)
+async def test_what_was_so_before_fails_no_deployment(tmp_path: Path, seed: int, hand: str) -> None:
+    """It would have changed had an image been built otherwise: a job whose container is gone, what stood still."""
+    (result,) = await play_cases([seed], tmp_path)
+    assert (hand in result.story, result.lies) == (True, [])
+
+
 async def test_late_hand_is_found(tmp_path: Path) -> None:
     """What a hand does after the plan was made is no part of it: the judge has to see that."""
     async with StateManager(tmp_path / "state") as state:
