@@ -10,10 +10,10 @@ from aiohttp import web
 
 from roas.app.application import Application, open_application
 from roas.app.foundation import open_foundation
-from roas.client import EXIT_RESTART, RoasBot, run_bot
 from roas.cogs.stopped_bot import StoppedBot
 from roas.concurrency import begun, end_tasks, in_thread, pause
 from roas.configuration.settings import Settings
+from roas.discord_bot import EXIT_RESTART, RoasBot, run_bot
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.http.server import HttpServer, JournalStanding
 from roas.http.webhook import AlertWebhook

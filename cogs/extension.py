@@ -29,7 +29,7 @@ from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.change import Post
-from roas.models.leader_lease import Readiness
+from roas.models.leader_lease import BotReadiness
 from roas.ui.gateway import DiscordConnection, StandbyGate
 from roas.ui.notifications.notifier import LIVE
 
@@ -145,9 +145,9 @@ async def setup(bot: commands.Bot) -> None:
         opened.callback(gate.remove)
         connection = DiscordConnection()
 
-        def readiness() -> Readiness:
+        def readiness() -> BotReadiness:
             loaded = bot.get_cog(ApplicationCog.__cog_name__) is not None
-            return Readiness(gateway_ready=connection.is_alive(bot), cogs_loaded=loaded)
+            return BotReadiness(gateway_ready=connection.is_alive(bot), cogs_loaded=loaded)
 
         stopped = StoppedBot(bot, settings, gate)
         opened.push_async_callback(stopped.close)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from roas.alerts.alert_service import AlertService
 from roas.concurrency import run_concurrently
 from roas.errors import RoasError
-from roas.health.drift import DriftFinder
+from roas.health.drift_finder import DriftFinder
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.alert import DRIFT, AlertReport, AlertSource, Severity

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from roas.alerts.alert_service import AlertService
 from roas.errors import RoasError
 from roas.health.collector import Observation
-from roas.health.judgement import Clock, how_it_ended, judge_service, reason_of
+from roas.health.verdicts import Clock, how_it_ended, judge_service, reason_of
 from roas.health.wanted_services import Definitions
 from roas.messages.message import joined, said
 from roas.models.alert import Alert, AlertReport, AlertSource, RecoveryStatus, Severity

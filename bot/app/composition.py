@@ -18,8 +18,8 @@ from roas.alerts.node_alerts import NodeAlerts
 from roas.alerts.service_alerts import ServiceAlerts
 from roas.app.backup_schedule import BackupSchedule
 from roas.app.foundation import Foundation
-from roas.app.left_standstills import LeftStandstills
 from roas.app.maintenance import Maintenance, MaintenanceParts
+from roas.app.writers_left_stopped import WritersLeftStopped
 from roas.apprise_target import unusable_targets
 from roas.checks.discord_facts import fetch_discord_facts
 from roas.checks.subject import EnvironmentSurvey
@@ -32,7 +32,7 @@ from roas.deploy.peers import Peers
 from roas.errors import RoasError
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator
-from roas.health.drift import DriftFinder
+from roas.health.drift_finder import DriftFinder
 from roas.health.probes import NetworkProber, all_probes_answer
 from roas.health.wanted_services import LostReleases
 from roas.log import get_logger
@@ -200,7 +200,7 @@ def build_maintenance(
             NodeAlerts(base.stacks, alert_service, known).check,
             RenewedLogins(base.stacks, state, known).check,
             LeftDrains(base.stacks, state, behind, known).check,
-            LeftStandstills(base.stacks, state, known).check,
+            WritersLeftStopped(base.stacks, state, known).check,
         ),
     )
     return Maintenance(parts)

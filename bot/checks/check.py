@@ -6,7 +6,7 @@ from pathlib import Path
 
 from roas.checks.subject import Subject
 from roas.messages.message import joined, said
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 from roas.models.stack import ObstacleKind
 from roas.models.swarm import SwarmFacts
 from roas.stack.interface import ResolvedStack
@@ -19,7 +19,7 @@ class Finding:
     message: str
     remedy: str = ""
     passed: bool = False
-    severity: Severity | None = None
+    severity: CheckSeverity | None = None
 
 
 Findings = Awaitable[Finding | list[Finding]]
@@ -34,7 +34,7 @@ class Check:
     """
 
     name: str
-    severity: Severity
+    severity: CheckSeverity
     function: Callable[[Subject], Findings]
 
     async def run(self, subject: Subject) -> list[CheckResult]:
@@ -46,12 +46,12 @@ class Check:
         ]
 
 
-def check(name: str, severity: Severity) -> Callable[[Callable[[Subject], Findings]], Check]:
+def check(name: str, severity: CheckSeverity) -> Callable[[Callable[[Subject], Findings]], Check]:
     """Make a check of a function."""
     return lambda function: Check(name, severity, function)
 
 
-def stack_check(name: str, severity: Severity) -> Callable[[Callable[[Subject, ResolvedStack], Findings]], Check]:
+def stack_check(name: str, severity: CheckSeverity) -> Callable[[Callable[[Subject, ResolvedStack], Findings]], Check]:
     """Make a check of a stack that resolved; where it did not, `compose_file` or `compose_policy` says why."""
 
     def make(judge: Callable[[Subject, ResolvedStack], Findings]) -> Check:
@@ -63,7 +63,7 @@ def stack_check(name: str, severity: Severity) -> Callable[[Callable[[Subject, R
     return make
 
 
-def swarm_check(name: str, severity: Severity) -> Callable[[Callable[[Subject, SwarmFacts], Findings]], Check]:
+def swarm_check(name: str, severity: CheckSeverity) -> Callable[[Callable[[Subject, SwarmFacts], Findings]], Check]:
     """Make a check of a Swarm; a stack on one machine has nothing to check."""
 
     def make(judge: Callable[[Subject, SwarmFacts], Findings]) -> Check:
@@ -81,7 +81,7 @@ def passed(message: str = "") -> Finding:
     return Finding(message, passed=True)
 
 
-def failed(message: str, remedy: str = "", severity: Severity | None = None) -> Finding:
+def failed(message: str, remedy: str = "", severity: CheckSeverity | None = None) -> Finding:
     """Report what is wrong, and how to fix it where that does not say it already."""
     return Finding(message, remedy, severity=severity)
 

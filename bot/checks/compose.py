@@ -11,7 +11,7 @@ from roas.concurrency import in_thread
 from roas.configuration.environments import projects_of
 from roas.errors import ComposePolicyError, ImageNotFoundError, RegistryUnavailableError, RoasError, second_copy
 from roas.messages.message import joined, said
-from roas.models.check import COMPOSE_FILE, Severity
+from roas.models.check import COMPOSE_FILE, CheckSeverity
 from roas.models.environment import PolicyLevel
 from roas.models.stack import ObstacleKind, WantedImage
 from roas.shortages import find_passing
@@ -23,7 +23,7 @@ IMAGES_AT_ONCE = 4
 REGISTRY_SECONDS = 8.0  # under the deadline of a check, so that a slow registry is a warning and no failure
 
 
-@check(COMPOSE_FILE, Severity.CRITICAL)
+@check(COMPOSE_FILE, CheckSeverity.CRITICAL)
 async def compose_file(subject: Subject) -> list[Finding]:
     """Report how the compose file was resolved, and pass on the warnings of that."""
     error, stack = subject.stack_error, subject.stack
@@ -38,11 +38,11 @@ async def compose_file(subject: Subject) -> list[Finding]:
     message = said("{files}: {count} {count|service|services}.", files=files, count=count)
     if not subject.reads_working_copy:
         message = said("The release has {count} {count|service|services}.", count=count)
-    warnings = [failed(text, "", Severity.WARNING) for text in stack.warnings]
+    warnings = [failed(text, "", CheckSeverity.WARNING) for text in stack.warnings]
     return [passed(message), *warnings]
 
 
-@check("compose_policy", Severity.CRITICAL)
+@check("compose_policy", CheckSeverity.CRITICAL)
 async def compose_policy(subject: Subject) -> list[Finding]:
     """Name the rule of the policy that the compose file breaks; what does not parse cannot be judged."""
     if isinstance(subject.stack_error, ComposePolicyError):
@@ -52,11 +52,11 @@ async def compose_policy(subject: Subject) -> list[Finding]:
     found = [passed()]
     if subject.environment.policy is PolicyLevel.DEFAULT:
         text = said("The policy `default` ends with the next release.")
-        found.append(failed(text, said("Write `ask`, `strict` or `trusted`."), Severity.WARNING))
+        found.append(failed(text, said("Write `ask`, `strict` or `trusted`."), CheckSeverity.WARNING))
     return found
 
 
-@check("variables", Severity.CRITICAL)
+@check("variables", CheckSeverity.CRITICAL)
 async def variables(subject: Subject) -> list[Finding]:
     """Name all missing variables at once; Compose names only the first. Of empty ones it warns itself."""
     return [await in_thread(_judge_variables, subject)] if subject.reads_working_copy else []
@@ -91,7 +91,7 @@ def _variables_place(subject: Subject) -> str:
     return str(files[-1]) if files else str(subject.environment.folder / f".env.{subject.environment.name}")
 
 
-@stack_check("version", Severity.WARNING)
+@stack_check("version", CheckSeverity.WARNING)
 async def version(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Look for what a deployed version changes; without, a deployment succeeds and the version does not run."""
     if not subject.reads_working_copy:
@@ -121,7 +121,7 @@ def _version_remedy(environment: str, found: Mapping[str, list[tuple[str, str]]]
     )
 
 
-@check("project", Severity.CRITICAL)
+@check("project", CheckSeverity.CRITICAL)
 async def project(subject: Subject) -> Finding:
     """Look for another project of the stack's folder: a deployment would create a second copy beside it."""
     environment = subject.environment
@@ -132,7 +132,7 @@ async def project(subject: Subject) -> Finding:
     return failed(error.message, error.hint)
 
 
-@stack_check("images", Severity.CRITICAL)
+@stack_check("images", CheckSeverity.CRITICAL)
 async def images(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Look up every image; a registry that is unavailable is only a warning, since preparation tries again."""
     if subject.look_up_image is None:  # nothing of the working copy is deployed
@@ -159,14 +159,14 @@ async def _look_up_image(look_up: LookUp, services: list[str], slots: asyncio.Se
     except ImageNotFoundError as error:
         return failed(joined(" ", (error.message, text)), error.hint)
     except RegistryUnavailableError as error:
-        return failed(joined(" ", (error.message, text)), error.hint, Severity.WARNING)
+        return failed(joined(" ", (error.message, text)), error.hint, CheckSeverity.WARNING)
     except TimeoutError:
         message = said(
             "The registry did not answer within {seconds} s {text}.",
             seconds=f"{REGISTRY_SECONDS:g}",
             text=text,
         )
-        return failed(message, said("Preparation tries again; look at the registry."), Severity.WARNING)
+        return failed(message, said("Preparation tries again; look at the registry."), CheckSeverity.WARNING)
     except RoasError as error:
         if find_passing(error) is not None:
             raise
@@ -182,13 +182,13 @@ def _services_by_image(stack: ResolvedStack) -> dict[str, list[str]]:
     return groups
 
 
-@stack_check("container_names", Severity.CRITICAL)
+@stack_check("container_names", CheckSeverity.CRITICAL)
 async def container_names(_subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Report what resolving the stack found on the engine; Compose would fail in the middle of the execution."""
     return obstacles(stack, ObstacleKind.CONTAINER_NAME) or [passed()]
 
 
-@stack_check("external_resources", Severity.CRITICAL)
+@stack_check("external_resources", CheckSeverity.CRITICAL)
 async def external_resources(_subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Report what resolving the stack found on the engine; Compose would fail in the middle of the execution."""
     return obstacles(stack, ObstacleKind.EXTERNAL) or [passed()]

@@ -3,11 +3,11 @@
 from roas.checks.check import Finding, check, failed, listed, passed
 from roas.checks.subject import Subject
 from roas.messages.message import said
-from roas.models.check import Severity
+from roas.models.check import CheckSeverity
 from roas.models.facts import DiscordFacts
 
 
-@check("discord_token", Severity.WARNING)
+@check("discord_token", CheckSeverity.WARNING)
 async def discord_token(subject: Subject) -> Finding:
     """Report what Discord said of the token; a deployment works without Discord, so that it never stops one."""
     if subject.discord_facts is None:
@@ -24,7 +24,7 @@ async def discord_token(subject: Subject) -> Finding:
     return passed(said("Discord accepts the token; the bot is {bot_name}.", bot_name=facts.bot_name))
 
 
-@check("discord_channel", Severity.WARNING)
+@check("discord_channel", CheckSeverity.WARNING)
 async def discord_channel(subject: Subject) -> Finding | list[Finding]:
     """Report whether the guild and the channels can be seen; the check of the token says where Discord is away."""
     settings = subject.settings
@@ -61,7 +61,7 @@ def _judge_channel(facts: DiscordFacts, channel_id: int | None, setting: str) ->
     return passed()
 
 
-@check("discord_permissions", Severity.WARNING)
+@check("discord_permissions", CheckSeverity.WARNING)
 async def discord_permissions(subject: Subject) -> Finding | list[Finding]:
     """Report the permissions that the bot lacks in the ops channel, and in the environment's own."""
     facts = await subject.discord_facts() if subject.discord_facts is not None else None
@@ -85,7 +85,7 @@ async def discord_permissions(subject: Subject) -> Finding | list[Finding]:
     ] or passed()
 
 
-@check("discord_roles", Severity.WARNING)
+@check("discord_roles", CheckSeverity.WARNING)
 async def discord_roles(subject: Subject) -> Finding | list[Finding]:
     """Report roles that nobody can have, and such that ring nobody's phone: both show only when they are needed."""
     facts = await subject.discord_facts() if subject.discord_facts is not None else None
@@ -107,7 +107,7 @@ async def discord_roles(subject: Subject) -> Finding | list[Finding]:
     return passed()
 
 
-@check("notify", Severity.WARNING)
+@check("notify", CheckSeverity.WARNING)
 async def notify(subject: Subject) -> Finding | list[Finding]:
     """Report the targets outside of Discord that Apprise cannot use; nothing is sent."""
     if subject.unusable_targets is None:

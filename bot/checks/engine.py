@@ -6,7 +6,7 @@ from roas.checks.check import Finding, check, failed, listed, passed, stack_chec
 from roas.checks.subject import Subject
 from roas.errors import EngineUnavailableError
 from roas.messages.message import said
-from roas.models.check import Severity
+from roas.models.check import CheckSeverity
 from roas.models.facts import EngineFacts
 from roas.shortages import find_passing
 from roas.stack.interface import ResolvedStack
@@ -22,7 +22,7 @@ TESTED_ENGINES = (Version("26.1"), Version("28.5"))
 TESTED_COMPOSE = (Version("2.26"), Version("2.40"))
 
 
-@check("engine", Severity.CRITICAL)
+@check("engine", CheckSeverity.CRITICAL)
 async def engine(subject: Subject) -> Finding:
     """Reach the engine and compare its API version with what is needed."""
     try:
@@ -65,7 +65,7 @@ def _use_start_interval(subject: Subject) -> list[str]:
     ]
 
 
-@check("compose_version", Severity.CRITICAL)
+@check("compose_version", CheckSeverity.CRITICAL)
 async def compose_version(subject: Subject) -> Finding:
     """Ask the Compose CLI for its version."""
     found = await subject.engine.compose_version()
@@ -78,7 +78,7 @@ async def compose_version(subject: Subject) -> Finding:
     return passed(said("Docker Compose {found} is installed.", found=found))
 
 
-@check("tested_versions", Severity.INFO)
+@check("tested_versions", CheckSeverity.INFO)
 async def tested_versions(subject: Subject) -> list[Finding]:
     """Compare engine and Compose with the range that the tests cover; outside of it a deployment goes on."""
     return [
@@ -112,7 +112,7 @@ def _minor(text: str) -> Version | None:
     return Version(".".join(map(str, release[:2])))
 
 
-@check("jail", Severity.CRITICAL)
+@check("jail", CheckSeverity.CRITICAL)
 async def jail(subject: Subject) -> Finding:
     """Report which jail is in force."""
     if await subject.engine.has_landlock():
@@ -120,7 +120,7 @@ async def jail(subject: Subject) -> Finding:
     return passed(said("Compose reads a copy of the stack's files in a container without network."))
 
 
-@stack_check("selinux", Severity.WARNING)
+@stack_check("selinux", CheckSeverity.WARNING)
 async def selinux(subject: Subject, _stack: ResolvedStack) -> list[Finding]:
     """Look for binds without `z` or `Z` on an engine that labels its containers."""
     facts = await subject.engine.version()

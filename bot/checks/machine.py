@@ -9,7 +9,7 @@ from roas.checks.check import Finding, check, existing, failed, obstacles, passe
 from roas.checks.subject import Subject
 from roas.errors import EngineUnavailableError, RoasError
 from roas.messages.message import Message, in_bytes, said
-from roas.models.check import Severity
+from roas.models.check import CheckSeverity
 from roas.models.facts import Mount, OwnContainer, PublishedPort
 from roas.models.stack import ObstacleKind
 from roas.stack.images.provenance import COSIGN
@@ -26,7 +26,7 @@ RECOMMENDED_MEMORY_BYTES = 256 * 1024**2
 LOOKS_AGAIN = 2
 
 
-@check("disk", Severity.CRITICAL)
+@check("disk", CheckSeverity.CRITICAL)
 async def disk(subject: Subject) -> list[Finding]:
     """Measure the free space of the engine's data root, where it can be seen, and of the state folder."""
     places: dict[str, Path] = {said("the state folder"): existing(subject.settings.state_dir)}
@@ -47,11 +47,11 @@ async def _measure_disk(subject: Subject, text: str, path: Path) -> Finding:
     if free < MINIMUM_DISK_BYTES:
         return failed(message, remedy)
     if free < RECOMMENDED_DISK_BYTES:
-        return failed(message, remedy, Severity.WARNING)
+        return failed(message, remedy, CheckSeverity.WARNING)
     return passed(message)
 
 
-@check("signatures", Severity.CRITICAL)
+@check("signatures", CheckSeverity.CRITICAL)
 async def signatures(subject: Subject) -> list[Finding]:
     """Look for what verifies signatures, where the environment asks for them."""
     policy = subject.environment.signatures
@@ -67,7 +67,7 @@ async def signatures(subject: Subject) -> list[Finding]:
     return [failed(said("{path} cannot be read.", path=path), remedy) for path in unreadable] or [passed()]
 
 
-@check("memory", Severity.CRITICAL)
+@check("memory", CheckSeverity.CRITICAL)
 async def memory(subject: Subject) -> list[Finding]:
     """Measure the memory that is left, and compare what the services reserve with what the engine has."""
     return [await _memory_left(subject), *await _memory_reserved(subject)]
@@ -80,7 +80,7 @@ async def _memory_left(subject: Subject) -> Finding:
     message = said("{left} of memory are left.", left=in_bytes(left))
     if left < MINIMUM_MEMORY_BYTES:
         return failed(message)
-    return passed(message) if left >= RECOMMENDED_MEMORY_BYTES else failed(message, severity=Severity.WARNING)
+    return passed(message) if left >= RECOMMENDED_MEMORY_BYTES else failed(message, severity=CheckSeverity.WARNING)
 
 
 async def _memory_reserved(subject: Subject) -> list[Finding]:
@@ -95,7 +95,7 @@ async def _memory_reserved(subject: Subject) -> list[Finding]:
         wanted=in_bytes(wanted),
         there=in_bytes(there),
     )
-    return [failed(message, severity=Severity.WARNING)]
+    return [failed(message, severity=CheckSeverity.WARNING)]
 
 
 def _reservations(subject: Subject) -> int:
@@ -109,7 +109,7 @@ def _reservations(subject: Subject) -> int:
     return total
 
 
-@stack_check("ports", Severity.CRITICAL)
+@stack_check("ports", CheckSeverity.CRITICAL)
 async def ports(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Compare the published ports with those that other containers hold, and try the rest."""
     wanted = wanted_ports(subject.services)
@@ -151,7 +151,7 @@ def _named_port(port: WantedPort) -> Message:
     return said("Port {address} of {service}", address=port.address, service=port.service)
 
 
-@check("own_container", Severity.CRITICAL)
+@check("own_container", CheckSeverity.CRITICAL)
 async def own_container(subject: Subject) -> list[Finding]:
     """Find the own container by its id, compare its project with the environment and its mounts with the host's."""
     if not subject.engine.in_container():
@@ -160,7 +160,7 @@ async def own_container(subject: Subject) -> list[Finding]:
     if own is None:
         remedy = said("Give the bot the socket of the engine that runs it; DOCKER_HOST must not lead elsewhere.")
         message = said("The bot runs in a container that this engine does not know.")
-        severity = Severity.CRITICAL if subject.environment.is_home else Severity.WARNING
+        severity = CheckSeverity.CRITICAL if subject.environment.is_home else CheckSeverity.WARNING
         return [failed(message, remedy, severity)]
     return [*_judge_home(subject, own), *_judge_paths(subject, own)] or [passed()]
 
@@ -173,7 +173,7 @@ def _outside_container(subject: Subject) -> Finding:
         environment=subject.environment.name,
     )
     remedy = said("Start the bot as a service of the stack, or leave HOME_ENVIRONMENT empty.")
-    return failed(message, remedy, Severity.WARNING)
+    return failed(message, remedy, CheckSeverity.WARNING)
 
 
 def _judge_home(subject: Subject, own: OwnContainer) -> list[Finding]:
@@ -228,7 +228,7 @@ def _mount_of(folder: Path, mounts: tuple[Mount, ...]) -> Mount | None:
     return max(inside, key=lambda mount: len(mount.destination), default=None)
 
 
-@check("redis", Severity.WARNING)
+@check("redis", CheckSeverity.WARNING)
 async def redis(subject: Subject) -> Finding:
     """Ping Redis. Without it the bot and its journal go on: only as a service of the stack can it fail a deployment."""
     if subject.ping_redis is None:

@@ -10,13 +10,13 @@ from roas.checks.check import Finding, check, existing, failed, listed, passed, 
 from roas.checks.subject import Subject
 from roas.concurrency import in_thread
 from roas.messages.message import said
-from roas.models.check import Severity
+from roas.models.check import CheckSeverity
 from roas.stack.interface import ResolvedStack
 
 OWN_BITS = 0o700
 
 
-@check("state_folder", Severity.CRITICAL)
+@check("state_folder", CheckSeverity.CRITICAL)
 async def state_folder(subject: Subject) -> Finding:
     """Look at the folder of the journal, which holds every secret of every release."""
     return await in_thread(_judge_folder, subject.settings.state_dir)
@@ -47,7 +47,7 @@ def _judge_folder(folder: Path) -> Finding:
             mode=f"{mode:04o}",
         )
         # Whoever deploys closes it at its start.
-        return failed(message, said("Close it: `chmod 700 {folder}`.", folder=folder), Severity.WARNING)
+        return failed(message, said("Close it: `chmod 700 {folder}`.", folder=folder), CheckSeverity.WARNING)
     return passed()
 
 
@@ -56,7 +56,7 @@ def _judge_unreadable(folder: Path, error: OSError) -> Finding:
         return failed(
             said("The state folder {folder} does not exist yet; the first start makes it.", folder=folder),
             said("Where a bot runs already, use its settings: the same STATE_DIR, .env and roas.toml."),
-            Severity.WARNING,
+            CheckSeverity.WARNING,
         )
     return failed(
         said("The state folder {folder} cannot be used: {strerror}", folder=folder, strerror=error.strerror),
@@ -64,7 +64,7 @@ def _judge_unreadable(folder: Path, error: OSError) -> Finding:
     )
 
 
-@stack_check("second_bot", Severity.CRITICAL)
+@stack_check("second_bot", CheckSeverity.CRITICAL)
 async def second_bot(subject: Subject, _stack: ResolvedStack) -> list[Finding]:
     """Look for this bot's token and its state folder: two bots of one identity answer each command twice."""
     if subject.environment.is_home:

@@ -9,7 +9,7 @@ from roas.checks.subject import Subject
 from roas.concurrency import in_thread
 from roas.errors import ProxyError
 from roas.messages.message import said
-from roas.models.check import Severity
+from roas.models.check import CheckSeverity
 from roas.models.stack import ServiceDefinition
 from roas.stack.interface import ResolvedStack
 from roas.stack.model.x_deploy.proxy import servers_for
@@ -17,7 +17,7 @@ from roas.stack.model.x_deploy.proxy import servers_for
 SHELLS = frozenset({"sh", "bash", "ash", "dash", "/bin/sh", "/bin/bash", "/bin/ash", "/bin/dash", "/usr/bin/bash"})
 
 
-@stack_check("health_checks", Severity.INFO)
+@stack_check("health_checks", CheckSeverity.INFO)
 async def health_checks(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Look for services without a health check, and for health checks that notice readiness late."""
     lasting = [definition for definition in stack.definitions.values() if not definition.one_shot]
@@ -35,7 +35,7 @@ def _without_health_check(subject: Subject, definitions: Iterable[ServiceDefinit
     marked = {name for name, definition in without.items() if definition.critical}
     vital = without.keys() & (marked | set(subject.environment.critical_services))
     remedy = said("Add a `healthcheck`; until then the service is reported unverified, never healthy.")
-    for critical, severity in ((True, Severity.WARNING), (False, Severity.INFO)):
+    for critical, severity in ((True, CheckSeverity.WARNING), (False, CheckSeverity.INFO)):
         if names := sorted(vital if critical else without.keys() - vital):
             yield failed(said("No health check: {names}.", names=listed(names)), remedy, severity)
 
@@ -44,14 +44,14 @@ def _slow_health_checks(checks: dict[str, dict[str, Any]]) -> Iterable[Finding]:
     eager = {name: check for name, check in checks.items() if check.get("start_interval")}
     if idle := sorted(name for name, check in eager.items() if not check.get("start_period")):
         message = said("start_interval has no effect without start_period: {idle}.", idle=listed(idle))
-        yield failed(message, severity=Severity.WARNING)
+        yield failed(message, severity=CheckSeverity.WARNING)
     if slow := sorted(set(checks) - set(eager)):
         message = said("Health checks without start_interval: {slow}.", slow=listed(slow))
         remedy = said("Add `start_period: 30s` and `start_interval: 1s`: then a deployment sees at once that it is up.")
         yield failed(message, remedy)
 
 
-@stack_check("one_shots", Severity.INFO)
+@stack_check("one_shots", CheckSeverity.INFO)
 async def one_shots(_subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Look for services that nothing starts again and that have no health check."""
     found = sorted(name for name, service in stack.definitions.items() if service.may_end and not service.one_shot)
@@ -66,7 +66,7 @@ async def one_shots(_subject: Subject, stack: ResolvedStack) -> list[Finding]:
     return [failed(message, remedy)]
 
 
-@stack_check("stop_signals", Severity.INFO)
+@stack_check("stop_signals", CheckSeverity.INFO)
 async def stop_signals(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Look for services without `init: true`: as PID 1, a program without a handler ignores its stop signal.
 
@@ -82,7 +82,9 @@ async def stop_signals(subject: Subject, stack: ResolvedStack) -> list[Finding]:
             "PID 1 is a shell, which does not pass its stop signal on: {shells} will take 10 s to stop.",
             shells=listed(shells),
         )
-        found.append(failed(message, said("Add `init: true`, or start the program with `exec`."), Severity.WARNING))
+        found.append(
+            failed(message, said("Add `init: true`, or start the program with `exec`."), CheckSeverity.WARNING)
+        )
     if rest:
         message = said("Without `init: true`: {rest}.", rest=listed(rest))
         remedy = said(
@@ -99,7 +101,7 @@ def _starts_a_shell(service: dict[str, Any]) -> bool:
     return len(text) > 2 and text[0] in SHELLS and text[1] == "-c" and "exec " not in text[2]
 
 
-@stack_check("start_first", Severity.WARNING)
+@stack_check("start_first", CheckSeverity.WARNING)
 async def start_first(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Look for what two containers of one service would fight over."""
     found = await _judge_own_service(subject, stack.definitions)
@@ -112,7 +114,7 @@ async def start_first(subject: Subject, stack: ResolvedStack) -> list[Finding]:
                 shared=listed(shared),
             )
             remedy = said("Use `stop-first`, unless the program supports that.")
-            found.append(failed(message, remedy, Severity.WARNING))
+            found.append(failed(message, remedy, CheckSeverity.WARNING))
     return found or [passed()]
 
 
@@ -128,7 +130,7 @@ async def _judge_own_service(subject: Subject, definitions: Mapping[str, Service
         service=own.service,
         place=place,
     )
-    return [failed(message, severity=Severity.WARNING)]
+    return [failed(message, severity=CheckSeverity.WARNING)]
 
 
 def _writable_volumes(service: dict[str, Any]) -> list[str]:
@@ -140,7 +142,7 @@ def _writable_volumes(service: dict[str, Any]) -> list[str]:
     )
 
 
-@stack_check("file_binds", Severity.WARNING)
+@stack_check("file_binds", CheckSeverity.WARNING)
 async def file_binds(subject: Subject, _stack: ResolvedStack) -> list[Finding]:
     """Find writable binds of a single file: replacing the file leaves the container with the old one."""
     binds = {
@@ -164,7 +166,7 @@ def _only_files(binds: set[tuple[str, str]]) -> list[str]:
     )
 
 
-@stack_check("proxies", Severity.WARNING)
+@stack_check("proxies", CheckSeverity.WARNING)
 async def proxies(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Ask each proxy that `x-deploy.proxy` names, and that runs: its socket, its level, its servers, its resolver."""
     if subject.proxied is None or not any(definition.proxy for definition in stack.definitions.values()):

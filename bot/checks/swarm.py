@@ -6,14 +6,14 @@ from roas.checks.check import Finding, check, failed, listed, obstacles, passed,
 from roas.checks.subject import Subject
 from roas.errors import EngineError
 from roas.messages.message import said
-from roas.models.check import Severity
+from roas.models.check import CheckSeverity
 from roas.models.stack import ObstacleKind
 from roas.models.swarm import REACHABLE, SwarmFacts, SwarmNode
 from roas.shortages import find_passing
 from roas.stack.interface import ResolvedStack
 
 
-@check("swarm_managers", Severity.CRITICAL)
+@check("swarm_managers", CheckSeverity.CRITICAL)
 async def swarm_managers(subject: Subject) -> list[Finding]:
     """Ask a manager about the managers; nothing to check where the stack runs on one machine."""
     try:
@@ -39,7 +39,7 @@ def _judge_addresses(facts: SwarmFacts) -> Iterator[Finding]:
                 other=facts.answering,
             ),
             said("Start it, or remove its address from `docker_host` and `managers`."),
-            Severity.WARNING,
+            CheckSeverity.WARNING,
         )
 
 
@@ -55,7 +55,7 @@ def _judge_reach(facts: SwarmFacts) -> Iterator[Finding]:
         yield failed(
             said("The managers do not reach {lost}.", lost=listed(lost)),
             said("Bring them back, or remove them: `docker node demote NODE`."),
-            Severity.WARNING,
+            CheckSeverity.WARNING,
         )
     else:
         yield passed(text)
@@ -65,17 +65,17 @@ def _judge_number(facts: SwarmFacts) -> Iterator[Finding]:
     managers = len(facts.managers)
     if managers == 1:
         text = said("The Swarm has one manager: while it is away, nothing can be changed.")
-        yield failed(text, severity=Severity.INFO)
+        yield failed(text, severity=CheckSeverity.INFO)
     elif managers % 2 == 0:
         text = said(
             "{managers} managers survive no more losses than {fewer} {fewer|does|do}.",
             managers=managers,
             fewer=managers - 1,
         )
-        yield failed(text, severity=Severity.WARNING)
+        yield failed(text, severity=CheckSeverity.WARNING)
 
 
-@swarm_check("swarm_nodes", Severity.WARNING)
+@swarm_check("swarm_nodes", CheckSeverity.WARNING)
 async def swarm_nodes(_subject: Subject, facts: SwarmFacts) -> list[Finding]:
     """Say of each node how it is; one that is down stops no deployment, since Swarm uses the others."""
     return [*(_judge_node(node) for node in facts.nodes), *_judge_versions(facts)]
@@ -95,7 +95,7 @@ def _judge_node(node: SwarmNode) -> Finding:
     if node.is_down:
         return failed(text, said("Start it, or remove it: `docker node rm {node}`.", node=node.hostname))
     remedy = said("It takes tasks again by `docker node update --availability active {node}`.", node=node.hostname)
-    return failed(text, remedy, Severity.INFO)
+    return failed(text, remedy, CheckSeverity.INFO)
 
 
 def _judge_versions(facts: SwarmFacts) -> Iterator[Finding]:
@@ -106,10 +106,10 @@ def _judge_versions(facts: SwarmFacts) -> Iterator[Finding]:
     if len(versions) > 1:
         shown = [f"{version} ({', '.join(nodes)})" for version, nodes in versions.items()]
         text = said("The engines are not of one version: {shown}.", shown=listed(shown))
-        yield failed(text, severity=Severity.INFO)
+        yield failed(text, severity=CheckSeverity.INFO)
 
 
-@stack_check("swarm_constraints", Severity.CRITICAL)
+@stack_check("swarm_constraints", CheckSeverity.CRITICAL)
 async def swarm_constraints(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Report what resolving the stack found: Swarm would wait for a node for ever."""
     if not subject.has_nodes:
@@ -117,7 +117,7 @@ async def swarm_constraints(subject: Subject, stack: ResolvedStack) -> list[Find
     return obstacles(stack, ObstacleKind.PLACEMENT) or [passed()]
 
 
-@stack_check("swarm_service_names", Severity.CRITICAL)
+@stack_check("swarm_service_names", CheckSeverity.CRITICAL)
 async def swarm_service_names(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Report what resolving the stack found on the Swarm: what is not of this stack is not written over."""
     if not subject.has_nodes:

@@ -9,7 +9,7 @@ from roas.checks.subject import Subject
 from roas.errors import EngineUnavailableError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.check import CheckResult, Severity, ValidationReport
+from roas.models.check import CheckResult, CheckSeverity, ValidationReport
 from roas.models.environment import Environment
 from roas.shortages import find_passing
 from roas.stack.interface import ResolvedStack
@@ -17,7 +17,7 @@ from roas.stack.interface import ResolvedStack
 log = get_logger(__name__)
 
 CHECK_DEADLINE_SECONDS = 10.0
-ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+ORDER = {CheckSeverity.CRITICAL: 0, CheckSeverity.WARNING: 1, CheckSeverity.INFO: 2}
 
 # What these modules define with `@check` runs by being there.
 THEMES = (compose, discord, engine, machine, secrets, services, swarm)
@@ -76,7 +76,7 @@ class EnvironmentValidator:
             return CheckResult(check.name, check.severity, False, passing.message, passing.hint, passing=True)
         if isinstance(error, EngineUnavailableError):  # reported once, by the engine's own check
             message = said("This could not be checked, since the engine does not answer.")
-            return CheckResult(check.name, Severity.WARNING, False, message)
+            return CheckResult(check.name, CheckSeverity.WARNING, False, message)
         if isinstance(error, RoasError):
             return CheckResult(check.name, check.severity, False, error.message, error.hint)
         if is_late:

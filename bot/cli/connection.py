@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from roas.api.application import follow_journal
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.api.control_socket import SOCKET_NAME
 from roas.api.documents import ControlUnavailableError, StatusReport
 from roas.cli.running import Session

@@ -20,7 +20,7 @@ from roas.cli.running import (
 )
 from roas.errors import RoasError
 from roas.messages.message import counted
-from roas.models.check import CheckResult, Severity, ValidationReport
+from roas.models.check import CheckResult, CheckSeverity, ValidationReport
 from roas.state.documents import to_json
 
 VERSION_HELP = "Look as a deployment of this version would; by default, of the one that the environment is on."
@@ -66,7 +66,7 @@ async def _validate(application: Application, name: str, version: str | None) ->
         async with application.stacks.repositories.hold(environments[name]):
             return await validator.validate(environments[name], version)
     except RoasError as error:
-        fault = CheckResult("repository", Severity.CRITICAL, False, error.message, error.hint)
+        fault = CheckResult("repository", CheckSeverity.CRITICAL, False, error.message, error.hint)
         report = await validator.validate(environments[name], version)
         return replace(report, results=(fault, *report.results))
 
@@ -90,5 +90,5 @@ def _show_report(session: Session, report: ValidationReport, *, show_all: bool) 
 def _label(result: CheckResult) -> tuple[str, str]:
     if result.passed:
         return "ok", "green"
-    labels = {Severity.CRITICAL: ("FAILED", "bold red"), Severity.WARNING: ("warning", "yellow")}
+    labels = {CheckSeverity.CRITICAL: ("FAILED", "bold red"), CheckSeverity.WARNING: ("warning", "yellow")}
     return labels.get(result.severity, ("note", "dim"))

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from roas.api.application import read_report
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.api.control_socket import serve
 from roas.api.documents import StatusReport
 from roas.app.application import Application, open_application

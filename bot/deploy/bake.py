@@ -31,7 +31,7 @@ from roas.models.stack import ServiceDefinition
 from roas.stack.containers.readiness import Readiness, ServiceReadiness, service_failure
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.updating.behind_proxy import Front
-from roas.stack.updating.canary.judge import Judgement
+from roas.stack.updating.canary.judge import CanaryJudgement
 from roas.stack.updating.canary.service_canary import READ_SECONDS, ServiceCanary
 
 log = get_logger(__name__)
@@ -161,7 +161,7 @@ class ServiceBake:
         there = self.watch.of_service(self.name)
         return tuple(container.id for container in there if container.state is ContainerState.RUNNING)
 
-    async def _require_good(self, judgement: Judgement) -> None:
+    async def _require_good(self, judgement: CanaryJudgement) -> None:
         """Write what was counted, and raise ServiceFailedError where the version is not to stay."""
         if (now := time.monotonic()) - self._written_at >= WRITE_SECONDS:
             self._written_at = now

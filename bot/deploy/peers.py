@@ -15,7 +15,7 @@ from roas.models.deployment import UNTOUCHED_STEPS, Deployment
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.models.leader_lease import JOURNAL_LOST, Judgement, Standing
+from roas.models.leader_lease import JOURNAL_LOST, PeerVerdict, Standing
 from roas.models.recovery import RecoveryAction
 from roas.stack.containers.repair import has_wrong_name
 from roas.stack.stack import Stack
@@ -177,7 +177,7 @@ class Peers:
         self._ask = ask or ask_health
         self._authorship = Authorship(stacks, state)
 
-    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
+    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[PeerVerdict, ...]:
         """Judge containers of the bot's service other than this process's own. Raises RoasError."""
         judged = tuple(containers)
         if not judged:
@@ -206,32 +206,32 @@ class Peers:
         environment: Environment,
         *,
         is_theirs: bool,
-    ) -> Judgement:
+    ) -> PeerVerdict:
         if place is None:  # it is gone: there is nothing to be spared
-            return Judgement(container, Standing.PEER)
+            return PeerVerdict(container, Standing.PEER)
         if not source or place.state_source != source:
             where = place.state_source or said("no folder of the host")
-            return Judgement(
+            return PeerVerdict(
                 container,
                 Standing.FOREIGN,
                 said("its STATE_DIR is {where}, this bot's {source}", where=where, source=source or "unknown"),
             )
         if is_theirs and container.never_ran:
-            return Judgement(container, Standing.UNPROVEN, said("somebody else created it and has not started it"))
+            return PeerVerdict(container, Standing.UNPROVEN, said("somebody else created it and has not started it"))
         if container.state not in {ContainerState.RUNNING, ContainerState.PAUSED}:
-            return Judgement(container, Standing.PEER)
+            return PeerVerdict(container, Standing.PEER)
         answer = await self._answer(place, ours) if container.state is ContainerState.RUNNING else None
         if answer is not None and answer.lost:
-            return Judgement(container, Standing.FOREIGN, said("it has lost its journal"))
+            return PeerVerdict(container, Standing.FOREIGN, said("it has lost its journal"))
         if answer is not None and answer.journal == self._state.journal_id:
-            return Judgement(container, Standing.PEER)
+            return PeerVerdict(container, Standing.PEER)
         if answer is not None and answer.journal:
-            return Judgement(
+            return PeerVerdict(
                 container, Standing.FOREIGN, said("it is on the journal {journal}", journal=answer.journal)
             )
         if await self._has_opened_our_journal(container.id, environment):
-            return Judgement(container, Standing.PEER)
-        return Judgement(container, Standing.UNPROVEN, said("its /health does not say which journal it uses"))
+            return PeerVerdict(container, Standing.PEER)
+        return PeerVerdict(container, Standing.UNPROVEN, said("its /health does not say which journal it uses"))
 
     async def _has_opened_our_journal(self, container_id: str, environment: Environment) -> bool:
         if await self._state.ownership.has_beaten(container_id):

@@ -11,7 +11,7 @@ from roas.concurrency import end_tasks
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
 from roas.deploy.data.backups import with_half_restored
-from roas.deploy.data.standstill import leave_backup
+from roas.deploy.data.stopped_writers import leave_backup
 from roas.deploy.handover.own_service import sweep_leftovers
 from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.handover.stale_instances import remove_stale_instances

@@ -11,12 +11,12 @@ from roas.concurrency import end_tasks
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
 from roas.health.coordinator import HealthCoordinator
-from roas.health.drift import CHANGING, DriftFinder
-from roas.health.judgement import RANK
+from roas.health.drift_finder import CHANGING, DriftFinder
 from roas.health.probes import EVERY_SECONDS, NetworkProber, ProbeHistory, ProbeLoop
 from roas.health.sampler import StackSampler
 from roas.health.stack_watch import RECONCILE_SECONDS, StackWatch
 from roas.health.usage import ClusterUsage
+from roas.health.verdicts import RANK
 from roas.health.wanted_services import Definitions, LostReleases, WantedServices
 from roas.log import get_logger
 from roas.metrics.bot_metrics import Metrics

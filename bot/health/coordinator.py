@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from roas.concurrency import run_concurrently
 from roas.errors import RoasError
 from roas.events import EventBus
-from roas.health.judgement import Clock, HysteresisRules, SteadyVerdict, judge_service, judge_stack
+from roas.health.verdicts import Clock, HysteresisRules, SteadyVerdict, judge_service, judge_stack
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.change import ChangeType, StateChange

@@ -21,7 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from roas.concurrency import in_daemon_thread, pause
 from roas.errors import RoasError
-from roas.health.judgement import Clock
+from roas.health.verdicts import Clock
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from roas.errors import EngineError, EngineUnavailableError
-from roas.health.judgement import RestartHistory, assumed_definition, judge_service, judge_stack
 from roas.health.probes import ProbeHistory
 from roas.health.usage import ClusterUsage, Usage, UsageHistory
+from roas.health.verdicts import RestartHistory, assumed_definition, judge_service, judge_stack
 from roas.health.wanted_services import Definitions, WantedServices
 from roas.log import get_logger
 from roas.models.environment import Environment

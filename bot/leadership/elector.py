@@ -15,7 +15,7 @@ from roas.errors import FencedOffError, InternalFaultError, JournalHeldError, Jo
 from roas.leadership.takeover import OwnPlace, Takeover, TakeoverReason
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.leader_lease import Heartbeat, LeaderLease, Readiness
+from roas.models.leader_lease import BotReadiness, Heartbeat, LeaderLease
 from roas.state.living_processes import boot_id, boot_seconds, this_process
 from roas.version import __version__
 
@@ -82,7 +82,7 @@ class LeaderElector:
     def __init__(
         self,
         application: Application,
-        readiness: Callable[[], Readiness],
+        readiness: Callable[[], BotReadiness],
         start_leading: Callable[[], Awaitable[None]],
         stop_leading: Callable[[], Awaitable[None]],
         stop: Callable[[JournalLostError, str], Awaitable[None]] | None = None,

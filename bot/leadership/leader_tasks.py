@@ -24,7 +24,7 @@ from roas.leadership.shared_leadership import led_by_lease
 from roas.limits import SOCKET_RETRY_SECONDS
 from roas.log import PersistentFault, get_logger
 from roas.models.candidate import Candidate
-from roas.models.leader_lease import JournalLoss, Readiness
+from roas.models.leader_lease import BotReadiness, JournalLoss
 from roas.models.release import Release
 from roas.models.stack import ServiceDefinition
 from roas.stack.stacks import Stacks
@@ -47,7 +47,7 @@ NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]
 async def run_leader_election(
     application: Application,
     leadership: Leadership,
-    readiness: Callable[[], Readiness],
+    readiness: Callable[[], BotReadiness],
     notify_of_loss: NotifyOfLoss | None = None,
 ) -> AsyncIterator[None]:
     """Run as leader or standby for the length of a block; take no action until it is known which.

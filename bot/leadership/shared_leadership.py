@@ -15,7 +15,7 @@ from roas.concurrency import end_tasks, in_thread, pause
 from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.leadership import Leadership
 from roas.log import PersistentFault, get_logger
-from roas.models.leader_lease import Readiness
+from roas.models.leader_lease import BotReadiness
 from roas.state.manager import StateManager
 from roas.state.shared.lease import LOOK_SECONDS, RENEWED_EVERY_SECONDS, LeaseClock, LeaseHolder, SharedLease
 from roas.state.shared.log import SharedLog
@@ -34,7 +34,7 @@ FenceOff = Callable[[], Awaitable[None]]
 
 @asynccontextmanager
 async def led_by_lease(
-    application: Application, leadership: Leadership, readiness: Callable[[], Readiness]
+    application: Application, leadership: Leadership, readiness: Callable[[], BotReadiness]
 ) -> AsyncIterator[Callable[[], bool] | None]:
     """Renew or await the lease within the block; yields what says whether this bot may lead.
 

@@ -18,7 +18,7 @@ from roas.models.deployment import Deployment, Problem
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import AT_WORK, ENDED, HealthStatus
-from roas.models.leader_lease import LeaderLease, Readiness
+from roas.models.leader_lease import BotReadiness, LeaderLease
 from roas.state.leader_lease import lease_has_lapsed, renewed_at
 from roas.state.living_processes import boot_id, boot_seconds
 
@@ -145,7 +145,7 @@ class FailedPeer:
 class Takeover:
     """Find out whether this process may lead in another's place, end that one first, and turn its handover back."""
 
-    def __init__(self, application: Application, place: OwnPlace, readiness: Callable[[], Readiness]) -> None:
+    def __init__(self, application: Application, place: OwnPlace, readiness: Callable[[], BotReadiness]) -> None:
         self._application = application
         self._place = place
         self._readiness = readiness

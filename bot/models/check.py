@@ -7,7 +7,7 @@ from enum import StrEnum
 COMPOSE_FILE = "compose_file"
 
 
-class Severity(StrEnum):
+class CheckSeverity(StrEnum):
     """How much a finding matters; only a failed critical check stops a deployment."""
 
     INFO = "info"
@@ -20,7 +20,7 @@ class CheckResult:
     """Hold the result of a check and, where it failed, how to fix it; `passing` is a fault that passes by itself."""
 
     check: str
-    severity: Severity
+    severity: CheckSeverity
     passed: bool
     message: str
     remedy: str = ""
@@ -37,12 +37,12 @@ class ValidationReport:
     @property
     def failures(self) -> tuple[CheckResult, ...]:
         """Return the failed critical checks: those that stop a deployment."""
-        return tuple(r for r in self.results if not r.passed and r.severity is Severity.CRITICAL)
+        return tuple(r for r in self.results if not r.passed and r.severity is CheckSeverity.CRITICAL)
 
     @property
     def warnings(self) -> tuple[CheckResult, ...]:
         """Return the failed checks that do not stop a deployment but are worth repair."""
-        return tuple(r for r in self.results if not r.passed and r.severity is Severity.WARNING)
+        return tuple(r for r in self.results if not r.passed and r.severity is CheckSeverity.WARNING)
 
     @property
     def passed(self) -> bool:

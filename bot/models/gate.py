@@ -70,7 +70,7 @@ TABLE: Mapping[Way, tuple[Passage, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GateDecision:
     """Hold what becomes of a deployment, and the gates that it passes by its reason."""
 
     passage: Passage
@@ -101,7 +101,7 @@ def way_of(request: DeploymentRequest) -> Way:
     return Way.SCHEDULED if request.starts_at is not None else Way.DEPLOY
 
 
-def judge(way: Way, shut: Collection[Gate], *, has_reason: bool) -> Judgement:
+def judge(way: Way, shut: Collection[Gate], *, has_reason: bool) -> GateDecision:
     """Return what becomes of a deployment where some gates are shut."""
     found = {gate: TABLE[way][position] for position, gate in enumerate(Gate) if gate in shut}
     by_reason = tuple(gate for gate, passage in found.items() if passage is Passage.WITH_REASON)
@@ -110,9 +110,9 @@ def judge(way: Way, shut: Collection[Gate], *, has_reason: bool) -> Judgement:
     worst = max(found.values(), key=lambda passage: passage.value, default=Passage.PASSES)
     deciding = tuple(gate for gate, passage in found.items() if passage is worst and worst is not Passage.PASSES)
     lacks_reason = bool(by_reason) and not has_reason and set(deciding) <= set(by_reason)
-    return Judgement(worst, by_reason if has_reason else (), lacks_reason)
+    return GateDecision(worst, by_reason if has_reason else (), lacks_reason)
 
 
-def judge_request(request: DeploymentRequest, shut: Collection[Gate]) -> Judgement:
+def judge_request(request: DeploymentRequest, shut: Collection[Gate]) -> GateDecision:
     """Return what becomes of a request where some gates are shut."""
     return judge(way_of(request), shut, has_reason=bool(request.reason.strip()))

@@ -63,7 +63,7 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class BotReadiness:
     """Say whether a bot could lead if it had to."""
 
     gateway_ready: bool
@@ -93,7 +93,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class PeerVerdict:
     """Hold the verdict on a container, and why it is not a peer."""
 
     container: ContainerSnapshot

@@ -26,11 +26,11 @@ from roas.stack.policy.compose_policy import CONTENTS_FOLDER
 from roas.stack.releases.parts import StackParts
 from roas.stack.service_comparison import ContainerDifference, WantedService
 from roas.stack.stack import Stack
-from roas.stack.swarm.adopting import adopt_stack, is_ours
 from roas.stack.swarm.calls import MANAGER, SwarmCalls, no_manager, swarm_facts
 from roas.stack.swarm.normal_form import differing_keys, is_of, spec_hash, stack_name
 from roas.stack.swarm.obstacles import find_on_swarm
 from roas.stack.swarm.same_swarm import SameSwarm
+from roas.stack.swarm.swarm_adoption import adopt_stack, is_ours
 from roas.stack.swarm.swarm_releases import SwarmReleases, look_up_digest
 from roas.stack.swarm.tasks.data import TaskData
 from roas.stack.swarm.tasks.logs import read_ending, read_place_log
@@ -39,9 +39,9 @@ from roas.stack.swarm.tasks.watch import SwarmSubscription, TaskEvents, replacem
 from roas.stack.swarm.unsupported import refuse_unsupported
 from roas.stack.swarm.writing.external_objects import find_missing, superseded, with_newest
 from roas.stack.swarm.writing.following import follow_to_its_end
-from roas.stack.swarm.writing.judgement import Judgement, UpdateVerdict, failure_hint
 from roas.stack.swarm.writing.service_spec import service_spec
 from roas.stack.swarm.writing.service_writes import make_shared, write_service
+from roas.stack.swarm.writing.update_verdict import UpdateJudgement, UpdateVerdict, failure_hint
 from roas.stack.swarm.writing.writer import SwarmWriter
 
 Json = dict[str, Any]
@@ -252,7 +252,7 @@ class SwarmStack(Stack):
             raise await self._failure(service, judged)
         return tuple(task.id for task in await self.containers() if task.service == service)
 
-    async def _failure(self, service: str, judged: Judgement) -> ServiceFailedError:
+    async def _failure(self, service: str, judged: UpdateJudgement) -> ServiceFailedError:
         report = "" if judged.task_id is None else await self.failure_output(judged.task_id)
         return ServiceFailedError(
             said("{service} failed: {reason}.", service=service, reason=judged.reason),

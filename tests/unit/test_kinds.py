@@ -16,7 +16,7 @@ FILES = sorted(TESTS.rglob("*.py"))
 SUBJECTS = {
     "acceptance": "bot/app/application.py",
     "browser": "sandbox/page",
-    "client": "bot/client.py",
+    "discord_bot": "bot/discord_bot.py",
     "handover": "bot/deploy/handover",
     "packaging": "pyproject.toml",
     "plugin": "docs/plugin.md",

@@ -10,7 +10,7 @@ from roas.alerts.drift_alerts import DriftAlerts
 from roas.events import EventBus
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator
-from roas.health.drift import DriftFinder
+from roas.health.drift_finder import DriftFinder
 from roas.models.environment import Environment
 from roas.recovery.upkeep import LeftDrains
 from roas.state.journal.journal import Journal

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from roas.client import log_missing
 from roas.configuration.settings import GivenSettings
 from roas.configuration.tables import EnvironmentSettings
+from roas.discord_bot import log_missing
 
 
 class Server:

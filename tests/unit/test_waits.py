@@ -12,16 +12,16 @@ from typing import Any, cast
 
 import pytest
 
-from roas import client
+from roas import discord_bot
 from roas.app import maintenance
 from roas.cogs.known_versions import TtlCache
 from roas.concurrency import end_tasks
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineUnavailableError, ServiceFailedError
 from roas.events import EventBus
-from roas.health.judgement import RestartHistory
 from roas.health.probes import ProbeLoop
 from roas.health.stack_watch import StackWatch
+from roas.health.verdicts import RestartHistory
 from roas.limits import PATIENTLY, Backoffs
 from roas.metrics.integration_monitor import IntegrationMeasurements
 from roas.models.deployment import Deployment, Outcome
@@ -78,7 +78,7 @@ def test_discord_away_for_a_day(loop: VirtualLoop) -> None:
     bot: Any = Bot()
     bot.http = SimpleNamespace(close=nothing, clear=lambda: None)
     began = loop.time()
-    loop.run_until_complete(client._log_in(bot, "token"))
+    loop.run_until_complete(discord_bot._log_in(bot, "token"))
     assert 720 < len(tried) < 1000
     assert 10 < tried[4] - began < 60, "short trouble is soon over, and Discord is not asked at once again and again"
     assert tried[-1] < began + 24 * HOUR + 120

@@ -11,7 +11,7 @@ from functools import partial
 from roas.concurrency import pause
 from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
-from roas.deploy.data.standstill import Standstill, start_again
+from roas.deploy.data.stopped_writers import StoppedWriters, start_again
 from roas.errors import BackupError, ReleaseNotRestorableError
 from roas.messages.message import Message, joined, said
 from roas.models.backup import BackupReason, DataBackup
@@ -235,13 +235,13 @@ async def back_up(
     if shown_at != service:
         text = said("the data of {service} is backed up", service=service)
     await context.report(shown_at, known or ServiceStep.PENDING, text)
-    backup_id, standstill = new_id(PREFIX), Standstill()
-    still = None
+    backup_id, stopped = new_id(PREFIX), StoppedWriters()
+    stillness = None
     if rule.volumes and reason is not BackupReason.RESTORE:
-        still = standstill.of(context, partial(data.users, service, rule.volumes), pauses=rule.pauses)
+        stillness = stopped.of(context, partial(data.users, service, rule.volumes), pauses=rule.pauses)
     # What is stopped and started for that is no doing of others.
-    async with undisturbed(context, service) if still is None else nullcontext():
-        saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id, still))
+    async with undisturbed(context, service) if stillness is None else nullcontext():
+        saved = await context.run_unless_cancelled(data.save(backup_id, service, rule, container_id, stillness))
     backup = DataBackup(
         backup_id,
         context.environment.name,
@@ -254,7 +254,7 @@ async def back_up(
         saved.size,
         saved.sha256,
         rule.volumes,
-        round(standstill.seconds, 3),
+        round(stopped.seconds, 3),
         recipient=saved.recipient,
     )
     await context.components.state.data_backups.add(backup, context.fence, deployment.correlation_id)

@@ -15,7 +15,7 @@ from roas.models.environment import Environment
 from roas.models.events import IntegrationDegraded, IntegrationRecovered
 from roas.models.facts import OwnContainer
 from roas.models.health import ENDED, ContainerSnapshot
-from roas.models.leader_lease import Judgement, Standing
+from roas.models.leader_lease import PeerVerdict, Standing
 from roas.stack.containers.watch import ContainerWatch
 from roas.state.transaction import Fence
 
@@ -147,7 +147,7 @@ class ForeignBots:
         judged = await components.peers.judge(environment, others)
         self._warn(environment, own.service, tuple(self._foreign(judged)))
 
-    def _foreign(self, judged: tuple[Judgement, ...]) -> Iterator[str]:
+    def _foreign(self, judged: tuple[PeerVerdict, ...]) -> Iterator[str]:
         now = time.monotonic()
         unproven = {judgement.container.id for judgement in judged if judgement.standing is Standing.UNPROVEN}
         self._unproven_since = {id_: self._unproven_since.get(id_, now) for id_ in unproven}

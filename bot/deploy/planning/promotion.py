@@ -16,7 +16,7 @@ from roas.messages.message import Message, joined, said
 from roas.models.alert import Alert, Severity
 from roas.models.deployment import Deployment, DeploymentRequest, Operation, Outcome, Scale, Stop
 from roas.models.environment import Environment
-from roas.models.gate import Gate, Judgement, judge_request
+from roas.models.gate import Gate, GateDecision, judge_request
 from roas.models.plan import Plan, ServiceAction
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import ServiceDefinition, WantedImage
@@ -387,7 +387,7 @@ def _length(length: timedelta) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number) or "0m"
 
 
-def judge_missing(request: DeploymentRequest, missing: object) -> Judgement:
+def judge_missing(request: DeploymentRequest, missing: object) -> GateDecision:
     """Return what becomes of a request, by whether something is missing that its environment requires."""
     return judge_request(request, {Gate.REQUIRES} if missing else ())
 

@@ -1,4 +1,4 @@
-"""Ask one Docker Engine by the Docker SDK; every call blocks, and is made in a thread (`client.py`)."""
+"""Ask one Docker Engine by the Docker SDK; every call blocks, and is made in a thread (`engine.py`)."""
 
 import json
 import os

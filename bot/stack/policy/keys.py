@@ -16,7 +16,7 @@ from roas.messages.message import said
 from roas.stack.model.services import OF_BOT
 
 
-class Judgement(StrEnum):
+class KeyPolicy(StrEnum):
     """Say what the policy thinks of a key."""
 
     CONTAINED = "concerns the stack alone: every value is allowed"
@@ -26,8 +26,8 @@ class Judgement(StrEnum):
 
 
 # By judgement, and the place that has the keys.
-_TABLE: Mapping[Judgement, Mapping[str, str]] = {
-    Judgement.CONTAINED: {
+_TABLE: Mapping[KeyPolicy, Mapping[str, str]] = {
+    KeyPolicy.CONTAINED: {
         "": "name version",
         "services.*": """
             attach cap_drop command configs cpu_count cpu_percent cpu_period cpu_quota cpu_shares cpus cpuset depends_on
@@ -56,7 +56,7 @@ _TABLE: Mapping[Judgement, Mapping[str, str]] = {
         "secrets.*": "driver driver_opts environment external labels name template_driver",
         "configs.*": "content environment external labels name template_driver",
     },
-    Judgement.BY_VALUE: {
+    KeyPolicy.BY_VALUE: {
         "services.*": """
             cgroup container_name ipc isolation labels network_mode oom_kill_disable oom_score_adj pid security_opt
             storage_opt sysctls ulimits userns_mode uts volumes_from""",
@@ -75,7 +75,7 @@ _TABLE: Mapping[Judgement, Mapping[str, str]] = {
         "configs.*": "file",
         "volumes.*": "driver driver_opts external labels name",
     },
-    Judgement.ON_REQUEST: {
+    KeyPolicy.ON_REQUEST: {
         "": "models",
         "services.*": """
             annotations blkio_config cap_add cgroup_parent cpu_rt_period cpu_rt_runtime credential_spec
@@ -87,17 +87,17 @@ _TABLE: Mapping[Judgement, Mapping[str, str]] = {
         "services.*.pre_stop": "privileged",
         "networks.*.ipam": "options",
     },
-    Judgement.READ: {
+    KeyPolicy.READ: {
         "": "include",
         "services.*": "env_file extends label_file",
     },
 }
-KEYS: Mapping[str, Judgement] = {
+KEYS: Mapping[str, KeyPolicy] = {
     f"{place}.{key}".lstrip("."): judgement
     for judgement, places in _TABLE.items()
     for place, keys in places.items()
     for key in keys.split()
-} | {f"services.*.x-deploy.{key}": Judgement.CONTAINED for key in OF_BOT}
+} | {f"services.*.x-deploy.{key}": KeyPolicy.CONTAINED for key in OF_BOT}
 # The entry that allows what is refused; where none is named, it is called like the key.
 ENTRIES: Mapping[str, str] = {
     "services.*.cpu_rt_period": "realtime",
@@ -131,7 +131,7 @@ class FoundKey:
     value: object = None
 
     @property
-    def judgement(self) -> Judgement | None:
+    def judgement(self) -> KeyPolicy | None:
         """Return what the policy thinks of it; None where nobody has said so."""
         return KEYS.get(self.path)
 
@@ -149,7 +149,7 @@ class FoundKey:
         """Say in words who has it."""
         is_of_all = len(self.names) == 1  # such as `models`
         shown = ".".join(self.names[0 if is_of_all else 2 :])
-        if shown and self.judgement in {Judgement.ON_REQUEST, None} and (value := shown_value(self.value)):
+        if shown and self.judgement in {KeyPolicy.ON_REQUEST, None} and (value := shown_value(self.value)):
             shown = f"{shown}: {value}"
         match self.names[0]:
             case _ if is_of_all:
@@ -194,7 +194,7 @@ def _keys(value: object, place: str, names: tuple[str, ...]) -> Iterator[FoundKe
             path = _join(place, _NAMED if chosen else str(key).replace(".", "/"))
             if path in _PLACES:
                 yield from _keys(item, path, (*names, str(key)))
-            elif isinstance(item, list) and KEYS.get(path) is Judgement.ON_REQUEST:
+            elif isinstance(item, list) and KEYS.get(path) is KeyPolicy.ON_REQUEST:
                 yield from (FoundKey(path, (*names, str(key)), bool(entry), entry) for entry in item)
             else:
                 yield FoundKey(path, (*names, str(key)), bool(item), item)

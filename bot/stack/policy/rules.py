@@ -14,7 +14,7 @@ from roas.stack.docker.labels import COMPOSE_PREFIX
 from roas.stack.images.reference import is_own
 from roas.stack.model.raw_files import as_written
 from roas.stack.model.services import as_mapping
-from roas.stack.policy.keys import Judgement, keys_of, shown_value
+from roas.stack.policy.keys import KeyPolicy, keys_of, shown_value
 from roas.stack.policy.places import Places, only_reads
 from roas.stack.policy.power import UNKNOWN, Power
 from roas.stack.sources.opening import resolve
@@ -51,7 +51,7 @@ ISOLATIONS = frozenset({"", "default"})
 def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
     """Find keys that are powers whatever they say, and those that nobody here knows: whoever gives one knows it."""
     for key in keys_of(model):
-        if key.judgement is Judgement.ON_REQUEST and key.is_said:
+        if key.judgement is KeyPolicy.ON_REQUEST and key.is_said:
             yield Power(key.text, key.entry)
         elif key.judgement is None:
             yield Power(key.text, f"{UNKNOWN}:{'.'.join(key.names)}")

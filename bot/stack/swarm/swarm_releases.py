@@ -25,13 +25,13 @@ from roas.stack.model.services import (
 )
 from roas.stack.releases.parts import StackParts
 from roas.stack.releases.stack_releases import StackReleases
-from roas.stack.swarm.adopting import adopt_stack, is_ours
 from roas.stack.swarm.normal_form import DIGITS, differing_keys
+from roas.stack.swarm.swarm_adoption import adopt_stack, is_ours
 from roas.stack.swarm.tasks.tasks import digest_of_image, service_name
 from roas.stack.swarm.writing.external_objects import SECRETS, find_missing, with_newest
-from roas.stack.swarm.writing.judgement import deployment_of, nonce_of
 from roas.stack.swarm.writing.service_spec import service_spec
 from roas.stack.swarm.writing.service_writes import remove_unneeded
+from roas.stack.swarm.writing.update_verdict import deployment_of, nonce_of
 from roas.stack.swarm.writing.writer import SwarmWriter
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import DeploymentRequest, Freeze, Lock, Scale, Stop
 from roas.models.environment import OF_HOST, whole_of
-from roas.models.gate import Gate, Judgement, judge_request
+from roas.models.gate import Gate, GateDecision, judge_request
 from roas.state.documents import readable
 from roas.state.journal.journal import Journal
 from roas.state.transaction import Fence, Transaction
@@ -56,7 +56,7 @@ class FrozenError(RoasError):
     key = "frozen"
 
     @classmethod
-    def of(cls, freeze: Freeze, judgement: Judgement | None = None) -> "FrozenError":
+    def of(cls, freeze: Freeze, judgement: GateDecision | None = None) -> "FrozenError":
         """Create the error: who set the freeze, since when, why, and how to lift it, or to pass it."""
         if judgement is not None and judgement.needs_reason:
             hint = said("It passes with a reason: `reason:` in the channel, `--reason` on the command line.")

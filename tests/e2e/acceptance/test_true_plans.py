@@ -3,7 +3,7 @@
 import pytest
 
 from roas.alerts.drift_alerts import DriftAlerts
-from roas.health.drift import DriftFinder
+from roas.health.drift_finder import DriftFinder
 from roas.models.alert import AlertState
 from roas.models.deployment import DeploymentKind
 from roas.models.plan import ServiceAction

@@ -5,8 +5,8 @@ import os
 import re
 from pathlib import Path
 
-from roas.client import redirect
 from roas.configuration.loading import load_settings
+from roas.discord_bot import redirect
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugin.md"
 

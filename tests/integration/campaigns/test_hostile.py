@@ -8,7 +8,7 @@ import pytest
 
 from roas.models.environment import Environment
 from roas.stack.policy import keys as policy_keys
-from roas.stack.policy.keys import KEYS, Judgement
+from roas.stack.policy.keys import KEYS, KeyPolicy
 from roas.stack.policy.places import Places
 from testbed.cache import recipe_hash
 from tests.integration.stack.policy.compose_answers import remembered_answers
@@ -68,7 +68,7 @@ def holes(key: str, plainly: list[Judged], folder: Path) -> list[Judged]:
     return [item for item in judge_taken(refused, folder) if item.is_wrong]
 
 
-ON_REQUEST = sorted(path for path, judgement in KEYS.items() if judgement is Judgement.ON_REQUEST)
+ON_REQUEST = sorted(path for path, judgement in KEYS.items() if judgement is KeyPolicy.ON_REQUEST)
 UNDONE_KEYS = sorted({f"services.{path.split('.')[2]}" for path in ON_REQUEST if path.count(".") == 2})
 
 
@@ -77,7 +77,7 @@ def test_an_undone_key_is_found(
     key: str, plainly: list[Judged], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = key.replace("services.", "services.*.")
-    monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: Judgement.CONTAINED})
+    monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: KeyPolicy.CONTAINED})
     assert holes(key, plainly, tmp_path)
 
 
@@ -165,5 +165,5 @@ def test_an_undone_key_of_a_network_is_found(tmp_path: Path, monkeypatch: pytest
     path = "services.*.networks.*.driver_opts"
     chosen = [case for case in cases_of_every_key(1, spelled=1) if case.path == path and case.spelled == PLAIN]
     assert not [item for item in judge(chosen, tmp_path / "done") if item.is_wrong]
-    monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: Judgement.CONTAINED})
+    monkeypatch.setattr(policy_keys, "KEYS", {**KEYS, path: KeyPolicy.CONTAINED})
     assert [item for item in judge(chosen, tmp_path / "undone") if item.is_wrong]

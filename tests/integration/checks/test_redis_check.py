@@ -12,7 +12,7 @@ import pytest
 
 from roas.checks.machine import redis
 from roas.checks.subject import Subject
-from roas.models.check import Severity
+from roas.models.check import CheckSeverity
 from roas.state.redis_sync import ping
 
 
@@ -42,14 +42,14 @@ async def test_reachable_redis_passes(subject: Subject, redis_url: str) -> None:
 async def test_wrong_password_warns_without_repeating_it(subject: Subject, redis_url: str) -> None:
     wrong = partial(ping, redis_url.replace("s3cret", "wr0ng"))
     (result,) = await redis.run(replace(subject, ping_redis=wrong))
-    assert (result.passed, result.severity) == (False, Severity.WARNING)
+    assert (result.passed, result.severity) == (False, CheckSeverity.WARNING)
     assert "Authentication" in result.message
     assert "wr0ng" not in result.message + result.remedy
 
 
 async def test_unreachable_redis_warns(subject: Subject) -> None:
     (result,) = await redis.run(replace(subject, ping_redis=partial(ping, "redis://127.0.0.1:1/0")))
-    assert (result.passed, result.severity) == (False, Severity.WARNING)
+    assert (result.passed, result.severity) == (False, CheckSeverity.WARNING)
 
 
 async def test_unset_redis_skips_check(subject: Subject) -> None:

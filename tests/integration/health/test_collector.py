@@ -14,8 +14,8 @@ from docker.models.containers import Container
 from roas.events import EventBus
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator
-from roas.health.judgement import HysteresisRules
 from roas.health.stack_watch import RECONCILE_SECONDS
+from roas.health.verdicts import HysteresisRules
 from roas.metrics.bot_metrics import Metrics
 from roas.models.environment import Environment
 from roas.models.events import MonitoringRequested, ServiceHealthChanged

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from roas.api.application import ControlApi
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.models.deployment import Outcome
 from roas.models.health import Verdict

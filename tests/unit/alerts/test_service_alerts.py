@@ -13,7 +13,7 @@ from roas.alerts.service_alerts import ServiceAlerts
 from roas.errors import StateError
 from roas.events import EventBus
 from roas.health.collector import Observation
-from roas.health.judgement import judge_service
+from roas.health.verdicts import judge_service
 from roas.models.alert import AlertState, RecoveryStatus, Severity
 from roas.models.deployment import Outcome, ServiceProgress, ServiceStep
 from roas.models.environment import Environment

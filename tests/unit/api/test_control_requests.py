@@ -15,7 +15,7 @@ import pytest
 
 import roas.service  # noqa: F401 - every kind of fault is known once all is imported
 from roas.api.application import LARGEST_BODY_BYTES, ControlApi
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.api.control_socket import SOCKET_NAME, serve_control_socket
 from roas.api.documents import (
     ControlUnavailableError,

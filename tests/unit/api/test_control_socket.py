@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from roas.api.application import ControlApi
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.api.control_socket import SOCKET_NAME, serve_control_socket
 from roas.api.documents import ControlSocketHeldError, ControlUnavailableError
 from roas.errors import StateError
@@ -104,7 +104,7 @@ async def test_long_folder_path_supported(tmp_path: Path) -> None:
 
 
 async def test_unresponsive_listener_times_out(state: StateManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roas.api.client.GREETING_SECONDS", 0.2)
+    monkeypatch.setattr("roas.api.control_client.GREETING_SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX) as unresponsive:
         unresponsive.bind(str(state.folder / "control.sock"))
         unresponsive.listen()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from roas.api.application import ControlApi, read_status
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.api.documents import StatusReport
 from roas.cli.output import Terminal

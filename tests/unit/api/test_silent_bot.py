@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.api.documents import ControlUnavailableError
 from roas.cli import connection
@@ -98,7 +98,7 @@ async def test_status_beside_bot_that_hangs(
 
 @pytest.mark.parametrize("piece", ["", HALF_A_STATUS])
 async def test_plan_of_bot_that_hangs(state: StateManager, piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roas.api.client.GREETING_SECONDS", 0.2)
+    monkeypatch.setattr("roas.api.control_client.GREETING_SECONDS", 0.2)
     async with HangingBot(state, 1, piece), ControlClient(state.folder) as client, asyncio.timeout(SECONDS):
         await client.greet()
         with pytest.raises(ControlUnavailableError, match="not answer in time"):
@@ -107,7 +107,7 @@ async def test_plan_of_bot_that_hangs(state: StateManager, piece: str, monkeypat
 
 async def test_bot_that_is_busy_is_waited_for(state, api, collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """It answers greetings meanwhile: its engine takes long, or a registry."""
-    monkeypatch.setattr("roas.api.client.SILENT_SECONDS", 0.05)
+    monkeypatch.setattr("roas.api.control_client.SILENT_SECONDS", 0.05)
     greeted = asyncio.Semaphore(0)
     look, greet = collector.collect_all_metrics, ControlClient.greet
 
@@ -129,7 +129,7 @@ async def test_bot_that_is_busy_is_waited_for(state, api, collector, monkeypatch
 
 async def test_bot_that_is_just_starting_is_waited_for(state, api, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lives, and does not listen yet: that is no silence, however short a silence may be."""
-    monkeypatch.setattr("roas.api.client.GREETING_SECONDS", SECONDS)
+    monkeypatch.setattr("roas.api.control_client.GREETING_SECONDS", SECONDS)
     waited = asyncio.Event()
     looks = connection.running_bots
 
@@ -151,8 +151,8 @@ async def test_deployment_of_bot_that_hangs_is_not_followed_for_ever(
     state: StateManager, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither through its socket nor, where no other bot resumes it, through the journal."""
-    monkeypatch.setattr("roas.api.client.GREETING_SECONDS", 0.2)
-    monkeypatch.setattr("roas.api.client.UNCHANGED_SECONDS", 0.1)
+    monkeypatch.setattr("roas.api.control_client.GREETING_SECONDS", 0.2)
+    monkeypatch.setattr("roas.api.control_client.UNCHANGED_SECONDS", 0.1)
     monkeypatch.setattr(connection, "ORPHANED_SECONDS", 0.5)
     monkeypatch.setattr(connection, "LOOK_FOR_BOT_SECONDS", 0.1)
     started = await orchestrator.start(request())
@@ -171,7 +171,7 @@ async def test_deployment_that_waits_is_followed_as_long_as_its_bot_lives(
     state: StateManager, api, orchestrator: PlayedOrchestrator, monkeypatch: pytest.MonkeyPatch, by_journal: bool
 ) -> None:
     """It may be paused, until somebody decides."""
-    monkeypatch.setattr("roas.api.client.UNCHANGED_SECONDS", 0.05)
+    monkeypatch.setattr("roas.api.control_client.UNCHANGED_SECONDS", 0.05)
     monkeypatch.setattr(connection, "ORPHANED_SECONDS", 0.1)
     monkeypatch.setattr(connection, "LOOK_FOR_BOT_SECONDS", 0.05)
     greeted = asyncio.Semaphore(0)

@@ -9,7 +9,7 @@ import pytest
 from roas.checks.engine import compose_version, engine, jail, tested_versions
 from roas.checks.machine import disk, memory, ports
 from roas.checks.subject import Subject
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 from roas.models.facts import PublishedPort
 from roas.models.stack import Obstacle, ObstacleKind
 
@@ -18,11 +18,11 @@ Make = Callable[..., Subject]
 
 def stops(results: CheckResult | list[CheckResult]) -> list[str]:
     found = results if isinstance(results, list) else [results]
-    return [result.message for result in found if not result.passed and result.severity is Severity.CRITICAL]
+    return [result.message for result in found if not result.passed and result.severity is CheckSeverity.CRITICAL]
 
 
 def warns(results: list[CheckResult]) -> list[str]:
-    return [result.message for result in results if not result.passed and result.severity is Severity.WARNING]
+    return [result.message for result in results if not result.passed and result.severity is CheckSeverity.WARNING]
 
 
 async def test_unreachable_engine_stops_deployment(subject: Subject, probe: Any) -> None:

@@ -10,14 +10,14 @@ from pydantic import SecretStr
 from roas.checks.machine import disk, own_container, signatures
 from roas.checks.secrets import second_bot, state_folder
 from roas.checks.subject import Subject
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 from roas.models.environment import SignaturePolicy
 from roas.models.facts import Mount, OwnContainer
 from roas.models.stack import ServiceDefinition
 from roas.stack.interface import ResolvedStack
 
 
-def failed(results: list[CheckResult]) -> list[tuple[Severity, str]]:
+def failed(results: list[CheckResult]) -> list[tuple[CheckSeverity, str]]:
     return [(result.severity, result.message) for result in results if not result.passed]
 
 
@@ -43,7 +43,7 @@ async def test_open_state_folder_fails_with_remedy(subject: Subject) -> None:
     (result,) = await state_folder.run(subject)
     assert not result.passed
     assert "0750" in result.message
-    assert ("chmod 700" in result.remedy, result.severity) == (True, Severity.WARNING), "it hinders no deployment"
+    assert ("chmod 700" in result.remedy, result.severity) == (True, CheckSeverity.WARNING), "it hinders no deployment"
     subject.settings.state_dir.chmod(0o700)
     (result,) = await state_folder.run(subject)
     assert result.passed
@@ -53,7 +53,7 @@ async def test_missing_state_folder_is_warned_of(subject: Subject) -> None:
     """The first start makes it, or these are not the settings of the bot."""
     subject.settings.state_dir.rmdir()
     (result,) = await state_folder.run(subject)
-    assert (result.passed, result.severity) == (False, Severity.WARNING)
+    assert (result.passed, result.severity) == (False, CheckSeverity.WARNING)
     assert "does not exist yet" in result.message
 
 
@@ -61,7 +61,7 @@ async def test_state_folder_that_cannot_be_made_fails(subject: Subject, monkeypa
     subject.settings.state_dir.rmdir()
     monkeypatch.setattr(os, "access", lambda *_: False)
     (result,) = await state_folder.run(subject)
-    assert (result.passed, result.severity) == (False, Severity.CRITICAL)
+    assert (result.passed, result.severity) == (False, CheckSeverity.CRITICAL)
     assert "No such file" in result.message
 
 
@@ -80,7 +80,7 @@ async def test_unwritable_state_folder_fails(subject: Subject) -> None:
 async def test_outside_container_warns_only_for_home(subject: Subject) -> None:
     home = replace(subject, environment=replace(subject.environment, is_home=True))
     assert failed(await own_container.run(subject)) == []
-    assert failed(await own_container.run(home))[0][0] is Severity.WARNING
+    assert failed(await own_container.run(home))[0][0] is CheckSeverity.WARNING
 
 
 def inside(subject: Subject, probe: Any, *mounts: Mount, project: str = "shop-dev") -> Subject:
@@ -92,8 +92,8 @@ def inside(subject: Subject, probe: Any, *mounts: Mount, project: str = "shop-de
 async def test_unknown_own_container_critical_only_at_home(subject: Subject, probe: Any) -> None:
     probe.inside = True
     home = replace(subject, environment=replace(subject.environment, is_home=True))
-    assert failed(await own_container.run(subject))[0][0] is Severity.WARNING
-    assert failed(await own_container.run(home))[0][0] is Severity.CRITICAL
+    assert failed(await own_container.run(subject))[0][0] is CheckSeverity.WARNING
+    assert failed(await own_container.run(home))[0][0] is CheckSeverity.CRITICAL
 
 
 def at_home(subject: Subject, **changes: Any) -> Subject:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from roas.checks.validator import CHECKS, EnvironmentValidator
-from roas.models.check import Severity
+from roas.models.check import CheckSeverity
 from roas.models.environment import EngineKind
 from roas.shortages import shortage
 from tests.unit.checks.conftest import StubProbe
@@ -47,6 +47,6 @@ async def test_check_that_is_refused_fails_nothing(with_services, kind: EngineKi
     )
     survey: Any = None
     report = await EnvironmentValidator(CHECKS, survey).examine(starved)
-    refused = [result for result in report.results if not result.passed and result.severity is Severity.CRITICAL]
+    refused = [result for result in report.results if not result.passed and result.severity is CheckSeverity.CRITICAL]
     assert {"engine"} | ({"swarm_managers"} if kind is EngineKind.SWARM else set()) <= {one.check for one in refused}
     assert [result.check for result in refused if not result.passing] == []

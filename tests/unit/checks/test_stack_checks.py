@@ -24,7 +24,7 @@ from roas.checks.secrets import second_bot
 from roas.checks.services import file_binds, health_checks, one_shots, start_first, stop_signals
 from roas.checks.subject import Subject
 from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RegistryUnavailableError
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 from roas.models.facts import FoundProject, OwnContainer
 from roas.models.stack import Obstacle, ObstacleKind, WantedImage
 from tests.unit.checks.conftest import StubProbe
@@ -32,7 +32,7 @@ from tests.unit.checks.conftest import StubProbe
 Make = Callable[..., Subject]
 
 
-def failed(results: CheckResult | list[CheckResult]) -> list[tuple[Severity, str]]:
+def failed(results: CheckResult | list[CheckResult]) -> list[tuple[CheckSeverity, str]]:
     found = results if isinstance(results, list) else [results]
     return [(result.severity, result.message) for result in found if not result.passed]
 
@@ -40,16 +40,18 @@ def failed(results: CheckResult | list[CheckResult]) -> list[tuple[Severity, str
 async def test_parse_error_and_policy_violation_differ(subject: Subject) -> None:
     broken = replace(subject, stack=None, stack_error=ComposeFileError("line 3: bad indent", hint="Look at line 3."))
     refused = replace(subject, stack=None, stack_error=ComposePolicyError("web: privileged", hint="Remove it."))
-    assert failed(await compose_file.run(broken)) == [(Severity.CRITICAL, "line 3: bad indent")]
+    assert failed(await compose_file.run(broken)) == [(CheckSeverity.CRITICAL, "line 3: bad indent")]
     assert await compose_policy.run(broken) == []
-    assert failed(await compose_policy.run(refused)) == [(Severity.CRITICAL, "web: privileged")]
+    assert failed(await compose_policy.run(refused)) == [(CheckSeverity.CRITICAL, "web: privileged")]
     assert await compose_file.run(refused) == []
 
 
 async def test_resolve_warnings_passed_on(subject: Subject) -> None:
     assert subject.stack is not None
     stack = replace(subject.stack, warnings=("version is obsolete",))
-    assert failed(await compose_file.run(replace(subject, stack=stack))) == [(Severity.WARNING, "version is obsolete")]
+    assert failed(await compose_file.run(replace(subject, stack=stack))) == [
+        (CheckSeverity.WARNING, "version is obsolete")
+    ]
 
 
 def looking_up(subject: Subject, answers: dict[str, Exception]) -> tuple[Subject, list[str]]:
@@ -72,9 +74,9 @@ async def test_unobtainable_images_all_named(with_services: Make) -> None:
     }
     subject, _ = looking_up(with_services({"api": {}, "web": {}, "mail": {}, "db": {}}), faults)
     assert sorted(failed(await images.run(subject))) == [
-        (Severity.CRITICAL, "api:9 does not exist. (api)"),
-        (Severity.CRITICAL, "web:9 does not exist. (web)"),
-        (Severity.WARNING, "The registry answers 503. (mail)"),
+        (CheckSeverity.CRITICAL, "api:9 does not exist. (api)"),
+        (CheckSeverity.CRITICAL, "web:9 does not exist. (web)"),
+        (CheckSeverity.WARNING, "The registry answers 503. (mail)"),
     ]
 
 
@@ -93,7 +95,7 @@ async def test_hung_registry_is_warning(with_services: Make, monkeypatch: pytest
         raise AssertionError
 
     found = failed(await images.run(replace(with_services({"web": {}}), look_up_image=hang)))
-    assert [severity for severity, _ in found] == [Severity.WARNING]
+    assert [severity for severity, _ in found] == [CheckSeverity.WARNING]
 
 
 async def test_stored_release_needs_no_registry(subject: Subject) -> None:
@@ -103,8 +105,8 @@ async def test_stored_release_needs_no_registry(subject: Subject) -> None:
 async def test_missing_health_check_worse_if_critical(with_services: Make) -> None:
     subject = with_services({"db": {}, "web": {}, "task": {}}, db={"critical": True}, task={"one_shot": True})
     assert failed(await health_checks.run(subject)) == [
-        (Severity.WARNING, "No health check: db."),
-        (Severity.INFO, "No health check: web."),
+        (CheckSeverity.WARNING, "No health check: db."),
+        (CheckSeverity.INFO, "No health check: web."),
     ]
 
 
@@ -117,8 +119,8 @@ async def test_slow_health_checks_reported(with_services: Make) -> None:
     }
     found = failed(await health_checks.run(with_services(services, idle=checked, slow=checked, good=checked)))
     assert found == [
-        (Severity.WARNING, "start_interval has no effect without start_period: idle."),
-        (Severity.INFO, "Health checks without start_interval: slow."),
+        (CheckSeverity.WARNING, "start_interval has no effect without start_period: idle."),
+        (CheckSeverity.INFO, "Health checks without start_interval: slow."),
     ]
 
 
@@ -131,8 +133,8 @@ async def test_shell_as_pid_1_warns_missing_init_informs(with_services: Make) ->
     }
     found = failed(await stop_signals.run(with_services(services, job={"one_shot": True})))
     assert [(severity, "makes_way" in message) for severity, message in found] == [
-        (Severity.WARNING, False),
-        (Severity.INFO, True),
+        (CheckSeverity.WARNING, False),
+        (CheckSeverity.INFO, True),
     ]
     assert "on: shell will take 10 s" in found[0][1]
     assert "job" not in found[1][1]
@@ -144,7 +146,10 @@ async def test_bot_in_fixed_place_warns(with_services: Make, probe: StubProbe) -
     assert failed(await start_first.run(subject)) == []
     probe.own = OwnContainer("0" * 64, "b", "shop-dev", "bot")
     assert failed(await start_first.run(subject)) == [
-        (Severity.WARNING, "bot is this bot, which cannot be replaced: the fixed name b allows only one container.")
+        (
+            CheckSeverity.WARNING,
+            "bot is this bot, which cannot be replaced: the fixed name b allows only one container.",
+        )
     ]
 
 
@@ -155,7 +160,7 @@ async def test_start_first_with_writable_volume_warns(with_services: Make) -> No
     ]
     subject = with_services({"db": {"volumes": volumes}}, db={"start_first": True})
     assert failed(await start_first.run(subject)) == [
-        (Severity.WARNING, "db is replaced start-first: two containers will write to data at once.")
+        (CheckSeverity.WARNING, "db is replaced start-first: two containers will write to data at once.")
     ]
 
 
@@ -168,7 +173,7 @@ async def test_writable_single_file_bind_warns(with_services: Make, subject: Sub
         {"type": "bind", "source": str(folder), "target": "/c"},
     ]
     assert failed(await file_binds.run(with_services({"web": {"volumes": binds}}))) == [
-        (Severity.WARNING, "Single files are mounted writable: app.conf in web.")
+        (CheckSeverity.WARNING, "Single files are mounted writable: app.conf in web.")
     ]
 
 
@@ -177,7 +182,7 @@ async def test_second_bot_with_token_refused_unless_home(with_services: Make) ->
     settings = subject.settings.model_copy(update={"discord_token": SecretStr("t0k3n")})
     away = replace(subject, settings=settings)
     home = replace(away, environment=replace(subject.environment, is_home=True))
-    assert failed(await second_bot.run(away))[0][0] is Severity.CRITICAL
+    assert failed(await second_bot.run(away))[0][0] is CheckSeverity.CRITICAL
     assert "t0k3n" not in failed(await second_bot.run(away))[0][1]
     assert failed(await second_bot.run(home)) == []
 
@@ -185,7 +190,7 @@ async def test_second_bot_with_token_refused_unless_home(with_services: Make) ->
 async def test_second_bot_with_state_folder_refused(with_services: Make, subject: Subject) -> None:
     bind = {"type": "bind", "source": str(subject.settings.state_dir), "target": "/state"}
     found = failed(await second_bot.run(with_services({"bot": {"volumes": [bind]}})))
-    assert found == [(Severity.CRITICAL, "bot would be a second bot with this bot's own STATE_DIR.")]
+    assert found == [(CheckSeverity.CRITICAL, "bot would be a second bot with this bot's own STATE_DIR.")]
 
 
 async def test_unresolved_stack_passes_no_check(subject: Subject) -> None:
@@ -206,7 +211,7 @@ async def test_project_that_runs_already_named(subject: Subject, probe: StubProb
     assert failed(await project.run(subject)) == []
     probe.found_projects = (FoundProject("live", frozenset({str(subject.environment.folder)})),)
     ((severity, message),) = failed(await project.run(subject))
-    assert severity is Severity.CRITICAL
+    assert severity is CheckSeverity.CRITICAL
     assert "project live" in message
     assert "shop-dev" in message
 
@@ -232,7 +237,7 @@ async def test_version_that_nothing_follows(subject: Subject, images: dict[str, 
     subject.environment.compose_files[0].write_text(f"services:\n{services}")
     stack = replace(subject.stack, follows_version=False)
     (found,) = await version.run(replace(subject, stack=stack))
-    assert (found.severity, found.passed) == (Severity.WARNING, False)
+    assert (found.severity, found.passed) == (CheckSeverity.WARNING, False)
     assert remedy in found.remedy
 
 
@@ -257,7 +262,7 @@ async def test_selinux_denies_binds_without_label(
     probe.facts = replace(probe.facts, security_options=options)
     mount = {"type": "bind", "source": "/srv/x", "target": "/x", "bind": bind}
     found = failed(await selinux.run(with_services({"web": {"volumes": [mount], "security_opt": security}})))
-    assert [severity for severity, _ in found] == ([Severity.WARNING] if denied else [])
+    assert [severity for severity, _ in found] == ([CheckSeverity.WARNING] if denied else [])
 
 
 async def test_obstacles_reported_by_their_checks(with_services: Make) -> None:
@@ -266,12 +271,12 @@ async def test_obstacles_reported_by_their_checks(with_services: Make) -> None:
     names = Obstacle(ObstacleKind.CONTAINER_NAME, "held", "free it")
     external = Obstacle(ObstacleKind.EXTERNAL, "missing", "create it")
     both = replace(subject, stack=replace(subject.stack, obstacles=(names, external)))
-    assert failed(await container_names.run(both)) == [(Severity.CRITICAL, "held")]
-    assert failed(await external_resources.run(both)) == [(Severity.CRITICAL, "missing")]
+    assert failed(await container_names.run(both)) == [(CheckSeverity.CRITICAL, "held")]
+    assert failed(await external_resources.run(both)) == [(CheckSeverity.CRITICAL, "missing")]
     assert failed(await external_resources.run(subject)) == []
 
 
 async def test_services_that_may_end_named(with_services: Make) -> None:
     subject = with_services({"web": {}, "job": {}, "init": {}}, job={"may_end": True}, init={"one_shot": True})
     ((severity, message),) = failed(await one_shots.run(subject))
-    assert (severity, "counts as success: job." in message) == (Severity.INFO, True)
+    assert (severity, "counts as success: job." in message) == (CheckSeverity.INFO, True)

@@ -7,7 +7,7 @@ import pytest
 
 from roas.checks.swarm import swarm_constraints, swarm_managers, swarm_nodes
 from roas.errors import EngineUnavailableError
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 from roas.models.stack import Obstacle, ObstacleKind, ServiceDefinition
 from roas.models.swarm import SwarmFacts, SwarmNode
 from roas.stack.interface import ResolvedStack
@@ -49,7 +49,7 @@ async def test_managers(subject: Any) -> None:
     check = swarm_managers
     assert said(await results(check, subject, M1, M2, M3)) == [(True, "3 of 3 managers can be reached.")]
     (lost,) = await results(check, subject, M1, M2, replace(M3, reachability="unreachable"))
-    assert (lost.severity, lost.message) == (Severity.WARNING, "The managers do not reach node3.")
+    assert (lost.severity, lost.message) == (CheckSeverity.WARNING, "The managers do not reach node3.")
     assert lost.remedy == "Bring them back, or remove them: `docker node demote NODE`."
     demoted = await results(check, subject, M1, M2, replace(M3, reachability="", is_leader=False))
     assert "The managers do not reach node3." not in {result.message for result in demoted}
@@ -57,10 +57,10 @@ async def test_managers(subject: Any) -> None:
         "2 managers survive no more losses than 1 does."
     ]
     (_, alone) = await results(check, subject, M1)
-    assert (alone.severity, alone.passed) == (Severity.INFO, False)
+    assert (alone.severity, alone.passed) == (CheckSeverity.INFO, False)
     gone = replace(M2, reachability="unreachable")
     (quorum, _) = await results(check, subject, M1, gone)
-    assert (quorum.severity, quorum.message) == (Severity.CRITICAL, "1 of 2 managers can be reached.")
+    assert (quorum.severity, quorum.message) == (CheckSeverity.CRITICAL, "1 of 2 managers can be reached.")
 
 
 async def test_manager_that_does_not_answer(subject: Any) -> None:
@@ -80,7 +80,7 @@ async def test_nodes_and_their_engines(subject: Any) -> None:
         (False, "node3 (manager): down, active, Docker Engine 28.5.2."),
         (False, "The engines are not of one version: 26.1.5 (node1, node2) and 28.5.2 (node3)."),
     ]
-    assert [alert.severity for alert in found[1:]] == [Severity.INFO, Severity.WARNING, Severity.INFO]
+    assert [alert.severity for alert in found[1:]] == [CheckSeverity.INFO, CheckSeverity.WARNING, CheckSeverity.INFO]
     remedies = (
         "It takes tasks again by `docker node update --availability active node2`.",
         "Start it, or remove it: `docker node rm node3`.",

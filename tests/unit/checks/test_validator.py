@@ -8,7 +8,7 @@ import pytest
 from roas.checks.subject import Subject
 from roas.checks.validator import CHECKS, EnvironmentValidator
 from roas.errors import EngineError, EngineUnavailableError
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 
 NAMES = [
     "compose_file",
@@ -55,7 +55,7 @@ class Says:
     """Find what it is told to find."""
 
     name: str
-    severity: Severity = Severity.CRITICAL
+    severity: CheckSeverity = CheckSeverity.CRITICAL
     passes: bool = True
 
     async def run(self, subject: Subject) -> list[CheckResult]:
@@ -68,7 +68,7 @@ class Breaks:
 
     error: Exception
     name: str = "breaks"
-    severity: Severity = Severity.CRITICAL
+    severity: CheckSeverity = CheckSeverity.CRITICAL
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         raise self.error
@@ -79,7 +79,7 @@ class Hangs:
     """Never answer."""
 
     name: str = "hangs"
-    severity: Severity = Severity.WARNING
+    severity: CheckSeverity = CheckSeverity.WARNING
 
     async def run(self, subject: Subject) -> list[CheckResult]:
         await asyncio.Event().wait()
@@ -94,10 +94,10 @@ def validator(*checks: object, deadline: float = 5.0) -> EnvironmentValidator:
 
 
 async def test_only_failed_critical_check_stops_deployment(subject: Subject) -> None:
-    good = await validator(Says("a"), Says("b", Severity.WARNING, False), Says("c", Severity.INFO, False)).examine(
-        subject
-    )
-    bad = await validator(Says("a"), Says("b", Severity.CRITICAL, False)).examine(subject)
+    good = await validator(
+        Says("a"), Says("b", CheckSeverity.WARNING, False), Says("c", CheckSeverity.INFO, False)
+    ).examine(subject)
+    bad = await validator(Says("a"), Says("b", CheckSeverity.CRITICAL, False)).examine(subject)
     assert good.passed
     assert [result.check for result in good.warnings] == ["b"]
     assert not bad.passed
@@ -105,7 +105,7 @@ async def test_only_failed_critical_check_stops_deployment(subject: Subject) -> 
 
 
 async def test_results_ordered_by_severity_then_name(subject: Subject) -> None:
-    checks = [Says("z", Severity.INFO), Says("m", Severity.WARNING), Says("b"), Says("a")]
+    checks = [Says("z", CheckSeverity.INFO), Says("m", CheckSeverity.WARNING), Says("b"), Says("a")]
     report = await validator(*checks).examine(subject)
     assert [result.check for result in report.results] == ["a", "b", "m", "z"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from roas.checks.compose import variables
 from roas.checks.subject import Subject
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 
 
 async def look(subject: Subject, text: str, env: str = "", **given: str) -> list[CheckResult]:
@@ -21,7 +21,7 @@ async def look(subject: Subject, text: str, env: str = "", **given: str) -> list
 async def test_missing_variables_all_named_with_messages(subject: Subject) -> None:
     result = (await look(subject, "'${TOKEN:?set a token} ${NAME?} ${PORT:?}'"))[0]
     assert not result.passed
-    assert result.severity is Severity.CRITICAL
+    assert result.severity is CheckSeverity.CRITICAL
     assert result.message == "3 required variables have no value: NAME, PORT and TOKEN (set a token)."
     assert ".env" in result.remedy
 

@@ -12,7 +12,7 @@ from simcord.builders import ChannelHandle, GuildHandle, RoleHandle
 from simcord.env import Env
 from simcord.results import InteractionResult, to_discord_message
 
-from roas.client import RoasBot
+from roas.discord_bot import RoasBot
 from roas.ui.drawing import Drawing
 from roas.ui.embeds.outcome import ROLLBACK_PREFIX
 from roas.ui.notifications.ops_channel import OpsChannel

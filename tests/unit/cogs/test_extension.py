@@ -8,9 +8,9 @@ import pytest
 from discord import app_commands
 from discord.ext import commands
 
-from roas.client import RoasBot
 from roas.cogs import extension
 from roas.cogs.command_sync import KIND, CommandSet, CommandSync
+from roas.discord_bot import RoasBot
 from roas.errors import SettingsError
 from roas.leadership.leadership import Leadership
 from tests.unit.cogs.conftest import Scene

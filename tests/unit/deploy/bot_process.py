@@ -17,7 +17,7 @@ from roas.leadership.leadership import Leadership
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import HealthStatus
-from roas.models.leader_lease import ProcessMark, Readiness
+from roas.models.leader_lease import BotReadiness, ProcessMark
 from roas.redaction import Redactor
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.leader_lease import HeldLease
@@ -189,7 +189,7 @@ class BotProcess(Process):
         await asyncio.sleep(WAKE_UP_SECONDS)
         async with (
             self.state,
-            run_leader_election(self.parts, self.leadership, lambda: Readiness(self.connected, True)),
+            run_leader_election(self.parts, self.leadership, lambda: BotReadiness(self.connected, True)),
         ):
             if connects:
                 await asyncio.sleep(CONNECT_SECONDS)

@@ -17,7 +17,7 @@ from roas.errors import (
     NotPermittedError,
 )
 from roas.models.actor import Actor, ActorKind
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Outcome, PhaseStatus
 from roas.models.phases import PhaseName
 from roas.models.plan import DRAFT_LIFETIME, PlanRecord, PlanState
@@ -293,7 +293,7 @@ async def test_failed_preparation_asks_nobody(engine, state, ask):
 @pytest.mark.parametrize("asked", [deploy("v1"), hotfix("v1")])
 async def test_no_draft_below_the_floor_of_the_disk(components, engine, state, ask, asked):
     """Nothing is pulled or built for it, either; and nobody is asked."""
-    components.validator.results = (CheckResult("disk", Severity.CRITICAL, False, "200 MiB are free."),)
+    components.validator.results = (CheckResult("disk", CheckSeverity.CRITICAL, False, "200 MiB are free."),)
     ended = await ask(asked)
     assert (ended.outcome, ended.draft) == (Outcome.FAILED, None)
     assert ended.problem.message == "200 MiB are free."

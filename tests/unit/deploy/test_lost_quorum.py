@@ -10,7 +10,7 @@ import pytest
 from roas.deploy import engine_return
 from roas.errors import NoQuorumError, RoasError, ServiceFailedError
 from roas.limits import COORDINATIONS, ROLLBACK_RETRIES, STANDARD
-from roas.models.check import CheckResult, Severity, ValidationReport
+from roas.models.check import CheckResult, CheckSeverity, ValidationReport
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.environment import EngineKind, Environment
 from roas.models.events import PhaseChanged
@@ -86,8 +86,8 @@ class Judging(Approving):
         self.engine.left -= 1
         self.engine.lost()
         found = (
-            CheckResult("swarm_managers", Severity.CRITICAL, False, "1 of 3 managers can be reached."),
-            CheckResult("swarm_nodes", Severity.WARNING, False, "This could not be checked."),
+            CheckResult("swarm_managers", CheckSeverity.CRITICAL, False, "1 of 3 managers can be reached."),
+            CheckResult("swarm_nodes", CheckSeverity.WARNING, False, "This could not be checked."),
         )
         return ValidationReport(environment.name, found)
 

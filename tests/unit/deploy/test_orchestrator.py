@@ -12,7 +12,7 @@ from roas.errors import BuildFailedError, ImageChangedError, InvalidRequestError
 from roas.limits import HOTFIX, STANDARD
 from roas.models.actor import Actor, ActorKind
 from roas.models.candidate import Hold
-from roas.models.check import CheckResult, Severity
+from roas.models.check import CheckResult, CheckSeverity
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, PhaseStatus, ServiceStep
 from roas.models.health import ContainerState, HealthStatus
 from roas.models.phases import PhaseName
@@ -84,10 +84,10 @@ async def test_restart_under_observation_fails_deployment(orchestrator, engine):
 async def test_failed_critical_check_reports_all(orchestrator, engine, components):
     """It stops the deployment, and all failures are reported."""
     components.validator.results = (
-        CheckResult("disk", Severity.CRITICAL, False, "the disk is full", "free some"),
-        CheckResult("ports", Severity.CRITICAL, False, "port 80 is taken", "stop nginx"),
-        CheckResult("compose", Severity.CRITICAL, True, "it parses"),
-        CheckResult("health", Severity.WARNING, False, "web has no health check"),
+        CheckResult("disk", CheckSeverity.CRITICAL, False, "the disk is full", "free some"),
+        CheckResult("ports", CheckSeverity.CRITICAL, False, "port 80 is taken", "stop nginx"),
+        CheckResult("compose", CheckSeverity.CRITICAL, True, "it parses"),
+        CheckResult("health", CheckSeverity.WARNING, False, "web has no health check"),
     )
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.FAILED
@@ -98,7 +98,7 @@ async def test_failed_critical_check_reports_all(orchestrator, engine, component
 
 
 async def test_warnings_kept_and_stop_nothing(orchestrator, components):
-    components.validator.results = (CheckResult("health", Severity.WARNING, False, "web has no health check"),)
+    components.validator.results = (CheckResult("health", CheckSeverity.WARNING, False, "web has no health check"),)
     deployment = await orchestrator.run(deploy())
     assert deployment.outcome is Outcome.SUCCEEDED
     assert any("web has no health check" in warning for warning in deployment.warnings)

@@ -17,7 +17,7 @@ from roas.alerts.alert_service import AlertService
 from roas.alerts.service_alerts import down
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import ComposePolicyError, RoasError, ServiceFailedError
-from roas.health.judgement import judge_service
+from roas.health.verdicts import judge_service
 from roas.limits import STANDARD
 from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
@@ -140,14 +140,15 @@ def test_unfollowed_version_in_chinese() -> None:
 
 
 async def test_several_failed_checks_in_chinese(orchestrator, components, tmp_path):
-    from roas.models.check import CheckResult
-    from roas.models.check import Severity as Weight
+    from roas.models.check import CheckResult, CheckSeverity
 
     components.validator.results = (
         CheckResult(
-            "disk", Weight.CRITICAL, False, said("{left} of memory are left.", left="1 MiB"), said("Split it.")
+            "disk", CheckSeverity.CRITICAL, False, said("{left} of memory are left.", left="1 MiB"), said("Split it.")
         ),
-        CheckResult("ports", Weight.CRITICAL, False, said("Redis does not answer ({name}).", name="TimeoutError")),
+        CheckResult(
+            "ports", CheckSeverity.CRITICAL, False, said("Redis does not answer ({name}).", name="TimeoutError")
+        ),
     )
     ended = await again(tmp_path / "state", (await orchestrator.run(deploy("v1"))).id)
     with using_locale("zh-TW"):

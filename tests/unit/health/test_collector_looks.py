@@ -13,7 +13,7 @@ from roas.errors import EngineUnavailableError
 from roas.events import EventBus
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator
-from roas.health.judgement import HysteresisRules
+from roas.health.verdicts import HysteresisRules
 from roas.models.environment import Environment
 from roas.models.events import HealthChecked, HealthCheckRequested, ServiceHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus

@@ -8,7 +8,7 @@ import pytest
 from roas.errors import StateError
 from roas.events import EventBus
 from roas.health.coordinator import HealthCoordinator
-from roas.health.judgement import HysteresisRules
+from roas.health.verdicts import HysteresisRules
 from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from roas.health.judgement import RestartHistory
+from roas.health.verdicts import RestartHistory
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 
 

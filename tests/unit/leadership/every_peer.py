@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
-from roas.models.leader_lease import Judgement, Standing
+from roas.models.leader_lease import PeerVerdict, Standing
 
 
 class EveryPeer:
     """Find every container a peer."""
 
-    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[Judgement, ...]:
-        return tuple(Judgement(container, Standing.PEER) for container in containers)
+    async def judge(self, environment: Environment, containers: Iterable[ContainerSnapshot]) -> tuple[PeerVerdict, ...]:
+        return tuple(PeerVerdict(container, Standing.PEER) for container in containers)

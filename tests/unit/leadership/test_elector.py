@@ -16,7 +16,7 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.leader_lease import Readiness
+from roas.models.leader_lease import BotReadiness
 from roas.models.stack import ServiceDefinition
 from roas.stack.service_comparison import WantedService
 from roas.state.journal import journal
@@ -92,7 +92,7 @@ def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated
         peers=EveryPeer(),
     )
     return LeaderElector(
-        application, lambda: Readiness(gateway_ready=True, cogs_loaded=True), start_leading, stop_leading
+        application, lambda: BotReadiness(gateway_ready=True, cogs_loaded=True), start_leading, stop_leading
     )
 
 

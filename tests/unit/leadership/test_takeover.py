@@ -18,7 +18,7 @@ from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.leader_lease import Heartbeat, LeaderLease, ProcessMark, Readiness
+from roas.models.leader_lease import BotReadiness, Heartbeat, LeaderLease, ProcessMark
 from roas.models.stack import ServiceDefinition
 from roas.stack.service_comparison import WantedService
 from roas.state import leader_lease as ownership
@@ -102,8 +102,8 @@ class Bot:
             return False
         return True
 
-    def _readiness(self) -> Readiness:
-        return Readiness(gateway_ready=self.ready, cogs_loaded=True)
+    def _readiness(self) -> BotReadiness:
+        return BotReadiness(gateway_ready=self.ready, cogs_loaded=True)
 
     async def _own_container(self, environment: Environment) -> OwnContainer:
         return OwnContainer("own", "own", "home", "discord-bot")

@@ -24,7 +24,7 @@ EVERYWHERE = sorted(path for folder in ("bot", "cogs") for path in (ROOT / folde
 # Where there are texts that nobody reads in a language of their own, and what these are.
 NOT_SAID = {
     "bot/api/application.py": "a part of a command, and for the log",
-    "bot/api/client.py": "for who uses the class",
+    "bot/api/control_client.py": "for who uses the class",
     "bot/api/remote.py": "answers to programs",
     "bot/api/remote_documents.py": "the description of an API",
     "bot/candidates/credentials.py": "answers to programs",

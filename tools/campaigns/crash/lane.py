@@ -17,7 +17,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from roas.api.client import ControlClient
+from roas.api.control_client import ControlClient
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest

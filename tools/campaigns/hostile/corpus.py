@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from roas.stack.policy.keys import Judgement
+from roas.stack.policy.keys import KeyPolicy
 from tools.campaigns.hostile.every_key import every_key
 from tools.campaigns.hostile.spelling import Spelling, spellings
 from tools.campaigns.hostile.values import HOSTILE, ORDINARY, Values
@@ -95,7 +95,7 @@ def cases_of_every_key(seed: int, *, spelled: int = SPELLINGS_EACH) -> list[Case
     named = [name for name in spellings() if name != PLAIN]
     every: list[Case] = []
     for number, (path, key, value, judgement) in enumerate(every_key()):
-        contained = judgement is Judgement.CONTAINED
+        contained = judgement is KeyPolicy.CONTAINED
         for index, item in enumerate((PLAIN, *chosen.sample(named, spelled))):
             every.append(Case(f"c{number}s{index}x", key, value, item, not contained, path, contained))
     return sorted(every, key=lambda case: (case.spelled, case.contained))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.stack.policy.keys import KEYS, Judgement
+from roas.stack.policy.keys import KEYS, KeyPolicy
 
 SCHEMA = Path(__file__).with_name("schema_keys.txt")
 TEXTS = (
@@ -88,19 +88,19 @@ def schema_keys() -> list[tuple[str, frozenset[str]]]:
     return [(path, frozenset(types.split(",")) - {""}) for path, _, types in lines]
 
 
-def judgement_of(path: str) -> Judgement | None:
+def judgement_of(path: str) -> KeyPolicy | None:
     """Return what the policy thinks of a key of the schema; None for one whose own keys have their judgements."""
     above = (path[:at] for at, sign in enumerate(path + ".") if sign == ".")
     return next((KEYS[place] for place in above if place in KEYS), None)
 
 
-def every_key() -> Iterator[tuple[str, str, Any, Judgement]]:
+def every_key() -> Iterator[tuple[str, str, Any, KeyPolicy]]:
     """Yield each key with a value: its path, the field that has it, that field's value, and the key's judgement."""
     types = dict(schema_keys())
     for path, kinds in types.items():
         judgement = judgement_of(path)
         section, _, below = path.partition(".*.")
-        if judgement not in {Judgement.CONTAINED, Judgement.ON_REQUEST} or not below:
+        if judgement not in {KeyPolicy.CONTAINED, KeyPolicy.ON_REQUEST} or not below:
             continue
         for value in _values(kinds):
             field, whole = _around(path, value, types)

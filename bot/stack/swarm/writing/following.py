@@ -9,7 +9,7 @@ from roas.concurrency import leave_if_interrupted, pause
 from roas.errors import EngineUnavailableError
 from roas.stack.swarm.normal_form import is_job
 from roas.stack.swarm.tasks.tasks import UNPLACED, StackReading, read_tasks
-from roas.stack.swarm.writing.judgement import Judgement, UpdateVerdict, Written, judge_update
+from roas.stack.swarm.writing.update_verdict import UpdateJudgement, UpdateVerdict, Written, judge_update
 
 Json = dict[str, Any]
 Thing = TypeVar("Thing")
@@ -79,7 +79,7 @@ class _Followed:
         self._stalled_since: float | None = None
         self._lost_nodes: Durations[str] = Durations()
 
-    async def judge_next(self) -> Judgement | None:
+    async def judge_next(self) -> UpdateJudgement | None:
         """Judge by the next look; None where there is no leader just now, or it does not say why yet.
 
         Raises EngineUnavailableError in the end.
@@ -120,7 +120,7 @@ class _Followed:
             leave_if_interrupted()  # Swarm updates nothing here, and a job may hang for ever
         return self._unless_stalled(judged, service, now)
 
-    def _unless_it_died(self, judged: Judgement, service: Json | None, reading: StackReading) -> Judgement:
+    def _unless_it_died(self, judged: UpdateJudgement, service: Json | None, reading: StackReading) -> UpdateJudgement:
         """Return the failure of a task that ran, and ended before all were done: Swarm looks for its monitor only.
 
         What never ran is Swarm's to try again, and so is what was lost with its node or with the managers; and a
@@ -141,9 +141,9 @@ class _Followed:
         )
         if judged.verdict is not UpdateVerdict.DONE or died is None:
             return judged
-        return Judgement(UpdateVerdict.FAILED, died.reason, died.id)
+        return UpdateJudgement(UpdateVerdict.FAILED, died.reason, died.id)
 
-    def _unless_stalled(self, judged: Judgement, service: Json | None, now: float) -> Judgement:
+    def _unless_stalled(self, judged: UpdateJudgement, service: Json | None, now: float) -> UpdateJudgement:
         """Return what a write comes to whose update Swarm does not go on with for too long, or what is known of it."""
         self._stalled_since = None if judged.stalled is None else self._stalled_since or now
         if judged.stalled is None or self._stalled_since is None:
@@ -152,7 +152,7 @@ class _Followed:
         return judged.stalled if now - self._stalled_since > limit else judged
 
 
-async def follow_update(next_reading: NextReading, written: Written) -> Judgement:
+async def follow_update(next_reading: NextReading, written: Written) -> UpdateJudgement:
     """Return what became of a write once that is certain.
 
     Whoever cancels need not wait for the end of a job. Raises EngineUnavailableError where there is no leader for too
@@ -168,7 +168,7 @@ async def follow_update(next_reading: NextReading, written: Written) -> Judgemen
 
 async def follow_to_its_end(
     next_reading: NextReading, written: Written, end_update: Callable[[Written], Awaitable[None]]
-) -> Judgement:
+) -> UpdateJudgement:
     """Return what became of a write once Swarm has ended its update, too; `end_update` ends one that waits for ever.
 
     Before that nothing is done, since Swarm may still go back by itself. Raises as `follow_update` does.

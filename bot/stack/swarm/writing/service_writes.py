@@ -17,7 +17,6 @@ from roas.stack.swarm.normal_form import SERVICE, force_of, is_job, is_of, spec_
 from roas.stack.swarm.tasks.tasks import ENDED, SwarmTask, last_run, read_tasks
 from roas.stack.swarm.writing.container_spec import NANOSECONDS
 from roas.stack.swarm.writing.external_objects import CONFIGS, SECRETS, ExternalFile, external_files
-from roas.stack.swarm.writing.judgement import Written, is_of_deployment, nonce_of
 from roas.stack.swarm.writing.service_spec import (
     KeptFile,
     SwarmIds,
@@ -27,6 +26,7 @@ from roas.stack.swarm.writing.service_spec import (
     networks_of,
     service_spec,
 )
+from roas.stack.swarm.writing.update_verdict import Written, is_of_deployment, nonce_of
 from roas.stack.swarm.writing.writer import Seen, SwarmWriter, see_service
 
 

@@ -24,7 +24,7 @@ from roas.stack.swarm.normal_form import DIGITS, FENCE, LOGIN, NONCE, force_of, 
 from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.tasks.tasks import StackReading, read_stack
 from roas.stack.swarm.writing.external_objects import Newest, add_version, external_files, read_newest
-from roas.stack.swarm.writing.judgement import Written, deployment_of, new_nonce, nonce_of
+from roas.stack.swarm.writing.update_verdict import Written, deployment_of, new_nonce, nonce_of
 
 # Without a leader a manager keeps a question for up to 20 s, and answers it if there is one by then. Else it takes it
 # some milliseconds.

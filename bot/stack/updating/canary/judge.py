@@ -88,7 +88,7 @@ def evidence_beside(period: Period, ratio: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class CanaryJudgement:
     """Say how a step of a canary is, and why in a sentence; `why_unsure` is said where time does not tell, either."""
 
     verdict: CanaryVerdict
@@ -96,7 +96,7 @@ class Judgement:
     why_unsure: str = ""
 
 
-def judge(policy: CanaryPolicy, record: CanaryRecord, silent: Collection[str] = ()) -> Judgement:
+def judge(policy: CanaryPolicy, record: CanaryRecord, silent: Collection[str] = ()) -> CanaryJudgement:
     """Judge the step that a canary is in by all that was counted in it: worse by one check, good by all of them.
 
     Of the proxy and of queries that are `silent` nothing is known now: what they told before is no reason to go on.
@@ -116,33 +116,33 @@ def judge(policy: CanaryPolicy, record: CanaryRecord, silent: Collection[str] = 
     if not unsure and record.seconds >= policy.pause_seconds:
         return found[0]
     if unsure and record.seconds >= policy.deadline_seconds * (1 + record.extensions):
-        return Judgement(CanaryVerdict.INCONCLUSIVE, unsure[0].why_unsure or unsure[0].reason)
-    return Judgement(CanaryVerdict.OPEN, found[0].reason)
+        return CanaryJudgement(CanaryVerdict.INCONCLUSIVE, unsure[0].why_unsure or unsure[0].reason)
+    return CanaryJudgement(CanaryVerdict.OPEN, found[0].reason)
 
 
-def _unless_silent(judgement: Judgement, source: str, silent: Collection[str]) -> Judgement:
+def _unless_silent(judgement: CanaryJudgement, source: str, silent: Collection[str]) -> CanaryJudgement:
     if judgement.verdict is not CanaryVerdict.GOOD or source not in silent:
         return judgement
     why = said("the proxy cannot be asked any more: {seen}", seen=judgement.reason)
     if source != PROXY:
         why = said("Prometheus has no value of `{query}` any more", query=source[:QUERY_LENGTH])
-    return Judgement(CanaryVerdict.OPEN, judgement.reason, why)
+    return CanaryJudgement(CanaryVerdict.OPEN, judgement.reason, why)
 
 
-def _judge_errors(policy: CanaryPolicy, rates: ErrorRates, record: CanaryRecord, chance: float) -> Judgement:
+def _judge_errors(policy: CanaryPolicy, rates: ErrorRates, record: CanaryRecord, chance: float) -> CanaryJudgement:
     test, total = SequentialTest(rates), record.total
     since = [_evidence_of_worse(test, period) for period in _from_each_moment(record)]
     if _average(since, _moments(policy)) >= -math.log(chance):
-        return Judgement(CanaryVerdict.WORSE, describe(total))
+        return CanaryJudgement(CanaryVerdict.WORSE, describe(total))
     if not total.old.requests and SequentialTest(rates, false_alarms=chance).is_bad(total.new):
         reason = said("nobody asked the old version meanwhile, and the new one fails: {seen}", seen=describe(total))
-        return Judgement(CanaryVerdict.INCONCLUSIVE, reason)
+        return CanaryJudgement(CanaryVerdict.INCONCLUSIVE, reason)
     is_asked_enough = total.new.requests >= policy.least_requests
     beside = 0.0 if _is_failing(rates, total.old) else evidence_beside(total, RATIOS[0])
     is_good = min(test.evidence(total.new), beside) <= math.log(ERROR / 2)
     if is_asked_enough and is_good and max(since, default=0.0) <= 0:
-        return Judgement(CanaryVerdict.GOOD, describe(total))
-    return Judgement(CanaryVerdict.OPEN, describe(total), _why_inconclusive(policy, rates, total))
+        return CanaryJudgement(CanaryVerdict.GOOD, describe(total))
+    return CanaryJudgement(CanaryVerdict.OPEN, describe(total), _why_inconclusive(policy, rates, total))
 
 
 def _is_failing(rates: ErrorRates, old: Counts) -> bool:
@@ -150,23 +150,23 @@ def _is_failing(rates: ErrorRates, old: Counts) -> bool:
     return old.failed > 0 and old.failed >= rates.bad * old.requests
 
 
-def _judge_query(check: QueryCheck, readings: Counts, chance: float) -> Judgement:
+def _judge_query(check: QueryCheck, readings: Counts, chance: float) -> CanaryJudgement:
     test, query = SequentialTest(READINGS, false_alarms=chance), check.query[:QUERY_LENGTH]
     if not readings.requests:
-        return Judgement(CanaryVerdict.OPEN, said("Prometheus has no value of `{query}`", query=query))
+        return CanaryJudgement(CanaryVerdict.OPEN, said("Prometheus has no value of `{query}`", query=query))
     reason = said(
         "`{query}` was beyond its limit in {failed} of {requests} {requests|reading|readings}",
         query=query,
         failed=readings.failed,
         requests=readings.requests,
     )
-    return Judgement(_verdict(test, readings), reason)
+    return CanaryJudgement(_verdict(test, readings), reason)
 
 
-def _judge_times(record: CanaryRecord, chance: float) -> Judgement:
+def _judge_times(record: CanaryRecord, chance: float) -> CanaryJudgement:
     test, readings = SequentialTest(COMPARISONS, false_alarms=chance), record.times
     if not readings.requests:
-        return Judgement(CanaryVerdict.OPEN, said("too few answers to tell how long they take"))
+        return CanaryJudgement(CanaryVerdict.OPEN, said("too few answers to tell how long they take"))
     reason = said(
         "answers took {new} ms, {old} ms on the old version: too long in {failed} of {requests} "
         "{requests|reading|readings}",
@@ -175,7 +175,7 @@ def _judge_times(record: CanaryRecord, chance: float) -> Judgement:
         failed=readings.failed,
         requests=readings.requests,
     )
-    return Judgement(_verdict(test, readings), reason)
+    return CanaryJudgement(_verdict(test, readings), reason)
 
 
 def _verdict(test: SequentialTest, readings: Counts) -> CanaryVerdict:

@@ -14,7 +14,7 @@ from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts
 from roas.models.rollout import RolloutRecord
 from roas.models.stack import ServiceDefinition
 from roas.stack.updating.behind_proxy import Front
-from roas.stack.updating.canary.judge import PROXY, Judgement, judge, with_counted
+from roas.stack.updating.canary.judge import PROXY, CanaryJudgement, judge, with_counted
 
 log = get_logger(__name__)
 
@@ -84,7 +84,7 @@ class ServiceCanary:
         self._read, self._read_at = {}, None
         self._timed, self._timed_at = {}, None
 
-    async def observe(self, old: Collection[str], new: Collection[str]) -> Judgement:
+    async def observe(self, old: Collection[str], new: Collection[str]) -> CanaryJudgement:
         """Weigh both versions, count what they were asked since the last reading, and judge the step."""
         try:
             await self.weigh(old)  # a proxy that was started again may have forgotten it
@@ -92,7 +92,7 @@ class ServiceCanary:
             log.warning("the canary is not weighed", error=error.message)
         return await self.judge(old, new)
 
-    async def judge(self, old: Collection[str], new: Collection[str]) -> Judgement:
+    async def judge(self, old: Collection[str], new: Collection[str]) -> CanaryJudgement:
         """Count what both versions were asked since the last reading, and judge by that; nothing is weighed."""
         for source in (PROXY, *(check.query for check in self.policy.queries)):
             self._heard.setdefault(source, time.monotonic())

@@ -16,8 +16,8 @@ from roas.stack.docker.engine import EngineClients
 from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm.tasks.tasks import StackReading, read_stack
 from roas.stack.swarm.writing.following import follow_update
-from roas.stack.swarm.writing.judgement import Judgement, Written
 from roas.stack.swarm.writing.service_spec import service_spec
+from roas.stack.swarm.writing.update_verdict import UpdateJudgement, Written
 from roas.stack.swarm.writing.writer import SwarmWriter
 from testbed.sample import CHECK, sample_image
 from testbed.swarm import Swarm, client_of
@@ -96,7 +96,7 @@ class Shop:
         """Write the service."""
         return await self.writer.write(self.spec(**fields))
 
-    async def follow(self, written: Written) -> Judgement:
+    async def follow(self, written: Written) -> UpdateJudgement:
         """Wait for what becomes of a write; it is shown where a test fails."""
         began = time.monotonic()
 
@@ -108,7 +108,7 @@ class Shop:
         print(f"after {time.monotonic() - began:.1f} s: {judged.verdict} ({judged.reason})")
         return judged
 
-    async def bring(self, **fields: Any) -> Judgement:
+    async def bring(self, **fields: Any) -> UpdateJudgement:
         """Write the service, and wait for what becomes of it."""
         return await self.follow(await self.write(**fields))
 

@@ -10,7 +10,7 @@ from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 from roas.stack.docker.engine import EngineClients
 from roas.stack.swarm.calls import SwarmCalls
-from roas.stack.swarm.writing.judgement import UpdateVerdict
+from roas.stack.swarm.writing.update_verdict import UpdateVerdict
 from roas.stack.swarm.writing.writer import SwarmWriter
 from testbed.sample import sample_image
 from testbed.swarm import Swarm, SwarmNode, client_of

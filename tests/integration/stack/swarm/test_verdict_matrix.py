@@ -11,8 +11,9 @@ import requests
 from roas.concurrency import pause
 from roas.stack.swarm.calls import SwarmCalls
 from roas.stack.swarm.tasks.logs import read_ending
-from roas.stack.swarm.writing import following, judgement
-from roas.stack.swarm.writing.judgement import UpdateVerdict, Written, failure_hint, judge_update
+from roas.stack.swarm.writing import following
+from roas.stack.swarm.writing import update_verdict as judgement
+from roas.stack.swarm.writing.update_verdict import UpdateVerdict, Written, failure_hint, judge_update
 from testbed.sample import CHECK, sample_image
 from testbed.swarm import Swarm, SwarmNode, client_of
 from tests.integration.stack.swarm.conftest import Shop

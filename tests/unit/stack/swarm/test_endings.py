@@ -9,7 +9,7 @@ import pytest
 from roas.stack.docker.labels import STACK
 from roas.stack.swarm.tasks.tasks import StackReading
 from roas.stack.swarm.tasks.watch import changes, replacements
-from tests.unit.stack.swarm.writing.test_judgement import service, task
+from tests.unit.stack.swarm.writing.test_update_verdict import service, task
 
 MADE = service()
 SERVICE = {**MADE, "Spec": {**MADE["Spec"], "Labels": {**MADE["Spec"]["Labels"], STACK: "s"}}}

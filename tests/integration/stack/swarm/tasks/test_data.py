@@ -9,7 +9,7 @@ from roas.models.stack import BackupRule
 from roas.stack.backups.files import BackupFiles
 from roas.stack.docker.engine import EngineClients
 from roas.stack.swarm.tasks.data import TaskData
-from roas.stack.swarm.writing.judgement import UpdateVerdict
+from roas.stack.swarm.writing.update_verdict import UpdateVerdict
 from tests.integration.stack.swarm.conftest import Shop
 
 RULE = BackupRule(("sh", "-c", "hostname; echo rows"), ("cat",), 5, verify=("grep", "-q", "rows"))

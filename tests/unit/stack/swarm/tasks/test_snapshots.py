@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from roas.health.judgement import assumed_definition, judge_service
+from roas.health.verdicts import assumed_definition, judge_service
 from roas.stack.docker.labels import STACK
 from roas.stack.swarm.tasks.tasks import StackReading, task_snapshots
 

@@ -6,7 +6,7 @@ import pytest
 
 from roas.stack.swarm.normal_form import NONCE, spec_hash
 from roas.stack.swarm.writing.service_writes import previous_write
-from tests.unit.stack.swarm.writing.test_judgement import GONE, OLD, service, spec, task
+from tests.unit.stack.swarm.writing.test_update_verdict import GONE, OLD, service, spec, task
 
 UPDATED = "2026-01-01T00:00:05Z"
 

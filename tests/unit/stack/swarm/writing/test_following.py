@@ -14,8 +14,8 @@ from roas.stack.swarm.normal_form import spec_hash
 from roas.stack.swarm.tasks.tasks import StackReading
 from roas.stack.swarm.writing import following
 from roas.stack.swarm.writing.following import LOST_SECONDS, STALLED_SECONDS, follow_to_its_end, follow_update
-from roas.stack.swarm.writing.judgement import PLACING_SECONDS, UpdateVerdict, Written, failure_hint
-from tests.unit.stack.swarm.writing.test_judgement import CRASHED, GONE, service, spec, task
+from roas.stack.swarm.writing.update_verdict import PLACING_SECONDS, UpdateVerdict, Written, failure_hint
+from tests.unit.stack.swarm.writing.test_update_verdict import CRASHED, GONE, service, spec, task
 
 PENDING = StackReading((service(state="updating"),), (GONE, task(2, "pending")), {})
 # The new task is given up, and what Swarm started in its place is not what it waits for.

@@ -13,7 +13,7 @@ from roas.stack.docker.labels import STACK
 from roas.stack.swarm.calls import OutOfSequenceError
 from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.writing import writer as module
-from roas.stack.swarm.writing.judgement import is_of_deployment, nonce_of
+from roas.stack.swarm.writing.update_verdict import is_of_deployment, nonce_of
 from roas.stack.swarm.writing.writer import Seen, SwarmWriter, see_service
 
 Json = dict[str, Any]

@@ -17,10 +17,10 @@ from roas.cogs.command_sync import KIND
 from roas.cogs.extension import Departure
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Outcome, PhaseStatus, Problem
-from roas.models.leader_lease import Readiness
+from roas.models.leader_lease import BotReadiness
 from roas.models.phases import PhaseName
 from roas.ui.notifications.notifier import OUTCOME
-from tests.integration.client.conftest import COMMANDS, Living
+from tests.integration.discord_bot.conftest import COMMANDS, Living
 from tests.integration.sandbox.channel import confirm
 from tests.unit.ui.story import Story, until
 
@@ -200,7 +200,7 @@ async def test_bot_without_gateway_posts_over_rest(
     await living.people.take_gateway_away()
     await living.people.add_fault(status=503, times=1_000)
     bot = await living.start(wait=False)
-    await until(lambda: bot.readiness() == Readiness(gateway_ready=False, cogs_loaded=True))
+    await until(lambda: bot.readiness() == BotReadiness(gateway_ready=False, cogs_loaded=True))
     story = await Story.begin(living.application.state, living.application.bus)
     await living.people.clear_faults()
     await living.people.wait_for_message(lambda message: "Deploy v2 to staging" in message.text)

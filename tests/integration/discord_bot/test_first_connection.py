@@ -3,7 +3,7 @@
 import discord
 import pytest
 
-from roas import client
+from roas import discord_bot
 
 
 @pytest.fixture(autouse=True)
@@ -11,7 +11,7 @@ def _no_waiting(monkeypatch):
     async def at_once(seconds: float) -> None:
         return None
 
-    monkeypatch.setattr(client, "pause", at_once)
+    monkeypatch.setattr(discord_bot, "pause", at_once)
 
 
 async def test_refused_first_connection_retried(monkeypatch):
@@ -27,6 +27,6 @@ async def test_refused_first_connection_retried(monkeypatch):
     monkeypatch.setattr("discord.client.ExponentialBackoff.delay", lambda self: 0)
     bot = discord.Client(intents=discord.Intents.none())
     with pytest.raises(discord.LoginFailure):
-        await client._keep_gateway_open(bot)
+        await discord_bot._keep_gateway_open(bot)
     assert len(tries) == 4
     await bot.close()

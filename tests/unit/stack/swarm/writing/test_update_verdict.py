@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from roas.stack.swarm.normal_form import NONCE, spec_hash
-from roas.stack.swarm.writing.judgement import (
+from roas.stack.swarm.writing.update_verdict import (
     PLACING_SECONDS,
     TAKING_SECONDS,
-    Judgement,
+    UpdateJudgement,
     UpdateVerdict,
     Written,
     failure_hint,
@@ -19,11 +19,11 @@ from roas.stack.swarm.writing.judgement import (
 def test_hint_blames_no_release_for_what_others_did() -> None:
     """Only where the release failed there are last lines of it to read."""
     others = (UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED)
-    hints = {failure_hint(Judgement(item), "web") for item in others}
+    hints = {failure_hint(UpdateJudgement(item), "web") for item in others}
     assert hints == {"Find out who did that, a person or a program, then deploy again."}
-    assert "the last lines of web" in failure_hint(Judgement(UpdateVerdict.ROLLED_BACK, task_id="t2"), "web")
-    assert "docker service rollback" in failure_hint(Judgement(UpdateVerdict.ROLLED_BACK), "web")
-    assert "what keeps nodes from it" in failure_hint(Judgement(UpdateVerdict.NEVER_STARTED, task_id="t1"), "web")
+    assert "the last lines of web" in failure_hint(UpdateJudgement(UpdateVerdict.ROLLED_BACK, task_id="t2"), "web")
+    assert "docker service rollback" in failure_hint(UpdateJudgement(UpdateVerdict.ROLLED_BACK), "web")
+    assert "what keeps nodes from it" in failure_hint(UpdateJudgement(UpdateVerdict.NEVER_STARTED, task_id="t1"), "web")
 
 
 TASK = {"ContainerSpec": {"Image": "web:2"}}
@@ -125,7 +125,7 @@ def test_new_service_that_fails_again_and_again_has_failed() -> None:
     assert (thrice.verdict, thrice.reason, thrice.task_id) == (UpdateVerdict.FAILED, CRASHED["Err"], "t3")
 
 
-def judged(there: dict[str, Any], *tasks: dict[str, Any], waits: dict[str, float] | None = None) -> Judgement:
+def judged(there: dict[str, Any], *tasks: dict[str, Any], waits: dict[str, float] | None = None) -> UpdateJudgement:
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
     return judge_update(written, there, tasks, {}, seconds=1000, waits=waits)
 

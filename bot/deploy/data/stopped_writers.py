@@ -1,4 +1,4 @@
-"""Let what writes into volumes stand still for as long as they are copied, and start it again however that ends.
+"""Stop what writes into volumes for as long as they are copied, and start it again however that ends.
 
 The journal has which containers those are before the first of them is stopped: whoever goes on with the deployment, or
 ends it, starts them.
@@ -25,8 +25,8 @@ FindUsers = Callable[[], Awaitable[Collection[VolumeUser]]]
 
 
 @dataclass(slots=True)
-class Standstill:
-    """Measure for how many `seconds` services stood still."""
+class StoppedWriters:
+    """Stop the containers that write into volumes, and measure for how many `seconds` they were stopped."""
 
     seconds: float = 0.0
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from roas.concurrency import run_concurrently
-from roas.deploy.data.standstill import start_held
+from roas.deploy.data.stopped_writers import start_held
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.environment import Environment
@@ -20,7 +20,7 @@ EVERY_SECONDS = 30.0
 MOST_DEPLOYMENTS = 20
 
 
-class LeftStandstills:
+class WritersLeftStopped:
     """Look at the last deployments of each environment that none holds now."""
 
     def __init__(self, stacks: Stacks, state: StateManager, environments: Mapping[str, Environment]) -> None:
@@ -30,7 +30,7 @@ class LeftStandstills:
         self._due = float("-inf")
 
     async def check(self) -> None:
-        """Start what stands still for no deployment any more, once. Raises StateError."""
+        """Start what is stopped for no deployment any more, once. Raises StateError."""
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + EVERY_SECONDS

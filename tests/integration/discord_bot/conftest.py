@@ -11,8 +11,8 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from pydantic import SecretStr
 
-from roas.client import RoasBot, run_bot
 from roas.concurrency import end_tasks
+from roas.discord_bot import RoasBot, run_bot
 from roas.signals import stop_signals
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox

@@ -9,7 +9,7 @@ import pytest
 from roas.alerts.alert_service import AlertService
 from roas.alerts.drift_alerts import DriftAlerts
 from roas.errors import EngineUnavailableError, RoasError
-from roas.health.drift import DriftFinder
+from roas.health.drift_finder import DriftFinder
 from roas.models.alert import AlertState
 from roas.models.deployment import ServiceProgress, ServiceStep
 from roas.models.environment import Environment

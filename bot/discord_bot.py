@@ -19,7 +19,7 @@ from roas.configuration.settings import Settings
 from roas.leadership.leadership import Leadership
 from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
-from roas.models.leader_lease import Readiness
+from roas.models.leader_lease import BotReadiness
 from roas.ui.gateway import DiscordConnection
 
 log = get_logger(__name__)
@@ -96,9 +96,9 @@ class RoasBot(commands.Bot):
         await self.load_cogs()
         self.dispatch("logged_in")
 
-    def readiness(self) -> Readiness:
+    def readiness(self) -> BotReadiness:
         """Return whether this bot could lead if it had to."""
-        return Readiness(gateway_ready=self._connection_state.is_alive(self), cogs_loaded=bool(self.cogs))
+        return BotReadiness(gateway_ready=self._connection_state.is_alive(self), cogs_loaded=bool(self.cogs))
 
     async def on_ready(self) -> None:
         """Log that Discord is connected, and what of the settings is not to be seen there."""

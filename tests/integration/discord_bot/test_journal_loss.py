@@ -8,7 +8,7 @@ from roas.cogs import stopped_bot
 from roas.cogs.stopped_bot import JournalLossNotifier
 from roas.limits import Retries
 from roas.models.leader_lease import JournalLoss
-from tests.integration.client.conftest import Living
+from tests.integration.discord_bot.conftest import Living
 
 LOSS = JournalLoss(
     "journal.sqlite3 was deleted, moved or overwritten while this bot was running; the bot has stopped acting.",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.health.judgement import assumed_definition, judge_service, judge_stack
+from roas.health.verdicts import assumed_definition, judge_service, judge_stack
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.models.stack import ServiceDefinition
 

@@ -60,7 +60,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class UpdateJudgement:
     """Hold the verdict, its reason, and the task that it is about; `stalled` is what it is if Swarm never goes on.
 
     Of what is done, `is_open` says that Swarm has yet to end its update, and may still roll that back by itself.
@@ -69,7 +69,7 @@ class Judgement:
     verdict: UpdateVerdict
     reason: str = ""
     task_id: str | None = None
-    stalled: "Judgement | None" = None
+    stalled: "UpdateJudgement | None" = None
     is_open: bool = False
 
 
@@ -82,14 +82,14 @@ def judge_update(
     seconds: float,
     waits: Mapping[str, float] | None = None,
     lost_nodes: Mapping[str, str] | None = None,
-) -> Judgement:
+) -> UpdateJudgement:
     """Judge a write by what is there now, `seconds` after it; `service` is None where there is none.
 
     `waits` are the seconds for which each task has been in its state, as far as they were seen: of many replicas, the
     last begins long after the write. `lost_nodes` are names by id: Swarm moves no job from one.
     """
     if service is None or service["ID"] != written.service_id:
-        return Judgement(UpdateVerdict.REMOVED, said("somebody removed the service meanwhile"))
+        return UpdateJudgement(UpdateVerdict.REMOVED, said("somebody removed the service meanwhile"))
     status = service.get("UpdateStatus") or {}
     state, message = str(status.get("State") or ""), str(status.get("Message") or "")
     own = read_tasks(service, tasks, networks)
@@ -102,7 +102,7 @@ def judge_update(
         return _judge_other_spec(written, service, state, message, new, how)
     state = BACK_TO_OURS.get(state, state)
     if state == "paused":
-        return Judgement(UpdateVerdict.PAUSED, _with_failure(message, new), _last_failed(new))
+        return UpdateJudgement(UpdateVerdict.PAUSED, _with_failure(message, new), _last_failed(new))
     current = tuple(task for task in own if task.spec_hash == written.spec_hash)
     if is_job(service["Spec"]):
         return _judge_job(service, current, waited, lost_nodes or {})
@@ -145,19 +145,19 @@ def _judge_other_spec(
     state: str,
     message: str,
     new: tuple[SwarmTask, ...],
-    restored: Judgement,
-) -> Judgement:
+    restored: UpdateJudgement,
+) -> UpdateJudgement:
     """Judge a service that has another spec than ours; `restored` is how the tasks of that one are.
 
     Swarm says `rollback_completed` already when each task is to be replaced, and before the new ones run.
     """
     if not state.startswith("rollback") or nonce_of(service["Spec"]) != written.nonce_before:
-        return Judgement(UpdateVerdict.OVERWRITTEN, said("somebody else changed the service meanwhile"))
+        return UpdateJudgement(UpdateVerdict.OVERWRITTEN, said("somebody else changed the service meanwhile"))
     failed = _last_failed(new)
     text = said("Swarm rolled it back{why}", why=_why(new))
     if failed is None:  # `docker service rollback`, or a node that was drained
         text = said("Swarm rolled it back, and none of its tasks is known to have failed")
-    rolled_back = Judgement(UpdateVerdict.ROLLED_BACK, text, failed)
+    rolled_back = UpdateJudgement(UpdateVerdict.ROLLED_BACK, text, failed)
     if state == "rollback_paused" or restored.verdict not in {UpdateVerdict.DONE, UpdateVerdict.UNDER_WAY}:
         return _rollback_failed(message if state == "rollback_paused" else restored.reason, new)
     if state == "rollback_completed" and restored.verdict is UpdateVerdict.DONE:
@@ -165,12 +165,12 @@ def _judge_other_spec(
     stalled = restored.stalled
     if stalled is not None:
         stalled = rolled_back if stalled.verdict is UpdateVerdict.DONE else _rollback_failed(stalled.reason, new)
-    return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm rolls it back{why}", why=_why(new)), stalled=stalled)
+    return UpdateJudgement(UpdateVerdict.UNDER_WAY, said("Swarm rolls it back{why}", why=_why(new)), stalled=stalled)
 
 
-def _rollback_failed(reason: str, new: tuple[SwarmTask, ...]) -> Judgement:
+def _rollback_failed(reason: str, new: tuple[SwarmTask, ...]) -> UpdateJudgement:
     text = said("Swarm's rollback of it failed, too: {message}", message=_with_failure(reason, new))
-    return Judgement(UpdateVerdict.ROLLBACK_PAUSED, text, _last_failed(new))
+    return UpdateJudgement(UpdateVerdict.ROLLBACK_PAUSED, text, _last_failed(new))
 
 
 def _judge_running(
@@ -181,17 +181,17 @@ def _judge_running(
     seconds: float,
     new: tuple[SwarmTask, ...],
     waited: Mapping[str, float],
-) -> Judgement:
+) -> UpdateJudgement:
     """Judge by the tasks of one spec, the `current` ones; of failures, those of `new` tasks count."""
     meant = tuple(task for task in current if task.counts)
     old = [task for task in own if task.counts and task not in meant]
     if state in {"", "completed"} and not old and _all_run(service, meant):
-        return Judgement(UpdateVerdict.DONE, said("its tasks run"), meant[0].id if meant else None)
+        return UpdateJudgement(UpdateVerdict.DONE, said("its tasks run"), meant[0].id if meant else None)
     if lost := _judge_unplaced(meant, waited):
         return lost
     if state == "updating":  # Swarm itself judges what fails meanwhile
         stalled = _stalled(own, meant, is_whole=not old and _all_run(service, meant))
-        return Judgement(UpdateVerdict.UNDER_WAY, said("Swarm updates it"), stalled=stalled)
+        return UpdateJudgement(UpdateVerdict.UNDER_WAY, said("Swarm updates it"), stalled=stalled)
     recent = tuple(task for task in current if task in new)
     looping = [task for task in meant if task in new and failures_before(task, recent) > TOLERATED_FAILURES]
     given_up = [] if meant or not recent else [recent[-1]]
@@ -200,10 +200,10 @@ def _judge_running(
             (task for task in reversed(recent) if task.ended_unexpectedly and task.place == swarm_task.place),
             swarm_task,
         )
-        return Judgement(UpdateVerdict.FAILED, failed.reason, failed.id)
+        return UpdateJudgement(UpdateVerdict.FAILED, failed.reason, failed.id)
     if not meant and not old and seconds > PLACING_SECONDS:
-        return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it"))
-    return Judgement(UpdateVerdict.UNDER_WAY, meant[0].reason if meant else "")
+        return UpdateJudgement(UpdateVerdict.NEVER_STARTED, said("no node takes it"))
+    return UpdateJudgement(UpdateVerdict.UNDER_WAY, meant[0].reason if meant else "")
 
 
 def _all_run(service: Mapping[str, Any], meant: tuple[SwarmTask, ...]) -> bool:
@@ -213,7 +213,7 @@ def _all_run(service: Mapping[str, Any], meant: tuple[SwarmTask, ...]) -> bool:
     return running >= wanted if wanted is not None else 0 < running == len(meant)
 
 
-def _stalled(own: tuple[SwarmTask, ...], meant: tuple[SwarmTask, ...], *, is_whole: bool) -> Judgement | None:
+def _stalled(own: tuple[SwarmTask, ...], meant: tuple[SwarmTask, ...], *, is_whole: bool) -> UpdateJudgement | None:
     """Return what it comes to if Swarm never goes on: its updater waits for a task that was given to a node that died.
 
     What Swarm then starts in its place is not what it waits for. While it does go on, some task is on its way, but for
@@ -221,23 +221,25 @@ def _stalled(own: tuple[SwarmTask, ...], meant: tuple[SwarmTask, ...], *, is_who
     """
     if is_whole:
         text = said("its tasks run, and Swarm does not end its update")
-        return Judgement(UpdateVerdict.DONE, text, meant[0].id if meant else None, is_open=True)
+        return UpdateJudgement(UpdateVerdict.DONE, text, meant[0].id if meant else None, is_open=True)
     if any(task.counts and task.state != "running" for task in own):
         return None
     given_up = next((task.id for task in reversed(own) if not task.counts and not task.has_ended), None)
     text = said("Swarm does not go on with its update: a task was given to a node that is lost")
-    return Judgement(UpdateVerdict.NEVER_STARTED, text, given_up)
+    return UpdateJudgement(UpdateVerdict.NEVER_STARTED, text, given_up)
 
 
-def _judge_unplaced(meant: tuple[SwarmTask, ...], waited: Mapping[str, float]) -> Judgement | None:
+def _judge_unplaced(meant: tuple[SwarmTask, ...], waited: Mapping[str, float]) -> UpdateJudgement | None:
     for task in meant:
         seconds = waited[task.id]
         if task.state in UNPLACED and seconds > PLACING_SECONDS:
-            return Judgement(UpdateVerdict.NEVER_STARTED, said("no node takes it: {why}", why=task.reason), task.id)
+            return UpdateJudgement(
+                UpdateVerdict.NEVER_STARTED, said("no node takes it: {why}", why=task.reason), task.id
+            )
         if task.state == "assigned" and seconds > TAKING_SECONDS:
-            return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not take it"), task.id)
+            return UpdateJudgement(UpdateVerdict.NEVER_STARTED, said("its node does not take it"), task.id)
         if task.state == "preparing" and seconds > PREPARING_SECONDS:
-            return Judgement(UpdateVerdict.NEVER_STARTED, said("its node does not get its image"), task.id)
+            return UpdateJudgement(UpdateVerdict.NEVER_STARTED, said("its node does not get its image"), task.id)
     return None
 
 
@@ -246,16 +248,16 @@ def _judge_job(
     current: tuple[SwarmTask, ...],
     waited: Mapping[str, float],
     lost_nodes: Mapping[str, str],
-) -> Judgement:
+) -> UpdateJudgement:
     of_run, total = last_run(service, current)
     if sum(task.state == "complete" for task in of_run) >= total:
-        return Judgement(
+        return UpdateJudgement(
             UpdateVerdict.DONE, said("it ended with code {code}", code=0), of_run[-1].id if of_run else None
         )
     open_ones = [task for task in of_run if not task.failed and task.state != "complete" and task.desired != "shutdown"]
     if (stuck := next((task for task in open_ones if task.node_id in lost_nodes), None)) is not None:
         node = lost_nodes[stuck.node_id]
-        return Judgement(
+        return UpdateJudgement(
             UpdateVerdict.LOST, said("its node {node} is down, and Swarm moves no job to another", node=node), stuck.id
         )
     if lost := _judge_unplaced(tuple(open_ones), waited):
@@ -263,8 +265,8 @@ def _judge_job(
     is_given_up = not open_ones and bool(of_run) and waited[of_run[-1].id] > PLACING_SECONDS
     failed = [task for task in of_run if task.failed and (is_given_up or not task.is_too_early)]
     if failed and (not open_ones or len(failed) > TOLERATED_FAILURES):
-        return Judgement(UpdateVerdict.FAILED, failed[-1].reason, failed[-1].id)
-    return Judgement(UpdateVerdict.UNDER_WAY, open_ones[0].reason if open_ones else "")
+        return UpdateJudgement(UpdateVerdict.FAILED, failed[-1].reason, failed[-1].id)
+    return UpdateJudgement(UpdateVerdict.UNDER_WAY, open_ones[0].reason if open_ones else "")
 
 
 def _last_failed(own: tuple[SwarmTask, ...]) -> str | None:
@@ -283,7 +285,7 @@ def _why(own: tuple[SwarmTask, ...]) -> str:
 BY_ANOTHER = frozenset({UpdateVerdict.OVERWRITTEN, UpdateVerdict.REMOVED})
 
 
-def failure_hint(judged: Judgement, service: str) -> str:
+def failure_hint(judged: UpdateJudgement, service: str) -> str:
     """Say what to do about a write that came to a bad end: the release may have no part in that."""
     if judged.verdict in BY_ANOTHER:
         return FIND_OUT_WHO

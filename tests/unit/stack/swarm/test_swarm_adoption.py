@@ -9,8 +9,8 @@ from roas.errors import InvalidRequestError
 from roas.models.environment import Environment
 from roas.stack.docker.labels import STACK
 from roas.stack.model.definitions import read_definitions
-from roas.stack.swarm.adopting import adopt_stack
 from roas.stack.swarm.normal_form import normal_form
+from roas.stack.swarm.swarm_adoption import adopt_stack
 from roas.stack.swarm.tasks.tasks import StackReading
 from roas.stack.swarm.writing.service_spec import service_spec
 
