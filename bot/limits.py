@@ -1,4 +1,4 @@
-"""Set how long the phases of a deployment may take, how often what is retried, and how long is waited in between."""
+"""Set how long the phases of a deployment may take, what is tried again, how often, and how long is waited for it."""
 
 import random
 import time
@@ -22,22 +22,112 @@ class Retries:
     longest_seconds: float
 
 
-# What is over in a moment as a rule: Redis, and a transient fault within a phase.
+# How long is waited between two tries, longer after each failure. What is over in a moment as a rule: Redis, and a
+# transient fault within a phase.
 SOON = Retries(0.5, 10.0)
 # What a person has to put right as a rule, or Discord, which counts to 1000 a day: logging in and its gateway, the
 # commands, the message that the journal is lost, a deployment that only the journal stopped, and who is told outside of
 # Discord.
 PATIENTLY = Retries(2.0, 120.0)
+# A message that Discord did not take, and at most where its channel is closed to the bot, in seconds.
+POSTS = Retries(1.0, 60.0)
+CLOSED_CHANNEL_SECONDS = 300.0
 
 # What is retried at even intervals, in seconds: a look at a stack that failed, the control socket that another process
 # still holds, and a copy of the journal that could not be made.
 WATCH_RETRY_SECONDS = 2.0
 SOCKET_RETRY_SECONDS = 1.0
 BACKUP_RETRY_SECONDS = 600.0
+# A probe that got no answer: a verdict comes within seconds.
+PROBE_RETRY_SECONDS = 1.0
+# A proxy that was not found: one that is started again is found soon, and its engine has better things to do than to be
+# asked.
+PROXY_RETRY_SECONDS = 0.25
+# cAdvisor, where nothing answered for it.
+USAGE_RETRY_SECONDS = 30.0
+# An issuer's keys, where a token names one that is not among them: not all the time.
+KEYS_RETRY_SECONDS = 30.0
+# What is written to a Swarm: somebody else writes, or the managers elect a leader.
+SWARM_RETRY_SECONDS = 0.5
+# An address by ssh that a host refused, unless a file of ours has changed: sshd takes each failed login for five
+# seconds, and shuts out who owes it fifteen.
+LOGIN_RETRY_SECONDS = 15.0
+# A registry that counts requests, unless it says how long: and at most, whatever it says.
+REGISTRY_REST_SECONDS = 60.0
+LONGEST_REGISTRY_REST_SECONDS = 6 * 3600.0
+# A recovery's next attempt: what the one before did shows by then.
+RECOVERY_PAUSE_SECONDS = 2.0
 # A scheduled backup of a service that failed is tried again after so long, and one that has to wait for longer is told.
 SCHEDULED_BACKUP_PATIENCE = timedelta(hours=1)
-# A deployment whose processes die is handed to an operator after so many.
+
+# How often in all. A deployment whose processes die is handed to an operator after so many.
 MOST_ATTEMPTS = 3
+# How often a deployment applies again what somebody else undid.
+MOST_APPLIED_AGAIN = 2
+# How often what runs is read at the end of a deployment, where things happen on.
+MOST_LAST_LOOKS = 3
+# How many successors are started in all, where somebody ends them.
+MOST_SUCCESSORS = 3
+# How often a service of a Swarm is written, where somebody else writes it or the managers do not answer.
+SWARM_WRITE_TRIES = 8
+# A service may need a start or two to find what it depends on; more than this is a loop.
+TOLERATED_RESTARTS = 2
+# In a handover the predecessor holds the socket for a moment. Who finds it held after that has another bot beside it.
+SOCKET_TRIES = 5
+# What restarts again and again holds a port for a moment: so often one that is held is looked at again.
+PORT_RETRIES = 2
+# How often a check of HAProxy's files is made with names that it has asked for: for those of servers it asks last.
+PROXY_CHECK_TRIES = 5
+# How often `roas init` asks a policy that names what it refuses: of the files, of the model, of what the engine holds.
+POLICY_TRIES = 10
+
+# How long what failed is waited for, or tried, in seconds. An engine: a daemon restart takes seconds.
+ENGINE_GRACE_SECONDS = 20.0
+# The same in a recovery: it is upgraded, or somebody starts it again.
+RECOVERY_ENGINE_SECONDS = 600.0
+# What passes by itself, by a phase: beyond its retries and within its time. A rollback waits for as long as it may
+# take: nothing comes after it.
+PASSING_SECONDS = 120.0
+# A Swarm without a quorum: machines that were lost come back by themselves, or somebody starts them; and how often a
+# phase is done again since it had none meanwhile, within its time, but for the waits.
+QUORUM_SECONDS = 600.0
+MOST_QUORUM_LOSSES = 10
+# Managers that are back, until the one that leads now knows of their nodes.
+RETURNED_NODES_SECONDS = 30.0
+# Managers without a leader, by who writes and by who follows a write: an election takes up to thirty seconds, and a
+# read waits for it.
+SWARM_WRITE_SECONDS = 60.0
+SWARM_LEADER_SECONDS = 90.0
+# A service that somebody else updates: it is left alone.
+SWARM_BUSY_SECONDS = 30.0
+# A network that a manager goes on to show for a moment, although somebody removed it (`docker stack rm`).
+SWARM_SHARED_SECONDS = 15.0
+# A node that is down, before it counts as lost: an engine that is restarted is back sooner.
+LOST_NODE_SECONDS = 15.0
+# Whoever suspends a container (`docker pause`, a machine that slept) makes its health check fail until its next run:
+# Docker's default interval and some time to run. Only what is not new is waited for so long.
+HEALTHY_AGAIN_SECONDS = 35.0
+# A proxy that was started, perhaps by this very deployment, until it answers.
+PROXY_STARTING_SECONDS = 5.0
+# A bot that a command follows from afar: it may be replacing itself; and one that is asked first: it may be restarting.
+FOLLOWED_BOT_SECONDS = 300.0
+ASKED_BOT_SECONDS = 90.0
+# A bot that died: its restart policy starts it again, and until then no other process needs to run the deployment.
+ORPHANED_SECONDS = 60.0
+# A journal that could not be read made every bot on it unhealthy: until the next checks that says nothing of any.
+JOURNAL_GRACE_SECONDS = 45.0
+# A candidate that cannot be planned, or a delivery's version that cannot be had: after that no more.
+CANDIDATE_TRIED_FOR = timedelta(days=1)
+# A repository that another restic holds, as one that prunes it does; written as restic takes it.
+RESTIC_LOCK_WAIT = "5m"
+
+# How often a service is recovered within a window, each time gentler first, and a whole environment taken back.
+RECOVERY_WINDOW = timedelta(minutes=15)
+RECOVERIES: Mapping[RecoveryAction, int] = {
+    RecoveryAction.RESTART: 3,
+    RecoveryAction.RECREATE: 1,
+    RecoveryAction.ROLL_BACK: 1,
+}
 
 # Within preparation, pull, build and monitoring run at the same time, each within its own limit, in seconds. The
 # phase's is no shorter than any of them: who runs out of time there is told what to do, and the phase knows less.
@@ -123,21 +213,6 @@ OPERATIONS: Mapping[Operation, Coordination] = {
     Operation.STOP: STOPPING,
     Operation.KEEP: KEEPING,
     Operation.SAVE: SAVING,
-}
-
-# How long a phase waits, beyond its retries and within its time, for what passes by itself. A rollback waits for as
-# long as it may take: nothing comes after it.
-PASSING_SECONDS = 120.0
-# How long a Swarm may be without a quorum: machines that were lost come back by themselves, or somebody starts them;
-# and how often a phase is done again since it had none meanwhile, within its time, but for the waits.
-QUORUM_SECONDS = 600.0
-MOST_QUORUM_LOSSES = 10
-# How often a service is recovered within a window, each time gentler first, and a whole environment taken back.
-RECOVERY_WINDOW = timedelta(minutes=15)
-RECOVERIES: Mapping[RecoveryAction, int] = {
-    RecoveryAction.RESTART: 3,
-    RecoveryAction.RECREATE: 1,
-    RecoveryAction.ROLL_BACK: 1,
 }
 
 

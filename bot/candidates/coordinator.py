@@ -23,7 +23,7 @@ from roas.errors import (
     RoasError,
 )
 from roas.events import EventBus, Subscription
-from roas.limits import SOON, Backoffs
+from roas.limits import CANDIDATE_TRIED_FOR, SOON, Backoffs
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
@@ -220,7 +220,7 @@ class CandidateCoordinator:
             note = await self._inspect(delivery)
         except RoasError as error:
             note = error.message
-            if error.transient and not delivery.is_tried_enough:
+            if error.transient and delivery.age <= CANDIDATE_TRIED_FOR:
                 await self._state.deliveries.note(delivery, note, is_over=False)
                 raise
         await self._state.deliveries.note(delivery, note, is_over=True)
@@ -253,7 +253,7 @@ class CandidateCoordinator:
         except RoasError as error:
             note = error.whole
             failing = replace(candidate, failing_since=candidate.failing_since or datetime.now(UTC))
-            if error.transient and not failing.is_tried_enough:
+            if error.transient and not failing.fails_for(CANDIDATE_TRIED_FOR):
                 note = error.message
                 if failing.is_overdue:
                     note = said("{cause} The bot keeps trying for a day.", cause=error.message)

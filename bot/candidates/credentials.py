@@ -17,6 +17,7 @@ from roas.concurrency import SingleFlight
 from roas.configuration.tables import OidcSettings, SourceSettings
 from roas.errors import RoasError, SettingsError
 from roas.extras import CI, load
+from roas.limits import KEYS_RETRY_SECONDS
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind
 
@@ -29,8 +30,8 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 REQUIRED_CLAIMS = ("iss", "aud", "exp", "iat", "sub")
 LEEWAY_SECONDS = 30.0
 LONGEST_TOKEN = 16 * 1024
-# Keys are asked for again after so long, and sooner, but not all the time, where a token names another one.
-KEYS_FRESH_SECONDS, KEYS_RETRY_SECONDS = 600.0, 30.0
+# Keys are asked for again after so long, and sooner where a token names another one.
+KEYS_FRESH_SECONDS = 600.0
 # An issuer that is away is no reason to refuse what its keys signed, for a while.
 KEYS_USABLE_SECONDS = 24 * 3600.0
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from roas.checks.check import Finding, check, existing, failed, obstacles, passed, stack_check
 from roas.checks.subject import Subject
 from roas.errors import EngineUnavailableError, RoasError
+from roas.limits import PORT_RETRIES
 from roas.messages.message import Message, in_bytes, said
 from roas.models.check import CheckSeverity
 from roas.models.facts import Mount, OwnContainer, PublishedPort
@@ -23,7 +24,6 @@ RECOMMENDED_DISK_BYTES = 2 * 1024**3
 # Below the first a new container is likely to be killed, or to kill another; below the second there is a warning.
 MINIMUM_MEMORY_BYTES = 64 * 1024**2
 RECOMMENDED_MEMORY_BYTES = 256 * 1024**2
-LOOKS_AGAIN = 2
 
 
 @check("disk", CheckSeverity.CRITICAL)
@@ -119,7 +119,7 @@ async def ports(subject: Subject, stack: ResolvedStack) -> list[Finding]:
         return obstacles(stack, ObstacleKind.PORT) or [passed()]
     problems = await _port_problems(subject, wanted)
     # What restarts again and again holds a port for a moment, and may be in no list at the next one.
-    for _ in range(LOOKS_AGAIN):
+    for _ in range(PORT_RETRIES):
         problems = problems and await _port_problems(subject, wanted)
     seen = "" if subject.engine.shares_host() else said("Ports of other processes than containers cannot be seen here.")
     return problems or [passed(seen)]

@@ -13,6 +13,7 @@ from roas.api.documents import ControlUnavailableError, StatusReport
 from roas.cli.running import Session
 from roas.concurrency import end_tasks, pause
 from roas.errors import StateError
+from roas.limits import ORPHANED_SECONDS
 from roas.models.actor import Actor
 from roas.models.deployment import Deployment
 from roas.models.environment import Environment
@@ -26,9 +27,7 @@ Resume = Callable[[str], Awaitable[tuple[Deployment, ...]]]
 STARTING_SECONDS = 10.0
 # Who only asks can do so without it.
 ASKING_SECONDS = 2.0
-LOOK_AGAIN_SECONDS = 0.2
-# The restart policy starts a dead bot again; until then no other process needs to run the deployment.
-ORPHANED_SECONDS = 60.0
+LOOK_SECONDS = 0.2
 LOOK_FOR_BOT_SECONDS = 5.0
 
 
@@ -148,7 +147,7 @@ async def find_running_bot(
                 f"A bot is running ({', '.join(living)}), but it does not answer on {folder / SOCKET_NAME}.",
                 hint="It may be starting, or hang: look at its log. Stop it, and the command line does its work.",
             )
-        await pause(LOOK_AGAIN_SECONDS)
+        await pause(LOOK_SECONDS)
 
 
 def running_bots(folder: Path) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from roas.configuration.stack_files import compose_variables, find_files, plain_
 from roas.configuration.tables import EnvironmentSettings
 from roas.configuration.writing import with_environment
 from roas.errors import ComposePolicyError, InvalidRequestError
+from roas.limits import POLICY_TRIES
 from roas.messages.message import counted
 from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import FoundProject
@@ -29,8 +30,6 @@ from roas.stack.interface import ResolvedStack
 from roas.stack.model.store import is_kept_model
 from roas.stack.stacks import Stacks
 
-# Rounds of a policy that names what it refuses: of the files, of the model, of what the engine holds.
-POLICY_ROUNDS = 10
 PROFILES, ALL = "COMPOSE_PROFILES", "*"
 Values = dict[str, str | tuple[str, ...] | dict[str, str]]
 # A version of the stack is no version of these, which others make.
@@ -163,7 +162,7 @@ async def _resolve(settings: Settings, name: str, values: Values) -> tuple[Resol
             values.pop(key, None)
     environment = _environment(settings, name, values)
     allow: tuple[str, ...] = ()
-    for _ in range(POLICY_ROUNDS):
+    for _ in range(POLICY_TRIES):
         stacks = _stacks(settings, (*settings.compose_policy_allow, *allow))
         try:
             return await stacks.of(environment).resolve(None, write_contents=False), allow

@@ -27,15 +27,11 @@ from roas.cli.running import EnvironmentName, ExitCode, Services, Version, code_
 from roas.concurrency import pause
 from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError, NotPermittedError, RoasError, StateError
-from roas.limits import SOON, Backoff
+from roas.limits import ASKED_BOT_SECONDS, FOLLOWED_BOT_SECONDS, SOON, Backoff
 from roas.models.deployment import Problem, ServiceStep
 
 POLL_WAIT_SECONDS = 50
 REQUEST_SECONDS = 90.0
-# How long a bot may be away while it is followed: it may be replacing itself.
-AWAY_SECONDS = 300.0
-# How long it may be away when it is asked first: it may be restarting. The key keeps it from being asked for twice.
-FIRST_SECONDS = 90.0
 # So long an offer is followed that nobody waits for: until it is known what it would change.
 PLANNED_WITHIN_SECONDS = 30.0
 CODES: Mapping[str, ExitCode] = {
@@ -296,7 +292,7 @@ class RemoteConnection:
         self, method: str, target: str, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> OfferStatus:
         """Return what has become of an offer. Raises RoasError."""
-        patience = FIRST_SECONDS if method == "POST" else AWAY_SECONDS
+        patience = ASKED_BOT_SECONDS if method == "POST" else FOLLOWED_BOT_SECONDS
         backoff, deadline, renewed, told = Backoff(SOON), time.monotonic() + patience, not self._bearer, False
         while True:
             self._bearer = self._bearer or await self._access.bearer(self._session)

@@ -17,19 +17,16 @@ from roas.errors import (
     StateError,
     TakenBackError,
 )
-from roas.limits import QUORUM_SECONDS, SOON
+from roas.limits import ENGINE_GRACE_SECONDS, QUORUM_SECONDS, RETURNED_NODES_SECONDS, SOON
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.swarm import LOCKED_HINT, MANAGER_HINT, QUORUM_HINT, Absence, QuorumLosses, SwarmFacts
 from roas.shortages import find_passing
-from roas.stack.containers.watch import ENGINE_GRACE_SECONDS
 from roas.stack.docker.api_errors import PART_AWAY_HINT
 
 log = get_logger(__name__)
 
 LOOK_SECONDS = 2.0
-# How long the nodes of managers that are back may need to say so to the one that leads now.
-NODES_SECONDS = 30.0
 # What is shorter nobody has to know: a leader was elected.
 SHORT_SECONDS = 5.0
 ABSENCES: Mapping[Absence, str] = {
@@ -180,7 +177,7 @@ async def _wait_until_back(context: DeploymentContext, since: float) -> bool:
 
 
 async def _wait_for_nodes(context: DeploymentContext) -> None:
-    deadline = time.monotonic() + NODES_SECONDS
+    deadline = time.monotonic() + RETURNED_NODES_SECONDS
     while time.monotonic() < deadline and not context.cancel.is_set():
         facts = await _facts(context)
         if facts is not None and facts.is_settled:

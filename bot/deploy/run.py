@@ -30,6 +30,7 @@ from roas.errors import (
     ServiceFailedError,
     TakenBackError,
 )
+from roas.limits import MOST_APPLIED_AGAIN, MOST_LAST_LOOKS
 from roas.log import correlated, get_logger
 from roas.messages.message import said
 from roas.models.deployment import Deployment, DeploymentKind, Operation, Outcome, Problem
@@ -37,10 +38,6 @@ from roas.models.phases import PhaseName, PhasePolicy
 
 log = get_logger(__name__)
 
-# How often what somebody else undid is applied again.
-MOST_AGAIN = 2
-# How often what runs is read at the end, where things happen on.
-MOST_CHECKS = 3
 # Operations after which nothing of theirs could be disturbed.
 UNWATCHED = frozenset({Operation.STOP, Operation.KEEP, Operation.SAVE})
 DRAFTING = frozenset({PhaseName.INITIALIZATION, PhaseName.VALIDATION, PhaseName.PREPARATION})
@@ -162,14 +159,14 @@ class DeploymentRun:
         phases = [policy for policy in context.coordination.phases if policy.name in names]
         phases = phases or [context.coordination.policy(name) for name in names]  # rollback, of most kinds
         left = [policy for policy in phases if context.failed or not context.phase_succeeded(policy.name)]
-        for again in range(MOST_AGAIN + 1):
+        for again in range(MOST_APPLIED_AGAIN + 1):
             try:
                 for policy in left:
                     await self._run_phase(policy)
                 if conclude is not None:
                     await conclude()
             except ServiceFailedError as error:
-                if not error.by_somebody or again == MOST_AGAIN:
+                if not error.by_somebody or again == MOST_APPLIED_AGAIN:
                     raise
                 log.warning("somebody else changes the same services", error=error.message)
                 context.warn(said("{problem} The release was applied again.", problem=error.message))
@@ -229,7 +226,7 @@ class DeploymentRun:
         An engine that is away is waited for, not for long: a release that was verified is not undone for that.
         """
         context, unread = self._context, ""
-        for _ in range(MOST_CHECKS):
+        for _ in range(MOST_LAST_LOOKS):
             try:
                 async with context.watching() as watch:
                     told = watch.events_told

@@ -22,6 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from roas.concurrency import in_daemon_thread, pause
 from roas.errors import RoasError
 from roas.health.verdicts import Clock
+from roas.limits import PROBE_RETRY_SECONDS
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -237,8 +238,6 @@ PROBES: Mapping[str, Callable[[_Target], Awaitable[bool]]] = {
 
 
 EVERY_SECONDS = 10.0
-# What did not answer is asked again soon, so that a verdict comes within seconds.
-AGAIN_SECONDS = 1.0
 
 
 class ProbeLoop:
@@ -270,7 +269,7 @@ class ProbeLoop:
                 well = await self._round()
             except Exception:  # a probe loop that ends unnoticed would be worse than one that fails
                 log.exception("probe round failed", environment=self._environment.name)
-            await pause(self._every_seconds if well else min(AGAIN_SECONDS, self._every_seconds))
+            await pause(self._every_seconds if well else min(PROBE_RETRY_SECONDS, self._every_seconds))
 
     async def _round(self) -> bool:
         """Ask every probe at the same time; returns whether all answered."""

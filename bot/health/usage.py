@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from roas.limits import USAGE_RETRY_SECONDS
 from roas.log import get_logger
 from roas.metrics.prometheus import PrometheusClient, PrometheusError
 from roas.stack.containers.statistics import ContainerReading
@@ -14,8 +15,8 @@ from roas.stack.containers.statistics import ContainerReading
 LEAST_SECONDS = 1.0
 # A figure of cAdvisor's is scraped each 15 s to a minute, and it takes two to compare. What is older is not known.
 WINDOW = "3m"
-# Who looks at each event asks no more often than figures change; and not at all for a while where nobody answers.
-ANSWER_SECONDS, AWAY_SECONDS = 10.0, 30.0
+# Who looks at each event asks no more often than figures change.
+ANSWER_SECONDS = 10.0
 CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 # What cAdvisor calls a container: its cgroup, such as `/docker/ID` or `/system.slice/docker-ID.scope`.
 CGROUP = re.compile(r".*[/-](?P<id>[0-9a-f]{64})(?:\.scope)?")
@@ -98,7 +99,7 @@ class ClusterUsage:
             try:
                 found = await _ask(self._url, unasked)
             except PrometheusError as error:
-                self._away_until = now + AWAY_SECONDS
+                self._away_until = now + USAGE_RETRY_SECONDS
                 log.warning("usage on other nodes cannot be read", error=error.message)
                 return {}
             self._asked |= {item: (now, found.get(item)) for item in unasked}

@@ -21,7 +21,7 @@ from roas.errors import JournalLostError, RoasError, StateError
 from roas.leadership.elector import LeaderElector
 from roas.leadership.leadership import Leadership
 from roas.leadership.shared_leadership import led_by_lease
-from roas.limits import SOCKET_RETRY_SECONDS
+from roas.limits import SOCKET_RETRY_SECONDS, SOCKET_TRIES
 from roas.log import PersistentFault, get_logger
 from roas.models.candidate import Candidate
 from roas.models.leader_lease import BotReadiness, JournalLoss
@@ -35,9 +35,6 @@ log = get_logger(__name__)
 # How often a running bot looks for deployments whose process died (a command line that was killed).
 ORPHAN_POLL_SECONDS = 5.0
 ORPHANS = "orphans"
-
-# In a handover the predecessor holds the socket for a moment. Who finds it held after that has another bot beside it.
-HELD_TRIES = 5
 
 # Report the loss of the journal without using it; retries until the message is posted.
 NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]
@@ -163,7 +160,7 @@ async def _answer_command_line(application: Application) -> None:
                 await asyncio.get_running_loop().create_future()
         except ControlSocketHeldError as error:
             held += 1
-            if held == HELD_TRIES:
+            if held == SOCKET_TRIES:
                 log.warning("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
         except RoasError as error:
             if not logged:

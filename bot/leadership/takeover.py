@@ -12,6 +12,7 @@ from roas.concurrency import end_tasks
 from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.peers import proven_peers
 from roas.errors import RoasError
+from roas.limits import JOURNAL_GRACE_SECONDS
 from roas.log import PersistentFault, get_logger
 from roas.messages.message import said
 from roas.models.deployment import Deployment, Problem
@@ -97,8 +98,6 @@ class OwnPlace:
 
 # A lapsed lease is looked at for so long: after a sleep of the machine, or of its disk, its owner renews it.
 LAPSE_CONFIRM_SECONDS = 2.0
-# A journal that could not be read made every bot on it unhealthy: until the next checks that says nothing of any.
-JOURNAL_GRACE_SECONDS = 45.0
 # One that is not ready leaves a dead bot's lease for so long to another container of the same service.
 READY_PEER_WAIT_SECONDS = 20.0
 

@@ -93,8 +93,6 @@ OPEN = frozenset(
 
 # What cannot be planned for so long is more than a registry's bad moment: people are told.
 OVERDUE = timedelta(minutes=15)
-# What cannot be had for so long is no longer tried.
-TRIED_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +165,10 @@ class Candidate:
     @property
     def is_overdue(self) -> bool:
         """Return whether it could not be planned for long."""
-        return self.state is CandidateState.NEW and self._fails_for(OVERDUE)
+        return self.state is CandidateState.NEW and self.fails_for(OVERDUE)
 
-    @property
-    def is_tried_enough(self) -> bool:
-        """Return whether it could not be planned for so long that this is its end."""
-        return self._fails_for(TRIED_FOR)
-
-    def _fails_for(self, time: timedelta) -> bool:
+    def fails_for(self, time: timedelta) -> bool:
+        """Return whether it could not be planned for so long."""
         return self.failing_since is not None and datetime.now(UTC) - self.failing_since > time
 
 
@@ -237,6 +231,6 @@ class Delivery:
     note: str = ""
 
     @property
-    def is_tried_enough(self) -> bool:
-        """Return whether what it points to could not be had for so long that this is its end."""
-        return datetime.now(UTC) - self.received_at > TRIED_FOR
+    def age(self) -> timedelta:
+        """Return how long ago it was received."""
+        return datetime.now(UTC) - self.received_at

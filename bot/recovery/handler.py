@@ -9,7 +9,7 @@ from typing import Protocol, Unpack
 
 from roas.concurrency import pause
 from roas.errors import EngineUnavailableError, RoasError
-from roas.limits import SOON, Backoff
+from roas.limits import RECOVERY_ENGINE_SECONDS, RECOVERY_PAUSE_SECONDS, SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import RECOVERY, Actor, ActorKind
@@ -37,10 +37,6 @@ from roas.state.manager import StateManager
 log = get_logger(__name__)
 
 STEP_SECONDS = 90.0
-# Between two attempts: what the one before did shows by then.
-RUNG_SECONDS = 2.0
-# How long an attempt waits for an engine that is away: it is upgraded, or somebody starts it again.
-AWAY_SECONDS = 600.0
 ASKS_A_PERSON = said("no automatic rollback: its version was sound, or no earlier one is known to be; a person decides")
 RECOVERY_ACTOR = Actor(ActorKind.SYSTEM, RECOVERY, said("automatic recovery"))
 LADDERS = {
@@ -108,7 +104,7 @@ class ErrorHandler:
             if not await self._may_try(fault, action):
                 continue
             if tried:
-                await pause(RUNG_SECONDS)
+                await pause(RECOVERY_PAUSE_SECONDS)
                 if (report := await self._check_between(fault, environment)) is not None:
                     return report
             if action is RecoveryAction.ROLL_BACK and not await self._has_sound_release(fault):
@@ -182,7 +178,7 @@ class ErrorHandler:
 
         Nothing gentler or harsher would help then. What has run out on the machine is waited for, too.
         """
-        backoff, deadline, told = Backoff(SOON), time.monotonic() + AWAY_SECONDS, False
+        backoff, deadline, told = Backoff(SOON), time.monotonic() + RECOVERY_ENGINE_SECONDS, False
         while True:
             try:
                 return await self._try(fault, environment, action)

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.errors import ServiceFailedError
+from roas.limits import TOLERATED_RESTARTS
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
-from roas.stack.containers.readiness import TOLERATED_RESTARTS, wait_until_ready
+from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stack import Stack
 from roas.stack.updating.behind_proxy import BehindProxy, Front

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.retry_figures import retry_figures
 from tests.unit.sources import children, tree_of
 from tests.unit.text_decisions import text_decisions
 from tests.unit.waiting_by_hand import backs_off_by_hand, ends_tasks_by_hand, sleeps_by_another_name
@@ -259,11 +260,47 @@ def test_decisions_by_texts_are_found(code, decides):
     assert bool([*text_decisions(ast.parse(code))]) is decides
 
 
-def test_retries_set_in_one_place():
-    """How often what is retried is read in one file."""
-    setting = re.compile(r"^[A-Z_]*(?:RETRY|RETRIES|MOST_ATTEMPTS)[A-Z_]* *=", re.MULTILINE)
-    places = {ROOT / "bot" / "limits.py"}
-    assert {path for path in SOURCES if setting.search(path.read_text())} == places
+# What is named like the figure of a retry, and is none.
+NO_RETRIES = {
+    "bot/alerts/service_alerts.py": {"GRACE_SECONDS": "how long a container may take to stop"},
+    "bot/app/maintenance.py": {"ATTEMPTS_KEPT": "how long records of recoveries are kept"},
+    "bot/deploy/handover/stale_instances.py": {"PATIENCE_SECONDS": "how long a bot may take to say who it is"},
+    "bot/http/webhook.py": {"PATIENCE_SECONDS": "how long a request may take to arrive"},
+    "bot/leadership/shared_leadership.py": {"GIVE_AWAY_SECONDS": "how long leadership may take to be given away"},
+    "bot/service.py": {"EXIT_BEGIN_AGAIN": "an exit code"},
+    "bot/stack/containers/removal.py": {"DEFAULT_GRACE_SECONDS": "how long a container may take to stop"},
+    "bot/stack/images/registry.py": {"MOST_PAGES": "a list has pages"},
+    "bot/stack/model/x_deploy/track.py": {"MOST_TRIES": "of a regular expression"},
+    "bot/stack/swarm/writing/service_writes.py": {"GRACE_NANOSECONDS": "how long a container may take to stop"},
+}
+
+
+def test_retries_set_in_one_place(trees):
+    """How often, and for how long, what is tried again is read in one file."""
+    found = {str(path.relative_to(ROOT)): [*retry_figures(tree)] for path, tree in trees.items()}
+    assert found.pop("bot/limits.py")
+    elsewhere = {file: set(names) - NO_RETRIES.get(file, {}).keys() for file, names in found.items()}
+    assert {file: names for file, names in elsewhere.items() if names} == {}, "set it in bot/limits.py"
+    gone = {file: names.keys() - set(found[file]) for file, names in NO_RETRIES.items()}
+    assert {file: names for file, names in gone.items() if names} == {}, "these are not there any more"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_figure"),
+    [
+        ("TRIES = 3", True),
+        ("FRESH_SECONDS, KEYS_RETRY_SECONDS = 600.0, 30.0", True),
+        ("TRIED_FOR: timedelta = timedelta(days=1)", True),
+        ("MOST = 3\nfor _ in range(MOST + 1):\n    try:\n        act()\n    except OSError:\n        pass", True),
+        ("backoff = Backoff(Retries(1.0, 60.0))", True),
+        ("ASK_AGAIN = said('Type it again.')", False),
+        ("MOST_PAGES = 3\nfor page in range(MOST_PAGES):\n    read(page)", False),
+        ("POLL_SECONDS = 2.0", False),
+        ("backoff = Backoff(Retries(pace.first_retry, pace.longest_retry))", False),
+    ],
+)
+def test_retry_figures_are_found(code, is_figure):
+    assert bool([*retry_figures(ast.parse(code))]) is is_figure
 
 
 # What starts a thread or a process, and where that is done: there a refusal gets a word, and leaves nothing queued.

@@ -10,6 +10,7 @@ from roas.deploy.context import DeploymentContext
 from roas.deploy.handover.state_folder import state_move
 from roas.deploy.peers import proven_peers, spared_bots
 from roas.errors import EngineError, FencedOffError, ServiceFailedError
+from roas.limits import MOST_SUCCESSORS
 from roas.messages.message import said
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
@@ -21,7 +22,7 @@ from roas.state.living_processes import boot_seconds
 
 # An older heartbeat does not show the present state of a bot; one is written every half second.
 FRESH_SECONDS = 3.0
-LOOK_AGAIN_SECONDS = 0.2
+LOOK_SECONDS = 0.2
 WELL = frozenset({HealthStatus.HEALTHY, HealthStatus.NONE})
 NOT_HEALTHY_YET = said("its health check had not passed")
 UNHEALTHY_REASON = said("its health check fails")
@@ -71,7 +72,7 @@ class SuccessorWatch:
             if missing is None and heartbeat is not None:
                 return heartbeat
             reason = missing or reason
-            await self._watch.changed_within(LOOK_AGAIN_SECONDS)
+            await self._watch.changed_within(LOOK_SECONDS)
         raise await self._not_ready_error(
             container_id, said("after {allowed} s {reason}", allowed=f"{allowed:g}", reason=reason)
         )
@@ -165,10 +166,6 @@ def _failure(container: ContainerSnapshot, restarts_before: int, was_unhealthy: 
         times = container.restart_count - restarts_before
         return said("it restarted {times} {times|time|times}", times=times)
     return UNHEALTHY_REASON if container.health is HealthStatus.UNHEALTHY and not was_unhealthy else None
-
-
-# How many successors are started in all, where somebody ends them.
-MOST_SUCCESSORS = 3
 
 
 class HandedOverError(FencedOffError):

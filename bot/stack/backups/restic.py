@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 
 from roas.concurrency import in_thread
 from roas.errors import BackupError
+from roas.limits import RESTIC_LOCK_WAIT
 from roas.messages.message import Message, said
 from roas.models.backup import DataBackup
 from roas.models.environment import ResticRepository
@@ -20,8 +21,6 @@ from roas.stack.compose.processes import end_process, start_process
 
 RESTIC = "restic"
 SENDING_SECONDS = 6 * 3600.0
-# Another restic may hold the repository, as one that prunes it does.
-LOCK_WAIT = "5m"
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
 LONGEST_CAUSE = 300
 # Of the variables of a store, what these names end with is no secret.
@@ -50,7 +49,7 @@ async def send_to(
     tags = ",".join((backup.environment, backup.service, backup.id))
     command = (
         *(program, "--repo", repository.address, "--password-file", str(repository.password_file)),
-        *("--cache-dir", str(cache), "--retry-lock", LOCK_WAIT, "--quiet", "--json"),
+        *("--cache-dir", str(cache), "--retry-lock", RESTIC_LOCK_WAIT, "--quiet", "--json"),
         *("backup", "--host", "roas", "--tag", tags, "--", *map(str, files)),
     )
     process = await start_process(command, await in_thread(_variables, repository), files[0].parent)

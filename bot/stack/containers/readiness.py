@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 
 from roas.errors import RoasError, ServiceFailedError
+from roas.limits import HEALTHY_AGAIN_SECONDS, TOLERATED_RESTARTS
 from roas.messages.message import said
 from roas.models.health import ENDED, ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
@@ -15,11 +16,6 @@ from roas.stack.containers.repair import is_of_others
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.interface import ContainerSource
 
-# A service may need a start or two to find what it depends on; more than this is a loop.
-TOLERATED_RESTARTS = 2
-# Whoever suspends a container (`docker pause`, a machine that slept) makes its health check fail until its next run:
-# Docker's default interval and some time to run. Only what is not new is waited for so long.
-HEALTHY_AGAIN_SECONDS = 35.0
 # Policies under which the engine leaves an ended container as it is.
 ENDS_FOR_GOOD = frozenset({"no", "", "on-failure"})
 # The time of an event is not quite the one that the container has.

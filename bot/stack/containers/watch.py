@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from roas.concurrency import begun, end_tasks, wait_for
 from roas.errors import EngineUnavailableError
+from roas.limits import ENGINE_GRACE_SECONDS
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.stack.containers.docker_events import asks_to_end
 from roas.stack.containers.snapshots import in_order
@@ -20,8 +21,6 @@ POLL_SECONDS = 2.0
 POLL_SHARE = 0.05
 # How many polls in a row may be left out while events come: an engine drops some for who reads them too slowly.
 MOST_POLLS_LEFT_OUT = 5
-# How long the engine may be unavailable (a daemon restart takes seconds) before waiting callers get an error.
-ENGINE_GRACE_SECONDS = 20.0
 Verdict = TypeVar("Verdict")
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from roas.concurrency import end_tasks, in_thread
 from roas.errors import EngineError, EngineUnavailableError
 from roas.extras import SSH, load
+from roas.limits import LOGIN_RETRY_SECONDS
 from roas.messages.message import said
 from roas.models.environment import SshAccess
 from roas.stack.docker.sdk import file_version
@@ -28,9 +29,6 @@ ENGINE_SOCKET = "/var/run/docker.sock"
 CONNECT_SECONDS = 10
 # A host that answers nothing is away after the third of these.
 KEEPALIVE_SECONDS, KEEPALIVES = 5, 3
-# Whom a host refused is not asked about again for so long, unless a file of ours has changed: sshd takes each failed
-# login for five seconds, and shuts out who owes it fifteen.
-REFUSED_SECONDS = 15.0
 NEW_KEY_HINT = said(
     "Compare the host's key with what `ssh-keyscan` prints, and put it into `docker_known_hosts_file`, else into "
     "~/.ssh/known_hosts."
@@ -142,7 +140,7 @@ class SshHost:
             fault = self._fault(error, await self._hint(library, error))
             if isinstance(error, library.HostKeyNotVerifiable | library.PermissionDenied):
                 self._refusal, self._refused_files = fault, files
-                self._refused_until = time.monotonic() + REFUSED_SECONDS
+                self._refused_until = time.monotonic() + LOGIN_RETRY_SECONDS
             raise fault from error
         else:
             opened, connection = connection, None

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from roas.errors import RegistryUnavailableError
+from roas.limits import LONGEST_REGISTRY_REST_SECONDS, REGISTRY_REST_SECONDS
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.redaction import Learn
@@ -41,7 +42,6 @@ NEXT_PAGE = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 PAGE_SIZE, MOST_PAGES = 1000, 100
 # With fewer requests left than this, a registry is left alone for as long as it counts.
 FEWEST_LEFT = 10
-LONGEST_REST_SECONDS, USUAL_REST_SECONDS = 6 * 3600.0, 60.0
 TOKEN_SECONDS = 240.0
 
 
@@ -210,7 +210,7 @@ class RegistryClient:
         return login
 
     def _rest(self, host: str, seconds: float) -> None:
-        seconds = min(max(seconds, 1.0), LONGEST_REST_SECONDS)
+        seconds = min(max(seconds, 1.0), LONGEST_REGISTRY_REST_SECONDS)
         self._not_before[host] = time.monotonic() + seconds
         log.warning("a registry is left alone", registry=host, seconds=round(seconds))
 
@@ -219,7 +219,7 @@ def _seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        return USUAL_REST_SECONDS
+        return REGISTRY_REST_SECONDS
 
 
 def _is_little(text: str) -> bool:
@@ -230,7 +230,7 @@ def _is_little(text: str) -> bool:
 
 def _window(text: str) -> float:
     found = re.search(r"w=(\d+)", text)
-    return float(found[1]) / 10 if found else USUAL_REST_SECONDS
+    return float(found[1]) / 10 if found else REGISTRY_REST_SECONDS
 
 
 def _away(image: ImageName, cause: str) -> RegistryUnavailableError:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from roas.limits import PROXY_CHECK_TRIES
 from roas.stack.docker.api_errors import ApiError
 from roas.stack.docker.sdk import EngineClient
 from roas.stack.model.live_files import haproxy_program
@@ -22,8 +23,6 @@ CHECK_LABEL = "roas.configuration-check"
 CHECK_SECONDS = 30
 CHECK_MEMORY = 512 << 20
 CHECK_PROCESSES = 128
-# So often a check is made again with names that it has asked for: HAProxy asks for those of servers last.
-MOST_ROUNDS = 5
 NOBODY = "127.0.0.1"
 # What HAProxy says of a name that it cannot resolve. One that it is to listen at has to be its own.
 UNRESOLVED = re.compile(r"(?:invalid address: |could not resolve address )'(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)'")
@@ -82,7 +81,7 @@ def check_configuration(
 def ask_with_names(ask: Ask, known: Collection[str]) -> str:
     """Ask until no name is lacking: which lie outside of the stack, or are the host's, only the program knows."""
     hosts, output = frozenset(known), ""
-    for _ in range(MOST_ROUNDS):
+    for _ in range(PROXY_CHECK_TRIES):
         output = ask(hosts)
         lacking = unresolved_names(output) - hosts
         if not lacking:

@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from roas.concurrency import pause
 from roas.errors import ProxyError
+from roas.limits import PROXY_STARTING_SECONDS
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.canary import ServerCount
@@ -31,8 +32,6 @@ log = get_logger(__name__)
 POLL_SECONDS = 0.05
 # How long a proxy may take to see a container that is healthy, or to come back after it was started again.
 SEEN_SECONDS = 30.0
-# How long it may take to answer after it was started, perhaps by this very deployment.
-STARTING_SECONDS = 5.0
 # How long it may take to learn from DNS that a container is gone.
 FORGOTTEN_SECONDS = 10.0
 # The greatest weight that HAProxy takes.
@@ -118,7 +117,7 @@ class HAProxyService(ProxiedService):
 
     async def hold(self, new: int) -> None:
         """Let the proxy send nothing to containers that come from now on; one that starts again has a moment for it."""
-        away_until, deadline = time.monotonic() + STARTING_SECONDS, time.monotonic() + FORGOTTEN_SECONDS
+        away_until, deadline = time.monotonic() + PROXY_STARTING_SECONDS, time.monotonic() + FORGOTTEN_SECONDS
         while True:
             try:
                 async with self._reloading:
@@ -321,7 +320,7 @@ class HAProxyService(ProxiedService):
 
     async def _connected(self) -> HAProxyRuntime | None:
         """Return a proxy that answers: one that starts again has a moment for it. None where none runs."""
-        away_until = time.monotonic() + STARTING_SECONDS
+        away_until = time.monotonic() + PROXY_STARTING_SECONDS
         while True:
             try:
                 if (runtime := await self._connect()) is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from roas.concurrency import pause
 from roas.errors import RoasError
+from roas.limits import PROXY_RETRY_SECONDS
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.stack import ProxyKind, ServiceProxy
@@ -29,8 +30,6 @@ POLL_SECONDS = 0.5
 Runs = Callable[[], Awaitable[bool]]
 # A proxy that is drained is asked twenty times a second: where its socket is changes only with its container.
 PLACE_SECONDS = 1.0
-# One that is being started again is found soon, and its engine has better things to do than to be asked.
-AWAY_SECONDS = 0.25
 # The documentation's HAProxy reads this when it starts (`server-state-file`).
 STATE_FILE, STATE_FILE_MODE = "server-state", 0o644
 # An engine that hangs holds nobody up for longer.
@@ -90,7 +89,7 @@ class _Place:
             if not await self._answers():
                 path = PurePosixPath(self._proxy.socket)
                 self._found = await find_socket(self._engine, self._proxy.service, path)
-            self._until = time.monotonic() + (PLACE_SECONDS if self._found is not None else AWAY_SECONDS)
+            self._until = time.monotonic() + (PLACE_SECONDS if self._found is not None else PROXY_RETRY_SECONDS)
         if self._found is None:
             return None
         if self._found.folder is None:

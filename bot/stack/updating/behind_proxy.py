@@ -12,12 +12,13 @@ from typing import Any
 
 from roas.concurrency import end_tasks, run_uninterrupted
 from roas.errors import ProxyError, ServiceFailedError
+from roas.limits import TOLERATED_RESTARTS
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.canary import ServerCount
 from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.stack import ServiceDefinition
-from roas.stack.containers.readiness import TOLERATED_RESTARTS, Readiness, ServiceReadiness, service_failure
+from roas.stack.containers.readiness import Readiness, ServiceReadiness, service_failure
 from roas.stack.proxy.proxied_service import ProxiedService, ProxyReport
 from roas.stack.service_comparison import serves
 from roas.stack.stack import Stack

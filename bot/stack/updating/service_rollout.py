@@ -8,6 +8,7 @@ from typing import Protocol
 
 from roas.concurrency import run_uninterrupted
 from roas.errors import RoasError, RolloutPausedError, ServiceFailedError
+from roas.limits import HEALTHY_AGAIN_SECONDS
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.canary import CanaryVerdict
@@ -16,7 +17,6 @@ from roas.models.health import ContainerSnapshot, ContainerState
 from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.stack.containers.readiness import (
-    HEALTHY_AGAIN_SECONDS,
     Readiness,
     ServiceReadiness,
     is_starting,

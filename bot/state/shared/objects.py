@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from roas.limits import SWARM_RETRY_SECONDS
 from roas.state.shared.sealing import Seal
 
 Json = dict[str, Any]
 # Swarm takes 500 kB for a config in older versions, 1 MB in newer ones; encrypted, a third more.
 PART_BYTES = 350_000
-AGAIN_SECONDS = 0.5
 DIGITS = 10
 ENTRY, SNAPSHOT, PART, FILE = "entry.", "snapshot.", "part.", "file."
 NUMBERED = (ENTRY, SNAPSHOT)
@@ -155,7 +155,7 @@ class SealedObjects:
         began = self._clock()
         try:
             while not self._is_created(name, data):
-                self._given_up.wait(AGAIN_SECONDS)
+                self._given_up.wait(SWARM_RETRY_SECONDS)
         finally:
             self.writes += 1
             self.seconds += self._clock() - began

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from roas.concurrency import wait_for
 from roas.errors import RoasError
-from roas.limits import Backoff, Retries
+from roas.limits import CLOSED_CHANNEL_SECONDS, POSTS, Backoff, Retries
 from roas.log import get_logger
 from roas.models.change import Post
 from roas.ui.notifications.ops_channel import ChannelClosedError, PostError
@@ -32,9 +32,9 @@ class Pace:
     """Set how long to wait for changes, and how to back off, in seconds."""
 
     poll: float = 15.0
-    first_retry: float = 1.0
-    longest_retry: float = 60.0
-    longest_retry_closed: float = 300.0
+    first_retry: float = POSTS.first_seconds
+    longest_retry: float = POSTS.longest_seconds
+    longest_retry_closed: float = CLOSED_CHANNEL_SECONDS
 
 
 class Notifier(ABC):

@@ -231,6 +231,6 @@ async def skipped(state: StateManager) -> bool:
 def test_job_that_reaches_no_bot_ends_with_69(monkeypatch):
     """After it has asked for a while."""
     monkeypatch.setenv("ROAS_TOKEN", "roas_x")
-    monkeypatch.setattr("roas.cli.remote.FIRST_SECONDS", 0.0)
+    monkeypatch.setattr("roas.cli.remote.ASKED_BOT_SECONDS", 0.0)
     ended = CliRunner().invoke(remote(), ["deploy", "dev", "v1", "--url", f"http://127.0.0.1:{free_port()}"])
     assert (ended.exit_code, "cannot be reached" in ended.output) == (69, True), ended.output

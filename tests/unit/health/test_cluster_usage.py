@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import pytest
 
 from roas.health import usage
-from roas.health.usage import ANSWER_SECONDS, AWAY_SECONDS, ClusterUsage, Usage
+from roas.health.usage import ANSWER_SECONDS, ClusterUsage, Usage
+from roas.limits import USAGE_RETRY_SECONDS
 from roas.metrics.prometheus import PrometheusError
 
 FIRST, SECOND, OTHER = "a" * 64, "b" * 64, "c" * 64
@@ -98,7 +99,7 @@ async def test_prometheus_that_is_away_holds_up_no_look(prometheus: Prometheus, 
     prometheus.away = False
     assert await cluster.read([FIRST]) == {}
     assert prometheus.asked == []
-    prometheus.now += AWAY_SECONDS
+    prometheus.now += USAGE_RETRY_SECONDS
     assert await cluster.read([FIRST]) == {FIRST: Usage(None, 10)}
 
 

@@ -9,6 +9,7 @@ import pytest
 from roas.api.documents import ControlSocketHeldError
 from roas.concurrency import end_tasks
 from roas.leadership import leader_tasks
+from roas.limits import SOCKET_TRIES
 
 
 class HeldFor:
@@ -34,7 +35,7 @@ class HeldFor:
         pass
 
 
-@pytest.mark.parametrize(("tries", "warnings"), [(1, 0), (leader_tasks.HELD_TRIES + 2, 1)])
+@pytest.mark.parametrize(("tries", "warnings"), [(1, 0), (SOCKET_TRIES + 2, 1)])
 async def test_handover_warns_of_no_other_bot(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tries: int, warnings: int
 ) -> None:

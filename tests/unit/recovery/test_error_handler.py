@@ -89,7 +89,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(handler, "RUNG_SECONDS", 0.0)
+    monkeypatch.setattr(handler, "RECOVERY_PAUSE_SECONDS", 0.0)
     async with StateManager(tmp_path / "state") as state:
         yield Scene(state)
 

@@ -7,16 +7,13 @@ from typing import Any, Generic, TypeVar
 
 from roas.concurrency import leave_if_interrupted, pause
 from roas.errors import EngineUnavailableError
+from roas.limits import LOST_NODE_SECONDS, SWARM_LEADER_SECONDS
 from roas.stack.swarm.normal_form import is_job
 from roas.stack.swarm.tasks.tasks import UNPLACED, StackReading, read_tasks
 from roas.stack.swarm.writing.update_verdict import UpdateJudgement, UpdateVerdict, Written, judge_update
 
 Json = dict[str, Any]
 Thing = TypeVar("Thing")
-# How long a node is down before it counts as lost: an engine that is restarted is back sooner.
-LOST_SECONDS = 15.0
-# How long the managers may be without a leader; an election takes ten to twenty seconds, a read waits for it.
-LEADER_SECONDS = 90.0
 # How long nothing may be on its way while Swarm says that it updates, beyond its monitor and its delay.
 STALLED_SECONDS = 15.0
 # Who follows a write looks again and again.
@@ -89,13 +86,13 @@ class _Followed:
         except EngineUnavailableError:
             self._begin_again()  # what could not be seen to go on, or could not, has not taken too long
             self._away_since = self._away_since or time.monotonic()
-            if time.monotonic() - self._away_since > LEADER_SECONDS:
+            if time.monotonic() - self._away_since > SWARM_LEADER_SECONDS:
                 raise
             return None
         now = time.monotonic()
         service = next((entry for entry in reading.services if entry["ID"] == self._written.service_id), None)
         down = self._lost_nodes.seen(reading.lost, now) if _is_job(service) else {}
-        lost = {node: reading.hostnames.get(node, node) for node, long in down.items() if long > LOST_SECONDS}
+        lost = {node: reading.hostnames.get(node, node) for node, long in down.items() if long > LOST_NODE_SECONDS}
         if self._away_since is not None:
             self._began += now - self._away_since
             self._away_since = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from roas.concurrency import leave_if_interrupted, pause
 from roas.errors import EngineError
+from roas.limits import SWARM_RETRY_SECONDS, SWARM_SHARED_SECONDS
 from roas.messages.message import said
 from roas.models.stack import ServiceDefinition
 from roas.stack.docker.api_errors import ApiError
@@ -121,9 +122,6 @@ REPORT_SECONDS = 30.0
 GRACE_NANOSECONDS = 10 * NANOSECONDS
 # An update that was paused begins again by the next write only, and so does one that was rolled back to its end.
 GOES_ON = frozenset({"", "updating", "completed"})
-# A manager goes on to show a network for a moment that somebody removed (`docker stack rm`).
-SHARED_SECONDS = 15.0
-AGAIN_SECONDS = 0.5
 
 
 async def end_earlier_run(writer: SwarmWriter, spec: Mapping[str, Any], seen: Seen) -> Seen:
@@ -271,9 +269,9 @@ async def write_service(
             seen = await end_earlier_run(writer, spec, seen)
             return await writer.write(spec, recreate=recreate, deployment=deployment, seen=seen)
         except SharedGoneError:
-            if time.monotonic() - began > SHARED_SECONDS:
+            if time.monotonic() - began > SWARM_SHARED_SECONDS:
                 raise
-        await pause(AGAIN_SECONDS)
+        await pause(SWARM_RETRY_SECONDS)
         leave_if_interrupted()
 
 

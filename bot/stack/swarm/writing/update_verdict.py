@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from roas.limits import TOLERATED_RESTARTS
 from roas.messages.message import said
 from roas.stack.containers.readiness import FIND_OUT_WHO
 from roas.stack.swarm.normal_form import NONCE, force_of, is_job, spec_hash
 from roas.stack.swarm.tasks.tasks import UNPLACED, SwarmTask, failures_before, last_run, read_tasks
 
-# A service may need a start or two to find what it depends on, as on one machine; more is a loop.
-TOLERATED_FAILURES = 2
 # How long a task may wait for a node: Swarm itself waits for ever.
 PLACING_SECONDS = 30.0
 # How long a node that is there may take to say that it has a task: it does at once, and one that died is known to have
@@ -193,7 +192,7 @@ def _judge_running(
         stalled = _stalled(own, meant, is_whole=not old and _all_run(service, meant))
         return UpdateJudgement(UpdateVerdict.UNDER_WAY, said("Swarm updates it"), stalled=stalled)
     recent = tuple(task for task in current if task in new)
-    looping = [task for task in meant if task in new and failures_before(task, recent) > TOLERATED_FAILURES]
+    looping = [task for task in meant if task in new and failures_before(task, recent) > TOLERATED_RESTARTS]
     given_up = [] if meant or not recent else [recent[-1]]
     for swarm_task in (*looping, *given_up):
         failed = next(
@@ -264,7 +263,7 @@ def _judge_job(
         return lost
     is_given_up = not open_ones and bool(of_run) and waited[of_run[-1].id] > PLACING_SECONDS
     failed = [task for task in of_run if task.failed and (is_given_up or not task.is_too_early)]
-    if failed and (not open_ones or len(failed) > TOLERATED_FAILURES):
+    if failed and (not open_ones or len(failed) > TOLERATED_RESTARTS):
         return UpdateJudgement(UpdateVerdict.FAILED, failed[-1].reason, failed[-1].id)
     return UpdateJudgement(UpdateVerdict.UNDER_WAY, open_ones[0].reason if open_ones else "")
 

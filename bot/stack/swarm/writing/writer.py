@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from roas.concurrency import pause
 from roas.errors import EngineError, EngineUnavailableError, NoManagerError, NoQuorumError, SwarmLockedError
+from roas.limits import SWARM_BUSY_SECONDS, SWARM_RETRY_SECONDS, SWARM_WRITE_SECONDS, SWARM_WRITE_TRIES
 from roas.messages.message import said
 from roas.models.swarm import QUORUM_HINT, Absence, QuorumLosses
 from roas.stack.containers.readiness import FIND_OUT_WHO
@@ -30,13 +31,6 @@ from roas.stack.swarm.writing.update_verdict import Written, deployment_of, new_
 # some milliseconds.
 SLOW_SECONDS = 10.0
 KINDS = {NoManagerError: Absence.NO_MANAGER, SwarmLockedError: Absence.LOCKED}
-TRIES = 8
-# Between two tries of a write: somebody else writes, or the managers elect a leader.
-AGAIN_SECONDS = 0.5
-# How long it is tried while the managers have no leader: an election takes twenty to thirty seconds.
-LEADER_SECONDS = 60.0
-# How long a service that somebody else updates is left alone.
-BUSY_SECONDS = 30.0
 BUSY_POLL_SECONDS = 0.5
 UPDATING = frozenset({"updating", "rollback_started"})
 
@@ -196,7 +190,7 @@ class SwarmWriter:
         nonce, began = new_nonce(deployment), time.monotonic()
         fault: EngineError | None = None
         there: frozenset[str] | None = None
-        for _ in range(TRIES):
+        for _ in range(SWARM_WRITE_TRIES):
             try:
                 await self._note_swarm()
                 if seen is None:
@@ -208,9 +202,9 @@ class SwarmWriter:
                 seen = None
             except EngineUnavailableError as error:  # it may have been taken all the same: the mark tells
                 fault, seen = error, None
-                if time.monotonic() - began > LEADER_SECONDS:
+                if time.monotonic() - began > SWARM_WRITE_SECONDS:
                     break
-                await pause(AGAIN_SECONDS)
+                await pause(SWARM_RETRY_SECONDS)
         raise fault or EngineError(
             said("Somebody else keeps changing {service}: it was not written.", service=spec["Name"]),
             hint=FIND_OUT_WHO,
@@ -298,7 +292,12 @@ class SwarmWriter:
     async def _quiet(self, found: Json | None, nonce: str) -> Json | None:
         """Return the service once nobody else's update of it goes on, or has gone on for too long."""
         waited = 0.0
-        while found is not None and not _is_free(found) and nonce_of(found["Spec"]) != nonce and waited < BUSY_SECONDS:
+        while (
+            found is not None
+            and not _is_free(found)
+            and nonce_of(found["Spec"]) != nonce
+            and waited < SWARM_BUSY_SECONDS
+        ):
             await pause(BUSY_POLL_SECONDS)
             waited += BUSY_POLL_SECONDS
             found = await self.ask(partial(SwarmCalls.service, name=str(found["ID"])))

@@ -85,7 +85,7 @@ def is_lock(path: Path) -> bool:
 
 async def test_lock_that_was_left_is_told_with_a_remedy(tmp_path, repository, files, monkeypatch) -> None:
     """Whoever was killed while it had the repository for itself leaves its lock there."""
-    monkeypatch.setattr("roas.stack.backups.restic.LOCK_WAIT", "1s")
+    monkeypatch.setattr("roas.stack.backups.restic.RESTIC_LOCK_WAIT", "1s")
     command = ["restic", "-r", repository.address, "--password-file", str(repository.password_file), "check"]
     locks = tmp_path / "repository/locks"
     while not any(map(is_lock, locks.iterdir())):  # it may be quicker than whoever looks

@@ -102,7 +102,7 @@ async def test_refused_login_does_not_shut_the_bot_out(
 async def test_key_that_the_host_takes_later_is_tried_again(
     clients: EngineClients, there: Environment, server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh_host, "REFUSED_SECONDS", 0.5)
+    monkeypatch.setattr(ssh_host, "LOGIN_RETRY_SECONDS", 0.5)
     other = make_key(tmp_path / "other")
     wrong = replace(there, ssh=replace(there.ssh, key_file=other))
     assert "Permission denied" in await asked(clients, wrong)

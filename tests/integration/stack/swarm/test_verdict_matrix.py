@@ -209,7 +209,7 @@ async def test_second_node_without_the_image_then_dead(
     """What a node alone keeps from going on is told of it; as is told then, the node goes, and the job runs."""
     await image_missing_on_one_node_is_told(shop, swarm_client, second_node)
     swarm_client.services.get(f"{shop.environment.project}_shop").remove()
-    monkeypatch.setattr(following, "LOST_SECONDS", 1.0)
+    monkeypatch.setattr(following, "LOST_NODE_SECONDS", 1.0)
     await job_of_a_node_that_died_is_told(shop, second_node)
     remove_node(swarm, second_node)
     judged = await shop.bring(**JOB)

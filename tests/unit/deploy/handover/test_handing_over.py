@@ -10,8 +10,9 @@ import pytest
 
 from roas.deploy.context import DeploymentContext
 from roas.deploy.handover import replacement
-from roas.deploy.handover.replacement import MOST_SUCCESSORS, HandedOverError, Handover
+from roas.deploy.handover.replacement import HandedOverError, Handover
 from roas.errors import ComposeFileError, EngineError
+from roas.limits import MOST_SUCCESSORS
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerState, HealthStatus

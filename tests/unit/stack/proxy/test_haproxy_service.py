@@ -408,7 +408,7 @@ async def test_answer_that_is_broken_off_is_none(scene: Scene, length: int) -> N
 
 @pytest.mark.usefixtures("hurried_time")
 async def test_proxy_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haproxy_service, "STARTING_SECONDS", 0.0)
+    monkeypatch.setattr(haproxy_service, "PROXY_STARTING_SECONDS", 0.0)
     (scene.folder / "admin.sock").unlink()
     with pytest.raises(ProxyAwayError, match="The proxy does not answer at"):
         await scene.service.hold(1)

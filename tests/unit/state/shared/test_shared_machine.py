@@ -41,7 +41,7 @@ class Sharing(RuleBasedStateMachine):
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(shared_log, "ENTRIES_BETWEEN", ENTRIES_BETWEEN)
-        self.patch.setattr(shared_objects, "AGAIN_SECONDS", 0.0)
+        self.patch.setattr(shared_objects, "SWARM_RETRY_SECONDS", 0.0)
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         self.logs = captured_logs()

@@ -10,10 +10,11 @@ import pytest
 
 from roas.concurrency import run_uninterrupted
 from roas.errors import NoQuorumError
+from roas.limits import LOST_NODE_SECONDS
 from roas.stack.swarm.normal_form import spec_hash
 from roas.stack.swarm.tasks.tasks import StackReading
 from roas.stack.swarm.writing import following
-from roas.stack.swarm.writing.following import LOST_SECONDS, STALLED_SECONDS, follow_to_its_end, follow_update
+from roas.stack.swarm.writing.following import STALLED_SECONDS, follow_to_its_end, follow_update
 from roas.stack.swarm.writing.update_verdict import PLACING_SECONDS, UpdateVerdict, Written, failure_hint
 from tests.unit.stack.swarm.writing.test_update_verdict import CRASHED, GONE, service, spec, task
 
@@ -99,9 +100,15 @@ async def test_task_that_failed_is_named_though_a_look_came_between(shown: list[
 @pytest.mark.parametrize(
     ("shown", "verdict"),
     [
-        ([(0, JOB), (5, DOWN), (5, JOB), (LOST_SECONDS, JOB)], UpdateVerdict.LOST),
-        ([(0, JOB), (5, DOWN), (5, BACK), (LOST_SECONDS, DOWN), (LOST_SECONDS, JOB), (1, ENDED)], UpdateVerdict.DONE),
-        ([(0, JOB), (5, DOWN), (5, AWAY), (LOST_SECONDS, JOB), (5, JOB), (5, JOB), (5, ENDED)], UpdateVerdict.DONE),
+        ([(0, JOB), (5, DOWN), (5, JOB), (LOST_NODE_SECONDS, JOB)], UpdateVerdict.LOST),
+        (
+            [(0, JOB), (5, DOWN), (5, BACK), (LOST_NODE_SECONDS, DOWN), (LOST_NODE_SECONDS, JOB), (1, ENDED)],
+            UpdateVerdict.DONE,
+        ),
+        (
+            [(0, JOB), (5, DOWN), (5, AWAY), (LOST_NODE_SECONDS, JOB), (5, JOB), (5, JOB), (5, ENDED)],
+            UpdateVerdict.DONE,
+        ),
     ],
 )
 async def test_job_on_a_node_that_is_lost_is_not_waited_for(

@@ -73,7 +73,7 @@ async def write(manager: Manager) -> None:
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_writes, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(service_writes, "SWARM_RETRY_SECONDS", 0.0)
 
 
 async def test_network_that_is_being_removed_is_not_taken_for_one() -> None:
@@ -84,7 +84,7 @@ async def test_network_that_is_being_removed_is_not_taken_for_one() -> None:
 
 
 async def test_network_that_stays_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_writes, "SHARED_SECONDS", -1.0)
+    monkeypatch.setattr(service_writes, "SWARM_SHARED_SECONDS", -1.0)
     with pytest.raises(SharedGoneError, match="network old not found"):
         await write(Manager({"old": "shop_default"}))
 

@@ -99,7 +99,7 @@ class ToManager(SwarmWriter):
 
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
-    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(module, "SWARM_RETRY_SECONDS", 0.0)
     return Manager()
 
 
@@ -153,7 +153,7 @@ async def test_lost_answer_is_settled_by_another_look(manager: Manager, taken: b
 
 
 async def test_nothing_is_written_without_a_quorum(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LEADER_SECONDS", -1.0)
+    monkeypatch.setattr(module, "SWARM_WRITE_SECONDS", -1.0)
     manager.reachable = "unreachable"
     with pytest.raises(EngineUnavailableError, match="0 of 1 manager of the Swarm can be reached"):
         await ToManager(manager).write(SPEC, seen=seen_by(manager))
