@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from roas.alerts.alert_service import AlertService
-from roas.concurrency import in_thread
+from roas.concurrency import in_thread, run_concurrently
 from roas.errors import RoasError, StateError
 from roas.limits import BACKUP_RETRY_SECONDS
 from roas.log import get_logger
@@ -18,6 +18,8 @@ from roas.messages.message import joined, said
 from roas.metrics.prometheus import PrometheusClient, PrometheusError
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Freeze
+from roas.models.environment import Environment
+from roas.stack.stacks import Stacks
 from roas.state.journal.copies import DamagedCopyError
 from roas.state.manager import StateManager
 
@@ -315,3 +317,24 @@ class DuplicateToken:
         )
         log.error(DUPLICATE_TOKEN, holders=list(holders), interactions=len(self._met))
         return joined(" ", (part for part in (text, found, DUPLICATE_TOKEN_HINT) if part))
+
+
+async def token_holders(stacks: Stacks, environments: Iterable[Environment], token: str | None) -> tuple[str, ...]:
+    """Describe the containers with this bot's token, but for its own, on all engines that answer."""
+    if token is None:
+        return ()
+
+    async def find(environment: Environment) -> dict[str, str]:
+        try:
+            probe = stacks.of(environment).probe()
+            own = await probe.own_container() if probe.in_container() else None
+            holders = await probe.holders_of(token)
+        except RoasError as error:
+            log.warning("holders of the token are not known", environment=environment.name, error=error.message)
+            return {}
+        return {container_id: text for container_id, text in holders if own is None or container_id != own.id}
+
+    found: dict[str, str] = {}
+    for item in await run_concurrently(find(environment) for environment in environments):
+        found |= item
+    return tuple(found.values())

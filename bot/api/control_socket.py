@@ -1,5 +1,6 @@
 """Serve the control API on a unix socket, whose path fits the kernel's limit however deep the state folder is."""
 
+import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -10,7 +11,9 @@ from aiohttp import web
 
 from roas.api.application import ControlApi
 from roas.api.documents import ControlSocketHeldError
-from roas.errors import StateError
+from roas.concurrency import end_tasks, pause
+from roas.errors import RoasError, StateError
+from roas.limits import SOCKET_RETRY_SECONDS, SOCKET_TRIES
 from roas.log import get_logger
 from roas.messages.message import said
 
@@ -21,6 +24,40 @@ LOCK_NAME = f"{SOCKET_NAME}.lock"
 # `sun_path` has 108 bytes, the last of which is the zero at the end.
 LONGEST_PATH_BYTES = 107
 SHUTDOWN_SECONDS = 0.5
+
+
+class ControlSocket:
+    """Answer the command line from `start` to `stop`; where the socket cannot be had, it is tried again."""
+
+    def __init__(self, api: ControlApi, folder: Path) -> None:
+        self._api = api
+        self._folder = folder
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to listen, or to wait for the predecessor to give the socket away."""
+        self._task = asyncio.create_task(self._serve(), name="control socket")
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            await end_tasks(self._task)
+
+    async def _serve(self) -> None:
+        logged, held = False, 0
+        while True:
+            try:
+                async with serve_control_socket(self._api, self._folder):
+                    await asyncio.get_running_loop().create_future()
+            except ControlSocketHeldError as error:
+                held += 1
+                if held == SOCKET_TRIES:
+                    log.warning("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
+            except RoasError as error:
+                if not logged:
+                    log.error("the command line cannot reach this bot yet", error=error.message, hint=error.hint)
+                logged = True
+            await pause(SOCKET_RETRY_SECONDS)
 
 
 @asynccontextmanager

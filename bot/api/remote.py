@@ -4,6 +4,7 @@ A source is never a person: no route here confirms, approves, decides, grants or
 into the journal, by a bot on standby too, and the leader goes on with it.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -26,7 +27,7 @@ from roas.api.remote_documents import (
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.credentials import Caller, Credentials, CredentialsError, IssuerAwayError
 from roas.candidates.webhooks import SHA, Webhooks
-from roas.concurrency import wait_for
+from roas.concurrency import end_tasks, pause, wait_for
 from roas.configuration.wrong_values import explain_body
 from roas.errors import (
     EngineUnavailableError,
@@ -37,6 +38,7 @@ from roas.errors import (
     StateError,
 )
 from roas.http.webhook import read_body
+from roas.limits import SOCKET_RETRY_SECONDS
 from roas.log import get_logger
 from roas.models.candidate import CANDIDATE_PREFIX, FORGES, Candidate, Origin, SourceAction, SourceMode
 from roas.models.environment import Environment
@@ -297,3 +299,39 @@ async def serve_remote_api(api: RemoteApi, host: str, port: int) -> AsyncIterato
         yield taken
     finally:
         await runner.cleanup()
+
+
+class RemoteServer:
+    """Serve the API for as long as the bot runs, on standby too: what comes meanwhile is stored.
+
+    A bot without a network of its own waits until its predecessor gives the address away.
+    """
+
+    def __init__(self, api: RemoteApi, host: str, port: int | None) -> None:
+        """Take the address; without a port nothing is served."""
+        self._api = api
+        self._host = host
+        self._port = port
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to listen, or to wait for the address."""
+        if self._port is not None:
+            self._task = asyncio.create_task(self._serve(self._port), name="API")
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            await end_tasks(self._task)
+
+    async def _serve(self, port: int) -> None:
+        logged = False
+        while True:
+            try:
+                async with serve_remote_api(self._api, self._host, port):
+                    await asyncio.get_running_loop().create_future()
+            except OSError as error:
+                if not logged:
+                    log.error("the API cannot listen yet", error=error.strerror, port=port)
+                logged = True
+            await pause(SOCKET_RETRY_SECONDS)

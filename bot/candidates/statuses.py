@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from roas.candidates.webhooks import SHA, SourceSecrets
+from roas.configuration.settings import Settings
 from roas.configuration.tables import SourceSettings
 from roas.errors import SettingsError
 from roas.events import EventBus, Subscription
@@ -179,6 +180,16 @@ class GitHubApp:
         now = int(time.time())  # what GitHub compares is the wall clock
         claims = {"iss": str(self._app_id), "iat": now - 60, "exp": now + 300}
         return str(self._jwt.encode(claims, self._key, algorithm="RS256"))
+
+
+async def find_link(state: StateManager, settings: Settings, candidate: Candidate) -> str:
+    """Return the address of the message that shows a candidate, or of the channel. Raises StateError."""
+    subjects = ((candidate.deployment_id, "live"), (candidate.proposal, "proposal"))
+    posts = [await state.posts.get(subject, kind) for subject, kind in subjects if subject]
+    post = next((post for post in posts if post is not None), None)
+    channel = post.channel_id if post is not None else settings.channel_of(candidate.environment)[0]
+    place = f"https://discord.com/channels/{settings.discord_guild_id}/{channel}"
+    return f"{place}/{post.message_id}" if post is not None and post.message_id is not None else place
 
 
 class StatusReporter:

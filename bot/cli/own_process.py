@@ -13,7 +13,6 @@ from roas.app.application import Application, open_application
 from roas.cli.running import Session, warn_of_first_use
 from roas.concurrency import begun, end_tasks, pause
 from roas.errors import InvalidRequestError, JournalLostError, RoasError, StateError
-from roas.leadership.leader_tasks import control_api
 from roas.log import get_logger
 from roas.models.deployment import Deployment
 from roas.models.environment import Environment
@@ -42,7 +41,7 @@ async def serve_itself(session: Session, *, read_only: bool) -> AsyncIterator[tu
         await stack.enter_async_context(send_heartbeats(application.state, partial(session.terminal.say, on_err=True)))
         await stack.enter_async_context(begun(_resume_stopped(application)))
         folder = stack.enter_context(temporary_folder("api"))
-        await stack.enter_async_context(serve(control_api(application), folder))
+        await stack.enter_async_context(serve(application.control_api, folder))
         client = await stack.enter_async_context(ControlClient(folder))
         yield client, partial(resume, application)
 

@@ -386,7 +386,7 @@ class IntegrationMonitor:
         """Begin to measure."""
         self._subscriptions = self._measurements.subscribe()
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to raise alerts; of those that an earlier process left open, what does not hold is cleared."""
         if self._rounds.is_running:
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 from roas.concurrency import run_concurrently
 from roas.models.environment import EngineKind, Environment
+from roas.models.facts import OwnContainer
 from roas.models.leader_lease import ProcessMark
 from roas.models.stack import ServiceDefinition, WantedImage
 from roas.redaction import Redactor
@@ -65,6 +66,18 @@ class Stacks:
             kind = SwarmStack if environment.engine is EngineKind.SWARM else ComposeStack
             known = self._stacks[environment.name] = kind(self._parts.clients.of(environment), self._parts)
         return known
+
+    async def own_container(self, environment: Environment) -> OwnContainer | None:
+        """Return the container of an environment that this process runs in, or None.
+
+        What replaces containers by itself replaces that one, too: there, it is one like any other.
+        """
+        stack = self.of(environment)
+        probe = stack.probe()
+        if stack.replaces_by_itself or not probe.in_container():
+            return None
+        own = await probe.own_container()
+        return own if own is not None and own.project == environment.project else None
 
     async def close(self) -> None:
         """Close the connections to every engine."""

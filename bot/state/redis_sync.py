@@ -248,7 +248,7 @@ class DataSyncManager:
         self._unsubscribe: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to project; Redis need not be there."""
         if self._task is not None:
             return
@@ -256,7 +256,7 @@ class DataSyncManager:
         self._unsubscribe = self._state.subscribe(self._committed)
         self._task = asyncio.create_task(self._run(), name="projection to redis")
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Stop; what is not projected yet is so after the next start."""
         self._unsubscribe()
         self._closing.set()  # Redis' library now and then swallows a cancellation

@@ -7,11 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
+from roas.alerts.bot_alerts import token_holders
 from roas.alerts.drift_alerts import DriftAlerts
 from roas.alerts.node_alerts import NodeAlerts
-from roas.app import composition
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineUnavailableError
 from roas.leadership.takeover import OwnPlace
@@ -103,12 +102,10 @@ def nodes(hung: Hung) -> Callable[[], Awaitable[object]]:
 
 
 def tokens(hung: Hung) -> Callable[[], Awaitable[object]]:
-    settings: Any = SimpleNamespace(discord_token=SecretStr("t"))
-
     def probe(environment: Environment) -> Any:
         return SimpleNamespace(in_container=lambda: False, holders_of=lambda _: hung.ask(environment))
 
-    return lambda: composition._token_holders(settings, stacks_that(probe=probe), KNOWN)
+    return lambda: token_holders(stacks_that(probe=probe), KNOWN.values(), "t")
 
 
 @pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign, nodes, tokens])
@@ -196,6 +193,5 @@ async def test_holders_of_the_token_known_though_an_engine_does_not_answer(hung:
         return SimpleNamespace(in_container=lambda: False, holders_of=lambda _: holders(environment))
 
     hung.gave_up.set()
-    settings: Any = SimpleNamespace(discord_token=SecretStr("t"))
-    found = await composition._token_holders(settings, stacks_that(probe=probe), KNOWN)
+    found = await token_holders(stacks_that(probe=probe), KNOWN.values(), "t")
     assert found == ("container old-bot-1 (old)",)

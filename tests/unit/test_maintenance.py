@@ -167,7 +167,7 @@ async def test_new_leader_knows_earlier_figures(tmp_path: Path) -> None:
         await bus.close()
         assert open_alerts(standby) == 0
         await standby.maintenance.start()
-        standby.watch_itself()
+        await standby.integration_monitor.start()
         await standby.bus.drain()
         assert open_alerts(standby) == 2
         assert standby.integration_monitor.figures().success_ratio == 0.8

@@ -96,7 +96,7 @@ def test_redis_away_for_five_minutes(loop: VirtualLoop, tmp_path: Path) -> None:
 
     async def run() -> None:
         sync = Sync(StateManager(tmp_path), "redis://nowhere", "shop", str)
-        sync.start()
+        await sync.start()
         await asyncio.sleep(300)
         assert 25 < len(tried) < 45
         await asyncio.sleep(11)
@@ -105,7 +105,7 @@ def test_redis_away_for_five_minutes(loop: VirtualLoop, tmp_path: Path) -> None:
         known = len(tried)
         await asyncio.sleep(60)
         assert 55 <= len(tried) - known <= 62
-        await sync.close()
+        await sync.stop()
 
     began = loop.time()
     loop.run_until_complete(run())

@@ -60,7 +60,7 @@ async def application(stack: Stack, tmp_path: Path, redis_server: RedisServer) -
     settings = settings_for(stack, tmp_path / "state", redis_url=redis_server.url)
     async with open_application(settings, metrics=Metrics("test")) as application:
         assert application.sync is not None
-        application.sync.start()
+        await application.sync.start()
         yield application
 
 
@@ -76,7 +76,7 @@ async def monitor(application: Application, clock: Clock) -> AsyncIterator[Integ
     measurements = IntegrationMeasurements(application.bus, application.sync, WINDOWS, clock, figures)
     monitor = IntegrationMonitor(application.bus, measurements)
     monitor.listen()
-    monitor.start()
+    await monitor.start()
     yield monitor
     await monitor.close()
 

@@ -8,7 +8,6 @@ import sys
 from roas.api.control_socket import serve_control_socket
 from roas.app.application import open_application
 from roas.configuration.loading import load_settings
-from roas.leadership.leader_tasks import control_api
 
 
 async def main() -> None:
@@ -19,7 +18,7 @@ async def main() -> None:
         await parts.schedule.start()
         if "rounds" in sys.argv:
             await parts.maintenance.start()
-        async with serve_control_socket(control_api(parts), parts.state.folder):
+        async with serve_control_socket(parts.control_api, parts.state.folder):
             os.write(1, b"READY\n")
             await stop.wait()
 

@@ -17,7 +17,7 @@ async def test_hung_redis_raises_and_clears_lag(tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis") as server:
         async with StateManager(tmp_path / "state") as state:
             sync = DataSyncManager(state, server.url, "shop", str, poll_seconds=0.1, timeout_seconds=0.5)
-            sync.start()
+            await sync.start()
             async with Scene(sync, sync_lag_seconds=1.0) as scene:
                 await state.record(StateChange(ChangeType.AUDIT, "test"))
                 await asyncio.sleep(0.5)
@@ -34,4 +34,4 @@ async def test_hung_redis_raises_and_clears_lag(tmp_path: Path) -> None:
                     (RECOVERED, "state_sync_lag"),
                     (DEGRADED, "state_sync_lag"),
                 )
-            await sync.close()
+            await sync.stop()

@@ -56,7 +56,7 @@ def test_no_extra_is_installed_or_needed(environment: CleanEnvironment, tmp_path
     assert len(named) >= len(extras)
     assert [line for line in named if "extra ==" not in line] == []
     without = "import sys; sys.modules.update(dict.fromkeys(('jwt', 'mcp', 'apprise', 'pyrage', 'asyncssh'))); "
-    assert environment.run(tmp_path, "python", "-c", f"{without}import roas.app.composition, roas.service") == ""
+    assert environment.run(tmp_path, "python", "-c", f"{without}import roas.app.application, roas.service") == ""
 
 
 LOOKS = {

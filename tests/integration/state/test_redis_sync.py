@@ -43,11 +43,11 @@ async def state(tmp_path: Path) -> AsyncIterator[StateManager]:
 async def projecting(state: StateManager, server: RedisServer, name: str = "shop") -> AsyncIterator[DataSyncManager]:
     redactor = Redactor([SECRET])
     sync = DataSyncManager(state, server.url, name, redactor.redact, poll_seconds=0.1, timeout_seconds=0.5)
-    sync.start()
+    await sync.start()
     try:
         yield sync
     finally:
-        await sync.close()
+        await sync.stop()
 
 
 @asynccontextmanager

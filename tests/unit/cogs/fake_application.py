@@ -213,13 +213,6 @@ class FakeIntegrationMonitor:
         return IntegrationFigures(0.004, "live messages")
 
 
-class FakeMaintenance:
-    """Guard nothing."""
-
-    async def begin(self) -> None:
-        """Begin."""
-
-
 @dataclass
 class FakeApplication:
     """Have what the cogs use of an application."""
@@ -231,13 +224,9 @@ class FakeApplication:
     orchestrator: FakeOrchestrator
     stacks: FakeEngine = field(default_factory=FakeEngine)
     collector: FakeCollector = field(default_factory=FakeCollector)
-    maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     integration_monitor: FakeIntegrationMonitor = field(default_factory=FakeIntegrationMonitor)
     redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
     duplicate_token: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(met=lambda *_, **__: None))
-
-    def watch_itself(self) -> None:
-        """Watch nothing."""
 
     @cached_property
     def candidates(self) -> CandidateCoordinator:

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from roas.app.application import LeaderTask
+from roas.app.orphans import OrphanedDeployments
 from roas.cli.own_process import send_heartbeats
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
@@ -18,7 +20,6 @@ from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import HealthStatus
 from roas.models.leader_lease import BotReadiness, ProcessMark
-from roas.redaction import Redactor
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.leader_lease import HeldLease
 from roas.state.manager import StateManager
@@ -30,24 +31,6 @@ WAKE_UP_SECONDS = 0.3
 CONNECT_SECONDS = 0.6
 # Where processes that run in no container see each other.
 HOST = "host"
-
-
-class NoTask:
-    """Be a task of the leader's that does nothing."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-
-class ClosedDoor:
-    """Be a control socket that nobody calls."""
-
-    def __init__(self, *parts: object) -> None: ...
-
-    async def __aenter__(self) -> None: ...
-
-    async def __aexit__(self, *error: object) -> None: ...
 
 
 class ObservedLeadership(Leadership):
@@ -77,17 +60,8 @@ class Parts:
     held_lease: HeldLease
     peers: Peers
     own_container: Callable[[Environment], Awaitable[OwnContainer | None]]
-    maintenance: NoTask
-    candidates: NoTask
-    schedule: NoTask
-    offsite: NoTask
-    redactor: Redactor = field(default_factory=Redactor)
-    collector: None = None
+    leader_tasks: tuple[LeaderTask, ...]
     shared: None = None
-
-    def watch_itself(self) -> None: ...
-
-    async def stop_watching_itself(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -164,6 +138,7 @@ class Process(Life):
             peers=peers,
         )
         environments = {place.environment.name: place.environment}
+        orchestrator = DeploymentOrchestrator(components, environments)
         return Parts(
             settings=place.settings,
             state=self.state,
@@ -171,14 +146,11 @@ class Process(Life):
             stacks=place.stacks,
             environments=environments,
             engines=environments,
-            orchestrator=DeploymentOrchestrator(components, environments),
+            orchestrator=orchestrator,
             held_lease=held_lease,
             peers=peers,
             own_container=self.own_container,
-            maintenance=NoTask(),
-            candidates=NoTask(),
-            schedule=NoTask(),
-            offsite=NoTask(),
+            leader_tasks=(OrphanedDeployments(orchestrator),),
         )
 
 

@@ -62,7 +62,7 @@ class Scene:
     async def __aenter__(self) -> "Scene":
         self.bus.subscribe(IntegrationEvent, self._hear, name="ear")
         self.monitor.listen()
-        self.monitor.start()
+        await self.monitor.start()
         await self.bus.drain()
         assert self.told == [(RECOVERED, limit.name) for limit in LIMITS], "what an earlier process left is over"
         self.told.clear()

@@ -28,7 +28,7 @@ from roas.models.release import Release
 from roas.state.documents import from_json
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
-from tests.unit.deploy.bot_process import HOST, BotProcess, ClosedDoor, CommandLine, Place, Process
+from tests.unit.deploy.bot_process import HOST, BotProcess, CommandLine, Place, Process
 from tests.unit.deploy.commit_observer import ROUTINE, CommitObserver, Noted, PutOffError, Standing, WatchedJournal
 from tests.unit.deploy.fake_engine import UNHEALTHY
 from tests.unit.deploy.handover.home_engine import BOT, HomeEngine
@@ -121,8 +121,6 @@ class World:
         self._eyes = StateManager(Path(self.settings.state_dir), instance_prefix="EYES")
         for name, stand_in in {
             "roas.state.manager.Journal": journal,
-            "roas.leadership.leader_tasks.serve_control_socket": ClosedDoor,
-            "roas.leadership.leader_tasks.remote_api": ClosedDoor,
             "roas.leadership.elector.this_process": lambda: LIFE.get().mark,
             "roas.cli.own_process.this_process": lambda: LIFE.get().mark,
         }.items():

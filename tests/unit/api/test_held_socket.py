@@ -1,14 +1,15 @@
 """What the leader says of the socket on which the command line reaches it."""
 
 import asyncio
-from types import SimpleNamespace, TracebackType
+from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 import pytest
 
+from roas.api import control_socket
+from roas.api.control_socket import ControlSocket
 from roas.api.documents import ControlSocketHeldError
-from roas.concurrency import end_tasks
-from roas.leadership import leader_tasks
 from roas.limits import SOCKET_TRIES
 
 
@@ -37,24 +38,16 @@ class HeldFor:
 
 @pytest.mark.parametrize(("tries", "warnings"), [(1, 0), (SOCKET_TRIES + 2, 1)])
 async def test_handover_warns_of_no_other_bot(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tries: int, warnings: int
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path, tries: int, warnings: int
 ) -> None:
     """Whoever reads a warning to stop the other bot, at the end of each handover, might do so."""
     held = HeldFor(tries)
-    monkeypatch.setattr(leader_tasks, "serve_control_socket", held)
-    monkeypatch.setattr(leader_tasks, "SOCKET_RETRY_SECONDS", 0)
-    application: Any = SimpleNamespace(
-        state=SimpleNamespace(folder=None),
-        orchestrator=None,
-        environments=None,
-        collector=None,
-        candidates=None,
-        stacks=None,
-        redactor=None,
-        schedule=SimpleNamespace(notify=None),
-    )
-    task = asyncio.create_task(leader_tasks._answer_command_line(application))
+    monkeypatch.setattr(control_socket, "serve_control_socket", held)
+    monkeypatch.setattr(control_socket, "SOCKET_RETRY_SECONDS", 0)
+    nobody: Any = None
+    socket = ControlSocket(nobody, tmp_path)
+    await socket.start()
     async with asyncio.timeout(10):
         await held.listens.wait()
-    await end_tasks(task)
+    await socket.stop()
     assert [record.levelname for record in caplog.records] == ["WARNING"] * warnings
