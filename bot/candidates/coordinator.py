@@ -14,6 +14,7 @@ from roas.candidates.credentials import source_actor
 from roas.candidates.holds import RECENT, VersionHolds
 from roas.concurrency import end_tasks
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.plan_lifecycle import start_once
 from roas.errors import (
     SEE_STATUS,
     ImageChangedError,
@@ -347,19 +348,19 @@ class CandidateCoordinator:
         return ""
 
     async def _start(self, candidate: Candidate, digest: str) -> None:
-        """Start a deployment of a candidate: the journal takes one of it, ever."""
+        """Start a deployment of a candidate, or find the one that a dead process has started."""
         request = replace(
             request_for(candidate, source_actor(candidate.source)), plan_digest=digest, interaction_id=candidate.id
         )
         try:
-            deployment = await self._orchestrator.start(request)
+            deployment = await start_once(self._state, self._orchestrator, request)
         except (LockHeldError, FrozenError, WindowClosedError, RequirementError) as error:
             await self._move(candidate, CandidateState.WAITING, note=error.message)
         except ImageChangedError:
             await self._move(candidate, CandidateState.NEW, plan=None)
         except RoasError as error:
-            if error.transient or await self._state.deployments.of_interaction(candidate.id) is not None:
-                await self._find_started(candidate)
+            if error.transient:
+                await self._move(candidate, CandidateState.NEW, plan=None)
                 raise
             await self._move(candidate, CandidateState.REFUSED, note=error.whole)
         else:

@@ -11,19 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.errors import InvalidRequestError, RequirementError, RoasError
+from roas.deploy.plan_lifecycle import PlanLifecycle
+from roas.errors import ImageChangedError, InvalidRequestError, RequirementError, RoasError
 from roas.events import EventBus
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import new_id
 from roas.models.environment import Environment
 from roas.models.events import ApprovalChanged
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.rounds import Rounds
 from roas.starting_times import WindowClosedError
 from roas.state.deployments.locks import SCHEDULE, FrozenError, LockHeldError
-from roas.state.deployments.plans_and_drafts import with_expiry
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
@@ -51,7 +50,7 @@ class Schedule:
         self._orchestrator = orchestrator
         self._bus = bus
         self._environments = environments
-        self._has_approvers = has_approvers
+        self._plans = PlanLifecycle(state, orchestrator, environments, self._announce, has_approvers=has_approvers)
         self._rounds = Rounds("schedule", self._run_round, ROUND_SECONDS)
 
     def notify(self) -> None:
@@ -98,22 +97,17 @@ class Schedule:
 
     async def _begin(self, plan_record: PlanRecord, starts_at: datetime) -> None:
         """Begin one whose time has come, or say what keeps it. Raises what may be over in a moment."""
-        approvals = self._state.approvals
-        if plan_record.deployment_id is None:
-            known = await self._state.deployments.of_interaction(plan_record.id)
-            if known is not None:  # by a process that died since
-                await self._move(plan_record, PlanState.STARTED, deployment_id=known.id)
-                return
+        if await self._plans.find_started(plan_record) is not None:  # by a process that died since
+            return
         if plan_record.state is PlanState.CONFIRMED:
-            await self._move(plan_record, PlanState.SCHEDULED)
-            plan_record = replace(plan_record, state=PlanState.SCHEDULED)
+            _, plan_record = await self._plans.move(plan_record, PlanState.SCHEDULED, plan_record.decided_by)
         environment = self._environments.get(plan_record.environment)
         if environment is None:
             await self._void(plan_record, said("There is no such environment any more."))
             return
         if (freeze := await self._state.freezes.get(environment.name)) is not None:
-            if await approvals.note(plan_record.id, FrozenError.of(freeze).message):
-                self._announce(plan_record)
+            if await self._state.approvals.note(plan_record.id, FrozenError.of(freeze).message):
+                await self._announce(plan_record)
             return
         if why := await self._why_not(plan_record, environment, starts_at):
             await self._ask_again(plan_record, why)
@@ -151,7 +145,7 @@ class Schedule:
             await self._ask_again(plan_record, error.message)
 
     async def _plan_and_start(self, plan_record: PlanRecord) -> None:
-        """Plan once more, and start exactly what was confirmed: the journal takes one deployment of it, ever."""
+        """Plan once more, and start exactly what was confirmed."""
         if (lock := await self._state.deployments.in_the_way(plan_record.environment)) is not None:
             raise LockHeldError(lock)
         try:
@@ -164,31 +158,16 @@ class Schedule:
         if plan.digest != plan_record.plan.digest or plan.new_powers != plan_record.plan.new_powers:
             await self._ask_again(plan_record, said("The plan is another one by now."), plan)
             return
-        if not await self._move(plan_record, PlanState.CONFIRMED):
-            return  # it was cancelled meanwhile
-        claimed = replace(plan_record, state=PlanState.CONFIRMED)
         try:
-            deployment = await self._orchestrator.start(plan.bind(plan_record.request))
+            await self._plans.start(plan_record, plan.bind(plan_record.request), plan_record.decided_by)
+        except RequirementError as error:
+            await self._ask_again(plan_record, error.message)
+        except ImageChangedError as error:  # it is void
+            log.warning("scheduled deployment does not begin", plan_id=plan_record.id, reason=error.message)
         except RoasError as error:
-            known = await self._state.deployments.of_interaction(plan_record.id)
-            if known is None and await self._waits_after(claimed, error):
+            if error.transient or isinstance(error, LockHeldError | FrozenError):
                 raise
-            if known is None:
-                return
-            deployment = known
-        log.info("scheduled deployment began", plan_id=plan_record.id, deployment_id=deployment.id)
-        await self._move(claimed, PlanState.STARTED, deployment_id=deployment.id)
-
-    async def _waits_after(self, claimed: PlanRecord, error: RoasError) -> bool:
-        """Write what becomes of one that could not begin; returns whether that may be over in a moment."""
-        if isinstance(error, RequirementError):
-            await self._ask_again(claimed, error.message)
-        elif error.transient or isinstance(error, LockHeldError | FrozenError):
-            await self._move(claimed, PlanState.SCHEDULED)
-            return True
-        else:
-            await self._void(claimed, error.message)
-        return False
+            await self._void(plan_record, error.message)
 
     async def _ask_again(self, plan_record: PlanRecord, why: str, plan: Plan | None = None) -> None:
         """Ask for a confirmation of what it would be now, in a message of its own."""
@@ -204,40 +183,14 @@ class Schedule:
         if not plan.changed:
             await self._void(plan_record, said("Nothing is left to change: everything runs as it defines it."))
             return
-        now, plan_id = datetime.now(UTC), new_id("PLAN")
-        granted = () if self._has_approvers else plan.new_powers
-        request = replace(plan.bind(request), interaction_id=plan_id, granted=granted)
-        again = with_expiry(PlanRecord(plan_id, request, plan, now, now, note=why))
-        if await self._void(plan_record, why, again):
-            self._announce(again)
-
-    async def _void(self, plan_record: PlanRecord, why: str, again: PlanRecord | None = None) -> bool:
         log.warning("scheduled deployment does not begin", plan_id=plan_record.id, reason=why)
-        return await self._move(plan_record, PlanState.VOID, note=why, again=again)
+        await self._plans.ask_again(plan_record, plan, why)
 
-    async def _move(
-        self,
-        plan_record: PlanRecord,
-        to: PlanState,
-        *,
-        deployment_id: str | None = None,
-        note: str = "",
-        again: PlanRecord | None = None,
-    ) -> bool:
-        """Write what becomes of it, unless somebody cancelled it."""
-        done, known = await self._state.approvals.move(
-            plan_record.id,
-            to,
-            plan_record.decided_by,
-            from_states=[plan_record.state],
-            deployment_id=deployment_id or plan_record.deployment_id,
-            note=note,
-            again=again,
-        )
-        self._announce(known or plan_record)
-        return done
+    async def _void(self, plan_record: PlanRecord, why: str) -> None:
+        log.warning("scheduled deployment does not begin", plan_id=plan_record.id, reason=why)
+        await self._plans.void(plan_record, why)
 
-    def _announce(self, plan_record: PlanRecord) -> None:
+    async def _announce(self, plan_record: PlanRecord) -> None:
         self._bus.publish(
             ApprovalChanged(
                 source=SOURCE,

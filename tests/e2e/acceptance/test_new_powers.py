@@ -7,7 +7,8 @@ import pytest
 
 from roas.api.application import read_status
 from roas.cogs.permissions import Asker, Rules
-from roas.cogs.plan_approvals import NO_APPROVER, PlanApprovals
+from roas.cogs.plan_approvals import PlanApprovals
+from roas.deploy.plan_lifecycle import NO_APPROVER
 from roas.errors import NewPowersError
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.environment import PolicyLevel
