@@ -52,6 +52,7 @@ class Scope:
     have, unless it was one of the services `moved` from. `begun` and `replaced` are what an earlier attempt did. Of the
     jobs, those do not run that are as the model `released` last has them, and none on a way that `goes_back`, unless
     it `runs_on_rollback`. Services that are `restarted` start again, though they run as they should, or have ended.
+    A stack that is `emptied` has no container any more since this deployment removed them.
     """
 
     named: frozenset[str] = frozenset()
@@ -61,6 +62,7 @@ class Scope:
     released: Mapping[str, Any] | None = None
     goes_back: bool = False
     restarted: frozenset[str] = frozenset()
+    emptied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ async def _done_jobs(
     }
     if scope.goes_back:
         return frozenset(name for name, job in jobs.items() if not job.definition.runs_on_rollback)
-    if not jobs or not containers or scope.released is None:
+    if not jobs or scope.released is None or not (containers or scope.emptied):
         return frozenset()
     before = await stack.wanted_services(scope.released, containers)
     return frozenset(name for name, job in jobs.items() if name in before and job.is_like(before[name]))

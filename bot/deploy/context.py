@@ -379,6 +379,7 @@ class DeploymentContext:
             restarted=named - replaced_before(self.deployment) if is_restart else frozenset(),
             moved=await self.services_before(),
             released=None if released is None else await self.stack.load_model(released.model_hash),
+            emptied=any(progress.step is ServiceStep.REMOVED for progress in self.deployment.services),
         )
 
     async def services_before(self) -> frozenset[str]:

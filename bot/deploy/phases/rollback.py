@@ -22,7 +22,7 @@ from roas.deploy.handover.own_service import (
 from roas.deploy.handover.replacement import replace_bot_if_needed
 from roas.deploy.handover.stale_instances import remove_predecessors
 from roas.deploy.outcome import is_put_back
-from roas.deploy.phases.verification import require_undisturbed, warn_of_left_tasks
+from roas.deploy.phases.verification import require_undisturbed, wait_for_first_checks, warn_of_left_tasks
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
 from roas.models.deployment import UNTOUCHED_STEPS, DeploymentKind, ServiceProgress, ServiceStep
@@ -94,6 +94,7 @@ class Rollback:
         if context.deployment.problem is not None:  # no verification comes after this
             await _warn_of_left_tasks(context)
             if not (context.stack.replaces_by_itself or stays or _unwell_before(context)):
+                await wait_for_first_checks(context, model_hash, watch)
                 await require_undisturbed(context, model_hash, watch)
                 context.is_whole = True
             await remove_predecessors(context, watch)

@@ -45,7 +45,8 @@ class Verification:
         """Return how the release is. Raises ServiceFailedError for the first service that does not stay well."""
         release = await load_release(context)
         definitions = await context.definitions_there(context.model_hash or release.model_hash)
-        changed = {p.service for p in context.deployment.services if p.changed and p.service in definitions}
+        changed = {p.service for p in context.deployment.services if p.changed and p.step is not ServiceStep.REMOVED}
+        changed &= definitions.keys()  # of a job that does not run again, only what was left of it was removed
         own = await context.components.own_container(context.environment)
         windows = {service: observation_seconds(definitions[service], context.environment) for service in changed}
         context.allow(max(windows.values(), default=0.0))  # the limit is about what hangs, not about the watch
@@ -303,7 +304,7 @@ async def require_undisturbed(
     changed = (changes.differing.keys() | changes.gone) - tolerated - ended
     if with_bot and changes.own is not None and changes.own.unlike:
         changed |= {changes.own.service}
-    ready = {progress.service for progress in deployment.services if progress.changed} - tolerated
+    ready = _expected_ready(context)
     if changes.own is not None:
         ready -= {changes.own.service}
     # It was ready before: what waits for its first check again was started again since.
@@ -314,6 +315,30 @@ async def require_undisturbed(
         error = await _changed_by_another(context, service)
         error.by_somebody = True
         raise error
+
+
+async def wait_for_first_checks(context: DeploymentContext, model_hash: str, watch: ContainerWatch) -> None:
+    """Wait until what this deployment changed has been checked where it waits for that. Raises ServiceFailedError.
+
+    An engine that was restarted beside containers that went on running checks each of them anew.
+    """
+    await watch.refresh()
+    bot, definitions = await context.bot(), await context.definitions_there(model_hash)
+    waiting = _expected_ready(context) & definitions.keys() - ({bot.service} if bot is not None else set())
+    await run_concurrently(
+        wait_until_ready(context.stack, definitions[name], watch, were_there=True)
+        for name in sorted(waiting)
+        if any(map(is_starting, watch.of_service(name)))
+    )
+
+
+def _expected_ready(context: DeploymentContext) -> set[str]:
+    """Return the services that a deployment changed, and of which no replica was given up."""
+    return {
+        progress.service
+        for progress in context.deployment.services
+        if progress.changed and not (progress.rollout is not None and progress.rollout.tolerated)
+    }
 
 
 async def _require_nobody_elses_doing(context: DeploymentContext, service: str) -> None:

@@ -62,6 +62,10 @@ async def test_what_hands_left_is_no_fault_of_a_release_that_changes_nothing(peo
     stack.container("db").pause()
     await people.succeed("v3", services=("web",))
     assert (stack.ids(), stack.container("db").status) == (before, "paused"), "it was not asked for"
+    stack.container("db").unpause()
+    stack.manually("create", "--force-recreate", "job")
+    await people.succeed("v4")
+    assert stack.ids() == before, "what was left of the job is gone, and it did not run again"
 
 
 @pytest.mark.long

@@ -88,10 +88,18 @@ async def test_leftover_is_not_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seed", "hand"),
-    [(90799, "remove job"), (91062, "scale job"), (91080, "remove job"), (91544, "pause db"), (90023, "kill vpn")],
+    [
+        (90799, "remove job"),
+        (91062, "scale job"),
+        (91544, "pause db"),
+        (90023, "kill vpn"),
+        (200441, "remove job"),
+        (200501, "leave_behind job"),
+        (201828, "copy_container web"),
+    ],
 )
 async def test_what_was_so_before_fails_no_deployment(tmp_path: Path, seed: int, hand: str) -> None:
-    """It would have changed had an image been built otherwise: a job whose container is gone, what stood still."""
+    """A job whose container is gone or never ran, and what stood still, unless it was to change."""
     (result,) = await play_cases([seed], tmp_path)
     assert (hand in result.story, result.lies) == (True, [])
 

@@ -115,6 +115,26 @@ async def test_suspended_service_is_restored(orchestrator, engine):
     assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
 
 
+class RestartedBeside(FakeEngine):
+    """An engine that is restarted at the end of a way back: its containers run on, and are checked anew."""
+
+    async def remove_service(self, service, container_ids):
+        await super().remove_service(service, container_ids)
+        self.become("store", ContainerState.RUNNING, HealthStatus.STARTING)
+        asyncio.get_running_loop().call_later(0.2, self.become, "store", *HEALTHY)
+
+
+@pytest.mark.parametrize("engine", [RestartedBeside({"store": service("store"), "web": service("web", "store")})])
+async def test_engine_restarted_at_the_end_is_waited_for(orchestrator, engine):
+    """That what was brought back waits for a check says nothing of it: nobody else changed it."""
+    await orchestrator.run(deploy("v1"))
+    engine.stack = {**engine.stack, "added": service("added")}
+    engine.behaviour["v2", "web"] = UNHEALTHY
+    ended = await orchestrator.run(deploy("v2"))
+    assert ended.outcome is Outcome.ROLLED_BACK, ended.problem
+    assert engine.versions() == {"store": "store:v1", "web": "web:v1"}
+
+
 async def test_failed_first_deployment_leaves_nothing(orchestrator, engine, state):
     engine.behaviour["v1", "web"] = UNHEALTHY
     deployment = await orchestrator.run(deploy("v1"))
