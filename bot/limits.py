@@ -22,9 +22,11 @@ class Retries:
     longest_seconds: float
 
 
-# How long is waited between two tries, longer after each failure. What is over in a moment as a rule: Redis, and a
-# transient fault within a phase.
+# How long is waited between two tries, longer after each failure. What is over in a moment as a rule: Redis, and what
+# passes by itself.
 SOON = Retries(0.5, 10.0)
+# A phase with a transient fault; each wait is shortened at random, to no less than half.
+PHASE_RETRIES = Retries(1.0, 10.0)
 # What a person has to put right as a rule, or Discord, which counts to 1000 a day: logging in and its gateway, the
 # commands, the message that the journal is lost, a deployment that only the journal stopped, and who is told outside of
 # Discord.

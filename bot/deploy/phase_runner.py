@@ -2,16 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import stamina
-from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
-from stamina.typing import RetryHook
-
-from roas.concurrency import wait_for
+from roas.concurrency import pause, wait_for
 from roas.deploy.context import DeploymentContext
 from roas.deploy.engine_return import (
     find_passing_fault,
@@ -22,7 +18,8 @@ from roas.deploy.engine_return import (
     wait_for_quorum,
     warn_of_absence,
 )
-from roas.deploy.phases import ALL_PHASES, Phase
+from roas.deploy.phase_failure import Follows, Tries, awaits_engine, what_follows
+from roas.deploy.phases import ALL_PHASES
 from roas.deploy.phases.completion import not_tidied_up
 from roas.errors import (
     DeploymentCancelledError,
@@ -34,7 +31,6 @@ from roas.errors import (
     RolloutPausedError,
     StateError,
 )
-from roas.limits import MOST_QUORUM_LOSSES, PASSING_SECONDS, SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem, ServiceStep
@@ -48,54 +44,59 @@ log = get_logger(__name__)
 MOVING = frozenset(
     {ServiceStep.CREATING, ServiceStep.STARTING, ServiceStep.WAITING, ServiceStep.PULLING, ServiceStep.BUILDING}
 )
-# Phases that wait, once, for an engine that went away: the first ones are tried again anyway, and nothing is held up.
-AWAITING_ENGINE = frozenset({PhaseName.PREPARATION, PhaseName.EXECUTION, PhaseName.VERIFICATION, PhaseName.ROLLBACK})
+
+
+class _PhaseRecord:
+    """Write of a phase that runs which attempt it is, and what it waits for."""
+
+    def __init__(self, context: DeploymentContext, result: PhaseResult) -> None:
+        self._context = context
+        self.result = result
+
+    async def attempted(self, number: int) -> None:
+        """Write that an attempt begins."""
+        self.result = replace(self.result, attempts=number)
+        await self._context.save_phases(self.result)
+
+    async def report(self, summary: str) -> None:
+        """Write what the phase waits for; nothing once it does not."""
+        await self._context.save_phases(replace(self.result, summary=summary))
 
 
 class PhaseRunner:
-    """Run the phases of one deployment, one at a time; transient faults are tried again."""
+    """Run the phases of one deployment, one at a time; `what_follows` decides what is tried again.
+
+    What is written of the phase that runs is in its record: the number of its attempt, and what it waits for.
+    """
 
     def __init__(self, context: DeploymentContext) -> None:
         self._context = context
         context.absence_told = quorum_losses(context)
-        self._report: Callable[[str], Awaitable[None]] = _report_to_nobody
-        # What passes by itself, and the phase that runs waited for last.
-        self._awaited: EngineUnavailableError | None = None
-        self._awaited_since = 0.0
 
     async def run(self, policy: PhasePolicy) -> None:
         """Run one phase, and write how it went. Raises what it raises, once that is written."""
         context = self._context
-        started, result = begin_phase(context.deployment.phase(policy.name), policy.name)
+        started, begun = begin_phase(context.deployment.phase(policy.name), policy.name)
+        record = _PhaseRecord(context, begun)
         warnings_before = len(context.warnings)
-
-        async def attempted(number: int) -> None:
-            nonlocal result
-            result = replace(result, attempts=number)
-            await context.save_phases(result)
-
-        async def report(summary: str) -> None:
-            await context.save_phases(replace(result, summary=summary))
-
         try:
-            self._report, self._awaited = report, None
-            async with reporting_absence(context, report):
+            async with reporting_absence(context, record.report):
                 if policy.name is PhaseName.COMPLETION:
-                    summary = await self._tidy_up(policy, attempted)
+                    summary = await self._tidy_up(policy, record)
                 else:
                     context.checkpoint()
-                    summary = await self._run_with_retries(policy, attempted)
+                    summary = await self._run_until_done(policy, record)
         except (FencedOffError, JournalUnusableError, RolloutPausedError):  # after a pause, the phase goes on
             raise
         except Exception as error:  # an unexpected error must be recorded as the outcome, too
             warn_of_absence(context)
             known = _logged_fault(error)
             status = PhaseStatus.CANCELLED if isinstance(known, DeploymentCancelledError) else PhaseStatus.FAILED
-            await context.save_phases(end_phase(result, status, started, problem=known.problem()))
+            await context.save_phases(end_phase(record.result, status, started, problem=known.problem()))
             raise known from error.__cause__ if known is error else error
         warn_of_absence(context)
         own_warnings = tuple(context.warnings[warnings_before:])
-        done = end_phase(result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
+        done = end_phase(record.result, PhaseStatus.SUCCESS, started, summary=summary, warnings=own_warnings)
         await context.save_phases(done)
 
     async def end_paused(self, name: PhaseName, error: RoasError) -> None:
@@ -105,10 +106,10 @@ class PhaseRunner:
             ended = end_phase(known, PhaseStatus.CANCELLED, begin_phase(known, name)[0], problem=error.problem())
             await self._context.save_phases(ended)
 
-    async def _tidy_up(self, policy: PhasePolicy, attempted: "Callable[[int], Awaitable[None]]") -> str:
+    async def _tidy_up(self, policy: PhasePolicy, record: _PhaseRecord) -> str:
         """Try completion; what it cannot do becomes a warning. Raises StateError."""
         try:
-            return await self._run_with_retries(policy, attempted)
+            return await self._run_until_done(policy, record)
         except StateError:
             raise
         except Exception as error:
@@ -117,109 +118,97 @@ class PhaseRunner:
             self._context.warn(not_tidied_up(fault.message))
         return "not all was tidied up"
 
-    async def _run_with_retries(self, policy: PhasePolicy, attempted: "Callable[[int], Awaitable[None]]") -> str:
-        """Try the phase; all tries share its time, which begins again where it went by without a quorum."""
-        context = self._context
+    async def _run_until_done(self, policy: PhasePolicy, record: _PhaseRecord) -> str:
+        """Run a phase within its time, again and again for as long as `what_follows` says so.
+
+        Returns its summary. Raises what it failed for, or PhaseTimeoutError.
+        """
+        context, tries = self._context, Tries(policy, self._context)
         while True:
-            losses, limit = quorum_losses(context), asyncio.timeout(policy.timeout_seconds)
-            began = asyncio.get_running_loop().time()
-            try:
-                async with limit:
-                    context.limit = limit
-                    return await self._try(policy, attempted)
-            except TimeoutError as error:
-                if not await has_lost_quorum(context, error, losses):
-                    raise self._timed_out(policy, (limit.when() or began) - began) from error
+            async with self._within_time(tries):
+                if not tries.is_recorded:
+                    tries.is_recorded = True
+                    await record.attempted(tries.number)
+                try:
+                    return await ALL_PHASES[policy.name].run(context)
+                except Exception as error:
+                    fault = await find_passing_fault(context, error) or error
+                    follows = await self._follows(fault, tries)
+                    if follows is Follows.FAILURE:
+                        raise fault from (error.__cause__ if fault is error else error)
+                if follows is Follows.RETRY:
+                    await pause(tries.retry_seconds())
+                    tries.begin_try(context)
+                else:
+                    await self._wait(follows, fault, tries, record)
+
+    async def _follows(self, fault: Exception, tries: Tries) -> Follows:
+        """Return what a fault leads to, once the engine that it was for is back."""
+        context = self._context
+        if isinstance(fault, EngineUnavailableError):
+            context.was_away = True
+        follows, known = await what_follows(context, tries, fault), fault_of(fault)
+        if follows is Follows.RETRY:
+            log.warning("a phase is tried again", key=known.key, error=known.message, attempt=tries.number + 1)
+        if follows in {Follows.RETRY, Follows.FAILURE} and awaits_engine(context, tries, fault):
+            await wait_for_engine(context)
+        return follows
+
+    async def _wait(self, follows: Follows, fault: Exception, tries: Tries, record: _PhaseRecord) -> None:
+        """Wait for what passes by itself, or for a quorum: what was warned of meanwhile is past then."""
+        context = self._context
+        log.warning("a phase waits for what passes by itself", phase=tries.policy.name, error=str(fault))
+        context.was_away = True
+        del context.warnings[tries.warnings :]
+        if follows is Follows.ONCE_QUORUM:
+            tries.quorum_waits += 1
+            await wait_for_quorum(context)
+            tries.losses = quorum_losses(context)
+            context.checkpoint()
+            return
+        await record.report(said("goes on by itself once this has passed: {reason}", reason=fault_of(fault).message))
+        await wait_for(context.cancel, tries.passing_seconds())
+        context.checkpoint()
+        await record.report("")
+
+    @asynccontextmanager
+    async def _within_time(self, tries: Tries) -> AsyncIterator[None]:
+        """Limit the block to what is left of a phase's time, which begins again where it went by without a quorum.
+
+        Raises PhaseTimeoutError.
+        """
+        context, limit = self._context, asyncio.timeout_at(tries.ends_at)
+        try:
+            async with limit:
+                context.limit = limit
+                yield
+        except TimeoutError as error:
+            tries.ends_at = limit.when() or tries.ends_at
+            if not await has_lost_quorum(context, error, tries.losses_before):
+                raise self._timed_out(tries) from error
             context.was_away, context.limit = True, None
             await wait_for_quorum(context)
             context.checkpoint()
+            tries.begin_time(context)
+        else:
+            tries.ends_at = limit.when() or tries.ends_at  # somebody may have moved it
 
-    def _timed_out(self, policy: PhasePolicy, seconds: float) -> PhaseTimeoutError:
+    def _timed_out(self, tries: Tries) -> PhaseTimeoutError:
         return PhaseTimeoutError(
             said(
                 "{policy} did not end within {timeout_seconds} s.{describe_waiting}",
-                policy=policy.name,
-                timeout_seconds=f"{round(seconds, 2):g}",
-                describe_waiting=self._describe_waiting(),
+                policy=tries.policy.name,
+                timeout_seconds=f"{round(tries.ends_at - tries.began_at, 2):g}",
+                describe_waiting=self._describe_waiting(tries),
             ),
         )
 
-    async def _try(self, policy: PhasePolicy, attempted: "Callable[[int], Awaitable[None]]") -> str:
-        """Run the phase, and after a transient fault again, as often as its policy says."""
-        async for attempt in stamina.retry_context(
-            on=_is_transient,
-            attempts=policy.retries + 1,
-            timeout=None,
-            wait_initial=SOON.first_seconds,
-            wait_max=SOON.longest_seconds,
-            wait_jitter=SOON.first_seconds,
-        ):
-            with attempt:
-                await attempted(attempt.num)
-                waits = policy.name in AWAITING_ENGINE and attempt.num == 1
-                return await self._run_and_wait(ALL_PHASES[policy.name], waits=waits)
-        raise AssertionError("the loop returns or raises")
-
-    async def _run_and_wait(self, phase: Phase, *, waits: bool) -> str:
-        """Run a phase; what passes by itself is waited for, and the phase is run again. That is none of its retries.
-
-        What failed while a Swarm had no quorum says nothing of the release. One that `waits` does so, not for long,
-        until an engine that went away is back, and ends all the same.
-        """
-        context, backoff = self._context, Backoff(SOON)
-        losses, warned, times = quorum_losses(context), len(context.warnings), 0
-        while True:
-            try:
-                return await phase.run(context)
-            except Exception as error:
-                passing = await find_passing_fault(context, error)
-                awaited = passing if passing is not None and self._has_time_for(passing, phase) else None
-                fault = error if passing is None else passing
-                if isinstance(fault, EngineUnavailableError):
-                    context.was_away = True
-                if awaited is None and not (
-                    times < MOST_QUORUM_LOSSES
-                    and isinstance(fault, RoasError)
-                    and await has_lost_quorum(context, fault, losses)
-                ):
-                    if waits and not context.stack.needs_quorum and _is_to_be_awaited(fault):
-                        await wait_for_engine(context)
-                    raise fault from (error.__cause__ if fault is error else error)
-                log.warning("a phase waits for what passes by itself", phase=phase.name, error=str(fault))
-            context.was_away = True
-            del context.warnings[warned:]
-            if awaited is not None:
-                await self._report(said("goes on by itself once this has passed: {reason}", reason=awaited.message))
-                await wait_for(context.cancel, backoff.failed())
-                context.checkpoint()
-                await self._report("")
-                continue
-            times += 1
-            await wait_for_quorum(context)
-            losses = quorum_losses(context)
-            context.checkpoint()
-
-    def _has_time_for(self, passing: EngineUnavailableError, phase: Phase) -> bool:
-        """Return whether what passes by itself is waited for; once it took too long it blames no service."""
-        if self._awaited is None:
-            self._awaited_since = time.monotonic()
-        waited = time.monotonic() - self._awaited_since
-        if phase.name is PhaseName.COMPLETION or (waited > PASSING_SECONDS and not self._context.restoring):
-            passing.was_awaited = True
-            return False
-        self._awaited = passing
-        return True
-
-    def _describe_waiting(self) -> str:
-        if self._awaited is not None:
-            return joined(" ", ("", self._awaited.message))
+    def _describe_waiting(self, tries: Tries) -> str:
+        if tries.awaited is not None:
+            return joined(" ", ("", tries.awaited.message))
         moving = [progress for progress in self._context.deployment.services if progress.step in MOVING]
         waiting = [said("{service} ({step})", service=progress.service, step=progress.step) for progress in moving]
         return said(" Still under way: {waiting}.", waiting=joined(", ", waiting)) if waiting else ""
-
-
-async def _report_to_nobody(summary: str) -> None:
-    """Say nothing: no phase runs."""
 
 
 def begin_phase(known: PhaseResult | None, name: PhaseName) -> tuple[float, PhaseResult]:
@@ -248,16 +237,6 @@ def _logged_fault(error: Exception) -> RoasError:
     return fault
 
 
-def _is_to_be_awaited(fault: Exception) -> bool:
-    """Return whether nobody has waited for an engine yet: who follows its events has, who acts has not."""
-    return isinstance(fault, EngineUnavailableError) and not fault.was_awaited
-
-
-def _is_transient(error: Exception) -> bool:
-    log_retries()
-    return isinstance(error, RoasError) and error.transient
-
-
 def end_phase(
     result: PhaseResult,
     status: PhaseStatus,
@@ -278,23 +257,3 @@ def end_phase(
         problem=replace(problem, report="") if problem else None,
         brought_up=False if status is PhaseStatus.FAILED else None,
     )
-
-
-def log_retries() -> None:
-    """Tell of what is tried again by our log from now on."""
-    hooks = get_on_retry_hooks()
-    if _log_ours not in hooks:
-        set_on_retry_hooks((*map(_of_others, hooks), _log_ours))
-
-
-def _log_ours(details: RetryDetails) -> None:
-    error = details.caused_by
-    if isinstance(error, RoasError):
-        log.warning("a phase is tried again", key=error.key, error=error.message, attempt=details.retry_num + 1)
-
-
-def _of_others(hook: RetryHook) -> RetryHook:
-    def skip_ours(details: RetryDetails) -> AbstractContextManager[None] | None:
-        return None if isinstance(details.caused_by, RoasError) else hook(details)
-
-    return skip_ours

@@ -91,6 +91,7 @@ ANSWERS = {
     "CONTRIBUTING.md": "bot/checks/",
     "bot/limits.py": "PhaseName.EXECUTION SOON PATIENTLY MOST_ATTEMPTS RECOVERIES",
     "bot/deploy/handover/replacement.py": "_ready_successor SuccessorStoppedError",
+    "bot/deploy/phase_failure.py": "def what_follows def awaits_engine",
     "bot/deploy/run.py": "_handle_failure rollback_on_failure",
     "bot/deploy/waves/wave_run.py": "_are_too_many",
     "bot/leadership/elector.py": "_renew",

@@ -19,7 +19,6 @@ LIBRARIES = (
     "docker",
     "prometheus_client",
     "pydantic_settings",
-    "stamina",
     "structlog",
     "typer",
     "ulid",

@@ -13,7 +13,7 @@ import pytest
 from roas.app.application import open_application
 from roas.concurrency import begun, in_thread
 from roas.configuration.tables import EnvironmentSettings
-from roas.deploy import engine_return, phase_runner
+from roas.deploy import engine_return, phase_failure
 from roas.errors import EngineUnavailableError
 from roas.limits import Retries
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
@@ -78,7 +78,7 @@ async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, t
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
     for waiting in (container_watch, engine_return):
         monkeypatch.setattr(waiting, "ENGINE_GRACE_SECONDS", 1.0)
-    monkeypatch.setattr(phase_runner, "SOON", Retries(0.1, 0.1))
+    monkeypatch.setattr(phase_failure, "SOON", Retries(0.1, 0.1))
     frail.write({"store": alone(healthcheck=None), "web": alone()})
     async with open_application(settings_for(frail, tmp_path / "state")) as application:
         people = People(application)

@@ -25,7 +25,7 @@ import pytest
 from roas.app import application as application_
 from roas.app.application import open_application
 from roas.concurrency import pause
-from roas.deploy import phase_runner, running_deployments
+from roas.deploy import phase_failure, running_deployments
 from roas.errors import ShortageError, StateError
 from roas.limits import Retries
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
@@ -184,7 +184,7 @@ WHOLE_WAY = "automatic rollback"
 async def test_each_place_that_starts_something_may_be_refused(stack, tmp_path, monkeypatch, way, sample):
     """Each refuses in each of the ways that a system knows; one refusal of a sample."""
     every, first = sample
-    for module, name in ((phase_runner, "SOON"), (running_deployments, "PATIENTLY")):
+    for module, name in ((phase_failure, "SOON"), (running_deployments, "PATIENTLY")):
         monkeypatch.setattr(module, name, Retries(0.01, 0.05))
     WAYS["deployment"]._replace(has_data=way.has_data).write(stack, 0)
     async with open_application(settings_for(stack, tmp_path / "state")) as application:

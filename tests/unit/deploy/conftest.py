@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import stamina
 
+from roas.deploy import phase_failure
 from roas.deploy.components import Components
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.events import EventBus
+from roas.limits import Retries
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import FakeEngine
@@ -17,9 +18,8 @@ from tests.unit.deploy.played_parts import components_over, service
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_between_retries():
-    with stamina.set_testing(True, attempts=10, cap=True):
-        yield
+def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phase_failure, "PHASE_RETRIES", Retries(0.0, 0.0))
 
 
 @pytest.fixture
