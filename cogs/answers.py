@@ -10,7 +10,7 @@ import discord
 
 from roas.errors import InternalFaultError
 from roas.log import get_logger
-from roas.models.change import new_id
+from roas.models.stored import new_id
 from roas.shortages import fault_of
 from roas.ui.command_names import drawing_found_as, embeds_found_as, found_as
 from roas.ui.drawing import Drawing

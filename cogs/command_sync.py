@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from roas.errors import NameClashError
 from roas.log import get_logger
-from roas.models.change import Post
+from roas.models.post import Post
 from roas.state.manager import StateManager
 from roas.ui.command_names import mark_as_ours
 

@@ -28,8 +28,8 @@ from roas.errors import JournalLostError, RoasError, SettingsError
 from roas.leadership.leader_tasks import run_leader_election
 from roas.leadership.leadership import Leadership
 from roas.log import get_logger
-from roas.models.change import Post
 from roas.models.leader_lease import BotReadiness
+from roas.models.post import Post
 from roas.ui.gateway import DiscordConnection, StandbyGate
 from roas.ui.notifications.notifier import LIVE
 

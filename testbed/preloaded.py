@@ -197,10 +197,10 @@ def end(code: int) -> NoReturn:
 
 def build_adapters() -> None:
     """Build what reads and writes the journal's documents: each command builds half of it when it first needs it."""
-    from roas.models.change import StateChange
     from roas.models.deployment import Deployment, Lock, PhaseResult, ServiceProgress
     from roas.models.leader_lease import Heartbeat
     from roas.models.release import Release
+    from roas.models.state_change import StateChange
     from roas.state.documents import _adapter
 
     for model in (StateChange, Deployment, Lock, PhaseResult, ServiceProgress, Heartbeat, Release):

@@ -44,12 +44,12 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor, CancelRequest
 from roas.models.candidate import Candidate, SourceMode
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.health import WORST_FIRST, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import Plan, PlanRecord, PlanState
 from roas.models.rollout import Choice
+from roas.models.stored import new_id
 from roas.shortages import fault_of
 from roas.starting_times import starting_time
 from roas.state.documents import from_json, hidden_json

@@ -10,9 +10,9 @@ from roas.messages.message import said
 from roas.metrics.integration_monitor import SUCCESS_RATE
 from roas.models import events
 from roas.models.alert import URGENT, AlertReport, AlertSource, Severity
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import SAVES, DeploymentKind, Outcome
 from roas.models.environment import Environment
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.deployments.plans_and_drafts import KIND_OF_DRAFT
 from roas.state.manager import StateManager
 

@@ -37,11 +37,11 @@ from roas.models.candidate import (
     Origin,
     SourceMode,
 )
-from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.events import CandidateChanged, DeploymentBegan, DeploymentEnded, DeploymentEvent
 from roas.models.plan import Plan, PlanState
+from roas.models.stored import new_id
 from roas.rounds import Rounds, best_effort
 from roas.starting_times import WindowClosedError
 from roas.state.deployments.locks import FrozenError, LockHeldError

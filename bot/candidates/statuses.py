@@ -21,9 +21,9 @@ from roas.extras import CI, load
 from roas.limits import PATIENTLY, Backoffs
 from roas.log import get_logger
 from roas.models.candidate import FORGES, Candidate, CandidateState, Commit, Origin, SourceKind
-from roas.models.change import Post
 from roas.models.deployment import Deployment, Outcome
 from roas.models.events import CandidateChanged, Event
+from roas.models.post import Post
 from roas.redaction import Learn
 from roas.rounds import Rounds
 from roas.state.manager import StateManager

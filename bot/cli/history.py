@@ -27,10 +27,10 @@ from roas.cli.running import (
 from roas.concurrency import pause
 from roas.errors import InvalidRequestError
 from roas.messages.message import counted
-from roas.models.change import StateChange
 from roas.models.check import ValidationReport
 from roas.models.deployment import Deployment, Outcome
 from roas.models.release import Release
+from roas.models.state_change import StateChange
 from roas.state.deployments.figures import DeliveryFigures, DeploymentRecord
 from roas.state.documents import hidden_json, to_json
 from roas.state.manager import StateManager

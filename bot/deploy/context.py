@@ -16,7 +16,6 @@ from roas.deploy.proxy_changes import with_dropped_proxies, with_proxies
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -35,6 +34,7 @@ from roas.models.phases import Coordination, PhaseName
 from roas.models.release import Release
 from roas.models.rollout import Pause, RolloutRecord
 from roas.models.stack import ServiceDefinition
+from roas.models.state_change import ChangeType, StateChange
 from roas.models.swarm import QuorumLosses
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stack import Stack

@@ -20,8 +20,9 @@ from roas.deploy.operations.scaling import model_to_apply
 from roas.deploy.pauses import CANCEL_POLL_SECONDS
 from roas.deploy.planning.planner import Planner
 from roas.deploy.planning.promotion import find_missing, judge_missing, next_environment
+from roas.deploy.resumption import Resumption
 from roas.deploy.run import DeploymentRun
-from roas.deploy.running_deployments import Resumption, RunningDeployments
+from roas.deploy.running_deployments import RunningDeployments
 from roas.deploy.waves.host_plans import HostPlans, refuse_alone
 from roas.deploy.waves.wave_run import WaveRun
 from roas.errors import (
@@ -36,7 +37,6 @@ from roas.limits import coordination_of
 from roas.log import get_logger
 from roas.messages.message import Message, said
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import new_id
 from roas.models.deployment import (
     NOTHING_YET,
     Deployment,
@@ -50,6 +50,7 @@ from roas.models.events import CancelRequested, PauseDecided, origin
 from roas.models.phases import PhaseName
 from roas.models.plan import Plan
 from roas.models.rollout import Choice
+from roas.models.stored import new_id
 from roas.starting_times import require_window
 from roas.state.deployments.locks import LockHeldError
 from roas.state.transaction import Fence

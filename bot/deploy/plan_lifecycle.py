@@ -26,11 +26,11 @@ from roas.errors import ImageChangedError, InvalidRequestError, RoasError, refus
 from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.actor import Actor
-from roas.models.change import new_id
 from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.gate import Gate, judge_request
 from roas.models.plan import WAITING, Plan, PlanRecord, PlanState
+from roas.models.stored import new_id
 from roas.starting_times import starting_time
 from roas.state.deployments.locks import FrozenError, LockHeldError
 from roas.state.deployments.plans_and_drafts import is_expired, with_expiry

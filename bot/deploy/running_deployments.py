@@ -1,31 +1,18 @@
-"""Run deployments, each in a task of its own, and resume those that a dead process left."""
+"""Run deployments, each in a task of its own, and know which of them stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from roas.concurrency import end_tasks
-from roas.deploy.components import Components
-from roas.deploy.context import SOURCE, DeploymentContext
-from roas.deploy.data.backups import with_half_restored
-from roas.deploy.data.stopped_writers import leave_backup
-from roas.deploy.handover.own_service import sweep_leftovers
-from roas.deploy.handover.peer_processes import PeerProcesses
-from roas.deploy.handover.stale_instances import remove_stale_instances
-from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, RoasError, ShortageError, StateError
-from roas.limits import MOST_ATTEMPTS, PATIENTLY, Backoffs
+from roas.deploy.context import DeploymentContext
+from roas.errors import FencedOffError, JournalLostError, JournalUnusableError, ShortageError
+from roas.limits import PATIENTLY, Backoffs
 from roas.log import get_logger
-from roas.messages.message import joined, said
 from roas.models.actor import Actor
-from roas.models.deployment import Deployment, Outcome, Problem
-from roas.models.environment import Environment
-from roas.models.events import DeploymentEnded, origin
+from roas.models.deployment import Deployment
 from roas.shortages import find_shortage
-from roas.state.deployments.locks import LockHeldError
-from roas.state.transaction import Fence
 
 log = get_logger(__name__)
 
@@ -170,153 +157,3 @@ class RunningDeployments:
             case error:
                 self._broke_off.forget(deployment_id)
                 log.error("deployment broke", deployment_id=deployment_id, exc_info=error)
-
-
-# Run a deployment in a task of this process.
-Launch = Callable[[Deployment, Environment, Fence], None]
-
-
-class Resumption:
-    """Take over unfinished deployments whose process died or hangs; each goes on from its journal."""
-
-    def __init__(
-        self,
-        components: Components,
-        environments: Mapping[str, Environment],
-        running: RunningDeployments,
-        launch: Launch,
-    ) -> None:
-        self._components = components
-        self._environments = environments
-        self._running = running
-        self._launch = launch
-        self._peer_processes = PeerProcesses(components.stacks, components.state, components.peers)
-
-    async def resume_all(self, *, own_only: bool = False) -> tuple[Deployment, ...]:
-        """Resume every unfinished deployment whose process is dead; returns them as they were resumed.
-
-        With `own_only`, only those that stopped here although this process lives.
-        """
-        resumed: list[Deployment] = []
-        state = self._components.state
-        for deployment in await state.deployments.unfinished():
-            if self._running.must_wait(deployment.id) or (own_only and not self._running.stopped_here(deployment.id)):
-                continue
-            lock = await state.locks.get(deployment.environment)
-            owner = lock.instance_id if lock is not None and lock.deployment_id == deployment.id else None
-            if owner is None or deployment.id in self._running or await self._is_running_elsewhere(owner):
-                continue
-            environment = self._environments.get(deployment.environment)
-            if environment is None:
-                log.error("environment of an unfinished deployment is gone", deployment_id=deployment.id)
-                continue
-            if self._running.is_transferring:  # perhaps since a moment ago: what was set down is for another to resume
-                break
-            if (taken := await self._take_over_once(deployment, environment, owner)) is not None:
-                resumed.append(taken)
-        return tuple(resumed)
-
-    async def _is_running_elsewhere(self, owner: str) -> bool:
-        """Return whether another process runs what `owner` holds; what we hold without a task is orphaned.
-
-        A hung process is terminated first; where it cannot be reached, it still counts as running the deployment.
-        """
-        instance = self._components.state.instance
-        if owner == instance.id or not instance.is_alive(owner):
-            return False
-        return not await self._peer_processes.terminate_if_hung(owner)
-
-    async def _take_over_once(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment | None:
-        """Take a deployment over, unless that has begun here meanwhile."""
-        if deployment.id in self._running:
-            return None
-        with self._running.beginning(deployment.id):
-            return await self._take_over(deployment, environment, owner)
-
-    async def _take_over(self, deployment: Deployment, environment: Environment, owner: str) -> Deployment | None:
-        """Terminate what the dead process left running, then resume at the end of its journal.
-
-        Returns None where another process was quicker: it resumes the deployment, or has ended it by now.
-        """
-        components = self._components
-        try:
-            deployment, fence = await components.state.deployments.take_over(
-                deployment.id, owner, is_new_attempt=self._is_new_attempt
-            )
-        except (LockHeldError, StateError):
-            held = await components.state.locks.get(environment.name)
-            if held is not None and (held.deployment_id, held.instance_id) == (deployment.id, owner):
-                raise
-            log.info("another process was quicker to resume a deployment", deployment_id=deployment.id)
-            return None
-        if owner != components.state.instance_id:
-            components.state.instance.forget(owner)
-        log.warning("resuming a deployment", deployment_id=deployment.id, attempt=deployment.attempts, owner=owner)
-        if deployment.attempts > MOST_ATTEMPTS:
-            await self._clean_up(environment, owner)
-            if not environment.hosts:
-                await remove_stale_instances(components, environment, fence)
-            return await self._abandon(deployment, environment, fence)
-        await self._clean_up(environment, owner)
-        self._launch(deployment, environment, fence)
-        return deployment
-
-    def _is_new_attempt(self, deployment: Deployment) -> bool:
-        """Return whether resuming a deployment counts as an attempt: not after a handover or a journal fault.
-
-        Nor is it one where it only waited for a person, or baked.
-        """
-        if deployment.waits_in is not None or deployment.bakes_until is not None:
-            return False
-        passed_on = deployment.handed_over_to == self._components.state.instance_id
-        if passed_on and not self._running.was_launched(deployment.id):
-            return False
-        return not self._running.stopped_here(deployment.id)
-
-    async def _clean_up(self, environment: Environment, owner: str) -> None:
-        """Repair what a killed Compose left behind. If the engine is unavailable, the phases find and report that."""
-        try:
-            if owner != self._components.state.instance_id:
-                await self._components.stacks.kill_orphans(owner)
-            if not environment.hosts:  # each host's own deployment does so
-                await sweep_leftovers(self._components, environment)
-        except RoasError as error:
-            log.warning("leftovers could not be cleared yet", error=error.message)
-
-    async def _abandon(self, deployment: Deployment, environment: Environment, fence: Fence) -> Deployment:
-        try:
-            if not environment.hosts:
-                await leave_backup(self._components.stacks.of(environment), deployment)
-        except RoasError as error:
-            log.warning("what a backup stopped cannot be started", error=error.message, hint=error.hint)
-        problem = Problem(
-            key="attempts_exhausted",
-            message=said(
-                "This deployment was interrupted {attempts} {attempts|time|times}: "
-                "its bot died, or could not continue.",
-                attempts=deployment.attempts - 1,
-            ),
-            hint=said(
-                "Read the bot's log, then `/rollback {environment}` or deploy again.",
-                environment=deployment.environment,
-            ),
-        )
-        problem = with_half_restored(problem, deployment)
-        ended = replace(
-            deployment,
-            outcome=Outcome.FAILED,
-            problem=problem,
-            ended_at=datetime.now(UTC),
-            duration_seconds=deployment.seconds_of_phases,
-        )
-        await self._components.state.deployments.finish(ended, fence)
-        self._components.bus.publish(
-            DeploymentEnded(
-                outcome=Outcome.FAILED,
-                kind=ended.request.kind,
-                duration_seconds=ended.duration_seconds,
-                abandoned=joined(" ", (problem.message, problem.hint)),
-                **origin(ended, SOURCE),
-            )
-        )
-        return ended

@@ -9,9 +9,9 @@ from roas.events import EventBus
 from roas.health.verdicts import Clock, HysteresisRules, SteadyVerdict, judge_service, judge_stack
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ServiceHealth, StackHealth, Verdict
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.manager import StateManager
 
 __all__ = ["HealthChange", "HealthCoordinator", "judge_service", "judge_stack"]

@@ -17,10 +17,10 @@ from roas.events import EventBus, Subscription
 from roas.metrics.integration_monitor import HOUR, LIMITS, DeploymentFigures, IntegrationMonitor, percentile
 from roas.models import events
 from roas.models.alert import Alert, AlertSource, AlertState, Severity
-from roas.models.change import StateChange
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.health import ContainerState, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
+from roas.models.state_change import StateChange
 from roas.state.deployments.figures import DAYS, DeliveryFigures
 from roas.state.redis_sync import DataSyncManager
 from roas.state.shared.log import SharedLog

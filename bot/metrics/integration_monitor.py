@@ -10,7 +10,6 @@ from roas.events import REMEMBERED_SECONDS, EventBus, Subscription
 from roas.log import get_logger
 from roas.messages.message import joined, number, said
 from roas.models.actor import RECOVERY
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
 from roas.models.events import (
     DependenciesResolved,
@@ -20,6 +19,7 @@ from roas.models.events import (
     IntegrationRecovered,
 )
 from roas.models.stack import DEPENDENCY_TIMEOUT_SECONDS
+from roas.models.stored import new_id
 from roas.rounds import Rounds
 from roas.state.deployments.figures import DeliveryFigures
 from roas.state.manager import StateManager

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from roas.models.change import StoredEnum
+from roas.models.stored import StoredEnum
 
 # Whose id automatic recovery has: what it asks for, no person did.
 RECOVERY = "recovery"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypedDict
 
 from roas.models.actor import Actor
-from roas.models.change import StoredEnum
+from roas.models.stored import StoredEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +177,11 @@ class Alert:
     def is_urgent(self) -> bool:
         """Return whether its severity is one that pings a role."""
         return self.severity in URGENT
+
+    @property
+    def pings_at_first(self) -> bool:
+        """Return whether the message that shows it first pings a role: it is urgent, and nobody has silenced it."""
+        return self.is_urgent and self.state is not AlertState.SILENCED
 
     @property
     def pings_again(self) -> bool:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from roas.models.change import StoredEnum
 from roas.models.health import ContainerState
+from roas.models.stored import StoredEnum
 
 
 class BackupReason(StoredEnum, unknown="restore"):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from roas.models.change import StoredEnum
+from roas.models.stored import StoredEnum
 
 # Of a step: that each of its containers gets as many requests as an old one does.
 BY_CONTAINERS = 0

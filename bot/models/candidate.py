@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from roas.models.actor import Actor
-from roas.models.change import StoredEnum
 from roas.models.plan import Plan
+from roas.models.stored import StoredEnum
 
 # A person's `later` needs no answer; every other open state waits for somebody or something.
 PROPOSAL_PREFIX = "PROP"

@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from roas.models.actor import Actor
-from roas.models.change import StoredEnum
 from roas.models.phases import PhaseName
 from roas.models.rollout import WATCH, Decision, Pause, RolloutRecord
+from roas.models.stored import StoredEnum
 
 
 class DeploymentKind(StrEnum):

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import ClassVar, TypedDict
 
 from roas.models.alert import AlertSource, AlertState, Severity
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, PhaseStatus, ServiceStep
 from roas.models.health import Verdict
 from roas.models.phases import PhaseName
 from roas.models.recovery import RecoveryOutcome
 from roas.models.rollout import Choice
+from roas.models.stored import new_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

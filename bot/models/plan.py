@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from roas.models.actor import Actor
-from roas.models.change import StoredEnum
 from roas.models.deployment import DeploymentRequest
+from roas.models.stored import StoredEnum
 
 BUILD_HASH = re.compile(r"[0-9a-f]{64}")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from roas.models.change import StoredEnum
+from roas.models.stored import StoredEnum
 
 
 class FaultCategory(StrEnum):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from roas.models.actor import Actor
-from roas.models.change import StoredEnum
 from roas.models.deployment import UNTOUCHED_STEPS, ServiceProgress, ServiceStep
 from roas.models.rollout import RolloutState
+from roas.models.stored import StoredEnum
 
 
 class ReleaseState(StoredEnum, unknown="failed"):

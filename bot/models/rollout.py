@@ -5,7 +5,7 @@ from datetime import datetime
 
 from roas.models.actor import Actor
 from roas.models.canary import CanaryRecord
-from roas.models.change import StoredEnum
+from roas.models.stored import StoredEnum
 
 
 class FailureAction(StoredEnum, unknown="rollback"):

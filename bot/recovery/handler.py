@@ -14,13 +14,13 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.alert import AlertMarks, RecoveryStatus
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerState
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
 from roas.models.release import Holding
 from roas.models.stack import ServiceDefinition
+from roas.models.stored import new_id
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.refusals import RecoveryChecks, budget_allows, find_refusal, find_sound_release, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered

@@ -9,7 +9,8 @@ from roas.errors import InvalidRequestError
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.alert import OUTSIDE, Alert, AlertMarks, AlertReport, AlertState, Instant, RecoveryStatus
-from roas.models.change import ChangeType, StateChange, new_id
+from roas.models.state_change import ChangeType, StateChange
+from roas.models.stored import new_id
 from roas.state.journal.journal import Journal
 from roas.state.living_processes import instant
 from roas.state.transaction import Transaction

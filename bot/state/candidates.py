@@ -18,7 +18,8 @@ from roas.models.candidate import (
     ImageAges,
     SourceMode,
 )
-from roas.models.change import ChangeType, StateChange, new_id
+from roas.models.state_change import ChangeType, StateChange
+from roas.models.stored import new_id
 from roas.state.documents import to_json
 from roas.state.journal.journal import Journal
 from roas.state.transaction import Transaction

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 from roas.concurrency import run_uninterrupted
 from roas.errors import FencedOffError
 from roas.messages.message import said
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Deployment, Lock
 from roas.models.leader_lease import Heartbeat, LeaderLease
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.deployments.locks import locks_of, next_token, put_lock
 from roas.state.deployments.rows import note_handover
 from roas.state.documents import to_json

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from roas.models.alert import Instant
-from roas.models.change import new_id
 from roas.models.leader_lease import ProcessMark
+from roas.models.stored import new_id
 
 # Where the locks of all processes are, in the state folder.
 INSTANCES = "instances"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from roas.messages.message import MESSAGES, hide_in, messages_in
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.documents import from_row, to_json
 from roas.state.journal.journal import Journal
 

@@ -16,7 +16,7 @@ from roas.extras import load_redis
 from roas.limits import SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import said
-from roas.models.change import StateChange
+from roas.models.state_change import StateChange
 from roas.state.manager import StateManager
 from roas.state.redis_form import STREAM_LENGTH, Cursor, Keys, Numbered, Redact, hash_fields, stream_entry
 

@@ -7,7 +7,7 @@ a default. `user_version` counts the additions.
 
 import sqlite3
 
-from roas.models.change import new_id
+from roas.models.stored import new_id
 
 # The row of `projections` that holds the unique id of this journal.
 IDENTITY = "journal"

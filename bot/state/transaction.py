@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from roas.errors import FencedOffError
 from roas.messages.message import said
-from roas.models.change import StateChange
+from roas.models.state_change import StateChange
 from roas.state.documents import from_row, hide_in_document, readable, to_json
 
 Model = TypeVar("Model")

@@ -262,7 +262,7 @@ def test_decisions_by_texts_are_found(code, decides):
 
 # What is named like the figure of a retry, and is none.
 NO_RETRIES = {
-    "bot/alerts/service_alerts.py": {"GRACE_SECONDS": "how long a container may take to stop"},
+    "bot/alerts/manual_stops.py": {"GRACE_SECONDS": "how long a container may take to stop"},
     "bot/app/maintenance.py": {"ATTEMPTS_KEPT": "how long records of recoveries are kept"},
     "bot/deploy/handover/stale_instances.py": {"PATIENCE_SECONDS": "how long a bot may take to say who it is"},
     "bot/http/webhook.py": {"PATIENCE_SECONDS": "how long a request may take to arrive"},

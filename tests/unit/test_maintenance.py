@@ -21,11 +21,11 @@ from roas.errors import JournalUnusableError
 from roas.events import EventBus
 from roas.metrics.bot_metrics import Metrics
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.models.leader_lease import Heartbeat
 from roas.models.recovery import RecoveryAction, RecoveryStep
+from roas.models.state_change import ChangeType, StateChange
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.state.deployments.pruning import HistoryBounds
 from roas.state.living_processes import boot_id, boot_seconds

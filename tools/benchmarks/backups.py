@@ -23,9 +23,9 @@ from roas.configuration.settings import Settings
 from roas.metrics.bot_metrics import Metrics
 from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
-from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.stack import BackupRule
+from roas.models.stored import new_id
 from roas.stack.backups.service_data import ServiceData
 from testbed.engine import Engine, manual_environment
 from testbed.sample import HEALTH_COMMAND, sample_image

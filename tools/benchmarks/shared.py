@@ -17,7 +17,7 @@ from pathlib import Path
 
 import aiohttp
 
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.stack.swarm.shared_store import SharedStore
 from roas.state.manager import StateManager
 from roas.state.shared.log import SharedLog

@@ -15,11 +15,11 @@ from roas.deploy.data.stopped_writers import StoppedWriters, start_again
 from roas.errors import BackupError, ReleaseNotRestorableError
 from roas.messages.message import Message, joined, said
 from roas.models.backup import BackupReason, DataBackup
-from roas.models.change import new_id
 from roas.models.deployment import DataStep, Deployment, DeploymentKind, Problem, ServiceStep
 from roas.models.health import ContainerSnapshot
 from roas.models.release import Release
 from roas.models.stack import BackupRule, ServiceDefinition
+from roas.models.stored import new_id
 from roas.stack.backups.service_data import saving_seconds
 from roas.stack.containers.readiness import ServiceReadiness, find_disturbance, service_failure
 from roas.stack.stack import Stack

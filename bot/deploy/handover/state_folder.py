@@ -12,11 +12,11 @@ from roas.configuration.compose_yaml import read_compose
 from roas.deploy.components import Components
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
-from roas.models.change import moment_of
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject, OwnContainer
 from roas.models.health import AT_WORK
 from roas.models.leader_lease import Standing
+from roas.models.stored import moment_of
 from roas.stack.machine.bot_places import (
     STATE_VARIABLE,
     has_variables_of_bot,

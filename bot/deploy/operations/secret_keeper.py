@@ -6,8 +6,8 @@ from roas.errors import InvalidRequestError
 from roas.log import get_logger
 from roas.messages.message import in_bytes, said
 from roas.models.actor import Actor
-from roas.models.change import ChangeType, StateChange
 from roas.models.environment import Environment
+from roas.models.state_change import ChangeType, StateChange
 from roas.redaction import Redactor
 from roas.stack.stacks import Stacks
 from roas.state.manager import StateManager

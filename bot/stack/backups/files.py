@@ -14,8 +14,8 @@ from typing import IO, Any
 from roas.errors import BackupError
 from roas.messages.message import said
 from roas.models.backup import DataBackup
-from roas.models.change import moment_of
 from roas.models.stack import BackupRule
+from roas.models.stored import moment_of
 from roas.state.documents import from_json, to_json
 
 BACKUPS = "data-backups"

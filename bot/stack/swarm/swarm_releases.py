@@ -7,9 +7,9 @@ from typing import Any
 
 from roas.concurrency import run_concurrently
 from roas.errors import EngineError, EngineUnavailableError, ImageNotFoundError, RegistryUnavailableError
-from roas.models.change import moment_of
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import Obstacle, WantedImage
+from roas.models.stored import moment_of
 from roas.stack.docker.engine import Engine
 from roas.stack.images.lookup import registry_digest
 from roas.stack.interface import ReleaseDraft, ResolvedStack

@@ -5,10 +5,10 @@ from dataclasses import replace
 from roas.errors import SEE_STATUS, UNDO, InvalidRequestError
 from roas.messages.message import said
 from roas.models.actor import Actor, CancelRequest
-from roas.models.change import ChangeType
 from roas.models.deployment import Deployment, PhaseStatus
 from roas.models.phases import PhaseName
 from roas.models.rollout import WATCH, Choice, Decision
+from roas.models.state_change import ChangeType
 from roas.state.deployments.reader import DeploymentReader
 from roas.state.deployments.rows import change_of, read_deployment
 from roas.state.documents import to_json

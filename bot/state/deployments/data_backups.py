@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from roas.models.backup import BackupReason, DataBackup
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.documents import to_json
 from roas.state.journal.journal import Journal
 from roas.state.transaction import Fence, Transaction

@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 from roas.errors import InvalidRequestError, StateError
 from roas.messages.message import said
-from roas.models.change import ChangeType
 from roas.models.deployment import Deployment, Lock, PhaseResult, Scale, ServiceProgress
 from roas.models.release import Release, ReleaseState
+from roas.models.state_change import ChangeType
 from roas.state.deployments.control import DeploymentControl
 from roas.state.deployments.locks import ServiceMarks, put_lock, read_lock, refuse_frozen, release_lock, take_lock
 from roas.state.deployments.releases import activate_release, set_release_state

@@ -7,10 +7,10 @@ from typing import Generic, TypeVar
 from roas.errors import InvalidRequestError, RoasError
 from roas.messages.message import Message, joined, said
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import DeploymentRequest, Freeze, Lock, Scale, Stop
 from roas.models.environment import OF_HOST, whole_of
 from roas.models.gate import Gate, GateDecision, judge_request
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.documents import readable
 from roas.state.journal.journal import Journal
 from roas.state.transaction import Fence, Transaction

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from roas.errors import DraftVoidError, InvalidRequestError, NotPermittedError
 from roas.messages.message import joined, said
 from roas.models.actor import Actor
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Draft, Lock, Outcome, Problem
 from roas.models.plan import DRAFT_LIFETIME, ENDED, LIFETIME, Plan, PlanRecord, PlanState
 from roas.models.release import ReleaseState
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.deployments.locks import refuse_frozen, release_lock, take_lock
 from roas.state.deployments.releases import set_release_state
 from roas.state.deployments.rows import (

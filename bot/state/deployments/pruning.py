@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from roas.models.change import StateChange
 from roas.models.deployment import Deployment
+from roas.models.state_change import StateChange
 from roas.state.deployments.rows import read_after
 from roas.state.documents import readable
 from roas.state.journal.journal import Journal

@@ -4,8 +4,8 @@ import json
 from collections.abc import Collection
 from dataclasses import replace
 
-from roas.models.change import ChangeType, StateChange
 from roas.models.release import Release, ReleaseState
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.documents import to_json
 from roas.state.journal.journal import Journal
 from roas.state.transaction import Fence, Transaction

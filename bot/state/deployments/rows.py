@@ -5,7 +5,6 @@ from dataclasses import replace
 from roas.errors import RolloutPausedError, UnreadableRowError
 from roas.messages.message import said
 from roas.models.actor import CancelRequest
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -17,6 +16,7 @@ from roas.models.deployment import (
     ServiceProgress,
 )
 from roas.models.rollout import Decision
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.documents import from_row, log_once, to_json
 from roas.state.transaction import Transaction
 

@@ -20,7 +20,7 @@ from roas.errors import (
     StateError,
 )
 from roas.messages.message import said
-from roas.models.change import StateChange
+from roas.models.state_change import StateChange
 from roas.state.journal.place import JournalPlace, moved
 from roas.state.schema import give_identity, migrate, read_choice
 from roas.state.shared.log import SharedLog

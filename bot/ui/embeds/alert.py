@@ -61,7 +61,7 @@ def draw_alert(alert: Alert, role: int | None = None) -> Drawing:
     if done := _done(alert):
         add_field(embed, _("What was done"), done)
     embed.set_footer(text=alert.id)
-    shown, pings = _pings(role, [alert])
+    shown, pings = _roles(role, [alert])
     return Drawing(alert.id, tuple(fit([embed])), mentions(shown), _buttons(alert), pings=pings)
 
 
@@ -80,7 +80,7 @@ def draw_group(group: str, alerts: Sequence[Alert], role: int | None = None, cle
     listing = _listing(alerts, FIELD_VALUE, clean)
     add_field(embed, _("Alerts"), listing)
     embed.set_footer(text=group)
-    shown, pings = _pings(role, alerts)
+    shown, pings = _roles(role, alerts)
     buttons = (_button(_("Acknowledge all"), "ack", group, "👀"), _button(_("Silence 1 h"), "silence", group, "🔕"))
     return Drawing(group, tuple(fit([embed])), mentions(shown), buttons if still_open else (), pings=pings)
 
@@ -217,11 +217,10 @@ def _title_of(alerts: Sequence[Alert], limit: int, clean: Clean) -> str:
     return _title(clean(alerts[0]), limit) if len(alerts) == 1 else _("{count} {count|alert|alerts}", count=len(alerts))
 
 
-def _pings(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the role that a message mentions, and the same where posting pings it: not for silenced alerts."""
-    urgent = [alert for alert in alerts if alert.is_urgent]
-    shown = () if role is None or not urgent else (role,)
-    return shown, shown if any(alert.state is not AlertState.SILENCED for alert in urgent) else ()
+def _roles(role: int | None, alerts: Sequence[Alert]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the role that a message shows, and the same where posting the message pings it."""
+    shown = () if role is None or not any(alert.is_urgent for alert in alerts) else (role,)
+    return shown, shown if any(alert.pings_at_first for alert in alerts) else ()
 
 
 def _buttons(alert: Alert) -> tuple[Button, ...]:

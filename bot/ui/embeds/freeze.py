@@ -6,7 +6,7 @@ from datetime import datetime
 import discord
 
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import StateChange
+from roas.models.state_change import StateChange
 from roas.ui.drawing import CAREFUL, GOOD, Drawing, one_line
 from roas.ui.formatting import at, person
 from roas.ui.translation import _

@@ -9,7 +9,8 @@ from functools import partial
 from roas.errors import RoasError
 from roas.log import get_logger
 from roas.models.alert import Alert
-from roas.models.change import Post, new_id
+from roas.models.post import Post
+from roas.models.stored import new_id
 from roas.state.alerts import PING_INTERVAL
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing

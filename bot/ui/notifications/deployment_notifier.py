@@ -7,9 +7,9 @@ from statistics import median
 
 from roas.log import get_logger
 from roas.models.candidate import PROPOSAL_PREFIX, Candidate, CandidateState, SourceMode
-from roas.models.change import Post
 from roas.models.deployment import Deployment, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord, PlanState
+from roas.models.post import Post
 from roas.state.deployments.plans_and_drafts import is_expired, seconds_left
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from roas.models.change import StateChange
+from roas.models.state_change import StateChange
 from roas.state.manager import StateManager
 from roas.ui.embeds.freeze import FREEZE_SUBJECTS, draw_freeze
 from roas.ui.notifications.notifier import FREEZE, Notifier, Pace

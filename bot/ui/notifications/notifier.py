@@ -8,7 +8,7 @@ from roas.concurrency import wait_for
 from roas.errors import RoasError
 from roas.limits import CLOSED_CHANNEL_SECONDS, POSTS, Backoff, Retries
 from roas.log import get_logger
-from roas.models.change import Post
+from roas.models.post import Post
 from roas.ui.notifications.ops_channel import ChannelClosedError, PostError
 from roas.ui.notifications.outbox import Outbox, PostRequest
 from roas.ui.translation import using_locale

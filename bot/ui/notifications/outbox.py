@@ -16,8 +16,8 @@ from itertools import combinations, count
 
 from roas.concurrency import wait_for
 from roas.log import get_logger
-from roas.models.change import Post
 from roas.models.environment import whole_of
+from roas.models.post import Post
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing, MissingPermission
 from roas.ui.notifications.ops_channel import (

@@ -24,10 +24,11 @@ from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.alert import Alert, AlertState, Severity
-from roas.models.change import ChangeType, StateChange, TargetPosition, WaitingAlert
 from roas.models.deployment import Deployment, Operation, Outcome
 from roas.models.environment import whole_of
 from roas.models.events import AlertEvent, DeploymentEnded, Event
+from roas.models.post import TargetPosition, WaitingAlert
+from roas.models.state_change import ChangeType, StateChange
 from roas.redaction import hide
 from roas.state.alerts import RESOLVED
 from roas.state.manager import StateManager

@@ -7,9 +7,9 @@ something of their own.
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from roas.models.change import ChangeType
 from roas.models.deployment import Outcome
 from roas.models.events import ServiceHealthChanged, ServiceStarted, StackHealthChanged
+from roas.models.state_change import ChangeType
 from tests.e2e.acceptance.event_scene import Scene
 from tests.e2e.acceptance.stack import alone
 from tests.unit.sample_events import ORIGIN

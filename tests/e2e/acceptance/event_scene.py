@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from roas.app.application import Application
-from roas.models.change import StateChange
+from roas.models.state_change import StateChange
 from tests.e2e.acceptance.people import People
 from tests.e2e.acceptance.stack import Stack
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from roas.errors import DraftVoidError, ImageChangedError
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, Outcome
 from roas.models.plan import PlanRecord, PlanState
+from roas.models.stored import new_id
 from roas.state.deployments.plans_and_drafts import with_expiry
 from tests.e2e.acceptance.people import ANNA, DORA, People, request, succeeded
 from tests.e2e.acceptance.stack import REPOSITORY, alone, service

@@ -12,8 +12,8 @@ import pytest
 from roas.app.application import open_application
 from roas.metrics.bot_metrics import Metrics
 from roas.models.alert import Severity
-from roas.models.change import ChangeType
 from roas.models.deployment import Outcome
+from roas.models.state_change import ChangeType
 from testbed.home_stack import forget_releases
 from tests.e2e.acceptance import alert_effects as alert
 from tests.e2e.acceptance import deployment_effects as deployment

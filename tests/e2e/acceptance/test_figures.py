@@ -20,8 +20,8 @@ from roas.metrics.integration_monitor import (
     Windows,
 )
 from roas.models.alert import Alert, AlertSource
-from roas.models.change import ChangeType, StateChange
 from roas.models.events import Event
+from roas.models.state_change import ChangeType, StateChange
 from testbed.redis_server import RedisServer
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People

@@ -15,9 +15,9 @@ from roas.concurrency import pause
 from roas.configuration.tables import EnvironmentSettings, VerifySettings
 from roas.errors import ImageNotVerifiedError, NotVerifiableNowError, RegistryUnavailableError
 from roas.models.candidate import CandidateState, SourceMode
-from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import PlanRecord, PlanState
+from roas.models.stored import new_id
 from testbed.cosign import Signer, cosign_folder
 from testbed.debian_packages import PackageError
 from testbed.private_registry import PrivateRegistry, private_registry

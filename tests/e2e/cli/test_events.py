@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.manager import StateManager
 from testbed.inherited import chosen_programs
 

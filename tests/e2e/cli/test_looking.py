@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.journal.copies import Backups
 from roas.state.manager import StateManager
 from roas.state.transaction import Transaction

@@ -9,7 +9,7 @@ import signal
 import sys
 
 from roas.cli import run_command_line
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.manager import StateManager
 
 AFTER, FROM = int(os.environ["MORTAL_AFTER"]), os.environ.get("MORTAL_FROM", "")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus
-from roas.models.change import StateChange
+from roas.models.state_change import StateChange
 from roas.state.manager import StateManager
 from testbed.inherited import chosen_programs
 from testbed.preloaded import PreloadedPopen

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.manager import StateManager
 from roas.state.redis_sync import DataSyncManager
 from testbed.redis_server import RedisServer

@@ -22,7 +22,6 @@ from roas.metrics.integration_monitor import DeploymentFigures, IntegrationFigur
 from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.alert import AlertSource, AlertState, Severity
 from roas.models.candidate import Candidate, CandidateState
-from roas.models.change import ChangeType, StateChange, new_id
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -35,6 +34,8 @@ from roas.models.events import AlertChanged, AlertResolved, AlertTriggered, Reco
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.phases import PhaseName
 from roas.models.recovery import RecoveryOutcome
+from roas.models.state_change import ChangeType, StateChange
+from roas.models.stored import new_id
 from roas.state.manager import StateManager
 from testbed.prometheus_server import PrometheusServer
 from tests.unit.sample_events import alert

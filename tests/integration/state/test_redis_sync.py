@@ -12,7 +12,8 @@ import pytest
 import redis.asyncio
 import time_machine
 
-from roas.models.change import ChangeType, StateChange, new_id
+from roas.models.state_change import ChangeType, StateChange
+from roas.models.stored import new_id
 from roas.redaction import Redactor
 from roas.state.documents import from_json, to_json
 from roas.state.manager import StateManager

@@ -14,10 +14,10 @@ import pytest
 from roas.messages.message import Message, said
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
-from roas.models.change import Post
 from roas.models.deployment import Draft, Freeze, Outcome, PhaseStatus, Problem, ServiceStep
 from roas.models.phases import PhaseName
 from roas.models.plan import PlanState
+from roas.models.post import Post
 from roas.models.recovery import RecoveryAction
 from roas.models.release import ReleaseState
 from roas.models.rollout import Choice, Decision, Pause

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.alerts.service_alerts import ManualStops
+from roas.alerts.manual_stops import ManualStops
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, Verdict
 from roas.stack.interface import ContainerEvent
 

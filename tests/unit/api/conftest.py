@@ -12,12 +12,12 @@ from roas.api.control_client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Lock
 from roas.models.environment import Environment
 from roas.models.health import StackHealth, Verdict
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.rollout import Choice
+from roas.models.stored import new_id
 from roas.state.deployments.locks import LockHeldError
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from tools.campaigns.instrumented.hooks import Hooks, announcement
 from tools.campaigns.swarm.rounds import phase_steps
 

@@ -12,11 +12,11 @@ from roas.candidates.coordinator import CandidateCoordinator
 from roas.errors import RoasError
 from roas.events import EventBus
 from roas.models.candidate import Candidate, CandidateState
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentRequest, Outcome, Problem
 from roas.models.environment import Environment
 from roas.models.events import DeploymentEnded
 from roas.models.plan import Plan, ServiceAction, ServicePlan
+from roas.models.stored import new_id
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 

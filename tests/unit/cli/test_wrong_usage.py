@@ -4,8 +4,8 @@ import pytest
 
 from roas.cli import run_command_line
 from roas.cli.control import DEPLOYMENT_ID
-from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, Operation
+from roas.models.stored import new_id
 
 
 @pytest.mark.parametrize(

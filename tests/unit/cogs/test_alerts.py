@@ -6,8 +6,8 @@ import discord
 import pytest
 
 from roas.models.alert import DRIFT, AlertReport, AlertSource, AlertState, Severity
-from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentKind, Operation
+from roas.models.state_change import ChangeType
 from roas.ui.embeds.alert import draw_alert, draw_escalation
 from roas.ui.translation import using_locale
 from tests.unit.cogs.conftest import Scene, buttons, shown

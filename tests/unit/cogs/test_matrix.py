@@ -27,10 +27,10 @@ from roas.errors import (
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
 from roas.models.candidate import CandidateState, Hold, SourceMode
-from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Draft, Freeze, ServiceProgress, ServiceStep
 from roas.models.plan import LIFETIME, PlanRecord, PlanState
 from roas.models.rollout import Choice, Pause
+from roas.models.stored import new_id
 from roas.ui.drawing import Button, Drawing
 from roas.ui.embeds.alert import PREFIX as ALERT_PREFIX
 from roas.ui.embeds.live import CANCEL_PREFIX, draw_live

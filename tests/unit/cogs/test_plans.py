@@ -12,9 +12,9 @@ from roas.cogs.permissions import Asker
 from roas.cogs.plan_approvals import PlanApprovals
 from roas.errors import EngineUnavailableError, ImageChangedError, ImageNotFoundError
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentKind, Freeze, Outcome, ServiceProgress, ServiceStep
 from roas.models.plan import LIFETIME, PlanRecord, PlanState
+from roas.models.state_change import ChangeType
 from roas.ui.embeds.outcome import PROMOTE_PREFIX, ROLLBACK_PREFIX
 from roas.ui.embeds.plan import draw_approval
 from tests.unit.cogs.conftest import Scene, buttons, shown

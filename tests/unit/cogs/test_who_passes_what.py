@@ -33,11 +33,11 @@ from roas.events import EventBus
 from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.candidate import CandidateState, Hold, SourceMode
-from roas.models.change import ChangeType
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Freeze, Outcome
 from roas.models.environment import Environment
 from roas.models.gate import Gate, Passage, judge_request
 from roas.models.plan import PlanState
+from roas.models.state_change import ChangeType
 from roas.models.windows import Windows, read_window
 from roas.redaction import Redactor
 from roas.stack.interface import NO_FILES

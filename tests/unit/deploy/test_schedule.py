@@ -15,9 +15,9 @@ from roas.deploy.schedule import Schedule
 from roas.errors import ImageNotFoundError, InvalidRequestError
 from roas.models.actor import RECOVERY, Actor, ActorKind
 from roas.models.candidate import Hold
-from roas.models.change import ChangeType
 from roas.models.deployment import DeploymentRequest, Freeze, Outcome
 from roas.models.plan import PlanRecord, PlanState
+from roas.models.state_change import ChangeType
 from roas.models.windows import Windows, read_dates, read_window
 from roas.starting_times import WindowClosedError, read_moment, read_when
 from tests.unit.deploy.requested import DORA, deploy, hotfix, rollback

@@ -9,9 +9,9 @@ from roas.errors import StateError
 from roas.events import EventBus
 from roas.health.coordinator import HealthCoordinator
 from roas.health.verdicts import HysteresisRules
-from roas.models.change import ChangeType, StateChange
 from roas.models.events import ServiceHealthChanged, StackHealthChanged
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.state_change import ChangeType, StateChange
 
 HEALTHY, DEGRADED, UNHEALTHY, UNKNOWN = Verdict.HEALTHY, Verdict.DEGRADED, Verdict.UNHEALTHY, Verdict.UNKNOWN
 

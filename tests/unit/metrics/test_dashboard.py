@@ -13,9 +13,9 @@ from monitoring.dashboard import TARGET, build
 from roas.events import EventBus
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import IntegrationMeasurements, IntegrationMonitor
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import PhaseStatus
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.deployments.figures import DeliveryFigures
 from roas.state.manager import StateManager
 from roas.state.redis_sync import DataSyncManager

@@ -8,9 +8,9 @@ import pytest
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import DeploymentFigures
 from roas.models.actor import RECOVERY, Actor, ActorKind
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
 from roas.models.phases import PhaseName
+from roas.models.stored import new_id
 from roas.state.manager import StateManager
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)

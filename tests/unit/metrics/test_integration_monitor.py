@@ -20,9 +20,9 @@ from roas.metrics.integration_monitor import (
     Windows,
     percentile,
 )
-from roas.models.change import new_id
 from roas.models.deployment import Outcome
 from roas.models.events import DeploymentEnded, Event, IntegrationDegraded, IntegrationEvent, IntegrationRecovered
+from roas.models.stored import new_id
 from roas.state.redis_sync import DataSyncManager
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
 from tests.unit.log_lines import captured_logs

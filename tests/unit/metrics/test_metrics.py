@@ -13,7 +13,6 @@ from roas.events import EventBus
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import IntegrationMeasurements, IntegrationMonitor
 from roas.models.alert import AlertState
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.events import (
     AlertChanged,
@@ -25,6 +24,7 @@ from roas.models.events import (
 )
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, ServiceHealth, StackHealth, Verdict
 from roas.models.recovery import RecoveryOutcome
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.manager import StateManager
 from roas.state.redis_sync import DataSyncManager
 from tests.unit.sample_events import Work, alert, ended, phase

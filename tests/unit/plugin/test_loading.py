@@ -14,7 +14,7 @@ from discord.ext import commands
 
 from roas.cogs.extension import Departure
 from roas.errors import RoasError, SettingsError, StateError
-from roas.models.change import Post
+from roas.models.post import Post
 from roas.state.manager import StateManager
 from tests.unit.log_lines import captured_logs
 from tests.unit.plugin.host.host_state import host_state, settled

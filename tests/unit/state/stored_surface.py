@@ -25,12 +25,13 @@ from roas.metrics.bot_metrics import DeploymentMetrics, Metrics
 from roas.metrics.integration_monitor import DeploymentFigures
 from roas.models.alert import Alert
 from roas.models.candidate import Candidate, Delivery, Hold
-from roas.models.change import Post, StateChange
 from roas.models.deployment import Deployment, Freeze, Lock, PhaseResult, ServiceProgress
 from roas.models.leader_lease import Heartbeat, LeaderLease
 from roas.models.plan import Plan, PlanRecord
+from roas.models.post import Post
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release
+from roas.models.state_change import StateChange
 from roas.state.manager import StateManager
 from roas.state.schema import migrate
 from tests.unit.sources import all_nodes, tree_of

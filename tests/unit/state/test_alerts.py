@@ -11,8 +11,9 @@ import time_machine
 from roas.errors import InvalidRequestError, StateError
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, AlertState, RecoveryStatus, Severity
-from roas.models.change import Post, new_id
+from roas.models.post import Post
 from roas.models.recovery import RecoveryAction, RecoveryStep
+from roas.models.stored import new_id
 from roas.state.living_processes import boot_seconds
 from roas.state.manager import StateManager
 from roas.state.transaction import Transaction

@@ -5,8 +5,8 @@ import sqlite3
 from pathlib import Path
 
 from roas.messages.message import MESSAGES
-from roas.models.change import ChangeType, StateChange
 from roas.models.leader_lease import Heartbeat, LeaderLease, ProcessMark
+from roas.models.state_change import ChangeType, StateChange
 from roas.redaction import Redactor
 from roas.state.documents import FOUND_BY, WORDS
 from roas.state.journal.place import JOURNAL_NAME

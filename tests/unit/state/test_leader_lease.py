@@ -13,9 +13,9 @@ import pytest
 from roas.errors import FencedOffError
 from roas.leadership.leadership import Leadership
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, ServiceProgress, ServiceStep
 from roas.models.leader_lease import Heartbeat
+from roas.models.stored import new_id
 from roas.state.journal.place import JOURNAL_NAME
 from roas.state.leader_lease import HeldLease, lease_has_lapsed
 from roas.state.living_processes import boot_id, boot_seconds

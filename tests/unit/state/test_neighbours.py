@@ -11,7 +11,6 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from roas.models.alert import Alert, AlertReport, AlertSource, AlertState, Severity
-from roas.models.change import ChangeType, Post, StateChange
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -25,8 +24,10 @@ from roas.models.deployment import (
 from roas.models.leader_lease import Heartbeat
 from roas.models.phases import PhaseName
 from roas.models.plan import PlanRecord, PlanState
+from roas.models.post import Post
 from roas.models.recovery import RecoveryStep
 from roas.models.release import Release, ReleaseState
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.deployments.locks import LockHeldError
 from roas.state.documents import log_once
 from roas.state.journal.place import JOURNAL_NAME

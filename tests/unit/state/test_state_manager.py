@@ -17,7 +17,6 @@ import pytest
 
 from roas.errors import FencedOffError, InvalidRequestError, StateError
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import ChangeType, Post, StateChange, new_id
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -29,7 +28,10 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.phases import PhaseName
+from roas.models.post import Post
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.state_change import ChangeType, StateChange
+from roas.models.stored import new_id
 from roas.state.deployments.locks import LockHeldError
 from roas.state.journal.place import JOURNAL_NAME
 from roas.state.manager import StateManager

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 from roas.api.documents import FaultDocument, from_document, to_document
 from roas.errors import ServiceFailedError
 from roas.messages.message import Message, said
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import PhaseResult, PhaseStatus, Problem
 from roas.models.phases import PhaseName
+from roas.models.state_change import ChangeType, StateChange
 from roas.redaction import Redactor
 from roas.state.documents import from_json, to_json
 from roas.state.journal.place import JOURNAL_NAME

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from roas.limits import COORDINATIONS
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import new_id
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -22,6 +21,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, 
 from roas.models.phases import PhaseName
 from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.stored import new_id
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DORA = Actor(ActorKind.DISCORD, "123456789012345678", "dora")

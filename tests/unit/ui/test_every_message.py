@@ -29,7 +29,6 @@ from roas.metrics.integration_monitor import LIMITS, IntegrationFigures
 from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus, Severity
 from roas.models.canary import CanaryRecord, Counts, Period
 from roas.models.candidate import Candidate, CandidateState, Commit, Origin
-from roas.models.change import ChangeType, StateChange
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -46,6 +45,7 @@ from roas.models.leader_lease import JournalLoss
 from roas.models.phases import PhaseName
 from roas.models.plan import Plan, PlanState
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.deployments.locks import FrozenError, LockHeldError
 from roas.ui.drawing import Drawing, MissingPermission, code, fit, one_line
 from roas.ui.embeds.alert import draw_alert, draw_escalation, draw_group, draw_open_alerts, draw_ping, draw_shared_ping

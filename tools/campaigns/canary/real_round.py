@@ -10,8 +10,8 @@ from typing import Any, Self
 from roas.app.application import Application
 from roas.models.actor import Actor, ActorKind
 from roas.models.canary import CanaryRecord, CanaryVerdict
-from roas.models.change import StateChange
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
+from roas.models.state_change import StateChange
 from testbed.waiting import wait_until
 from tools.campaigns.canary.ground import OLD, Lane, tag_of
 from tools.campaigns.canary.playing import End, Round, Version

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from roas.errors import RoasError
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.stack.compose_stack import ComposeStack
 from roas.stack.releases.stack_releases import StackReleases
 from roas.stack.stack import Stack

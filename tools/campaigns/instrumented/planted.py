@@ -11,7 +11,7 @@ from roas import service
 from roas.alerts.drift_alerts import DriftAlerts
 from roas.cli import run_command_line
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.models.change import Post
+from roas.models.post import Post
 from roas.recovery.handler import ErrorHandler
 from roas.state.deployments import deployments
 from roas.ui.notifications.ops_channel import PostError

@@ -18,9 +18,9 @@ from roas.concurrency import pause
 from roas.errors import BackupError
 from roas.events import EventBus
 from roas.models.backup import BackupReason, DataBackup
-from roas.models.change import new_id
 from roas.models.environment import Environment, ResticRepository
 from roas.models.stack import BackupRule
+from roas.models.stored import new_id
 from roas.redaction import Redactor
 from roas.stack.backups.files import BackupFiles
 from roas.stack.backups.restic import send_to

@@ -207,7 +207,7 @@ async def test_half_restored_data_is_neither_used_nor_backed_up(
             await orchestrator.wait((await orchestrator.start(request)).id)
         await orchestrator.close()
         monkeypatch.undo()
-        monkeypatch.setattr("roas.deploy.running_deployments.MOST_ATTEMPTS", 0)
+        monkeypatch.setattr("roas.deploy.resumption.MOST_ATTEMPTS", 0)
         orchestrator = DeploymentOrchestrator(components, {"dev": environment})
         (taken,) = await orchestrator.resume()
         ended = await state.deployments.get(taken.id)

@@ -8,9 +8,9 @@ from roas.app.backup_schedule import ON_SCHEDULE
 from roas.candidates.holds import RECENT_DEPLOYMENTS, VersionHolds
 from roas.deploy.planning.promotion import MOST_DEPLOYMENTS, _why_unsoaked
 from roas.metrics.integration_monitor import DEPLOYMENTS_READ, DeploymentFigures
-from roas.models.change import new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Operation, Outcome
 from roas.models.release import ReleaseState
+from roas.models.stored import new_id
 from roas.ui.notifications.deployment_notifier import REMEMBERED, last_seconds
 from tests.unit.deploy.fake_engine import UNHEALTHY
 from tests.unit.deploy.requested import deploy, rollback

@@ -255,7 +255,7 @@ async def test_what_a_dead_process_stopped_runs_again(
     assert (len(unfinished.held), engine.runs("store")) == (2, False)
     assert {p.service for p in unfinished.services if p.step is ServiceStep.STOPPING} == HOLDERS, "no alert for it"
     if abandoned:
-        monkeypatch.setattr("roas.deploy.running_deployments.MOST_ATTEMPTS", 0)
+        monkeypatch.setattr("roas.deploy.resumption.MOST_ATTEMPTS", 0)
     else:
         engine.data.refuses = True
     successor = DeploymentOrchestrator(components, {"dev": environment})

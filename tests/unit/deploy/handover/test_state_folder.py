@@ -7,10 +7,10 @@ import pytest
 
 from roas.deploy.handover.state_folder import _folder, refuse_missing_journal, refuse_moved_state, state_move
 from roas.errors import JournalMissingError, StateMovedError
-from roas.models.change import new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
 from roas.models.facts import FoundProject, Mount, OwnContainer
+from roas.models.stored import new_id
 from roas.stack.machine.bot_places import place_of_container
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import MOVED, UNHEALTHY

@@ -9,9 +9,10 @@ import pytest
 import time_machine
 
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import ChangeType, new_id
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.plan import LIFETIME, Plan, PlanRecord, PlanState
+from roas.models.state_change import ChangeType
+from roas.models.stored import new_id
 from roas.state.deployments import plans_and_drafts as approvals
 from roas.state.deployments.plans_and_drafts import is_expired, seconds_left, with_expiry
 from roas.state.documents import from_json, to_json

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from roas.models.change import ChangeType, StateChange, new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, ServiceProgress
 from roas.models.leader_lease import Heartbeat
 from roas.models.phases import PhaseName
+from roas.models.state_change import ChangeType, StateChange
+from roas.models.stored import new_id
 from roas.state.deployments import pruning as history
 from roas.state.deployments.pruning import HistoryBounds
 from roas.state.manager import StateManager

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import ChangeType, StateChange, new_id
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, PhaseResult, PhaseStatus
 from roas.models.phases import PhaseName
+from roas.models.state_change import ChangeType, StateChange
+from roas.models.stored import new_id
 from roas.state.manager import StateManager
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")

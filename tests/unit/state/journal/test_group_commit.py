@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from roas.errors import FencedOffError, JournalUnusableError
-from roas.models.change import ChangeType, StateChange
+from roas.models.state_change import ChangeType, StateChange
 from roas.state.journal.journal import Journal
 from roas.state.transaction import Fence, Transaction
 

@@ -6,8 +6,8 @@ import sqlite3
 import pytest
 
 from roas.errors import FencedOffError, JournalMissingError, JournalUnusableError, StateError
-from roas.models.change import TargetPosition
 from roas.models.deployment import Outcome
+from roas.models.post import TargetPosition
 from roas.state.manager import StateManager
 from roas.state.shared import log as shared_log
 from tests.unit.state.journal.journal_work import DORA, deploy

@@ -7,8 +7,8 @@ import pytest
 
 from roas.deploy.schedule import FREEZE_OVER
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import new_id
 from roas.models.deployment import Freeze
+from roas.models.stored import new_id
 from roas.state.manager import StateManager
 from roas.ui.drawing import CAREFUL, GOOD
 from roas.ui.notifications.ops_channel import DiscordAwayError

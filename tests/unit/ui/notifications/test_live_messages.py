@@ -9,9 +9,9 @@ import pytest
 
 from roas.events import EventBus
 from roas.leadership.leadership import Leadership
-from roas.models.change import Post
 from roas.models.deployment import Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
 from roas.models.phases import PhaseName
+from roas.models.post import Post
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome

@@ -7,7 +7,6 @@ import pytest
 
 from roas.api.documents import EnvironmentStatus
 from roas.models.actor import Actor, ActorKind
-from roas.models.change import new_id
 from roas.models.deployment import (
     DeploymentKind,
     DeploymentRequest,
@@ -18,6 +17,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.plan import LIFETIME, Plan, PlanRecord, PlanState
+from roas.models.stored import new_id
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import HistoryPage, draw_history, draw_outcome

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from roas.models.backup import BackupReason, DataBackup
-from roas.models.change import new_id
 from roas.models.stack import BackupRule
+from roas.models.stored import new_id
 from roas.stack.backups.files import BackupFiles
 from roas.stack.docker.engine import EngineClients
 from roas.stack.swarm.tasks.data import TaskData
