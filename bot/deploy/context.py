@@ -14,6 +14,7 @@ from roas.deploy.components import Components
 from roas.deploy.kept_plans import PlannedDeployment
 from roas.deploy.proxy_changes import with_dropped_proxies, with_proxies
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
+from roas.events import EventBus
 from roas.messages.message import said
 from roas.models.actor import Actor
 from roas.models.deployment import (
@@ -27,7 +28,14 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.environment import Environment
-from roas.models.events import DeploymentEvent, DeploymentOrigin, PhaseChanged, ServiceProgressed, origin
+from roas.models.events import (
+    DeploymentEnded,
+    DeploymentEvent,
+    DeploymentOrigin,
+    PhaseChanged,
+    ServiceProgressed,
+    origin,
+)
 from roas.models.facts import OwnContainer
 from roas.models.health import ContainerSnapshot
 from roas.models.phases import Coordination, PhaseName
@@ -416,3 +424,17 @@ class DeploymentContext:
         """Return whether a phase is behind this deployment already (it is, after a resume)."""
         phase = self.deployment.phase(name)
         return phase is not None and phase.status is PhaseStatus.SUCCESS
+
+
+def publish_end(bus: EventBus, ended: Deployment, *, abandoned: str = "") -> None:
+    """Publish how a deployment ended, once that is written; `abandoned` says why nobody could finish it."""
+    if ended.outcome is None:
+        return
+    event = DeploymentEnded(
+        outcome=ended.outcome,
+        kind=ended.request.kind,
+        duration_seconds=ended.duration_seconds,
+        abandoned=abandoned,
+        **origin(ended, SOURCE),
+    )
+    bus.publish(event)

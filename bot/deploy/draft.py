@@ -3,14 +3,14 @@
 from collections.abc import Collection
 
 from roas.deploy.changes import StackChanges
-from roas.deploy.context import SOURCE, DeploymentContext
+from roas.deploy.context import SOURCE, DeploymentContext, publish_end
 from roas.deploy.kept_plans import ASK_AGAIN, KeptPlans, PlannedDeployment
 from roas.deploy.new_powers import has_approvers, ungranted, ungranted_of_builds
 from roas.errors import DraftVoidError, InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.events import EventBus
 from roas.messages.message import said
-from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Draft, Outcome
-from roas.models.events import ApprovalChanged, DeploymentEnded, ReleaseCreated, origin
+from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Draft
+from roas.models.events import ApprovalChanged, ReleaseCreated, origin
 from roas.models.plan import PlanState
 from roas.models.release import Release, ReleaseState
 from roas.stack.interface import ReleaseDraft
@@ -172,11 +172,9 @@ def refuse_unplanned(context: DeploymentContext, changes: StackChanges, stays: C
 
 def announce_end(bus: EventBus, deployment: Deployment) -> None:
     """Publish that a deployment that waited for its approval is over."""
-    of_it = origin(deployment, SOURCE)
     plan_id = deployment.request.interaction_id or ""
-    bus.publish(ApprovalChanged(plan_id=plan_id, state=PlanState.VOID.value, **of_it))
-    seconds, kind = deployment.duration_seconds or 0.0, deployment.request.kind
-    bus.publish(DeploymentEnded(outcome=Outcome.CANCELLED, kind=kind, duration_seconds=seconds, **of_it))
+    bus.publish(ApprovalChanged(plan_id=plan_id, state=PlanState.VOID.value, **origin(deployment, SOURCE)))
+    publish_end(bus, deployment)
 
 
 def _announce(context: DeploymentContext, state: PlanState) -> None:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from roas.deploy.context import DeploymentContext
+from roas.deploy.context import DeploymentContext, publish_end
 from roas.deploy.data.backups import say_backups, with_half_restored
 from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.operations.scaling import scales_after
@@ -12,7 +11,6 @@ from roas.deploy.planning.beside_compose import files_may_differ, files_name_ano
 from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
 from roas.messages.message import Message, joined, said
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
-from roas.models.events import DeploymentEnded
 from roas.models.release import Release, ReleaseState
 
 ASKED_BACK = frozenset({DeploymentCancelledError.key, TakenBackError.key})
@@ -29,14 +27,8 @@ async def finish(
     """
     if problem is not None and outcome is Outcome.FAILED:
         problem = with_half_restored(problem, context.deployment)
-    deployment = replace(
-        context.deployment,
-        outcome=outcome,
-        problem=problem,
-        ended_at=datetime.now(UTC),
-        duration_seconds=context.deployment.seconds_of_phases,
-        warnings=tuple(_still_true(context, outcome, active)),
-    )
+    warnings = tuple(_still_true(context, outcome, active))
+    deployment = replace(context.deployment.ended(outcome, problem), warnings=warnings)
     if deployment.touched and outcome not in LOOKED_AT:
         await remove_stale_instances(context.components, context.environment, context.fence)
     context.deployment = deployment
@@ -48,14 +40,7 @@ async def finish(
         release_states=_release_states(deployment, outcome),
         scales=None if active is None else await scales_after(context, outcome, active),
     )
-    context.publish(
-        DeploymentEnded(
-            outcome=outcome,
-            kind=deployment.request.kind,
-            duration_seconds=deployment.duration_seconds,
-            **context.origin,
-        )
-    )
+    publish_end(context.components.bus, deployment)
     return deployment
 
 

@@ -1,11 +1,9 @@
 """Resume deployments that a dead process left: each goes on from its journal."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
 
 from roas.deploy.components import Components
-from roas.deploy.context import SOURCE
+from roas.deploy.context import publish_end
 from roas.deploy.data.backups import with_half_restored
 from roas.deploy.data.stopped_writers import leave_backup
 from roas.deploy.handover.own_service import sweep_leftovers
@@ -18,7 +16,6 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.deployment import Deployment, Outcome, Problem
 from roas.models.environment import Environment
-from roas.models.events import DeploymentEnded, origin
 from roas.state.deployments.locks import LockHeldError
 from roas.state.transaction import Fence
 
@@ -154,21 +151,7 @@ class Resumption:
             ),
         )
         problem = with_half_restored(problem, deployment)
-        ended = replace(
-            deployment,
-            outcome=Outcome.FAILED,
-            problem=problem,
-            ended_at=datetime.now(UTC),
-            duration_seconds=deployment.seconds_of_phases,
-        )
+        ended = deployment.ended(Outcome.FAILED, problem)
         await self._components.state.deployments.finish(ended, fence)
-        self._components.bus.publish(
-            DeploymentEnded(
-                outcome=Outcome.FAILED,
-                kind=ended.request.kind,
-                duration_seconds=ended.duration_seconds,
-                abandoned=joined(" ", (problem.message, problem.hint)),
-                **origin(ended, SOURCE),
-            )
-        )
+        publish_end(self._components.bus, ended, abandoned=joined(" ", (problem.message, problem.hint)))
         return ended

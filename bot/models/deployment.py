@@ -1,8 +1,8 @@
 """Describe one run that moves an environment from a release to another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from roas.models.actor import Actor
@@ -290,6 +290,16 @@ class Deployment:
     data_step: DataStep | None = None
     held: tuple[str, ...] = ()
     data_stays: bool = False
+
+    def ended(self, outcome: Outcome, problem: Problem | None = None) -> "Deployment":
+        """Return the record of its end, which is now."""
+        return replace(
+            self,
+            outcome=outcome,
+            problem=problem,
+            ended_at=datetime.now(UTC),
+            duration_seconds=self.seconds_of_phases,
+        )
 
     @property
     def by_service(self) -> dict[str, ServiceProgress]:

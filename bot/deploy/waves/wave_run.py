@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Protocol
 
 from roas.concurrency import begun, run_concurrently, wait_for
-from roas.deploy.context import DeploymentContext
+from roas.deploy.context import DeploymentContext, publish_end
 from roas.deploy.draft import wait_for_approval
 from roas.deploy.kept_plans import ASK_AGAIN
 from roas.deploy.new_powers import has_approvers, refuse_ungranted, ungranted
@@ -40,7 +39,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.environment import Environment
-from roas.models.events import DeploymentBegan, DeploymentEnded
+from roas.models.events import DeploymentBegan
 from roas.models.phases import PhaseName
 from roas.models.release import Release
 from roas.models.rollout import Choice
@@ -396,21 +395,10 @@ class WaveRun:
     ) -> Deployment:
         """Write the end and free the environment, in one transaction, then publish it on the bus."""
         context = self._context
-        ended = replace(
-            context.deployment,
-            outcome=outcome,
-            problem=problem,
-            ended_at=datetime.now(UTC),
-            duration_seconds=context.deployment.seconds_of_phases,
-            warnings=tuple(context.warnings),
-        )
+        ended = replace(context.deployment.ended(outcome, problem), warnings=tuple(context.warnings))
         context.deployment = ended
         await context.components.state.deployments.finish(ended, context.fence, active=active)
-        context.publish(
-            DeploymentEnded(
-                outcome=outcome, kind=ended.request.kind, duration_seconds=ended.duration_seconds, **context.origin
-            )
-        )
+        publish_end(context.components.bus, ended)
         return ended
 
 

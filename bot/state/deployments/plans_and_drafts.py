@@ -369,14 +369,8 @@ def _end_waiting(
 
     Of one that ended `by_its_plan`, in any process, the change says all that its event has.
     """
-    ended = replace(
-        deployment,
-        outcome=Outcome.CANCELLED,
-        problem=Problem(DraftVoidError.key, why),
-        ended_at=datetime.now(UTC),
-        duration_seconds=deployment.seconds_of_phases,
-        draft=replace(deployment.draft, waits=False) if deployment.draft is not None else None,
-    )
+    draft = replace(deployment.draft, waits=False) if deployment.draft is not None else None
+    ended = replace(deployment.ended(Outcome.CANCELLED, Problem(DraftVoidError.key, why)), draft=draft)
     write_deployment(transaction, ended)
     is_new = ended.to_release != ended.from_release and ended.request.kind is not DeploymentKind.ROLLBACK
     if is_new and ended.to_release is not None:
