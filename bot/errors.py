@@ -88,7 +88,7 @@ def unknown_environment(name: str, known: Collection[str]) -> "InvalidRequestErr
 def unknown_services(unknown: Iterable[str], known: Collection[str]) -> "InvalidRequestError":
     """Create the error for services that a stack does not have."""
     return InvalidRequestError(
-        said("There is no service {name}.", name=", ".join(unknown)),
+        said("The stack has no service {name}.", name=", ".join(unknown)),
         hint=said("There {count|is|are} {known}.", count=len(known), known=", ".join(sorted(known))),
     )
 

@@ -171,7 +171,7 @@ async def proxies(subject: Subject, stack: ResolvedStack) -> list[Finding]:
     """Ask each proxy that `x-deploy.proxy` names, and that runs: its socket, its level, its servers, its resolver."""
     if subject.proxied is None or not any(definition.proxy for definition in stack.definitions.values()):
         return []
-    remedy = said("See *Lose no request* in the documentation.")
+    remedy = said("See *{page}* in the documentation.", page="Lose no request")
     found: list[Finding] = []
     for name, definition in sorted(stack.definitions.items()):
         if definition.proxy is None:

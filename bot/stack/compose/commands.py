@@ -91,5 +91,5 @@ def build(project: ComposeProject, service: str) -> list[str]:
 def _checked(service: str) -> str:
     """Refuse what could be read as anything but a service's name."""
     if not SERVICE_PATTERN.fullmatch(service):
-        raise InvalidRequestError(said("{service} is not a service name.", service=repr(service)))
+        raise InvalidRequestError(said("The stack has no service {name}.", name=repr(service)))
     return service

@@ -39,7 +39,7 @@ def refuse_wrong_rollouts(model: Mapping[str, Any]) -> None:
     """
     found = [
         said(
-            "{service}: {key} of `{section}` is {value}, and has to be {allowed}",
+            "{service}: {key} of `{section}` is {value}; use {allowed}",
             service=name,
             key=key,
             section=section,
@@ -53,22 +53,22 @@ def refuse_wrong_rollouts(model: Mapping[str, Any]) -> None:
     if found:
         raise ComposeFileError(
             said("How replicas are replaced is not valid: {problems}.", problems=joined("; ", found)),
-            hint=said("Correct the compose file: see *Replace replicas a few at a time* in the documentation."),
+            hint=said("See *{page}* in the documentation.", page="Replace replicas a few at a time"),
         )
 
 
 def _wrong(config: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
     """Return the keys of a section with wrong values, and what is allowed there."""
-    actions = [failure_action.value for failure_action in FailureAction]
-    if (action := config.get("failure_action")) is not None and action not in actions:
-        yield "failure_action", action, said("one of {values}", values=joined(", ", actions))
+    known = [failure_action.value for failure_action in FailureAction]
+    if (action := config.get("failure_action")) is not None and action not in known:
+        yield "failure_action", action, " | ".join(known)
     if (ratio := config.get("max_failure_ratio")) is not None and not 0 <= float(ratio) <= 1:
-        yield "max_failure_ratio", ratio, said("a number from 0 to 1")
+        yield "max_failure_ratio", ratio, "0.0–1.0"
     if (parallelism := config.get("parallelism")) is not None and int(parallelism) < 0:
-        yield "parallelism", parallelism, said("a whole number, 0 for all at once")
+        yield "parallelism", parallelism, "0, 1, 2, 3, …"
     for key in DURATIONS:
         if (written := config.get(key)) is not None and _duration(written) is None:
-            yield key, written, said("a duration such as 10s, 500ms or 1m30s")
+            yield key, written, "10s, 500ms, 1m30s"
 
 
 def _duration(written: object) -> float | None:

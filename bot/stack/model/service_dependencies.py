@@ -17,11 +17,12 @@ def dependencies_of(name: str, service: Mapping[str, Any], known: Collection[str
     entries = {on: _from_compose(entry or {}) for on, entry in _by_name(service.get("depends_on")).items()}
     extension = service.get("x-deploy") or {}
     if not isinstance(extension, Mapping):
-        raise _wrong(name, said("it is no mapping"))
+        raise _wrong(name, said("use {allowed}", allowed="{…}"))
     for on, given in _by_name(extension.get("depends_on")).items():
         entry = {} if given is None else given
         if not isinstance(entry, Mapping):
-            raise _wrong(name, said("{key}: {error}", key=f"depends_on.{on}", error=said("it is no mapping")))
+            error = said("use {allowed}", allowed="{…}")
+            raise _wrong(name, said("{key}: {error}", key=f"depends_on.{on}", error=error))
         if unknown := sorted(map(str, set(entry) - KNOWN)):
             error = said("unknown keys {unknown}", unknown=", ".join(unknown))
             raise _wrong(name, said("{key}: {error}", key=f"depends_on.{on}", error=error))

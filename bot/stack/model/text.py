@@ -128,7 +128,7 @@ def read_yaml(text: str) -> dict[str, Any]:
         # Beside its own errors the library lets through what its conversions raise, such as of `!!int x`.
         raise ComposeFileError(said("The model cannot be read: {error}", error=_place(error))) from error
     if not isinstance(model, dict):
-        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it is no mapping")))
+        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it does not parse")))
     return model
 
 
@@ -141,7 +141,7 @@ def read_model(text: str) -> dict[str, Any]:
     """Read what write_model wrote."""
     halved = _halved(read_yaml(text))
     if not isinstance(halved, dict):  # read_yaml gives mappings only
-        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it is no mapping")))
+        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it does not parse")))
     return halved
 
 

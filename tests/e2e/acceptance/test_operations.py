@@ -171,7 +171,7 @@ async def test_same_lock_and_freeze_as_a_deployment(people, deployed, applicatio
     await application.orchestrator.wait(under_way.id)
     deployed.write({"mail": alone(healthcheck=CHECK)})
     for operation in OF_SERVICES:
-        with pytest.raises(InvalidRequestError, match="There is no service nobody"):
+        with pytest.raises(InvalidRequestError, match="The stack has no service nobody"):
             await application.orchestrator.start(ask(operation, "nobody"))
     await application.state.freezes.put(Freeze("dev", ANNA, "holidays", datetime.now(UTC)))
     for operation in OF_SERVICES:

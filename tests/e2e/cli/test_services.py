@@ -12,7 +12,7 @@ from tests.e2e.cli.conftest import REPOSITORY, CommandLine, wait_for_line
 def test_stop_status_start_and_restart(on_v1: CommandLine) -> None:
     refused = on_v1.run("stop", "dev", "nobody")
     assert refused.returncode == 2
-    assert "There is no service nobody" in refused.stderr
+    assert "The stack has no service nobody" in refused.stderr
     stopped = on_v1.run("stop", "dev", "database", "--reason", "moving house")
     assert stopped.returncode == 0, stopped.stderr
     assert "web needs database, and goes on without." in stopped.stdout

@@ -28,7 +28,7 @@ def test_help_follows_language(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 
 def test_fault_of_the_core_is_translated() -> None:
-    fault = said("There is no service {name}.", name="web")
-    assert printable(fault) == "There is no service web."
+    fault = said("The stack has no service {name}.", name="web")
+    assert printable(fault) == "The stack has no service web."
     with using_locale("zh-TW"):
-        assert printable(fault) == "沒有服務 web。"
+        assert printable(fault) == "這個堆疊沒有 web 這個服務。"

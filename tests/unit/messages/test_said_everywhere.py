@@ -49,6 +49,8 @@ NOT_SAID = {
     "bot/health/usage.py": "questions to Prometheus",
     "bot/stack/docker/engine.py": "what Docker's SDK says",
     "bot/stack/docker/sdk.py": "a reason, as the kernel has them, in English",
+    "bot/stack/model/x_deploy/backup.py": "values as a compose file has them",
+    "bot/stack/model/x_deploy/canary.py": "values as a compose file has them",
     "bot/stack/policy/keys.py": "keys of Compose, and the documentation of what is thought of them",
     "bot/stack/policy/power.py": "names of powers, which are typed",
     "bot/stack/policy/refusal.py": "lines of a file",

@@ -32,11 +32,11 @@ def backup_of(name: str, model: Mapping[str, Any], *, one_shot: bool) -> BackupR
         raise ENTRY.wrong(name, said("a job and a service of several replicas have no data of their own"))
     keep = written.get("keep", USUALLY_KEPT)
     if not isinstance(keep, int) or isinstance(keep, bool) or not 1 <= keep <= MOST_KEPT:
-        raise ENTRY.wrong(name, said("a number from {least} to {most}", least=1, most=MOST_KEPT), within="keep")
+        raise ENTRY.has_to_be(name, f"1–{MOST_KEPT}", within="keep")
     by_volume = "volume" in written
     for key in OF_COMMANDS if by_volume else OF_VOLUMES:
         if key in written:
-            why = said("it does not go with `volume`") if by_volume else said("it goes with `volume` only")
+            why = said("not with {key}", key="`volume`") if by_volume else said("only with {key}", key="`volume`")
             raise ENTRY.wrong(name, why, within=key)
     every = _every(name, written.get("every"))
     key = _key(name, written) if "key" in written else ""
@@ -62,9 +62,7 @@ def _timeout(name: str, written: Mapping[str, Any]) -> float:
     """Return how many seconds a backup may take. Raises ComposeFileError."""
     seconds = ENTRY.read_seconds(name, "timeout", written["timeout"])
     if seconds > LONGEST_DATA_TIMEOUT_SECONDS:
-        raise ENTRY.wrong(
-            name, said("at most {most}", most=write_duration(LONGEST_DATA_TIMEOUT_SECONDS)), within="timeout"
-        )
+        raise ENTRY.has_to_be(name, f"≤ {write_duration(LONGEST_DATA_TIMEOUT_SECONDS)}", within="timeout")
     return seconds
 
 
@@ -72,7 +70,7 @@ def _key(name: str, written: Mapping[str, Any]) -> str:
     """Return where the key lies. Raises ComposeFileError; an empty one would leave backups open to read."""
     path = written["key"]
     if not isinstance(path, str) or not path.startswith("/"):
-        raise ENTRY.wrong(name, said("the whole path of a file, as the bot sees it"), within="key")
+        raise ENTRY.has_to_be(name, "/PATH/TO/FILE", within="key")
     return path
 
 
@@ -83,7 +81,7 @@ def _every(name: str, written: object) -> str:
     try:
         return read_cron(str(written))
     except ValueError as error:
-        raise ENTRY.wrong(name, str(error), within="every") from error
+        raise ENTRY.wrong(name, error, within="every") from error
 
 
 def _before(name: str, written: object, *, may_be_empty: bool) -> list[str]:
@@ -91,7 +89,7 @@ def _before(name: str, written: object, *, may_be_empty: bool) -> list[str]:
     items = written if isinstance(written, list) else [None]
     if (items or may_be_empty) and all(item == DEPLOY or (str(item).startswith(JOB) and item != JOB) for item in items):
         return list(dict.fromkeys(map(str, items)))
-    raise ENTRY.wrong(name, said("a list of `deploy` and `job:NAME`"), within="before")
+    raise ENTRY.has_to_be(name, "[deploy, job:NAME]", within="before")
 
 
 def check_jobs(definitions: Mapping[str, ServiceDefinition]) -> None:
@@ -125,9 +123,9 @@ def _by_volume(name: str, model: Mapping[str, Any], written: Mapping[str, Any], 
         )
     still, helper = written.get("while", STOPPED), written.get("helper", name)
     if still not in (STOPPED, PAUSED):
-        raise ENTRY.wrong(name, said("one of {values}", values=f"{STOPPED}, {PAUSED}"), within="while")
+        raise ENTRY.has_to_be(name, f"{STOPPED} | {PAUSED}", within="while")
     if helper not in services_of(model):
-        raise ENTRY.wrong(name, said("there is no service {service}", service=helper), within="helper")
+        raise ENTRY.has_to_be(name, " | ".join(sorted(services_of(model))), within="helper")
     volumes = _volumes(name, model, written["volume"])
     return replace(rule, volumes=volumes, pauses=still == PAUSED, helper=helper)
 
@@ -136,7 +134,7 @@ def _volumes(name: str, model: Mapping[str, Any], written: object) -> tuple[str,
     """Return the volumes, one or a list of them, as the engine calls them: those that the service itself mounts."""
     keys = [written] if isinstance(written, str) else written
     if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
-        raise ENTRY.wrong(name, said("the name of a volume, or a list of them"), within="volume")
+        raise ENTRY.has_to_be(name, "[VOLUME]", within="volume")
     mounts = services_of(model)[name].get("volumes") or ()
     sources = {mount["source"] for mount in mounts if mount.get("type") == "volume" and mount.get("source")}
     mounted = {_volume_name(model, source) for source in sources}
@@ -166,4 +164,4 @@ def _command(name: str, written: Mapping[str, Any], key: str) -> tuple[str, ...]
         return ("/bin/sh", "-c", command)
     if isinstance(command, list) and command and all(isinstance(part, str) for part in command) and command[0]:
         return tuple(command)
-    raise ENTRY.wrong(name, said("a command: a text, or a list of texts"), within=key)
+    raise ENTRY.has_to_be(name, '["COMMAND", "ARGUMENT"]', within=key)

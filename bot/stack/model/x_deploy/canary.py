@@ -34,7 +34,7 @@ def canary_of(name: str, service: Mapping[str, Any]) -> CanaryPolicy | None:
     pause = ENTRY.read_seconds(name, "pause", written.get("pause", USUAL.pause_seconds))
     deadline = ENTRY.read_seconds(name, "deadline", written.get("deadline", pause * PAUSES_TO_DEADLINE))
     if deadline < pause:
-        raise ENTRY.wrong(name, said("`{key}` is shorter than `{other}`", key="deadline", other="pause"))
+        raise ENTRY.has_to_be(name, "≥ pause", within="deadline")
     return CanaryPolicy(
         shares=_shares(name, written),
         replicas=_whole(name, "replicas", written.get("replicas", USUAL.replicas)),
@@ -55,32 +55,19 @@ def refuse_impossible_canaries(definitions: Mapping[str, ServiceDefinition]) -> 
         if (definition.canary.errors or definition.canary.times) and not is_counted:
             raise ENTRY.wrong(
                 name,
-                said(
-                    "`errors` and `response_time` are counted by a HAProxy, which `x-deploy.proxy` names: without, it "
-                    "needs a `query`"
-                ),
+                said("`errors` and `response_time` need `x-deploy.proxy` with HAProxy; without it, use a `query`"),
+                within="checks",
             )
         if not definition.start_first:
-            raise ENTRY.wrong(
-                name, said("the new version runs beside the old one, and this service is replaced stop-first")
-            )
+            raise ENTRY.wrong(name, said("it needs `order: start-first`"))
         if not definition.canary.is_weighed and max(definition.canary.shares) > MOST_BY_CONTAINERS:
             raise ENTRY.wrong(
                 name,
-                said(
-                    "without a HAProxy that weighs it, a step has {most} % at most: all of the old ones stay",
-                    most=MOST_BY_CONTAINERS,
-                ),
+                said("without HAProxy, a step has at most {most} %", most=MOST_BY_CONTAINERS),
+                within="steps",
             )
         if definition.canary.replicas > definition.replicas > 0:
-            raise ENTRY.wrong(
-                name,
-                said(
-                    "it has {count} {count|replica|replicas}, and the service has {replicas}",
-                    count=definition.canary.replicas,
-                    replicas=definition.replicas,
-                ),
-            )
+            raise ENTRY.has_to_be(name, f"≤ {definition.replicas}", within="replicas")
 
 
 def _shares(name: str, written: Mapping[str, Any]) -> tuple[int, ...]:
@@ -92,7 +79,7 @@ def _shares(name: str, written: Mapping[str, Any]) -> tuple[int, ...]:
         return USUAL.shares
     percents = tuple(_percent(name, "steps", share) for share in shares)
     if any(percent != int(percent) for percent in percents) or list(percents) != sorted(set(percents)):
-        raise ENTRY.wrong(name, said("`{key}` are whole percents, each greater than the one before", key="steps"))
+        raise ENTRY.has_to_be(name, "[5, 25, 50], 5 < 25 < 50", within="steps")
     return tuple(map(int, percents))
 
 
@@ -102,7 +89,7 @@ def _checks(name: str, written: object) -> dict[str, Any]:
     if not isinstance(checks, list) or not checks:
         raise _wrong_check(name)
     if len(checks) > MOST_CHECKS:
-        raise ENTRY.wrong(name, said("`{key}`: it has more than {most}", key="checks", most=MOST_CHECKS))
+        raise ENTRY.wrong(name, said("more than {most}", most=MOST_CHECKS), within="checks")
     errors: ErrorRates | None = None
     times: TimeCheck | None = None
     queries: list[QueryCheck] = []
@@ -125,41 +112,36 @@ def _checks(name: str, written: object) -> dict[str, Any]:
 def _query(name: str, check: Mapping[str, Any]) -> QueryCheck:
     query, limits = check[QUERY], {key: check[key] for key in LIMITS & set(check)}
     if not isinstance(query, str) or not query.strip() or len(query) > LONGEST_QUERY or not limits:
-        raise ENTRY.wrong(name, said("`{key}` has a `query`, and `below` or `above` a number", key="checks"))
+        raise ENTRY.has_to_be(name, "{query: QUERY, below: 0.3, above: 0.1}", within="checks")
     for key, limit in limits.items():
         if not isinstance(limit, int | float) or isinstance(limit, bool):
-            raise ENTRY.wrong(name, said("`{key}`: {value} is no number", key=key, value=repr(limit)))
+            raise ENTRY.has_to_be(name, "0.3", within=f"checks.{key}")
     return QueryCheck(query, **{key: float(limit) for key, limit in limits.items()})
 
 
 def _rates(name: str, rates: object) -> ErrorRates:
     if not isinstance(rates, Mapping) or set(rates) - RATES:
-        raise ENTRY.wrong(name, said("`{key}` has {values}", key=ERRORS, values=", ".join(sorted(RATES))))
+        raise ENTRY.has_to_be(name, "{good: 1%, bad: 5%}", within=f"checks.{ERRORS}")
     usual = ErrorRates()
     good = _percent(name, "good", rates.get("good", usual.good * 100)) / 100
     bad = _percent(name, "bad", rates.get("bad", usual.bad * 100)) / 100
     # Rates that hardly differ would need more requests than anybody waits for.
     if bad < 2 * good:
-        raise ENTRY.wrong(name, said("`{key}` is less than twice `{other}`", key="bad", other="good"))
+        raise ENTRY.has_to_be(name, "≥ 2 × good", within=f"checks.{ERRORS}.bad")
     return ErrorRates(good, bad)
 
 
 def _times(name: str, written: object) -> TimeCheck:
     if not isinstance(written, Mapping) or set(written) - {"times"}:
-        raise ENTRY.wrong(name, said("`{key}` has {values}", key=TIMES, values="times"))
+        raise ENTRY.has_to_be(name, "{times: 1.5}", within=f"checks.{TIMES}")
     times = written.get("times", TimeCheck().times)
     if not isinstance(times, int | float) or isinstance(times, bool) or times < LEAST_TIMES:
-        raise ENTRY.wrong(
-            name,
-            said("`{key}`: {value} is no number from {least} on", key="times", value=repr(times), least=LEAST_TIMES),
-        )
+        raise ENTRY.has_to_be(name, f"≥ {LEAST_TIMES}", within=f"checks.{TIMES}.times")
     return TimeCheck(float(times))
 
 
 def _wrong_check(name: str) -> ComposeFileError:
-    return ENTRY.wrong(
-        name, said("`{key}` are `errors` and `response_time`, once each, and queries with a limit", key="checks")
-    )
+    return ENTRY.has_to_be(name, "[errors, response_time, {query: QUERY, below: 0.3}]", within="checks")
 
 
 def _percent(name: str, key: str, written: object) -> float:
@@ -169,11 +151,11 @@ def _percent(name: str, key: str, written: object) -> float:
     except ValueError:
         percent = math.nan
     if not 0 < percent < 100:
-        raise ENTRY.wrong(name, said("`{key}`: {value} is no share between 0 and 100 %", key=key, value=repr(written)))
+        raise ENTRY.has_to_be(name, "> 0 %, < 100 %", within=key)
     return percent
 
 
 def _whole(name: str, key: str, written: object) -> int:
     if not isinstance(written, int) or isinstance(written, bool) or written < 1:
-        raise ENTRY.wrong(name, said("`{key}`: {value} is no whole number from 1 on", key=key, value=repr(written)))
+        raise ENTRY.has_to_be(name, "1, 2, 3, …", within=key)
     return written

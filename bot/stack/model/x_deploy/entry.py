@@ -31,7 +31,7 @@ class Entry:
     def require_mapping(self, name: str, written: object) -> Mapping[str, Any]:
         """Return a mapping of known keys. Raises ComposeFileError."""
         if not isinstance(written, Mapping):
-            raise self.wrong(name, said("it is no mapping"))
+            raise self.has_to_be(name, "{…}")
         if unknown := sorted(map(str, set(written) - self.known)):
             raise self.wrong(name, said("unknown keys {unknown}", unknown=", ".join(unknown)))
         return written
@@ -41,13 +41,16 @@ class Entry:
         try:
             seconds = read_duration(written)
         except ValueError as error:
-            raise self.wrong(name, said("{key}: {error}", key=key, error=error)) from error
+            raise self.wrong(name, error, within=key) from error
         if not 0 <= seconds < math.inf or not (seconds or zero):
-            why = said("{text} is not a duration (write it like 10s, 500ms or 1m30s)", text=repr(written))
-            raise self.wrong(name, said("{key}: {error}", key=key, error=why))
+            raise self.has_to_be(name, "10s", within=key)
         return seconds
 
-    def wrong(self, name: str, reason: str, *, within: str = "") -> ComposeFileError:
+    def has_to_be(self, name: str, allowed: str, *, within: str = "") -> ComposeFileError:
+        """Return the error of a service's entry that has to be something else, such as `1–100` or `stop | pause`."""
+        return self.wrong(name, said("use {allowed}", allowed=allowed), within=within)
+
+    def wrong(self, name: str, reason: str | ValueError, *, within: str = "") -> ComposeFileError:
         """Return the error of a service's entry; `within` it, such as `keep`."""
         key = f"{self.key}.{within}" if within else self.key
         return ComposeFileError(

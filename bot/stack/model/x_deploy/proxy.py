@@ -25,9 +25,9 @@ def proxy_of(name: str, service: Mapping[str, Any], grace_seconds: float) -> Ser
     entry = ENTRY.require_mapping(name, {"service": written} if isinstance(written, str) else written)
     kinds = [kind.value for kind in ProxyKind]
     if (kind := str(entry.get("kind", ProxyKind.HAPROXY.value))) not in kinds:
-        raise ENTRY.wrong(name, said("its kind is none of {kinds}", kinds=", ".join(kinds)))
+        raise ENTRY.has_to_be(name, " | ".join(kinds), within="kind")
     if not isinstance(entry.get("service"), str) or not entry["service"]:
-        raise ENTRY.wrong(name, said("`service` does not name the proxy's service"))
+        raise ENTRY.has_to_be(name, "SERVICE", within="service")
     return ServiceProxy(
         service=entry["service"],
         kind=ProxyKind(kind),
@@ -47,7 +47,8 @@ def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> N
         if proxy is None:
             continue
         if proxy.service == name or proxy.service not in definitions:
-            raise ENTRY.wrong(name, said("{proxy} is no other service of the stack", proxy=proxy.service))
+            others = sorted(definitions.keys() - {name})
+            raise ENTRY.has_to_be(name, " | ".join(others) or "SERVICE", within="service")
         if proxy.kind is not ProxyKind.HAPROXY:
             continue
         # There is one admin socket: the others would go on sending requests to what is drained.
@@ -61,7 +62,7 @@ def refuse_impossible_proxies(definitions: Mapping[str, ServiceDefinition]) -> N
                 ),
             )
         if not proxy.all_backends:
-            raise ENTRY.wrong(name, said("it names no backend"))
+            raise ENTRY.has_to_be(name, "[BACKEND]", within="backends")
         for backend in proxy.all_backends:
             # Whoever replaces one of the services would release what is held for the other.
             if (other := taken.setdefault((proxy.service, backend), name)) != name:
@@ -125,12 +126,12 @@ def lossy_updates(definitions: Mapping[str, ServiceDefinition]) -> tuple[str, ..
 def _socket(name: str, written: object) -> str:
     path = PurePosixPath(str(written))
     if not isinstance(written, str) or not path.is_absolute() or ".." in path.parts or "\0" in written:
-        raise ENTRY.wrong(name, said("`socket` is no absolute path in the proxy's container"))
+        raise ENTRY.has_to_be(name, DEFAULT_SOCKET, within="socket")
     return str(path)
 
 
 def _names(name: str, key: str, written: object) -> tuple[str, ...]:
     names = [written] if isinstance(written, str) else written
     if not isinstance(names, list) or not all(isinstance(item, str) and BACKEND.fullmatch(item) for item in names):
-        raise ENTRY.wrong(name, said("`{key}` are no names of backends", key=key))
+        raise ENTRY.has_to_be(name, "[BACKEND]", within=key)
     return tuple(names)

@@ -135,7 +135,7 @@ def test_service_may_end_by_its_look(fields: dict[str, Any], may_end: bool) -> N
 
 @pytest.mark.parametrize("entry", [5, "required", ["kind"], True])
 def test_dependency_that_is_no_mapping_is_an_error(entry: object) -> None:
-    with pytest.raises(ComposeFileError, match=r"depends_on\.db: it is no mapping"):
+    with pytest.raises(ComposeFileError, match=r"depends_on\.db: use \{…\}"):
         definition({"x-deploy": {"depends_on": {"db": entry}}}, db={"image": "x"})
 
 
