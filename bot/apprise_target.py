@@ -9,7 +9,7 @@ from typing import Any
 
 from roas.concurrency import in_daemon_thread, in_thread
 from roas.configuration.tables import NotifySettings
-from roas.errors import RoasError
+from roas.errors import RoasError, cannot_read, correct_setting
 from roas.extras import NOTIFY, load
 from roas.messages.message import said
 from roas.redaction import Learn, credentials_in
@@ -66,10 +66,8 @@ def _address(settings: NotifySettings) -> str:
     try:
         return settings.address()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no text"
         raise TargetError(
-            said("Its file cannot be read ({reason}).", reason=reason),
-            hint=said("Put the address into {file}, and let the bot's user read it.", file=settings.url_file),
+            cannot_read(settings.url_file or "url_file", error), hint=correct_setting("url_file")
         ) from error
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Self
 
-from roas.messages.message import hide_in, joined, said
+from roas.messages.message import Message, hide_in, joined, said
 from roas.models.deployment import Problem
 
 # What to type next, in the channel or in a terminal.
@@ -118,7 +118,23 @@ def unreadable_file(path: str | PurePath, error: OSError) -> "ComposeFileError":
             "It is read as user {user}: let that user read it and its folders, for instance by `chown {user} FILE`.",
             user=os.geteuid(),
         )
-    return ComposeFileError(said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror), hint=hint)
+    return ComposeFileError(cannot_read(path, error), hint=hint)
+
+
+def cannot_read(path: str | PurePath, error: OSError | UnicodeError) -> Message:
+    """Say that a file cannot be read, and why."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return said("{path} cannot be read: {strerror}.", path=path, strerror=reason)
+
+
+def not_installed(name: str) -> Message:
+    """Say that a program or a library is missing where the bot runs; `name` may end with the version that is needed."""
+    return said("{name} is not installed here.", name=name)
+
+
+def correct_setting(name: str) -> Message:
+    """Say what to do about a file that a setting names and that cannot be read."""
+    return said("Correct `{name}`, or let the bot's user read that file.", name=name)
 
 
 def too_large_file(path: str | PurePath, hint: str = "") -> "ComposeFileError":

@@ -8,27 +8,25 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from roas.errors import RoasError
-from roas.messages.message import Message, said
+from roas.errors import RoasError, not_installed
+from roas.messages.message import said
 
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Name an extra, the module that it brings, and what people are told where that is not installed."""
+    """Name an extra, the module that it brings, and how people know that."""
 
     name: str
     module: str
-    missing: Message
+    library: str
 
 
-CI = Extra("ci", "jwt", said("PyJWT is not installed, which `oidc` and `app` of a source need."))
-ENCRYPTION = Extra("encryption", "pyrage", said("backups cannot be encrypted here: pyrage is not installed"))
-MCP = Extra("mcp", "mcp", said("The Model Context Protocol is not installed."))
-NOTIFY = Extra("notify", "apprise", said("Apprise is not installed."))
-SSH = Extra("ssh", "asyncssh", said("hosts cannot be reached by ssh here: asyncssh is not installed"))
-SWARM = Extra(
-    "swarm", "cryptography.fernet", said("cryptography is not installed, by which the state in a Swarm is encrypted.")
-)
+CI = Extra("ci", "jwt", "PyJWT")
+ENCRYPTION = Extra("encryption", "pyrage", "pyrage")
+MCP = Extra("mcp", "mcp", "mcp")
+NOTIFY = Extra("notify", "apprise", "Apprise")
+SSH = Extra("ssh", "asyncssh", "asyncssh")
+SWARM = Extra("swarm", "cryptography.fernet", "cryptography")
 EXTRAS = (CI, ENCRYPTION, MCP, NOTIFY, SSH, SWARM)
 
 
@@ -41,7 +39,7 @@ def load(extra: Extra, fault: type[RoasError], part: str = "") -> Any:
         return import_module(f"{extra.module}.{part}" if part else extra.module)
     except ImportError as error:
         hint = said("Install it: `pip install 'roas-bot[{extra}]'`.", extra=extra.name)
-        raise fault(extra.missing, hint=hint) from error
+        raise fault(not_installed(extra.library), hint=hint) from error
 
 
 def load_redis() -> Any:

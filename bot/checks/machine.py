@@ -1,13 +1,12 @@
 """Check the machine: room on the disk, memory, ports, the bot's own place on it, and Redis."""
 
 import contextlib
-import os
 import shutil
 from pathlib import Path, PurePosixPath
 
 from roas.checks.check import Finding, check, existing, failed, obstacles, passed, stack_check
 from roas.checks.subject import Subject
-from roas.errors import EngineUnavailableError, RoasError
+from roas.errors import EngineUnavailableError, RoasError, cannot_read, correct_setting, not_installed
 from roas.limits import PORT_RETRIES
 from roas.messages.message import Message, in_bytes, said
 from roas.models.check import CheckSeverity
@@ -58,13 +57,20 @@ async def signatures(subject: Subject) -> list[Finding]:
     if policy is None:
         return []
     if shutil.which(COSIGN) is None:
-        return [
-            failed(said("There is no {program}.", program=COSIGN), said("Install cosign 3 or newer beside the bot."))
-        ]
+        return [failed(not_installed(f"{COSIGN} 3"))]
     files = (*policy.key_files, *filter(None, [policy.trusted_root_file]))
-    unreadable = [path for path in files if not os.access(path, os.R_OK)]
-    remedy = said("Let `verify` name a file that the bot may read.")
-    return [failed(said("{path} cannot be read.", path=path), remedy) for path in unreadable] or [passed()]
+    return [failed(message, correct_setting("verify")) for message in filter(None, map(_unreadable, files))] or [
+        passed()
+    ]
+
+
+def _unreadable(path: Path) -> Message | None:
+    """Say why a file cannot be read; None where it can."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return cannot_read(path, error)
+    return None
 
 
 @check("memory", CheckSeverity.CRITICAL)

@@ -132,7 +132,7 @@ class EnvironmentSurvey:
         except RoasError as error:
             return replace(subject, stack_error=error)
         except TimeoutError:
-            return replace(subject, stack_error=_hangs(environment))
+            return replace(subject, stack_error=_hangs())
         return replace(subject, stack=resolved, look_up_image=None if model_hash else _look_up(stack, resolved))
 
 
@@ -152,12 +152,8 @@ def _look_up(stack: Stack, resolved: ResolvedStack) -> Callable[[str], Awaitable
     return look_up
 
 
-def _hangs(environment: Environment) -> EngineUnavailableError:
+def _hangs() -> EngineUnavailableError:
     return EngineUnavailableError(
-        said(
-            "The compose files of {environment} were not resolved within {seconds} s.",
-            environment=environment.name,
-            seconds=f"{RESOLVE_SECONDS:g}",
-        ),
-        hint=said("Check whether Docker and the disk still respond."),
+        said("{doing} did not end within {seconds} s.", doing="Compose", seconds=f"{RESOLVE_SECONDS:g}"),
+        hint=said("The engine may be stalled or very busy: look at `docker ps` and the load of its machine."),
     )

@@ -80,11 +80,13 @@ class EnvironmentValidator:
         if isinstance(error, RoasError):
             return CheckResult(check.name, check.severity, False, error.message, error.hint)
         if is_late:
-            message = said("The check did not end within {seconds} s.", seconds=f"{self._deadline_seconds:g}")
+            message = said(
+                "{doing} did not end within {seconds} s.", doing=check.name, seconds=f"{self._deadline_seconds:g}"
+            )
             return CheckResult(check.name, check.severity, False, message)
         log.exception("check broke", check=check.name, environment=subject.environment.name, exc_info=error)
         # The exception's own words stay in the log: they may hold what must not be shown.
-        message = said("The check itself failed ({name}).", name=type(error).__name__)
+        message = said("Unexpected internal error ({name}).", name=type(error).__name__)
         return CheckResult(check.name, check.severity, False, message, said("See the bot's log, and report it."))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from roas.concurrency import in_thread, start_thread
-from roas.errors import BackupError, ComposeFileError
+from roas.errors import BackupError, ComposeFileError, correct_setting
 from roas.extras import ENCRYPTION, load
 from roas.messages.message import said
 from roas.stack.backups.streams import CHUNK_BYTES, Source, Target
@@ -57,8 +57,8 @@ def _read(path: str) -> str:
 
 def _no_key(path: str, reason: str) -> BackupError:
     return BackupError(
-        said("the key {path} cannot be read: {reason}", path=path, reason=reason),
-        hint=said("`x-deploy.backup.key` names a file that this bot can read, as `age-keygen` writes it."),
+        said("{path} cannot be read: {strerror}.", path=path, strerror=reason),
+        hint=correct_setting("x-deploy.backup.key"),
     )
 
 

@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from roas.errors import BackupError
+from roas.errors import BackupError, cannot_read
 from roas.messages.message import said
 from roas.models.backup import DataBackup
 from roas.models.stack import BackupRule
@@ -137,8 +137,7 @@ class BackupFiles:
             with self.path(backup.id).open("rb") as file:
                 yield file
         except OSError as error:
-            text = said("{path} cannot be read: {reason}", path=backup.id, reason=error.strerror or error)
-            raise BackupError(text, service=backup.service) from error
+            raise BackupError(cannot_read(backup.id, error), service=backup.service) from error
 
     def free_bytes(self) -> int | None:
         """Return how much room there is for backups; None where that cannot be known."""

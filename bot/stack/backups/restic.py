@@ -12,7 +12,7 @@ from typing import Any
 from dotenv import dotenv_values
 
 from roas.concurrency import in_thread
-from roas.errors import BackupError
+from roas.errors import BackupError, cannot_read, not_installed
 from roas.limits import RESTIC_LOCK_WAIT
 from roas.messages.message import Message, said
 from roas.models.backup import DataBackup
@@ -42,10 +42,7 @@ async def send_to(
     """
     program = shutil.which(RESTIC)
     if program is None:
-        raise BackupError(
-            said("There is no {program}.", program=RESTIC),
-            hint=said("Install {program} beside the bot.", program=RESTIC),
-        )
+        raise BackupError(not_installed(RESTIC))
     tags = ",".join((backup.environment, backup.service, backup.id))
     command = (
         *(program, "--repo", repository.address, "--password-file", str(repository.password_file)),
@@ -78,9 +75,7 @@ def read_variables(repository: ResticRepository) -> dict[str, str]:
     try:
         found = dotenv_values(stream=repository.variables_file.open(encoding="utf-8"), interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
-        raise BackupError(
-            said("{path} cannot be read: {reason}", path=repository.variables_file, reason=str(error))
-        ) from error
+        raise BackupError(cannot_read(repository.variables_file, error)) from error
     return {name: value for name, value in found.items() if value is not None}
 
 

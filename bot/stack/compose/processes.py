@@ -145,7 +145,7 @@ async def deadline(seconds: float, service: str | None = None) -> AsyncIterator[
             yield
     except TimeoutError as error:
         raise EngineUnavailableError(
-            said("Compose did not end within {seconds} s.", seconds=f"{seconds:g}"),
+            said("{doing} did not end within {seconds} s.", doing="Compose", seconds=f"{seconds:g}"),
             hint=said("The engine may be stalled or very busy: look at `docker ps` and the load of its machine."),
             service=service,
         ) from error

@@ -13,7 +13,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from roas.concurrency import in_thread, run_concurrently
-from roas.errors import EngineError
+from roas.errors import EngineError, not_installed
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.stack.compose.faults import compose_fault, resolution_fault, too_much
@@ -298,7 +298,7 @@ def compose_binary() -> Path:
     if standalone := shutil.which("docker-compose"):
         return Path(standalone)
     raise EngineError(
-        said("Docker Compose is not installed here."),
+        not_installed("Docker Compose"),
         hint=said("Install the Compose plugin: https://docs.docker.com/compose/install/."),
     )
 

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from roas.concurrency import in_thread, run_concurrently
-from roas.errors import EngineError, ImageNotVerifiedError, NotVerifiableNowError
+from roas.errors import (
+    EngineError,
+    ImageNotVerifiedError,
+    NotVerifiableNowError,
+    cannot_read,
+    correct_setting,
+    not_installed,
+)
 from roas.log import get_logger
 from roas.messages.message import Message, said
 from roas.models.environment import SignaturePolicy
@@ -111,8 +118,7 @@ class ImageVerifier:
         program = shutil.which(COSIGN)
         if program is None:
             raise NotVerifiableNowError(
-                said("There is no {program}.", program=COSIGN),
-                hint=said("Install cosign 3 or newer beside the bot."),
+                not_installed(f"{COSIGN} 3"),
             )
         with temporary_folder(COSIGN) as home:
             process = await start_process((program, command, *options, "--", digest), self._variables(home), home)
@@ -159,10 +165,7 @@ def _fingerprint(policy: SignaturePolicy) -> str:
         try:
             found.update(hashlib.sha256(path.read_bytes()).digest())
         except OSError as error:
-            raise EngineError(
-                said("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror or error),
-                hint=said("Let `verify` name a file that the bot may read."),
-            ) from error
+            raise EngineError(cannot_read(path, error), hint=correct_setting("verify")) from error
     return found.hexdigest()
 
 

@@ -210,14 +210,7 @@ class ContentBinder:
             )
             return None
         except OSError as error:
-            raise ComposeFileError(
-                said(
-                    "{service} binds {source}, which cannot be read: {strerror}.",
-                    service=service,
-                    source=source,
-                    strerror=error.strerror,
-                ),
-            ) from error
+            raise unreadable_file(source, error) from error
         if is_shared:
             self.bound[name] = place.name
         return place

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from roas.errors import RepositoryError, RepositoryUnavailableError
+from roas.errors import RepositoryError, RepositoryUnavailableError, cannot_read, not_installed
 from roas.messages.message import said
 from roas.models.environment import Repository
 from roas.redaction import Learn
@@ -64,10 +64,7 @@ class GitProgram:
         """Run git and return what it prints; it reads the lines that are `wanted`, and `more` variables."""
         git = shutil.which("git")
         if git is None:
-            raise RepositoryError(
-                said("There is no {program}.", program="git"),
-                hint=said("Install {program} beside the bot.", program="git"),
-            )
+            raise RepositoryError(not_installed("git"))
         return await self.run_program((git, *arguments), more, seconds, wanted, most, room)
 
     async def run_program(
@@ -190,10 +187,7 @@ def read_named(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise RepositoryError(
-            said("{path} cannot be read: {strerror}.", path=path, strerror=str(error)),
-            hint=said("Let it name a file that the bot may read."),
-        ) from error
+        raise RepositoryError(cannot_read(path, error)) from error
 
 
 def away(repository: Repository, cause: str) -> RepositoryUnavailableError:

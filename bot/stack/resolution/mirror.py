@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from roas.concurrency import in_thread
-from roas.errors import ComposeFileError, RepositoryError
+from roas.errors import ComposeFileError, RepositoryError, not_installed
 from roas.messages.message import said
 from roas.models.candidate import Commit
 from roas.models.environment import Repository, read_address
@@ -323,10 +323,7 @@ class Mirror:
         """Check the signature of a commit by keys of SSH or OpenPGP, whichever the file holds."""
         is_openpgp = OPENPGP_KEYS in read_named(signers)
         if is_openpgp and shutil.which("gpg") is None:
-            raise RepositoryError(
-                said("There is no {program}.", program="gpg"),
-                hint=said("Install gpg beside the bot, or sign by SSH keys."),
-            )
+            raise RepositoryError(not_installed("gpg"))
         options = ("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={signers}")
         try:
             with temporary_folder("gpg") as keys:

@@ -5,7 +5,7 @@ import hashlib
 import zlib
 from pathlib import Path
 
-from roas.errors import SettingsError
+from roas.errors import SettingsError, cannot_read
 from roas.extras import SWARM, load
 from roas.messages.message import said
 
@@ -34,7 +34,7 @@ class Seal:
         try:
             secret = path.read_bytes().strip()
         except OSError as error:
-            text = said("SWARM_STATE_KEY_FILE cannot be read: {reason}", reason=f"{path}: {error.strerror}")
+            text = cannot_read(path, error)
             raise SettingsError(text, hint=hint) from error
         if len(secret) < LEAST_CHARACTERS:
             text = said(

@@ -27,9 +27,10 @@ async def test_signatures_need_cosign_and_keys_that_can_be_read(subject: Subject
     key = tmp_path / "cosign.pub"
     environment = replace(subject.environment, signatures=SignaturePolicy(key_files=(key,)))
     asked = replace(subject, environment=environment)
-    assert [text for _severity, text in failed(await signatures.run(asked))] == ["There is no cosign."]
+    assert [text for _severity, text in failed(await signatures.run(asked))] == ["cosign 3 is not installed here."]
     monkeypatch.setattr("shutil.which", lambda _name: "/usr/bin/cosign")
-    assert [text for _severity, text in failed(await signatures.run(asked))] == [f"{key} cannot be read."]
+    told = [text for _severity, text in failed(await signatures.run(asked))]
+    assert told == [f"{key} cannot be read: No such file or directory."]
     key.write_text("a key")
     assert failed(await signatures.run(asked)) == []
 

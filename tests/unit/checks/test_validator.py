@@ -137,7 +137,7 @@ async def test_hung_check_fails_at_deadline_alone(subject: Subject) -> None:
 
 async def test_own_timeout_not_taken_for_deadline(subject: Subject) -> None:
     report = await validator(Breaks(TimeoutError())).examine(subject)
-    assert "failed (TimeoutError)" in report.failures[0].message
+    assert "internal error (TimeoutError)" in report.failures[0].message
 
 
 async def test_cancel_cancels_checks(subject: Subject) -> None:

@@ -30,7 +30,6 @@ FOLLOWED = {
     "unit/state/shared/test_log.py::test_copy_becomes_a_journal_by_itself": [
         "Use that bot, or set SWARM_STATE_KEY_FILE."
     ],
-    "unit/app/test_shared_state.py::test_key_that_cannot_be_read_is_named": ["SWARM_STATE_KEY_FILE cannot be read"],
     "unit/app/test_shared_state.py::test_short_key_is_refused": ["The key in SWARM_STATE_KEY_FILE has"],
     "unit/app/test_shared_state.py::test_environment_on_one_machine_is_refused": [
         "SWARM_STATE_KEY_FILE keeps the state of Swarms"

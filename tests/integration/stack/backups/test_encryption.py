@@ -118,7 +118,7 @@ def test_file_without_a_key_is_refused(tmp_path, content) -> None:
     path = tmp_path / "key"
     if content is not None:
         path.write_text(content, errors="surrogateescape")
-    with pytest.raises(BackupError, match=f"the key {path} cannot be read") as raised:
+    with pytest.raises(BackupError, match=f"{path} cannot be read") as raised:
         read_key(str(path))
     assert "NONSENSE" not in str(raised.value.message)
 
@@ -131,7 +131,7 @@ def test_key_that_has_no_end_is_not_read(tmp_path, is_pipe) -> None:
         os.mkfifo(path)
     else:
         path.write_text("# a comment\n" * 10_000)
-    with pytest.raises(BackupError, match=f"the key {path} cannot be read: {path} is "):
+    with pytest.raises(BackupError, match=f"{path} cannot be read: {path} is "):
         read_key(str(path))
 
 

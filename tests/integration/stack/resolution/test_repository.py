@@ -391,7 +391,7 @@ async def test_commit_signed_by_openpgp(scene, server, tmp_path, monkeypatch):
     with pytest.raises(RepositoryError, match="not signed"):
         await scene.bring()
     monkeypatch.setattr("shutil.which", lambda name: None if name == "gpg" else f"/usr/bin/{name}")
-    with pytest.raises(RepositoryError, match="There is no gpg"):
+    with pytest.raises(RepositoryError, match="gpg is not installed here"):
         await scene.bring()
 
 

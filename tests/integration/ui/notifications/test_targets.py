@@ -264,5 +264,5 @@ async def test_doctor_knows_what_apprise_does() -> None:
     assert {name: str(error.message) for name, error in found.items()} == {
         "unknown": "Apprise does not know its address.",
         "incomplete": "Apprise does not know its address.",
-        "missing": "Its file cannot be read (No such file or directory).",
+        "missing": "/nowhere/at/all cannot be read: No such file or directory.",
     }

@@ -19,7 +19,7 @@ def test_what_is_no_file_of_keys_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "large").write_text("#" * (MOST_BYTES + 1))
     (tmp_path / "link").symlink_to(tmp_path / name)
     for path in (tmp_path / name, tmp_path / "link"):
-        with pytest.raises(BackupError, match=f"the key {path} cannot be read"):
+        with pytest.raises(BackupError, match=f"{path} cannot be read"):
             read_key(str(path))
 
 
