@@ -33,11 +33,8 @@ async def compose_file(subject: Subject) -> list[Finding]:
         return [failed(error.message, error.hint)]
     if stack is None:
         return []  # the policy's own check reports it
-    files = ", ".join(path.name for path in subject.environment.compose_files)
-    count = len(stack.definitions)
-    message = said("{files}: {count} {count|service|services}.", files=files, count=count)
-    if not subject.reads_working_copy:
-        message = said("The release has {count} {count|service|services}.", count=count)
+    names = [path.name for path in subject.environment.compose_files] if subject.reads_working_copy else ["compose"]
+    message = said("{files}: {count} {count|service|services}.", files=", ".join(names), count=len(stack.definitions))
     warnings = [failed(text, "", CheckSeverity.WARNING) for text in stack.warnings]
     return [passed(message), *warnings]
 
@@ -51,8 +48,8 @@ async def compose_policy(subject: Subject) -> list[Finding]:
         return []
     found = [passed()]
     if subject.environment.policy is PolicyLevel.DEFAULT:
-        text = said("The policy `default` ends with the next release.")
-        found.append(failed(text, said("Write `ask`, `strict` or `trusted`."), CheckSeverity.WARNING))
+        text = said("The policy `default` ends with the next release: use `ask`, `strict` or `trusted`.")
+        found.append(failed(text, severity=CheckSeverity.WARNING))
     return found
 
 
@@ -166,7 +163,7 @@ async def _look_up_image(look_up: LookUp, services: list[str], slots: asyncio.Se
             seconds=f"{REGISTRY_SECONDS:g}",
             text=text,
         )
-        return failed(message, said("Preparation tries again; look at the registry."), CheckSeverity.WARNING)
+        return failed(message, severity=CheckSeverity.WARNING)
     except RoasError as error:
         if find_passing(error) is not None:
             raise

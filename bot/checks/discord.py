@@ -71,15 +71,13 @@ async def discord_permissions(subject: Subject) -> Finding | list[Finding]:
     if any(channel.missing_permissions is None for channel in channels):
         return failed(said("The bot's permissions could not be read."))
     wrong = [channel for channel in channels if channel.missing_permissions]
-    remedy = said("Give these to the bot's role in the channel's settings.")
     return [
         failed(
             said(
                 "The bot lacks {lacks} in #{name}.",
                 lacks=listed(channel.missing_permissions or ()),
                 name=channel.channel_name,
-            ),
-            remedy,
+            )
         )
         for channel in wrong
     ] or passed()
@@ -92,10 +90,7 @@ async def discord_roles(subject: Subject) -> Finding | list[Finding]:
     if facts is None or not facts.guild_found:
         return []
     if facts.unknown_roles:
-        return failed(
-            said("The server has no such role: {roles}.", roles=listed(facts.unknown_roles)),
-            said("Copy the id of the role again (server settings, Roles) into the setting, or take it out there."),
-        )
+        return failed(said("The server has no such role: {roles}.", roles=listed(facts.unknown_roles)))
     if facts.unnotified_roles:
         return failed(
             said("Discord notifies nobody when the bot mentions {roles}.", roles=listed(facts.unnotified_roles)),

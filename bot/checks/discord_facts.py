@@ -203,6 +203,6 @@ async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | Non
         if response.status in {REFUSED, FORBIDDEN, UNKNOWN}:
             return None
         if response.status != 200:
-            raise _UnreachableError(said("it answers with status {status}", status=response.status))
+            raise _UnreachableError(said("status {status}", status=response.status))
         document: dict[str, Any] = await response.json()
         return document

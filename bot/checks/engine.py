@@ -33,12 +33,9 @@ async def engine(subject: Subject) -> Finding:
         return failed(error.message, error.hint)
     api = Version(facts.api_version)
     if api < MINIMUM_API:
-        return _too_old(facts, MINIMUM_API, said("read statistics at once"))
-    users = sorted(_use_start_interval(subject))
-    if users and api < START_INTERVAL_API:
-        return _too_old(
-            facts, START_INTERVAL_API, said("know the start_interval of {services}", services=listed(users))
-        )
+        return _too_old(facts, MINIMUM_API, "roas")
+    if _uses_start_interval(subject) and api < START_INTERVAL_API:
+        return _too_old(facts, START_INTERVAL_API, "start_interval")
     return passed(
         said(
             "Docker Engine {version} answers (API {api_version}).",
@@ -48,33 +45,34 @@ async def engine(subject: Subject) -> Finding:
     )
 
 
-def _too_old(facts: EngineFacts, needed: Version, purpose: str) -> Finding:
-    message = said(
-        "Docker Engine {version} has API {api_version}; {needed} is needed to {purpose}.",
-        version=facts.version,
-        api_version=facts.api_version,
-        needed=str(needed),
-        purpose=purpose,
+def _too_old(facts: EngineFacts, needed: Version, feature: str) -> Finding:
+    return failed(
+        said(
+            "Docker Engine {version} has API {api_version}; {feature} needs {needed}. Install Docker Engine 25 or "
+            "later.",
+            version=facts.version,
+            api_version=facts.api_version,
+            feature=f"`{feature}`",
+            needed=str(needed),
+        )
     )
-    return failed(message, said("Install a newer Docker Engine (25 or later)."))
 
 
-def _use_start_interval(subject: Subject) -> list[str]:
-    return [
-        name for name, service in subject.services.items() if (service.get("healthcheck") or {}).get("start_interval")
-    ]
+def _uses_start_interval(subject: Subject) -> bool:
+    return any((service.get("healthcheck") or {}).get("start_interval") for service in subject.services.values())
 
 
 @check("compose_version", CheckSeverity.CRITICAL)
 async def compose_version(subject: Subject) -> Finding:
     """Ask the Compose CLI for its version."""
     found = await subject.engine.compose_version()
-    remedy = said("Install Docker Compose {minimum} or later.", minimum=str(MINIMUM_COMPOSE))
-    if (minor := _minor(found)) is None:
-        return failed(said("Compose reports the version {found}, which cannot be read.", found=repr(found)), remedy)
-    if minor < MINIMUM_COMPOSE:
-        message = said("Docker Compose {found} does not know `depends_on.required` and `include`.", found=found)
-        return failed(message, remedy)
+    if (minor := _minor(found)) is None or minor < MINIMUM_COMPOSE:
+        message = said(
+            "Docker Compose {found} is installed; {minimum} or later is needed.",
+            found=found,
+            minimum=str(MINIMUM_COMPOSE),
+        )
+        return failed(message)
     return passed(said("Docker Compose {found} is installed.", found=found))
 
 
@@ -98,8 +96,7 @@ def _judge_version(product: str, found: str, tested: tuple[Version, Version]) ->
             found=found,
             oldest=str(tested[0]),
             newest=str(tested[1]),
-        ),
-        said("It will most likely work. Try a deployment to an environment that nobody depends on first."),
+        )
     )
 
 
@@ -137,5 +134,7 @@ async def selinux(subject: Subject, _stack: ResolvedStack) -> list[Finding]:
     )
     if not bound:
         return [passed()]
-    message = said("The engine uses SELinux, which denies binds without a label: {bound}.", bound=listed(bound))
-    return [failed(message, said("Add `:z` (shared) or `:Z` (for one container alone) to the binds."))]
+    message = said(
+        "SELinux denies binds without `:z` (shared) or `:Z` (for one container): {bound}.", bound=listed(bound)
+    )
+    return [failed(message)]

@@ -28,17 +28,17 @@ RECOMMENDED_MEMORY_BYTES = 256 * 1024**2
 @check("disk", CheckSeverity.CRITICAL)
 async def disk(subject: Subject) -> list[Finding]:
     """Measure the free space of the engine's data root, where it can be seen, and of the state folder."""
-    places: dict[str, Path] = {said("the state folder"): existing(subject.settings.state_dir)}
+    places = [existing(subject.settings.state_dir)]
     with contextlib.suppress(EngineUnavailableError):  # the engine's own check says so
-        places[said("the engine's data root")] = Path((await subject.engine.version()).data_root)
-    return [await _measure_disk(subject, text, path) for text, path in places.items()]
+        places.append(Path((await subject.engine.version()).data_root))
+    return [await _measure_disk(subject, path) for path in places]
 
 
-async def _measure_disk(subject: Subject, text: str, path: Path) -> Finding:
+async def _measure_disk(subject: Subject, path: Path) -> Finding:
     free = await subject.engine.disk_free(path)
     if free is None:
-        return passed(said("The free space of {text} ({path}) cannot be read from here.", text=text, path=path))
-    message = said("{free} are free for {text} ({path}).", free=in_bytes(free), text=text, path=path)
+        return passed(said("The free space in {path} cannot be read from here.", path=path))
+    message = said("{free} are free in {path}.", free=in_bytes(free), path=path)
     remedy = said(
         "Make room, for instance with `docker image prune` and `docker builder prune`: {least} are needed.",
         least=in_bytes(MINIMUM_DISK_BYTES),
@@ -192,7 +192,7 @@ def _judge_home(subject: Subject, own: OwnContainer) -> list[Finding]:
         environment=environment.name,
         project=environment.project,
         own=own.name,
-        other=own.project or said("no project"),
+        other=own.project or "–",
     )
     return [failed(message, said("Correct COMPOSE_PROJECT_NAME or HOME_ENVIRONMENT."))]
 
@@ -204,28 +204,23 @@ def _judge_paths(subject: Subject, own: OwnContainer) -> list[Finding]:
     """
     if subject.has_nodes:
         return []
-    folders = {
-        "STATE_DIR": subject.settings.state_dir.absolute(),
-        said("the stack's folder"): subject.environment.folder,
-    }
+    folders = (subject.settings.state_dir.absolute(), subject.environment.folder)
     return [
         failed(
-            said("{text} ({folder}) {fault}.", text=text, folder=folder, fault=fault),
-            said("Mount it into the bot at the path that it has on the host: `{folder}:{folder}`.", folder=folder),
+            said(
+                "{folder} is not the same folder on the host: mount it into the bot as `{folder}:{folder}`.",
+                folder=folder,
+            )
         )
-        for text, folder in folders.items()
-        if (fault := _fault(folder, own))
+        for folder in folders
+        if not _is_same_on_host(folder, own)
     ]
 
 
-def _fault(folder: Path, own: OwnContainer) -> str:
-    """Describe what is wrong with the source of a folder; empty where the engine sees the same."""
+def _is_same_on_host(folder: Path, own: OwnContainer) -> bool:
+    """Return whether the engine sees a folder at the path that it has in the bot's container."""
     mount = _mount_of(folder, own.mounts)
-    if mount is None or mount.kind != "bind":
-        return said("is no folder of the host")
-    if mount.source == mount.destination:
-        return ""
-    return said("is {source} on the host", source=mount.source)
+    return mount is not None and mount.kind == "bind" and mount.source == mount.destination
 
 
 def _mount_of(folder: Path, mounts: tuple[Mount, ...]) -> Mount | None:
@@ -239,10 +234,7 @@ async def redis(subject: Subject) -> Finding:
     """Ping Redis. Without it the bot and its journal go on: only as a service of the stack can it fail a deployment."""
     if subject.ping_redis is None:
         return passed(said("REDIS_URL is not set: state is kept in the journal alone."))
-    remedy = said(
-        "Look at the redis service, or correct REDIS_URL. The bot does without it; a stack that has it as a "
-        "critical or required service does not."
-    )
+    remedy = said("Look at the redis service, or correct REDIS_URL.")
     try:
         await subject.ping_redis()
     except RoasError as error:

@@ -1,5 +1,6 @@
 """Check what has to stay the bot's own: its state folder, which holds every secret, and its token."""
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 from roas.checks.check import Finding, check, existing, failed, listed, passed, stack_check
 from roas.checks.subject import Subject
 from roas.concurrency import in_thread
-from roas.messages.message import said
+from roas.messages.message import Message, said
 from roas.models.check import CheckSeverity
 from roas.stack.interface import ResolvedStack
 
@@ -28,17 +29,14 @@ def _judge_folder(folder: Path) -> Finding:
     except OSError as error:
         return _judge_unreadable(folder, error)
     if not stat.S_ISDIR(found.st_mode):
-        return failed(said("STATE_DIR is {folder}, which is not a folder.", folder=folder))
+        return failed(_unusable(folder, errno.ENOTDIR))
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         remedy = said(
             "Give it to the user that the bot runs as: `chown {user} {folder}`.",
             user=os.getuid(),
             folder=folder,
         )
-        return failed(
-            said("The state folder {folder} is not writable for user {user}.", folder=folder, user=os.getuid()),
-            remedy,
-        )
+        return failed(_unusable(folder, errno.EACCES), remedy)
     mode = stat.S_IMODE(found.st_mode)
     if mode & ~OWN_BITS & 0o777:
         message = said(
@@ -49,6 +47,11 @@ def _judge_folder(folder: Path) -> Finding:
         # Whoever deploys closes it at its start.
         return failed(message, said("Close it: `chmod 700 {folder}`.", folder=folder), CheckSeverity.WARNING)
     return passed()
+
+
+def _unusable(folder: Path, code: int) -> Message:
+    reason = os.strerror(code)
+    return said("The state folder {folder} cannot be used: {strerror}", folder=folder, strerror=reason)
 
 
 def _judge_unreadable(folder: Path, error: OSError) -> Finding:

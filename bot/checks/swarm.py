@@ -63,16 +63,9 @@ def _judge_reach(facts: SwarmFacts) -> Iterator[Finding]:
 
 def _judge_number(facts: SwarmFacts) -> Iterator[Finding]:
     managers = len(facts.managers)
-    if managers == 1:
-        text = said("The Swarm has one manager: while it is away, nothing can be changed.")
-        yield failed(text, severity=CheckSeverity.INFO)
-    elif managers % 2 == 0:
-        text = said(
-            "{managers} managers survive no more losses than {fewer} {fewer|does|do}.",
-            managers=managers,
-            fewer=managers - 1,
-        )
-        yield failed(text, severity=CheckSeverity.WARNING)
+    if managers == 1 or managers % 2 == 0:
+        text = said("The Swarm has {managers} {managers|manager|managers}; use 3, 5 or 7.", managers=managers)
+        yield failed(text, severity=CheckSeverity.INFO if managers == 1 else CheckSeverity.WARNING)
 
 
 @swarm_check("swarm_nodes", CheckSeverity.WARNING)

@@ -34,7 +34,7 @@ async def test_unreachable_engine_stops_deployment(subject: Subject, probe: Any)
 
 async def test_engine_without_one_shot_stats_too_old(subject: Subject, probe: Any) -> None:
     probe.facts = replace(probe.facts, version="19.03", api_version="1.40")
-    assert "1.41 is needed" in stops(await engine.run(subject))[0]
+    assert "`roas` needs 1.41" in stops(await engine.run(subject))[0]
 
 
 async def test_start_interval_needs_newer_engine_if_used(with_services: Make, probe: Any) -> None:
@@ -42,7 +42,7 @@ async def test_start_interval_needs_newer_engine_if_used(with_services: Make, pr
     plain = with_services({"web": {"healthcheck": {"interval": "5s"}}})
     eager = with_services({"web": {"healthcheck": {"start_interval": "1s"}}})
     assert stops(await engine.run(plain)) == []
-    assert "start_interval of web" in stops(await engine.run(eager))[0]
+    assert "`start_interval` needs 1.44" in stops(await engine.run(eager))[0]
 
 
 @pytest.mark.parametrize(

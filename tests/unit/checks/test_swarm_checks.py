@@ -54,7 +54,7 @@ async def test_managers(subject: Any) -> None:
     demoted = await results(check, subject, M1, M2, replace(M3, reachability="", is_leader=False))
     assert "The managers do not reach node3." not in {result.message for result in demoted}
     assert [item[1] for item in said(await results(check, subject, M1, M2))][1:] == [
-        "2 managers survive no more losses than 1 does."
+        "The Swarm has 2 managers; use 3, 5 or 7."
     ]
     (_, alone) = await results(check, subject, M1)
     assert (alone.severity, alone.passed) == (CheckSeverity.INFO, False)

@@ -300,7 +300,6 @@ SAYS_ONLY = [
     "It is about what was deployed",
     "REDIS_URL is not set",
     "STATE_DIR cannot be used",
-    "STATE_DIR is {folder}",
     "The plan of `/deploy {name}` says",
     "There is no room for a copy of the journal",
     "Where it runs: `docker exec",

@@ -348,7 +348,7 @@ def _require_quorum(nodes: Iterable[Mapping[str, Any]]) -> None:
     if 2 * reached <= len(managers):
         raise NoQuorumError(
             said(
-                "{reached} of {managers} {managers|manager|managers} of the Swarm can be reached.",
+                "{reached} of {managers} {managers|manager|managers} can be reached.",
                 managers=len(managers),
                 reached=reached,
             ),
