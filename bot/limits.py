@@ -179,12 +179,15 @@ OPERATION = Coordination(
     phases=(PhasePolicy(PhaseName.EXECUTION, 300, 1), PhasePolicy(PhaseName.VERIFICATION, 180, 1)),
     rollback=BACK,
     rollback_on_failure=False,
+    can_go_back=False,
     builds=False,
     prepares_monitoring=False,
     prunes=False,
 )
+# How many replicas there were before is known.
+SCALING = replace(OPERATION, rollback_on_failure=True, can_go_back=True)
 # Of what is stopped there is nothing to watch, and what is kept as it is was not touched.
-STOPPING = replace(OPERATION, name="stop", phases=OPERATION.phases[:1])
+STOPPING = replace(OPERATION, name="stop", phases=OPERATION.phases[:1], is_watched=False)
 KEEPING = replace(STOPPING, name="keep")
 SAVING = replace(STOPPING, name="save")
 
@@ -212,6 +215,7 @@ COORDINATIONS: Mapping[DeploymentKind, Coordination] = {
     DeploymentKind.ROLLBACK: ROLLBACK,
 }
 OPERATIONS: Mapping[Operation, Coordination] = {
+    Operation.SCALE: SCALING,
     Operation.STOP: STOPPING,
     Operation.KEEP: KEEPING,
     Operation.SAVE: SAVING,

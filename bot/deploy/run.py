@@ -1,6 +1,6 @@
 """Say in which order a deployment goes through its phases, and what undoes it."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 
 from roas.concurrency import begun
@@ -33,13 +33,11 @@ from roas.errors import (
 from roas.limits import MOST_APPLIED_AGAIN, MOST_LAST_LOOKS
 from roas.log import correlated, get_logger
 from roas.messages.message import said
-from roas.models.deployment import Deployment, DeploymentKind, Operation, Outcome, Problem
+from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
 from roas.models.phases import PhaseName, PhasePolicy
 
 log = get_logger(__name__)
 
-# Operations after which nothing of theirs could be disturbed.
-UNWATCHED = frozenset({Operation.STOP, Operation.KEEP, Operation.SAVE})
 DRAFTING = frozenset({PhaseName.INITIALIZATION, PhaseName.VALIDATION, PhaseName.PREPARATION})
 APPLYING = frozenset({PhaseName.EXECUTION, PhaseName.ROLLBACK, PhaseName.VERIFICATION})
 # What stops a deployment without ending it: another process has it, or the journal cannot be written. It is resumed.
@@ -81,15 +79,13 @@ class DeploymentRun:
             if await asks_before_the_build(context):
                 await wait_for_approval(context)
                 return context.deployment
-            if context.deployment.request.operation is None:
-                await self._run_phases(DRAFTING)
-            elif context.deployment.asks or context.deployment.request.operation is Operation.KEEP:
-                await draft_operation(context)
+            await self._run_phases(self._phases_of(DRAFTING))
+            await draft_operation(context)
             if context.deployment.asks:
                 await wait_for_approval(context)
                 return context.deployment
             await take_up_draft(context)
-            await self._run_phases(APPLYING, self._conclude)
+            await self._run_phases(self._phases_of(APPLYING), self._conclude)
         except STOPPING:
             raise
         except RoasError as error:
@@ -107,10 +103,7 @@ class DeploymentRun:
             await start_if_possible(context)  # what a process that died has stopped for a backup
         if not context.deployment.touched:
             return await finish(context, Outcome.CANCELLED if is_cancelled else Outcome.FAILED, problem)
-        operation = context.deployment.request.operation
-        if operation is Operation.SCALE:  # the number before is known
-            return await self._roll_back(problem)
-        if operation is not None:  # there is no other release to go back to
+        if not context.coordination.can_go_back:
             return await finish(context, Outcome.CANCELLED if is_cancelled else Outcome.FAILED, problem)
         is_wanted_back = is_cancelled or isinstance(error, TakenBackError)
         is_rollback = context.deployment.request.kind is DeploymentKind.ROLLBACK
@@ -129,7 +122,7 @@ class DeploymentRun:
         if context.deployment.pauses or context.deployment.in_bake:  # recovery looked after what it did not hold
             await context.components.stop_recovery(context.environment)
         try:
-            await self._run_phases({PhaseName.ROLLBACK}, self._conclude_rollback)
+            await self._run_phases([context.coordination.policy(PhaseName.ROLLBACK)], self._conclude_rollback)
         except STOPPING:
             raise
         except RoasError as error:
@@ -148,17 +141,20 @@ class DeploymentRun:
         outcome = Outcome.CANCELLED if is_cancelled else Outcome.ROLLED_BACK
         return await finish(context, outcome, problem, active=context.release)
 
+    def _phases_of(self, names: Collection[PhaseName]) -> list[PhasePolicy]:
+        return [policy for policy in self._context.coordination.phases if policy.name in names]
+
     async def _run_phases(
-        self, names: Collection[PhaseName], conclude: Callable[[], Awaitable[None]] | None = None
+        self, phases: Sequence[PhasePolicy], conclude: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         """Run the phases that no earlier attempt is through with, and conclude.
 
         What somebody else undoes meanwhile is applied again, but not for ever.
         """
         context = self._context
-        phases = [policy for policy in context.coordination.phases if policy.name in names]
-        phases = phases or [context.coordination.policy(name) for name in names]  # rollback, of most kinds
-        left = [policy for policy in phases if context.failed or not context.phase_succeeded(policy.name)]
+        left: Sequence[PhasePolicy] = [
+            policy for policy in phases if context.failed or not context.phase_succeeded(policy.name)
+        ]
         for again in range(MOST_APPLIED_AGAIN + 1):
             try:
                 for policy in left:
@@ -206,7 +202,7 @@ class DeploymentRun:
         if context.cancel.is_set():
             context.warn(came_too_late(context.environment.name))
         await self._clear_stale_instances()
-        if context.deployment.request.operation not in UNWATCHED:
+        if context.coordination.is_watched:
             await self._check_what_runs(context.model_hash or (await load_release(context)).model_hash, with_bot=True)
 
     async def _conclude_rollback(self) -> None:

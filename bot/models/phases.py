@@ -29,13 +29,16 @@ class PhasePolicy:
 class Coordination:
     """Describe a kind of deployment: which phases run, within which limits, and what a failure leads to.
 
-    `rollback` limits the way back from a failure, which is none of its phases.
+    `rollback` limits the way back from a failure, which is none of its phases. It `can_go_back` where there is
+    something from before to go back to. What runs is read once more at the end where it `is_watched`.
     """
 
     name: str
     phases: tuple[PhasePolicy, ...]
     rollback: PhasePolicy
     rollback_on_failure: bool = True
+    can_go_back: bool = True
+    is_watched: bool = True
     parallel_execution: bool = True
     builds: bool = True
     prepares_monitoring: bool = True

@@ -250,11 +250,13 @@ def _left_without(definitions: Mapping[str, ServiceDefinition], stopped: Collect
 
 
 async def draft_operation(context: DeploymentContext) -> None:
-    """Write what an operation is beside, before it waits for its approval; what is kept becomes a release."""
+    """Write what an operation is beside, where it waits for its approval; what is kept becomes a release."""
     deployment = context.deployment
     if deployment.request.operation is Operation.KEEP:
         if deployment.to_release == deployment.from_release:  # else an earlier attempt made it
             await _make_release(context)
+        return
+    if deployment.request.operation is None or not deployment.asks:
         return
     stack, applied = context.stack, context.deployment.applied_model
     model = await stack.load_model(applied)

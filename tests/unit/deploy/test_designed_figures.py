@@ -17,9 +17,10 @@ from roas.configuration.settings import Settings
 from roas.deploy.applier import Applier
 from roas.deploy.phases import preparation
 from roas.errors import PhaseTimeoutError
-from roas.limits import HOTFIX, ROLLBACK, STANDARD
+from roas.limits import HOTFIX, ROLLBACK, STANDARD, coordination_of
 from roas.metrics.integration_monitor import LIMITS, Windows
 from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
 from roas.models.environment import Environment
 from roas.models.phases import PhaseName
 from roas.models.recovery import RecoveryAction
@@ -75,6 +76,27 @@ def test_rollback_has_the_default_timeout() -> None:
     ]
     assert ROLLBACK.policy(PhaseName.ROLLBACK).timeout_seconds == 300
     assert ROLLBACK.rollback_on_failure is False
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "goes_back", "watched"),
+    [
+        (Operation.RESTART, "operation", False, True),
+        (Operation.SCALE, "operation", True, True),
+        (Operation.START, "operation", False, True),
+        (Operation.STOP, "stop", False, False),
+        (Operation.KEEP, "keep", False, False),
+        (Operation.SAVE, "save", False, False),
+    ],
+)
+def test_operation_says_what_a_failure_leads_to(
+    operation: Operation, name: str, goes_back: bool, watched: bool
+) -> None:
+    """Of a number of replicas it is known what it was; the name is in the journal."""
+    request = DeploymentRequest("dev", DeploymentKind.DEPLOY, DORA, operation=operation)
+    coordination = coordination_of(request)
+    assert (coordination.name, coordination.is_watched) == (name, watched)
+    assert (coordination.can_go_back, coordination.rollback_on_failure) == (goes_back, goes_back)
 
 
 class Hanging:
