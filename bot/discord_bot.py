@@ -16,10 +16,10 @@ from roas.checks.discord_facts import named_roles
 from roas.cogs.loading import load_cogs
 from roas.concurrency import end_tasks, pause
 from roas.configuration.settings import Settings
-from roas.leadership.leadership import Leadership
 from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.models.leader_lease import BotReadiness
+from roas.state.leadership import Leadership
 from roas.ui.gateway import DiscordConnection
 
 log = get_logger(__name__)
@@ -79,7 +79,7 @@ class RoasBot(commands.Bot):
         )
         self._settings = settings
         self.roas = application
-        self.roas_leadership = Leadership(is_leader=application is not None)
+        self.roas_leadership = Leadership(is_leader=False) if application is None else application.leadership
 
     async def load_cogs(self) -> None:
         """Load the cogs, once; none where there is no journal to open an application on.

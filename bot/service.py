@@ -126,9 +126,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> int:
         metrics.read_gateway_latency(lambda: bot.latency)
         stopped = StoppedBot(bot, settings, StandbyGate(bot, bot.roas_leadership))
         stack.push_async_callback(stopped.close)
-        await stack.enter_async_context(
-            run_leader_election(application, bot.roas_leadership, bot.readiness, stopped.stop)
-        )
+        await stack.enter_async_context(run_leader_election(application, bot.readiness, stopped.stop))
         return await run_bot(bot, settings, stop, until=lambda: _until_to_begin_again(application))
 
 

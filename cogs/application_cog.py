@@ -12,9 +12,9 @@ from discord.ext import commands
 from roas.cogs.command_sync import CogName, CommandSync
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
-from roas.leadership.leadership import Leadership
 from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
+from roas.state.leadership import Leadership
 
 log = get_logger(__name__)
 

@@ -28,11 +28,11 @@ from roas.cogs.permissions import Action, asker_of, refusal
 from roas.cogs.planning import PlanningCog
 from roas.concurrency import end_tasks
 from roas.errors import InvalidRequestError, RoasError
-from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.deployment import DataChoice, DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.starting_times import read_when
+from roas.state.leadership import Leadership
 from roas.ui.command_names import choice_of
 from roas.ui.notifications.live_messages import LiveMessages
 from roas.ui.translation import _

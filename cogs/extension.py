@@ -26,10 +26,10 @@ from roas.configuration.loading import load_settings
 from roas.configuration.settings import Settings
 from roas.errors import JournalLostError, RoasError, SettingsError
 from roas.leadership.leader_tasks import run_leader_election
-from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.leader_lease import BotReadiness
 from roas.models.post import Post
+from roas.state.leadership import Leadership
 from roas.ui.gateway import DiscordConnection, StandbyGate
 from roas.ui.notifications.notifier import LIVE
 
@@ -140,7 +140,7 @@ async def setup(bot: commands.Bot) -> None:
             return
         if bot.http.token:
             application.redactor.add((bot.http.token,))
-        leadership = Leadership(is_leader=False)
+        leadership = application.leadership
         gate = StandbyGate(bot, leadership)
         opened.callback(gate.remove)
         connection = DiscordConnection()
@@ -151,7 +151,7 @@ async def setup(bot: commands.Bot) -> None:
 
         stopped = StoppedBot(bot, settings, gate)
         opened.push_async_callback(stopped.close)
-        await opened.enter_async_context(run_leader_election(application, leadership, readiness, stopped.stop))
+        await opened.enter_async_context(run_leader_election(application, readiness, stopped.stop))
         departure = Departure(bot, application, leadership, lambda: gate.leaving)
         opened.callback(departure.remove)
         application_cog = await load_cogs(bot, application, leadership)

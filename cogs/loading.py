@@ -21,7 +21,7 @@ from roas.cogs.services import ServicesCog
 from roas.cogs.status import StatusCog
 from roas.configuration.settings import Settings
 from roas.errors import SettingsError
-from roas.leadership.leadership import Leadership
+from roas.state.leadership import Leadership
 from roas.ui.command_names import CommandTranslator
 from roas.ui.notifications.live_messages import LiveMessages, PingRoles
 from roas.ui.notifications.ops_channel import OpsChannel

@@ -18,10 +18,10 @@ from roas.cogs.command_sync import CogName
 from roas.cogs.permissions import Action, Asker, Rules, asker_of, permit, refusal, rules_from
 from roas.configuration.environments import plain_names
 from roas.errors import InvalidRequestError, RoasError
-from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.actor import Actor, ActorKind
 from roas.models.environment import Environment
+from roas.state.leadership import Leadership
 from roas.ui.command_names import grouped
 from roas.ui.translation import _
 

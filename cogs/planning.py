@@ -16,11 +16,11 @@ from roas.cogs.ops_cog import OpsCog, actor_of
 from roas.cogs.permissions import ACTIONS, Action
 from roas.cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
 from roas.errors import ImageNotFoundError
-from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.messages.message import joined
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
+from roas.state.leadership import Leadership
 from roas.ui.drawing import code
 from roas.ui.embeds.plan import draw_confirmation, draw_plan_message
 from roas.ui.notifications.deployment_notifier import last_seconds

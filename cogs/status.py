@@ -17,9 +17,9 @@ from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, place_refusal
 from roas.concurrency import SingleFlight, run_concurrently
 from roas.configuration.environments import plain_names
-from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.environment import Environment
+from roas.state.leadership import Leadership
 from roas.ui.chart import Painter
 from roas.ui.drawing import Drawing, Picture
 from roas.ui.embeds.alert import draw_open_alerts

@@ -20,12 +20,12 @@ from roas.cogs.permissions import Action, asker_of, permit, refusal, rules_from
 from roas.concurrency import begun, end_tasks, pause
 from roas.configuration.settings import Settings
 from roas.errors import JournalLostError
-from roas.leadership.leadership import Leadership
 from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.leader_lease import JournalLoss
 from roas.redaction import hide
+from roas.state.leadership import Leadership
 from roas.ui.drawing import CONTENT, Drawing, clip, marked_up
 from roas.ui.gateway import StandbyGate
 from roas.ui.notifications.ops_channel import MessageRefusedError, OpsChannel, PostError

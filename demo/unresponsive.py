@@ -9,7 +9,7 @@ UNRESPONSIVE_SECONDS = 6
 # Python reads this at its start, before the bot.
 CODE = f"""
 import asyncio
-from roas.leadership.leadership import Leadership
+from roas.state.leadership import Leadership
 
 gain = Leadership.gain
 Leadership.gain = lambda one: asyncio.get_running_loop().call_later({UNRESPONSIVE_SECONDS}, gain, one) and None

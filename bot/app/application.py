@@ -67,7 +67,7 @@ from roas.recovery.upkeep import LeftDrains, RenewedLogins
 from roas.stack.stacks import Stacks
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.deployments.pruning import HistoryBounds
-from roas.state.leader_lease import HeldLease
+from roas.state.leadership import Leadership
 from roas.state.redis_sync import DataSyncManager, ping
 from roas.state.seen_stacks import SeenStacks
 from roas.web_client import WebClient
@@ -170,7 +170,7 @@ class Application:
         """Build what moves stacks from one release to another."""
         self.validator = EnvironmentValidator(CHECKS, _survey(self.settings, self.stacks))
         self.deployment_manager = DeploymentManager(self.stacks, self.state)
-        self.held_lease = HeldLease()
+        self.leadership = Leadership(is_leader=False)
         self.peers = Peers(self.stacks, self.state, self.own_container)
         self.recovery_attempts = RecoveryAttempts()
         components = Components(
@@ -183,7 +183,7 @@ class Application:
             monitoring=self.collector,
             prober=self.prober,
             own_container=self.own_container,
-            held_lease=self.held_lease,
+            leadership=self.leadership,
             peers=self.peers,
             stop_recovery=self.recovery_attempts.cancel,
             read_figure=partial(read_figure, self.settings.prometheus_url),

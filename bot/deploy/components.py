@@ -15,7 +15,7 @@ from roas.models.health import AT_WORK
 from roas.stack.stacks import Stacks
 from roas.stack.updating.canary.service_canary import ReadFigure, no_figure
 from roas.stack.updating.deployment_manager import DeploymentManager
-from roas.state.leader_lease import HeldLease
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 
 # Find the container of an environment that this very process runs in, or None.
@@ -43,7 +43,7 @@ class Components:
     monitoring: MonitoringCollector
     prober: NetworkProber
     own_container: OwnContainerSource
-    held_lease: HeldLease
+    leadership: Leadership
     peers: Peers
     stop_recovery: StopRecovery = no_recovery
     read_figure: ReadFigure = no_figure

@@ -6,12 +6,12 @@ watches its successor, when that one hangs or is unhealthy: then the old release
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from roas.app.application import Application
 from roas.concurrency import pause
-from roas.errors import FencedOffError, InternalFaultError, JournalHeldError, JournalLostError, RoasError, StateError
+from roas.errors import FencedOffError, JournalHeldError, JournalLostError, RoasError, StateError
 from roas.leadership.takeover import OwnPlace, Takeover, TakeoverReason
 from roas.log import get_logger
 from roas.messages.message import said
@@ -27,56 +27,22 @@ ACTIVE_BEAT_SECONDS = 1.0
 STOP_SECONDS = 2.0
 
 
-class ElectorState(StrEnum):
-    """What a process is, of those that share a journal."""
-
-    STANDBY = "standby"
-    LEADER = "leader"
-    STOPPED = "stopped"
-
-
 class Occasion(StrEnum):
-    """What makes a process become something else, or stay what it is."""
+    """Why a process leads, or stands by; it is logged."""
 
     HELD = "the lease names this process, and was renewed"
     TAKEN = "there was no living leader, and this process took the lease"
     SEIZED = "the leader hung, or was an unhealthy successor: it was ended, and its lease seized"
     ELSEWHERE = "the lease names another process, or none"
     UNREADABLE = "the journal cannot be read"
-    LOST = "the journal is lost"
-
-
-# A stopped process stays so: another may lead with the journal that is at the path now.
-TRANSITIONS: Mapping[tuple[ElectorState, Occasion], ElectorState] = {
-    (ElectorState.STANDBY, Occasion.HELD): ElectorState.LEADER,
-    (ElectorState.STANDBY, Occasion.TAKEN): ElectorState.LEADER,
-    (ElectorState.STANDBY, Occasion.SEIZED): ElectorState.LEADER,
-    (ElectorState.STANDBY, Occasion.ELSEWHERE): ElectorState.STANDBY,
-    (ElectorState.STANDBY, Occasion.UNREADABLE): ElectorState.STANDBY,
-    (ElectorState.STANDBY, Occasion.LOST): ElectorState.STOPPED,
-    (ElectorState.LEADER, Occasion.HELD): ElectorState.LEADER,
-    (ElectorState.LEADER, Occasion.ELSEWHERE): ElectorState.STANDBY,
-    (ElectorState.LEADER, Occasion.UNREADABLE): ElectorState.STANDBY,
-    (ElectorState.LEADER, Occasion.LOST): ElectorState.STOPPED,
-}
-
-
-def after(state: ElectorState, occasion: Occasion) -> ElectorState:
-    """Return what a process is after an occasion. Raises InternalFaultError for one that cannot come in that state."""
-    try:
-        return TRANSITIONS[state, occasion]
-    except KeyError:
-        raise InternalFaultError(
-            said("A {state} process cannot meet this: {occasion}.", state=state, occasion=occasion)
-        ) from None
 
 
 class LeaderElector:
-    """Run as leader or as standby; transitions.py defines what makes it which.
+    """Look at each beat who holds the lease, and lead or stand by accordingly.
 
     `start_leading` is called at each beat of a leader, `stop_leading` when it becomes a standby, and `stop` once, with
-    the error and the name of this bot's own container, when the journal is lost. Where bots on other machines share the
-    journal, `may_lead` says whether this machine's may lead.
+    the error and the name of this bot's own container, when the journal is lost. That is for good: another process may
+    lead with the journal that is at the path now.
     """
 
     def __init__(
@@ -86,18 +52,15 @@ class LeaderElector:
         start_leading: Callable[[], Awaitable[None]],
         stop_leading: Callable[[], Awaitable[None]],
         stop: Callable[[JournalLostError, str], Awaitable[None]] | None = None,
-        *,
-        may_lead: Callable[[], bool] | None = None,
     ) -> None:
         self._stop = stop
-        self._may_lead = may_lead
         self._application = application
+        self._leadership = application.leadership
         self._readiness = readiness
         self._start_leading = start_leading
         self._stop_leading = stop_leading
         self._place = OwnPlace(application)
         self._takeover = Takeover(application, self._place, readiness)
-        self._state = ElectorState.STANDBY
         self._write_error = ""
         self._leader = ""
 
@@ -135,13 +98,12 @@ class LeaderElector:
                 log.exception("election round broke")
             else:
                 self._write_error = ""
-            await pause(ACTIVE_BEAT_SECONDS if self._state is ElectorState.LEADER else BEAT_SECONDS)
+            await pause(ACTIVE_BEAT_SECONDS if self._leadership.lease is not None else BEAT_SECONDS)
 
     async def _lose(self, error: JournalLostError) -> None:
-        """Stop for good: another bot may already lead with the journal that is at the path now."""
+        """Stop for good."""
         log.error("the journal is lost", error=error.message, hint=error.hint)
-        self._application.held_lease.current = None
-        self._state = after(self._state, Occasion.LOST)
+        self._leadership.lease = None
         if self._stop is not None:
             await self._stop(error, self._place.container.name if self._place.container else "")
         else:
@@ -176,7 +138,7 @@ class LeaderElector:
                 raise
             now = boot_seconds()
             lease = await self._beat()
-        if self._may_lead is not None and not self._may_lead():
+        if not self._leadership.may_lead:
             await self._follow(Occasion.ELSEWHERE)
             return
         if lease is not None and lease.instance_id == self._application.state.instance_id:
@@ -240,7 +202,7 @@ class LeaderElector:
     async def _hold(self, renewed: LeaderLease, occasion: Occasion) -> None:
         """Lead by a lease that was just renewed, unless it is being transferred."""
         await self._takeover.settle()
-        if not self._application.held_lease.is_transferred(renewed):
+        if not self._leadership.is_transferred(renewed):
             await self._lead(renewed, occasion)
 
     async def _beat(self) -> LeaderLease | None:
@@ -265,16 +227,15 @@ class LeaderElector:
 
     async def _lead(self, lease: LeaderLease, occasion: Occasion) -> None:
         """Lead, or go on leading: `start_leading` is called at each beat, so that a failed start is made up for."""
-        before, self._state = self._state, after(self._state, occasion)
-        self._application.held_lease.current = lease
-        if before is not self._state:
+        if self._leadership.lease is None:
             log.info("this bot leads now", instance_id=lease.instance_id, token=lease.token, reason=occasion)
+        self._leadership.lease = lease
         await self._start_leading()
 
     async def _follow(self, occasion: Occasion) -> None:
         """Be on standby, or go on being so."""
-        before, self._state = self._state, after(self._state, occasion)
-        self._application.held_lease.current = None
-        if before is not self._state:
-            log.info("this bot is on standby", reason=occasion)
-            await self._stop_leading()
+        if self._leadership.lease is None:
+            return
+        self._leadership.lease = None
+        log.info("this bot is on standby", reason=occasion)
+        await self._stop_leading()

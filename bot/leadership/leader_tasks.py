@@ -8,10 +8,10 @@ from roas.app.application import Application, LeaderTask
 from roas.concurrency import end_tasks
 from roas.errors import JournalLostError, StateError
 from roas.leadership.elector import LeaderElector
-from roas.leadership.leadership import Leadership
 from roas.leadership.shared_leadership import led_by_lease
 from roas.log import get_logger
 from roas.models.leader_lease import BotReadiness, JournalLoss
+from roas.state.leadership import Leadership
 
 log = get_logger(__name__)
 
@@ -22,7 +22,6 @@ NotifyOfLoss = Callable[[JournalLoss], Awaitable[None]]
 @asynccontextmanager
 async def run_leader_election(
     application: Application,
-    leadership: Leadership,
     readiness: Callable[[], BotReadiness],
     notify_of_loss: NotifyOfLoss | None = None,
 ) -> AsyncIterator[None]:
@@ -30,8 +29,8 @@ async def run_leader_election(
 
     `notify_of_loss` reports, without the journal, that it was lost and that this bot no longer acts.
     """
+    leadership = application.leadership
     leadership.lose()
-    application.held_lease.bind(leadership)
     tasks = LeaderTasks(application.leader_tasks, leadership)
 
     async def stop(error: JournalLostError, container: str) -> None:
@@ -46,8 +45,8 @@ async def run_leader_election(
         if notify_of_loss is not None:
             await notify_of_loss(JournalLoss(error.message, error.hint, container, interrupted, rescued))
 
-    async with led_by_lease(application, leadership, readiness) as may_lead:
-        elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop, may_lead=may_lead)
+    async with led_by_lease(application, readiness):
+        elector = LeaderElector(application, readiness, tasks.start, tasks.stop, stop)
         election = asyncio.create_task(elector.run(), name="leader elector")
         try:
             yield

@@ -13,7 +13,6 @@ from typing import TypeVar
 from roas.app.application import Application
 from roas.concurrency import end_tasks, in_thread, pause
 from roas.errors import JournalLostError, RoasError, StateError
-from roas.leadership.leadership import Leadership
 from roas.log import PersistentFault, get_logger
 from roas.models.leader_lease import BotReadiness
 from roas.state.manager import StateManager
@@ -33,16 +32,12 @@ FenceOff = Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
-async def led_by_lease(
-    application: Application, leadership: Leadership, readiness: Callable[[], BotReadiness]
-) -> AsyncIterator[Callable[[], bool] | None]:
-    """Renew or await the lease within the block; yields what says whether this bot may lead.
-
-    Where no bot on another machine shares the journal, that is None.
-    """
+async def led_by_lease(application: Application, readiness: Callable[[], BotReadiness]) -> AsyncIterator[None]:
+    """Renew or await the lease within the block, where bots on other machines share the journal; lead only by it."""
     if application.shared is None:
-        yield None
+        yield
         return
+    leadership = application.leadership
 
     def is_ready() -> bool:
         ready = readiness()
@@ -62,7 +57,7 @@ async def led_by_lease(
     shared = SharedLeadership(application.state, application.shared.log, holder, is_ready, step_down, fence_off)
     leadership.lead_only_while(shared.may_lead)
     async with shared.held():
-        yield shared.may_lead
+        yield
 
 
 class SharedLeadership:

@@ -1,10 +1,7 @@
 """Keep the leader lease: compare-and-set in the journal, with a fencing token that only grows."""
 
-from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, Protocol
 
-from roas.concurrency import run_uninterrupted
 from roas.errors import FencedOffError
 from roas.messages.message import said
 from roas.models.deployment import Deployment, Lock
@@ -20,58 +17,6 @@ from roas.state.transaction import Fence, Transaction
 LEASE_NAME = "voice"
 # An owner that has not renewed for so long has lost its lease; it renews every second.
 LEASE_SECONDS = 6.0
-
-
-class LeadershipSwitch(Protocol):
-    """Switch leadership of this process on and off."""
-
-    def gain(self) -> None:
-        """Become the leader."""
-        ...
-
-    def lose(self) -> None:
-        """Step down, at once."""
-        ...
-
-
-class HeldLease:
-    """Hold the lease of this process, for a handover to transfer it."""
-
-    def __init__(self) -> None:
-        self.current: LeaderLease | None = None
-        self._switch: LeadershipSwitch | None = None
-        self._transferred_token = 0
-
-    def __call__(self) -> LeaderLease | None:
-        """Return the lease, or None while another process holds it."""
-        return self.current
-
-    def bind(self, switch: LeadershipSwitch) -> None:
-        """Name what steps down when the lease is transferred."""
-        self._switch = switch
-
-    async def transfer(self, writing: Coroutine[Any, Any, None]) -> None:
-        """Step down, then write that the lease is another's; where that fails, lead on.
-
-        A cancelled caller leaves only when the outcome is known: after half a transfer, no bot would ever lead.
-        """
-        await run_uninterrupted(self._transfer(writing))
-
-    async def _transfer(self, writing: Coroutine[Any, Any, None]) -> None:
-        self._transferred_token = self.current.token if self.current is not None else 0
-        if self._switch is not None:
-            self._switch.lose()
-        try:
-            await writing
-        except Exception:
-            self._transferred_token = 0
-            if self._switch is not None:
-                self._switch.gain()
-            raise
-
-    def is_transferred(self, lease: LeaderLease) -> bool:
-        """Return whether another process owns a lease, or is just getting it: it was renewed a moment before."""
-        return lease.token == self._transferred_token
 
 
 class Ownership:

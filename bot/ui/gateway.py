@@ -17,8 +17,8 @@ import aiohttp
 import discord
 from discord.http import Route
 
-from roas.leadership.leadership import Leadership
 from roas.log import get_logger
+from roas.state.leadership import Leadership
 
 # A gateway asks for a new connection now and then, and a single request may fail: neither is an outage.
 BLINK_SECONDS = 5.0

@@ -202,7 +202,7 @@ class Handover:
         Raises ServiceFailedError where the successor is not ready within its deadline; then it is gone again.
         """
         context, service = self._context, self._own.service
-        lease = context.components.held_lease()
+        lease = context.components.leadership.lease
         if lease is None:
             raise ServiceFailedError(
                 said(
@@ -223,7 +223,7 @@ class Handover:
         await context.update(warnings=tuple(context.warnings))
         ownership = context.components.state.ownership
         async with context.pause_others():
-            await context.components.held_lease.transfer(
+            await context.components.leadership.transfer(
                 ownership.transfer(lease, context.deployment, context.fence, heartbeat.instance_id)
             )
         raise HandedOverError(

@@ -11,7 +11,6 @@ from typing import Any
 from roas.concurrency import end_tasks, wait_for
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
-from roas.leadership.leadership import Leadership
 from roas.log import get_logger
 from roas.models.deployment import SAVES, Deployment
 from roas.models.events import (
@@ -25,6 +24,7 @@ from roas.models.events import (
     PauseDecided,
     PhaseChanged,
 )
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.embeds.freeze import FREEZE_SUBJECTS
 from roas.ui.notifications.alert_notifier import ALERTS, AlertNotifier

@@ -19,7 +19,6 @@ from roas.configuration.settings import Settings
 from roas.configuration.tables import NotifySettings
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
-from roas.leadership.leadership import Leadership
 from roas.limits import PATIENTLY, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
@@ -31,6 +30,7 @@ from roas.models.post import TargetPosition, WaitingAlert
 from roas.models.state_change import ChangeType, StateChange
 from roas.redaction import hide
 from roas.state.alerts import RESOLVED
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.embeds.outcome import next_step
 from roas.ui.formatting import ending, headline

@@ -8,7 +8,7 @@ from demo.unresponsive import CODE
 
 ROOT = Path(__file__).parents[3]
 GAINED = """
-from roas.leadership.leadership import Leadership
+from roas.state.leadership import Leadership
 async def main():
     one = Leadership(is_leader=False)
     one.gain()

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from roas.concurrency import end_tasks
 from roas.discord_bot import RoasBot, run_bot
 from roas.signals import stop_signals
+from roas.state.leadership import Leadership
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from tests.unit.cogs.fake_application import FakeApplication, open_fake_application
@@ -33,6 +34,7 @@ class Living:
 
     async def start(self, *, wait: bool = True) -> RoasBot:
         """Start a bot; `wait` until people can use its commands."""
+        self.application.leadership = Leadership()
         bot = RoasBot(self.application.settings, self.application)  # type: ignore[arg-type]
         self.running.append((bot, asyncio.create_task(run_until_stopped(bot))))
         if wait:

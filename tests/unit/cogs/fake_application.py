@@ -28,6 +28,7 @@ from roas.models.plan import Plan, PlanState
 from roas.models.release import Release
 from roas.models.rollout import Choice
 from roas.redaction import Redactor
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack
 from tests.unit.ui.samples import a_container, a_deployment, a_plan, a_stack
@@ -224,6 +225,7 @@ class FakeApplication:
     orchestrator: FakeOrchestrator
     stacks: FakeEngine = field(default_factory=FakeEngine)
     collector: FakeCollector = field(default_factory=FakeCollector)
+    leadership: Leadership = field(default_factory=Leadership)
     integration_monitor: FakeIntegrationMonitor = field(default_factory=FakeIntegrationMonitor)
     redactor: Redactor = field(default_factory=lambda: Redactor(["hunter_2*hunter_2"]))
     duplicate_token: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(met=lambda *_, **__: None))

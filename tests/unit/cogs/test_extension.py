@@ -12,8 +12,8 @@ from roas.cogs import extension
 from roas.cogs.command_sync import KIND, CommandSet, CommandSync
 from roas.discord_bot import RoasBot
 from roas.errors import SettingsError
-from roas.leadership.leadership import Leadership
 from tests.unit.cogs.conftest import Scene
+from tests.unit.cogs.fake_application import FakeApplication
 
 COMMANDS = ("deploy", "hotfix", "rollback", "cancel", "status", "history", "logs", "lock", "unlock")
 
@@ -102,8 +102,8 @@ async def test_any_bot_opens_and_closes_application(scene: Scene, monkeypatch: p
         opened.append("closed")
 
     @asynccontextmanager
-    async def active_at_once(_application: object, leadership: Leadership, *_: object):
-        leadership.gain()
+    async def active_at_once(application: FakeApplication, *_: object):
+        application.leadership.gain()
         yield
 
     monkeypatch.setattr(extension, "open_application", open_application)

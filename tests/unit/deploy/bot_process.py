@@ -15,13 +15,12 @@ from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.peers import Peers
 from roas.events import EventBus
 from roas.leadership.leader_tasks import run_leader_election
-from roas.leadership.leadership import Leadership
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import HealthStatus
 from roas.models.leader_lease import BotReadiness, ProcessMark
 from roas.stack.updating.deployment_manager import DeploymentManager
-from roas.state.leader_lease import HeldLease
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from tests.unit.deploy.handover.home_engine import HomeEngine
 from tests.unit.deploy.played_parts import Answering, Approving, NoMonitoring, nobody_answers
@@ -57,7 +56,7 @@ class Parts:
     environments: dict[str, Environment]
     engines: dict[str, Environment]
     orchestrator: DeploymentOrchestrator
-    held_lease: HeldLease
+    leadership: Leadership
     peers: Peers
     own_container: Callable[[Environment], Awaitable[OwnContainer | None]]
     leader_tasks: tuple[LeaderTask, ...]
@@ -122,7 +121,7 @@ class Process(Life):
         return self.container
 
     def _equip(self) -> Parts:
-        place, bus, held_lease = self.place, EventBus(), HeldLease()
+        place, bus = self.place, EventBus()
         peers = Peers(place.stacks, self.state, self.own_container, nobody_answers)
         components = Components(
             settings=place.settings,
@@ -134,7 +133,7 @@ class Process(Life):
             monitoring=NoMonitoring(),
             prober=Answering(),
             own_container=self.own_container,
-            held_lease=held_lease,
+            leadership=self.leadership,
             peers=peers,
         )
         environments = {place.environment.name: place.environment}
@@ -147,7 +146,7 @@ class Process(Life):
             environments=environments,
             engines=environments,
             orchestrator=orchestrator,
-            held_lease=held_lease,
+            leadership=self.leadership,
             peers=peers,
             own_container=self.own_container,
             leader_tasks=(OrphanedDeployments(orchestrator),),
@@ -161,7 +160,7 @@ class BotProcess(Process):
         await asyncio.sleep(WAKE_UP_SECONDS)
         async with (
             self.state,
-            run_leader_election(self.parts, self.leadership, lambda: BotReadiness(self.connected, True)),
+            run_leader_election(self.parts, lambda: BotReadiness(self.connected, True)),
         ):
             if connects:
                 await asyncio.sleep(CONNECT_SECONDS)

@@ -8,7 +8,7 @@ from roas.models.check import ValidationReport
 from roas.models.environment import Environment
 from roas.models.stack import Dependency, ServiceDefinition
 from roas.stack.updating.deployment_manager import DeploymentManager
-from roas.state.leader_lease import HeldLease
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import FakeEngine
 
@@ -59,6 +59,6 @@ def components_over(state: StateManager, bus: EventBus, engine: FakeEngine) -> C
         monitoring=NoMonitoring(),
         prober=Answering(),
         own_container=nobody,
-        held_lease=HeldLease(),
+        leadership=Leadership(is_leader=False),
         peers=Peers(engine, state, nobody, nobody_answers),
     )

@@ -21,7 +21,7 @@ from roas.models.stack import ServiceDefinition
 from roas.stack.service_comparison import WantedService
 from roas.state.journal import journal
 from roas.state.journal.place import JOURNAL_NAME
-from roas.state.leader_lease import HeldLease
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from testbed.waiting import wait_until
 from tests.unit.leadership.every_peer import EveryPeer
@@ -88,7 +88,7 @@ def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated
         stacks=engine,
         engines=environments,
         own_container=own_container,
-        held_lease=HeldLease(),
+        leadership=Leadership(is_leader=False),
         peers=EveryPeer(),
     )
     return LeaderElector(

@@ -1,4 +1,4 @@
-"""Each row of the table of transitions is what a real elector does, and it does nothing else."""
+"""Who holds the lease leads, who cannot know stands by, and who has no journal stops."""
 
 import asyncio
 from collections import Counter
@@ -8,49 +8,59 @@ from pathlib import Path
 
 import pytest
 
-from roas.concurrency import end_tasks
+from roas.concurrency import end_tasks, pause
 from roas.errors import JournalLostError
 from roas.leadership import elector, takeover
-from roas.leadership.elector import TRANSITIONS, ElectorState, Occasion, after
+from roas.leadership.elector import Occasion
 from roas.models.leader_lease import Heartbeat, LeaderLease
 from roas.state import leader_lease as ownership
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.leadership.test_takeover import HUNG, Bot, fail
+from tests.unit.log_lines import captured_logs
 
 SECONDS = 10.0
 BEATS = 20
-Row = tuple[ElectorState, Occasion, ElectorState]
+ROUNDS = 5
+CHANGES = {"this bot leads now", "this bot is on standby"}
 
 
 class Scene:
-    """Let one bot elect itself beside another process on the same journal, and note each transition."""
+    """Let one bot elect itself beside another process on the same journal, and count its rounds."""
 
     def __init__(self, bot: Bot, own: StateManager, other: StateManager, patch: pytest.MonkeyPatch) -> None:
         self.bot, self.own, self.other, self.patch = bot, own, other, patch
-        self.made: list[Row] = []
-        self.impossible: list[tuple[ElectorState, Occasion]] = []
+        self.leadership = bot.leadership
+        self.running = asyncio.create_task(bot.elector.run())
+        self._rounds = 0
         self._changed = asyncio.Event()
-        patch.setattr(elector, "after", self._note)
+        patch.setattr(elector, "pause", self._pause)
 
-    def _note(self, state: ElectorState, occasion: Occasion) -> ElectorState:
+    async def _pause(self, seconds: float) -> None:
+        self._rounds += 1
         self._changed.set()
-        self.impossible.append((state, occasion))
-        target = after(state, occasion)
-        self.made.append((*self.impossible.pop(), target))
-        return target
+        await pause(seconds)
 
-    async def sees(self, state: ElectorState, occasion: Occasion) -> None:
-        """Wait until the elector has met an occasion in a state."""
+    async def plays(self) -> None:
+        """Wait for some rounds, or until it has stopped."""
+        last = self._rounds + ROUNDS
         async with asyncio.timeout(SECONDS):
-            while not any(row[:2] == (state, occasion) for row in self.made):
+            while self._rounds < last and not self.running.done():
                 self._changed.clear()
-                await self._changed.wait()
+                waiting = asyncio.create_task(self._changed.wait())
+                await asyncio.wait({waiting, self.running}, return_when=asyncio.FIRST_COMPLETED)
+                await end_tasks(waiting)
+
+    async def settles(self, *, leads: bool) -> None:
+        """Wait until it leads, or stands by."""
+        async with asyncio.timeout(SECONDS):
+            while (self.leadership.lease is not None) is not leads:
+                await self.plays()
 
     async def lead(self) -> None:
         """Let the bot lead."""
         self.other.instance.withdraw()
-        await self.sees(ElectorState.LEADER, Occasion.HELD)
+        await self.settles(leads=True)
 
     async def give(self, instance_id: str) -> None:
         """Write the lease as a handover does, in one transaction."""
@@ -77,9 +87,8 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await other.ownership.beat(Heartbeat(other.instance_id, boot_id(), boot_seconds(), process=HUNG))
         await other.ownership.acquire()
         scene = Scene(Bot(own, tmp_path), own, other, monkeypatch)
-        running = asyncio.create_task(scene.bot.elector.run())
         yield scene
-        await end_tasks(running)
+        await end_tasks(scene.running)
 
 
 async def standby_held(scene: Scene) -> None:
@@ -103,37 +112,45 @@ async def hidden(scene: Scene) -> None:
     scene.hide()
 
 
-async def lost(scene: Scene) -> None:
-    scene.lose()
-
-
 async def leader_elsewhere(scene: Scene) -> None:
     await scene.give("BOT-other")
 
 
-S, L = ElectorState.STANDBY, ElectorState.LEADER
-CAUSES: dict[tuple[ElectorState, Occasion], Callable[[Scene], Awaitable[None]]] = {
-    (S, Occasion.HELD): standby_held,
-    (S, Occasion.TAKEN): standby_taken,
-    (S, Occasion.SEIZED): standby_seized,
-    (S, Occasion.ELSEWHERE): nothing,
-    (S, Occasion.UNREADABLE): hidden,
-    (S, Occasion.LOST): lost,
-    (L, Occasion.HELD): nothing,
-    (L, Occasion.ELSEWHERE): leader_elsewhere,
-    (L, Occasion.UNREADABLE): hidden,
-    (L, Occasion.LOST): lost,
-}
-
-
-@pytest.mark.parametrize(("state", "occasion"), TRANSITIONS, ids=lambda part: part.name)
-async def test_elector_makes_each_transition(scene: Scene, state: ElectorState, occasion: Occasion) -> None:
-    if state is L:
+@pytest.mark.parametrize(
+    ("led", "cause", "leads", "reasons"),
+    [
+        (False, standby_held, True, [Occasion.HELD]),
+        (False, standby_taken, True, [Occasion.TAKEN]),
+        (False, standby_seized, True, [Occasion.SEIZED]),
+        (False, nothing, False, []),
+        (False, hidden, False, []),
+        (True, nothing, True, []),
+        # Nobody lives by that name.
+        (True, leader_elsewhere, True, [Occasion.ELSEWHERE, Occasion.TAKEN]),
+        (True, hidden, False, [Occasion.UNREADABLE]),
+    ],
+)
+async def test_elector_leads_by_lease(
+    scene: Scene, led: bool, cause: Callable[[Scene], Awaitable[None]], leads: bool, reasons: list[Occasion]
+) -> None:
+    if led:
         await scene.lead()
-    await CAUSES[state, occasion](scene)
-    await scene.sees(state, occasion)
-    assert scene.impossible == []
-    assert scene.bot.elector._state is scene.made[-1][2]
+    with captured_logs() as logged:
+        await cause(scene)
+        await scene.settles(leads=leads)
+        await scene.plays()
+    assert (scene.leadership.lease is not None) is leads
+    assert [line["reason"] for line in logged if line["event"] in CHANGES] == reasons
+
+
+@pytest.mark.parametrize("led", [False, True])
+async def test_loss_of_the_journal_is_for_good(scene: Scene, led: bool) -> None:
+    if led:
+        await scene.lead()
+    scene.lose()
+    async with asyncio.timeout(SECONDS):
+        await scene.running
+    assert scene.leadership.lease is None
 
 
 async def test_leader_at_rest_visits_its_journal_once_a_beat(scene: Scene) -> None:

@@ -22,7 +22,7 @@ from roas.models.leader_lease import BotReadiness, Heartbeat, LeaderLease, Proce
 from roas.models.stack import ServiceDefinition
 from roas.stack.service_comparison import WantedService
 from roas.state import leader_lease as ownership
-from roas.state.leader_lease import HeldLease
+from roas.state.leadership import Leadership
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.leadership.every_peer import EveryPeer
@@ -83,13 +83,14 @@ class Bot:
         self.active = asyncio.Event()
         self.ready = True
         self.faults: list[Exception] = []
+        self.leadership = Leadership(is_leader=False)
         self._state = state
         application = SimpleNamespace(
             state=state,
             stacks=self.engine,
             engines={"dev": Environment("dev", "home", folder, ())},
             own_container=self._own_container,
-            held_lease=HeldLease(),
+            leadership=self.leadership,
             peers=EveryPeer(),
         )
         self.elector = LeaderElector(application, self._readiness, self._begin, self._end)

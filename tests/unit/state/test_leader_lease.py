@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from roas.errors import FencedOffError
-from roas.leadership.leadership import Leadership
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, ServiceProgress, ServiceStep
 from roas.models.leader_lease import Heartbeat
 from roas.models.stored import new_id
 from roas.state.journal.place import JOURNAL_NAME
-from roas.state.leader_lease import HeldLease, lease_has_lapsed
+from roas.state.leader_lease import lease_has_lapsed
+from roas.state.leadership import Leadership
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
@@ -61,15 +61,14 @@ async def test_leader_steps_down_before_successor_leads(old, new):
     record = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
-    leadership, held = Leadership(), HeldLease()
-    held.bind(leadership)
+    leadership = Leadership()
 
     async def pass_on(fence: Fence) -> None:
         async def writing() -> None:
             assert not leadership.is_leader
             await old.ownership.transfer(record, deployment, fence, new.instance_id)
 
-        await held.transfer(writing())
+        await leadership.transfer(writing())
 
     with pytest.raises(FencedOffError):
         await pass_on(replace(fence, token=99))
@@ -85,25 +84,24 @@ async def test_cancelled_handover_awaits_decision(old, new, is_given_up):
     record = await old.ownership.acquire()
     deployment = a_deployment()
     fence = await old.deployments.create(deployment, "deploy v2")
-    leadership, held = Leadership(), HeldLease()
-    held.current = record
-    held.bind(leadership)
+    leadership = Leadership()
+    leadership.lease = record
     with closing(sqlite3.connect(old.folder / JOURNAL_NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         wanted = replace(fence, token=99) if is_given_up else fence
         passing = asyncio.create_task(
-            held.transfer(old.ownership.transfer(record, deployment, wanted, new.instance_id))
+            leadership.transfer(old.ownership.transfer(record, deployment, wanted, new.instance_id))
         )
         await asyncio.sleep(0.2)
         assert not leadership.is_leader
-        assert held.is_transferred(record)  # a renewal that came before makes nobody the leader
+        assert leadership.is_transferred(record)  # a renewal that came before makes nobody the leader
         passing.cancel()
         other.rollback()
     with pytest.raises(asyncio.CancelledError):
         await passing
     assert (await new.ownership.lease()).instance_id == (old if is_given_up else new).instance_id
     assert leadership.is_leader is is_given_up
-    assert held.is_transferred(record) is not is_given_up
+    assert leadership.is_transferred(record) is not is_given_up
 
 
 async def test_leadership_and_deployment_move_at_once(old, new):

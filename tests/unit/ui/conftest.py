@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from roas.events import EventBus
-from roas.leadership.leadership import Leadership
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.drawing import Drawing
 from roas.ui.notifications.live_messages import LiveMessages, PingRoles

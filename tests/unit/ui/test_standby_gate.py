@@ -7,7 +7,7 @@ import discord
 import pytest
 from discord.ext import commands
 
-from roas.leadership.leadership import Leadership
+from roas.state.leadership import Leadership
 from roas.ui.gateway import StandbyGate
 from tests.unit.ui.story import until
 

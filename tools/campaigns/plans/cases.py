@@ -21,7 +21,7 @@ from roas.models.facts import OwnContainer
 from roas.stack.interface import ResolvedStack
 from roas.stack.stacks import Stacks
 from roas.stack.updating.deployment_manager import DeploymentManager
-from roas.state.leader_lease import HeldLease
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from tools.campaigns.plans.composing import VERSION, Service
 from tools.campaigns.plans.double import PROJECT, EngineDouble
@@ -99,7 +99,7 @@ class Case:
             monitoring=accepting,
             prober=accepting,
             own_container=_nobody,
-            held_lease=HeldLease(),
+            leadership=Leadership(is_leader=False),
             peers=Peers(stacks, state, _nobody, _no_answer),
         )
         self.bus = components.bus

@@ -24,10 +24,10 @@ from roas.concurrency import end_tasks
 from roas.configuration.settings import GivenSettings
 from roas.configuration.tables import NotifySettings
 from roas.events import EventBus
-from roas.leadership.leadership import Leadership
 from roas.limits import Retries
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.redaction import Redactor
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.notifications.targets import TargetParts, Targets
 from tests.unit.conftest import bus, state

@@ -18,7 +18,7 @@ from roas.models.leader_lease import Heartbeat
 from roas.models.release import ImagePin, ReleaseService
 from roas.stack.interface import ReleaseDraft
 from roas.stack.updating.deployment_manager import DeploymentManager
-from roas.state.leader_lease import HeldLease
+from roas.state.leadership import Leadership
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import HEALTHY, FakeEngine
@@ -66,7 +66,7 @@ class Bot:
         self.container_id = container_id
         self.state = StateManager(folder / "state")
         self.bus = EventBus()
-        self.leadership = HeldLease()
+        self.leadership = Leadership(is_leader=False)
         # So long that no busy machine comes to its end: who waits for that end makes it shorter.
         self.settings = Settings(_env_file=None, state_dir=folder / "state", handover_seconds=30.0)
         parts = Components(
@@ -79,7 +79,7 @@ class Bot:
             monitoring=NoMonitoring(),
             prober=Answering(),
             own_container=self._own_container,
-            held_lease=self.leadership,
+            leadership=self.leadership,
             peers=Peers(engine, self.state, self._own_container, nobody_answers),
         )
         environments = {
@@ -104,8 +104,8 @@ class Bot:
 
     async def lead(self) -> None:
         """Take leadership, which must be free or this bot's own."""
-        self.leadership.current = await self.state.ownership.acquire()
-        assert self.leadership.current is not None
+        self.leadership.lease = await self.state.ownership.acquire()
+        assert self.leadership.lease is not None
 
     async def end(self) -> None:
         """Be no more."""

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from roas.events import EventBus
-from roas.leadership.leadership import Leadership
 from roas.models.alert import AlertReport, AlertSource, Severity
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from tests.unit.ui.conftest import FakeChannel, Messages
 from tests.unit.ui.story import until

@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 
 from roas.events import EventBus
-from roas.leadership.leadership import Leadership
 from roas.models.deployment import Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
 from roas.models.phases import PhaseName
 from roas.models.post import Post
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from roas.events import EventBus
-from roas.leadership.leadership import Leadership
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import PhaseStatus
 from roas.models.events import CandidateChanged
 from roas.models.phases import PhaseName
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.notifications.notifier import DETAILS, PROPOSAL
 from tests.unit.ui.conftest import Messages

@@ -14,11 +14,11 @@ from roas.apprise_target import TargetError, Tone
 from roas.configuration.settings import GivenSettings
 from roas.configuration.tables import NotifySettings
 from roas.events import EventBus
-from roas.leadership.leadership import Leadership
 from roas.models.actor import Actor, ActorKind
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import Outcome, Problem, ServiceProgress, ServiceStep
 from roas.redaction import Redactor, credentials_in
+from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.notifications.targets import TargetNotifier, TargetParts, Targets
 from roas.ui.translation import read_catalogues
