@@ -1,9 +1,8 @@
 """Raise alerts where what runs is not what the release has, and restore it where the environment says so."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from roas.alerts.alert_service import AlertService
-from roas.concurrency import run_concurrently
 from roas.errors import RoasError
 from roas.health.drift_finder import DriftFinder
 from roas.log import get_logger
@@ -32,23 +31,17 @@ class DriftAlerts:
         self,
         finder: DriftFinder,
         alert_service: AlertService,
-        environments: Mapping[str, Environment],
         restore: Restore | None = None,
     ) -> None:
         self._restore_release = restore
         self._restored: dict[str, tuple[str, ...]] = {}
         self._finder = finder
         self._alert_service = alert_service
-        self._environments = environments
         self._seen: dict[str, tuple[tuple[str, ...], int]] = {}
         self._firing: dict[str, tuple[str, ...]] = {}
 
-    async def check(self) -> None:
-        """Look at every environment that is on a release. Raises StateError."""
-        released = sorted(await self._finder.released() & self._environments.keys())
-        await run_concurrently(self._check(self._environments[name]) for name in released)
-
-    async def _check(self, environment: Environment) -> None:
+    async def check(self, environment: Environment) -> None:
+        """Look at an environment that is on a release. Raises StateError."""
         found = await self._finder.find(environment)
         if found is None:
             return

@@ -24,10 +24,9 @@ from roas.api.remote import RemoteApi, RemoteServer
 from roas.app.backup_schedule import BackupSchedule
 from roas.app.foundation import BOT, Foundation, open_foundation
 from roas.app.integration import IntegrationCoordinator
-from roas.app.maintenance import Maintenance, MaintenanceParts
+from roas.app.maintenance import EnvironmentCheck, Maintenance, MaintenanceParts
 from roas.app.offsite_backups import OffsiteBackups
 from roas.app.orphans import OrphanedDeployments
-from roas.app.writers_left_stopped import WritersLeftStopped
 from roas.apprise_target import unusable_targets
 from roas.candidates.coordinator import CandidateCoordinator
 from roas.candidates.credentials import Credentials
@@ -40,6 +39,7 @@ from roas.checks.subject import EnvironmentSurvey
 from roas.checks.validator import CHECKS, EnvironmentValidator
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
+from roas.deploy.data.stopped_writers import start_left
 from roas.deploy.operations.secret_keeper import SecretKeeper
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.peers import Peers
@@ -63,7 +63,7 @@ from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import RECOVERY_ACTOR, ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks
 from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
-from roas.recovery.upkeep import LeftDrains, RenewedLogins
+from roas.recovery.upkeep import LeftDrains, renew_logins
 from roas.stack.stacks import Stacks
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.deployments.pruning import HistoryBounds
@@ -236,25 +236,35 @@ class Application:
             catch_up=self._catch_up,
             history=HistoryBounds(self.settings.history_days, self.settings.history_rows),
             checks=self._list_checks(),
+            environment_checks=self._list_environment_checks(),
+            environments=self.engines,
         )
         self.maintenance = Maintenance(parts)
 
     def _list_checks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """List what each round checks."""
         state, stacks, alert_service, known = self.state, self.stacks, self.alert_service, self.engines
-        start, proxies = self.orchestrator.start, self.deployment_manager.behind_proxy
         return (
             JournalBackup(state, alert_service).check,
             PrometheusWatch(self.settings.prometheus_url, alert_service).check,
             self.duplicate_token.check,
             SharedStateFolder(state, alert_service).check,
             FreezeReminder(state, alert_service).check,
-            BackupSchedule(stacks, state, alert_service, known, start).check,
-            DriftAlerts(self.drift, alert_service, known, self._restore).check,
+            BackupSchedule(stacks, state, alert_service, known, self.orchestrator.start).check,
             NodeAlerts(stacks, alert_service, known).check,
-            RenewedLogins(stacks, state, known).check,
-            LeftDrains(stacks, state, proxies, known).check,
-            WritersLeftStopped(stacks, state, known).check,
+        )
+
+    def _list_environment_checks(self) -> tuple[EnvironmentCheck, ...]:
+        """List what is checked of each environment that is on a release, and how often."""
+        stacks, state = self.stacks, self.state
+        drift = DriftAlerts(self.drift, self.alert_service, self._restore)
+        drains = LeftDrains(stacks, state, self.deployment_manager.behind_proxy)
+        logins, writers = partial(renew_logins, stacks), partial(start_left, stacks, state)
+        return (
+            EnvironmentCheck("drift", drift.check),
+            EnvironmentCheck("drains", drains.check),
+            EnvironmentCheck("logins", logins, every_seconds=60.0, only_free=True),
+            EnvironmentCheck("stopped writers", writers, every_seconds=30.0, only_free=True),
         )
 
     async def _catch_up(self) -> None:

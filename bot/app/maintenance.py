@@ -1,8 +1,8 @@
 """Run the leader's maintenance rounds: watching, alerting, recovery, pruning."""
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +10,10 @@ from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import JournalDisk
 from roas.alerts.service_alerts import ServiceAlerts
 from roas.concurrency import run_concurrently
-from roas.errors import RoasError
+from roas.errors import RoasError, StateError
 from roas.health.collector import MonitoringCollector
 from roas.log import get_logger
+from roas.models.environment import Environment
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.rounds import Rounds
 from roas.state.deployments.pruning import HistoryBounds
@@ -29,9 +30,34 @@ ATTEMPTS_KEPT = timedelta(days=7)
 PRUNE_SECONDS = 600.0
 
 
+@dataclass(slots=True)
+class EnvironmentCheck:
+    """Look after one environment that is on a release: in each round, or every so many seconds.
+
+    One that is `only_free` leaves an environment alone for as long as a deployment has its lock.
+    """
+
+    name: str
+    check: Callable[[Environment], Coroutine[Any, Any, None]]
+    every_seconds: float = 0.0
+    only_free: bool = False
+    _due: float = float("-inf")
+
+    def take_turn(self) -> bool:
+        """Return whether it is due, and count the seconds until it is again."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + self.every_seconds
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class MaintenanceParts:
-    """Hold what the rounds work with; `checks` are made in each round."""
+    """Hold what the rounds work with.
+
+    `checks` are made in each round, `environment_checks` for each of the `environments`.
+    """
 
     collector: MonitoringCollector
     alerts: ServiceAlerts
@@ -41,6 +67,8 @@ class MaintenanceParts:
     catch_up: Callable[[], Awaitable[None]]
     history: HistoryBounds
     checks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    environment_checks: Sequence[EnvironmentCheck] = ()
+    environments: Mapping[str, Environment] = field(default_factory=dict)
 
 
 class Maintenance:
@@ -84,7 +112,25 @@ class Maintenance:
         await self._tidy()
         await self._prune_history()
         # At the same time: where an engine hangs, each of them waits for it.
-        await run_concurrently(check() for check in self._parts.checks)
+        await run_concurrently((*(check() for check in self._parts.checks), self._check_environments()))
+
+    async def _check_environments(self) -> None:
+        """Look after all environments at the same time. Raises StateError."""
+        released = sorted(await self._parts.state.releases.released() & self._parts.environments.keys())
+        due = [check for check in self._parts.environment_checks if check.take_turn()]
+        await run_concurrently(
+            self._check_environment(check, self._parts.environments[name]) for check in due for name in released
+        )
+
+    async def _check_environment(self, check: EnvironmentCheck, environment: Environment) -> None:
+        if check.only_free and await self._parts.state.locks.get(environment.name) is not None:
+            return
+        try:
+            await check.check(environment)
+        except StateError:
+            raise
+        except RoasError as error:
+            log.warning("environment check failed", check=check.name, environment=environment.name, error=error.message)
 
     async def _tidy(self) -> None:
         """End silences that are over, and drop alerts that are too many."""

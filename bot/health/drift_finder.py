@@ -38,10 +38,6 @@ class DriftFinder:
         self._clock = clock
         self._known: dict[str, _Known] = {}
 
-    async def released(self) -> frozenset[str]:
-        """Return the environments that are on a release: nothing drifts in the others. Raises StateError."""
-        return await self._releases.released()
-
     async def find(
         self, environment: Environment, asked: tuple[ContainerSnapshot, ...] | None = None
     ) -> tuple[ServiceDrift, ...] | None:

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from roas.alerts.bot_alerts import token_holders
-from roas.alerts.drift_alerts import DriftAlerts
 from roas.alerts.node_alerts import NodeAlerts
+from roas.app.maintenance import EnvironmentCheck, Maintenance
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineUnavailableError
 from roas.leadership.takeover import OwnPlace
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
-from roas.recovery.upkeep import LeftDrains, RenewedLogins
 from tests.unit.one_stack import stacks_that
 
 SECONDS = 5.0
@@ -46,38 +45,17 @@ async def hung() -> Hung:
     return Hung()
 
 
-def drift(hung: Hung) -> Callable[[], Awaitable[object]]:
-    async def find(environment: Environment) -> None:
-        await hung.ask(environment)
-
+def environments(hung: Hung) -> Callable[[], Awaitable[object]]:
     async def released() -> frozenset[str]:
         return frozenset(KNOWN)
 
-    finder: Any = SimpleNamespace(find=find, released=released)
-    nobody: Any = None
-    return DriftAlerts(finder, nobody, KNOWN).check
-
-
-def drains(hung: Hung) -> Callable[[], Awaitable[object]]:
-    async def applied() -> dict[str, str]:
-        return dict.fromkeys(KNOWN, "m")
-
-    state: Any = SimpleNamespace(
-        releases=SimpleNamespace(applied_by_environment=applied), locks=SimpleNamespace(get=hung.nothing)
+    parts: Any = SimpleNamespace(
+        state=SimpleNamespace(releases=SimpleNamespace(released=released), locks=SimpleNamespace(get=hung.nothing)),
+        alert_service=None,
+        environment_checks=[EnvironmentCheck("engine", hung.ask, only_free=True)],
+        environments=KNOWN,
     )
-    stacks: Any = SimpleNamespace(
-        load_model=hung.nothing,
-        definitions=lambda _model: {"web": SimpleNamespace(proxy="haproxy")},
-        of=lambda environment: environment,
-    )
-    behind: Any = SimpleNamespace(settle_idle=hung.ask)
-    return LeftDrains(stacks, state, behind, KNOWN).check
-
-
-def logins(hung: Hung) -> Callable[[], Awaitable[object]]:
-    known: Any = {name: SimpleNamespace(name=name, on_swarm=True) for name in KNOWN}
-    state: Any = SimpleNamespace(locks=SimpleNamespace(get=hung.nothing))
-    return RenewedLogins(stacks_that(renew_logins=hung.ask), state, known).check
+    return Maintenance(parts)._check_environments
 
 
 def sweep(hung: Hung) -> Callable[[], Awaitable[object]]:
@@ -108,7 +86,7 @@ def tokens(hung: Hung) -> Callable[[], Awaitable[object]]:
     return lambda: token_holders(stacks_that(probe=probe), KNOWN.values(), "t")
 
 
-@pytest.mark.parametrize("made", [drift, drains, logins, sweep, foreign, nodes, tokens])
+@pytest.mark.parametrize("made", [environments, sweep, foreign, nodes, tokens])
 async def test_look_at_all_environments(hung: Hung, made: Callable[[Hung], Callable[[], Awaitable[object]]]) -> None:
     looking = asyncio.ensure_future(made(hung)())
     try:

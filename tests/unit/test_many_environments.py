@@ -2,17 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from roas.alerts.drift_alerts import DriftAlerts
+from roas.app.maintenance import EnvironmentCheck, Maintenance
 from roas.events import EventBus
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator
-from roas.health.drift_finder import DriftFinder
 from roas.models.environment import Environment
-from roas.recovery.upkeep import LeftDrains
 from roas.state.journal.journal import Journal
 from roas.state.manager import StateManager
 
@@ -21,8 +20,14 @@ Known = Mapping[str, Environment]
 Check = Callable[[], Awaitable[None]]
 
 
-def drift(state: StateManager, known: Known) -> Check:
-    return DriftAlerts(DriftFinder(NOBODY, state.releases, state.deployments), NOBODY, known).check
+def checks(state: StateManager, known: Known) -> Check:
+    async def never(_environment: Environment) -> None:
+        pytest.fail("nothing is looked after that is on no release")
+
+    parts: Any = SimpleNamespace(
+        state=state, alert_service=None, environment_checks=[EnvironmentCheck("never", never)], environments=known
+    )
+    return Maintenance(parts)._check_environments
 
 
 def watches(state: StateManager, known: Known) -> Check:
@@ -31,11 +36,7 @@ def watches(state: StateManager, known: Known) -> Check:
     return MonitoringCollector(sources, bus, HealthCoordinator(bus), known).watch_released
 
 
-def drains(state: StateManager, known: Known) -> Check:
-    return LeftDrains(NOBODY, state, NOBODY, known).check
-
-
-@pytest.mark.parametrize("kind", [drift, watches, drains])
+@pytest.mark.parametrize("kind", [checks, watches])
 async def test_one_read_for_all_that_were_never_deployed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Callable[[StateManager, Known], Check]
 ) -> None:

@@ -16,10 +16,15 @@ from roas.log import get_logger
 from roas.messages.message import said
 from roas.models.backup import VolumeUser
 from roas.models.deployment import Deployment, ServiceStep
+from roas.models.environment import Environment
 from roas.models.health import ContainerState
 from roas.stack.stack import Stack
+from roas.stack.stacks import Stacks
+from roas.state.manager import StateManager
 
 log = get_logger(__name__)
+# Of an environment's deployments that have ended, only so many of the last ones may have left something stopped.
+MOST_DEPLOYMENTS = 20
 # Return the containers that mount the volumes, as they are now.
 FindUsers = Callable[[], Awaitable[Collection[VolumeUser]]]
 
@@ -101,6 +106,26 @@ async def leave_backup(stack: Stack, deployment: Deployment) -> None:
             await stack.data.clear_unfinished()
     finally:
         await start_held(stack, deployment)
+
+
+async def start_left(stacks: Stacks, state: StateManager, environment: Environment) -> None:
+    """Start, in the leader's rounds, what a backup stopped and its deployment could not start again, once.
+
+    That is so where the engine was away until after its end: what was stopped on purpose, no restart policy starts.
+    Raises StateError.
+    """
+    ended = await state.deployments.list(environment.name, limit=MOST_DEPLOYMENTS, whole=False)
+    for deployment in ended:
+        if not (deployment.held and deployment.finished):
+            continue
+        try:
+            stopped = await state.stops.of(environment.name)
+            await start_held(stacks.of(environment), deployment, without=stopped.keys())
+        except RoasError as error:
+            log.warning("what a backup stopped is not started yet", deployment=deployment.id, error=error.message)
+            continue
+        await state.deployments.forget_held(deployment.id)
+        log.info("what a backup stopped runs again", deployment=deployment.id)
 
 
 async def start_if_possible(context: DeploymentContext) -> None:

@@ -61,15 +61,6 @@ class Releases:
         )
         return frozenset(row[0] for row in rows)
 
-    async def applied_by_environment(self) -> dict[str, str]:
-        """Return the hash of the model that each environment runs; one that is on no release runs none."""
-        rows = await self._journal.read(
-            lambda t: t.execute(
-                "SELECT name, applied_model FROM environments WHERE current_release IS NOT NULL AND applied_model != ''"
-            ).fetchall()
-        )
-        return dict(rows)
-
     async def before(self, environment: str, of: int | None = None) -> tuple[Release, ...]:
         """Return the release that one (by default the current) replaced, the one before that, and so on: those kept."""
 

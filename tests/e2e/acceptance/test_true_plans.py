@@ -68,10 +68,10 @@ async def drift(application) -> dict[str, str]:
 
 async def alert_of(application, finder):
     """Look as often as it takes, as after the events of what was made anew, and return the alert about drift."""
-    alerts = DriftAlerts(finder, application.alert_service, {"dev": application.environments["dev"]})
+    alerts = DriftAlerts(finder, application.alert_service)
     finder.compare_closely("dev")
-    await alerts.check()
-    await alerts.check()
+    await alerts.check(application.environments["dev"])
+    await alerts.check(application.environments["dev"])
     return [(alert.state, alert.summary) for alert in await application.state.alerts.all()]
 
 

@@ -231,12 +231,12 @@ async def test_drift_of_what_a_paused_deployment_has_not_moved(world: Any) -> No
 async def test_drift_alert_fires_once_and_resolves(world: Any, tmp_path: Any) -> None:
     async with StateManager(tmp_path / "state") as state:
         finder = DriftFinder(world, world, world)
-        alerts = DriftAlerts(finder, AlertService(state.alerts, _Bus()), {"dev": DEV})  # type: ignore[arg-type]
+        alerts = DriftAlerts(finder, AlertService(state.alerts, _Bus()))  # type: ignore[arg-type]
 
         async def rounds(number: int) -> list[tuple[AlertState, int]]:
             finder.compare_closely(DEV.name)
             for _ in range(number):
-                await alerts.check()
+                await alerts.check(DEV)
             return [(alert.state, alert.count) for alert in await state.alerts.all()]
 
         assert await rounds(3) == []
@@ -260,12 +260,12 @@ async def test_release_restored_once_where_the_settings_say_so(world: Any, tmp_p
     restoring = replace(DEV, restores_drift=True)
     async with StateManager(tmp_path / "state") as state:
         service, finder = AlertService(state.alerts, _Bus()), DriftFinder(world, world, world)  # type: ignore[arg-type]
-        alerts = DriftAlerts(finder, service, {"dev": restoring}, restore)
+        alerts = DriftAlerts(finder, service, restore)
 
         async def rounds(number: int) -> list[str]:
             finder.compare_closely(DEV.name)
             for _ in range(number):
-                await alerts.check()
+                await alerts.check(restoring)
             return asked
 
         assert await rounds(3) == []
@@ -278,9 +278,9 @@ async def test_release_restored_once_where_the_settings_say_so(world: Any, tmp_p
         await rounds(3)
         world.there = [container("web", "x"), container("db")]
         assert await rounds(4) == ["dev"] * 3
-        quiet = DriftAlerts(finder, service, {"dev": DEV}, restore)
-        await quiet.check()
-        await quiet.check()
+        quiet = DriftAlerts(finder, service, restore)
+        await quiet.check(DEV)
+        await quiet.check(DEV)
         assert asked == ["dev"] * 3, "never without being asked to"
 
 

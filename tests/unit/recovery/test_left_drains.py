@@ -18,7 +18,7 @@ class Scene:
         self.reads: list[str] = []
         self.settled: list[str] = []
         self._lock = lock
-        releases = SimpleNamespace(applied_by_environment=self._applied)
+        releases = SimpleNamespace(applied_model=self._applied)
         deployments = SimpleNamespace(get=self._paused)
         state = SimpleNamespace(releases=releases, locks=SimpleNamespace(get=self._lock_of), deployments=deployments)
         engine = SimpleNamespace(
@@ -26,13 +26,17 @@ class Scene:
             definitions=lambda _model: {"web": SimpleNamespace(name="web", proxy=proxy)},
             of=lambda environment: environment,
         )
-        known = {name: SimpleNamespace(name=name) for name in NAMES}
         behind = SimpleNamespace(settle_idle=self._settle_idle)
-        self.drains = LeftDrains(*(cast("Any", part) for part in (engine, state, behind, known)))
+        self.drains = LeftDrains(*(cast("Any", part) for part in (engine, state, behind)))
 
-    async def _applied(self) -> dict[str, str]:
+    async def check(self) -> None:
+        """Look at all of them."""
+        for name in NAMES:
+            await self.drains.check(cast("Any", SimpleNamespace(name=name)))
+
+    async def _applied(self, _name: str) -> str:
         self.reads.append("applied")
-        return dict.fromkeys((*NAMES, "of another bot"), "model")
+        return "model"
 
     async def _lock_of(self, name: str) -> object:
         self.reads.append(f"lock of {name}")
@@ -62,12 +66,12 @@ async def test_only_what_changes_at_this_moment_is_left_alone(
     lock: object, in_canary: bool, looked: tuple[str, ...]
 ) -> None:
     scene = Scene(lock, proxy="proxy", in_canary=in_canary)
-    await scene.drains.check()
-    assert scene.settled == sorted(looked)
+    await scene.check()
+    assert scene.settled == [*looked]
 
 
-async def test_without_a_proxy_one_read_is_for_all() -> None:
+async def test_without_a_proxy_no_lock_is_read() -> None:
     scene = Scene()
     for _ in range(3):
-        await scene.drains.check()
-    assert (scene.reads, scene.settled) == (["applied"] * 3, [])
+        await scene.check()
+    assert (scene.reads, scene.settled) == (["applied"] * 9, [])

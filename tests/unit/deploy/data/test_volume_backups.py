@@ -5,9 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from roas.app.writers_left_stopped import WritersLeftStopped
 from roas.concurrency import pause
-from roas.deploy.data.stopped_writers import start_held
+from roas.deploy.data.stopped_writers import start_held, start_left
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BackupError, EngineError, JournalUnusableError, ServiceFailedError
 from roas.models.deployment import DataStep, Outcome, ServiceStep
@@ -125,14 +124,13 @@ async def test_what_could_not_be_started_is_started_later(orchestrator, engine, 
     engine.start = is_away
     ended = await orchestrator.run(deploy("v2"))
     assert (ended.outcome, engine.runs("store"), engine.runs("worker")) == (Outcome.FAILED, False, False)
-    left = WritersLeftStopped(engine, state, {"dev": environment})
-    await left.check()
+    await start_left(engine, state, environment)
     assert not runs(engine)
     engine.start = start
-    await WritersLeftStopped(engine, state, {"dev": environment}).check()
+    await start_left(engine, state, environment)
     assert runs(engine)
     await engine.stop(worker)
-    await WritersLeftStopped(engine, state, {"dev": environment}).check()
+    await start_left(engine, state, environment)
     assert not engine.runs("worker"), "a person has stopped it since"
 
 
