@@ -32,7 +32,7 @@ def about(text: str, default: Any = None, **limits: Any) -> Any:
 
 # Who signs tokens: by TLS, or on this machine.
 SOAK = r"^([0-9]{1,6}[mhd])+$"
-DELAY = r"^\d{1,3}[sm]$"
+DELAY = r"^[0-9]{1,3}[sm]$"
 ISSUER = r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/[^\s?#]*)?)$"
 
 
@@ -313,7 +313,8 @@ class SourceSettings(BaseModel, extra="forbid", defer_build=True):
         "Where the forge's API is, such as https://git.example.org/api/v1.", pattern=r"^https?://"
     )
     repository: str | None = about(
-        "Its repository, such as `acme/shop`; webhooks about others are of no use.", pattern=r"^[\w.-]+(/[\w.-]+)+$"
+        "Its repository, such as `acme/shop`; webhooks about others are of no use.",
+        pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$",
     )
     branches: tuple[str, ...] = about("The branches whose pushes and runs are candidates, by pattern.", ("main",))
     images: tuple[str, ...] = about("The image repositories whose new tags are candidates.", ())

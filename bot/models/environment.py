@@ -10,12 +10,13 @@ from pathlib import Path
 
 from roas.models.windows import Windows
 
-# A server without TLS: on this machine, on a private network, or a name of Docker's own.
+# A server without TLS: on this machine, on a private network, or a name of Docker's own. Digits and letters are named
+# one by one: `\d` and `\w` are those of all scripts, of which a setting's pattern takes up to a megabyte.
 NEAR = re.compile(
-    r"http://(localhost|127\.\d+\.\d+\.\d+|10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(1[6-9]|2\d|3[01])\.\d+\.\d+"
-    r"|[A-Za-z0-9_-]*[A-Za-z_][A-Za-z0-9_-]*)(:\d+)?/\S*"
+    r"http://(localhost|(127\.[0-9]+|10\.[0-9]+|192\.168|172\.(1[6-9]|2[0-9]|3[01]))\.[0-9]+\.[0-9]+"
+    r"|[A-Za-z0-9_-]*[A-Za-z_][A-Za-z0-9_-]*)(:[0-9]+)?/\S*"
 )
-ON_SSH = r"ssh://[^\s-][^\s]*|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s]+"
+ON_SSH = r"ssh://[^\s-][^\s]*|[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9_.-]*:[^\s]+"
 REPOSITORY_ADDRESS = rf"^(https://[^\s@]+|{ON_SSH}|{NEAR.pattern})$"
 # Of an engine's host: no password, which would be shown wherever the address is.
 ENGINE_ON_SSH = r"ssh://([^@/:\s]+@)?(\[[0-9A-Fa-f:.]+\]|[^@/:\s\[\]]+)(:[0-9]{1,5})?(/\S*)?"

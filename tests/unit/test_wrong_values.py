@@ -62,6 +62,12 @@ def test_patterns_count_few_characters() -> None:
     assert [pattern for pattern in asked if re.search(r"(\\[wdsS][^\[\]]*\]?|\.)\{\d*,?[2-9]\d\d\}", pattern)] == []
 
 
+def test_patterns_name_letters_and_digits_one_by_one() -> None:
+    r"""Each `\w` and `\d` is of all scripts, and takes up to a megabyte; only paths may be in any script."""
+    asked = [*patterns(GivenSettings.model_json_schema()), *patterns(Offer.model_json_schema())]
+    assert {pattern for pattern in asked if re.search(r"\\[wd]", pattern)} == {r"^[\w./-]*$"}
+
+
 def test_alternatives_are_one_fault() -> None:
     """A value that may be a list or a table is wrong once, at its own place."""
     with pytest.raises(ValidationError) as raised:
