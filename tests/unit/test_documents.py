@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from demo.drawn import TEXTS, all_texts
-from roas.cli import application
+from roas.cli import COMMANDS, application
 from roas.configuration.settings import Settings
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.models import events
@@ -44,6 +44,13 @@ def test_links_to_the_project_name_existing_files(name: str):
     text = (ROOT / name).read_text()
     paths = re.findall(rf"{re.escape(PROJECT)}/(?:blob|tree|raw)/main/([^)\s#]+)", text)
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize(("name", "start"), [("README.md", "The commands are "), ("README.zh-TW.md", "命令有 ")])
+def test_readme_lists_all_commands(name: str, start: str):
+    paragraphs = (ROOT / name).read_text().split("\n\n")
+    (listing,) = (paragraph for paragraph in paragraphs if paragraph.startswith(start))
+    assert re.findall(r"`([a-z]+)`", listing) == list(COMMANDS)
 
 
 def test_readme_renders_as_a_package_description():
