@@ -29,9 +29,9 @@ def _judge_addresses(facts: SwarmFacts) -> Iterator[Finding]:
     if not facts.answering:
         return
     text = said("The manager at {address} answers.", address=facts.answering)
-    if not facts.silent:
+    if not facts.unresponsive:
         yield passed(text)
-    for address in facts.silent:
+    for address in facts.unresponsive:
         yield failed(
             said(
                 "The manager at {address} does not answer; the one at {other} does.",

@@ -85,14 +85,14 @@ class QuorumLosses:
 class SwarmFacts:
     """Hold what a manager says: the Swarm's id, the node that was asked, and all nodes.
 
-    Where several addresses are known, `answering` is the one that answered, and `silent` are those that do not.
+    Where several addresses are known, `answering` is the one that answered, and `unresponsive` are those that do not.
     """
 
     id: str
     own_node_id: str
     nodes: tuple[SwarmNode, ...]
     answering: str = ""
-    silent: tuple[str, ...] = ()
+    unresponsive: tuple[str, ...] = ()
 
     @property
     def managers(self) -> tuple[SwarmNode, ...]:

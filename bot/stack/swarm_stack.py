@@ -38,7 +38,7 @@ from roas.stack.swarm.tasks.tasks import StackReading, given_up_tasks, read_task
 from roas.stack.swarm.tasks.watch import SwarmSubscription, TaskEvents, replacements
 from roas.stack.swarm.unsupported import refuse_unsupported
 from roas.stack.swarm.writing.external_objects import find_missing, superseded, with_newest
-from roas.stack.swarm.writing.following import follow_to_its_end
+from roas.stack.swarm.writing.following import follow_until_ended
 from roas.stack.swarm.writing.service_spec import service_spec
 from roas.stack.swarm.writing.service_writes import make_shared, write_service
 from roas.stack.swarm.writing.update_verdict import UpdateJudgement, UpdateVerdict, failure_hint
@@ -225,8 +225,8 @@ class SwarmStack(Stack):
         """Return what the manager says of its Swarm, and which node it is."""
         found = await self._ask(swarm_facts)
         own_node_id = await self.engine.call(lambda client: SwarmCalls(client).own_node_id())
-        silent = await self.engine.silent() if self.answering else ()
-        return replace(found, own_node_id=own_node_id, answering=self.answering, silent=silent)
+        unresponsive = await self.engine.unresponsive_addresses() if self.answering else ()
+        return replace(found, own_node_id=own_node_id, answering=self.answering, unresponsive=unresponsive)
 
     async def given_up_tasks(self) -> Mapping[str, frozenset[str]]:
         """Return of each service the nodes on which an earlier task may still run."""
@@ -247,7 +247,7 @@ class SwarmStack(Stack):
         definition = read_definitions(model)[service]
         recreate, deployment = how.get("recreate", False), how.get("deployment", "")
         written = await write_service(self._writer, model, definition, recreate=recreate, deployment=deployment)
-        judged = await follow_to_its_end(self._next_reading, written, self._writer.end_update)
+        judged = await follow_until_ended(self._next_reading, written, self._writer.end_update)
         if judged.verdict is not UpdateVerdict.DONE:
             raise await self._failure(service, judged)
         return tuple(task.id for task in await self.containers() if task.service == service)

@@ -85,7 +85,7 @@ class SwarmStory:
         loss = await self._outcome_and(losing)
         ended = time.monotonic()
         self._judge(loss, ended)
-        await self._told_once()
+        await self._check_each_outcome_posted_once()
         await self._prove("v2", greeting, ended - began)
 
     async def _outcome_and(self, losing: Awaitable[Loss | None]) -> Loss:
@@ -111,7 +111,7 @@ class SwarmStory:
             f"{loss.successor.node.hostname} led in {led:.1f} s, and the deployment ended in {ended - loss.died:.1f} s."
         )
 
-    async def _told_once(self) -> None:
+    async def _check_each_outcome_posted_once(self) -> None:
         """Ask the channel how often each outcome was posted. Raises StoryError."""
         texts = [message.text for message in await self.people.messages() if "· outcome" in message.text]
         outcomes = [found.group() for text in texts if (found := DEPLOYMENT_ID.search(text.splitlines()[-1]))]

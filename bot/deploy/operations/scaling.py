@@ -56,7 +56,7 @@ async def refuse_scale(
     stack = components.stacks.of(environment)
     model = await stack.load_model(release.model_hash)
     definition = stack.definitions(model)[service]
-    if why := why_not_scaled(definition, replicas, on_one_machine=not stack.replaces_by_itself):
+    if why := why_not_scaled(definition, replicas, on_single_machine=not stack.replaces_by_itself):
         raise InvalidRequestError(
             said("{service} cannot be scaled to {count}: {why}.", service=service, count=replicas, why=why),
             hint=said("Change that in the compose file, and deploy it."),

@@ -69,7 +69,7 @@ class HostPlans:
         """Return the plan of each host that is to change, and why others are away."""
         plans, away, slots = dict[str, PlannedDeployment](), dict[str, RoasError](), asyncio.Semaphore(AT_A_TIME)
 
-        async def plan_one(host: Environment, asked: DeploymentRequest) -> None:
+        async def plan_in_slot(host: Environment, asked: DeploymentRequest) -> None:
             async with slots:
                 try:
                     await self._refuse_bot(host)
@@ -82,7 +82,7 @@ class HostPlans:
                         raise
 
         asking = ((host, requests[host.name]) for host in environment.hosts)
-        await run_concurrently(plan_one(host, asked) for host, asked in asking if asked is not None)
+        await run_concurrently(plan_in_slot(host, asked) for host, asked in asking if asked is not None)
         self._refuse_away(environment, away)
         return plans, away
 

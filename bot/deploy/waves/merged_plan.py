@@ -55,11 +55,11 @@ def _alike(plans: Mapping[str, Plan]) -> list[tuple[list[str], Plan]]:
     """Return the plans that differ, each with the hosts that have it."""
     groups: dict[tuple[ServicePlan, ...], tuple[list[str], Plan]] = {}
     for host, plan in plans.items():
-        groups.setdefault(tuple(map(_what_happens, plan.services)), ([], plan))[0].append(host)
+        groups.setdefault(tuple(map(_without_kept_image, plan.services)), ([], plan))[0].append(host)
     return list(groups.values())
 
 
-def _what_happens(service: ServicePlan) -> ServicePlan:
+def _without_kept_image(service: ServicePlan) -> ServicePlan:
     """Leave out the content of an image that stays: what each host has built itself is another one on each."""
     return replace(service, expected_image=None) if service.action is ServiceAction.KEEP else service
 

@@ -239,7 +239,7 @@ class Engine:
         """Do what takes the engine long; nobody who asks waits for it."""
         return await self._ask(lambda connection: connection.acting(self.environment.name), question)
 
-    async def silent(self) -> tuple[str, ...]:
+    async def unresponsive_addresses(self) -> tuple[str, ...]:
         """Return the other addresses at which no engine answers now."""
         others = [address for address in self.addresses if address != self.address]
         answers = await asyncio.gather(*map(self._answers, others))

@@ -94,7 +94,7 @@ def kept_numbers(
     definitions: Mapping[str, ServiceDefinition],
     scales: Scales,
     *,
-    on_one_machine: bool,
+    on_single_machine: bool,
     of_files: bool,
 ) -> dict[str, int]:
     """Return the numbers to which services of a model stay scaled.
@@ -107,11 +107,11 @@ def kept_numbers(
         for name, scale in scales.items()
         if name in definitions
         and not (of_files and written_replicas(services[name]) != scale.written)
-        and not why_not_scaled(definitions[name], scale.replicas, on_one_machine=on_one_machine)
+        and not why_not_scaled(definitions[name], scale.replicas, on_single_machine=on_single_machine)
     }
 
 
-def why_not_scaled(definition: ServiceDefinition, replicas: int, *, on_one_machine: bool) -> str:
+def why_not_scaled(definition: ServiceDefinition, replicas: int, *, on_single_machine: bool) -> str:
     """Say why a service cannot have so many replicas; empty where it can."""
     if definition.on_each_node:
         return said("`mode: global` gives it a task on each node")
@@ -119,6 +119,6 @@ def why_not_scaled(definition: ServiceDefinition, replicas: int, *, on_one_machi
         return said("it is a job, which runs with a deployment")
     if replicas > 1 and definition.backup is not None:
         return said("its data, which is backed up, is that of one container")
-    if replicas > 1 and definition.fixed_place and on_one_machine:
+    if replicas > 1 and definition.fixed_place and on_single_machine:
         return said("{place} allows only one", place=definition.fixed_place)
     return ""

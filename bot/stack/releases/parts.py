@@ -82,7 +82,7 @@ class StackParts:
         numbers = {}
         if scales:
             numbers = kept_numbers(
-                model, self.definitions(model), scales, on_one_machine=not environment.on_swarm, of_files=of_files
+                model, self.definitions(model), scales, on_single_machine=not environment.on_swarm, of_files=of_files
             )
         return with_numbers(model, numbers)
 

@@ -46,7 +46,7 @@ class OutOfSequenceError(Exception):
     """Somebody else wrote in between: what was read is not what is there."""
 
 
-class SilentNodeError(Exception):
+class UnresponsiveNodeError(Exception):
     """A node does not answer the manager that asks it."""
 
 
@@ -203,7 +203,7 @@ class SwarmCalls:
     def task_log(self, task_id: str, *, lines: int, since: int = 0) -> str:
         """Return the last lines that a task wrote, with their times; empty where its node is gone.
 
-        Raises SilentNodeError where its node does not answer.
+        Raises UnresponsiveNodeError where its node does not answer.
         """
         try:
             found = self._api.get(
@@ -214,7 +214,7 @@ class SwarmCalls:
         except requests.exceptions.RequestException as error:
             if "timed out" not in str(error):
                 raise
-            raise SilentNodeError from error
+            raise UnresponsiveNodeError from error
         self._checked(found)
         return _plain(found.content)
 

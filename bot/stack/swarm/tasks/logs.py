@@ -5,7 +5,7 @@ from typing import Any
 
 from roas.messages.message import said
 from roas.stack.docker.api_errors import ApiError
-from roas.stack.swarm.calls import SilentNodeError, SwarmCalls, hostname, no_log
+from roas.stack.swarm.calls import SwarmCalls, UnresponsiveNodeError, hostname, no_log
 from roas.stack.swarm.tasks.tasks import ENDED
 
 Json = dict[str, Any]
@@ -13,7 +13,7 @@ EARLIER = 2  # how many tasks before it are shown, of those that Swarm remembers
 
 
 def read_task_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -> str:
-    """Return the last lines of a task with their times; its node has to be up for that. Raises SilentNodeError."""
+    """Return the last lines of a task with their times; its node has to be up. Raises UnresponsiveNodeError."""
     try:
         return calls.task_log(task_id, lines=lines, since=since)
     except ApiError as error:
@@ -24,16 +24,16 @@ def read_place_log(calls: SwarmCalls, task_id: str, *, lines: int, since: int) -
     """Return the last lines of a task, after those of the tasks that it is there instead of."""
     nodes = {str(node["ID"]): hostname(node) for node in calls.nodes()}
     task = next(iter(calls.tasks(id=task_id)), None)
-    silent: set[str] = set()  # and not asked once more
+    unresponsive: set[str] = set()  # and not asked once more
 
     def read(entry: Mapping[str, Any]) -> str:
         node = str(entry.get("NodeID"))
-        if node not in silent:
+        if node not in unresponsive:
             try:
                 text = read_task_log(calls, str(entry["ID"]), lines=lines, since=since).rstrip("\n")
                 return text.replace(f"node {node} ", f"node {nodes.get(node, node)} ")
-            except SilentNodeError:
-                silent.add(node)
+            except UnresponsiveNodeError:
+                unresponsive.add(node)
         return no_log(said("node {node} does not answer", node=nodes.get(node, node)))
 
     own = read({"ID": task_id} if task is None else task)
@@ -70,7 +70,7 @@ def read_ending(calls: SwarmCalls, task_id: str, *, lines: int) -> tuple[str, st
     )
     try:
         return ending, read_task_log(calls, str(task["ID"]), lines=lines, since=0)
-    except SilentNodeError:
+    except UnresponsiveNodeError:
         return ending, no_log(said("its node does not answer"))
 
 

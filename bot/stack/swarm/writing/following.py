@@ -163,7 +163,7 @@ async def follow_update(next_reading: NextReading, written: Written) -> UpdateJu
             return judged
 
 
-async def follow_to_its_end(
+async def follow_until_ended(
     next_reading: NextReading, written: Written, end_update: Callable[[Written], Awaitable[None]]
 ) -> UpdateJudgement:
     """Return what became of a write once Swarm has ended its update, too; `end_update` ends one that waits for ever.

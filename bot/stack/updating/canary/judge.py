@@ -96,19 +96,19 @@ class CanaryJudgement:
     why_unsure: str = ""
 
 
-def judge(policy: CanaryPolicy, record: CanaryRecord, silent: Collection[str] = ()) -> CanaryJudgement:
+def judge(policy: CanaryPolicy, record: CanaryRecord, stale: Collection[str] = ()) -> CanaryJudgement:
     """Judge the step that a canary is in by all that was counted in it: worse by one check, good by all of them.
 
-    Of the proxy and of queries that are `silent` nothing is known now: what they told before is no reason to go on.
+    Of the proxy and of queries that are `stale` nothing is known now: what they told before is no reason to go on.
     """
     chance = ERROR / policy.tests
     readings = [*record.readings, *[Counts()] * (len(policy.queries) - len(record.readings))]
     pairs = zip(policy.queries, readings, strict=True)
-    found = [_unless_silent(_judge_query(check, read, chance), check.query, silent) for check, read in pairs]
+    found = [_unless_stale(_judge_query(check, read, chance), check.query, stale) for check, read in pairs]
     if policy.times is not None:
-        found.insert(0, _unless_silent(_judge_times(record, chance), PROXY, silent))
+        found.insert(0, _unless_stale(_judge_times(record, chance), PROXY, stale))
     if policy.errors is not None:
-        found.insert(0, _unless_silent(_judge_errors(policy, policy.errors, record, chance), PROXY, silent))
+        found.insert(0, _unless_stale(_judge_errors(policy, policy.errors, record, chance), PROXY, stale))
     at_once = [CanaryVerdict.WORSE, *([] if record.extensions else [CanaryVerdict.INCONCLUSIVE])]
     for judgement in (judgement for verdict in at_once for judgement in found if judgement.verdict is verdict):
         return judgement
@@ -120,8 +120,8 @@ def judge(policy: CanaryPolicy, record: CanaryRecord, silent: Collection[str] = 
     return CanaryJudgement(CanaryVerdict.OPEN, found[0].reason)
 
 
-def _unless_silent(judgement: CanaryJudgement, source: str, silent: Collection[str]) -> CanaryJudgement:
-    if judgement.verdict is not CanaryVerdict.GOOD or source not in silent:
+def _unless_stale(judgement: CanaryJudgement, source: str, stale: Collection[str]) -> CanaryJudgement:
+    if judgement.verdict is not CanaryVerdict.GOOD or source not in stale:
         return judgement
     why = said("the proxy cannot be asked any more: {seen}", seen=judgement.reason)
     if source != PROXY:

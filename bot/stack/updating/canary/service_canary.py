@@ -106,8 +106,8 @@ class ServiceCanary:
             self.record = replace(self.record, readings=await self._read_figures())
         if self.policy.times is not None:
             self._time(old, new, now)
-        silent = {source for source, heard in self._heard.items() if now - heard > SILENT_SECONDS}
-        judgement = judge(self.policy, self.record, silent)
+        stale = {source for source, heard in self._heard.items() if now - heard > SILENT_SECONDS}
+        judgement = judge(self.policy, self.record, stale)
         self.record = replace(self.record, verdict=judgement.verdict)
         return judgement
 

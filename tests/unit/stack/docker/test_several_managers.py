@@ -89,11 +89,11 @@ async def test_next_manager_is_asked_and_stays(clients: EngineClients, managers:
     assert (await engine.call(ask), engine.address) == (FIRST, FIRST)
     managers[FIRST].fault = ConnectionRefusedError("it was killed")
     assert (await engine.call(ask), engine.address) == (SECOND, SECOND)
-    assert await engine.silent() == (FIRST,)
+    assert await engine.unresponsive_addresses() == (FIRST,)
     managers[FIRST].fault, asked = None, managers[FIRST].asked
     assert await engine.call(ask) == SECOND, "the one that answered last"
     assert managers[FIRST].asked == asked
-    assert await engine.silent() == ()
+    assert await engine.unresponsive_addresses() == ()
     managers[SECOND].fault = FileNotFoundError("its socket is gone")
     assert await clients.of(PROD).call(ask) == THIRD, "others who ask know it, too"
 

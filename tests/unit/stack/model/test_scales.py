@@ -72,9 +72,9 @@ def test_scale_holds_until_the_files_say_another_number(
     web: dict[str, Any], scales: dict[str, Scale], of_files: bool, kept: dict[str, int]
 ) -> None:
     model = model_of(**web)
-    assert kept_numbers(model, read_definitions(model), scales, on_one_machine=True, of_files=of_files) == kept
+    assert kept_numbers(model, read_definitions(model), scales, on_single_machine=True, of_files=of_files) == kept
     gone = {"name": "shop", "services": {"store": {"image": "store:v1"}}}
-    assert kept_numbers(gone, read_definitions(gone), scales, on_one_machine=True, of_files=of_files) == {}
+    assert kept_numbers(gone, read_definitions(gone), scales, on_single_machine=True, of_files=of_files) == {}
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_scale_holds_until_the_files_say_another_number(
     ],
 )
 def test_what_cannot_be_scaled_says_why(web: dict[str, Any], replicas: int, on_swarm: bool, why: str) -> None:
-    assert why_not_scaled(read_definitions(model_of(**web))["web"], replicas, on_one_machine=not on_swarm) == why
+    assert why_not_scaled(read_definitions(model_of(**web))["web"], replicas, on_single_machine=not on_swarm) == why

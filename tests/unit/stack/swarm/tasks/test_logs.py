@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests.exceptions
 
-from roas.stack.swarm.calls import SilentNodeError, SwarmCalls
+from roas.stack.swarm.calls import SwarmCalls, UnresponsiveNodeError
 from roas.stack.swarm.tasks.logs import read_ending, read_place_log
 
 
@@ -46,7 +46,7 @@ class Tasks:
     def task_log(self, task_id: str, **_options: int) -> str:
         self.asked.append(task_id)
         if task_id != "t1":
-            raise SilentNodeError
+            raise UnresponsiveNodeError
         return "2026 hello\n"
 
 
@@ -91,5 +91,5 @@ def test_manager_that_is_away_is_not_taken_for_a_silent_node() -> None:
     with pytest.raises(requests.exceptions.ConnectionError):
         SwarmCalls(Api(answer=refused)).task_log("t1", lines=9)  # type: ignore[arg-type]
     hangs = requests.exceptions.ConnectionError("Read timed out.")
-    with pytest.raises(SilentNodeError):
+    with pytest.raises(UnresponsiveNodeError):
         SwarmCalls(Api(answer=hangs)).task_log("t1", lines=9)  # type: ignore[arg-type]

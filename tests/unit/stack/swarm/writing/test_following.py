@@ -14,7 +14,7 @@ from roas.limits import LOST_NODE_SECONDS
 from roas.stack.swarm.normal_form import spec_hash
 from roas.stack.swarm.tasks.tasks import StackReading
 from roas.stack.swarm.writing import following
-from roas.stack.swarm.writing.following import STALLED_SECONDS, follow_to_its_end, follow_update
+from roas.stack.swarm.writing.following import STALLED_SECONDS, follow_until_ended, follow_update
 from roas.stack.swarm.writing.update_verdict import PLACING_SECONDS, UpdateVerdict, Written, failure_hint
 from tests.unit.stack.swarm.writing.test_update_verdict import CRASHED, GONE, service, spec, task
 
@@ -194,5 +194,5 @@ async def test_nothing_is_done_before_swarm_has_ended_its_update(
         ended.append(one)
 
     written = Written("s1", "new", spec_hash(spec("new"), {}), nonce_before="old", tasks_before=frozenset({"t1"}))
-    assert (await follow_to_its_end(looks.next, written, end)).verdict is verdict
+    assert (await follow_until_ended(looks.next, written, end)).verdict is verdict
     assert ended == [written]
