@@ -12,6 +12,7 @@ from roas.concurrency import end_tasks
 from roas.deploy.changes import Scope, brought_services, replaced_before
 from roas.deploy.components import Components
 from roas.deploy.kept_plans import PlannedDeployment
+from roas.deploy.own_service import OwnService
 from roas.deploy.proxy_changes import with_dropped_proxies, with_proxies
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.events import EventBus
@@ -411,9 +412,14 @@ class DeploymentContext:
                 return (await self.definitions(release.model_hash)).get(service)
         return None
 
+    @property
+    def own_service(self) -> OwnService:
+        """Return what finds the bot's own container in this environment."""
+        return OwnService(self.components, self.environment)
+
     async def bot(self) -> OwnContainer | None:
         """Return the container of this environment that the bot runs in; no phase may touch its service."""
-        return await self.components.own_bot(self.environment)
+        return await self.own_service.bot()
 
     @property
     def release_label(self) -> str:

@@ -30,7 +30,7 @@ async def finish(
     warnings = tuple(_still_true(context, outcome, active))
     deployment = replace(context.deployment.ended(outcome, problem), warnings=warnings)
     if deployment.touched and outcome not in LOOKED_AT:
-        await remove_stale_instances(context.components, context.environment, context.fence)
+        await remove_stale_instances(context.own_service, context.fence)
     context.deployment = deployment
     await context.components.state.deployments.finish(
         deployment,

@@ -6,9 +6,9 @@ from roas.deploy.components import Components
 from roas.deploy.context import publish_end
 from roas.deploy.data.backups import with_half_restored
 from roas.deploy.data.stopped_writers import leave_backup
-from roas.deploy.handover.own_service import sweep_leftovers
 from roas.deploy.handover.peer_processes import PeerProcesses
 from roas.deploy.handover.stale_instances import remove_stale_instances
+from roas.deploy.own_service import OwnService
 from roas.deploy.running_deployments import RunningDeployments
 from roas.errors import RoasError, StateError
 from roas.limits import MOST_ATTEMPTS
@@ -104,7 +104,7 @@ class Resumption:
         if deployment.attempts > MOST_ATTEMPTS:
             await self._clean_up(environment, owner)
             if not environment.hosts:
-                await remove_stale_instances(components, environment, fence)
+                await remove_stale_instances(OwnService(components, environment), fence)
             return await self._abandon(deployment, environment, fence)
         await self._clean_up(environment, owner)
         self._launch(deployment, environment, fence)
@@ -128,7 +128,7 @@ class Resumption:
             if owner != self._components.state.instance_id:
                 await self._components.stacks.kill_orphans(owner)
             if not environment.hosts:  # each host's own deployment does so
-                await sweep_leftovers(self._components, environment)
+                await OwnService(self._components, environment).sweep()
         except RoasError as error:
             log.warning("leftovers could not be cleared yet", error=error.message)
 

@@ -214,7 +214,7 @@ class DeploymentRun:
     async def _clear_stale_instances(self) -> None:
         context = self._context
         if context.deployment.touched:
-            await remove_stale_instances(context.components, context.environment, context.fence)
+            await remove_stale_instances(context.own_service, context.fence)
 
     async def _check_what_runs(self, model_hash: str, *, with_bot: bool = False) -> None:
         """Read what runs once more, and again where something happens meanwhile. Raises ServiceFailedError.

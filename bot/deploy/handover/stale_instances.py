@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from roas.deploy.components import Components
 from roas.deploy.context import SOURCE, DeploymentContext
-from roas.deploy.handover.own_service import sweep_leftovers
+from roas.deploy.own_service import OwnService
 from roas.deploy.peers import proven_peers
 from roas.errors import FencedOffError, RoasError
 from roas.log import get_logger
@@ -53,17 +53,18 @@ async def remove_predecessors(context: DeploymentContext, watch: ContainerWatch)
             await context.report(own.service, ServiceStep.RESTORED, said("it took over again"))
 
 
-async def remove_stale_instances(components: Components, environment: Environment, fence: Fence) -> None:
+async def remove_stale_instances(own_service: OwnService, fence: Fence) -> None:
     """Leave the leader as the only one of its service, where a deployment ends that will not do it any more."""
+    components = own_service.components
     try:
-        bot = await components.own_bot(environment)
+        bot = await own_service.bot()
         if bot is None:
             return
-        containers = await components.stacks.of(environment).containers()
+        containers = await own_service.stack.containers()
         others = tuple(c for c in containers if c.service == bot.service and c.id != bot.id)
-        others = await proven_peers(components.peers, environment, others)
+        others = await proven_peers(components.peers, own_service.environment, others)
         await components.state.locks.check(fence)
-        await components.manager.remove_containers(components.stacks.of(environment), others)
+        await components.manager.remove_containers(own_service.stack, others)
     except FencedOffError:
         raise
     except RoasError as error:
@@ -91,7 +92,7 @@ class OwnServiceSweep:
         own = await components.own_container(environment)
         if own is None:
             return True
-        for action in await sweep_leftovers(components, environment, own.service):
+        for action in await OwnService(components, environment).sweep(own.service):
             log.warning("leftovers of a replacement removed", action=action)
         containers = await components.stacks.of(environment).containers()
         judged = await components.peers.judge(environment, _leftovers(containers, own))

@@ -10,6 +10,7 @@ from typing import Any
 from roas.concurrency import in_thread, run_concurrently
 from roas.configuration.compose_yaml import read_compose
 from roas.deploy.components import Components
+from roas.deploy.own_service import OwnService
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -200,7 +201,7 @@ async def refuse_moved_state(
 
     Services that are `kept` stay as they are, whatever the model says of them.
     """
-    bot = await components.own_bot(environment)
+    bot = await OwnService(components, environment).bot()
     if bot is None:
         await _refuse_bot_of_another_journal(components, environment, model, kept)
     elif bot.service not in kept:

@@ -11,10 +11,10 @@ from roas.deploy.components import Components
 from roas.deploy.context import DeploymentContext
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import load_release, make_release, planned_deployment, refuse_unplanned
-from roas.deploy.handover.own_service import find_running_bot
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
 from roas.deploy.new_powers import find_new_powers, has_approvers, refuse_ungranted
 from roas.deploy.operations.scaling import as_scaled, refuse_scale, refuse_scaled_to_none, scaled_model, warn_of_up
+from roas.deploy.own_service import OwnService
 from roas.errors import InvalidRequestError, OwnContainerError, unknown_services
 from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest, Draft, Operation, ServiceProgress, Stop
@@ -53,7 +53,7 @@ async def release_to_operate(components: Components, environment: Environment, r
             said("A service of a Swarm cannot be stopped by itself."),
             hint=said("Scale it to 0."),
         )
-    bot = await find_running_bot(components, environment)
+    bot = await OwnService(components, environment).known_bot()
     if request.operation is Operation.STOP and bot is not None and bot.service in request.services:
         raise OwnContainerError(
             said("{service} is this bot itself: nobody would be left to start it.", service=bot.service),
@@ -80,7 +80,7 @@ async def plan_operation(
     if operation is not Operation.STOP:
         restarted = frozenset(affected) if operation is Operation.RESTART else frozenset[str]()
         scope = Scope(named=frozenset(affected), restarted=restarted, released=model)
-        bot = await find_running_bot(components, environment)
+        bot = await OwnService(components, environment).known_bot()
         containers = await stack.containers()
         changes = await find_changes(stack, model, containers, bot=bot, scope=scope)
         await _refuse_without_needed(components, environment, changes, by_service(containers))

@@ -7,9 +7,9 @@ from roas.deploy.changes import StackChanges, begun_services, find_changes, repl
 from roas.deploy.context import DeploymentContext
 from roas.deploy.data.backups import back_up_first, save_data
 from roas.deploy.draft import load_release, refuse_unplanned
-from roas.deploy.handover.own_service import find_running_bot, refuse_without_bot, replicas_by_service
 from roas.deploy.handover.replacement import replace_bot_if_needed
 from roas.deploy.operations.operations import keep_what_runs, stop_services
+from roas.deploy.own_service import refuse_without_bot, replicas_by_service
 from roas.messages.message import said
 from roas.models.deployment import Operation, ServiceProgress, ServiceStep
 from roas.models.facts import OwnContainer
@@ -50,7 +50,7 @@ class Execution:
         bot = await context.bot()
         context.observed = definitions = await context.definitions_to_apply(model_hash)
         # The plan refuses that already, but one made by the release before did not: nothing has been touched yet.
-        known = bot or await find_running_bot(context.components, context.environment)
+        known = bot or await context.own_service.known_bot()
         refuse_without_bot(known, replicas_by_service(definitions), context.release_label)
         changes = await self._changes(context, watch, model_hash, bot)
         refuse_unplanned(context, changes)

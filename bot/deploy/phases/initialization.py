@@ -1,7 +1,6 @@
 """Ensure that this process holds the environment, that it is clean, and that it has a release to roll back to."""
 
 from roas.deploy.context import DeploymentContext
-from roas.deploy.handover.own_service import sweep_leftovers
 from roas.messages.message import said
 from roas.models.events import DeploymentBegan
 from roas.models.phases import PhaseName
@@ -24,7 +23,7 @@ async def make_ready(context: DeploymentContext) -> str:
     """Do what every deployment needs first; a hotfix, which has no initialization, does it within its first phase."""
     components = context.components
     await components.state.locks.check(context.fence)
-    for action in await sweep_leftovers(components, context.environment, on_left=context.warn):
+    for action in await context.own_service.sweep(on_left=context.warn):
         context.warn(action)
     deployment = context.deployment
     request = deployment.request

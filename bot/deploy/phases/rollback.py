@@ -12,16 +12,14 @@ from roas.deploy.data.backups import refuse_half_restored
 from roas.deploy.data.restore import is_due, restore_data, used_data
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.deploy.draft import refuse_unplanned
-from roas.deploy.handover.own_service import (
-    find_running_bot,
-    keeps_bot,
-    refuse_without_bot,
-    replicas_by_service,
-    sweep_leftovers,
-)
 from roas.deploy.handover.replacement import replace_bot_if_needed
 from roas.deploy.handover.stale_instances import remove_predecessors
 from roas.deploy.outcome import is_put_back
+from roas.deploy.own_service import (
+    keeps_bot,
+    refuse_without_bot,
+    replicas_by_service,
+)
 from roas.deploy.phases.verification import require_undisturbed, wait_for_first_checks, warn_of_left_tasks
 from roas.errors import ServiceFailedError
 from roas.messages.message import said
@@ -74,7 +72,7 @@ class Rollback:
     async def _restore(self, context: DeploymentContext, watch: ContainerWatch, target: Release) -> None:
         """Bring back what is not as the release has it, with its data where the request names that."""
         stays = await self._bot_without_place(context, target)
-        for action in await sweep_leftovers(context.components, context.environment, on_left=context.warn):
+        for action in await context.own_service.sweep(on_left=context.warn):
             context.warn(action)
         context.release, context.model_hash = target, (model_hash := await _model_to_restore(context, target))
         await context.update(applied_model=model_hash)
@@ -216,7 +214,7 @@ class Rollback:
 
         Raises BotRemovalError where a person requested that release: nothing has been changed then.
         """
-        bot = await find_running_bot(context.components, context.environment)
+        bot = await context.own_service.known_bot()
         replicas = replicas_by_service(await context.definitions(target.model_hash))
         if bot is None or keeps_bot(bot, replicas):
             return frozenset()
@@ -238,7 +236,7 @@ class Rollback:
             touched = {
                 progress.service for progress in context.deployment.services if progress.step not in UNTOUCHED_STEPS
             }
-            known = await find_running_bot(context.components, context.environment)
+            known = await context.own_service.known_bot()
             if known is not None and known.service not in touched:  # else it is part of what failed
                 bot = known
         own = frozenset() if bot is None else frozenset({bot.service})

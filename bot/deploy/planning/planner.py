@@ -18,17 +18,16 @@ from roas.deploy.data.restore import (
     say_other_commands,
     with_restores,
 )
-from roas.deploy.handover.own_service import (
-    expected_containers,
-    find_running_bot,
-    refuse_moved_bot,
-    refuse_without_bot,
-    replicas_by_service,
-)
 from roas.deploy.handover.state_folder import refuse_moved_state
 from roas.deploy.kept_plans import PlannedDeployment, release_in_use
 from roas.deploy.new_powers import find_new_powers, ungranted
 from roas.deploy.operations.scaling import warn_of_scales
+from roas.deploy.own_service import (
+    OwnService,
+    refuse_moved_bot,
+    refuse_without_bot,
+    replicas_by_service,
+)
 from roas.deploy.planning.backup_plan import describe_backups
 from roas.deploy.planning.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.planning.plan import credentials_of_today, make_plan
@@ -72,6 +71,7 @@ class Planner:
         self._components = components
         self._environment = environment
         self._stack = components.stacks.of(environment)
+        self._own = OwnService(components, environment)
 
     async def deployment(self, request: DeploymentRequest, *, keep: bool) -> PlannedDeployment:
         """Resolve what a deployment asks for and compare it with what is; with `keep`, keep its files and its model.
@@ -190,7 +190,7 @@ class Planner:
         self, resolved: ResolvedStack, changed: frozenset[str], left: Mapping[str, int], version: str
     ) -> None:
         """Raise BotRemovalError where the bot would have no container, or not find its own."""
-        bot = await find_running_bot(self._components, self._environment)
+        bot = await self._own.known_bot()
         refuse_without_bot(bot, {**left, **{name: resolved.definitions[name].replicas for name in changed}}, version)
         if bot is not None and bot.service in changed:
             refuse_moved_bot(bot, resolved.model, self._environment)
@@ -225,7 +225,7 @@ class Planner:
         stored = await stack.load_model(target.model_hash)
         target, renewed, warnings = await self._coming_back(request, target, current, keep=keep)
         definitions = stack.definitions(renewed)
-        bot = await find_running_bot(self._components, self._environment)
+        bot = await self._own.known_bot()
         refuse_without_bot(bot, replicas_by_service(definitions), target.label)
         refuse_moved_bot(bot, renewed, self._environment)
         named = frozenset(request.services)
@@ -372,7 +372,7 @@ class Planner:
 
     async def _compare(self, current: Release | None, model: Mapping[str, Any], scope: Scope) -> Comparison:
         """Compare a model of which every image is known with what there is."""
-        containers = await expected_containers(self._components, self._environment)
+        containers = await self._own.expected_containers()
         return await compare(self._components, self._environment, current, model, model, scope, containers)
 
     async def _lost_images(self, current: Release | None) -> tuple[str, ...]:
@@ -420,7 +420,7 @@ class Planner:
             for name, definition in definitions.items()
             if name in moved and definition.fixed_place
         }
-        bot = await self._components.own_bot(self._environment) if fixed else None
+        bot = await self._own.bot() if fixed else None
         if bot is not None and bot.service in fixed:
             raise ComposeFileError(
                 said(

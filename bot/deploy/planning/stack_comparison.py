@@ -7,7 +7,7 @@ from typing import Any
 
 from roas.deploy.changes import Scope, StackChanges, brought_services, find_changes
 from roas.deploy.components import Components
-from roas.deploy.handover.own_service import expected_containers
+from roas.deploy.own_service import OwnService
 from roas.messages.message import said
 from roas.models.deployment import UNTOUCHED_STEPS
 from roas.models.environment import Environment
@@ -80,7 +80,8 @@ async def compare_candidate(
     named: frozenset[str],
 ) -> Comparison:
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
-    stack, containers = components.stacks.of(environment), await expected_containers(components, environment)
+    own = OwnService(components, environment)
+    stack, containers = own.stack, await own.expected_containers()
     there = containers.left + containers.removed
     wanted = resolved.wanted
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
@@ -108,7 +109,7 @@ async def compare(
 ) -> Comparison:
     """Compare models with what there is: what is done at least, and at most if images turn out to be others."""
     stack = components.stacks.of(environment)
-    bot = await components.own_bot(environment)
+    bot = await OwnService(components, environment).bot()
     old_model = await stack.load_model(current.model_hash) if current else None
     scope = replace(scope, released=old_model)
 

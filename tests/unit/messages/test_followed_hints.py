@@ -150,10 +150,10 @@ FOLLOWED = {
         "Find what uses it up, or raise the limit",
     ],
     "e2e/acceptance/test_new_powers.py::test_hotfix_gives_no_power": ["Use /deploy, which asks for them."],
-    "unit/deploy/handover/test_own_service.py::test_a_plan_without_the_bot_is_refused": [
+    "unit/deploy/test_own_service.py::test_a_plan_without_the_bot_is_refused": [
         "Keep {service} in the compose file",
     ],
-    "unit/deploy/handover/test_own_service.py::test_a_bot_that_would_not_find_itself_is_refused": [
+    "unit/deploy/test_own_service.py::test_a_bot_that_would_not_find_itself_is_refused": [
         "Set {project_name} back to {project}.",
     ],
     "unit/deploy/handover/test_handing_over.py::test_single_instance_bot_refused": [

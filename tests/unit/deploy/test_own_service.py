@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.deploy.handover.own_service import refuse_moved_bot
+from roas.deploy.own_service import refuse_moved_bot
 from roas.errors import BotRemovalError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
