@@ -62,7 +62,6 @@ from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.coordinator import ErrorCoordinator
 from roas.recovery.handler import RECOVERY_ACTOR, ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks
-from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
 from roas.recovery.upkeep import LeftDrains, renew_logins
 from roas.stack.stacks import Stacks
 from roas.stack.updating.deployment_manager import DeploymentManager
@@ -215,9 +214,7 @@ class Application:
             checks=checks,
             roll_back=self.orchestrator.run,
         )
-        by_us = ErrorHandler(parts, attempts=self.recovery_attempts)
-        by_engine = SwarmRecovery(stacks, state, self.alert_service, checks)
-        handler = RecoveryByEngine(stacks, by_us, by_engine)
+        handler = ErrorHandler(parts, attempts=self.recovery_attempts)
         self.recovery = ErrorCoordinator(handler, state, self.alert_service, self.bus, self.engines)
 
     async def _is_own(self, environment: Environment, service: str) -> bool:

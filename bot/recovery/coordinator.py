@@ -14,8 +14,7 @@ from roas.models.alert import Alert, AlertSource, RecoveryStatus
 from roas.models.environment import Environment
 from roas.models.events import RecoveryCompleted, RecoveryRequested
 from roas.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
-from roas.recovery.handler import RECOVERED, AlertNotes
-from roas.recovery.refusals import Handler
+from roas.recovery.handler import RECOVERED, AlertNotes, ErrorHandler
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
@@ -43,7 +42,7 @@ class ErrorCoordinator:
 
     def __init__(
         self,
-        handler: Handler,
+        handler: ErrorHandler,
         state: StateManager,
         notes: AlertNotes,
         bus: EventBus,

@@ -24,6 +24,7 @@ from roas.models.stored import new_id
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.refusals import RecoveryChecks, budget_allows, find_refusal, find_sound_release, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
+from roas.recovery.swarm_recovery import wait_for_tasks, what_swarm_did
 from roas.shortages import find_passing
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
@@ -74,7 +75,10 @@ class RecoveryParts:
 
 
 class ErrorHandler:
-    """Restart, recreate from the release, roll back, or escalate; an attempt is recorded before it is made."""
+    """Restart, recreate from the release, roll back, or escalate; an attempt is recorded before it is made.
+
+    Where the engine replaces containers by itself, all there is to do is to wait for it.
+    """
 
     def __init__(self, parts: RecoveryParts, *, attempts: RecoveryAttempts | None = None) -> None:
         self._stacks = parts.stacks
@@ -90,12 +94,30 @@ class ErrorHandler:
         refusal = await find_refusal(self._state, self._checks, fault, environment)
         if refusal is not None:
             return refusal
+        if self._stacks.of(environment).replaces_by_itself:
+            return await self._wait_for_engine(fault, environment)
         if await self._is_job(fault):
             return RecoveryReport(fault, RecoveryOutcome.ESCALATED, said("it is a job, which only a deployment runs"))
         await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
         if await self._close_interrupted(fault) and await self._is_recovered(fault, environment):
             return RecoveryReport(fault, RecoveryOutcome.RECOVERED, said("it has recovered"))
         return await self._climb(fault, environment)
+
+    async def _wait_for_engine(self, fault: Fault, environment: Environment) -> RecoveryReport:
+        """Wait for what the engine does, and report it; it is no attempt of ours, and counts against no budget."""
+        await self._notes.note(fault.alert_id, healing=RecoveryStatus.UNDER_WAY)
+        stack = self._stacks.of(environment)
+        problem = await wait_for_tasks(stack, fault.service)
+        if (refusal := await find_refusal(self._state, self._checks, fault, environment)) is not None:
+            return refusal
+        alert = await self._state.alerts.get(fault.alert_id)
+        done = await what_swarm_did(stack, fault.service, datetime.now(UTC) if alert is None else alert.started_at)
+        if problem is None:
+            text = done or said("its tasks run again")
+            await self._notes.note(fault.alert_id, text)
+            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, text)
+        text = joined("; ", [part for part in (problem, done) if part])
+        return RecoveryReport(fault, RecoveryOutcome.ESCALATED, text)
 
     async def _climb(self, fault: Fault, environment: Environment) -> RecoveryReport:
         """Try one thing after the other, the gentlest first; each only once the one before has shown what it did."""

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from roas.errors import ServiceFailedError
 from roas.limits import RECOVERIES, RECOVERY_WINDOW
@@ -125,14 +124,6 @@ async def _was_sound(state: StateManager, release: Release, service: str) -> boo
 
 def _is_same(before: ReleaseService, now: ReleaseService) -> bool:
     return (before.image.image_id, before.definition_hash) == (now.image.image_id, now.definition_hash)
-
-
-class Handler(Protocol):
-    """Recover services."""
-
-    async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
-        """Recover a service or say why not. Raises StateError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

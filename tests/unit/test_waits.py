@@ -33,7 +33,7 @@ from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks
 from roas.recovery.restart import settle
-from roas.recovery.swarm_recovery import SwarmRecovery
+from roas.recovery.swarm_recovery import wait_for_tasks
 from roas.stack.containers import service_creation
 from roas.stack.containers.service_creation import ServiceCreator
 from roas.stack.containers.watch import ContainerWatch
@@ -391,9 +391,8 @@ def test_tasks_that_swarm_started_again_have_to_last(loop: VirtualLoop, tmp_path
     async def run() -> float:
         async with StateManager(tmp_path) as state:
             scene = SwarmScene(state, EventBus())
-            scene.recovery = SwarmRecovery(cast("Any", scene), state, scene.alerts, scene.recovery._checks)
             began = loop.time()
-            assert await scene.recovery._wait(FAULT, DEV) is None
+            assert await wait_for_tasks(cast("Any", scene), "web") is None
             return loop.time() - began
 
     assert loop.run_until_complete(run()) == pytest.approx(4, abs=0.5)

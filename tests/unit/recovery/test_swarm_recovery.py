@@ -15,10 +15,11 @@ from roas.events import EventBus
 from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.environment import EngineKind, Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
-from roas.models.recovery import RecoveryOutcome, RecoveryReport
+from roas.models.recovery import RecoveryAction, RecoveryOutcome, RecoveryReport
+from roas.recovery import swarm_recovery
 from roas.recovery.coordinator import fault_of
+from roas.recovery.handler import ErrorHandler, RecoveryParts
 from roas.recovery.refusals import RecoveryChecks
-from roas.recovery.swarm_recovery import RecoveryByEngine, SwarmRecovery
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack
 
@@ -32,6 +33,7 @@ class Scene(OneStack):
     """Be an engine whose tasks a test sets."""
 
     def __init__(self, state: StateManager, bus: EventBus) -> None:
+        self.replaces_by_itself = True
         self.tasks: tuple[ContainerSnapshot, ...] = (RUNS,)
         self.alerts, self.state = AlertService(state.alerts, bus), state
         self.manually = False
@@ -41,7 +43,8 @@ class Scene(OneStack):
 
         checks = RecoveryChecks(lambda *_: Verdict.UNHEALTHY, lambda *_: self.manually, nobody, nobody, str)
         engine: Any = self
-        self.recovery = SwarmRecovery(engine, state, self.alerts, checks, seconds=0.3, settle_seconds=0.05)
+        nobody_deploys: Any = None
+        self.handler = ErrorHandler(RecoveryParts(engine, nobody_deploys, state, self.alerts, checks, nobody_deploys))
 
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         return self.tasks
@@ -59,11 +62,13 @@ class Scene(OneStack):
 
     async def handle(self) -> RecoveryReport:
         (taken,) = await self.alerts.take([WEB_DOWN])
-        return await self.recovery.handle(fault_of(taken.alert), DEV)
+        return await self.handler.handle(fault_of(taken.alert), DEV)
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    monkeypatch.setattr(swarm_recovery, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(swarm_recovery, "SETTLE_SECONDS", 0.05)
     bus = EventBus()
     async with StateManager(tmp_path / "state") as state:
         yield Scene(state, bus)
@@ -96,22 +101,7 @@ async def test_manual_stop_is_left_alone(scene: Scene) -> None:
     assert (await scene.handle()).outcome is RecoveryOutcome.NOT_OURS
 
 
-async def test_each_engine_has_its_own_recovery(scene: Scene) -> None:
-    """What runs on one machine is restarted by the bot itself."""
-    asked = []
-
-    class Named:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        async def handle(self, fault: Any, environment: Environment) -> RecoveryReport:
-            asked.append(self.name)
-            return RecoveryReport(fault, RecoveryOutcome.RECOVERED, "")
-
-    stack = OneStack()
-    by_engine = RecoveryByEngine(stack, Named("machine"), Named("swarm"))  # type: ignore[arg-type]
-    (taken,) = await scene.alerts.take([WEB_DOWN])
-    for is_done in (True, False):
-        stack.replaces_by_itself = is_done
-        await by_engine.handle(fault_of(taken.alert), DEV)
-    assert asked == ["swarm", "machine"]
+async def test_what_swarm_does_counts_against_no_budget(scene: Scene) -> None:
+    report = await scene.handle()
+    assert report.outcome is RecoveryOutcome.RECOVERED
+    assert not any([await scene.state.recoveries.of("dev", "web", action) for action in RecoveryAction])
