@@ -282,8 +282,8 @@ class ServiceAlerts:
     async def _of_deployment(self, environment: Environment, progress: Iterable[ServiceProgress]) -> frozenset[str]:
         touched = [entry for entry in progress if _is_touched(entry)]
         lock = await self._state.locks.get(environment.name) if touched else None
-        is_paused = lock is not None and lock.paused
-        return frozenset(entry.service for entry in touched if not is_paused or entry.step in TAKEN_AWAY)
+        is_partial = lock is not None and lock.is_partial
+        return frozenset(entry.service for entry in touched if not is_partial or entry.step in TAKEN_AWAY)
 
     async def _write(self, environment: Environment) -> None:
         """Save what events reported; where the journal refuses it now, it is saved at the next look."""

@@ -62,7 +62,7 @@ async def bake(
     undecided |= {service.name for service in baking}
     for service in baking:
         await service.begin()
-    await context.components.state.deployments.set_paused(context.deployment, context.fence, paused=True)
+    await context.components.state.deployments.set_partial(context.deployment, context.fence, partial=True)
     log.info("baking", services=[service.name for service in baking])
     context.allow(max(service.seconds_left for service in baking))
     try:
@@ -73,7 +73,7 @@ async def bake(
                 await service.end()
         raise
     # What others looked after meanwhile is this deployment's again, until its end.
-    await context.components.state.deployments.set_paused(context.deployment, context.fence, paused=False)
+    await context.components.state.deployments.set_partial(context.deployment, context.fence, partial=False)
     await context.components.stop_recovery(context.environment)
     for service in baking:
         await service.end()

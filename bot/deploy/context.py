@@ -243,7 +243,7 @@ class DeploymentContext:
         """Write that the deployment waits for a person, or that it goes on. Raises FencedOffError."""
         self.deployment = replace(self.deployment, pauses=pauses)
         self.moved_at = time.monotonic()
-        await self.components.state.deployments.set_paused(self.deployment, self.fence, paused=paused)
+        await self.components.state.deployments.set_partial(self.deployment, self.fence, partial=paused)
 
     async def save_phases(self, *phases: PhaseResult) -> None:
         """Write how far phases have come, in one transaction, then publish it on the bus. Raises FencedOffError."""

@@ -102,7 +102,7 @@ class DriftFinder:
 
 
 def _changes(holding: Holding | None) -> bool:
-    return holding is not None and not holding.paused
+    return holding is not None and not holding.is_partial
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class WantedServices:
             release = await self._releases.applied(environment)
             found = {} if release is None else await self._services(release, known, kept)
             holding = await self._holdings.holding(environment)
-            if holding is not None and holding.paused and holding.to_release is not None:
+            if holding is not None and holding.is_partial and holding.to_release is not None:
                 arriving = await self._releases.get(environment, holding.to_release)
                 if arriving is not None:
                     found = _in_pause(found, await self._services(arriving, known, kept), holding)

@@ -432,7 +432,10 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Describe who holds an environment, since when and for what; a deployment that is `paused` waits for a person."""
+    """Describe who holds an environment, since when and for what.
+
+    `paused` is the stored name of `is_partial`: the release before reads it.
+    """
 
     environment: str
     deployment_id: str
@@ -442,6 +445,11 @@ class Lock:
     instance_id: str
     token: int
     paused: bool = False
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether it holds no more than what the deployment is in the middle of: it waits, or bakes."""
+        return self.paused
 
 
 @dataclass(frozen=True, slots=True)

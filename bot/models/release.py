@@ -77,13 +77,13 @@ ARRIVED = frozenset({ServiceStep.HEALTHY, ServiceStep.UNVERIFIED, ServiceStep.CO
 class Holding:
     """Hold how far a deployment is that holds an environment.
 
-    One that is `paused` may wait for a person for hours, or bake. It holds the services that it is in the middle of,
-    and those that bake; what it has not begun is on the release before, and what has arrived is on the one that it
-    leads to (`to_release`).
+    One that waits for a person, perhaps for hours, or bakes, `is_partial`: it holds only the services that it is in the
+    middle of, and those that bake. What it has not begun is on the release before, and what has arrived is on the one
+    that it leads to (`to_release`).
     """
 
     deployment_id: str
-    paused: bool
+    is_partial: bool
     to_release: int | None
     services: Mapping[str, ServiceProgress]
 
@@ -100,7 +100,7 @@ class Holding:
     def holds(self, service: str) -> bool:
         """Return whether nobody else may touch a service."""
         is_held = self.has_moved(service) and not self.has_arrived(service)
-        return not self.paused or is_held or self.bakes(service)
+        return not self.is_partial or is_held or self.bakes(service)
 
     def bakes(self, service: str) -> bool:
         """Return whether a service bakes: the deployment itself takes it back, unless it asks a person about it."""

@@ -55,7 +55,7 @@ def _deferred_by(fault: Fault, holding: Holding | None) -> RecoveryReport | None
             deployment_id=holding.deployment_id,
             service=fault.service,
         )
-    elif holding.paused:
+    elif holding.is_partial:
         text = said(
             "{deployment_id} is paused in the middle of {service}: a person decides; checked again after that",
             deployment_id=holding.deployment_id,

@@ -29,8 +29,8 @@ class LeftDrains:
         # One that is paused may wait for a person for hours, and looks after the service that it asks about.
         if lock is None:
             await self._behind.settle_idle(self._stacks.of(environment), proxied)
-        elif lock.paused and (paused := await self._state.deployments.get(lock.deployment_id)) is not None:
-            asked = {pause.service for pause in paused.pauses[-1:]} | paused.in_canary
+        elif lock.is_partial and (holder := await self._state.deployments.get(lock.deployment_id)) is not None:
+            asked = {pause.service for pause in holder.pauses[-1:]} | holder.in_canary
             await self._behind.settle_idle(
                 self._stacks.of(environment), (definition for definition in proxied if definition.name not in asked)
             )

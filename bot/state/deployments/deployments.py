@@ -111,7 +111,7 @@ class DeploymentStateManager(DeploymentControl):
             may_be_paused = deployment.pauses or deployment.in_bake
             held = read_lock(transaction, deployment.environment) if may_be_paused else None
             bakes = bool(deployment.in_bake) and deployment.problem is None
-            if held is not None and held.paused and deployment.pause is None and not bakes:
+            if held is not None and held.is_partial and deployment.pause is None and not bakes:
                 put_lock(transaction, replace(held, paused=False))
 
         await self._journal.write(work, fence=fence)
@@ -126,8 +126,8 @@ class DeploymentStateManager(DeploymentControl):
 
         await self._journal.write(work)
 
-    async def set_paused(self, deployment: Deployment, fence: Fence, *, paused: bool) -> None:
-        """Write a deployment's record together with whether others may look after what it does not hold.
+    async def set_partial(self, deployment: Deployment, fence: Fence, *, partial: bool) -> None:
+        """Write a deployment's record together with whether others may look after what it is not in the middle of.
 
         That is so while it waits for a person, and while it bakes.
         """
@@ -135,9 +135,9 @@ class DeploymentStateManager(DeploymentControl):
         def work(transaction: Transaction) -> None:
             write_deployment(transaction, deployment)
             if (held := read_lock(transaction, deployment.environment)) is not None:
-                put_lock(transaction, replace(held, paused=paused))
+                put_lock(transaction, replace(held, paused=partial))
             bakes = bool(deployment.in_bake) and deployment.pause is None
-            what = ("baking" if bakes else "paused") if paused else ("baked" if bakes else "went on")
+            what = ("baking" if bakes else "paused") if partial else ("baked" if bakes else "went on")
             transaction.add_change(change_of(ChangeType.DEPLOYMENT_PHASE_CHANGED, deployment, new=what))
 
         await self._journal.write(work, fence=fence)

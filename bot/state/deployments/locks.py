@@ -33,7 +33,7 @@ class LockHeldError(RoasError):
             since=f"{lock.since:%Y-%m-%d %H:%M:%S}",
             purpose=lock.purpose,
         )
-        if not lock.paused:
+        if not lock.is_partial:
             super().__init__(
                 held, hint=said("Wait for {deployment_id} to end, or cancel it.", deployment_id=lock.deployment_id)
             )

@@ -133,9 +133,11 @@ class DeploymentReader:
             lock = read_lock(transaction, environment)
             if lock is None:
                 return None
-            known = read_deployment(transaction, lock.deployment_id) if lock.paused else None
+            known = read_deployment(transaction, lock.deployment_id) if lock.is_partial else None
             services = known.by_service if known is not None else {}
-            return Holding(lock.deployment_id, lock.paused, known.to_release if known is not None else None, services)
+            return Holding(
+                lock.deployment_id, lock.is_partial, known.to_release if known is not None else None, services
+            )
 
         return await self._journal.read(work)
 

@@ -180,7 +180,7 @@ async def test_release_before_takes_a_paused_deployment_back(before: Path, tmp_p
     async with StateManager(tmp_path) as state:
         fence = await state.deployments.create(begun, "deploy v3")
         waits = replace(begun, pauses=(pause,))
-        await state.deployments.set_paused(waits, fence, paused=True)
+        await state.deployments.set_partial(waits, fence, partial=True)
         (found,) = await state.deployments.unfinished()
         assert found.waits_in
         assert found.problem is None
@@ -188,7 +188,7 @@ async def test_release_before_takes_a_paused_deployment_back(before: Path, tmp_p
     (theirs,) = run_release_before(before, UNFINISHED, tmp_path)
     assert theirs["problem"]["key"] == "rollout_paused", "with a problem, it rolls back whatever it resumes"
     async with StateManager(tmp_path) as state:
-        await state.deployments.set_paused(went_on, fence, paused=False)
+        await state.deployments.set_partial(went_on, fence, partial=False)
     (theirs,) = run_release_before(before, UNFINISHED, tmp_path)
     assert theirs["problem"] is None
 

@@ -63,7 +63,7 @@ class Scene(OneStack):
         deployment, fence = await self._release(NEW, ends=False)
         await self.state.deployments.save_services(deployment, (progress,), fence)
         deployment = replace(deployment, pauses=(Pause(1, "web", "it failed", datetime.now(UTC)),))
-        await self.state.deployments.set_paused(deployment, fence, paused=True)
+        await self.state.deployments.set_partial(deployment, fence, partial=True)
         return deployment, fence
 
     async def _release(self, model: str, *, ends: bool) -> tuple[Deployment, Fence]:

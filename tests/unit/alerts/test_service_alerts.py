@@ -262,7 +262,7 @@ async def deploying(scene: Scene, *, paused: bool) -> None:
     fence = await scene.state.deployments.create(deployment, "deploy v2")
     await scene.state.deployments.save_services(deployment, progress, fence)
     if paused:
-        await scene.state.deployments.set_paused(deployment, fence, paused=True)
+        await scene.state.deployments.set_partial(deployment, fence, partial=True)
 
 
 @pytest.mark.parametrize("paused", [False, True])

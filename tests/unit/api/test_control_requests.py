@@ -183,7 +183,7 @@ async def test_decision_reaches_bot(
     started = await client.start(request(), confirmed=False)
     now = datetime.now(UTC)
     paused = replace(started, pauses=(Pause(1, "web", "it failed", now),))
-    await state.deployments.set_paused(paused, orchestrator.fences[started.id], paused=True)
+    await state.deployments.set_partial(paused, orchestrator.fences[started.id], partial=True)
     decided = await client.decide(started.id, Choice.GO_ON, PERSON)
     assert decided.decision is not None
     assert decided.decision.decided_by.name == PERSON.name

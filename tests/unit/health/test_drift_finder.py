@@ -189,7 +189,7 @@ async def test_newer_version_of_a_secret_is_drift(world: Any) -> None:
 
 
 async def test_drift_unknown_while_deploying(world: Any) -> None:
-    world.there, world.holds = [container("web", "x")], Holding("DEPLOY-1", paused=False, to_release=4, services={})
+    world.there, world.holds = [container("web", "x")], Holding("DEPLOY-1", is_partial=False, to_release=4, services={})
     assert await DriftFinder(world, world, world).find(DEV) is None
 
 
@@ -203,7 +203,7 @@ async def test_deployment_during_the_look_leaves_nothing_found(world: Any, monke
         elif ended == "model":
             monkeypatch.setattr(world, "applied_model", lambda _: _another_model())
         else:
-            world.holds = Holding("DEPLOY-1", paused=False, to_release=4, services={})
+            world.holds = Holding("DEPLOY-1", is_partial=False, to_release=4, services={})
         return await differences(*arguments)
 
     assert await DriftFinder(world, world, world).find(DEV)
@@ -223,7 +223,7 @@ async def test_drift_of_what_a_paused_deployment_has_not_moved(world: Any) -> No
     """It waits for hours, perhaps: what hands change of the other services meanwhile is said."""
     world.there = [container("web", "x"), container("db", "x")]
     moved = {"web": ServiceProgress("web", ServiceStep.PAUSED), "db": ServiceProgress("db", changed=True)}
-    world.holds = Holding("DEPLOY-1", paused=True, to_release=4, services=moved)
+    world.holds = Holding("DEPLOY-1", is_partial=True, to_release=4, services=moved)
     found = await DriftFinder(world, world, world).find(DEV)
     assert [service.service for service in found or ()] == ["db"]
 

@@ -231,7 +231,7 @@ async def test_running_deployment_blocks_recovery(scene: Scene) -> None:
 
 
 async def _held(environment: str) -> Holding:
-    return Holding("DEPLOY-1", paused=False, to_release=None, services={})
+    return Holding("DEPLOY-1", is_partial=False, to_release=None, services={})
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ async def test_paused_deployment_blocks_only_what_it_is_in_the_middle_of(
     """Which release it is to be is what a person is asked: nothing is rolled back meanwhile."""
 
     async def holding(environment: str) -> Holding:
-        return Holding("DEPLOY-1", paused=True, to_release=2, services={"web": ServiceProgress("web", step)})
+        return Holding("DEPLOY-1", is_partial=True, to_release=2, services={"web": ServiceProgress("web", step)})
 
     async def of_no_deployment(_id: str) -> None:
         return None

@@ -57,9 +57,9 @@ class Scene:
     ("lock", "in_canary", "looked"),
     [
         (None, False, NAMES),
-        (SimpleNamespace(paused=True, deployment_id="D"), False, ()),  # it waits because of that very service
-        (SimpleNamespace(paused=True, deployment_id="D"), True, ()),  # of another one, and this has its weights
-        (SimpleNamespace(paused=False), False, ()),
+        (SimpleNamespace(is_partial=True, deployment_id="D"), False, ()),  # it waits because of that very service
+        (SimpleNamespace(is_partial=True, deployment_id="D"), True, ()),  # of another one, and this has its weights
+        (SimpleNamespace(is_partial=False), False, ()),
     ],
 )
 async def test_only_what_changes_at_this_moment_is_left_alone(
