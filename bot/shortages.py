@@ -81,9 +81,9 @@ def unusable_state(error: OSError) -> EngineError:
     """Create the error for a file of the state that cannot be read or written."""
     return find_shortage(error) or EngineError(
         said(
-            "STATE_DIR cannot be used: {strerror} ({filename}).",
+            "The state folder {folder} cannot be used: {strerror}",
+            folder=error.filename,
             strerror=error.strerror or error,
-            filename=error.filename,
         ),
         hint=said("The bot's user must own all that is in STATE_DIR."),
     )

@@ -28,7 +28,7 @@ def read_environment(text: str, environments: Mapping[str, Environment]) -> Envi
     found = environments.get(text.strip())
     if found is None:
         raise InvalidRequestError(
-            _("There is no environment {name}.", name=as_typed(text)), hint=nearest(text, environments)
+            said("There is no environment {name}.", name=as_typed(text)), hint=nearest(text, environments)
         )
     return found
 
@@ -102,7 +102,7 @@ def nearest(text: str, known: Iterable[str]) -> str:
     if close:
         return _("Did you mean {names}?", names=_(" or ").join(close))
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return _("There {count|is|are} {known}.", count=len(names), known=shown)
+    return said("There {count|is|are} {known}.", count=len(names), known=shown)
 
 
 def matching(typed: str, values: Iterable[str]) -> list[app_commands.Choice[str]]:

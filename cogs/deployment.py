@@ -235,9 +235,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
             await answer(interaction, text)
             return
         if active is None:
-            raise InvalidRequestError(
-                _("No deployment of {environment} is under way.", environment=name),
-            )
+            raise InvalidRequestError(_("No deployment of {environment} is under way.", environment=name))
         await answer(interaction, await cancel(self, interaction, active.id, read_reason(reason)))
 
     async def _only_active(self, visible: Collection[str]) -> str:
@@ -247,11 +245,9 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         if len(names) == 1:
             return names[0]
         if not names:
-            raise InvalidRequestError(_("No deployment is under way."))
-        raise InvalidRequestError(
-            _("Several deployments are under way."),
-            hint=_("Say which environment: {names}.", names=", ".join(names)),
-        )
+            shown = ", ".join(visible)
+            raise InvalidRequestError(_("No deployment of {environment} is under way.", environment=shown))
+        raise InvalidRequestError(_("Say which environment: {names}.", names=", ".join(names)))
 
     @cancel.autocomplete("environment")
     async def _moving(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

@@ -13,6 +13,7 @@ from roas.cogs.ops_cog import OpsCog, actor_of, answered
 from roas.cogs.permissions import Action, asker_of, permit, unlock_refusal
 from roas.errors import InvalidRequestError
 from roas.log import get_logger
+from roas.messages.message import said
 from roas.models.deployment import Freeze
 from roas.starting_times import read_moment
 from roas.ui.drawing import code, one_line
@@ -71,7 +72,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         freeze = await freezes.get(target.name)
         if freeze is None:
             self.permit(interaction, Action.LOCK, target)
-            raise InvalidRequestError(_("{environment} is not locked.", environment=target.name))
+            raise InvalidRequestError(said("{environment} is not locked.", environment=target.name))
         permit(unlock_refusal(freeze, target, asker, self.rules))
         lifted = await freezes.lift(target.name, actor_of(asker))
         log.info("environment freeze lifted", environment=target.name, by=asker.name)

@@ -54,10 +54,7 @@ class HistoryCog(OpsCog, name=CogName.HISTORY.value):
         names = list(self.visible(interaction))
         if len(names) == 1:
             return names[0]
-        raise InvalidRequestError(
-            _("Several environments share this channel."),
-            hint=_("Say which environment: {names}.", names=", ".join(names)),
-        )
+        raise InvalidRequestError(_("Say which environment: {names}.", names=", ".join(names)))
 
     history.autocomplete("environment")(OpsCog.suggest_environments)
 

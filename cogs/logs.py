@@ -14,6 +14,7 @@ from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, refusal
 from roas.concurrency import run_concurrently
 from roas.errors import InvalidRequestError
+from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.ui.drawing import Attachment, Drawing, code
@@ -96,12 +97,9 @@ class LogsCog(OpsCog, name=CogName.LOGS.value):
             return having[0]
         if having:
             names = ", ".join(environment.name for environment in having)
-            raise InvalidRequestError(
-                _("Several environments have a service {name}.", name=as_typed(service)),
-                hint=_("Say which environment: {names}.", names=names),
-            )
+            raise InvalidRequestError(_("Say which environment: {names}.", names=names))
         raise InvalidRequestError(
-            _("No environment has a service {name}.", name=as_typed(service)),
+            said("The stack has no service {name}.", name=as_typed(service)),
             hint=nearest(service, dict.fromkeys(await self._deployed(environments))),
         )
 

@@ -90,9 +90,7 @@ class OpsCog(commands.Cog):
         self.permit(interaction, Action.STATUS)
         if not name.strip():
             names = ", ".join(self.visible(interaction))
-            raise InvalidRequestError(
-                _("No environment was given."), hint=_("Say which environment: {names}.", names=names)
-            )
+            raise InvalidRequestError(_("Say which environment: {names}.", names=names))
         if name.strip() not in self.application.environments:
             return read_environment(name, self.visible(interaction))
         target = self.environment(name)

@@ -29,6 +29,7 @@ import discord
 
 from roas.configuration.settings import Settings
 from roas.errors import NotPermittedError
+from roas.messages.message import said
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, Freeze
 from roas.models.environment import Environment, whole_of
@@ -226,7 +227,7 @@ def approve_refusal(plan_record: PlanRecord, environment: Environment, asker: As
     if why_not := refusal(Action.APPROVE, environment, asker, rules):
         return why_not
     if _asked_for(plan_record, asker):
-        return _("You asked for this plan yourself: a second person has to approve it.")
+        return said("You asked for this plan yourself: a second person has to approve it.")
     return None
 
 

@@ -120,9 +120,8 @@ async def monitoring_warnings(url: str | None, definitions: Mapping[str, Service
     """Describe what is wrong with the monitoring of a stack; empty where it has none."""
     if url is None:
         services = [name for name, definition in definitions.items() if _is_prometheus(definition.image)]
-        hint = said("set PROMETHEUS_URL so that it can be looked at")
         return tuple(
-            said("The service {name} is a Prometheus: {hint}.", name=name, hint=hint) for name in sorted(services)
+            said("The service {name} is a Prometheus: set PROMETHEUS_URL.", name=name) for name in sorted(services)
         )
     try:
         async with PrometheusClient(url) as prometheus:

@@ -305,7 +305,7 @@ class DataSyncManager:
             except Exception as error:  # whatever is in Redis or the journal, the projection must keep running
                 if self._failing_since is None:
                     log.exception("the projection to redis broke")
-                self._note_failure(RoasError(said("The Redis sync failed ({name}).", name=type(error).__name__)))
+                self._note_failure(RoasError(said("Unexpected internal error ({name}).", name=type(error).__name__)))
                 await wait_for(self._closing, SOON.longest_seconds)
                 continue
             damaged = False

@@ -157,7 +157,7 @@ def summarize_stderr(stderr: str) -> str:
 def _not_usable(text: str, files: str) -> ComposeFileError:
     unread = UNREADABLE_VARIABLES.match(text)
     message = (
-        said("The compose file is not usable ({files}): {text}", files=files, text=text)
+        said("{file} is not usable: {reason}.", file=files, reason=text)
         if unread is None
         else said("{file} is not usable: {reason}.", file=unread["file"], reason=unread["reason"])
     )

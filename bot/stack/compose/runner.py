@@ -191,9 +191,7 @@ class ComposeRunner:
         folder: Path,
     ) -> tuple[str, str, int]:
         if self._clients is None:
-            raise EngineError(
-                said("Compose cannot be confined here."), hint=said("Use a kernel with Landlock (5.13 or newer).")
-            )
+            raise EngineError(said("Compose cannot be confined here: it needs Landlock (Linux 5.13 or newer)."))
         engine = self._clients.of(environment)
         jails: list[ContainerJail] = []
 

@@ -143,9 +143,7 @@ def _unusable(folder: Path, error: OSError) -> StateFolderError:
     short = find_shortage(error)
     return StateFolderError(
         said("The state folder {folder} cannot be used: {strerror}", folder=folder, strerror=error.strerror),
-        hint=short.hint
-        if short is not None
-        else said("Make it readable and writable for the bot's user again; what was under way then goes on."),
+        hint=short.hint if short is not None else said("The bot's user must own all that is in STATE_DIR."),
     )
 
 

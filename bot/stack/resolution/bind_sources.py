@@ -52,18 +52,11 @@ def refuse_missing_sources(missing: tuple[MissingSource, ...]) -> tuple[str, ...
     fatal = [missing_source for missing_source in missing if not missing_source.is_created]
     if fatal:
         missing_text = joined("\n", (missing_source.text for missing_source in fatal))
-        bound, refused = (
-            dict.fromkeys(str(item.source) for item in fatal if item.compose_makes_it is is_made)
-            for is_made in (True, False)
-        )
+        bound = dict.fromkeys(str(item.source) for item in fatal if item.compose_makes_it)
         hint = said("Create what is missing, or correct the compose file.")
         if bound:
             hint = said(
                 "Create what is missing, or correct the compose file: `mkdir -p {paths}`.", paths=" ".join(bound)
-            )
-        if refused:
-            hint = joined(
-                " ", (hint, said("Compose starts nothing without {paths}, either.", paths=", ".join(refused)))
             )
         raise ComposeFileError(
             said("These do not exist:\n{missing}", missing=missing_text),
@@ -108,10 +101,6 @@ def refuse_marked_sources(model: Mapping[str, Any], variable: str) -> None:
     """Raise ComposeFileError where any path has the mark in it, which stands for a variable."""
     if named := next(marked_sources(model), None):
         raise ComposeFileError(
-            said(
-                "A path of {name} is made of {variable}, which is not set: it would be another place.",
-                name=named,
-                variable=variable,
-            ),
+            said("`{place}` needs {variable}, which is not set.", place=named, variable=variable),
             hint=said("Set {variable} in the stack's .env.", variable=variable),
         )

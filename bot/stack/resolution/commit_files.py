@@ -63,6 +63,17 @@ def must_not_be_written(path: PurePosixPath) -> ComposeFileError:
     )
 
 
+def needs_setting(path: PurePosixPath, setting: str) -> ComposeFileError:
+    """Return the error of a path that is fetched only where a setting of the repository asks for that."""
+    return ComposeFileError(
+        said(
+            "{path} needs `{setting}` of the environment's repository. Set it, or name a folder without that (`path`).",
+            path=path,
+            setting=setting,
+        )
+    )
+
+
 def _is_git(part: str) -> bool:
     return part.lower().rstrip(". ") == GIT_FOLDER
 
@@ -79,14 +90,9 @@ def refuse_misleading(entries: Sequence[Entry], blobs: Mapping[str, bytes]) -> N
     for entry in entries:
         if entry.mode != LINK:
             if blobs[entry.blob].startswith(POINTS):
-                raise ComposeFileError(
-                    said("{path} is kept in Git LFS, which the settings do not ask for.", path=entry.path),
-                    hint=said("Set `lfs` of the environment's repository, or name a folder without it (`path`)."),
-                )
+                raise needs_setting(entry.path, "lfs")
         elif _leads_out(entry.path, os.fsdecode(blobs[entry.blob]), links):
-            raise ComposeFileError(
-                said("The link {path} leads out of the repository.", path=entry.path),
-            )
+            raise ComposeFileError(said("{path} leads out of the stack's folder.", path=entry.path))
 
 
 def _leads_out(path: PurePosixPath, target: str, links: Links) -> bool:

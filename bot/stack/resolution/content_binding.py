@@ -12,7 +12,7 @@ from roas.errors import ComposeFileError, unreadable_file
 from roas.messages.message import said
 from roas.stack.model.services import MOUNTED_SECRETS, services_of
 from roas.stack.sources.contents import ContentStore
-from roas.stack.sources.opening import is_there, resolve
+from roas.stack.sources.opening import is_there, not_regular, resolve
 from roas.stack.sources.trees import TooLargeError
 from roas.stack.sources.withheld import NOTHING_WITHHELD, Withheld
 
@@ -146,14 +146,12 @@ class ContentBinder:
         if (text := config.get("content")) is not None:
             return self._store.place_text(str(text), write=self._write)
         if "file" not in config:
-            raise ComposeFileError(
-                said("The config {name} of {service} has no file.", name=name, service=service), hint=EXTERNAL_HINT
-            )
+            raise _no_file(service, "configs", name)
         source = Path(config["file"])
         if not is_there(source):
             raise missing_source(service, said("takes the {kind} {key} from", kind="config", key=name), source)
         if not _can_be_kept(source):  # a plan reads nothing of it, and would not notice
-            raise ComposeFileError(said("{source} is not a regular file.", source=source))
+            raise not_regular(source, source.stat().st_mode)
         return self._keep(service, source, judged_path(source, self._folder, self._may_bind)) or source
 
     def _secret(self, service: str, name: str, definition: Mapping[str, Any], live: frozenset[Path]) -> Path | None:
@@ -163,9 +161,7 @@ class ContentBinder:
         if (text := definition.get("content")) is not None:
             return self._store.place_text(str(text), write=self._write)
         if "file" not in definition:
-            raise ComposeFileError(
-                said("The secret {name} of {service} has no file.", name=name, service=service), hint=EXTERNAL_HINT
-            )
+            raise _no_file(service, "secrets", name)
         source = Path(str(definition["file"]))
         resolved = judged_path(source, self._folder, self._may_bind)
         if resolved in live:
@@ -261,9 +257,7 @@ def judged_path(source: Path, folder: Path, may_bind: Callable[[Path], bool]) ->
     """Return where a path leads, once: it was judged, and may have become a link since. Raises ComposeFileError."""
     resolved = resolve(source)
     if not resolved.is_relative_to(folder) and not may_bind(resolved):
-        raise ComposeFileError(
-            said("{path} leads out of the stack's folder now.", path=source),
-        )
+        raise ComposeFileError(said("{path} leads out of the stack's folder.", path=source))
     return resolved
 
 
@@ -275,7 +269,6 @@ def live_binds(name: str, service: Mapping[str, Any], model: Mapping[str, Any], 
     if not isinstance(named, list) or not all(isinstance(path, str) for path in named):
         raise ComposeFileError(
             said("`live_binds` of {name} is not a list of paths.", name=name),
-            hint=said("Write each path in a line of its own."),
             service=name,
         )
     bound = {resolve(Path(volume["source"])) for volume in service.get("volumes") or () if volume.get("type") == "bind"}
@@ -291,6 +284,12 @@ def live_binds(name: str, service: Mapping[str, Any], model: Mapping[str, Any], 
             service=name,
         )
     return live
+
+
+def _no_file(service: str, kind: str, name: str) -> ComposeFileError:
+    """Create the error for a secret or a config whose content nothing says."""
+    text = said("`{place}` of {service} has no file.", place=f"{kind}.{name}", service=service)
+    return ComposeFileError(text, hint=EXTERNAL_HINT)
 
 
 def _bind_options(volume: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def with_environment_values(
         return changed, ()
     values = _values(environment, files)
     for key, variable in named.items():
-        changed["configs"][key] = {"content": _value(values, variable, said("The config {key}", key=key))}
-    texts = {key: _value(values, variable, said("The secret {key}", key=key)) for key, variable in secret.items()}
+        changed["configs"][key] = {"content": _value(values, variable, f"configs.{key}")}
+    texts = {key: _value(values, variable, f"secrets.{key}") for key, variable in secret.items()}
     if texts:
         changed["secrets"].update({key: {"content": text} for key, text in texts.items()})
     return changed, tuple(texts.values())
@@ -83,10 +83,10 @@ def _values(environment: Environment, files: Mapping[Path, bytes]) -> dict[str, 
     return found | environment.variables
 
 
-def _value(values: Mapping[str, str], variable: str, who: str) -> str:
+def _value(values: Mapping[str, str], variable: str, place: str) -> str:
     if variable not in values:
         raise ComposeFileError(
-            said("{who} takes its value from {variable}, which has none.", who=who, variable=variable),
+            said("`{place}` needs {variable}, which is not set.", place=place, variable=variable),
             hint=said("Set {variable} in the stack's .env.", variable=variable),
         )
     return values[variable]

@@ -165,7 +165,6 @@ class GitProgram:
         if "bad config" in errors:
             return RepositoryError(
                 said("The `.gitmodules` of {url} is not one: {error}.", url=self._repository.shown, error=text),
-                hint=said("Correct the file, and push it."),
             )
         if any(word in errors for word in ("fsck", "object", "not allowed", "signature")):
             return RepositoryError(

@@ -76,7 +76,7 @@ class LargeFiles:
                     await in_thread(self._write, pointer.oid, fetched[pointer.oid])
         except (OSError, TimeoutError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise RepositoryUnavailableError(
-                said("The large files of {url} cannot be fetched: {cause}.", url=self._shown, cause=error),
+                said("{url} cannot be fetched: {cause}.", url=f"{self._shown} (Git LFS)", cause=error),
                 hint=said("See whether its server has Git LFS, and whether the token or key may read it."),
             ) from error
         return fetched

@@ -29,6 +29,7 @@ from roas.stack.resolution.commit_files import (
     SUBMODULE,
     Entry,
     Files,
+    needs_setting,
     read_entries,
     refuse_misleading,
     refuse_too_much,
@@ -226,10 +227,7 @@ class Mirror:
         """Return the mirror of a submodule. Raises ComposeFileError where it is not asked for, or at another host."""
         own, root = self._repository, self._root
         if not root.submodules:
-            raise ComposeFileError(
-                said("{path} is a submodule, which the settings do not ask for.", path=path),
-                hint=said("Set `submodules` of the environment's repository, or name a folder without it (`path`)."),
-            )
+            raise needs_setting(path, "submodules")
         url = own.beside(address)
         if not root.may_fetch(url):
             raise ComposeFileError(
@@ -281,11 +279,11 @@ class Mirror:
             server = LfsServer(document["href"], {str(key): str(value) for key, value in document["header"].items()})
             there = read_address(server.address)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise away(repository, said("its server does not say where its large files are")) from error
+            raise away(repository, said("its server names no HTTPS address for Git LFS")) from error
         # Without TLS it may only name itself: another address in its network is none of its own.
         is_itself = there is not None and (there.scheme, there.host) == ("http", address.host)
         if not (server.address.startswith(HTTPS) or is_itself):
-            raise away(repository, said("its server has its large files at an address that is not HTTPS"))
+            raise away(repository, said("its server names no HTTPS address for Git LFS"))
         self._learn(server.headers.values())
         return server
 
@@ -308,8 +306,7 @@ class Mirror:
         free = min(free, 2 * MOST_MIRROR_BYTES - await in_thread(_size, self._kept))
         if free < needed:
             raise RepositoryError(
-                said("There is no room for what {url} has.", url=self._repository.shown),
-                hint=said("Free space in {path}.", path=self._place.parent),
+                said("There is no room for {url} in {path}.", url=self._repository.shown, path=self._place.parent)
             )
         return min(free, MOST_PACK_BYTES)
 

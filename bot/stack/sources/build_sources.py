@@ -90,9 +90,7 @@ class BuildSources:
         """Return where a path leads: into the stack's folder, whatever became of it since it was judged."""
         resolved = resolve(path)
         if not resolved.is_relative_to(self.folder) and not self.may_leave:
-            raise ComposeFileError(
-                said("{path} leads out of the stack's folder now.", path=path),
-            )
+            raise ComposeFileError(said("{path} leads out of the stack's folder.", path=path))
         self.withheld.refuse(resolved)
         return resolved
 
@@ -110,9 +108,7 @@ class BuildSources:
             return frozenset({name, PurePosixPath(f"{name}{IGNORE_FILE}"), PurePosixPath(IGNORE_FILE)})
         content = self._read(resolved)
         if content is None:
-            raise ComposeFileError(
-                said("There is no Dockerfile {written}.", written=written),
-            )
+            raise ComposeFileError(said("There is no such file: {names}.", names=written))
         hashes[DOCKERFILE] = hashlib.sha256(content).hexdigest()
         place = _place(target, DOCKERFILE)
         if place is not None:

@@ -21,11 +21,11 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 KINDS = {
-    stat.S_IFIFO: said("a pipe"),
-    stat.S_IFSOCK: said("a socket"),
-    stat.S_IFCHR: said("a device"),
-    stat.S_IFBLK: said("a device"),
-    stat.S_IFDIR: said("a folder"),
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+    stat.S_IFDIR: "directory",
 }
 
 
@@ -81,6 +81,12 @@ def held(resolved: Path, folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def not_regular(path: Path, mode: int) -> ComposeFileError:
+    """Create the error for what is no file that can be read to its end, as its mode says."""
+    kind = KINDS.get(stat.S_IFMT(mode), "?")
+    return ComposeFileError(said("{path} is not a regular file ({kind}).", path=path, kind=kind))
+
+
 def open_regular(descriptor: int, path: Path) -> int:
     """Open for reading what is held, if it is a regular file: opening a pipe would wait, and a device might act.
 
@@ -88,8 +94,7 @@ def open_regular(descriptor: int, path: Path) -> int:
     """
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
-        kind = KINDS.get(stat.S_IFMT(mode), said("not a regular file"))
-        raise ComposeFileError(said("{path} is {kind}.", path=path, kind=kind))
+        raise not_regular(path, mode)
     # Without waiting: some files of the kernel, such as `/proc/kmsg`, are regular ones that never end.
     return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 

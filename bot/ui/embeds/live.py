@@ -17,6 +17,7 @@ from roas.models.deployment import (
     ServiceStep,
 )
 from roas.models.phases import PhaseName
+from roas.models.rollout import Pause
 from roas.ui.drawing import (
     CAREFUL,
     DESCRIPTION,
@@ -188,10 +189,8 @@ def _asked(deployment: Deployment) -> str:
 
 def took(deployment: Deployment) -> str:
     """Say how long it took; the time that it waited for another process counts."""
-    values = {"duration": duration(deployment.duration_seconds) or "?", "count": deployment.attempts}
-    if deployment.attempts > 1:
-        return _("took {duration}, with the time until it was resumed (attempt {count})", **values)
-    return _("took {duration}", duration=values["duration"])
+    text = _("took {duration}", duration=duration(deployment.duration_seconds) or "?")
+    return text if deployment.attempts == 1 else f"{text} · {_('attempt {count}', count=deployment.attempts)}"
 
 
 def _time(deployment: Deployment, usual_seconds: float | None) -> str:
@@ -205,7 +204,7 @@ def _time(deployment: Deployment, usual_seconds: float | None) -> str:
             when=clock(deployment.created_at + timedelta(seconds=usual_seconds)),
         )
     if deployment.attempts > 1:
-        text += " · " + _("resumed after a restart (attempt {count})", count=deployment.attempts)
+        text += " · " + _("attempt {count}", count=deployment.attempts)
     return text
 
 
@@ -232,11 +231,15 @@ def _paused(deployment: Deployment) -> list[str]:
         return [f"🗳️ {_('waits for the approval of a second person')}"]
     if (pause := deployment.waits_in) is None:
         return []
-    if pause.bake:
-        return [_("⏸️ paused {when}: its bake waits for *Promote* or *Abort*", when=since(pause.since))]
-    if pause.canary:
-        return [_("⏸️ paused {when}: its canary waits for *Promote* or *Abort*", when=since(pause.since))]
-    return [_("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(pause.since))]
+    return [paused(pause)]
+
+
+def paused(pause: Pause) -> str:
+    """Say since when a deployment is paused, and which buttons it waits for."""
+    is_judged = pause.bake or pause.canary
+    first, second = (_("Promote"), _("Abort")) if is_judged else (_("Resume"), _("Roll back"))
+    when = since(pause.since)
+    return _("⏸️ paused {when}: it waits for *{first}* or *{second}*", when=when, first=first, second=second)
 
 
 def _is_shown(phase: PhaseResult, deployment: Deployment) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import discord
 
+from roas.messages.message import joined, said
 from roas.models.actor import ActorKind
 from roas.models.deployment import DeploymentKind, Operation
 from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
@@ -48,6 +49,8 @@ KEYS_SHOWN = 5
 BYTES_OF_A_CHARACTER = 4
 # So much of a list of names: a message that asks for an approval has to have room for what changes.
 NAMES = 400
+# What to type where a plan cannot be confirmed any more.
+ASK_AGAIN = said("Type it again, such as /deploy, for a new plan.")
 
 
 def draw_plan_text(plan: Plan) -> Attachment:
@@ -425,8 +428,8 @@ def describe_outcome(plan_record: PlanRecord) -> str:
     if state is PlanState.WITHDRAWN:
         return _("cancelled by {person}", person=decider)
     if state is PlanState.VOID:
-        return f"{marked_up_line(plan_record.note, 500)} {_('Type it again, such as /deploy, for a new plan.')}"
-    return _("Nobody approved it in time.") + " " + _("Type it again, such as /deploy, for a new plan.")
+        return f"{marked_up_line(plan_record.note, 500)} {translate(ASK_AGAIN)}"
+    return translate(joined(" ", (said("Nobody approved it in time."), ASK_AGAIN)))
 
 
 def _started_as(plan_record: PlanRecord) -> str:

@@ -9,10 +9,9 @@ from types import MappingProxyType
 import discord
 
 from roas.api.documents import EnvironmentStatus
-from roas.messages.message import joined
+from roas.messages.message import joined, said
 from roas.metrics.integration_monitor import (
     EVENT_LATENCY,
-    FEWEST_DEPLOYMENTS,
     LIMITS,
     STATE_SYNC_LAG,
     SUCCESS_RATE,
@@ -49,6 +48,7 @@ from roas.ui.drawing import (
     one_line,
     plain,
 )
+from roas.ui.embeds.live import paused
 from roas.ui.embeds.plan import plan_headline
 from roas.ui.formatting import at, begins, headline, image, person, since
 from roas.ui.translation import _, translate, word
@@ -267,7 +267,7 @@ def _verdict(status: EnvironmentStatus, verdict: Verdict) -> str:
     if status.fault:
         return _("not known")
     if status.health is not None and not status.health.services:
-        return _("nothing runs")
+        return translate(said("nothing runs"))
     if status.health is not None and _nothing_runs(status.health):
         return word(Rest.STOPPED)
     return word(verdict)
@@ -345,8 +345,7 @@ def _going_on(status: EnvironmentStatus) -> str:
     """Name the deployment that runs, or the holder of the deployment lock."""
     active, lock = status.active, status.lock
     if active is not None and (pause := active.waits_in) is not None:
-        paused = _("⏸️ paused {when}: it waits for *Resume* or *Roll back*", when=since(pause.since))
-        parts = [paused, marked_up_line(pause.message, 500)]
+        parts = [paused(pause), marked_up_line(pause.message, 500)]
         return _listed("🚀", headline(active), active.request, parts, active.id)
     if active is not None:
         phase = active.current_phase
@@ -387,10 +386,7 @@ def draw_integration(
 
 def _line(limit: Limit, firing: AbstractSet[str], name: str, value: str) -> str:
     if not value:
-        why = _("nothing to measure yet")
-        if limit is SUCCESS_RATE:
-            why = _("fewer than {count} {count|deployment|deployments} in 24 h", count=FEWEST_DEPLOYMENTS)
-        return f"▫️ {name}: {why}"
+        return f"▫️ {name}: {_('nothing to measure yet')}"
     icon = "🔴" if limit.name in firing else "🟢"
     allowed = limit.write(limit.threshold)
     side = _("at least {limit}", limit=allowed) if limit.low else _("at most {limit}", limit=allowed)

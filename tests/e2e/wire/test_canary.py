@@ -46,7 +46,7 @@ async def test_canary_shows_both_versions_and_asks(port, bot, people, shop):
         first = await question(people, promoted, 1)
         assert "too few requests to tell (1000000 are needed): 0 of " in first.text
         assert "Both versions serve." in first.text
-        assert "its canary waits for" in (await live(people, promoted, "its canary waits for")).text
+        assert "it waits for" in (await live(people, promoted, "it waits for")).text
         assert "one of these roles is needed" in await press(people, "bob", first, "go-on")
         assert "is observed for as long again" in await press(people, "dora", first, "observe")
         second = await question(people, promoted, 2)

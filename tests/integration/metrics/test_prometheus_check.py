@@ -68,7 +68,7 @@ async def test_bot_metrics_arrive_and_down_targets_named(prometheus_url: str) ->
     assert "refused" in warning
     services = {"prometheus": ServiceDefinition("prometheus", "prom/prometheus:v3", "hash")}
     (told,) = await monitoring_warnings(None, services)
-    assert "set PROMETHEUS_URL so that it can be looked at" in told
+    assert "is a Prometheus: set PROMETHEUS_URL." in told
     assert told not in await monitoring_warnings(prometheus_url, services)
     async with PrometheusClient(prometheus_url) as prometheus:
         ((labels, value),) = await prometheus.query("roas_build_info")

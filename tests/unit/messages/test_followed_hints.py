@@ -240,7 +240,7 @@ FOLLOWED = {
         "If the disk of the state folder is not mounted, mount it. Without",
     ],
     "integration/metrics/test_prometheus_check.py::test_bot_metrics_arrive_and_down_targets_named": [
-        "set PROMETHEUS_URL so that",
+        "The service {name} is a Prometheus: set PROMETHEUS_URL.",
     ],
     "e2e/cli/test_scheduling.py::test_scheduled_deployment_outlives_the_bot": [
         "Schedule it for the next window",
@@ -299,7 +299,6 @@ SAYS_ONLY = [
     "Describe a stack that runs in roas.toml.",
     "It is about what was deployed",
     "REDIS_URL is not set",
-    "STATE_DIR cannot be used",
     "The plan of `/deploy {name}` says",
     "There is no room for a copy of the journal",
     "Where it runs: `docker exec",

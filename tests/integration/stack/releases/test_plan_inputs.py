@@ -69,5 +69,5 @@ async def test_change_of_an_input_changes_the_hash(inputs: Ask, environment: Env
 async def test_secret_that_is_a_pipe_is_named(inputs: Ask, environment: Environment) -> None:
     (environment.folder / "password").unlink()
     os.mkfifo(environment.folder / "password")
-    with pytest.raises(ComposeFileError, match="password is a pipe"):
+    with pytest.raises(ComposeFileError, match="password is not a regular file"):
         await inputs(environment)

@@ -242,9 +242,9 @@ async def test_too_much_is_refused(scene, server, monkeypatch):
             await scene.bring()
     assert size_of(scene.state) < 50_000
     monkeypatch.setattr("roas.stack.resolution.mirror.LEAST_FREE_BYTES", 1 << 60)
-    with pytest.raises(RepositoryError, match="no room for what") as caught:
+    with pytest.raises(RepositoryError, match="no room for") as caught:
         await scene.bring()
-    assert f"Free space in {scene.state / 'git'}" in caught.value.hint
+    assert str(scene.state / "git") in caught.value.message
 
 
 def size_of(folder: Path) -> int:
@@ -438,11 +438,11 @@ async def test_submodule_and_lfs_are_refused_in_the_stacks_folder_only(scene, se
     server.git("update-index", "--add", "--cacheinfo", f"160000,{commit},library")
     server.git("commit", "-q", "-m", "Add a submodule")
     server.push()
-    with pytest.raises(ComposeFileError, match="library is a submodule, which the settings do not ask for"):
+    with pytest.raises(ComposeFileError, match="library needs `submodules`"):
         await scene.bring()
     server.git("rm", "-q", "--cached", "library")
     server.commit({})
-    with pytest.raises(ComposeFileError, match=r"logo\.png is kept in Git LFS"):
+    with pytest.raises(ComposeFileError, match=r"logo\.png needs `lfs`"):
         await scene.bring()
     scene.repository = Repository(server.url, path="deploy")
     await scene.bring()
@@ -697,7 +697,7 @@ async def test_server_over_ssh_names_https_or_itself_for_large_files(scene, monk
 
     monkeypatch.setattr(GitProgram, "run_program", answer)
     scene.repository = Repository("git@gitea:shop.git", lfs=True)
-    with nullcontext() if is_taken else pytest.raises(RepositoryUnavailableError, match="not HTTPS"):
+    with nullcontext() if is_taken else pytest.raises(RepositoryUnavailableError, match="no HTTPS address"):
         assert (await scene.mirror._lfs_server()).address == href
     assert bool(scene.secrets) == is_taken
 

@@ -152,7 +152,7 @@ def test_live_message_shows_estimate_and_end_time() -> None:
     ended = a_deployment(outcome=Outcome.SUCCEEDED)
     assert "usually" not in text_of(draw_live(ended, usual_seconds=90).embeds)
     for drawing in (draw_live(replace(ended, attempts=2)), draw_outcome(replace(ended, attempts=2))):
-        assert ", with the time until it was resumed (attempt 2)" in text_of(drawing.embeds)
+        assert " · attempt 2" in text_of(drawing.embeds)
 
 
 def test_only_reversible_outcome_has_rollback_button() -> None:

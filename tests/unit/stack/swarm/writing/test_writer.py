@@ -155,7 +155,7 @@ async def test_lost_answer_is_settled_by_another_look(manager: Manager, taken: b
 async def test_nothing_is_written_without_a_quorum(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SWARM_WRITE_SECONDS", -1.0)
     manager.reachable = "unreachable"
-    with pytest.raises(EngineUnavailableError, match="0 of 1 manager of the Swarm can be reached"):
+    with pytest.raises(EngineUnavailableError, match="0 of 1 manager can be reached"):
         await ToManager(manager).write(SPEC, seen=seen_by(manager))
     assert manager.there is None
 
