@@ -13,7 +13,7 @@ from roas.cogs.answers import ANSWERED_ELSEWHERE, acknowledge, answer
 from roas.cogs.command_sync import CogName
 from roas.cogs.ops_cog import OpsCog, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, permit, place_refusal, refusal
-from roas.cogs.planning import PlanningCog
+from roas.cogs.planning_cog import PlanningCog
 from roas.errors import SEE_STATUS, InvalidRequestError, RoasError
 from roas.log import get_logger
 from roas.messages.message import said

@@ -12,11 +12,11 @@ import discord
 from roas.candidates.coordinator import request_for
 from roas.cogs.answers import acknowledge, acknowledge_update, answer, answer_beside, answer_first, ask
 from roas.cogs.arguments import REASON_LENGTH, read_reason
+from roas.cogs.channel_plans import ChannelPlans
 from roas.cogs.command_sync import CogName
 from roas.cogs.ops_cog import Interaction, actor_of, leading_cog
 from roas.cogs.permissions import Action, Asker, asker_of, cancel_refusal, permit, refusal
-from roas.cogs.plan_approvals import PlanApprovals
-from roas.cogs.planning import PlanningCog
+from roas.cogs.planning_cog import PlanningCog
 from roas.errors import SEE_STATUS, UNDO, ImageChangedError, InvalidRequestError, RefMovedError, RoasError
 from roas.messages.message import said
 from roas.models.candidate import Candidate, CandidateState
@@ -254,13 +254,13 @@ class PlanButton(IdButton, template=r"roas:none"):
         if cog is None or not await (acknowledge_update if private else acknowledge)(interaction):
             return
         async with cog.answering(interaction, answer_beside if private else answer):
-            plan_record, text = await self._decide(cog.plan_approvals, asker_of(interaction))
+            plan_record, text = await self._decide(cog.channel_plans, asker_of(interaction))
             if private:
                 await answer(interaction, drawing=draw_plan_message(plan_record.plan, text))
             else:
                 await answer(interaction, text)
 
-    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
+    async def _decide(self, channel_plans: ChannelPlans, asker: Asker) -> tuple[PlanRecord, str]:
         """Return the current state of the plan, and the answer."""
         raise NotImplementedError
 
@@ -270,8 +270,8 @@ class ConfirmButton(PlanButton, template=re.escape(CONFIRM_PREFIX) + PLAN_ID):
 
     prefix = CONFIRM_PREFIX
 
-    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
-        return await plan_approvals.confirm(self.subject, asker, actor_of(asker))
+    async def _decide(self, channel_plans: ChannelPlans, asker: Asker) -> tuple[PlanRecord, str]:
+        return await channel_plans.confirm(self.subject, asker, actor_of(asker))
 
 
 class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
@@ -279,8 +279,8 @@ class WithdrawButton(PlanButton, template=re.escape(WITHDRAW_PREFIX) + PLAN_ID):
 
     prefix = WITHDRAW_PREFIX
 
-    async def _decide(self, plan_approvals: PlanApprovals, asker: Asker) -> tuple[PlanRecord, str]:
-        return await plan_approvals.withdraw(self.subject, asker, actor_of(asker))
+    async def _decide(self, channel_plans: ChannelPlans, asker: Asker) -> tuple[PlanRecord, str]:
+        return await channel_plans.withdraw(self.subject, asker, actor_of(asker))
 
 
 class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
@@ -290,7 +290,7 @@ class ApproveButton(IdButton, template=re.escape(APPROVE_PREFIX) + PLAN_ID):
 
     async def _click(self, cog: PlanningCog, interaction: Interaction) -> None:
         asker = asker_of(interaction)
-        await answer(interaction, await cog.plan_approvals.approve(self.subject, asker, actor_of(asker)))
+        await answer(interaction, await cog.channel_plans.approve(self.subject, asker, actor_of(asker)))
 
 
 class RollbackButton(IdButton, template=re.escape(ROLLBACK_PREFIX) + DEPLOYMENT_ID):
@@ -360,12 +360,12 @@ class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
         asked = cog.request(interaction, environment, DeploymentKind.DEPLOY)
         request = replace(request_for(candidate, actor_of(asker)), interaction_id=asked.interaction_id)
         try:
-            plan_record = await cog.plan_approvals.create_plan(request)
+            plan_record = await cog.channel_plans.create_plan(request)
         except RefMovedError:
             candidates.sweep_soon()
             raise
         if candidate.plan is None or plan_record.plan.digest != candidate.plan.digest:
-            await cog.plan_approvals.withdraw(plan_record.id, asker, actor_of(asker))
+            await cog.channel_plans.withdraw(plan_record.id, asker, actor_of(asker))
             await candidates.show_plan(candidate, plan_record.plan)
             raise ImageChangedError(
                 _(
@@ -376,7 +376,7 @@ class TakeButton(IdButton, template=re.escape(TAKE_PREFIX) + CANDIDATE_ID):
             )
         await candidates.answer(candidate, CandidateState.CONFIRMED, actor_of(asker), plan_id=plan_record.id, note="")
         try:
-            await answer(interaction, (await cog.plan_approvals.confirm(plan_record.id, asker, actor_of(asker)))[1])
+            await answer(interaction, (await cog.channel_plans.confirm(plan_record.id, asker, actor_of(asker)))[1])
         except RoasError:
             await candidates.take_back(candidate)
             raise

@@ -25,7 +25,7 @@ from roas.cogs.command_sync import CogName
 from roas.cogs.known_versions import RELEASES_SHOWN, TtlCache
 from roas.cogs.ops_cog import OpsCog, actor_of, answered
 from roas.cogs.permissions import Action, asker_of, refusal
-from roas.cogs.planning import PlanningCog
+from roas.cogs.planning_cog import PlanningCog
 from roas.concurrency import end_tasks
 from roas.errors import InvalidRequestError, RoasError
 from roas.log import get_logger
@@ -81,7 +81,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
 
     async def _resume(self) -> None:
         try:
-            await self.plan_approvals.resume()
+            await self.channel_plans.resume()
         except RoasError as error:
             log.error("half answered plans could not be read", error=error.message)
 
@@ -231,7 +231,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         scheduled = await self.application.state.approvals.scheduled(name) if active is None else ()
         if scheduled:
             asker = asker_of(interaction)
-            _plan, text = await self.plan_approvals.withdraw(scheduled[0].id, asker, actor_of(asker))
+            _plan, text = await self.channel_plans.withdraw(scheduled[0].id, asker, actor_of(asker))
             await answer(interaction, text)
             return
         if active is None:

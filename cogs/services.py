@@ -10,7 +10,7 @@ from roas.cogs.arguments import matching_last, read_reason, read_services
 from roas.cogs.command_sync import CogName
 from roas.cogs.ops_cog import OpsCog, answered
 from roas.cogs.permissions import Action, asker_of, refusal
-from roas.cogs.planning import PlanningCog
+from roas.cogs.planning_cog import PlanningCog
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
 from roas.stack.model.scales import MOST_REPLICAS
 

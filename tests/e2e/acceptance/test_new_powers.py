@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from roas.api.application import read_status
+from roas.cogs.channel_plans import ChannelPlans
 from roas.cogs.permissions import Asker, Rules
-from roas.cogs.plan_approvals import PlanApprovals
 from roas.deploy.plan_lifecycle import NO_APPROVER
 from roas.errors import NewPowersError
 from roas.models.deployment import DeploymentKind, Outcome
@@ -43,10 +43,10 @@ class Channel:
         return SimpleNamespace(notify=lambda **_named: None)
 
 
-def approvals(people, *, approvers: bool) -> PlanApprovals:
+def approvals(people, *, approvers: bool) -> ChannelPlans:
     """Ask as the buttons do, on a server with or without approvers."""
     rules = Rules(1, 2, frozenset({DEPLOYER}), frozenset({APPROVER}) if approvers else frozenset())
-    return PlanApprovals(people.application, rules, Channel())
+    return ChannelPlans(people.application, rules, Channel())
 
 
 def asker(actor, *roles: int) -> Asker:

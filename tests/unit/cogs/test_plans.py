@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from roas.cogs.channel_plans import ChannelPlans
 from roas.cogs.deployment import DeploymentCog
 from roas.cogs.ops_cog import actor_of
 from roas.cogs.permissions import Asker
-from roas.cogs.plan_approvals import PlanApprovals
 from roas.errors import EngineUnavailableError, ImageChangedError, ImageNotFoundError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, Freeze, Outcome, ServiceProgress, ServiceStep
@@ -32,10 +32,10 @@ async def proposal_of(scene: Scene) -> PlanRecord:
     return found
 
 
-def proposals_of(scene: Scene) -> PlanApprovals:
+def proposals_of(scene: Scene) -> ChannelPlans:
     """Return what takes the answers to plans."""
     cog: DeploymentCog = scene.env.bot.get_cog("ROAS Deployment")  # type: ignore[attr-defined]
-    return cog.plan_approvals
+    return cog.channel_plans
 
 
 async def asked_for_approval(scene: Scene, version: str = "v2"):
@@ -234,19 +234,19 @@ def said_by(scene: Scene, *roles: str, user_id: int = 71) -> tuple[Asker, Actor]
 
 
 async def test_timely_confirmation_survives_slow_start(scene: Scene) -> None:
-    orchestrator, plan_approvals = scene.application.orchestrator, proposals_of(scene)
+    orchestrator, channel_plans = scene.application.orchestrator, proposals_of(scene)
     await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
     plan_id = (await proposal_of(scene)).id
     dora = said_by(scene, "deployer", user_id=scene.dora.id)
     orchestrator.thinking.clear()
-    in_time = asyncio.create_task(plan_approvals.confirm(plan_id, *dora))
+    in_time = asyncio.create_task(channel_plans.confirm(plan_id, *dora))
 
     async def is_confirmed() -> bool:
         return (await proposal_of(scene)).state is PlanState.CONFIRMED
 
     await until(is_confirmed)
     await aged(scene, LIFETIME)
-    too_late = asyncio.create_task(plan_approvals.confirm(plan_id, *dora))
+    too_late = asyncio.create_task(channel_plans.confirm(plan_id, *dora))
     for _ in range(100):
         await asyncio.sleep(0)
     assert not too_late.done(), "one click at a time"
@@ -259,18 +259,18 @@ async def test_timely_confirmation_survives_slow_start(scene: Scene) -> None:
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 async def test_concurrent_clicks_start_once(scene: Scene, environment: str) -> None:
-    plan_approvals = proposals_of(scene)
+    channel_plans = proposals_of(scene)
     if environment == "prod":
         await asked_for_approval(scene)
         plan_id = (await proposal_of(scene)).id
-        pressed = [plan_approvals.approve(plan_id, *said_by(scene, "approver", user_id=number)) for number in (71, 72)]
+        pressed = [channel_plans.approve(plan_id, *said_by(scene, "approver", user_id=number)) for number in (71, 72)]
         answers = await asyncio.gather(*pressed)
     else:
         await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v2")
         plan_id = (await proposal_of(scene)).id
         dora = said_by(scene, "deployer", user_id=scene.dora.id)
         answers = [
-            text for _plan, text in await asyncio.gather(*(plan_approvals.confirm(plan_id, *dora) for _ in range(2)))
+            text for _plan, text in await asyncio.gather(*(channel_plans.confirm(plan_id, *dora) for _ in range(2)))
         ]
     assert sorted("🚀 Started" in text for text in answers) == [False, True]
     assert len(scene.application.orchestrator.requests) == 1

@@ -20,8 +20,8 @@ import pytest
 import time_machine
 
 from roas.candidates.coordinator import CandidateCoordinator
+from roas.cogs.channel_plans import ChannelPlans
 from roas.cogs.permissions import ACTIONS, Asker, Rules, permit, refusal
-from roas.cogs.plan_approvals import PlanApprovals
 from roas.configuration.environments import environments
 from roas.configuration.settings import Settings
 from roas.configuration.tables import EnvironmentSettings
@@ -193,7 +193,7 @@ class Whole:
         self.candidates = CandidateCoordinator(state, self.orchestrator, bus, self.known)
         self.schedule = Schedule(state, self.orchestrator, bus, self.known, has_approvers=True)
         self.redactor, self.environments = Redactor([]), self.known
-        self.approvals = PlanApprovals(self, RULES, Posts())  # type: ignore[arg-type]
+        self.approvals = ChannelPlans(self, RULES, Posts())  # type: ignore[arg-type]
 
     def configure(self, **prod: Any) -> None:
         """Read settings; `prod` needs no second person, whom other tests ask."""

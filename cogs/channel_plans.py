@@ -33,7 +33,7 @@ from roas.ui.translation import _
 LINK_WITHIN_SECONDS = 5.0
 
 
-class PlanApprovals:
+class ChannelPlans:
     """Create plans and process the answers; every method raises NotPermittedError for members without permission."""
 
     def __init__(self, application: Application, rules: Rules, live_messages: LiveMessages) -> None:

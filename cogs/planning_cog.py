@@ -11,10 +11,10 @@ from discord.ext import commands
 from roas.app.application import Application
 from roas.cogs.answers import answer
 from roas.cogs.arguments import nearest
+from roas.cogs.channel_plans import LINK_WITHIN_SECONDS, ChannelPlans
 from roas.cogs.known_versions import KnownVersions
 from roas.cogs.ops_cog import OpsCog, actor_of
 from roas.cogs.permissions import ACTIONS, Action
-from roas.cogs.plan_approvals import LINK_WITHIN_SECONDS, PlanApprovals
 from roas.errors import ImageNotFoundError
 from roas.log import get_logger
 from roas.messages.message import joined
@@ -41,7 +41,7 @@ class PlanningCog(OpsCog):
     ) -> None:
         super().__init__(bot, application, leadership)
         self.live_messages = live_messages
-        self.plan_approvals = PlanApprovals(application, self.rules, live_messages)
+        self.channel_plans = ChannelPlans(application, self.rules, live_messages)
         self.known_versions = KnownVersions(application)
 
     def request(
@@ -70,7 +70,7 @@ class PlanningCog(OpsCog):
 
     async def show_plan(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Answer with the plan and its buttons; nothing is started before it is confirmed."""
-        plan_record = await self._planned(request, self.plan_approvals.create_plan)
+        plan_record = await self._planned(request, self.channel_plans.create_plan)
         took = await last_seconds(self.application.state, request)
         shown = without_secrets(plan_record, self.application.redactor.redact)
         await answer(interaction, drawing=draw_confirmation(shown, last_seconds=took))
@@ -88,7 +88,7 @@ class PlanningCog(OpsCog):
 
     async def start_at_once(self, interaction: discord.Interaction[Any], request: DeploymentRequest) -> None:
         """Start what cannot wait, and point to the channel; the interaction is not touched afterwards."""
-        await self.plan_approvals.require_idle(request)
+        await self.channel_plans.require_idle(request)
         plan = await self._planned(request, self.application.orchestrator.plan)
         started = await self.application.orchestrator.start(plan.bind(request))
         log.info("started at once", deployment_id=started.id, interaction_id=interaction.id)
