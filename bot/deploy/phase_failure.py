@@ -5,7 +5,7 @@ import time
 from enum import Enum, auto
 
 from roas.deploy.context import DeploymentContext
-from roas.deploy.engine_return import has_lost_quorum, quorum_losses
+from roas.deploy.engine_absence import has_lost_quorum, quorum_losses
 from roas.errors import EnginePartAwayError, EngineUnavailableError, RoasError, ShortageError
 from roas.limits import MOST_QUORUM_LOSSES, PASSING_SECONDS, PHASE_RETRIES, SOON, Backoff
 from roas.models.phases import PhaseName, PhasePolicy

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from roas.concurrency import pause, wait_for
 from roas.deploy.context import DeploymentContext
-from roas.deploy.engine_return import (
+from roas.deploy.engine_absence import (
     find_passing_fault,
     has_lost_quorum,
     quorum_losses,

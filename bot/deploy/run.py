@@ -7,7 +7,7 @@ from roas.concurrency import begun
 from roas.deploy.context import DeploymentContext
 from roas.deploy.data.stopped_writers import start_if_possible
 from roas.deploy.draft import asks_before_the_build, load_release, take_up_draft, wait_for_approval
-from roas.deploy.engine_return import wait_for_engine
+from roas.deploy.engine_absence import wait_for_engine
 from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.operations.operations import draft_operation
 from roas.deploy.outcome import after_putting_back, finish, is_put_back, on_a_mixture, rollback_failed

@@ -13,7 +13,7 @@ import pytest
 from roas.app.application import open_application
 from roas.concurrency import begun, in_thread
 from roas.configuration.tables import EnvironmentSettings
-from roas.deploy import engine_return, phase_failure
+from roas.deploy import engine_absence, phase_failure
 from roas.errors import EngineUnavailableError
 from roas.limits import Retries
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
@@ -76,7 +76,7 @@ async def test_unreachable_engine_fails_with_address(stack, tmp_path):
 @pytest.mark.long
 async def test_lost_engine_fails_deployment_then_repaired(frail, fresh_daemon, tmp_path, monkeypatch):
     """A deployment whose engine is lost fails; what it left is repaired when the engine is back."""
-    for waiting in (container_watch, engine_return):
+    for waiting in (container_watch, engine_absence):
         monkeypatch.setattr(waiting, "ENGINE_GRACE_SECONDS", 1.0)
     monkeypatch.setattr(phase_failure, "SOON", Retries(0.1, 0.1))
     frail.write({"store": alone(healthcheck=None), "web": alone()})

@@ -17,7 +17,7 @@ from roas.api.application import read_report
 from roas.app.application import Application, open_application
 from roas.configuration.settings import Settings
 from roas.configuration.tables import EnvironmentSettings
-from roas.deploy import engine_return
+from roas.deploy import engine_absence
 from roas.errors import EngineUnavailableError
 from roas.metrics.bot_metrics import Metrics
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
@@ -191,7 +191,7 @@ async def test_host_lost_in_the_middle_is_named_then_brought_back(
     bring: Callable[[RemoteHost], None],
 ) -> None:
     """The other hosts are back at once; the lost one is once it answers again, by a rollback."""
-    for waiting in (container_watch, engine_return):
+    for waiting in (container_watch, engine_absence):
         monkeypatch.setattr(waiting, "ENGINE_GRACE_SECONDS", 1.0)
     await people.succeed("v1", "prod")
     created = creations(hosts.stacks["b"])

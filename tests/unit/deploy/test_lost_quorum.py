@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roas.deploy import engine_return
+from roas.deploy import engine_absence
 from roas.errors import NoQuorumError, RoasError, ServiceFailedError
 from roas.limits import COORDINATIONS, ROLLBACK_RETRIES, STANDARD
 from roas.models.check import CheckResult, CheckSeverity, ValidationReport
@@ -97,7 +97,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(_seconds: float) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(engine_return, "pause", at_once)
+    monkeypatch.setattr(engine_absence, "pause", at_once)
 
 
 @pytest.fixture

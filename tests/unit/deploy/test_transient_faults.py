@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from roas.deploy import engine_return, phase_failure
+from roas.deploy import engine_absence, phase_failure
 from roas.errors import (
     ContainerConflictError,
     ContainerRemovedError,
@@ -140,7 +140,7 @@ class AwayAtStart(FakeEngine):
 @pytest.mark.usefixtures("hurried_time")
 async def test_engine_that_goes_away_in_an_act_is_waited_for(orchestrator, engine, monkeypatch, going_back):
     """Whether it was to go forwards or back: an engine that is upgraded is no reason to roll back, or to give up."""
-    monkeypatch.setattr(engine_return, "SOON", Retries(0.01, 0.01))
+    monkeypatch.setattr(engine_absence, "SOON", Retries(0.01, 0.01))
     engine.going = "nothing"
     await orchestrator.run(deploy("v1"))
     if going_back:

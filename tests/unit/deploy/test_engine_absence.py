@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from roas.deploy import engine_return
-from roas.deploy.engine_return import wait_for_quorum
+from roas.deploy import engine_absence
+from roas.deploy.engine_absence import wait_for_quorum
 from roas.errors import EngineError, EngineUnavailableError
 from roas.models.swarm import QuorumLosses, SwarmFacts, SwarmNode
 
@@ -53,8 +53,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     async def look(_seconds: float) -> None:
         now.seconds += 4.0
 
-    monkeypatch.setattr(engine_return, "pause", look)
-    monkeypatch.setattr(engine_return.time, "monotonic", lambda: now.seconds)
+    monkeypatch.setattr(engine_absence, "pause", look)
+    monkeypatch.setattr(engine_absence.time, "monotonic", lambda: now.seconds)
     return now
 
 

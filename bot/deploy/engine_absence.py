@@ -1,4 +1,4 @@
-"""Wait until an engine that went away is back, before a phase is tried again."""
+"""Wait until an engine that went away is back, or a Swarm has its quorum again, and say what that took."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
