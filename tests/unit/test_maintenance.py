@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from roas.alerts.alert_service import AlertService
 from roas.alerts.bot_alerts import PrometheusWatch
 from roas.app import maintenance
 from roas.app.application import Application, open_application
-from roas.app.maintenance import Maintenance, MaintenanceParts
+from roas.app.maintenance import EnvironmentCheck, Maintenance, MaintenanceParts
 from roas.configuration.settings import Settings
-from roas.errors import JournalUnusableError
+from roas.errors import EngineUnavailableError, JournalUnusableError
 from roas.events import EventBus
 from roas.metrics.bot_metrics import Metrics
 from roas.models.alert import AlertReport, AlertSource, AlertState, Severity
@@ -30,6 +31,7 @@ from roas.recovery.coordinator import ErrorCoordinator
 from roas.state.deployments.pruning import HistoryBounds
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
+from tests.unit.log_lines import captured_logs
 from tests.unit.ui.story import Story
 
 MEGABYTE = 1_000_000
@@ -198,3 +200,39 @@ async def test_round_prunes_history(scene: Scene) -> None:
     scene.maintenance = scene.another_guard()
     await scene.round()
     assert len(await scene.state.changes(limit=5000)) == 1000
+
+
+async def test_checks_of_environments_by_their_table(scene: Scene, tmp_path: Path) -> None:
+    """One that fails keeps none from the others; who waits for its time, or for a deployment, is left out."""
+    known = {name: Environment(name, name, tmp_path, ()) for name in ("free", "held", "never deployed")}
+    looked: list[str] = []
+
+    def check(name: str, **how: Any) -> EnvironmentCheck:
+        async def look(environment: Environment) -> None:
+            looked.append(f"{name} {environment.name}")
+            if name == "fails":
+                raise EngineUnavailableError("It is away.")
+
+        return EnvironmentCheck(name, look, **how)
+
+    async def released() -> frozenset[str]:
+        return frozenset({"free", "held", "gone from the settings"})
+
+    async def lock(name: str) -> object:
+        return name if name == "held" else None
+
+    state: Any = SimpleNamespace(
+        releases=SimpleNamespace(released=released), locks=SimpleNamespace(get=lock), folder=tmp_path
+    )
+    nobody: Any = None
+    checks = [check("fails"), check("seldom", every_seconds=600.0), check("careful", only_free=True)]
+    parts = MaintenanceParts(nobody, nobody, nobody, nobody, state, scene.catch_up, scene.bounds, (), checks, known)
+    maintenance = Maintenance(parts)
+    with captured_logs() as logged:
+        await maintenance._check_environments()
+    always = ["careful free", "fails free", "fails held"]
+    assert sorted(looked) == [*always, "seldom free", "seldom held"]
+    assert [(line["check"], line["environment"]) for line in logged] == [("fails", "free"), ("fails", "held")]
+    looked.clear()
+    await maintenance._check_environments()
+    assert sorted(looked) == always
