@@ -47,7 +47,7 @@ from roas.deploy.schedule import Schedule
 from roas.health.collector import MonitoringCollector, StackSources
 from roas.health.coordinator import HealthCoordinator
 from roas.health.drift_finder import DriftFinder
-from roas.health.probes import NetworkProber, all_probes_answer
+from roas.health.probes import NetworkProber
 from roas.health.wanted_services import LostReleases
 from roas.messages.message import said
 from roas.metrics.bot_metrics import Metrics
@@ -200,11 +200,10 @@ class Application:
         )
         self.integration = IntegrationCoordinator(state, self.bus, self.collector, self.alert_service)
         checks = RecoveryChecks(
-            verdict=self.health.verdict,
-            is_manual_stop=self.service_alerts.is_manual_stop,
-            is_own=self._is_own,
-            answers=partial(all_probes_answer, self.prober),
-            expect_end=self.service_alerts.expect_end,
+            health=self.health,
+            alerts=self.service_alerts,
+            prober=self.prober,
+            own_container=self.own_container,
         )
         parts = RecoveryParts(
             stacks=stacks,
@@ -212,15 +211,10 @@ class Application:
             state=state,
             notes=self.alert_service,
             checks=checks,
-            roll_back=self.orchestrator.run,
+            orchestrator=self.orchestrator,
         )
         handler = ErrorHandler(parts, attempts=self.recovery_attempts)
         self.recovery = ErrorCoordinator(handler, state, self.alert_service, self.bus, self.engines)
-
-    async def _is_own(self, environment: Environment, service: str) -> bool:
-        """Return whether a service is the one that this process runs in."""
-        own = await self.own_container(environment)
-        return own is not None and own.service == service
 
     def _build_maintenance(self) -> None:
         """Build the leader's rounds."""

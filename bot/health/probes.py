@@ -161,6 +161,11 @@ class NetworkProber:
         except (OSError, EOFError, TimeoutError, ValueError, aiohttp.ClientError, RoasError):
             return False if is_known else None
 
+    async def all_answer(self, environment: Environment, definition: ServiceDefinition) -> bool:
+        """Return whether every probe of a service answers right now; those that cannot run from here do not count."""
+        asked = (self.probe(environment, probe.url, PROBE_TIMEOUT_SECONDS) for probe in definition.probes)
+        return all(answer is not False for answer in await asyncio.gather(*asked))
+
     def _note_refusal(self, environment: Environment, url: str, entry: str) -> None:
         if (environment.name, url) not in self._refused:
             self._refused.add((environment.name, url))
@@ -288,9 +293,3 @@ class ProbeLoop:
         if self._history.record(self._environment.name, service, probe.url, answered=answer):
             self._wake()
         return answer
-
-
-async def all_probes_answer(prober: NetworkProber, environment: Environment, definition: ServiceDefinition) -> bool:
-    """Return whether every probe of a service answers right now; those that cannot run from here do not count."""
-    asked = (prober.probe(environment, probe.url, PROBE_TIMEOUT_SECONDS) for probe in definition.probes)
-    return all(answer is not False for answer in await asyncio.gather(*asked))

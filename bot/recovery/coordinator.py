@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
+from roas.alerts.alert_service import AlertService
 from roas.concurrency import end_tasks
 from roas.errors import RoasError
 from roas.events import EventBus, Subscription
@@ -14,7 +15,7 @@ from roas.models.alert import Alert, AlertSource, RecoveryStatus
 from roas.models.environment import Environment
 from roas.models.events import RecoveryCompleted, RecoveryRequested
 from roas.models.recovery import Fault, FaultCategory, RecoveryOutcome, RecoveryReport
-from roas.recovery.handler import RECOVERED, AlertNotes, ErrorHandler
+from roas.recovery.handler import RECOVERED, ErrorHandler
 from roas.state.manager import StateManager
 
 log = get_logger(__name__)
@@ -44,7 +45,7 @@ class ErrorCoordinator:
         self,
         handler: ErrorHandler,
         state: StateManager,
-        notes: AlertNotes,
+        notes: AlertService,
         bus: EventBus,
         environments: Mapping[str, Environment],
     ) -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol, Unpack
 
+from roas.alerts.alert_service import AlertService
 from roas.concurrency import pause
+from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import EngineUnavailableError, RoasError
 from roas.limits import RECOVERY_ENGINE_SECONDS, RECOVERY_PAUSE_SECONDS, SOON, Backoff
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import RECOVERY, Actor, ActorKind
-from roas.models.alert import AlertMarks, RecoveryStatus
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome, ServiceStep
+from roas.models.alert import RecoveryStatus
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome, ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import ContainerState
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
@@ -54,24 +55,16 @@ ACTION_NAMES = {
 }
 
 
-class AlertNotes(Protocol):
-    """Write onto an alert what was done."""
-
-    async def note(self, alert_id: str, text: str = "", **marks: Unpack[AlertMarks]) -> None:
-        """Add a note, and set the recovery status."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class RecoveryParts:
-    """Hold what a recovery acts on and asks; `roll_back` carries a deployment out."""
+    """Hold what a recovery acts on and asks; the orchestrator carries out a rollback."""
 
     stacks: Stacks
     manager: DeploymentManager
     state: StateManager
-    notes: AlertNotes
+    notes: AlertService
     checks: RecoveryChecks
-    roll_back: Callable[[DeploymentRequest], Awaitable[Deployment]]
+    orchestrator: DeploymentOrchestrator
 
 
 class ErrorHandler:
@@ -86,7 +79,7 @@ class ErrorHandler:
         self._state = parts.state
         self._notes = parts.notes
         self._checks = parts.checks
-        self._roll_back = parts.roll_back
+        self._orchestrator = parts.orchestrator
         self._recovery_attempts = attempts or RecoveryAttempts()
 
     async def handle(self, fault: Fault, environment: Environment) -> RecoveryReport:
@@ -234,7 +227,7 @@ class ErrorHandler:
                     return False
                 await wait_until_ready(stack, definition, watch)
                 await settle(definition, watch)
-                return await self._checks.answers(environment, definition)
+                return await self._checks.prober.all_answer(environment, definition)
         except (TimeoutError, RoasError):
             return False
 
@@ -263,8 +256,7 @@ class ErrorHandler:
             model_hash, definition = await self._wanted(fault)
             await stack.releases.check(model_hash)
             if action is RecoveryAction.RESTART:
-                proxies = self._manager.behind_proxy
-                await restart_service(stack, definition, watch, checks.answers, checks.expect_end, proxies)
+                await restart_service(stack, definition, watch, checks, self._manager.behind_proxy)
             else:
                 await self._recreate(stack, model_hash, definition, watch)
 
@@ -279,9 +271,9 @@ class ErrorHandler:
     ) -> None:
         """Recreate the containers that do not serve; anonymous volumes are kept. Raises ServiceFailedError."""
         update = ServiceUpdate(model_hash, definition, _ignore_progress, recreate=True)
-        await self._manager.recreate_service(stack, watch, update, self._checks.expect_end)
+        await self._manager.recreate_service(stack, watch, update, self._checks.alerts.expect_end)
         await settle(definition, watch)
-        await until_answered(stack.environment, definition, watch, self._checks.answers)
+        await until_answered(stack.environment, definition, watch, self._checks.prober)
 
     async def _deploy_previous(self, fault: Fault, environment: Environment) -> str | None:
         """Take the service, and nothing else, from the last release in which it was sound: a deployment like any."""
@@ -297,7 +289,7 @@ class ErrorHandler:
             reason=said("{service} stays down ({alert_id})", service=fault.service, alert_id=fault.alert_id),
             correlation_id=fault.correlation_id or None,
         )
-        deployment = await self._roll_back(request)
+        deployment = await self._orchestrator.run(request)
         if deployment.outcome is not Outcome.SUCCEEDED:
             return said("{deployment_id}: {outcome}", deployment_id=deployment.id, outcome=deployment.outcome)
         stack = self._stacks.of(environment)

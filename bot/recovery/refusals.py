@@ -1,10 +1,13 @@
 """Say what keeps a recovery from acting: its budget, a deployment, a person, or no release to go back to."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from roas.alerts.service_alerts import ServiceAlerts
+from roas.deploy.components import OwnContainerSource
 from roas.errors import ServiceFailedError
+from roas.health.coordinator import HealthCoordinator
+from roas.health.probes import NetworkProber
 from roas.limits import RECOVERIES, RECOVERY_WINDOW
 from roas.messages.message import said
 from roas.models.deployment import ServiceStep
@@ -13,7 +16,6 @@ from roas.models.health import Verdict
 from roas.models.recovery import Fault, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
 from roas.models.release import Holding, Release, ReleaseService, ReleaseState
 from roas.models.stack import ServiceDefinition
-from roas.recovery.restart import Answers
 from roas.stack.stacks import Stacks
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
@@ -128,16 +130,12 @@ def _is_same(before: ReleaseService, now: ReleaseService) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryChecks:
-    """Hold what a handler depends on: the stable verdict, manual stops, the bot's own service, the probes.
+    """Hold what a handler asks before it acts: the stable verdict, manual stops, the probes, its own container."""
 
-    `expect_end` is called with each container before the handler stops it, so that it does not count as a manual stop.
-    """
-
-    verdict: Callable[[str, str], Verdict]
-    is_manual_stop: Callable[[str, str], bool]
-    is_own: Callable[[Environment, str], Awaitable[bool]]
-    answers: Answers
-    expect_end: Callable[[str], None]
+    health: HealthCoordinator
+    alerts: ServiceAlerts
+    prober: NetworkProber
+    own_container: OwnContainerSource
 
 
 async def find_refusal(
@@ -146,13 +144,14 @@ async def find_refusal(
     """Return why a fault cannot be fixed from here, or None where it can. Raises StateError."""
     if (deferred := _deferred_by(fault, await state.deployments.holding(fault.environment))) is not None:
         return deferred
-    if checks.is_manual_stop(fault.environment, fault.service):
+    if checks.alerts.is_manual_stop(fault.environment, fault.service):
         return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, said("it was stopped manually, so it is left as it is"))
-    verdict = checks.verdict(fault.environment, fault.service)
+    verdict = checks.health.verdict(fault.environment, fault.service)
     if fault.from_outside and verdict is not Verdict.UNHEALTHY:
         text = said("no automatic recovery: the bot sees the service as {verdict}", verdict=verdict)
         return RecoveryReport(fault, RecoveryOutcome.NOT_OURS, text)
-    if await checks.is_own(environment, fault.service):
+    own = await checks.own_container(environment)
+    if own is not None and own.service == fault.service:
         return RecoveryReport(
             fault, RecoveryOutcome.ESCALATED, said("it is the bot itself, which has no automatic recovery")
         )

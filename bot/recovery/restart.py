@@ -2,13 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 
+from roas.alerts.service_alerts import ServiceAlerts
 from roas.concurrency import run_concurrently, run_uninterrupted
 from roas.errors import ServiceFailedError
+from roas.health.probes import NetworkProber
 from roas.limits import TOLERATED_RESTARTS
 from roas.messages.message import said
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.stack import ServiceDefinition
+from roas.recovery.refusals import RecoveryChecks
 from roas.stack.containers.readiness import wait_until_ready
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.stack import Stack
@@ -19,21 +22,17 @@ SETTLE_SECONDS = 1.5
 # Between two tries of a probe that no event wakes earlier.
 PROBE_INTERVAL_SECONDS = 0.5
 
-# Return whether every probe of a service answers right now, as far as it can be asked from here.
-Answers = Callable[[Environment, ServiceDefinition], Awaitable[bool]]
-
 
 async def restart_service(
     stack: Stack,
     definition: ServiceDefinition,
     watch: ContainerWatch,
-    answers: Answers,
-    expect_end: Callable[[str], None],
+    checks: RecoveryChecks,
     behind: BehindProxy,
 ) -> None:
     """Restart what has ended, is unhealthy or does not answer, and wait until the service is ready.
 
-    `expect_end` is called with each container that is stopped for that. A proxy in front of the service sends it
+    A container that is stopped for that does not count as stopped by hand. A proxy in front of the service sends it
     nothing meanwhile, where there are others. Raises ServiceFailedError.
     """
     containers = watch.of_service(definition.name)
@@ -42,27 +41,27 @@ async def restart_service(
             said("{definition} has no container to start.", definition=definition.name), service=definition.name
         )
     front = Front(stack, definition)
-    unresponsive = not await answers(stack.environment, definition)
+    unresponsive = not await checks.prober.all_answer(stack.environment, definition)
 
     async def drain(container: ContainerSnapshot) -> None:
         await front.drain((container,), even_last=False)
 
     with behind.working(stack, definition):
         await run_concurrently(
-            _start_again(stack, container, expect_end, drain, unresponsive=unresponsive) for container in containers
+            _start_again(stack, container, checks.alerts, drain, unresponsive=unresponsive) for container in containers
         )
         await watch.refresh()
         await wait_until_ready(stack, definition, watch)
         await front.settle()
     await settle(definition, watch)
-    await until_answered(stack.environment, definition, watch, answers)
+    await until_answered(stack.environment, definition, watch, checks.prober)
 
 
 async def until_answered(
-    environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, answers: Answers
+    environment: Environment, definition: ServiceDefinition, watch: ContainerWatch, prober: NetworkProber
 ) -> None:
     """Wait until every probe of a service answers; the caller limits the time."""
-    while not await answers(environment, definition):
+    while not await prober.all_answer(environment, definition):
         await watch.changed_within(PROBE_INTERVAL_SECONDS)
 
 
@@ -96,7 +95,7 @@ def _runs_well(container: ContainerSnapshot) -> bool:
 async def _start_again(
     stack: Stack,
     container: ContainerSnapshot,
-    expect_end: Callable[[str], None],
+    alerts: ServiceAlerts,
     drain: Callable[[ContainerSnapshot], Awaitable[None]],
     *,
     unresponsive: bool,
@@ -108,5 +107,5 @@ async def _start_again(
             return  # its engine was quicker
         case _:
             await drain(container)
-            expect_end(container.id)
+            alerts.expect_end(container.id)
             await run_uninterrupted(_stop_and_start(stack, container.id))

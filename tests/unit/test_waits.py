@@ -31,7 +31,6 @@ from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryS
 from roas.models.stack import ServiceDefinition, ServiceProbe
 from roas.recovery.attempts import RecoveryAttempts
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.refusals import RecoveryChecks
 from roas.recovery.restart import settle
 from roas.recovery.swarm_recovery import wait_for_tasks
 from roas.stack.containers import service_creation
@@ -45,6 +44,7 @@ from tests.unit.deploy.played_parts import components_over, service
 from tests.unit.deploy.requested import DORA, deploy
 from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
 from tests.unit.one_stack import OneStack
+from tests.unit.recovery.played_checks import played_checks
 from tests.unit.recovery.test_error_handler import FAULT, Scene
 from tests.unit.recovery.test_swarm_recovery import Scene as SwarmScene
 from tests.unit.sample_events import Work, waited
@@ -314,17 +314,13 @@ def test_step_of_a_recovery_has_a_minute_and_a_half(loop: VirtualLoop, tmp_path:
         async def note(_alert: str, text: str = "", **_: object) -> None:
             told.append(f"{loop.time() - began:.0f} {text}")
 
-        async def no(*_: object) -> bool:
-            return False
-
         async with StateManager(tmp_path) as state:
             engine = Hanging({"web": service("web")})
             components = components_over(state, EventBus(), engine)
             await DeploymentOrchestrator(components, {"dev": DEV}).run(deploy())
-            checks = RecoveryChecks(lambda *_: cast("Any", "unhealthy"), lambda *_: False, no, no, str)
-            parts = RecoveryParts(
-                engine, components.manager, state, cast("Any", SimpleNamespace(note=note)), checks, no
-            )  # type: ignore[arg-type]
+            notes: Any = SimpleNamespace(note=note)
+            checks, orchestrator = played_checks(answers=False), cast("Any", None)
+            parts = RecoveryParts(engine, components.manager, state, notes, checks, orchestrator)  # type: ignore[arg-type]
             handler = ErrorHandler(parts, attempts=RecoveryAttempts())
             fault = Fault("ALR-1", "dev", "web", FaultCategory.PROCESS, "ended")
             nonlocal began

@@ -9,10 +9,10 @@ from roas.errors import ComposePolicyError
 from roas.models.deployment import Outcome
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.refusals import RecoveryChecks
 from roas.stack.updating.deployment_manager import DeploymentManager
 from tests.unit.deploy.fake_engine import UNHEALTHY
 from tests.unit.deploy.requested import deploy, rollback
+from tests.unit.recovery.played_checks import played_checks
 
 REFUSED = ComposePolicyError(
     "The release asks for something that is not allowed here today:", hint="Deploy a version", entries=()
@@ -48,13 +48,8 @@ def _problems(deployment: Any) -> list[str]:
 @pytest.mark.parametrize("action", [RecoveryAction.RESTART, RecoveryAction.RECREATE])
 async def test_a_recovery_asks_todays_policy(orchestrator, engine, state, environment, action):
     await orchestrator.run(deploy("v1"))
-
-    async def answers(*_: object) -> bool:
-        return True
-
-    checks: Any = RecoveryChecks(lambda *_: None, lambda *_: False, answers, answers, str)
     manager = DeploymentManager(engine, state)
-    handler = ErrorHandler(RecoveryParts(engine, manager, state, SimpleNamespace(), checks, answers))
+    handler = ErrorHandler(RecoveryParts(engine, manager, state, SimpleNamespace(), played_checks(), orchestrator))
     fault = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
     engine.calls.clear()
     engine.faults["check"] = [REFUSED]

@@ -15,16 +15,18 @@ from roas.errors import EnginePartAwayError
 from roas.limits import RECOVERY_WINDOW, Retries
 from roas.models.deployment import DeploymentRequest, Outcome, ServiceProgress, ServiceStep
 from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
 from roas.models.health import Verdict
 from roas.models.recovery import Fault, FaultCategory, RecoveryAction, RecoveryOutcome, RecoveryStep
 from roas.models.release import Holding, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.refusals import RecoveryChecks, budget_allows, find_sound_release
+from roas.recovery.refusals import budget_allows, find_sound_release
 from roas.state.living_processes import boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import stacks_that
+from tests.unit.recovery.played_checks import played_checks
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 FAULT = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
@@ -52,26 +54,24 @@ class Scene:
         self.away = 0
         self.helps: frozenset[RecoveryAction] = frozenset()
         self.tried: list[RecoveryAction] = []
-        checks = RecoveryChecks(lambda *_: self.verdict, lambda *_: self.manually, self._is_own, self._answers, str)
-        parts = RecoveryParts(
-            stacks_that(containers=self._containers), None, state, self.notes, checks, self._roll_back
-        )  # type: ignore[arg-type]
+        checks = played_checks(
+            verdict=lambda: self.verdict, manually=lambda: self.manually, own_container=self._own_container
+        )
+        orchestrator = SimpleNamespace(run=self._roll_back)
+        parts = RecoveryParts(stacks_that(containers=self._containers), None, state, self.notes, checks, orchestrator)  # type: ignore[arg-type]
         self.handler = ErrorHandler(parts)
         self.handler._try = self._try  # type: ignore[method-assign]
         self.handler._is_recovered = self._is_recovered  # type: ignore[method-assign]
         self.handler._has_sound_release = self._has_sound_release  # type: ignore[method-assign]
 
-    async def _is_own(self, environment: Environment, service: str) -> bool:
-        return self.own
+    async def _own_container(self, environment: Environment) -> OwnContainer | None:
+        return OwnContainer("id-1", "web-1", environment.project, "web") if self.own else None
 
     async def _is_recovered(self, *_: object) -> bool:
         return self.recovers
 
     async def _has_sound_release(self, *_: object) -> bool:
         return self.has_sound_release
-
-    async def _answers(self, *_: object) -> bool:
-        return True
 
     async def _containers(self, environment: Environment) -> tuple[Any, ...]:
         return (SimpleNamespace(service="web"),)

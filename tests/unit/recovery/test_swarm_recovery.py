@@ -14,14 +14,14 @@ from roas.alerts.alert_service import AlertService
 from roas.events import EventBus
 from roas.models.alert import AlertReport, AlertSource, RecoveryStatus, Severity
 from roas.models.environment import EngineKind, Environment
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus, Verdict
+from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.recovery import RecoveryAction, RecoveryOutcome, RecoveryReport
 from roas.recovery import swarm_recovery
 from roas.recovery.coordinator import fault_of
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.refusals import RecoveryChecks
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack
+from tests.unit.recovery.played_checks import played_checks
 
 DEV = Environment("dev", "shop-dev", Path(), (), engine=EngineKind.SWARM)
 RUNS = ContainerSnapshot("t1", "w.1.t1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "i", "h", node="n1")
@@ -38,10 +38,7 @@ class Scene(OneStack):
         self.alerts, self.state = AlertService(state.alerts, bus), state
         self.manually = False
 
-        async def nobody(*_: object) -> bool:
-            return False
-
-        checks = RecoveryChecks(lambda *_: Verdict.UNHEALTHY, lambda *_: self.manually, nobody, nobody, str)
+        checks = played_checks(manually=lambda: self.manually)
         engine: Any = self
         nobody_deploys: Any = None
         self.handler = ErrorHandler(RecoveryParts(engine, nobody_deploys, state, self.alerts, checks, nobody_deploys))
