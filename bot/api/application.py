@@ -5,18 +5,17 @@ The other side is a user of this machine, whom the kernel names. A request that 
 
 import asyncio
 import base64
-import shlex
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import starmap
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import ValidationError
 
+from roas.api.approval import check_approval
 from roas.api.documents import (
     DecisionOrder,
     EnvironmentStatus,
@@ -28,27 +27,29 @@ from roas.api.documents import (
     invalid_document,
     to_document,
 )
+from roas.api.following import follow_journal
 from roas.api.remote_documents import Offer
 from roas.api.system_user import peer
-from roas.concurrency import pause, wait_for
+from roas.candidates.coordinator import CandidateCoordinator
 from roas.configuration.environments import plain_names
+from roas.deploy.operations.secret_keeper import SecretKeeper
+from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import (
     ImageChangedError,
     InvalidRequestError,
-    NotPermittedError,
     RoasError,
     refuse_missing,
     unknown_environment,
 )
+from roas.health.collector import MonitoringCollector
 from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor, CancelRequest
-from roas.models.candidate import Candidate, SourceMode
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
+from roas.models.candidate import SourceMode
+from roas.models.deployment import DeploymentKind, DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.health import WORST_FIRST, ServiceHealth, StackHealth, Verdict
-from roas.models.plan import Plan, PlanRecord, PlanState
-from roas.models.rollout import Choice
+from roas.models.plan import PlanRecord, PlanState
 from roas.models.stored import new_id
 from roas.shortages import fault_of
 from roas.starting_times import starting_time
@@ -62,68 +63,10 @@ LARGEST_BODY_BYTES = 1 << 20  # a secret is the largest: 500 kB, in base64
 FAULT_STATUS = 422
 STREAM_TYPE = "application/x-ndjson"
 HEALTH_WITHIN_SECONDS = 20.0
-# Changes by this process are reported immediately; those by another (on the same journal) are found by polling.
-POLL_SECONDS = 1.0
-# How much longer than a read takes it is until the next one.
-RESTS_PER_READ = 3.0
 Document = TypeVar("Document")
 # The name of no source in the settings: those have no dot.
 AGENT = "agent"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Orchestrator(Protocol):
-    """Plan, start and cancel deployments."""
-
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        """Describe what a request would change."""
-        ...
-
-    async def start(self, request: DeploymentRequest) -> Deployment:
-        """Start a deployment."""
-        ...
-
-    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
-        """Ask a deployment to stop."""
-        ...
-
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "") -> Deployment:
-        """Resume a paused deployment, or take it back."""
-        ...
-
-
-class Collector(Protocol):
-    """Hold the status of a stack."""
-
-    async def collect_all_metrics(self, environment: Environment) -> StackHealth:
-        """Look at an environment now; `fault` says why nothing is known. Raises RoasError."""
-        ...
-
-
-class Candidates(Protocol):
-    """Take what is offered, and propose it."""
-
-    async def offer(
-        self,
-        source: str,
-        environment: str,
-        version: str,
-        *,
-        mode: SourceMode,
-        services: tuple[str, ...] = (),
-        reason: str = "",
-        is_asked_for: bool = False,
-    ) -> Candidate:
-        """Add what a source offers."""
-        ...
-
-
-class Secrets(Protocol):
-    """Keep what services get from the engine, and no file has."""
-
-    async def set(self, environment: Environment, name: str, value: bytes, actor: Actor) -> str:
-        """Make the next version of a secret, and return what it is called."""
-        ...
 
 
 class ControlApi:
@@ -133,11 +76,11 @@ class ControlApi:
         self,
         *,
         state: StateManager,
-        orchestrator: Orchestrator,
+        orchestrator: DeploymentOrchestrator,
         environments: Mapping[str, Environment],
-        health: Collector,
-        candidates: Candidates,
-        secrets: Secrets,
+        health: MonitoringCollector,
+        candidates: CandidateCoordinator,
+        secrets: SecretKeeper,
         notify_schedule: Callable[[], None] = lambda: None,
     ) -> None:
         self._notify_schedule = notify_schedule
@@ -326,13 +269,17 @@ def _peer(request: web.Request, claimed: Actor) -> Actor:
     return peer(connection, claimed)
 
 
-async def read_report(wanted: Iterable[Environment], state: StateManager, collector: Collector) -> StatusReport:
+async def read_report(
+    wanted: Iterable[Environment], state: StateManager, collector: MonitoringCollector
+) -> StatusReport:
     """Return how environments are, and what became of the last webhooks."""
     found = await asyncio.gather(*(read_status(environment, state, collector) for environment in wanted))
     return StatusReport(tuple(found), deliveries=await state.deliveries.latest())
 
 
-async def read_status(environment: Environment, state: StateManager, collector: Collector) -> EnvironmentStatus:
+async def read_status(
+    environment: Environment, state: StateManager, collector: MonitoringCollector
+) -> EnvironmentStatus:
     """Return how an environment is; an engine that does not answer hides its health only."""
     found, fault = await _health(environment, collector)
     lock = await state.locks.get(environment.name)
@@ -362,7 +309,7 @@ def _next_window(environment: Environment) -> datetime | None:
     return None if opens_at == now else opens_at
 
 
-async def _health(environment: Environment, collector: Collector) -> tuple[StackHealth | None, str]:
+async def _health(environment: Environment, collector: MonitoringCollector) -> tuple[StackHealth | None, str]:
     """Return how a stack is, or why nothing is known of it; of one on many hosts, how each of these is."""
     if environment.hosts:
         seen = await asyncio.gather(*(_health(host, collector) for host in environment.hosts))
@@ -392,63 +339,3 @@ def _health_of_host(host: Environment, found: tuple[StackHealth | None, str]) ->
     ill = (service for service in health.services if service.verdict not in {Verdict.HEALTHY, Verdict.UNVERIFIED})
     reasons = (said("{service}: {text}", service=service.service, text=service.reason) for service in ill)
     return ServiceHealth(host.name, health.verdict, joined("; ", reasons) if health.services else said("nothing runs"))
-
-
-async def follow_journal(state: StateManager, deployment_id: str) -> AsyncGenerator[Deployment, None]:
-    """Yield a deployment's record as it is now and at each change; the last one has an outcome.
-
-    Raises InvalidRequestError where there is no such deployment.
-    """
-    last: Deployment | None = None
-    with state.watched() as changed:
-        while last is None or not last.finished:
-            changed.clear()
-            began = time.monotonic()
-            now = await state.deployments.get(deployment_id)
-            if now is None:
-                raise InvalidRequestError(
-                    said("There is no deployment {deployment_id}.", deployment_id=deployment_id),
-                )
-            took = time.monotonic() - began
-            if now != last:
-                yield now
-                last = now
-                if not now.finished:  # a large one takes long to read, and changes all the time
-                    await pause(min(took * RESTS_PER_READ, POLL_SECONDS))
-            else:
-                await wait_for(changed, POLL_SECONDS)
-
-
-def check_approval(environment: Environment, request: DeploymentRequest, *, confirmed: bool) -> None:
-    """Raise NotPermittedError, which says what to type, where a request lacks what its environment requires."""
-    if not environment.needs_approval or not request.can_need_approval:
-        return
-    missing = [name for name, given in (("--reason", bool(request.reason.strip())), ("--yes", confirmed)) if not given]
-    if missing:
-        raise NotPermittedError(
-            said(
-                "{environment} needs approval; the command lacks {missing}.",
-                environment=environment.name,
-                missing=" and ".join(missing),
-            ),
-            hint=said("Look at the plan with --dry-run, then type: {request}", request=command_line(request)),
-        )
-
-
-def command_line(request: DeploymentRequest) -> str:
-    """Return the whole command that would be accepted."""
-    text = ["roas", (request.operation or request.kind).value.lower(), request.environment]
-    if request.promoted_from:
-        text = ["roas", "promote", request.promoted_from, request.environment]
-    if request.operation is not None:
-        text += [*request.services, *([] if request.replicas is None else [str(request.replicas)])]
-        return shlex.join([*text, "--reason", request.reason.strip() or "why it is needed", "--yes"])
-    if request.kind is DeploymentKind.ROLLBACK:
-        text += ["--to", str(request.target_release)] if request.target_release is not None else []
-        text += [part for backup in request.data for part in ("--data", backup)]
-    elif not request.promoted_from:
-        text += [request.version or "VERSION"]
-    for service in request.services:
-        text += ["--service", service]
-    text += ["--reason", request.reason.strip() or "why it is needed", "--yes"]
-    return shlex.join(text)

@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from pydantic import ValidationError
 
-from roas.api.control_socket import short_path
 from roas.api.documents import (
     ControlUnavailableError,
     DecisionOrder,
@@ -24,6 +23,7 @@ from roas.api.documents import (
     from_document,
     invalid_document,
 )
+from roas.api.socket_path import short_path
 from roas.concurrency import begun
 from roas.errors import RoasError
 from roas.messages.message import said

@@ -1,16 +1,17 @@
-"""Serve the control API on a unix socket, whose path fits the kernel's limit however deep the state folder is."""
+"""Serve the control API on the unix socket of the state folder."""
 
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
 
 from roas.api.application import ControlApi
 from roas.api.documents import ControlSocketHeldError
+from roas.api.socket_path import SOCKET_NAME, short_path
 from roas.concurrency import end_tasks, pause
 from roas.errors import RoasError, StateError
 from roas.limits import SOCKET_RETRY_SECONDS, SOCKET_TRIES
@@ -19,10 +20,7 @@ from roas.messages.message import said
 
 log = get_logger(__name__)
 
-SOCKET_NAME = "control.sock"
 LOCK_NAME = f"{SOCKET_NAME}.lock"
-# `sun_path` has 108 bytes, the last of which is the zero at the end.
-LONGEST_PATH_BYTES = 107
 SHUTDOWN_SECONDS = 0.5
 
 
@@ -94,20 +92,6 @@ async def serve(api: ControlApi, folder: Path) -> AsyncIterator[None]:
         yield
     finally:
         await runner.cleanup()
-
-
-@contextmanager
-def short_path(folder: Path) -> Iterator[str]:
-    """Provide a path to the folder's control socket that can be bound or connected to, for the length of the block."""
-    path = str(folder / SOCKET_NAME)
-    if len(os.fsencode(path)) <= LONGEST_PATH_BYTES:
-        yield path
-        return
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
-    finally:
-        os.close(descriptor)
 
 
 def _take_lock(folder: Path) -> int:

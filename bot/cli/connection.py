@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
-from roas.api.application import follow_journal
 from roas.api.control_client import ControlClient
-from roas.api.control_socket import SOCKET_NAME
 from roas.api.documents import ControlUnavailableError, StatusReport
+from roas.api.following import follow_journal
+from roas.api.socket_path import SOCKET_NAME
 from roas.cli.running import Session
 from roas.concurrency import end_tasks, pause
 from roas.errors import StateError

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from roas.api.application import check_approval
+from roas.api.approval import check_approval
 from roas.api.control_client import ANSWER_SECONDS
 from roas.api.documents import ControlUnavailableError
 from roas.cli.connection import Connection, open_connection

@@ -216,7 +216,7 @@ def test_unit_tests_wait_for_no_wall_clock():
 
 # Where a text is read all the same: what a person typed, and what others say in words only.
 READ_TEXTS = {
-    "bot/api/application.py": "a hotfix needs a reason from the one who asks",
+    "bot/api/approval.py": "a hotfix needs a reason from the one who asks",
     "bot/deploy/orchestrator.py": "a hotfix needs a reason from the one who asks",
     "bot/models/gate.py": "a hotfix and a rollback pass by a reason from the one who asks",
     "bot/stack/docker/engine.py": "Docker says in words only that it does not speak the version of its API",

@@ -16,7 +16,7 @@ import pytest
 import roas.service  # noqa: F401 - every kind of fault is known once all is imported
 from roas.api.application import LARGEST_BODY_BYTES, ControlApi
 from roas.api.control_client import ControlClient
-from roas.api.control_socket import SOCKET_NAME, serve_control_socket
+from roas.api.control_socket import serve_control_socket
 from roas.api.documents import (
     ControlUnavailableError,
     FaultDocument,
@@ -25,6 +25,7 @@ from roas.api.documents import (
     from_document,
     to_document,
 )
+from roas.api.socket_path import SOCKET_NAME
 from roas.errors import (
     EngineUnavailableError,
     ImageNotFoundError,

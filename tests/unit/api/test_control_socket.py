@@ -13,8 +13,9 @@ import pytest
 
 from roas.api.application import ControlApi
 from roas.api.control_client import ControlClient
-from roas.api.control_socket import SOCKET_NAME, serve_control_socket
+from roas.api.control_socket import serve_control_socket
 from roas.api.documents import ControlSocketHeldError, ControlUnavailableError
+from roas.api.socket_path import SOCKET_NAME
 from roas.errors import StateError
 from roas.state.manager import StateManager
 from tests.unit.api.conftest import PlayedCollector, PlayedOrchestrator
