@@ -168,7 +168,7 @@ class Application:
     def _build_deployment(self) -> None:
         """Build what moves stacks from one release to another."""
         self.validator = EnvironmentValidator(CHECKS, _survey(self.settings, self.stacks))
-        self.deployment_manager = DeploymentManager(self.stacks, self.state)
+        self.deployment_manager = DeploymentManager()
         self.leadership = Leadership(is_leader=False)
         self.peers = Peers(self.stacks, self.state, self.own_container)
         self.recovery_attempts = RecoveryAttempts()

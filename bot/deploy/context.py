@@ -14,6 +14,7 @@ from roas.deploy.components import Components
 from roas.deploy.kept_plans import PlannedDeployment
 from roas.deploy.own_service import OwnService
 from roas.deploy.proxy_changes import with_dropped_proxies, with_proxies
+from roas.deploy.release_keeper import ReleaseKeeper
 from roas.errors import DeploymentCancelledError, ReleaseNotRestorableError
 from roas.events import EventBus
 from roas.messages.message import said
@@ -154,6 +155,11 @@ class DeploymentContext:
     def stack(self) -> Stack:
         """Return the stack of the environment that is deployed."""
         return self.components.stacks.of(self.environment)
+
+    @property
+    def keeper(self) -> ReleaseKeeper:
+        """Return what keeps the releases of the environment."""
+        return ReleaseKeeper(self.stack, self.components.state, self.fence)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[ContainerWatch]:

@@ -56,13 +56,11 @@ async def make_release(context: DeploymentContext, planned: PlannedDeployment, p
     is_new = current is None or current.model_hash != pinned.model_hash
     if current is not None and not is_new:
         release = current
-        await components.manager.releases.note_files(context.stack, current, pinned, context.fence)
+        await context.keeper.note_files(current, pinned)
     else:
-        release = await components.manager.releases.create_release(
+        release = await context.keeper.create_release(
             pinned,
-            context.stack,
             deployment.request.requested_by,
-            context.fence,
             deployment_id=deployment.id,
             correlation_id=deployment.correlation_id,
         )

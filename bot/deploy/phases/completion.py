@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from roas.deploy.context import DeploymentContext
 from roas.deploy.data.backups import drop_old_backups
 from roas.deploy.draft import load_release
+from roas.deploy.release_keeper import clear_unused
 from roas.errors import FencedOffError
 from roas.log import get_logger
 from roas.messages.message import said
@@ -30,13 +31,11 @@ class Completion:
         """Return what was tidied. Raises a transient fault, which is worth another try; others become warnings."""
         if not context.coordination.prunes:
             return said("nothing to clean up")
-        manager = context.components.manager
-        kept, runs = context.components.settings.releases_kept, context.deployment.to_release
-        forgetting = manager.releases.forget(context.stack, kept, context.fence, runs=runs)
-        await _try(context, forgetting, not_tidied_up)
+        components, runs = context.components, context.deployment.to_release
+        await _try(context, context.keeper.forget(components.settings.releases_kept, runs=runs), not_tidied_up)
         gone: list[str] = []
         await _try(context, _drop_forgotten_releases(context, gone), not_tidied_up)
-        await _try(context, manager.releases.clear_unused(), not_tidied_up)
+        await _try(context, clear_unused(components.stacks, components.state), not_tidied_up)
         if context.deployment.request.kind is not DeploymentKind.ROLLBACK:  # what it leads to may ask for fewer
             await _try(context, _drop_old_backups(context), not_tidied_up)
         return said("removed {gone}", gone=", ".join(gone)) if gone else said("nothing to clean up")
@@ -44,7 +43,7 @@ class Completion:
 
 async def _drop_forgotten_releases(context: DeploymentContext, gone: list[str]) -> None:
     runs = context.deployment.to_release
-    for release in await context.components.manager.releases.forgotten(context.stack, runs=runs):
+    for release in await context.keeper.forgotten(runs=runs):
         await _try(context, _drop_old(context, release, gone), not_tidied_up)
 
 
@@ -54,7 +53,7 @@ async def _drop_old_backups(context: DeploymentContext) -> None:
 
 
 async def _drop_old(context: DeploymentContext, release: Release, gone: list[str]) -> None:
-    await context.components.manager.releases.drop_release(context.stack, release)
+    await context.keeper.drop_release(release)
     gone.append(release.label)
 
 

@@ -27,12 +27,8 @@ async def make_ready(context: DeploymentContext) -> str:
         context.warn(action)
     deployment = context.deployment
     request = deployment.request
-    current = await components.manager.releases.adopt(
-        context.stack,
-        request.requested_by,
-        context.fence,
-        deployment.correlation_id,
-        version=request.version or None,
+    current = await context.keeper.adopt(
+        request.requested_by, deployment.correlation_id, version=request.version or None
     )
     if current is None:
         return said("nothing runs here yet")

@@ -150,7 +150,7 @@ async def _prepare_rollback(context: DeploymentContext) -> Release:
         context.warn(warning)
     services, back = deployment.request.services, of_plan.target
     changed = frozenset(services) or {plan.service for plan in of_plan.plan.changed}
-    await context.components.manager.releases.require_images(context.stack, target, changed, context.report)
+    await context.keeper.require_images(target, changed, context.report)
     if services:  # all else stays: it is another release
         return await make_release(context, of_plan, ReleaseDraft(back.version, back.services, back.model_hash))
     draft = await make_draft(context, of_plan, back.model_hash)

@@ -161,7 +161,7 @@ class Rollback:
         if context.failed:
             of_bot = frozenset({changes.own.service}) if changes.own else frozenset()
             needed = (frozenset(changes.differing) | of_bot) - stays
-            await context.components.manager.releases.require_images(context.stack, target, needed, context.report)
+            await context.keeper.require_images(target, needed, context.report)
         await context.name_images(model_hash)
         return changes
 

@@ -3,13 +3,13 @@
 from roas.deploy.context import DeploymentContext
 from roas.deploy.draft import planned_deployment
 from roas.deploy.phases.initialization import make_ready
+from roas.deploy.release_keeper import not_restorable
 from roas.errors import EnginePartAwayError, ReleaseNotRestorableError, ValidationFailedError
 from roas.messages.message import joined, said
 from roas.models.check import COMPOSE_FILE, CheckResult, ValidationReport
 from roas.models.deployment import DeploymentKind
 from roas.models.events import EnvironmentValidated
 from roas.models.phases import PhaseName
-from roas.stack.release_keeper import not_restorable
 
 
 class Validation:

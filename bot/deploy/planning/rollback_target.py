@@ -6,12 +6,12 @@ from typing import Any
 
 from roas.deploy.components import Components
 from roas.deploy.planning.plan import changed_keys
+from roas.deploy.release_keeper import not_restorable
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.messages.message import said
 from roas.models.deployment import DeploymentRequest
 from roas.models.release import Release, ReleaseState
 from roas.stack.drift import find_drift
-from roas.stack.release_keeper import not_restorable
 from roas.stack.service_comparison import WantedService, by_service, compare_service
 from roas.stack.stack import Stack
 

@@ -12,21 +12,17 @@ from roas.models.stack import ServiceDefinition
 from roas.stack.containers.readiness import Readiness
 from roas.stack.containers.watch import ContainerWatch
 from roas.stack.image_supply import ServiceReport
-from roas.stack.release_keeper import ReleaseKeeper
 from roas.stack.service_comparison import serves
 from roas.stack.stack import Stack
-from roas.stack.stacks import Stacks
 from roas.stack.updating.behind_proxy import BehindProxy, Front
 from roas.stack.updating.service_update import ServiceUpdate, ServiceUpdater, waiting_steps, wanted_service
-from roas.state.manager import StateManager
 
 
 class DeploymentManager:
     """Do with an engine what the phases of a deployment ask for, and report each step before it is taken."""
 
-    def __init__(self, stacks: Stacks, state: StateManager) -> None:
+    def __init__(self) -> None:
         self.behind_proxy = BehindProxy()
-        self.releases = ReleaseKeeper(stacks, state)
 
     async def apply_service(self, stack: Stack, watch: ContainerWatch, update: ServiceUpdate) -> Readiness:
         """Bring one service to what a model says, and wait until it is ready; see `ServiceUpdater.run`."""

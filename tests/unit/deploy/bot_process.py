@@ -128,7 +128,7 @@ class Process(Life):
             state=self.state,
             bus=bus,
             stacks=place.stacks,
-            manager=DeploymentManager(place.stacks, self.state),
+            manager=DeploymentManager(),
             validator=Approving(),
             monitoring=NoMonitoring(),
             prober=Answering(),

@@ -54,7 +54,7 @@ def components_over(state: StateManager, bus: EventBus, engine: FakeEngine) -> C
         state=state,
         bus=bus,
         stacks=engine,
-        manager=DeploymentManager(engine, state),
+        manager=DeploymentManager(),
         validator=Approving(),
         monitoring=NoMonitoring(),
         prober=Answering(),

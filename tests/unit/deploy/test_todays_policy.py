@@ -48,7 +48,7 @@ def _problems(deployment: Any) -> list[str]:
 @pytest.mark.parametrize("action", [RecoveryAction.RESTART, RecoveryAction.RECREATE])
 async def test_a_recovery_asks_todays_policy(orchestrator, engine, state, environment, action):
     await orchestrator.run(deploy("v1"))
-    manager = DeploymentManager(engine, state)
+    manager = DeploymentManager()
     handler = ErrorHandler(RecoveryParts(engine, manager, state, SimpleNamespace(), played_checks(), orchestrator))
     fault = Fault("ALERT-1", "dev", "web", FaultCategory.PROCESS, "web has ended")
     engine.calls.clear()

@@ -58,7 +58,7 @@ NOT_SAID = {
     "bot/stack/proxy/haproxy.py": "what HAProxy is told and says",
     "bot/stack/resolution/large_files.py": "what servers say, and a tuple of lines",
     "bot/stack/resolution/git_program.py": "what git says, and a login",
-    "bot/stack/release_keeper.py": "a command",
+    "bot/deploy/release_keeper.py": "a command",
     "bot/stack/releases/today.py": "hashed",
     "bot/stack/swarm/calls.py": "what Docker says",
     "bot/stack/swarm/tasks/tasks.py": "what Docker says",

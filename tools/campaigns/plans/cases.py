@@ -94,7 +94,7 @@ class Case:
             state=state,
             bus=EventBus(),
             stacks=stacks,
-            manager=DeploymentManager(stacks, state),
+            manager=DeploymentManager(),
             validator=accepting,
             monitoring=accepting,
             prober=accepting,

@@ -74,7 +74,7 @@ class Bot:
             state=self.state,
             bus=self.bus,
             stacks=engine,
-            manager=DeploymentManager(engine, self.state),
+            manager=DeploymentManager(),
             validator=Approving(),
             monitoring=NoMonitoring(),
             prober=Answering(),

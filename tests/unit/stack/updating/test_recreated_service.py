@@ -59,7 +59,7 @@ async def test_only_what_does_not_serve_is_made_again(
     stack = SimpleNamespace(environment=SimpleNamespace(name="dev"), replaces_by_itself=False, remove=remove)
     watch = SimpleNamespace(of_service=lambda _: there, inspect=inspect)
     update = ServiceUpdate("model", definition, cast("Any", None), recreate=True)
-    made = DeploymentManager(cast("Any", None), cast("Any", None))
+    made = DeploymentManager()
     await made.recreate_service(cast("Any", stack), cast("Any", watch), update, ended.append)
     assert gone == removed
     assert ended == (removed if not recreates else [container.id for container in there])

@@ -19,72 +19,59 @@ from roas.state.transaction import Fence
 
 
 class ReleaseKeeper:
-    """Keep the releases of environments, in the journal and as what an engine holds for them."""
+    """Keep the releases of a stack, in the journal and as what its engine holds for them.
 
-    def __init__(self, stacks: Stacks, state: StateManager) -> None:
-        self._stacks = stacks
+    What they are made of, `stack.releases` knows. Each write checks the `fence` of the deployment lock.
+    """
+
+    def __init__(self, stack: Stack, state: StateManager, fence: Fence) -> None:
+        self._stack = stack
         self._state = state
+        self._fence = fence
 
-    async def adopt(
-        self,
-        stack: Stack,
-        actor: Actor,
-        fence: Fence,
-        correlation_id: str,
-        *,
-        version: str | None = None,
-    ) -> Release | None:
+    @property
+    def _environment(self) -> str:
+        return self._stack.environment.name
+
+    async def adopt(self, actor: Actor, correlation_id: str, *, version: str | None = None) -> Release | None:
         """Create release 0 from what runs, if the environment has no release yet; returns the current release.
 
         The files are read for the `version` that is asked for: without, they may not be complete. The current release
         is protected again: with containerd's image store, `docker system prune -a` takes our tags of images that run.
         """
-        current = await self._state.releases.current(stack.environment.name)
+        current = await self._state.releases.current(self._environment)
         if current is not None:
             with suppress(ImageNotFoundError):  # then it cannot be restored, which the plan says
-                await self._protect(stack, current)
+                await self._protect(current)
             return current
-        draft = await stack.releases.adopt(version)
+        draft = await self._stack.releases.adopt(version)
         if draft is None:
             return None
-        draft = replace(draft, version=await stack.releases.version_of(draft.services) or draft.version)
-        release = _release(stack, draft, actor, None, state=ReleaseState.ADOPTED)
-        adopted = await self._state.releases.add(release, fence, correlation_id)
-        await self._protect(stack, adopted)
-        return adopted
+        draft = replace(draft, version=await self._stack.releases.version_of(draft.services) or draft.version)
+        release = self._release(draft, actor, None, state=ReleaseState.ADOPTED)
+        return await self._add(release, correlation_id)
 
     async def create_release(
-        self,
-        draft: ReleaseDraft,
-        stack: Stack,
-        actor: Actor,
-        fence: Fence,
-        *,
-        deployment_id: str,
-        correlation_id: str,
+        self, draft: ReleaseDraft, actor: Actor, *, deployment_id: str, correlation_id: str
     ) -> Release:
         """Number a draft, save it, and protect its images from pruning."""
-        current = await self._state.releases.current(stack.environment.name)
+        current = await self._state.releases.current(self._environment)
         replaces = current.number if current else None
-        release = _release(stack, draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
-        numbered = await self._state.releases.add(release, fence, correlation_id)
-        await self._protect(stack, numbered)
-        return numbered
+        release = self._release(draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
+        return await self._add(release, correlation_id)
 
-    async def note_files(self, stack: Stack, release: Release, draft: ReleaseDraft, fence: Fence) -> None:
+    async def note_files(self, release: Release, draft: ReleaseDraft) -> None:
         """Keep of which files a release is made, where a draft that is the same in all else is made of others."""
         if draft.files_hash and draft.files_hash != release.files_hash:
-            await self._protect(stack, await self._state.releases.set_files(release, draft.files_hash, fence))
+            await self._protect(await self._state.releases.set_files(release, draft.files_hash, self._fence))
 
-    async def require_images(
-        self, stack: Stack, release: Release, services: Collection[str], report: ServiceReport
-    ) -> None:
+    async def require_images(self, release: Release, services: Collection[str], report: ServiceReport) -> None:
         """Make sure that the images of a release's services are here; one that was pruned is pulled by its digest.
 
         Raises ReleaseNotRestorableError, before anything is stopped for an image that cannot be had.
         """
         try:
-            gone = frozenset(await stack.releases.missing_images(release)) & frozenset(services)
+            gone = frozenset(await self._stack.releases.missing_images(release)) & frozenset(services)
         except RegistryUnavailableError:  # of a Swarm: a way back that nobody asked for is no place to fail closed
             gone = frozenset()
         pins = {service.name: service.image for service in release.services if service.name in gone}
@@ -95,41 +82,69 @@ class ReleaseKeeper:
                     raise ReleaseNotRestorableError(
                         said("{reference} is not in any registry", reference=image.reference)
                     )
-                await pull(stack.images, image, names, report)
+                await pull(self._stack.images, image, names, report)
             except RoasError as error:
                 lost |= dict.fromkeys(names, error.message)
         if gone and not lost:
-            await self._protect(stack, release)
+            await self._protect(release)
         if lost:
             raise not_restorable(release, sorted(lost), [pins[name] for name in sorted(lost)])
 
-    async def _protect(self, stack: Stack, release: Release) -> None:
-        await stack.releases.protect(release, self._state.journal_id)
-
-    async def forget(self, stack: Stack, kept: int, fence: Fence, *, runs: int | None) -> None:
+    async def forget(self, kept: int, *, runs: int | None) -> None:
         """Write that the releases beyond the last `kept` are not kept any more, but for that which runs."""
-        for release in await self._state.releases.beyond(stack.environment.name, kept, runs=runs):
-            await self._state.releases.forget(release, fence)
+        for release in await self._state.releases.beyond(self._environment, kept, runs=runs):
+            await self._state.releases.forget(release, self._fence)
 
-    async def forgotten(self, stack: Stack, *, runs: int | None) -> tuple[Release, ...]:
+    async def forgotten(self, *, runs: int | None) -> tuple[Release, ...]:
         """Return the releases that are not kept any more and still hold something, but for that which runs."""
-        held = await stack.releases.held()
-        return await self._state.releases.forgotten(
-            stack.environment.name, {number for number in held if number != runs}
+        held = await self._stack.releases.held()
+        return await self._state.releases.forgotten(self._environment, {number for number in held if number != runs})
+
+    async def drop_release(self, release: Release) -> None:
+        """Drop what a release that is not kept any more held: its tags, its model, its contents."""
+        await self._stack.releases.unprotect(release, needed=await _models_that_run(self._state))
+
+    async def _add(self, release: Release, correlation_id: str) -> Release:
+        numbered = await self._state.releases.add(release, self._fence, correlation_id)
+        await self._protect(numbered)
+        return numbered
+
+    async def _protect(self, release: Release) -> None:
+        await self._stack.releases.protect(release, self._state.journal_id)
+
+    def _release(
+        self,
+        draft: ReleaseDraft,
+        actor: Actor,
+        deployment_id: str | None,
+        *,
+        state: ReleaseState,
+        replaces: int | None = None,
+    ) -> Release:
+        return Release(
+            environment=self._environment,
+            number=-1,  # the journal gives it its number
+            version=draft.version,
+            state=state,
+            services=draft.services,
+            model_hash=draft.model_hash,
+            created_at=datetime.now(UTC),
+            created_by=actor,
+            deployment_id=deployment_id,
+            replaces=replaces,
+            files_hash=draft.files_hash,
         )
 
-    async def drop_release(self, stack: Stack, release: Release) -> None:
-        """Drop what a release that is not kept any more held: its tags, its model, its contents."""
-        await stack.releases.unprotect(release, needed=await self._models_that_run())
 
-    async def clear_unused(self) -> None:
-        """Remove the models and contents that no release holds and nothing runs."""
-        await self._stacks.clear_unused(await self._models_that_run())
+async def clear_unused(stacks: Stacks, state: StateManager) -> None:
+    """Remove the models and contents that no release of any environment holds and nothing runs."""
+    await stacks.clear_unused(await _models_that_run(state))
 
-    async def _models_that_run(self) -> frozenset[str]:
-        """Return the models that environments are on or move to: one with renewed credentials is in no release."""
-        unfinished = (*await self._state.deployments.unfinished(), *await self._state.drafts.waiting())
-        return await self._state.releases.applied_models() | {deployment.applied_model for deployment in unfinished}
+
+async def _models_that_run(state: StateManager) -> frozenset[str]:
+    """Return the models that environments are on or move to: one with renewed credentials is in no release."""
+    unfinished = (*await state.deployments.unfinished(), *await state.drafts.waiting())
+    return await state.releases.applied_models() | {deployment.applied_model for deployment in unfinished}
 
 
 def not_restorable(release: Release, services: Sequence[str], images: Sequence[ImagePin]) -> ReleaseNotRestorableError:
@@ -152,27 +167,3 @@ def not_restorable(release: Release, services: Sequence[str], images: Sequence[I
 def _as_wanted(pin: ImagePin) -> WantedImage:
     """Ask for exactly the content of a release, whatever its tag means by now."""
     return WantedImage(pin.digest or pin.reference, digest=pin.digest, must_pull=True)
-
-
-def _release(
-    stack: Stack,
-    draft: ReleaseDraft,
-    actor: Actor,
-    deployment_id: str | None,
-    *,
-    state: ReleaseState,
-    replaces: int | None = None,
-) -> Release:
-    return Release(
-        environment=stack.environment.name,
-        number=-1,  # the journal gives it its number
-        version=draft.version,
-        state=state,
-        services=draft.services,
-        model_hash=draft.model_hash,
-        created_at=datetime.now(UTC),
-        created_by=actor,
-        deployment_id=deployment_id,
-        replaces=replaces,
-        files_hash=draft.files_hash,
-    )

@@ -5,18 +5,18 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from roas.deploy.release_keeper import ReleaseKeeper
 from roas.errors import EngineUnavailableError, RegistryUnavailableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.release import Release, ReleaseState
 from roas.stack.interface import ReleaseDraft
-from roas.stack.release_keeper import ReleaseKeeper
 
 RELEASE = Release("dev", 1, "v1", ReleaseState.SUCCEEDED, (), "m", datetime.now(UTC), Actor(ActorKind.SYSTEM, "0", "t"))
 
 
 async def require(fault: Exception) -> None:
     stack = Mock(releases=Mock(missing_images=AsyncMock(side_effect=fault)))
-    await ReleaseKeeper(Mock(), Mock()).require_images(stack, RELEASE, {"web"}, AsyncMock())
+    await ReleaseKeeper(stack, Mock(), Mock()).require_images(RELEASE, {"web"}, AsyncMock())
 
 
 async def test_way_back_goes_on_without_the_registry() -> None:
@@ -37,6 +37,6 @@ async def test_adopted_release_has_the_version_of_its_images(of_images: str, ver
     kept = Mock(current=AsyncMock(return_value=None), add=AsyncMock(side_effect=lambda release, *_: release))
     stack = Mock(releases=releases, environment=Mock())
     stack.environment.name = "dev"
-    adopted = await ReleaseKeeper(Mock(), Mock(releases=kept)).adopt(stack, RELEASE.created_by, Mock(), "COR-1")
+    adopted = await ReleaseKeeper(stack, Mock(releases=kept), Mock()).adopt(RELEASE.created_by, "COR-1")
     assert adopted is not None
     assert (adopted.version, adopted.state) == (version, ReleaseState.ADOPTED)
