@@ -403,7 +403,8 @@ class CandidateCoordinator:
         candidate = await self._state.candidates.get(candidate_id)
         if candidate is None:
             raise InvalidRequestError(
-                said("There is no candidate {id} any more.", id=candidate_id), hint=said("Use /deploy and its version.")
+                said("{version} does not wait for an answer any more.", version=candidate_id),
+                hint=said("Use /deploy and its version."),
             )
         if candidate.state in ANSWERABLE:
             return candidate

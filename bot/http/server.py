@@ -181,14 +181,9 @@ def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
     match error.errno:
         case errno.EADDRINUSE:
             hint = said("Find who has it with `ss -ltnp 'sport = :{port}'`, or set HTTP_PORT to another.", port=port)
-            return SettingsError(said("Something else listens on {place} already.", place=place), hint=hint)
         case errno.EACCES:
-            return SettingsError(
-                said("This user may not listen on {place}.", place=place), hint=said("Set HTTP_PORT to 1024 or above.")
-            )
+            hint = said("Set HTTP_PORT to 1024 or above.")
         case _:
             hint = said("Set HTTP_HOST to an address of this machine, such as 127.0.0.1.")
-            return SettingsError(
-                said("The bot cannot listen on {place} ({strerror}).", place=place, strerror=error.strerror or error),
-                hint=hint,
-            )
+    text = said("The bot cannot listen on {place} ({strerror}).", place=place, strerror=error.strerror or error)
+    return SettingsError(text, hint=hint)

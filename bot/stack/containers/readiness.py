@@ -105,7 +105,7 @@ def _judge(
         case ContainerState.REMOVING:
             return removed(container.id)
         case ContainerState.DEAD:
-            return _failed(container, said("its container is {state}", state=container.state))
+            return _failed(container, said("it is {state}", state=container.state))
         case _:
             return ServiceReadiness(Readiness.WAITING, said("it is {state}", state=container.state), container.id)
 

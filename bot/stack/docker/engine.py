@@ -357,7 +357,9 @@ def engine_unavailable(address: str, error: BaseException) -> EngineUnavailableE
     """Create the error for an engine that cannot be reached."""
     if address.startswith(LOCAL_SCHEMES) and Path(path_of(address)).is_dir():
         return EngineUnavailableError(
-            said("The engine at {address} does not answer: that is a folder, and no socket.", address=address),
+            said(
+                "The engine at {address} does not answer ({error}).", address=address, error=os.strerror(errno.EISDIR)
+            ),
             hint=NO_SOCKET_HINT,
         )
     refuses_tls = any(isinstance(reason, ssl.SSLError) for reason in _chain(error))

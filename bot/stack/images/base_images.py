@@ -222,7 +222,7 @@ def tag_bases(client: EngineClient, pinned: Mapping[str, str]) -> dict[str, str]
                 client.tag(content, BASES, tag, force=True)
             except ApiNotFoundError as error:
                 raise ImageChangedError(
-                    said("The image {name} of a Dockerfile is gone.", name=name),
+                    said("{reference} is gone from this machine", reference=name),
                     hint=said("Type it again, such as /deploy, for a new plan."),
                 ) from error
             named[name] = f"{BASES}:{tag}"

@@ -55,20 +55,18 @@ def find_unplaced(model: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> Itera
         constraints = [str(constraint) for constraint in placement.get("constraints") or ()]
         allowed = [node for node in nodes if all(satisfies(node, constraint) for constraint in constraints)]
         if not allowed:
-            yield Obstacle(ObstacleKind.PLACEMENT, *_unmet(name, constraints, nodes))
+            yield Obstacle(ObstacleKind.PLACEMENT, _unmet(name, constraints, nodes), "")
         elif not any(node.takes_tasks for node in allowed):
             shown = ", ".join(node.hostname for node in allowed)
             text = said("{service} may run on {nodes} only, which takes no tasks now.", service=name, nodes=shown)
-            remedy = said("Change `deploy.placement.constraints`, or add a node that satisfies them.")
-            yield Obstacle(ObstacleKind.PLACEMENT, text, remedy)
+            yield Obstacle(ObstacleKind.PLACEMENT, text, "")
 
 
-def _unmet(name: str, constraints: Sequence[str], nodes: Sequence[SwarmNode]) -> tuple[str, str]:
+def _unmet(name: str, constraints: Sequence[str], nodes: Sequence[SwarmNode]) -> str:
     unmet = [
         constraint for constraint in constraints if not any(satisfies(node, constraint) for node in nodes)
     ] or constraints
-    text = said("No node satisfies what {service} asks for: {unmet}.", service=name, unmet=", ".join(unmet))
-    return text, said("Change `deploy.placement.constraints`, or add a node that satisfies them.")
+    return said("No node satisfies what {service} asks for: {unmet}.", service=name, unmet=", ".join(unmet))
 
 
 def find_held_ports(model: Mapping[str, Any], project: str, services: Iterable[Json]) -> Iterator[Obstacle]:
@@ -88,7 +86,7 @@ def find_held_ports(model: Mapping[str, Any], project: str, services: Iterable[J
 def _held(service: str, port: Port, holder: str) -> Obstacle:
     shown = f"{port[0]}/{port[1]}"
     text = said("Port {port} of {service} is held by the service {holder}.", port=shown, service=service, holder=holder)
-    return Obstacle(ObstacleKind.PORT, text, said("Remove {holder}, or publish another port.", holder=holder))
+    return Obstacle(ObstacleKind.PORT, text, "")
 
 
 def _wanted(fields: Mapping[str, Any], mode: str) -> set[Port]:

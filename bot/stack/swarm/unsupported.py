@@ -17,7 +17,7 @@ UNPINNED_VOLUME, NODE_BIND = "unpinned_volume", "node_bind"
 NETWORK_TYPES = ("nfs", "cifs", "smb", "ceph", "gluster")
 ON_EACH_NODE = said("a task runs on any node, so put this into an image, a config, a secret or a volume")
 NO_NAMESPACES = said("tasks share no namespaces: let the services reach each other by a network")
-NO_WORD = said("Swarm cannot say this: remove it")
+NO_WORD = said("remove it: a Swarm has nothing like it")
 
 
 def _has(name: str, shown: str) -> str:
@@ -25,7 +25,7 @@ def _has(name: str, shown: str) -> str:
 
 
 def _use(what: str) -> str:
-    return said("use `{what}`", what=what)
+    return said("use {allowed}", allowed=f"`{what}`")
 
 
 BY_GENERIC_RESOURCES = _use("deploy.resources.reservations.generic_resources")
@@ -117,7 +117,7 @@ def _of_fields(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
             yield _has(name, key), INSTEAD.get(key, NO_WORD)
     backup = (fields.get("x-deploy") or {}).get("backup")
     if backup and not backup.get("command"):
-        yield _has(name, "x-deploy.backup"), said("on a Swarm, data is backed up by a `command` only")
+        yield _has(name, "x-deploy.backup"), _use("x-deploy.backup.command")
     if fields.get("build") and not fields.get("image"):
         yield (
             _has(name, "build"),
@@ -136,7 +136,7 @@ def _of_deploy(name: str, deploy: Mapping[str, Any]) -> Iterator[Found]:
         place, _, last = key.rpartition(".")
         value = ((deploy.get(place) or {}) if place else deploy).get(last)
         if value and str(value) not in choices:
-            yield _has(name, f"deploy.{key}: {value}"), said("use one of {choices}", choices=", ".join(choices))
+            yield _has(name, f"deploy.{key}: {value}"), said("use {allowed}", allowed=" | ".join(choices))
     if deploy.get("mode") == "global" and deploy.get("replicas") is not None:
         text = said("remove it, or `mode: global`, which gives the service a task on each node")
         yield _has(name, f"deploy.replicas: {deploy['replicas']}"), text
@@ -192,18 +192,18 @@ def _of_definitions(model: Mapping[str, Any]) -> Iterator[Found]:
         if definition.proxy is not None:
             yield (
                 _has(name, "x-deploy.proxy"),
-                said("remove it: Swarm replaces tasks by itself, and says so to no proxy"),
+                NO_WORD,
             )
         if definition.canary is not None:
             yield (
                 _has(name, "x-deploy.canary"),
-                said("remove it: Swarm replaces tasks by itself, and judges no canary"),
+                NO_WORD,
             )
         for dependency in definition.dependencies:
             if dependency.restart:
                 yield (
                     _has(name, f"depends_on.{dependency.on}.restart: true"),
-                    said("remove it: tasks find a replaced service again by its name"),
+                    NO_WORD,
                 )
 
 
@@ -214,7 +214,7 @@ def _of_networks(model: Mapping[str, Any]) -> Iterator[Found]:
                 said(
                     "the {kind} {name} has `{shown}`", kind="network", name=name, shown=f"driver: {network['driver']}"
                 ),
-                said("remove it: the networks of a Swarm are overlays"),
+                NO_WORD,
             )
 
 

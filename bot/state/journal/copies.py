@@ -230,7 +230,7 @@ def verify_in_use(journal: Path) -> str:
     """
     with _faults(journal.name):
         if not journal.exists():
-            raise DamagedCopyError(said("{journal} is gone.", journal=journal.name))
+            raise DamagedCopyError(said("There is no such file: {names}.", names=journal.name))
         return _verify(journal, f"{journal.as_uri()}?mode=rw")
 
 

@@ -150,7 +150,7 @@ async def test_unknown_paths_not_found(server: HttpServer) -> None:
 
 
 async def test_occupied_port_says_what_to_do(server: HttpServer) -> None:
-    with pytest.raises(SettingsError, match="listens on") as caught:
+    with pytest.raises(SettingsError, match="cannot listen on") as caught:
         await HttpServer("127.0.0.1", server.port, Metrics("1")).start()
     assert "HTTP_PORT" in caught.value.hint
     other = HttpServer("127.0.0.1", 0, Metrics("1"))

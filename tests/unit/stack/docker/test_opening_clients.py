@@ -146,5 +146,5 @@ def test_folder_in_the_place_of_a_socket_named(tmp_path: Path) -> None:
     """Docker makes a folder where a bind's path is missing on the host: to start Docker is of no use then."""
     with pytest.raises(EngineUnavailableError) as raised, typed_faults(f"unix://{tmp_path}"):
         EngineClient(f"unix://{tmp_path}")
-    assert "that is a folder" in raised.value.message
+    assert "(Is a directory)" in raised.value.message
     assert "DOCKER_SOCKET" in raised.value.hint

@@ -117,7 +117,7 @@ def test_restart_of_dependents_is_refused() -> None:
 @pytest.mark.parametrize(
     ("deploy", "said"),
     [
-        ({"mode": "replicated-job"}, "`deploy.mode: replicated-job`: use one of replicated, global"),
+        ({"mode": "replicated-job"}, "`deploy.mode: replicated-job`: use replicated | global"),
         ({"restart_policy": {"condition": "nope"}}, "restart_policy.condition: nope"),
         ({"endpoint_mode": "weird"}, "deploy.endpoint_mode: weird"),
     ],
