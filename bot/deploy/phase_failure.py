@@ -41,7 +41,7 @@ class Tries:
         self.ends_at = self.began_at + self.policy.timeout_seconds
         self.losses_before = quorum_losses(context)
         self.number = 0
-        self._retries = Backoff(PHASE_RETRIES, spread=True)
+        self.retries = Backoff(PHASE_RETRIES, spread=True)
         self.begin_try(context)
 
     def begin_try(self, context: DeploymentContext) -> None:
@@ -51,15 +51,7 @@ class Tries:
         self.losses = quorum_losses(context)
         self.warnings = len(context.warnings)
         self.quorum_waits = 0
-        self._passing = Backoff(SOON)
-
-    def retry_seconds(self) -> float:
-        """Return how long is waited before the next try."""
-        return self._retries.failed()
-
-    def passing_seconds(self) -> float:
-        """Return how long is waited until it is looked whether something has passed."""
-        return self._passing.failed()
+        self.passing = Backoff(SOON)
 
     def has_time_for(self, passing: EngineUnavailableError, *, restoring: bool) -> bool:
         """Return whether what passes by itself is waited for; once it took too long it blames no service."""

@@ -137,7 +137,7 @@ class PhaseRunner:
                     if follows is Follows.FAILURE:
                         raise fault from (error.__cause__ if fault is error else error)
                 if follows is Follows.RETRY:
-                    await pause(tries.retry_seconds())
+                    await pause(tries.retries.failed())
                     tries.begin_try(context)
                 else:
                     await self._wait(follows, fault, tries, record)
@@ -167,7 +167,7 @@ class PhaseRunner:
             context.checkpoint()
             return
         await record.report(said("goes on by itself once this has passed: {reason}", reason=fault_of(fault).message))
-        await wait_for(context.cancel, tries.passing_seconds())
+        await wait_for(context.cancel, tries.passing.failed())
         context.checkpoint()
         await record.report("")
 
