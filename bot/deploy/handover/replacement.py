@@ -367,7 +367,7 @@ async def replace_bot_if_needed(
     if bot is None:
         return
     model = await context.stack.load_model(model_hash)
-    move = await state_move(context.components, context.environment, bot, model)
+    move = await state_move(context.own_service, bot, model)
     if move is not None and context.deployment.problem is not None:
         context.warn(move.warning())
         return

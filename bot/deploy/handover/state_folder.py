@@ -9,7 +9,6 @@ from typing import Any
 
 from roas.concurrency import in_thread, run_concurrently
 from roas.configuration.compose_yaml import read_compose
-from roas.deploy.components import Components
 from roas.deploy.own_service import OwnService
 from roas.errors import JournalMissingError, RoasError, StateMovedError
 from roas.messages.message import said
@@ -195,26 +194,24 @@ def _written_services(environment: Environment) -> set[str]:
 
 
 async def refuse_moved_state(
-    components: Components, environment: Environment, model: Mapping[str, Any], kept: frozenset[str] = frozenset()
+    own_service: OwnService, model: Mapping[str, Any], kept: frozenset[str] = frozenset()
 ) -> None:
     """Raise StateMovedError where a model moves the bot's state, or replaces a bot that is on another journal.
 
     Services that are `kept` stay as they are, whatever the model says of them.
     """
-    bot = await OwnService(components, environment).bot()
+    bot = await own_service.bot()
     if bot is None:
-        await _refuse_bot_of_another_journal(components, environment, model, kept)
+        await _refuse_bot_of_another_journal(own_service, model, kept)
     elif bot.service not in kept:
-        move = await state_move(components, environment, bot, model)
+        move = await state_move(own_service, bot, model)
         if move is not None:
             raise move.refusal()
 
 
-async def state_move(
-    components: Components, environment: Environment, bot: OwnContainer, model: Mapping[str, Any]
-) -> StateMove | None:
+async def state_move(own_service: OwnService, bot: OwnContainer, model: Mapping[str, Any]) -> StateMove | None:
     """Return how a model would move the bot's state, compared with its container; None where it does not."""
-    place = (await components.stacks.of(environment).probe().bot_places([bot.id])).get(bot.id)
+    place = (await own_service.stack.probe().bot_places([bot.id])).get(bot.id)
     variables = variables_of_service(model, bot.service)
     if place is None or variables is None:
         return None
@@ -232,14 +229,15 @@ def _folder(named: str, today: str) -> str:
 
 
 async def _refuse_bot_of_another_journal(
-    components: Components, environment: Environment, model: Mapping[str, Any], kept: frozenset[str]
+    own_service: OwnService, model: Mapping[str, Any], kept: frozenset[str]
 ) -> None:
     """Raise StateMovedError where a command line of another journal would replace a bot that lives."""
+    components, environment = own_service.components, own_service.environment
     if not environment.is_home:
         return
     services = [str(name) for name in model.get("services") or () if name not in kept]
     bots = {name for name in services if has_variables_of_bot(variables_of_service(model, name) or ())}
-    there = await components.stacks.of(environment).containers() if bots else ()
+    there = await own_service.stack.containers() if bots else ()
     living = [container for container in there if container.service in bots and container.state in AT_WORK]
     for judged in await components.peers.judge(environment, living):
         if judged.standing is not Standing.PEER:

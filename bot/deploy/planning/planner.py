@@ -91,9 +91,7 @@ class Planner:
         await self._refuse_lost_bot(resolved, changed, left, version or self._environment.name)
         resolved = replace(resolved, wanted=await self._wanted(resolved, promotion, changed))
         await self._refuse_second_copy(current)
-        comparison = await compare_candidate(
-            self._components, self._environment, resolved, current, frozenset(left), named
-        )
+        comparison = await compare_candidate(self._own, resolved, current, frozenset(left), named)
         if left:  # what is new may be where something of the release is that stays
             powers = await self._stack.releases.powers_of(comparison.new_model)
             resolved = replace(resolved, powers=resolved.powers | powers)
@@ -203,7 +201,7 @@ class Planner:
         await refuse_unready_proxies(self._components, self._environment, plan, resolved.definitions)
         if with_proxies(self._stack, resolved.model):
             await refuse_broken_proxies(self._stack, plan, resolved.model, images)
-        await refuse_moved_state(self._components, self._environment, resolved.model, kept)
+        await refuse_moved_state(self._own, resolved.model, kept)
 
     async def rollback(self, request: DeploymentRequest, *, keep: bool) -> PlannedDeployment:
         """Find the release to go back to and compare it with what is; with `keep`, keep it with today's credentials.
@@ -254,7 +252,7 @@ class Planner:
             own = None if bot is None else bot.service
             plan = await self._with_data(plan, backups, {**definitions, **before}, own)
         await self._refuse_fixed_bot(plan, definitions)
-        await refuse_moved_state(self._components, self._environment, renewed)
+        await refuse_moved_state(self._own, renewed)
         return PlannedDeployment(plan, current, inputs, target=target)
 
     async def _warn_of_way_back(
@@ -373,7 +371,7 @@ class Planner:
     async def _compare(self, current: Release | None, model: Mapping[str, Any], scope: Scope) -> Comparison:
         """Compare a model of which every image is known with what there is."""
         containers = await self._own.expected_containers()
-        return await compare(self._components, self._environment, current, model, model, scope, containers)
+        return await compare(self._own, current, model, model, scope, containers)
 
     async def _lost_images(self, current: Release | None) -> tuple[str, ...]:
         """Warn where what a failed deployment would go back to is gone: a prune takes what nothing uses."""

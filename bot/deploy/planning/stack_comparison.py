@@ -72,16 +72,14 @@ ANOTHER_IMAGE = f"sha256:{'0' * 64}"
 
 
 async def compare_candidate(
-    components: Components,
-    environment: Environment,
+    own_service: OwnService,
     resolved: ResolvedStack,
     current: Release | None,
     kept: frozenset[str],
     named: frozenset[str],
 ) -> Comparison:
     """Compare what would be deployed with what there is, where images that are not here yet are the same, and not."""
-    own = OwnService(components, environment)
-    stack, containers = own.stack, await own.expected_containers()
+    stack, containers = own_service.stack, await own_service.expected_containers()
     there = containers.left + containers.removed
     wanted = resolved.wanted
     known = {name: found for name, image in wanted.items() if (found := _known_image(name, image, current))}
@@ -95,12 +93,11 @@ async def compare_candidate(
     certain = await model(same)
     most = certain if same == other else await model(other)
     scope = Scope(named=named, moved=brought_services(current))
-    return await compare(components, environment, current, certain, most, scope, containers)
+    return await compare(own_service, current, certain, most, scope, containers)
 
 
 async def compare(
-    components: Components,
-    environment: Environment,
+    own_service: OwnService,
     current: Release | None,
     certain: Mapping[str, Any],
     most: Mapping[str, Any],
@@ -108,8 +105,7 @@ async def compare(
     containers: SweptContainers,
 ) -> Comparison:
     """Compare models with what there is: what is done at least, and at most if images turn out to be others."""
-    stack = components.stacks.of(environment)
-    bot = await OwnService(components, environment).bot()
+    stack, bot = own_service.stack, await own_service.bot()
     old_model = await stack.load_model(current.model_hash) if current else None
     scope = replace(scope, released=old_model)
 
@@ -128,7 +124,7 @@ async def compare(
         as_released=await stack.wanted_services(old_model, containers.left) if old_model else {},
         in_place=await _changed_in_place(stack, current, certain),
         by_service=by_service(containers.left),
-        by_us=await _changed_by_us(components, environment),
+        by_us=await _changed_by_us(own_service.components, own_service.environment),
         goes_back=scope.goes_back,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from roas.deploy.handover.state_folder import _folder, refuse_missing_journal, refuse_moved_state, state_move
+from roas.deploy.own_service import OwnService
 from roas.errors import JournalMissingError, StateMovedError
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from roas.models.environment import Environment
@@ -83,15 +84,15 @@ async def test_command_line_of_another_journal_is_refused(scene, old, tmp_path, 
     await line.state.open()
     variables = {"STATE_DIR": "/state", token: "t"}
     environment = Environment("home", "home", scene.folder, (), is_home=True)
-    components = line.orchestrator._components
+    own = OwnService(line.orchestrator._components, environment)
     model = {"services": {BOT: {"image": "i", "environment": variables}}}
     with pytest.raises(StateMovedError, match="is a bot that is not on the journal in") as refused:
-        await refuse_moved_state(components, environment, model)
+        await refuse_moved_state(own, model)
     assert "Use the STATE_DIR of that bot" in refused.value.hint
     on_its_journal = await scene.command_line()
     assert BOT in {change.service for change in (await on_its_journal.orchestrator.plan(deploy("v1"))).changed}
-    await refuse_moved_state(components, environment, model, kept=frozenset({BOT}))
-    await refuse_moved_state(components, environment, {"services": {BOT: {"image": "i"}}})
+    await refuse_moved_state(own, model, kept=frozenset({BOT}))
+    await refuse_moved_state(own, {"services": {BOT: {"image": "i"}}})
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ async def test_move_is_read_from_variable_and_mounts(variables, mounts, moved):
     components: Any = type("Components", (), {"stacks": Engine()})
     model = {"services": {"bot": {"environment": variables, "volumes": mounts}}, "volumes": {"data": {"name": "x"}}}
     environment: Any = None
-    move = await state_move(components, environment, OwnContainer("own", "own", "home", "bot"), model)
+    move = await state_move(OwnService(components, environment), OwnContainer("own", "own", "home", "bot"), model)
     assert (move is not None) is moved
 
 
