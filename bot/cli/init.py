@@ -320,13 +320,13 @@ def _replace(target: Path, text: str) -> None:
     """Write a file in one step, with the mode that it had."""
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    written = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.chmod(mode)
-        draft.replace(target)
+        written.write_text(text, encoding="utf-8")
+        written.chmod(mode)
+        written.replace(target)
     finally:
-        draft.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
 
 
 async def _show_plan(session: Session, target: Path, found: FoundStack) -> None:

@@ -13,7 +13,7 @@ from roas.models.deployment import NOTHING_YET, Deployment, DeploymentKind, Draf
 from roas.models.events import ApprovalChanged, ReleaseCreated, origin
 from roas.models.plan import PlanState
 from roas.models.release import Release, ReleaseState
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 
 
 async def make_draft(context: DeploymentContext, planned: PlannedDeployment, model_hash: str) -> Draft:
@@ -45,7 +45,7 @@ async def planned_deployment(context: DeploymentContext) -> PlannedDeployment | 
     return context.planned
 
 
-async def make_release(context: DeploymentContext, planned: PlannedDeployment, pinned: ReleaseDraft) -> Release:
+async def make_release(context: DeploymentContext, planned: PlannedDeployment, pinned: PinnedStack) -> Release:
     """Make the release that is carried out; what changes nothing of the current one makes none.
 
     Whoever deploys the same again and again keeps the releases that differ, and so the way back.

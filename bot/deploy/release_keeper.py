@@ -11,7 +11,7 @@ from roas.models.actor import Actor
 from roas.models.release import ImagePin, Release, ReleaseState
 from roas.models.stack import WantedImage
 from roas.stack.image_supply import ServiceReport, by_reference, pull
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
 from roas.state.manager import StateManager
@@ -44,26 +44,26 @@ class ReleaseKeeper:
             with suppress(ImageNotFoundError):  # then it cannot be restored, which the plan says
                 await self._protect(current)
             return current
-        draft = await self._stack.releases.adopt(version)
-        if draft is None:
+        pinned = await self._stack.releases.adopt(version)
+        if pinned is None:
             return None
-        draft = replace(draft, version=await self._stack.releases.version_of(draft.services) or draft.version)
-        release = self._release(draft, actor, None, state=ReleaseState.ADOPTED)
+        pinned = replace(pinned, version=await self._stack.releases.version_of(pinned.services) or pinned.version)
+        release = self._release(pinned, actor, None, state=ReleaseState.ADOPTED)
         return await self._add(release, correlation_id)
 
     async def create_release(
-        self, draft: ReleaseDraft, actor: Actor, *, deployment_id: str, correlation_id: str
+        self, pinned: PinnedStack, actor: Actor, *, deployment_id: str, correlation_id: str
     ) -> Release:
-        """Number a draft, save it, and protect its images from pruning."""
+        """Make a release of a pinned stack: number it, save it, and protect its images from pruning."""
         current = await self._state.releases.current(self._environment)
         replaces = current.number if current else None
-        release = self._release(draft, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
+        release = self._release(pinned, actor, deployment_id, state=ReleaseState.CANDIDATE, replaces=replaces)
         return await self._add(release, correlation_id)
 
-    async def note_files(self, release: Release, draft: ReleaseDraft) -> None:
-        """Keep of which files a release is made, where a draft that is the same in all else is made of others."""
-        if draft.files_hash and draft.files_hash != release.files_hash:
-            await self._protect(await self._state.releases.set_files(release, draft.files_hash, self._fence))
+    async def note_files(self, release: Release, pinned: PinnedStack) -> None:
+        """Keep of which files a release is made, where what was pinned is the same in all else."""
+        if pinned.files_hash and pinned.files_hash != release.files_hash:
+            await self._protect(await self._state.releases.set_files(release, pinned.files_hash, self._fence))
 
     async def require_images(self, release: Release, services: Collection[str], report: ServiceReport) -> None:
         """Make sure that the images of a release's services are here; one that was pruned is pulled by its digest.
@@ -114,7 +114,7 @@ class ReleaseKeeper:
 
     def _release(
         self,
-        draft: ReleaseDraft,
+        pinned: PinnedStack,
         actor: Actor,
         deployment_id: str | None,
         *,
@@ -124,15 +124,15 @@ class ReleaseKeeper:
         return Release(
             environment=self._environment,
             number=-1,  # the journal gives it its number
-            version=draft.version,
+            version=pinned.version,
             state=state,
-            services=draft.services,
-            model_hash=draft.model_hash,
+            services=pinned.services,
+            model_hash=pinned.model_hash,
             created_at=datetime.now(UTC),
             created_by=actor,
             deployment_id=deployment_id,
             replaces=replaces,
-            files_hash=draft.files_hash,
+            files_hash=pinned.files_hash,
         )
 
 

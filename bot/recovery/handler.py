@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from roas.alerts.alert_service import AlertService
 from roas.concurrency import pause
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.planning.rollback_target import find_sound_release
 from roas.errors import EngineUnavailableError, RoasError
 from roas.limits import RECOVERY_ENGINE_SECONDS, RECOVERY_PAUSE_SECONDS, SOON, Backoff
 from roas.log import get_logger
@@ -23,7 +24,7 @@ from roas.models.release import Holding
 from roas.models.stack import ServiceDefinition
 from roas.models.stored import new_id
 from roas.recovery.attempts import RecoveryAttempts
-from roas.recovery.refusals import RecoveryChecks, budget_allows, find_refusal, find_sound_release, wanted_service
+from roas.recovery.refusals import RecoveryChecks, budget_allows, find_refusal, wanted_service
 from roas.recovery.restart import restart_service, settle, until_answered
 from roas.recovery.swarm_recovery import wait_for_tasks, what_swarm_did
 from roas.shortages import find_passing

@@ -10,20 +10,15 @@ from roas.health.coordinator import HealthCoordinator
 from roas.health.probes import NetworkProber
 from roas.limits import RECOVERIES, RECOVERY_WINDOW
 from roas.messages.message import said
-from roas.models.deployment import ServiceStep
 from roas.models.environment import Environment
 from roas.models.health import Verdict
 from roas.models.recovery import Fault, RecoveryAction, RecoveryOutcome, RecoveryReport, RecoveryStep
-from roas.models.release import Holding, Release, ReleaseService, ReleaseState
+from roas.models.release import Holding, Release
 from roas.models.stack import ServiceDefinition
 from roas.stack.stacks import Stacks
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.recoveries import Recoveries
-
-# How a deployment that succeeded leaves a service whose health check passed, that has ended well, or that went on
-# running for as long as it was watched.
-SOUND = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.UNVERIFIED})
 
 
 async def budget_allows(recoveries: Recoveries, environment: str, service: str, action: RecoveryAction) -> bool:
@@ -94,38 +89,6 @@ async def _release(state: StateManager, fault: Fault) -> tuple[Release | None, s
         release = await state.releases.get(fault.environment, holding.to_release)
         return release, moving.applied_model if moving is not None else None
     return await state.releases.current(fault.environment), await state.releases.applied_model(fault.environment)
-
-
-async def find_sound_release(state: StateManager, environment: str, service: str) -> Release | None:
-    """Return the last release in which another version of a service was sound; None where the current one was, too.
-
-    A version that was sound once did not break by itself: what else broke it, an older version does not mend, and
-    people's data may not be for that one. Raises StateError.
-    """
-    release = await state.releases.current(environment)
-    current = release.service(service) if release is not None else None
-    while release is not None:
-        there = release.service(service)
-        if there is not None and await _was_sound(state, release, service):
-            return None if current is None or _is_same(there, current) else release
-        release = await state.releases.get(environment, release.replaces) if release.replaces is not None else None
-    return None
-
-
-async def _was_sound(state: StateManager, release: Release, service: str) -> bool:
-    """Return whether the deployment that made a release saw a service well; it tells nothing of one that it left."""
-    if release.state is not ReleaseState.SUCCEEDED or release.deployment_id is None:
-        return False
-    deployment = await state.deployments.get(release.deployment_id)
-    progress = deployment.services if deployment is not None else ()
-    return any(
-        service_progress.service == service and service_progress.changed and service_progress.step in SOUND
-        for service_progress in progress
-    )
-
-
-def _is_same(before: ReleaseService, now: ReleaseService) -> bool:
-    return (before.image.image_id, before.definition_hash) == (now.image.image_id, now.definition_hash)
 
 
 @dataclass(frozen=True, slots=True)

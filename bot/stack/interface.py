@@ -1,4 +1,4 @@
-"""Hold what a stack tells and takes: what its files resolve to, drafts of releases, and events of containers."""
+"""Hold what a stack tells and takes: what its files resolve to, what is pinned of that, and events of containers."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -67,10 +67,10 @@ class ResolvedStack:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseDraft:
-    """Hold a release before it has a number: its pinned model is stored under `model_hash` already.
+class PinnedStack:
+    """Hold what a release is made of, with every image by ID: its model is stored under `model_hash` already.
 
-    So are the names of its files under `files_hash`, where all of it is made of these.
+    So are the names of its files under `files_hash`, where all of it is made of these. A release is that with a number.
     """
 
     version: str

@@ -24,7 +24,7 @@ from roas.models.plan import Plan, ServiceAction, ServicePlan
 from roas.models.release import Release
 from roas.models.stack import DependencyKind, ServiceDefinition
 from roas.stack.drift import find_drift
-from roas.stack.interface import ReleaseDraft, ResolvedStack
+from roas.stack.interface import PinnedStack, ResolvedStack
 from roas.stack.model.services import services_of
 from roas.stack.service_comparison import ServiceDifference, by_service, compare_service
 from roas.stack.stack import Stack
@@ -116,12 +116,12 @@ async def _plan_keeping(components: Components, environment: Environment, releas
     stack = components.stacks.of(environment)
     there = await stack.containers()
     drifts = await find_drift(stack, release, release.model_hash, there)
-    draft = await _draft_kept(stack, release, drifts, there)
-    model = await stack.load_model(draft.model_hash)
+    pinned = await _pin_kept(stack, release, drifts, there)
+    model = await stack.load_model(pinned.model_hash)
     inputs = await stack.releases.hash_inputs(model)
     resolved = ResolvedStack(
         environment,
-        draft.version,
+        pinned.version,
         model,
         stack.definitions(model),
         powers=await stack.releases.powers_of(model),
@@ -132,15 +132,15 @@ async def _plan_keeping(components: Components, environment: Environment, releas
         for drift in drifts
         for reason in drift.reasons
     )
-    bound = ("keep", environment.name, str(release.number), release.model_hash, draft.model_hash, inputs)
+    bound = ("keep", environment.name, str(release.number), release.model_hash, pinned.model_hash, inputs)
     plan = Plan(
         environment=environment.name,
-        version=draft.version,
+        version=pinned.version,
         from_release=release.number,
         to_release=None,
         services=tuple(
             ServicePlan(service.name, ServiceAction.KEEP, new_image=service.image.reference)
-            for service in draft.services
+            for service in pinned.services
             if service.name in kept
         ),
         order=(),
@@ -148,30 +148,30 @@ async def _plan_keeping(components: Components, environment: Environment, releas
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
         new_powers=await find_new_powers(components, stack, resolved),
     )
-    target = replace(release, version=draft.version, services=draft.services, model_hash=draft.model_hash)
+    target = replace(release, version=pinned.version, services=pinned.services, model_hash=pinned.model_hash)
     return PlannedDeployment(plan, release, inputs, target=target)
 
 
-async def _draft_kept(
+async def _pin_kept(
     stack: Stack, release: Release, drifts: Collection[ServiceDrift], there: tuple[ContainerSnapshot, ...]
-) -> ReleaseDraft:
-    """Draft a release with what drifted as it runs, under the version that the images have by then."""
+) -> PinnedStack:
+    """Pin a release with what drifted as it runs, under the version that the images have by then."""
     adopted = await stack.releases.adopt(release.version or None) if drifts else None
     if adopted is None:
         raise InvalidRequestError(
             said("{environment} runs as {release} has it.", environment=release.environment, release=release.label)
         )
     names = {drift.service for drift in drifts}
-    draft = await stack.releases.draft_with(release, names, adopted)
-    draft = replace(draft, version=await stack.releases.version_of(draft.services) or release.version)
-    target = replace(release, services=draft.services, model_hash=draft.model_hash)
-    unlike = {drift.service for drift in await find_drift(stack, target, draft.model_hash, there)}
+    pinned = await stack.releases.pin_with(release, names, adopted)
+    pinned = replace(pinned, version=await stack.releases.version_of(pinned.services) or release.version)
+    target = replace(release, services=pinned.services, model_hash=pinned.model_hash)
+    unlike = {drift.service for drift in await find_drift(stack, target, pinned.model_hash, there)}
     if left := sorted(names & unlike):
         raise InvalidRequestError(
             said("{services} cannot be kept: the containers differ from each other.", services=", ".join(left)),
             hint=said("Change all of them in the same way, or restore the release."),
         )
-    return draft
+    return pinned
 
 
 async def _what_becomes_of(
@@ -273,7 +273,7 @@ async def _make_release(context: DeploymentContext) -> None:
         raise InvalidRequestError(said("There is nothing to keep."))
     refuse_ungranted(context.deployment.request, planned.plan, has_approvers=has_approvers(context.components))
     kept = planned.target
-    await make_release(context, planned, ReleaseDraft(kept.version, kept.services, kept.model_hash))
+    await make_release(context, planned, PinnedStack(kept.version, kept.services, kept.model_hash))
 
 
 async def keep_what_runs(context: DeploymentContext) -> str:

@@ -19,7 +19,7 @@ from roas.models.phases import PhaseName
 from roas.models.plan import Plan, ServiceAction
 from roas.models.release import Release
 from roas.stack.image_supply import obtain_images
-from roas.stack.interface import ReleaseDraft, ResolvedStack
+from roas.stack.interface import PinnedStack, ResolvedStack
 
 
 class Preparation:
@@ -54,7 +54,7 @@ async def _prepare_release(context: DeploymentContext) -> Release:
         await _draft_release(context, of_plan)
     release = await load_release(context)
     if context.deployment.asks:
-        plan = await planner.draft(deployment.request, of_plan, release)
+        plan = await planner.of_draft(deployment.request, of_plan, release)
         draft = context.deployment.draft
         if draft is not None and draft.replaces is not None:  # what the approver sees
             await context.update(draft=replace(draft, replaces=plan.replaced))
@@ -82,7 +82,7 @@ async def _draft_release(context: DeploymentContext, of_plan: PlannedDeployment)
     async with begun(_prepare_monitoring(context)) as monitoring:
         images = await context.run_unless_cancelled(_obtain(context, resolved))
         await _check_obtained(context, of_plan.plan, resolved, images)
-        pinned = await context.stack.releases.draft(
+        pinned = await context.stack.releases.pin(
             resolved, images, kept_from=of_plan.current, kept_services=of_plan.kept
         )
         await make_release(context, of_plan, pinned)
@@ -152,7 +152,7 @@ async def _prepare_rollback(context: DeploymentContext) -> Release:
     changed = frozenset(services) or {plan.service for plan in of_plan.plan.changed}
     await context.keeper.require_images(target, changed, context.report)
     if services:  # all else stays: it is another release
-        return await make_release(context, of_plan, ReleaseDraft(back.version, back.services, back.model_hash))
+        return await make_release(context, of_plan, PinnedStack(back.version, back.services, back.model_hash))
     draft = await make_draft(context, of_plan, back.model_hash)
     await context.update(applied_model=back.model_hash, draft=draft)
     return target

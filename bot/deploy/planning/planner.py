@@ -327,17 +327,17 @@ class Planner:
             model_hash = await releases.save_model(model) if keep else target.model_hash
             return replace(target, model_hash=model_hash), model, warnings
         earlier = replace(target, model_hash=await releases.save_model(model))
-        draft = await releases.draft_with(current, request.services, earlier)
-        target = replace(target, version=draft.version, services=draft.services, model_hash=draft.model_hash)
-        return target, await self._stack.load_model(draft.model_hash), ()
+        pinned = await releases.pin_with(current, request.services, earlier)
+        target = replace(target, version=pinned.version, services=pinned.services, model_hash=pinned.model_hash)
+        return target, await self._stack.load_model(pinned.model_hash), ()
 
     async def _scales(self, model: Mapping[str, Any], services: Collection[str]) -> tuple[str, ...]:
         """Say of the services of a plan that were scaled what becomes of that."""
         scales = await self._components.state.scales.of(self._environment.name)
         return tuple(warn_of_scales(services_of(model), {name: scales[name] for name in scales if name in services}))
 
-    async def draft(self, request: DeploymentRequest, planned: PlannedDeployment, release: Release) -> Plan:
-        """Return the plan of a drafted release: what is known of it by now is every image."""
+    async def of_draft(self, request: DeploymentRequest, planned: PlannedDeployment, release: Release) -> Plan:
+        """Return the plan of a draft, which a second person approves: of its release every image is known by now."""
         stack, current = self._stack, planned.current
         model = await stack.load_model(release.model_hash)
         scope = Scope(named=frozenset(request.services), moved=brought_services(current))

@@ -1,4 +1,8 @@
-"""Find the release that a rollback leads to: the last that succeeded and differs, or the one that is named."""
+"""Find the release that a rollback leads to: the last that succeeded and differs, or the one that is named.
+
+For a service that is down it is the last in which another version of it was sound. After a failed deployment nothing
+is chosen: that goes back to where it came from. On many hosts, `waves/host_releases.py` chooses among theirs.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,11 +13,16 @@ from roas.deploy.planning.plan import changed_keys
 from roas.deploy.release_keeper import not_restorable
 from roas.errors import InvalidRequestError, ReleaseNotRestorableError
 from roas.messages.message import said
-from roas.models.deployment import DeploymentRequest
-from roas.models.release import Release, ReleaseState
+from roas.models.deployment import DeploymentRequest, ServiceStep
+from roas.models.release import Release, ReleaseService, ReleaseState
 from roas.stack.drift import find_drift
 from roas.stack.service_comparison import WantedService, by_service, compare_service
 from roas.stack.stack import Stack
+from roas.state.manager import StateManager
+
+# How a deployment that succeeded leaves a service whose health check passed, that has ended well, or that went on
+# running for as long as it was watched.
+SOUND = frozenset({ServiceStep.HEALTHY, ServiceStep.COMPLETED, ServiceStep.UNVERIFIED})
 
 
 async def find_rollback_target(
@@ -173,3 +182,35 @@ async def _model_of(components: Components, release: Release) -> Mapping[str, An
             ),
             hint=_other_release(release.environment),
         ) from error
+
+
+async def find_sound_release(state: StateManager, environment: str, service: str) -> Release | None:
+    """Return the last release in which another version of a service was sound; None where the current one was, too.
+
+    A version that was sound once did not break by itself: what else broke it, an older version does not mend, and
+    people's data may not be for that one. Raises StateError.
+    """
+    release = await state.releases.current(environment)
+    current = release.service(service) if release is not None else None
+    while release is not None:
+        there = release.service(service)
+        if there is not None and await _was_sound(state, release, service):
+            return None if current is None or _is_same_service(there, current) else release
+        release = await state.releases.get(environment, release.replaces) if release.replaces is not None else None
+    return None
+
+
+async def _was_sound(state: StateManager, release: Release, service: str) -> bool:
+    """Return whether the deployment that made a release saw a service well; it tells nothing of one that it left."""
+    if release.state is not ReleaseState.SUCCEEDED or release.deployment_id is None:
+        return False
+    deployment = await state.deployments.get(release.deployment_id)
+    progress = deployment.services if deployment is not None else ()
+    return any(
+        service_progress.service == service and service_progress.changed and service_progress.step in SOUND
+        for service_progress in progress
+    )
+
+
+def _is_same_service(before: ReleaseService, now: ReleaseService) -> bool:
+    return (before.image.image_id, before.definition_hash) == (now.image.image_id, now.definition_hash)

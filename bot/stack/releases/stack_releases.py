@@ -1,4 +1,4 @@
-"""Draft the releases of one stack, keep what they are made of, and judge and renew them by what is valid today."""
+"""Pin releases of one stack, keep what they are made of, and judge and renew them by what is valid today."""
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -31,7 +31,7 @@ from roas.stack.images.release_tags import (
     tagged_numbers,
     untag_images,
 )
-from roas.stack.interface import ReleaseDraft, ResolvedStack, SharedFiles
+from roas.stack.interface import PinnedStack, ResolvedStack, SharedFiles
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.scales import as_counted, written_replicas
 from roas.stack.model.services import (
@@ -67,14 +67,14 @@ class StackReleases:
         """Keep a model, which may hold secrets, for at least a day, and return its hash."""
         return await self._engine.local(lambda: self._models.save(model))
 
-    async def draft(
+    async def pin(
         self,
         stack: ResolvedStack,
         image_ids: Mapping[str, str],
         *,
         kept_from: Release | None = None,
         kept_services: frozenset[str] = frozenset(),
-    ) -> ReleaseDraft:
+    ) -> PinnedStack:
         """Pin every image by image ID and store the model; `kept_services` keep their definition from `kept_from`."""
         model = await self.preview(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
         kept = {name: kept_from.service(name) for name in kept_services} if kept_from else {}
@@ -99,7 +99,7 @@ class StackReleases:
         files_hash = ""
         if stack.files.compose and not kept_services:
             files_hash = await self.save_model({FILES: asdict(stack.files)})
-        return ReleaseDraft(stack.version, tuple(service for service in pinned if service), model_hash, files_hash)
+        return PinnedStack(stack.version, tuple(service for service in pinned if service), model_hash, files_hash)
 
     async def files_of(self, release: Release) -> SharedFiles | None:
         """Return the files that a release was made of; None where that is not known."""
@@ -111,10 +111,8 @@ class StackReleases:
             return None
         return SharedFiles(listed["compose"], listed["bound"], tuple(listed["overrides"]), listed["folder"])
 
-    async def draft_with(
-        self, current: Release, services: Collection[str], other: Release | ReleaseDraft
-    ) -> ReleaseDraft:
-        """Draft a release that runs, with some services as another one has them: all else stays.
+    async def pin_with(self, current: Release, services: Collection[str], other: Release | PinnedStack) -> PinnedStack:
+        """Pin a release that runs, with some services as another one has them: all else stays.
 
         Raises ComposePolicyError, ReleaseNotRestorableError.
         """
@@ -123,7 +121,7 @@ class StackReleases:
             old, now = self._models.load(other.model_hash), self._models.load(current.model_hash)
             shared = {kind: {**old.get(kind, {}), **now.get(kind, {})} for kind in SHARED_KINDS if kind in old}
             taken = {name: services_of(old)[name] for name in services}
-            if isinstance(other, ReleaseDraft):  # what was read back shows how many there are, not who wanted so many
+            if isinstance(other, PinnedStack):  # what was read back shows how many there are, not who wanted so many
                 running = services_of(now)
                 taken = {name: as_counted(fields, running.get(name) or fields) for name, fields in taken.items()}
             return self._models.save({**now, **shared, "services": {**services_of(now), **taken}})
@@ -132,10 +130,10 @@ class StackReleases:
         await self.check(merged_hash)
         pinned = {service.name: service for service in current.services}
         pinned |= {service.name: service for service in other.services if service.name in services}
-        return ReleaseDraft(current.version, tuple(pinned.values()), merged_hash)
+        return PinnedStack(current.version, tuple(pinned.values()), merged_hash)
 
-    async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
-        """Draft a release of what runs now; None where nothing runs. Raises InvalidRequestError where that cannot be.
+    async def adopt(self, version: str | None = None) -> PinnedStack | None:
+        """Pin what runs now; None where nothing runs. Raises InvalidRequestError where that cannot be.
 
         The engine says how the containers are. The files, read for a version, say what no container shows: how a
         service is updated and watched, and where Compose copied something into a container.
@@ -150,7 +148,7 @@ class StackReleases:
         model = await self._bound(adopted, write=True)
         model = await self._as_in_files(version, model, adopted.references)
         self._parts.learn(model)
-        return await self._draft_model(adopted.version, model, adopted.references)
+        return await self._pin_model(adopted.version, model, adopted.references)
 
     async def _as_in_files(
         self, version: str | None, model: Mapping[str, Any], images: Mapping[str, str]
@@ -197,7 +195,7 @@ class StackReleases:
         kept_from: Release | None = None,
         kept_services: frozenset[str] = frozenset(),
     ) -> dict[str, Any]:
-        """Return the model that `draft` would store for the same; nothing is written."""
+        """Return the model that `pin` would store for the same; nothing is written."""
         unknown = set(image_ids) - set(stack.definitions)
         if unknown:
             raise InvalidRequestError(said("The stack has no service {name}.", name=", ".join(sorted(unknown))))
@@ -421,14 +419,14 @@ class StackReleases:
         host = self._engine.environment.host
         return f"{self._engine.project}{OF_HOST}{host}" if host else self._engine.project
 
-    async def _draft_model(self, version: str, model: Mapping[str, Any], references: Mapping[str, str]) -> ReleaseDraft:
+    async def _pin_model(self, version: str, model: Mapping[str, Any], references: Mapping[str, str]) -> PinnedStack:
         """Store a model whose images are pinned already; `references` say how people call the images."""
         services: list[ReleaseService] = []
         for name, definition in sorted(read_definitions(model).items()):
             image_id = image_of(model["services"][name])
             pinned = await self._image(references.get(name, image_id), image_id, built=False)
             services.append(ReleaseService(name, pinned, definition.definition_hash, definition.replicas))
-        return ReleaseDraft(version, tuple(services), self._models.save(model))
+        return PinnedStack(version, tuple(services), self._models.save(model))
 
     async def _image(self, reference: str, image_id: str, *, built: bool) -> ImagePin:
         def read(client: EngineClient) -> ImagePin:

@@ -1,4 +1,4 @@
-"""Draft releases for a Swarm: images are pinned by the digest that their registry said, whatever a manager has."""
+"""Pin releases of a Swarm: images by the digest that their registry said, whatever a manager has."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from roas.models.stack import Obstacle, WantedImage
 from roas.models.stored import moment_of
 from roas.stack.docker.engine import Engine
 from roas.stack.images.lookup import registry_digest
-from roas.stack.interface import ReleaseDraft, ResolvedStack
+from roas.stack.interface import PinnedStack, ResolvedStack
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.services import (
     ADOPTED_HASH,
@@ -75,7 +75,7 @@ class SwarmReleases(StackReleases):
         kept_from: Release | None = None,
         kept_services: frozenset[str] = frozenset(),
     ) -> dict[str, Any]:
-        """Return the model that `draft` would store, with every image pinned by digest; nothing is written."""
+        """Return the model that `pin` would store, with every image pinned by digest; nothing is written."""
         model = await super().preview(stack, image_ids, kept_from=kept_from, kept_services=kept_services)
         for name in model["services"].keys() & image_ids.keys() - kept_services:
             fields = model["services"][name]
@@ -102,8 +102,8 @@ class SwarmReleases(StackReleases):
                 model["services"][name] = {**fields, "x-deploy": {**fields["x-deploy"], UNLIKE: list(unlike)}}
         return model
 
-    async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
-        """Draft a release of what runs now; None where nothing runs. Raises InvalidRequestError.
+    async def adopt(self, version: str | None = None) -> PinnedStack | None:
+        """Pin what runs now; None where nothing runs. Raises InvalidRequestError.
 
         What the files say is asked for where there is a stack.
         """
@@ -114,7 +114,7 @@ class SwarmReleases(StackReleases):
         if found is None:
             return None
         self._parts.learn(found.model)
-        return await self._draft_model(found.version, found.model, found.references)
+        return await self._pin_model(found.version, found.model, found.references)
 
     async def respelled(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return an old model as it is: a Swarm's services are compared as specs."""

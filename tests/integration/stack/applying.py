@@ -8,17 +8,17 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot
 from roas.stack.adopting.adoption import adopt_project
 from roas.stack.adopting.contents import bind_adopted
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 from roas.stack.stack import Stack
 from roas.stack.stacks import Stacks
 
 
-async def draft(engine: Stacks, environment: Environment, version: str | None = "v1") -> ReleaseDraft:
+async def draft(engine: Stacks, environment: Environment, version: str | None = "v1") -> PinnedStack:
     """Resolve what lies in the folder and pin it to the images that are here."""
     stack = await engine.of(environment).resolve(version)
     wanted = await engine.of(stack.environment).images.look_up(stack, frozenset(stack.definitions))
     image_ids = {name: image.image_id for name, image in wanted.items() if image.image_id}
-    return await engine.of(stack.environment).releases.draft(stack, image_ids)
+    return await engine.of(stack.environment).releases.pin(stack, image_ids)
 
 
 async def apply(engine: Stacks, environment: Environment, model_hash: str) -> tuple[ContainerSnapshot, ...]:
@@ -40,7 +40,7 @@ async def make(engine: Stacks, environment: Environment, model_hash: str) -> tup
 
 async def deploy(
     engine: Stacks, environment: Environment, version: str | None = "v1", *, started: bool = True
-) -> ReleaseDraft:
+) -> PinnedStack:
     """Draft a release of what lies in the folder and apply it; or, unless it is to be started, only make it."""
     drafted = await draft(engine, environment, version)
     await (apply if started else make)(engine, environment, drafted.model_hash)

@@ -13,7 +13,7 @@ from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.stack.containers.snapshots import take_outlines
 from roas.stack.containers.watch import ContainerWatch
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 from roas.stack.model.services import named_model
 from roas.stack.stacks import Stacks
 from testbed.engine import manual_environment
@@ -90,7 +90,7 @@ async def by_service(engine: Stacks, environment: Environment) -> dict[str, Cont
 
 
 async def stack_is_as_in_file(
-    engine: Stacks, environment: Environment, docker_client: docker.DockerClient, drafted: ReleaseDraft
+    engine: Stacks, environment: Environment, docker_client: docker.DockerClient, drafted: PinnedStack
 ) -> None:
     containers = await engine.of(environment).containers()
     assert [(c.service, c.state) for c in containers] == [

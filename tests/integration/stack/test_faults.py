@@ -207,7 +207,7 @@ async def test_kept_services_keep_definition(engine: Stacks, stack: Callable[...
     image = (await engine.of(resolved.environment).images.look_up(resolved, frozenset({"web"})))["web"]
     assert image.image_id is not None
     release = replace(release_of(first.model_hash), services=first.services)
-    second = await engine.of(resolved.environment).releases.draft(
+    second = await engine.of(resolved.environment).releases.pin(
         resolved, {"web": image.image_id}, kept_from=release, kept_services=frozenset({"db"})
     )
     services = (await engine.load_model(second.model_hash))["services"]

@@ -44,7 +44,7 @@ APART = {
 }
 # What is handed over at an engine's interface, none of which plans anything.
 INTERFACE_TYPES = {
-    *("ContainerEvent", "ProgressReport", "ReleaseDraft", "ResolvedStack", "SweptContainers"),
+    *("ContainerEvent", "ProgressReport", "PinnedStack", "ResolvedStack", "SweptContainers"),
 }
 
 

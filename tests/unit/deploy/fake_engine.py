@@ -20,8 +20,8 @@ from roas.models.stack import Obstacle, ServiceDefinition, WantedImage
 from roas.models.swarm import QuorumLosses
 from roas.stack.interface import (
     ContainerEvent,
+    PinnedStack,
     ProgressReport,
-    ReleaseDraft,
     ResolvedStack,
     SweptContainers,
 )
@@ -67,7 +67,7 @@ class FakeEngine(OneStack):
     hold: asyncio.Event | None = None
     hold_unprotect: asyncio.Event | None = None
     left_out: frozenset[str] = frozenset()  # services that are known, but not in the compose file any more
-    adoptable: ReleaseDraft | None = None
+    adoptable: PinnedStack | None = None
     inputs: str = "settings"
     beside: dict[str, str] = field(default_factory=dict)
     gone: tuple[str, ...] = ()
@@ -125,15 +125,15 @@ class FakeEngine(OneStack):
         self._called("build", service)
         return f"sha256:{service}:{stack.version}"
 
-    async def draft(
+    async def pin(
         self,
         stack: ResolvedStack,
         image_ids: Mapping[str, str],
         *,
         kept_from: Release | None = None,
         kept_services: frozenset[str] = frozenset(),
-    ) -> ReleaseDraft:
-        self._called("draft")
+    ) -> PinnedStack:
+        self._called("pin")
         kept = {s.name: s for s in kept_from.services if s.name in kept_services} if kept_from else {}
         services = tuple(
             kept.get(name)
@@ -146,7 +146,7 @@ class FakeEngine(OneStack):
         model = {"services": {s.name: {"image": s.image.reference} for s in services}}
         model_hash = "|".join(s.image.reference for s in services)
         self.models[model_hash] = model
-        return ReleaseDraft(stack.version, services, model_hash)
+        return PinnedStack(stack.version, services, model_hash)
 
     async def preview(
         self,
@@ -160,17 +160,15 @@ class FakeEngine(OneStack):
         images = {name: f"{name}:{stack.version}" for name in image_ids} | kept
         return {"services": {name: {"image": images[name]} for name in self.stack if name in images}}
 
-    async def draft_with(
-        self, current: Release, services: Collection[str], other: Release | ReleaseDraft
-    ) -> ReleaseDraft:
-        self._called("draft_with")
+    async def pin_with(self, current: Release, services: Collection[str], other: Release | PinnedStack) -> PinnedStack:
+        self._called("pin_with")
         pinned = {s.name: s for s in current.services} | {s.name: s for s in other.services if s.name in services}
         services = tuple(pinned.values())
         model_hash = "|".join(s.image.reference for s in services)
         self.models[model_hash] = {"services": {s.name: {"image": s.image.reference} for s in services}}
-        return ReleaseDraft(current.version, services, model_hash)
+        return PinnedStack(current.version, services, model_hash)
 
-    async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
+    async def adopt(self, version: str | None = None) -> PinnedStack | None:
         self._called("adopt")
         return self.adoptable
 

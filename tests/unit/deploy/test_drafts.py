@@ -27,7 +27,7 @@ from roas.state.deployments.plans_and_drafts import boot_seconds, seconds_left
 from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback
 
 ANNA = Actor(ActorKind.DISCORD, "2", "anna")
-READING = {"resolve", "look_up", "pull", "build", "draft", "renew"}
+READING = {"resolve", "look_up", "pull", "build", "pin", "renew"}
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ async def test_no_draft_below_the_floor_of_the_disk(components, engine, state, a
     ended = await ask(asked)
     assert (ended.outcome, ended.draft) == (Outcome.FAILED, None)
     assert ended.problem.message == "200 MiB are free."
-    assert not {"pull", "build", "draft"} & {name for name, _ in engine.calls}
+    assert not {"pull", "build", "pin"} & {name for name, _ in engine.calls}
     assert (await plan_of(state)).state is PlanState.STARTED
 
 

@@ -19,7 +19,7 @@ from roas.models.phases import PhaseName
 from roas.models.plan import ServiceAction
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.stack import WantedImage
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 from roas.state.deployments.locks import LockHeldError
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
 from tests.unit.deploy.played_parts import service
@@ -259,7 +259,7 @@ async def test_unexpected_fault_ends_deployment(orchestrator, engine, monkeypatc
     async def break_down(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(engine, "draft", break_down)
+    monkeypatch.setattr(engine, "pin", break_down)
     deployment = await orchestrator.run(deploy("v2"))
     assert deployment.outcome is Outcome.FAILED
     assert deployment.problem.key == "internal_fault"
@@ -381,7 +381,7 @@ async def test_plan_survives_adoption(orchestrator, engine):
     services = tuple(ReleaseService(name, ImagePin(image, f"sha256:{image}"), "d") for name, image in images.items())
     model = {"services": {name: {"image": image} for name, image in images.items()}}
     engine.models["v0"] = model
-    engine.adoptable = ReleaseDraft("v0", services, "v0")
+    engine.adoptable = PinnedStack("v0", services, "v0")
     for name in engine.stack:
         await engine.create_service("v0", name)
         engine.become(name, *HEALTHY)

@@ -9,7 +9,7 @@ from roas.deploy.release_keeper import ReleaseKeeper
 from roas.errors import EngineUnavailableError, RegistryUnavailableError
 from roas.models.actor import Actor, ActorKind
 from roas.models.release import Release, ReleaseState
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 
 RELEASE = Release("dev", 1, "v1", ReleaseState.SUCCEEDED, (), "m", datetime.now(UTC), Actor(ActorKind.SYSTEM, "0", "t"))
 
@@ -31,8 +31,8 @@ async def test_engine_that_is_away_is_no_answer() -> None:
 
 @pytest.mark.parametrize(("of_images", "version"), [("1.28-alpine", "1.28-alpine"), ("", "adopted")])
 async def test_adopted_release_has_the_version_of_its_images(of_images: str, version: str) -> None:
-    draft = ReleaseDraft("adopted", (), "m")
-    releases = Mock(adopt=AsyncMock(return_value=draft), version_of=AsyncMock(return_value=of_images))
+    pinned = PinnedStack("adopted", (), "m")
+    releases = Mock(adopt=AsyncMock(return_value=pinned), version_of=AsyncMock(return_value=of_images))
     releases.protect = AsyncMock()
     kept = Mock(current=AsyncMock(return_value=None), add=AsyncMock(side_effect=lambda release, *_: release))
     stack = Mock(releases=releases, environment=Mock())

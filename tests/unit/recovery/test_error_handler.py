@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 import time_machine
 
+from roas.deploy.planning.rollback_target import find_sound_release
 from roas.errors import EnginePartAwayError
 from roas.limits import RECOVERY_WINDOW, Retries
 from roas.models.deployment import DeploymentRequest, Outcome, ServiceProgress, ServiceStep
@@ -22,7 +23,7 @@ from roas.models.release import Holding, ReleaseState
 from roas.models.stack import ServiceDefinition
 from roas.recovery import handler
 from roas.recovery.handler import ErrorHandler, RecoveryParts
-from roas.recovery.refusals import budget_allows, find_sound_release
+from roas.recovery.refusals import budget_allows
 from roas.state.living_processes import boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.one_stack import stacks_that

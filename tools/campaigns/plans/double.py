@@ -23,8 +23,8 @@ from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy, Wante
 from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.interface import (
     ContainerEvent,
+    PinnedStack,
     ProgressReport,
-    ReleaseDraft,
     ResolvedStack,
     SweptContainers,
 )
@@ -210,18 +210,18 @@ class EngineDouble:
             services |= {name: old[name] for name in kept_services if name in old}
         return {"services": services, "x-deploy": stack.model["x-deploy"]}
 
-    async def draft_with(self, current: Release, service: str, earlier: Release) -> ReleaseDraft:
+    async def pin_with(self, current: Release, service: str, earlier: Release) -> PinnedStack:
         """Refuse: no plan has one service go back."""
         raise NotImplementedError
 
-    async def draft(
+    async def pin(
         self,
         stack: ResolvedStack,
         image_ids: Mapping[str, str],
         *,
         kept_from: Release | None = None,
         kept_services: frozenset[str] = frozenset(),
-    ) -> ReleaseDraft:
+    ) -> PinnedStack:
         """Store the pinned model."""
         model = dict(await self.preview(stack, image_ids, kept_from=kept_from, kept_services=kept_services))
         model_hash = hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
@@ -236,9 +236,9 @@ class EngineDouble:
             )
             for name, fields in sorted(model["services"].items())
         )
-        return ReleaseDraft(stack.version, services, model_hash)
+        return PinnedStack(stack.version, services, model_hash)
 
-    async def adopt(self, version: str | None = None) -> ReleaseDraft | None:
+    async def adopt(self, version: str | None = None) -> PinnedStack | None:
         """Adopt nothing: here every stack is the bot's own."""
         return None
 

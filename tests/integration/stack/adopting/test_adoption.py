@@ -308,7 +308,7 @@ async def adopted_that_is_as_wanted_stays(engine: Stacks, manually: Environment)
     stack = await engine.of(environment).resolve("v1")
     wanted = await engine.of(stack.environment).images.look_up(stack, frozenset(stack.definitions))
     images = {name: image.image_id for name, image in wanted.items() if image.image_id}
-    second = await engine.of(stack.environment).releases.draft(stack, images, kept_from=first)
+    second = await engine.of(stack.environment).releases.pin(stack, images, kept_from=first)
     assert {c.name: c.id for c in await apply(engine, environment, second.model_hash)} == before
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from roas.models.environment import Environment
 from roas.stack.images.readable_names import set_references
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 from roas.stack.model.services import named_model
 from roas.stack.service_comparison import compare_service
 from roas.stack.stacks import Stacks
@@ -84,7 +84,7 @@ async def there(engine: Stacks, environment: Environment) -> dict[str, str]:
     }
 
 
-async def differing(engine: Stacks, environment: Environment, drafted: ReleaseDraft) -> set[str]:
+async def differing(engine: Stacks, environment: Environment, drafted: PinnedStack) -> set[str]:
     containers = await engine.of(environment).containers()
     wanted = await engine.of(environment).wanted_services(await engine.load_model(drafted.model_hash), containers)
     own = {name: [container for container in containers if container.service == name] for name in wanted}
@@ -178,7 +178,7 @@ async def test_what_the_release_before_made_stays(engine, files):
     stack = await engine.of(files).resolve("v1")
     ids = {service.name: service.image.image_id for service in drafted.services}
     release = release_of(before.model_hash, before.services)
-    again = await engine.of(stack.environment).releases.draft(stack, ids, kept_from=release)
+    again = await engine.of(stack.environment).releases.pin(stack, ids, kept_from=release)
     assert await differing(engine, files, again) == set()
     assert again.model_hash != before.model_hash
 
@@ -191,7 +191,7 @@ async def test_what_is_bound_counts_by_content(engine, stack, files, hand: str):
     up(bound)
     if hand == "with another":
         (bound.folder / "site" / "index.html").write_text("two")
-    again = await engine.of(bound).releases.draft(
+    again = await engine.of(bound).releases.pin(
         await engine.of(bound).resolve("v1"),
         {service.name: service.image.image_id for service in drafted.services},
         kept_from=release_of(drafted.model_hash, drafted.services),

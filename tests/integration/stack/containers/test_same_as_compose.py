@@ -322,7 +322,7 @@ async def test_what_the_image_says_already_is_read_back(
         stack = await engine.of(environment).resolve(None)
         ids = {service.name: service.image.image_id for service in adopted.services}
         release = replace(release_of(adopted.model_hash, adopted.services), state=ReleaseState.ADOPTED)
-        again = await engine.of(stack.environment).releases.draft(stack, ids, kept_from=release)
+        again = await engine.of(stack.environment).releases.pin(stack, ids, kept_from=release)
         drafted = (await engine.load_model(again.model_hash))["services"]
         assert {name: keys for name, item in drafted.items() if (keys := item["x-deploy"].get("unlike"))} == {}
         before = looks(docker_client, environment.project)

@@ -16,7 +16,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.environment import Environment
 from roas.models.release import Release, ReleaseState
 from roas.models.stack import WantedImage
-from roas.stack.interface import ProgressReport, ReleaseDraft
+from roas.stack.interface import PinnedStack, ProgressReport
 from roas.stack.stacks import Stacks
 from tests.integration.stack.applying import draft
 from tests.integration.stack.fake_registry import FakeRegistry
@@ -189,7 +189,7 @@ async def test_build_uses_requested_version(
     assert image.labels["what"] == "v7"
     assert any("building v7" in text for _, text, _ in reports)
     assert any(fraction for _, _, fraction in reports)
-    drafted = await engine.of(resolved.environment).releases.draft(resolved, {"web": image_id})
+    drafted = await engine.of(resolved.environment).releases.pin(resolved, {"web": image_id})
     assert drafted.services[0].image.built
     assert "build" not in (await engine.load_model(drafted.model_hash))["services"]["web"]
     docker_client.images.remove(image_id, force=True)
@@ -206,7 +206,7 @@ async def test_failed_build_shows_log_end(
     assert not caught.value.transient
 
 
-def release_of(drafted: ReleaseDraft, number: int = 3) -> Release:
+def release_of(drafted: PinnedStack, number: int = 3) -> Release:
     return Release(
         environment="dev",
         number=number,

@@ -114,7 +114,7 @@ async def test_same_content_keeps_its_container(engine, web, docker_client):
     stack = await engine.of(web).resolve("v1-again")
     wanted = await engine.of(stack.environment).images.look_up(stack, frozenset(stack.definitions))
     kept_from = release_of(old_hash, first.services)
-    again = await engine.of(stack.environment).releases.draft(
+    again = await engine.of(stack.environment).releases.pin(
         stack, {name: container.image_id for name, container in wanted.items()}, kept_from=kept_from
     )
     assert {item.id for item in await make(engine, web, again.model_hash)} == before

@@ -39,7 +39,7 @@ async def built(engine: Stacks, environment: Environment) -> str:
     stack = await engine.of(environment).resolve(None)
     image_id = await engine.of(stack.environment).images.build(stack, "web", report)
     ids = dict.fromkeys(stack.definitions, image_id)
-    drafted = await engine.of(stack.environment).releases.draft(stack, ids)
+    drafted = await engine.of(stack.environment).releases.pin(stack, ids)
     await make(engine, environment, drafted.model_hash)
     return image_id
 

@@ -86,7 +86,7 @@ async def test_power_of_a_release_rides_along(engine: Stacks, stack: Stack, text
     image = await engine.of(environment).images.look_up(
         await engine.of(stack_of_image(environment)).resolve(None), frozenset({"web"})
     )
-    drafted = await engine.of(environment).releases.draft(resolved, {"web": str(image["web"].image_id)})
+    drafted = await engine.of(environment).releases.pin(resolved, {"web": str(image["web"].image_id)})
     assert (
         await engine.of(environment).releases.new_powers(
             await engine.of(environment).resolve(None), [drafted.model_hash]

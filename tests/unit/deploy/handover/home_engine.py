@@ -18,7 +18,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.leader_lease import ProcessMark
 from roas.models.release import ImagePin, ReleaseService
 from roas.stack.containers.repair import ContainerRepair, needs_repair, plan_repairs
-from roas.stack.interface import ContainerEvent, ReleaseDraft
+from roas.stack.interface import ContainerEvent, PinnedStack
 from tests.unit.deploy.fake_engine import HEALTHY, FakeEngine
 
 BOT = "discord-bot"
@@ -267,7 +267,7 @@ class HomeEngine(FakeEngine):
         model_hash = "|".join(images.values())
         self.models[model_hash] = {"services": {name: {"image": image} for name, image in images.items()}}
         services = tuple(ReleaseService(name, ImagePin(image, image, image), "d") for name, image in images.items())
-        self.adoptable = ReleaseDraft(version, services, model_hash)
+        self.adoptable = PinnedStack(version, services, model_hash)
         for name, image in images.items():
             self.let_run(self._add(name, self._free_name(name), image))
 

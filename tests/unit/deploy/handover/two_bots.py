@@ -16,7 +16,7 @@ from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.leader_lease import Heartbeat
 from roas.models.release import ImagePin, ReleaseService
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.leadership import Leadership
 from roas.state.living_processes import boot_id, boot_seconds
@@ -136,7 +136,7 @@ class Scene:
         images = {name: f"{name}:v0" for name in self.home.stack}
         self.home.models["v0"] = {"services": {name: {"image": image} for name, image in images.items()}}
         pins = tuple(ReleaseService(name, ImagePin(image, f"sha256:{image}"), "d") for name, image in images.items())
-        self.home.adoptable = ReleaseDraft("v0", pins, "v0")
+        self.home.adoptable = PinnedStack("v0", pins, "v0")
         for name in self.home.stack:
             await self.home.create_service("v0", name)
             self.home.become(name, *HEALTHY)

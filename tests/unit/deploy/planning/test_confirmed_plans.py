@@ -12,7 +12,7 @@ from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Freeze, Operation, Outcome
 from roas.models.release import ImagePin, ReleaseService, ReleaseState
 from roas.models.stack import Obstacle, ObstacleKind
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 from roas.stack.service_comparison import ContainerDifference
 from roas.state.deployments.locks import FrozenError
 from tests.unit.deploy.fake_engine import UNHEALTHY
@@ -128,7 +128,7 @@ async def changed_by_hand(orchestrator, state, engine):
     current = await state.releases.current("dev")
     mine = ReleaseService("web", ImagePin("web:mine", "sha256:mine"), "d")
     others = (service for service in current.services if service.name != "web")
-    engine.adoptable = ReleaseDraft("adopted", (mine, *others), "web:mine")
+    engine.adoptable = PinnedStack("adopted", (mine, *others), "web:mine")
     return current
 
 

@@ -28,7 +28,7 @@ from roas.models.facts import OwnContainer
 from roas.models.plan import Plan, PlanRecord, PlanState, ServiceAction, ServicePlan
 from roas.models.release import ImagePin, ReleaseService
 from roas.models.rollout import Choice
-from roas.stack.interface import ReleaseDraft
+from roas.stack.interface import PinnedStack
 from roas.state.deployments.locks import FrozenError, LockHeldError
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
 from tests.unit.deploy.played_parts import components_over
@@ -494,7 +494,7 @@ async def test_what_ran_before_is_the_first_release_to_go_back_to(start_bot, fle
     for engine in fleet.engines.values():
         pinned = ReleaseService("web", ImagePin("web:v0", "sha256:web:v0"), "d")
         engine.models["web:v0"] = {"services": {"web": {"image": "web:v0"}}}
-        engine.adoptable = ReleaseDraft("v0", (pinned,), "web:v0")
+        engine.adoptable = PinnedStack("v0", (pinned,), "web:v0")
     bot = start_bot()
     assert (await bot.run(deploy("v1"))).outcome is Outcome.SUCCEEDED
     assert [release.label for release in await state.releases.list("prod")] == ["r1", "r0"]
