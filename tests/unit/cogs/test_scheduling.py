@@ -108,6 +108,24 @@ async def test_approved_outside_of_a_window_begins_in_the_next(scene: Scene) -> 
     assert scene.application.orchestrator.approved == [record.deployment_id]
 
 
+@pytest.mark.parametrize("by", ["next leader", "schedule"])
+async def test_left_outside_of_a_window_still_asks_a_second_person(scene: Scene, by: str) -> None:
+    """A bot died between the confirmation and the start: whoever takes that up lets it be approved."""
+    opens = close(scene, "prod")
+    await scene.dora.slash(scene.ops, "deploy", environment="prod", version="v2")
+    record = await proposal_of(scene)
+    who, planned = record.request.requested_by, [PlanState.PLANNED]
+    await scene.application.state.approvals.move(record.id, PlanState.CONFIRMED, who, from_states=planned)
+    if by == "schedule":
+        await come(scene, opens)
+    else:
+        await scene.restart()
+    await scene.posted("Approval needed: Deploy v2 to prod")
+    (request,) = scene.application.orchestrator.requests
+    assert request.needs_approval
+    assert request.approved_by is None
+
+
 async def test_wrong_time_is_refused_with_what_is_right(scene: Scene) -> None:
     opens = close(scene, "staging")
     for when, expected in (("soon", "Write"), (f"{(opens - timedelta(hours=1)):%H:%M}", "outside of every window")):
