@@ -34,11 +34,10 @@ from roas.candidates.coordinator import CandidateCoordinator
 from roas.configuration.environments import plain_names
 from roas.deploy.operations.secret_keeper import SecretKeeper
 from roas.deploy.orchestrator import DeploymentOrchestrator
+from roas.deploy.plan_lifecycle import PlanLifecycle
 from roas.errors import (
-    ImageChangedError,
     InvalidRequestError,
     RoasError,
-    refuse_missing,
     unknown_environment,
 )
 from roas.health.collector import MonitoringCollector
@@ -46,13 +45,11 @@ from roas.log import get_logger
 from roas.messages.message import joined, said
 from roas.models.actor import Actor, CancelRequest
 from roas.models.candidate import SourceMode
-from roas.models.deployment import DeploymentKind, DeploymentRequest
+from roas.models.deployment import DeploymentRequest
 from roas.models.environment import Environment
 from roas.models.health import WORST_FIRST, ServiceHealth, StackHealth, Verdict
 from roas.models.plan import PlanRecord, PlanState
-from roas.models.stored import new_id
 from roas.shortages import fault_of
-from roas.starting_times import starting_time
 from roas.state.documents import from_json, hidden_json
 from roas.state.manager import StateManager
 from roas.version import __version__
@@ -87,6 +84,7 @@ class ControlApi:
         self._state = state
         self._orchestrator = orchestrator
         self._environments = environments
+        self._plans = PlanLifecycle(state, orchestrator, environments, self._note_schedule, has_approvers=False)
         self._health = health
         self._candidates = candidates
         self._secrets = secrets
@@ -151,38 +149,23 @@ class ControlApi:
         return _answer(deployment)
 
     async def _schedule_deployment(self, request: web.Request) -> web.Response:
-        """Plan, and keep the plan for its time: who confirms it is the user of this machine."""
+        """Keep a plan for its time: who confirms it is the user of this machine."""
         order = await _read(StartOrder, request)
         wanted = _signed(request, order.request)
-        environment = self._environment(wanted.environment)
-        check_approval(environment, wanted, confirmed=order.confirmed)
-        starts_at = starting_time(environment, wanted.starts_at)
-        if wanted.kind is not DeploymentKind.DEPLOY or starts_at is None:
-            raise InvalidRequestError(said("Only a deployment in the future can be scheduled."))
-        plan = await self._orchestrator.plan(wanted)
-        if plan.digest != wanted.plan_digest:
-            raise ImageChangedError(
-                said("The plan is another one by now."),
-                hint=said("Type it again, such as /deploy, for a new plan."),
-            )
-        refuse_missing(plan.missing)
-        now, plan_id = datetime.now(UTC), new_id("PLAN")
-        wanted = replace(plan.bind(wanted), starts_at=starts_at, interaction_id=plan_id)
-        actor = wanted.requested_by
-        scheduled = PlanRecord(plan_id, wanted, plan, now, now, PlanState.SCHEDULED, actor, now)
-        await self._state.approvals.add(scheduled)
-        self._notify_schedule()
-        log.info("deployment scheduled", plan_id=plan_id, by=actor.name)
-        return _answer(scheduled)
+        check_approval(self._environment(wanted.environment), wanted, confirmed=order.confirmed)
+        return _answer(await self._plans.schedule(wanted))
 
     async def _cancel_schedule(self, request: web.Request) -> web.Response:
         asker, plan_id = _peer(request, await _read(Actor, request)), request.match_info["id"]
-        done, known = await self._state.approvals.move(
-            plan_id, PlanState.WITHDRAWN, asker, from_states=[PlanState.SCHEDULED]
-        )
-        if not done or known is None:
+        known, done = await self._state.approvals.get(plan_id), False
+        if known is not None and known.state is PlanState.SCHEDULED:
+            done, known = await self._plans.withdraw(known, asker)
+        if not done:
             raise InvalidRequestError(said("{plan} does not wait for its time.", plan=plan_id))
         return _answer(known)
+
+    async def _note_schedule(self, _plan_record: PlanRecord) -> None:
+        self._notify_schedule()
 
     async def _cancel(self, request: web.Request) -> web.Response:
         order = await _read(CancelRequest, request)
