@@ -15,7 +15,7 @@ from roas.configuration.loading import load_settings, read_settings
 from roas.configuration.overview import misspelt, overview, schema_of
 from roas.configuration.reading import Reading
 from roas.configuration.settings import Settings
-from roas.configuration.sources import ENV_FILE, Fault, Place
+from roas.configuration.sources import ENV_FILE, SettingFault, SettingPlace
 from roas.models.candidate import SourceKind
 
 WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."
@@ -73,12 +73,13 @@ def _check(terminal: Terminal, *, needs_discord: bool) -> int:
     return ExitCode.SETTINGS if reading.faults else ExitCode.SUCCEEDED
 
 
-def _unreachable(settings: Any) -> Iterator[Fault]:
+def _unreachable(settings: Any) -> Iterator[SettingFault]:
     """Yield the sources in whose name nobody can offer anything."""
     for name, source in settings.sources.items() if settings is not None else ():
         if source.kind is SourceKind.CI and source.token_hash is None and source.oidc is None:
-            yield Fault(
-                Place(f"sources.{name}"), "has neither `token_hash` nor `oidc`: no job can offer a version in its name"
+            yield SettingFault(
+                SettingPlace(f"sources.{name}"),
+                "has neither `token_hash` nor `oidc`: no job can offer a version in its name",
             )
 
 
@@ -119,7 +120,7 @@ def _sources(reading: Reading[Any]) -> str:
     return ", ".join(["the environment", *dotenv, *files])
 
 
-def _document(fault: Fault) -> dict[str, Any]:
+def _document(fault: SettingFault) -> dict[str, Any]:
     return {
         "setting": fault.place.name,
         "file": fault.place.file or None,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 
-from roas.configuration.sources import ENVIRONMENTS, PREFIX, Fault, Place, SettingPath, dotted, variable
+from roas.configuration.sources import ENVIRONMENTS, PREFIX, SettingFault, SettingPath, SettingPlace, dotted, variable
 from roas.redaction import is_credential
 
 # What names a file that holds a secret, after the name of the secret.
@@ -76,7 +76,7 @@ class FileSource(TomlConfigSettingsSource):
     """Provide what the file says, by the names of the settings; whatever is wrong with it is among the faults."""
 
     def __init__(self, settings_class: type[BaseSettings], path: Path) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[SettingFault] = []
         self._path = path
         self._keys = keys_of(settings_class)
         self._named = named_tables(settings_class)
@@ -88,10 +88,10 @@ class FileSource(TomlConfigSettingsSource):
         """Return what the file says."""
         return self()
 
-    def place(self, path: SettingPath) -> Place:
+    def place(self, path: SettingPath) -> SettingPlace:
         """Return the key that says a setting, or a part of one."""
         name, *rest = path
-        return Place(dotted((*self._said.get(str(name), (name,)), *rest)), str(self._path))
+        return SettingPlace(dotted((*self._said.get(str(name), (name,)), *rest)), str(self._path))
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -209,7 +209,7 @@ class FileSource(TomlConfigSettingsSource):
         return f"there is no such table{_suggested(name, [*TABLES, *self._named])}"
 
     def _fault(self, path: SettingPath, message: str) -> None:
-        self.faults.append(Fault(Place(dotted(path), str(self._path)), message))
+        self.faults.append(SettingFault(SettingPlace(dotted(path), str(self._path)), message))
 
 
 def has_password(url: object) -> bool:

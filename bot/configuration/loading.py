@@ -8,7 +8,7 @@ from typing import Any
 
 from roas.configuration.reading import Reading, read
 from roas.configuration.settings import NAME_PATTERN, SECRET_FIELDS, GivenSettings, Settings
-from roas.configuration.sources import OF_THE_HOST, PREFIX, Fault, Place, VariableSource
+from roas.configuration.sources import OF_THE_HOST, PREFIX, SettingFault, SettingPlace, VariableSource
 from roas.errors import SettingsError
 from roas.log import get_logger
 
@@ -51,7 +51,7 @@ def read_settings(
     return reading.with_faults(_contradictions(reading, reading.partial))
 
 
-def _missing(reading: Reading[GivenSettings]) -> Iterator[Fault]:
+def _missing(reading: Reading[GivenSettings]) -> Iterator[SettingFault]:
     """Yield what the bot cannot run without; what is present but invalid is reported already.
 
     What a file that cannot be read would have said is not known.
@@ -62,32 +62,34 @@ def _missing(reading: Reading[GivenSettings]) -> Iterator[Fault]:
     for name in ("discord_token", "discord_guild_id", "discord_ops_channel_id"):
         place = reading.place((name,))
         if reading.origin((name,)) is None and not wrong & {place.name, f"{place.name}_FILE"}:
-            yield Fault(place, "is missing")
+            yield SettingFault(place, "is missing")
 
 
-def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:
+def _contradictions(reading: Reading[GivenSettings], settings: Settings) -> Iterator[SettingFault]:
     """Yield what is wrong with settings that are each right by themselves."""
     known = ", ".join(settings.environment_names)
     if settings.home_environment is not None and settings.home_environment not in settings.environment_names:
-        yield Fault(reading.place(("home_environment",)), f"{settings.home_environment!r} is not one of {known}")
+        yield SettingFault(reading.place(("home_environment",)), f"{settings.home_environment!r} is not one of {known}")
     home = settings.environments.get(settings.home_environment or "")
     if home is not None and home.hosts:
-        yield Fault(reading.place(("home_environment",)), "the bot's own environment cannot have `hosts`")
+        yield SettingFault(reading.place(("home_environment",)), "the bot's own environment cannot have `hosts`")
     for name in settings.environments:
         if name not in settings.environment_names:
-            yield Fault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
+            yield SettingFault(reading.place(("environments", name)), f"ENVIRONMENT_NAMES has only {known}")
         if too_long := [host for host in settings.environments[name].named_hosts if len(name + host) >= LONGEST_NAME]:
             fault = f"{', '.join(too_long)}: give a shorter name, as a table; with {name}@ it may have {LONGEST_NAME}"
-            yield Fault(reading.place(("environments", name, "hosts")), fault)
+            yield SettingFault(reading.place(("environments", name, "hosts")), fault)
         if _shares_folder(settings, name):
-            yield Fault(reading.place(("environments", name, "git")), "needs a `folder` of this environment alone")
+            yield SettingFault(
+                reading.place(("environments", name, "git")), "needs a `folder` of this environment alone"
+            )
     yield from _contradicting_requirements(reading, settings)
     yield from _contradicting_sources(reading, settings)
     yield from _contradicting_targets(reading, settings)
     for path in reading.files:
         if (stack := _stack_around(path, reading, settings)) is not None:
-            yield Fault(
-                Place("", str(path)),
+            yield SettingFault(
+                SettingPlace("", str(path)),
                 f"lies in the folder of a stack ({stack}), where whoever changes the stack could change the bot: move "
                 f"it into STATE_DIR ({settings.state_dir}), or elsewhere and name it with ROAS_CONFIG",
             )
@@ -100,45 +102,47 @@ def _shares_folder(settings: Settings, name: str) -> bool:
     return own.git is not None and (own.folder is None or own.folder in others)
 
 
-def _contradicting_requirements(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:
+def _contradicting_requirements(reading: Reading[GivenSettings], settings: Settings) -> Iterator[SettingFault]:
     required = {name: own.requires for name, own in settings.environments.items()}
     for name, own in settings.environments.items():
         if own.requires is None:
             if own.soak is not None:
-                yield Fault(reading.place(("environments", name, "soak")), "needs `requires`, which says where")
+                yield SettingFault(reading.place(("environments", name, "soak")), "needs `requires`, which says where")
             continue
         place, seen = reading.place(("environments", name, "requires")), {name}
         other: str | None = own.requires
         if other not in settings.environment_names:
-            yield Fault(place, f"{other!r} is not one of {', '.join(settings.environment_names)}")
+            yield SettingFault(place, f"{other!r} is not one of {', '.join(settings.environment_names)}")
         elif (there := settings.environments.get(other)) is not None and there.hosts:
-            yield Fault(place, f"{other!r} is on many hosts, and no release of all of them can be promoted")
+            yield SettingFault(place, f"{other!r} is on many hosts, and no release of all of them can be promoted")
         while other is not None and other not in seen:
             seen.add(other)
             other = required.get(other)
         if other is not None:
-            yield Fault(place, "goes round in a circle")
+            yield SettingFault(place, "goes round in a circle")
 
 
-def _contradicting_sources(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:
+def _contradicting_sources(reading: Reading[GivenSettings], settings: Settings) -> Iterator[SettingFault]:
     known = ", ".join(settings.environment_names)
     for name, source in settings.sources.items():
         if not re.fullmatch(NAME_PATTERN, name):
-            yield Fault(reading.place(("sources", name)), "has lower-case letters, digits, - and _ only")
+            yield SettingFault(reading.place(("sources", name)), "has lower-case letters, digits, - and _ only")
         for environment in source.environments:
             if environment not in settings.environment_names:
                 place = reading.place(("sources", name, "environments"))
-                yield Fault(place, f"{environment!r} is not one of {known}")
+                yield SettingFault(place, f"{environment!r} is not one of {known}")
 
 
-def _contradicting_targets(reading: Reading[GivenSettings], settings: Settings) -> Iterator[Fault]:
+def _contradicting_targets(reading: Reading[GivenSettings], settings: Settings) -> Iterator[SettingFault]:
     known = ", ".join(settings.environment_names)
     for name, target in settings.notify.items():
         if not re.fullmatch(NAME_PATTERN, name):
-            yield Fault(reading.place(("notify", name)), "has lower-case letters, digits, - and _ only")
+            yield SettingFault(reading.place(("notify", name)), "has lower-case letters, digits, - and _ only")
         for environment in target.environments:
             if environment not in settings.environment_names:
-                yield Fault(reading.place(("notify", name, "environments")), f"{environment!r} is not one of {known}")
+                yield SettingFault(
+                    reading.place(("notify", name, "environments")), f"{environment!r} is not one of {known}"
+                )
 
 
 def _stack_around(path: Path, reading: Reading[GivenSettings], settings: Settings) -> Path | None:
@@ -160,7 +164,7 @@ def _folder(said: Mapping[str, Any], name: str) -> Path:
     return Path(str(said.get(name) or Settings.model_fields[name].default)).expanduser()
 
 
-def _fault(faults: tuple[Fault, ...]) -> SettingsError:
+def _fault(faults: tuple[SettingFault, ...]) -> SettingsError:
     return SettingsError(
         "The settings are not usable:\n" + "\n".join(f"  - {fault}" for fault in faults),
         hint="Correct them in the environment, in .env or in roas.toml; .env.example and docs/configuration.md explain "

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 
 from roas.configuration.file import FILE_SUFFIX, TABLES, Key, holds, keys_of, named_tables
 from roas.configuration.reading import Reading
-from roas.configuration.sources import ENV_FILE, PREFIX, Fault, Place, SettingPath, variable
+from roas.configuration.sources import ENV_FILE, PREFIX, SettingFault, SettingPath, SettingPlace, variable
 from roas.redaction import HIDDEN, Redactor, is_credential
 
 DEFAULT = "default"
@@ -89,7 +89,7 @@ def _clean(value: Any, redactor: Redactor) -> Any:
     return redactor.redact(plain) if isinstance(plain, str) else plain
 
 
-def misspelt(settings_class: type[BaseSettings], said: Iterable[Place]) -> Iterator[Fault]:
+def misspelt(settings_class: type[BaseSettings], said: Iterable[SettingPlace]) -> Iterator[SettingFault]:
     """Yield the variables that nothing reads, and that are nearly called as a setting is."""
     known = {name.upper() for name in settings_class.model_fields}
     for place in said:
@@ -97,7 +97,7 @@ def misspelt(settings_class: type[BaseSettings], said: Iterable[Place]) -> Itera
         if place.name == ENV_FILE or name in known or name.removesuffix(FILE_SUFFIX.upper()) in known:
             continue
         if close := get_close_matches(name, known, n=1, cutoff=ALIKE):
-            yield Fault(place, f"is no setting; did you mean {close[0]}?")
+            yield SettingFault(place, f"is no setting; did you mean {close[0]}?")
 
 
 def schema_of(settings_class: type[BaseSettings]) -> Schema:

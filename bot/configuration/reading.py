@@ -12,10 +12,10 @@ from roas.configuration.file import FileSource, named_tables
 from roas.configuration.sources import (
     ENV_FILE,
     PREFIX,
-    Fault,
-    Place,
     SecretFiles,
+    SettingFault,
     SettingPath,
+    SettingPlace,
     Source,
     VariableSource,
     gather,
@@ -38,7 +38,7 @@ class Reading(Generic[Model]):
     """Hold what was read. `files` are those that were read; `partial` omits invalid values, to check the rest."""
 
     partial: Model | None
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[SettingFault, ...] = ()
     files: tuple[Path, ...] = ()
     sources: tuple[Source, ...] = field(default=(), repr=False)
 
@@ -56,7 +56,7 @@ class Reading(Generic[Model]):
         """Return the variables that were not taken from a file in a stack's folder."""
         return tuple(name for source in self.sources if isinstance(source, VariableSource) for name in source.ignored)
 
-    def variables(self) -> tuple[Place, ...]:
+    def variables(self) -> tuple[SettingPlace, ...]:
         """Return all variables of the environment and of `.env`, ours or not."""
         of_variables = [source for source in self.sources if isinstance(source, VariableSource)]
         return tuple(dict.fromkeys(place for source in of_variables for place in source.places()))
@@ -66,15 +66,15 @@ class Reading(Generic[Model]):
         """Return the settings, or None where anything is wrong with them."""
         return None if self.faults else self.partial
 
-    def place(self, path: SettingPath) -> Place:
+    def place(self, path: SettingPath) -> SettingPlace:
         """Return where a setting is said; its variable, where it is nowhere."""
-        return origin(self.sources, path) or Place(variable(path))
+        return origin(self.sources, path) or SettingPlace(variable(path))
 
-    def origin(self, path: SettingPath) -> Place | None:
+    def origin(self, path: SettingPath) -> SettingPlace | None:
         """Return where a setting is said, or None where its default is in force."""
         return origin(self.sources, path)
 
-    def with_faults(self, faults: Iterable[Fault]) -> "Reading[Model]":
+    def with_faults(self, faults: Iterable[SettingFault]) -> "Reading[Model]":
         """Return this with further faults, those without a file first."""
         every = dict.fromkeys([*self.faults, *faults])
         return replace(self, faults=tuple(sorted(every, key=lambda fault: fault.place.file)))
@@ -98,7 +98,7 @@ def read(
     plain_secrets = [name for name in secrets if name not in prefixed_only]
     sources: list[Source] = [SecretFiles(secrets, environ, PREFIX), *prefixed]
     sources += [SecretFiles(plain_secrets, environ), *plain]
-    faults: list[Fault] = [fault for fault in (unnamed_file(settings_class, environ),) if fault is not None]
+    faults: list[SettingFault] = [fault for fault in (unnamed_file(settings_class, environ),) if fault is not None]
     path = _find(said, settings_class, faults)
     file = FileSource(settings_class, path) if path is not None else None
     if file is not None:
@@ -110,12 +110,14 @@ def read(
     return Reading(partial, (), files, tuple(sources)).with_faults([*faults, *wrong])
 
 
-def _find(said: Sequence[VariableSource], settings_class: type[BaseSettings], faults: list[Fault]) -> Path | None:
+def _find(
+    said: Sequence[VariableSource], settings_class: type[BaseSettings], faults: list[SettingFault]
+) -> Path | None:
     """Return the file to read: the named one, or that of the working folder, or that of the state folder."""
     if (place := origin(said, (NAMED_BY,))) is not None:
         named = Path(str(_value(said, NAMED_BY))).expanduser()
         if not _is_there(named):
-            faults.append(Fault(place, f"there is no file {named}"))
+            faults.append(SettingFault(place, f"there is no file {named}"))
             return None
         return named
     state_folder = _value(said, STATE_FOLDER) or settings_class.model_fields[STATE_FOLDER].default
@@ -138,9 +140,9 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[Model | None, list[Fault]]:
+def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[Model | None, list[SettingFault]]:
     """Return the settings, without those that are wrong, and what is wrong with these."""
-    values, faults = gather(sources), list[Fault]()
+    values, faults = gather(sources), list[SettingFault]()
     for _again in range(2):
         try:
             return settings_class(_env_file=None, **values), faults  # the sources have been read
@@ -151,12 +153,12 @@ def _validated(settings_class: type[Model], sources: Sequence[Source]) -> tuple[
     return None, faults
 
 
-def _fault(sources: Sequence[Source], path: SettingPath, text: str) -> Fault:
+def _fault(sources: Sequence[Source], path: SettingPath, text: str) -> SettingFault:
     """Name what is wrong at its place; a variable says lists and tables as JSON."""
     source = next((source for source in sources if says(source.values, path)), None)
     if isinstance(source, VariableSource) and text in {LIST, TABLE}:
         text = f"{text}, in JSON"
-    return Fault(source.place(path) if source else Place(variable(path)), text)
+    return SettingFault(source.place(path) if source else SettingPlace(variable(path)), text)
 
 
 def _without(values: Mapping[str, Any], wrong: Sequence[SettingPath], tables: Iterable[str]) -> dict[str, Any]:
@@ -169,13 +171,13 @@ def _without(values: Mapping[str, Any], wrong: Sequence[SettingPath], tables: It
     return kept
 
 
-def _hidden_faults(settings_class: type[Model], file: FileSource, stronger: Sequence[Source]) -> list[Fault]:
+def _hidden_faults(settings_class: type[Model], file: FileSource, stronger: Sequence[Source]) -> list[SettingFault]:
     """Return what is wrong in the file and does no harm yet, since something stronger says otherwise."""
     try:
         settings_class(**file.values)
     except ValidationError as error:
         return [
-            Fault(file.place(place), text)
+            SettingFault(file.place(place), text)
             for place, text in wrong_values(error)
             if any(says(source.values, place) for source in stronger)
         ]

@@ -21,7 +21,7 @@ SettingPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SettingPlace:
     """Identify the place of a value: `name` is the variable or the key; `file` is empty for the environment itself."""
 
     name: str
@@ -34,10 +34,10 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SettingFault:
     """Name one wrong setting."""
 
-    place: Place
+    place: SettingPlace
     message: str
 
     def __str__(self) -> str:
@@ -91,11 +91,11 @@ class Source(Protocol):
         ...
 
     @property
-    def faults(self) -> Sequence[Fault]:
+    def faults(self) -> Sequence[SettingFault]:
         """Return what is wrong with it."""
         ...
 
-    def place(self, path: SettingPath) -> Place:
+    def place(self, path: SettingPath) -> SettingPlace:
         """Return where this source says a setting."""
         ...
 
@@ -139,25 +139,29 @@ class VariableSource:
         self._names = [name.upper() for name in source.env_vars]
         self._file = file
         self.values = {name: value for name, value in source().items() if name not in left_out}
-        self.faults = [Fault(self.place((name,)), JSON_WANTED) for name in source.not_json if name not in left_out]
+        self.faults = [
+            SettingFault(self.place((name,)), JSON_WANTED) for name in source.not_json if name not in left_out
+        ]
         self.is_of_a_stack = bool(file) and _is_of_a_stack(Path(file))
         if self.is_of_a_stack:
             self.values, self.ignored = _without_policy(self.values)
-            self.faults += [Fault(self.place(path), MOVED) for path in _moved(self.values, Path(file))]
+            self.faults += [SettingFault(self.place(path), MOVED) for path in _moved(self.values, Path(file))]
 
     @property
     def own_file(self) -> Path | None:
         """Return the file that this was read from, where it says what is a setting of ours and of nobody else."""
         return Path(self._file) if self._file and self._own & self.values.keys() else None
 
-    def place(self, path: SettingPath) -> Place:
+    def place(self, path: SettingPath) -> SettingPlace:
         """Return the variable that says a setting, or all of those around it at once."""
         names = (self._prefix + variable(path[:length]) for length in range(len(path), 0, -1))
-        return Place(next((name for name in names if name in self._names), self._prefix + variable(path)), self._file)
+        return SettingPlace(
+            next((name for name in names if name in self._names), self._prefix + variable(path)), self._file
+        )
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[SettingPlace]:
         """Yield each variable, ours or not."""
-        yield from (Place(name, self._file) for name in self._names)
+        yield from (SettingPlace(name, self._file) for name in self._names)
 
 
 class SecretFiles:
@@ -165,18 +169,18 @@ class SecretFiles:
 
     def __init__(self, names: Iterable[str], environ: Mapping[str, str], prefix: str = "") -> None:
         self.values: dict[str, Any] = {}
-        self.faults: list[Fault] = []
+        self.faults: list[SettingFault] = []
         self._prefix = prefix
         for name in names:
             if path := environ.get(f"{prefix}{name.upper()}_FILE"):
                 try:
                     self.values[name] = Path(path).read_text(encoding="utf-8").strip()
                 except OSError as error:
-                    self.faults.append(Fault(self.place((name,)), f"cannot be read ({error.strerror}: {path})"))
+                    self.faults.append(SettingFault(self.place((name,)), f"cannot be read ({error.strerror}: {path})"))
 
-    def place(self, path: SettingPath) -> Place:
+    def place(self, path: SettingPath) -> SettingPlace:
         """Return the variable that names the file."""
-        return Place(f"{self._prefix}{variable(path)}_FILE")
+        return SettingPlace(f"{self._prefix}{variable(path)}_FILE")
 
 
 def _is_of_a_stack(file: Path) -> bool:
@@ -231,11 +235,11 @@ def variables(
     why_not = "does not exist" if is_absent else _why_unreadable(Path(file))
     readable = os.devnull if why_not else file
     own = VariableSource(_Dotenv(settings_class, env_file=readable, env_prefix=prefix), file, left_out)
-    own.faults += [Fault(Place("", file), why_not)] if why_not else []
+    own.faults += [SettingFault(SettingPlace("", file), why_not)] if why_not else []
     return environment, own
 
 
-def unnamed_file(settings_class: type[BaseSettings], environ: Mapping[str, str]) -> Fault | None:
+def unnamed_file(settings_class: type[BaseSettings], environ: Mapping[str, str]) -> SettingFault | None:
     """Say that settings of the bot lie in the working folder, of which nobody said that they are to be read.
 
     Whoever can write there, a stack's author for one, would say where the bot sends its token. The release before read
@@ -250,7 +254,7 @@ def unnamed_file(settings_class: type[BaseSettings], environ: Mapping[str, str])
         for name in _Dotenv(settings_class, env_file=found).env_vars
         if name.lower().removeprefix(PREFIX.lower()).partition("__")[0] in own and name.upper() not in said
     )
-    return Fault(Place("", USUAL_FILE), NOT_NAMED) if any(lost) else None
+    return SettingFault(SettingPlace("", USUAL_FILE), NOT_NAMED) if any(lost) else None
 
 
 def gather(sources: Sequence[Source]) -> dict[str, Any]:
@@ -261,7 +265,7 @@ def gather(sources: Sequence[Source]) -> dict[str, Any]:
     return gathered
 
 
-def origin(sources: Sequence[Source], path: SettingPath) -> Place | None:
+def origin(sources: Sequence[Source], path: SettingPath) -> SettingPlace | None:
     """Return where the value comes from that is in force, or None where it is nowhere said."""
     return next((source.place(path) for source in sources if says(source.values, path)), None)
 

@@ -119,7 +119,7 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class FigureWindows:
     """Set how many seconds each figure looks back, and how many samples a ratio needs.
 
     What begins in the first `settling_seconds` of a leader is no measure of latency and lag: all of it begins at once.
@@ -165,7 +165,7 @@ class IntegrationMeasurements:
 
     bus: EventBus
     projection: DataSyncManager | None = None
-    windows: Windows = field(default_factory=Windows)
+    windows: FigureWindows = field(default_factory=FigureWindows)
     clock: Clock = time.monotonic
     deployments: DeploymentFigures | None = None
     _resolutions: list[_Resolution] = field(default_factory=list)

@@ -25,7 +25,7 @@ MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class LabelCompletion:
     """Say what a service's containers are hashed with, and what their image is called where it has its own name."""
 
     config_hash: str
@@ -33,7 +33,7 @@ class Completion:
 
 
 @asynccontextmanager
-async def completing_socket(engine: str, completions: Mapping[str, Completion]) -> AsyncIterator[str]:
+async def completing_socket(engine: str, completions: Mapping[str, LabelCompletion]) -> AsyncIterator[str]:
     """Listen, within the block, at a socket that leads to an engine's. Raises EngineError where there is no place."""
     serving: set[asyncio.Task[None]] = set()
 
@@ -58,7 +58,7 @@ async def completing_socket(engine: str, completions: Mapping[str, Completion]) 
 
 
 async def _pass_on(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: str, completions: Mapping[str, Completion]
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: str, completions: Mapping[str, LabelCompletion]
 ) -> None:
     """Pass on one connection of Compose: each request whole, each answer as it comes."""
     answers, requests = await asyncio.open_unix_connection(engine)
@@ -90,7 +90,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-def completed(body: bytes, completions: Mapping[str, Completion]) -> bytes:
+def completed(body: bytes, completions: Mapping[str, LabelCompletion]) -> bytes:
     """Return the request for a container with the hash and the image of its service."""
     try:
         asked = json.loads(body)

@@ -10,7 +10,7 @@ from roas.log import get_logger
 from roas.models.health import ContainerSnapshot
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
-from roas.stack.compose.create_requests import Completion, completing_socket
+from roas.stack.compose.create_requests import LabelCompletion, completing_socket
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.containers.networks import missing_networks
 from roas.stack.containers.pinned_services import PinnedServices
@@ -60,7 +60,7 @@ class ComposeCreation:
         services = [services_of(model)[name] for name in names]
         await self.engine.local(lambda: self.pinned.live.put_all(services))
         images = await set_references(self.engine, services_of(model), names)
-        completions = {name: Completion(hashes[name], images.get(name)) for name in names}
+        completions = {name: LabelCompletion(hashes[name], images.get(name)) for name in names}
         seconds, service = CREATE_SECONDS + more_seconds, names[0] if len(names) == 1 else None
         async with _completing(self.engine, completions) as path:
             await self._runner.run(
@@ -121,7 +121,7 @@ def _batches(model: Mapping[str, Any], services: Collection[str]) -> list[list[s
 
 
 @asynccontextmanager
-async def _completing(engine: Engine, completions: Mapping[str, Completion]) -> AsyncIterator[str | None]:
+async def _completing(engine: Engine, completions: Mapping[str, LabelCompletion]) -> AsyncIterator[str | None]:
     """Complete what Compose asks for within the block; an engine that has no socket here is asked by Compose itself."""
     if not engine.has_socket:
         yield None

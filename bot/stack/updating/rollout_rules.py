@@ -87,14 +87,14 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RolloutView:
     """Hold the old containers of a service, those that go first first, and the new ones."""
 
     old: tuple[str, ...]
     new: tuple[Replica, ...]
 
 
-class Verdict(StrEnum):
+class RolloutVerdict(StrEnum):
     """How a rollout is by now; a canary that is as large as it is to be has to be `judged`."""
 
     ROLLING = "rolling"
@@ -112,7 +112,7 @@ class Step:
     failure was one too many.
     """
 
-    verdict: Verdict
+    verdict: RolloutVerdict
     retire: tuple[str, ...] = ()
     begin: int = 0
     wake_at: float | None = None
@@ -133,7 +133,7 @@ class Rollout:
     _settled_at: dict[str, float] = field(default_factory=dict)
     _begun_here: bool = False
 
-    def step(self, view: View, now: float) -> Step:
+    def step(self, view: RolloutView, now: float) -> Step:
         """Take in what is seen, and return what to do next."""
         if not self.record.slots:
             self.record = replace(self.record, slots=max(1, self.replicas - len(view.new)))
@@ -144,14 +144,14 @@ class Rollout:
             return self._stop(view, under_way)
         if self.most_new is not None:
             begin = max(0, self.most_new - len(view.new))
-            return Step(Verdict.ROLLING if begin or under_way else Verdict.JUDGED, begin=begin)
+            return Step(RolloutVerdict.ROLLING if begin or under_way else RolloutVerdict.JUDGED, begin=begin)
         begin = min(left, self._free_workers(under_way, now))
         retire = self._to_retire(view, begin)
         if not self.start_first:
             begin = max(0, min(begin, self.replicas - len(view.new) - len(view.old) + len(retire)))
         if not (begin or left or under_way):
             return self._end(view)
-        return Step(Verdict.ROLLING, retire, begin, self._next_free(now) if left and not begin else None)
+        return Step(RolloutVerdict.ROLLING, retire, begin, self._next_free(now) if left and not begin else None)
 
     @property
     def exceeded(self) -> bool:
@@ -163,7 +163,7 @@ class Rollout:
         """Return since when all that are ready have been."""
         return max(self._ready_at.values(), default=None)
 
-    def _take_in(self, view: View, now: float) -> None:
+    def _take_in(self, view: RolloutView, now: float) -> None:
         for replica in view.new:
             if replica.id in self.record.tolerated:
                 self._settled_at.setdefault(replica.id, float("-inf"))
@@ -192,7 +192,7 @@ class Rollout:
         ends = (at + self.policy.delay_seconds for at in self._settled_at.values())
         return min((end for end in ends if end > now), default=None)
 
-    def _to_retire(self, view: View, begin: int) -> tuple[str, ...]:
+    def _to_retire(self, view: RolloutView, begin: int) -> tuple[str, ...]:
         """Return the old ones that go: as many stay as must serve and have no new one that is good."""
         workers = self.policy.parallelism or self.replicas
         must_serve = self.replicas if self.start_first else max(0, self.replicas - workers)
@@ -201,24 +201,24 @@ class Rollout:
             spare = min(spare, len(view.old) + len(view.new) + begin - self.replicas)
         return view.old[: max(0, spare)]
 
-    def _count_good(self, view: View) -> int:
+    def _count_good(self, view: RolloutView) -> int:
         """Count the new ones that serve; stop-first, also those that the policy lets fail: their old ones are gone."""
         let_pass = set() if self.start_first else self._settled_at.keys()
         return sum((replica.ready and not replica.failure) or replica.id in let_pass for replica in view.new)
 
-    def _stop(self, view: View, under_way: list[str]) -> Step:
+    def _stop(self, view: RolloutView, under_way: list[str]) -> Step:
         cause = self.record.failed[-1]
         if self.policy.failure_action is FailureAction.ROLLBACK:
-            return Step(Verdict.FAILED, cause=cause)
+            return Step(RolloutVerdict.FAILED, cause=cause)
         retire = self._to_retire(view, 0) if self.most_new is None else ()
         if under_way or retire:
-            return Step(Verdict.ROLLING, retire, cause=cause)
+            return Step(RolloutVerdict.ROLLING, retire, cause=cause)
         self.record = replace(self.record, state=RolloutState.PAUSED)
-        return Step(Verdict.PAUSED, cause=cause)
+        return Step(RolloutVerdict.PAUSED, cause=cause)
 
-    def _end(self, view: View) -> Step:
+    def _end(self, view: RolloutView) -> Step:
         self.record = replace(self.record, state=RolloutState.DONE)
-        return Step(Verdict.DONE, view.old)
+        return Step(RolloutVerdict.DONE, view.old)
 
 
 def is_exceeded(policy: RolloutPolicy, record: RolloutRecord) -> bool:

@@ -30,7 +30,7 @@ from roas.stack.service_comparison import WantedService, rank, serves
 from roas.stack.stack import Stack
 from roas.stack.updating.behind_proxy import Front
 from roas.stack.updating.canary.service_canary import READ_SECONDS, ServiceCanary, canary_of, canary_undecided
-from roas.stack.updating.rollout_rules import Replica, Rollout, Step, Verdict, View, is_gradual, policy_of
+from roas.stack.updating.rollout_rules import Replica, Rollout, RolloutVerdict, RolloutView, Step, is_gradual, policy_of
 
 log = get_logger(__name__)
 NOT_RUNNING = frozenset({ContainerState.CREATED, ContainerState.EXITED})
@@ -147,7 +147,7 @@ class ServiceRollout:
             self._warn_of_no_judgement()
         while True:
             view, now, step = await self._next_step()
-            if step.verdict is Verdict.DONE:
+            if step.verdict is RolloutVerdict.DONE:
                 if await self._retire(step.retire):
                     return self._outcome()
                 continue
@@ -161,7 +161,7 @@ class ServiceRollout:
             elif not step.retire:
                 await self._changed(view, step, now)
 
-    async def _next_step(self) -> tuple[View, float, Step]:
+    async def _next_step(self) -> tuple[RolloutView, float, Step]:
         """Look, and write what follows from it before it is done. Raises what it has failed with."""
         known, view, now = self.rollout.record, self._view(self._there), time.monotonic()
         if (found := self._left_to_us(view, now)) is not None:
@@ -169,11 +169,11 @@ class ServiceRollout:
         step = self.rollout.step(view, now)
         if self.rollout.record != known or self.log.record is None:
             await self.log.save(self.rollout.record)
-        if step.verdict in {Verdict.FAILED, Verdict.PAUSED}:
+        if step.verdict in {RolloutVerdict.FAILED, RolloutVerdict.PAUSED}:
             raise await self._failure(step)
         return view, now, step
 
-    def _left_to_us(self, view: View, now: float) -> ServiceReadiness | None:
+    def _left_to_us(self, view: RolloutView, now: float) -> ServiceReadiness | None:
         """Return what somebody else took away, and did not bring back in time; it counts for no failure.
 
         Whoever applies the release again starts it.
@@ -210,7 +210,7 @@ class ServiceRollout:
         """Begin what its step lacks, or wait until that is ready, or judge it."""
         self.rollout.most_new = canary.new_containers
         view, now, step = await self._next_step()
-        if step.verdict is Verdict.JUDGED:
+        if step.verdict is RolloutVerdict.JUDGED:
             await self._observe(canary, view)
         elif step.begin:
             await canary.weigh(view.old)
@@ -219,7 +219,7 @@ class ServiceRollout:
             canary.forget_counts()
             await self._changed(view, step, now)
 
-    async def _observe(self, canary: ServiceCanary, view: View) -> None:
+    async def _observe(self, canary: ServiceCanary, view: RolloutView) -> None:
         """Judge the canary once more, and do what follows from it.
 
         Raises ServiceFailedError where it is worse than the old version, CanaryUndecidedError where a person decides.
@@ -263,11 +263,11 @@ class ServiceRollout:
     def _there(self) -> tuple[ContainerSnapshot, ...]:
         return self.watch.of_service(self.wanted.definition.name)
 
-    def _view(self, there: tuple[ContainerSnapshot, ...]) -> View:
+    def _view(self, there: tuple[ContainerSnapshot, ...]) -> RolloutView:
         there = tuple(container for container in there if container.id not in self._retired)
         old = [container for container in rank(self.wanted.fits, there) if not self.wanted.fits(container)]
         new = [self._judge(container) for container in there if self.wanted.fits(container)]
-        return View(tuple(container.id for container in reversed(old)), tuple(new))
+        return RolloutView(tuple(container.id for container in reversed(old)), tuple(new))
 
     def _judge(self, container: ContainerSnapshot) -> Replica:
         """Judge a new container: a start or two may fail before it is ready, and none after.
@@ -413,7 +413,7 @@ class ServiceRollout:
             self._admitted |= ready
             await self.front.admit(container for container in there if container.id in ready)
 
-    async def _changed(self, view: View, step: Step, now: float) -> None:
+    async def _changed(self, view: RolloutView, step: Step, now: float) -> None:
         """Wait until the containers are others than they were, or a worker's delay is over.
 
         Where the phase's limit comes first, what is under way has failed: its policy says what that leads to.
@@ -452,7 +452,7 @@ class ServiceRollout:
         if error is None:
             found = self._reasons.get(step.cause) or removed(step.cause)
             error = await service_failure(self.stack, name, found)
-        if step.verdict is Verdict.PAUSED and self.log.may_pause:
+        if step.verdict is RolloutVerdict.PAUSED and self.log.may_pause:
             await self.log.step(ServiceStep.PAUSED, self._progress())
             return paused_error(name, record, error)
         return error

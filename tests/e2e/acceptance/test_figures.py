@@ -14,10 +14,10 @@ from roas.app.application import Application, open_application
 from roas.metrics.bot_metrics import Metrics
 from roas.metrics.integration_monitor import (
     DeploymentFigures,
+    FigureWindows,
     IntegrationFigures,
     IntegrationMeasurements,
     IntegrationMonitor,
-    Windows,
 )
 from roas.models.alert import Alert, AlertSource
 from roas.models.events import Event
@@ -31,7 +31,7 @@ from tests.unit.sample_events import Work
 SLOW_SECONDS = 1.5
 ALERT_SECONDS = 60.0
 # The first moments count, too: each test begins something at once.
-WINDOWS = Windows(settling_seconds=0.0)
+WINDOWS = FigureWindows(settling_seconds=0.0)
 
 
 @dataclass

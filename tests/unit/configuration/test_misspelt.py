@@ -8,7 +8,7 @@ import pytest
 from roas.configuration.loading import read_settings
 from roas.configuration.overview import misspelt
 from roas.configuration.settings import Settings
-from roas.configuration.sources import Place
+from roas.configuration.sources import SettingPlace
 
 ROOT = Path(__file__).resolve().parents[3]
 VARIABLE = re.compile(r"^#?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
@@ -25,7 +25,7 @@ VARIABLE = re.compile(r"^#?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
     ],
 )
 def test_misspelt_setting_named_with_what_is_meant(name: str, meant: str) -> None:
-    (found,) = misspelt(Settings, [Place(name, ".env")])
+    (found,) = misspelt(Settings, [SettingPlace(name, ".env")])
     assert str(found) == f".env: {name}: is no setting; did you mean {meant}?"
 
 
@@ -42,7 +42,7 @@ def test_what_is_explained_to_people_is_not_misspelt() -> None:
         "ROAS_ENV_FILE",
         "PATH",
     )
-    assert not list(misspelt(Settings, map(Place, (*names, *secrets))))
+    assert not list(misspelt(Settings, map(SettingPlace, (*names, *secrets))))
 
 
 def test_file_and_environment_are_both_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from roas.deploy.applier import Applier
 from roas.deploy.phases import preparation
 from roas.errors import PhaseTimeoutError
 from roas.limits import HOTFIX, ROLLBACK, STANDARD, coordination_of
-from roas.metrics.integration_monitor import LIMITS, Windows
+from roas.metrics.integration_monitor import LIMITS, FigureWindows
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import DeploymentKind, DeploymentRequest, Operation
 from roas.models.environment import Environment
@@ -212,7 +212,7 @@ def test_history_bounds_as_designed() -> None:
     assert (settings.history_days, settings.history_rows, settings.releases_kept) == (90, 100_000, 10)
     assert (history.HEARTBEATS_KEPT, history.DEPLOYMENTS_KEPT, maintenance.RESOLVED_KEPT) == (500, 5000, 2000)
     assert (STREAM_LENGTH, events.HISTORY_LENGTH) == (10_000, 1000)
-    assert (1000, Windows().error_seconds) == (events.REMEMBERED_HANDLINGS, events.REMEMBERED_SECONDS)
+    assert (1000, FigureWindows().error_seconds) == (events.REMEMBERED_HANDLINGS, events.REMEMBERED_SECONDS)
     assert settings.handover_seconds == 60
 
 

@@ -14,10 +14,10 @@ from roas.events import EventBus
 from roas.metrics.integration_monitor import (
     LIMITS,
     DeploymentFigures,
+    FigureWindows,
     IntegrationFigures,
     IntegrationMeasurements,
     IntegrationMonitor,
-    Windows,
     percentile,
 )
 from roas.models.deployment import Outcome
@@ -53,7 +53,7 @@ class Scene:
         self.bus = EventBus()
         self.told: list[tuple[type[IntegrationEvent], str]] = []
         self.events: list[IntegrationEvent] = []
-        looks_back = Windows(**{"settling_seconds": 0.0, **windows})  # type: ignore[arg-type]
+        looks_back = FigureWindows(**{"settling_seconds": 0.0, **windows})  # type: ignore[arg-type]
         deployments = cast("DeploymentFigures", Endings())
         clock = asyncio.get_running_loop().time
         self.measurements = IntegrationMeasurements(self.bus, projection, looks_back, clock, deployments)
@@ -158,7 +158,7 @@ async def test_start_raises_nothing_and_what_goes_on_does() -> None:
         await asyncio.sleep(1.8)
 
     lag = SimpleNamespace(recent=[], lag_seconds=0.0)
-    async with Scene(cast("DataSyncManager", lag), settling_seconds=Windows().settling_seconds) as scene:
+    async with Scene(cast("DataSyncManager", lag), settling_seconds=FigureWindows().settling_seconds) as scene:
         began = asyncio.get_running_loop().time()
         scene.bus.subscribe(Work, slow, name="slow")
         for number in range(5):
@@ -187,7 +187,7 @@ async def test_what_hangs_since_the_start_is_told() -> None:
     async def hangs(_: Event) -> None:
         await never.wait()
 
-    async with Scene(settling_seconds=Windows().settling_seconds) as started:
+    async with Scene(settling_seconds=FigureWindows().settling_seconds) as started:
         began = asyncio.get_running_loop().time()
         started.bus.subscribe(Work, hangs, name="hangs")
         started.publish(Work())

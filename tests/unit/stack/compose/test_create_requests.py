@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from roas.stack.compose.create_requests import CREATE, LENGTH, Completion, completed
+from roas.stack.compose.create_requests import CREATE, LENGTH, LabelCompletion, completed
 
-COMPLETIONS = {"web": Completion("of the files", "shop/web:1"), "db": Completion("of the files")}
+COMPLETIONS = {"web": LabelCompletion("of the files", "shop/web:1"), "db": LabelCompletion("of the files")}
 
 
 def asked(service: str) -> dict[str, object]:

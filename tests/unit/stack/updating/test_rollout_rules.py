@@ -6,7 +6,7 @@ import pytest
 
 from roas.models.canary import CanaryRecord, CanaryVerdict
 from roas.models.rollout import Choice, FailureAction, RolloutPolicy, RolloutRecord, RolloutState
-from roas.stack.updating.rollout_rules import Replica, Rollout, Step, Verdict, View, gone_on, is_exceeded
+from roas.stack.updating.rollout_rules import Replica, Rollout, RolloutVerdict, RolloutView, Step, gone_on, is_exceeded
 
 ONE = RolloutPolicy(parallelism=1)
 
@@ -21,7 +21,7 @@ class Service:
     done: list[str] = field(default_factory=list)
 
     def step(self, now: float = 0.0) -> Step:
-        step = self.rollout.step(View(tuple(self.old), tuple(self.new.values())), now)
+        step = self.rollout.step(RolloutView(tuple(self.old), tuple(self.new.values())), now)
         for item in step.retire:
             self.old.remove(item)
             self.done.append(f"-{item}")
@@ -43,9 +43,9 @@ def test_stop_first_stops_one_then_starts_one() -> None:
     web = service()
     for number in (1, 2, 3):
         assert web.step().begin == 1
-        assert web.step() == Step(Verdict.ROLLING), "the next waits for this one"
+        assert web.step() == Step(RolloutVerdict.ROLLING), "the next waits for this one"
         web.becomes(f"n{number}", ready=True)
-    assert web.step().verdict is Verdict.DONE
+    assert web.step().verdict is RolloutVerdict.DONE
     assert web.done == ["-o1", "+n1", "-o2", "+n2", "-o3", "+n3"]
     assert web.rollout.record == RolloutRecord(RolloutState.DONE, slots=3)
 
@@ -68,28 +68,28 @@ def test_each_worker_pauses_for_the_delay() -> None:
     web = service(RolloutPolicy(2, delay_seconds=10.0))
     web.step(0.0)
     web.becomes("n1", ready=True)
-    assert web.step(1.0) == Step(Verdict.ROLLING, wake_at=11.0)
+    assert web.step(1.0) == Step(RolloutVerdict.ROLLING, wake_at=11.0)
     web.becomes("n2", ready=True)
     assert web.step(4.0).begin == 0
     assert web.step(11.0).begin == 1
     web.becomes("n3", ready=True)
-    assert web.step(12.0).verdict is Verdict.DONE, "nobody pauses after the last one"
+    assert web.step(12.0).verdict is RolloutVerdict.DONE, "nobody pauses after the last one"
 
 
 def test_failure_rolls_back_at_once() -> None:
     web = service(RolloutPolicy(2))
     web.step()
     web.becomes("n1", failure="it ended")
-    assert web.step() == Step(Verdict.FAILED, cause="n1")
+    assert web.step() == Step(RolloutVerdict.FAILED, cause="n1")
 
 
 def test_pause_waits_for_what_is_under_way() -> None:
     web = service(RolloutPolicy(2, failure_action=FailureAction.PAUSE))
     web.step()
     web.becomes("n1", failure="it ended")
-    assert web.step() == Step(Verdict.ROLLING, cause="n1")
+    assert web.step() == Step(RolloutVerdict.ROLLING, cause="n1")
     web.becomes("n2", ready=True)
-    assert web.step() == Step(Verdict.PAUSED, cause="n1")
+    assert web.step() == Step(RolloutVerdict.PAUSED, cause="n1")
     assert web.old == ["o3"], "what has not begun is left as it is"
     assert web.rollout.record.state is RolloutState.PAUSED
 
@@ -99,8 +99,8 @@ def test_paused_start_first_removes_what_was_replaced() -> None:
     web.step()
     web.becomes("n1", failure="it ended")
     web.becomes("n2", ready=True)
-    assert web.step() == Step(Verdict.ROLLING, ("o1",), cause="n1")
-    assert web.step().verdict is Verdict.PAUSED
+    assert web.step() == Step(RolloutVerdict.ROLLING, ("o1",), cause="n1")
+    assert web.step().verdict is RolloutVerdict.PAUSED
     assert web.old == ["o2", "o3"], "the old one of the replica that failed goes on"
 
 
@@ -109,9 +109,9 @@ def test_canary_stands_beside_all_of_the_old_ones() -> None:
     web.rollout.most_new = 2
     assert web.step().begin == 2
     web.becomes("n1", ready=True)
-    assert web.step() == Step(Verdict.ROLLING), "the other one is on its way"
+    assert web.step() == Step(RolloutVerdict.ROLLING), "the other one is on its way"
     web.becomes("n2", ready=True)
-    assert web.step() == Step(Verdict.JUDGED)
+    assert web.step() == Step(RolloutVerdict.JUDGED)
     web.rollout.most_new = None
     web.step()
     web.becomes("n3", ready=True)
@@ -120,9 +120,10 @@ def test_canary_stands_beside_all_of_the_old_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "verdict"), [(FailureAction.ROLLBACK, Verdict.FAILED), (FailureAction.PAUSE, Verdict.PAUSED)]
+    ("action", "verdict"),
+    [(FailureAction.ROLLBACK, RolloutVerdict.FAILED), (FailureAction.PAUSE, RolloutVerdict.PAUSED)],
 )
-def test_failed_canary_leaves_the_old_ones(action: FailureAction, verdict: Verdict) -> None:
+def test_failed_canary_leaves_the_old_ones(action: FailureAction, verdict: RolloutVerdict) -> None:
     web = service(RolloutPolicy(failure_action=action), start_first=True)
     web.rollout.most_new = 2
     web.step()
@@ -148,14 +149,14 @@ def test_going_on_accepts_what_failed_and_counts_anew() -> None:
     web = service(RolloutPolicy(1, failure_action=FailureAction.PAUSE))
     web.step()
     web.becomes("n1", failure="it ended")
-    assert web.step().verdict is Verdict.PAUSED
+    assert web.step().verdict is RolloutVerdict.PAUSED
     record = gone_on(web.rollout.record)
     assert record == RolloutRecord(accepted=("n1",))
     again = Service(Rollout(web.rollout.policy, 3, False, 5.0, record), web.old, web.new)
     assert again.step().begin == 1
     assert again.rollout.record.slots == 2
     again.becomes("n2", failure="it ended")
-    assert again.step().verdict is Verdict.PAUSED
+    assert again.step().verdict is RolloutVerdict.PAUSED
     assert again.rollout.record.failed == ("n2",)
 
 
@@ -177,7 +178,7 @@ def test_continue_replaces_all_whatever_fails() -> None:
     for number in (1, 2, 3):
         web.step()
         web.becomes(f"n{number}", failure="it ended")
-    assert web.step() == Step(Verdict.DONE, ("o1", "o2", "o3"))
+    assert web.step() == Step(RolloutVerdict.DONE, ("o1", "o2", "o3"))
     assert web.rollout.record.failed == ("n1", "n2", "n3")
 
 
@@ -192,13 +193,13 @@ def test_as_many_serve_as_must(start_first: bool, parallelism: int, replicas: in
     for now in range(20):
         step = web.step(now)
         good = sum(item.ready for item in web.new.values())
-        if step.verdict is Verdict.DONE:
+        if step.verdict is RolloutVerdict.DONE:
             break
         assert len(web.old) + good >= must_serve
         assert start_first or len(web.old) + len(web.new) <= replicas
         for name in [name for name, item in web.new.items() if not item.ready][-1:]:
             web.becomes(name, ready=True)
-    assert (step.verdict, len(web.new), web.old) == (Verdict.DONE, replicas, [])
+    assert (step.verdict, len(web.new), web.old) == (RolloutVerdict.DONE, replicas, [])
 
 
 def test_new_one_that_fails_keeps_the_old_one() -> None:
@@ -207,16 +208,16 @@ def test_new_one_that_fails_keeps_the_old_one() -> None:
     web.step()
     web.becomes("n1", ready=True)
     web.becomes("n2", ready=True)
-    web.rollout.step(View(("o1", "o2", "o3"), tuple(web.new.values())), 0.0)
+    web.rollout.step(RolloutView(("o1", "o2", "o3"), tuple(web.new.values())), 0.0)
     web.becomes("n1", failure="it restarted")
     assert web.step().retire == ("o1",)
 
 
 @pytest.mark.parametrize(
     ("later", "old", "verdict"),
-    [(4.9, [], Verdict.FAILED), (5.1, [], Verdict.ROLLING), (60.0, ["o3"], Verdict.FAILED)],
+    [(4.9, [], RolloutVerdict.FAILED), (5.1, [], RolloutVerdict.ROLLING), (60.0, ["o3"], RolloutVerdict.FAILED)],
 )
-def test_failure_counts_within_the_monitored_time(later: float, old: list[str], verdict: Verdict) -> None:
+def test_failure_counts_within_the_monitored_time(later: float, old: list[str], verdict: RolloutVerdict) -> None:
     """What was ready and fails is counted for so long, and longer as long as old ones could serve instead."""
     web = service()
     web.old = [*old]
@@ -240,7 +241,7 @@ def test_interrupted_rollout_goes_on_where_it_was() -> None:
     """Whoever resumes knows the record, and sees the containers: one is ready, and one was just begun."""
     resumed = service(RolloutPolicy(1, delay_seconds=60.0), slots=3)
     resumed.old, resumed.new = ["o3"], {"n1": Replica("n1", ready=True), "n2": Replica("n2")}
-    assert resumed.step(100.0) == Step(Verdict.ROLLING)
+    assert resumed.step(100.0) == Step(RolloutVerdict.ROLLING)
     resumed.becomes("n2", ready=True)
     assert resumed.step(101.0).wake_at == 161.0
     assert resumed.step(161.0).begin == 1
@@ -252,7 +253,7 @@ def test_failures_before_the_interruption_count() -> None:
         ["o3"],
         {"n1": Replica("n1", failure="it ended"), "n2": Replica("n2", failure="so did it")},
     )
-    assert resumed.step(0.0) == Step(Verdict.FAILED, cause="n2")
+    assert resumed.step(0.0) == Step(RolloutVerdict.FAILED, cause="n2")
 
 
 def test_scaling_up_and_down_within_a_rollout() -> None:
