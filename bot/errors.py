@@ -137,9 +137,9 @@ def correct_setting(name: str) -> Message:
     return said("Correct `{name}`, or let the bot's user read that file.", name=name)
 
 
-def too_large_file(path: str | PurePath, hint: str = "") -> "ComposeFileError":
+def too_large_file(path: str | PurePath) -> "ComposeFileError":
     """Create the error for a file of a stack that is larger than any should be."""
-    return ComposeFileError(said("{path} is too large.", path=path), hint=hint)
+    return ComposeFileError(said("{path} is too large.", path=path))
 
 
 def missing_files(names: str | PurePath, *, is_followed: bool = False) -> "ComposeFileError":

@@ -32,7 +32,8 @@ def _judge_folder(folder: Path) -> Finding:
         return failed(_unusable(folder, errno.ENOTDIR))
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         remedy = said(
-            "Give it to the user that the bot runs as: `chown {user} {folder}`.",
+            "Change its owner to the bot's user: `chown -R {user} {folder}`. Do not set another STATE_DIR: it would "
+            "start without releases to roll back to.",
             user=os.getuid(),
             folder=folder,
         )

@@ -57,12 +57,8 @@ async def one_shots(_subject: Subject, stack: ResolvedStack) -> list[Finding]:
     found = sorted(name for name, service in stack.definitions.items() if service.may_end and not service.one_shot)
     if not found:
         return [passed()]
-    message = said(
-        "These look as if they may end, and an end with code 0 counts as success: {found}.", found=listed(found)
-    )
-    remedy = said(
-        "Say `x-deploy: {one_shot: true}` for those that end, so that it is waited for, and `false` for others."
-    )
+    message = said("These may be jobs, and an exit with code 0 counts as success: {found}.", found=listed(found))
+    remedy = said("Set `x-deploy: {one_shot: true}` for jobs, and `false` for services.")
     return [failed(message, remedy)]
 
 
@@ -155,7 +151,7 @@ async def file_binds(subject: Subject, _stack: ResolvedStack) -> list[Finding]:
     if not found:
         return [passed()]
     message = said("Single files are mounted writable: {found}.", found=listed(found))
-    return [failed(message, said("Mount the folder that it lies in, or mount it read-only."))]
+    return [failed(message, said("Mount the folder of the file, or mount the file read-only."))]
 
 
 def _only_files(binds: set[tuple[str, str]]) -> list[str]:

@@ -8,7 +8,7 @@ from roas.errors import EngineError
 from roas.messages.message import said
 from roas.models.check import CheckSeverity
 from roas.models.stack import ObstacleKind
-from roas.models.swarm import REACHABLE, SwarmFacts, SwarmNode
+from roas.models.swarm import QUORUM_HINT, REACHABLE, SwarmFacts, SwarmNode
 from roas.shortages import find_passing
 from roas.stack.interface import ResolvedStack
 
@@ -49,7 +49,7 @@ def _judge_reach(facts: SwarmFacts) -> Iterator[Finding]:
         "{reached} of {managers} {managers|manager|managers} can be reached.", managers=managers, reached=reached
     )
     if facts.spare_managers < 0 or not any(node.is_leader for node in facts.managers):
-        yield failed(text, said("Bring managers back: more than half of them must reach each other."))
+        yield failed(text, QUORUM_HINT)
     elif reached < managers:
         lost = [node.hostname for node in facts.managers if node.reachability != REACHABLE]
         yield failed(

@@ -21,7 +21,6 @@ MERGE = f"{STANDARD}merge"
 NULL = f"{STANDARD}null"
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 RESET = "!reset"
-SPLIT_IT = said("Split it, or have no more than it needs.")
 REMEMBERED, REMEMBERED_BYTES = 32, 1 << 18
 
 
@@ -78,7 +77,7 @@ _read_again = lru_cache(REMEMBERED)(_read)
 def _refuse_too_many(events: Iterable[yaml.Event], path: Path) -> None:
     """Count what a file is made of before anything is made of it; an alias counts, wherever it leads."""
     if next(islice(events, MOST_EVENTS, None), None) is not None:
-        raise too_large_file(path, SPLIT_IT)
+        raise too_large_file(path)
 
 
 class _Reader:
@@ -132,7 +131,7 @@ class _Reader:
         """Refuse what only merges make large."""
         self._entries += entries
         if self._entries > MOST_EVENTS:
-            raise too_large_file(self._path, SPLIT_IT)
+            raise too_large_file(self._path)
 
     def _merged(self, node: yaml.Node) -> Iterator[Document]:
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:

@@ -61,20 +61,20 @@ def _hint(folder: Path, error: OSError) -> Message:
         return said("Set STATE_DIR to a folder that this user may write.")
     if error.errno == errno.EROFS:
         return said(
-            "{folder} lies on a file system that is mounted read-only: `findmnt -T {folder}` shows it. Mount the right "
-            "one, writable. Do not name another STATE_DIR: it would begin without releases to go back to.",
+            "{folder} is on a file system that is mounted read-only: `findmnt -T {folder}` shows it. Mount it "
+            "writable. Do not set another STATE_DIR: it would start without releases to roll back to.",
             folder=folder,
         )
     if error.errno in REFUSED:
         return said(
-            "Give it and what is in it to the user that the bot runs as: `chown -R {user} {folder}`. Do not name "
-            "another STATE_DIR: it would begin without releases to go back to.",
+            "Change its owner to the bot's user: `chown -R {user} {folder}`. Do not set another STATE_DIR: it "
+            "would start without releases to roll back to.",
             user=os.geteuid(),
             folder=folder,
         )
     return said(
-        "Find out why {folder} cannot be written, for instance by `dmesg`, and mend that. Do not name another "
-        "STATE_DIR: it would begin without releases to go back to.",
+        "Find out why {folder} cannot be written, for instance with `dmesg`. Do not set another STATE_DIR: it "
+        "would start without releases to roll back to.",
         folder=folder,
     )
 

@@ -87,7 +87,7 @@ def secrets_in(variables: Mapping[str, str]) -> Iterator[str]:
 def _refused(repository: ResticRepository, code: int, cause: str) -> BackupError:
     hints: Mapping[int, Message] = {
         NO_REPOSITORY: said("Create it once, by `restic init` with the same repository and password."),
-        LOCKED: said("Where no other restic is at work there, `restic unlock` removes what one has left."),
+        LOCKED: said("If no other restic is running, remove the stale lock with `restic unlock`."),
         WRONG_PASSWORD: said("Correct the file that `restic.password_file` names."),
     }
     text = said("restic ended with code {code}: {cause}", code=code, cause=cause[:LONGEST_CAUSE])

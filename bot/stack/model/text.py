@@ -70,7 +70,7 @@ def read_resolved(text: str) -> dict[str, Any]:
     """
     model = read_yaml(text.replace("$$", "$"))
     if _is_deep(model):
-        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it is nested too deeply")))
+        raise ComposeFileError(said("The model cannot be read: {error}", error=said("it does not parse")))
     for service in (model.get("services") or {}).values():
         for fields in (service, service.get("build")) if isinstance(service, dict) else ():
             if isinstance(fields, dict):

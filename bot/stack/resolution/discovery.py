@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from roas.configuration.compose_yaml import SPLIT_IT, read_compose
+from roas.configuration.compose_yaml import read_compose
 from roas.errors import ComposeFileError, missing_files
 from roas.messages.message import said
 from roas.models.environment import Environment
@@ -156,9 +156,7 @@ def read_references(files: Iterable[RawFile], content: Callable[[Path], bytes]) 
     # Lists in aliases in lists make millions of a few lines.
     kept = list(islice(found, MOST_REFERENCES + 1))
     if len(kept) > MOST_REFERENCES:
-        raise ComposeFileError(
-            said("The compose file names more than {most_files} files.", most_files=MOST_REFERENCES), hint=SPLIT_IT
-        )
+        raise ComposeFileError(said("The compose file names more than {most_files} files.", most_files=MOST_REFERENCES))
     return kept
 
 

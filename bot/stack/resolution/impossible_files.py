@@ -35,7 +35,6 @@ def refuse_none_and_too_many(services: Mapping[str, Mapping[str, Any]]) -> None:
     if min(counts) < 0 or max(len(services), sum(counts)) > MOST_REPLICAS:
         raise ComposeFileError(
             said("The compose file has more than {most} services or replicas.", most=MOST_REPLICAS),
-            hint=said("Split the stack, or lower `replicas`."),
         )
 
 

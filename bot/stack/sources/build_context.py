@@ -44,7 +44,7 @@ class IgnorePattern:
             self._expression = re.compile(translate(text))
         except re.error as error:
             raise ComposeFileError(
-                said("A `.dockerignore` has the pattern {text}, which is none.", text=repr(text)),
+                said("{shown} is not a valid path.", shown=f".dockerignore: {text!r}"),
             ) from error
 
     def matches(self, path: str) -> bool:
@@ -146,7 +146,7 @@ def _too_large(root: Path, error: TooLargeError) -> ComposeFileError:
     if error.deep is not None:
         path = root / error.deep.parts[0]
         return ComposeFileError(
-            said("{path} is nested more than {most_depth} folders deep.", path=path, most_depth=MOST_DEPTH), hint=hint
+            said("{path} is more than {most_depth} folders deep.", path=path, most_depth=MOST_DEPTH), hint=hint
         )
     sizes: dict[str, int] = {}
     for entry in error.entries:

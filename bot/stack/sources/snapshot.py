@@ -161,7 +161,7 @@ class SourceSnapshot:
             raise too_large_file(path)
         if len(path.parts) > MOST_DEPTH:
             raise ComposeFileError(
-                said("{path} is nested more than {most_depth} folders deep.", path=path, most_depth=MOST_DEPTH)
+                said("{path} is more than {most_depth} folders deep.", path=path, most_depth=MOST_DEPTH)
             )
         if len(self._copied) >= MOST_FILES:
             raise ComposeFileError(

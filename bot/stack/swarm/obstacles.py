@@ -58,7 +58,7 @@ def find_unplaced(model: Mapping[str, Any], nodes: Sequence[SwarmNode]) -> Itera
             yield Obstacle(ObstacleKind.PLACEMENT, _unmet(name, constraints, nodes), "")
         elif not any(node.takes_tasks for node in allowed):
             shown = ", ".join(node.hostname for node in allowed)
-            text = said("{service} may run on {nodes} only, which takes no tasks now.", service=name, nodes=shown)
+            text = said("{service} may only run on {nodes}, where no tasks are accepted.", service=name, nodes=shown)
             yield Obstacle(ObstacleKind.PLACEMENT, text, "")
 
 

@@ -125,7 +125,7 @@ def _not_waiting(deployment_id: str) -> InvalidRequestError:
 
 
 CHOSEN = {
-    Choice.GO_ON: said("let it go on"),
+    Choice.GO_ON: said("resumed it"),
     Choice.OBSERVE: said("let it be observed for longer"),
     Choice.ROLL_BACK: said("rolled it back"),
 }

@@ -440,7 +440,7 @@ class Journal:
             self._shared.commit(connection)
         elif self._is_copy and take_changes(connection):
             raise FencedOffError(
-                said("This journal is a copy of what the Swarm has; it is changed by the bot that leads."),
+                said("This journal is a copy: only the leader changes it, in the Swarm."),
                 hint=said(
                     "Use that bot, or set SWARM_STATE_KEY_FILE. Where there is no such Swarm any more, `roas restore "
                     "--keep` makes this copy a journal by itself."

@@ -18,6 +18,7 @@ from typing import Any
 from roas.errors import FencedOffError, JournalMissingError, JournalUnusableError, StateError
 from roas.log import get_logger
 from roas.messages.message import said
+from roas.models.swarm import QUORUM_HINT
 from roas.state.schema import FILES, IDENTITY, read_choice
 from roas.state.shared.files import digest_of, find_files, pack, remove, unpack
 from roas.state.shared.objects import (
@@ -460,14 +461,12 @@ def _typed() -> Iterator[None]:
     except TakenError as error:
         raise _not_known() from error
     except StoreAwayError as error:
-        text = said("The Swarm does not take or give what the journal says: {reason}", reason=error)
-        raise JournalUnusableError(
-            text, hint=said("It goes on by itself once more than half of the managers are there.")
-        ) from error
+        text = said("The Swarm cannot store or return the journal's entries: {reason}", reason=error)
+        raise JournalUnusableError(text, hint=QUORUM_HINT) from error
     except UnsealedError as error:
         raise StateError(
-            said("What the Swarm has of the journal was sealed by another key ({name}).", name=error),
-            hint=said("Give SWARM_STATE_KEY_FILE the key that the other bots have."),
+            said("The journal's entries in the Swarm are encrypted with another key ({name}).", name=error),
+            hint=said("Give SWARM_STATE_KEY_FILE the key of the other bots."),
         ) from error
 
 
@@ -480,6 +479,6 @@ def _on_standby(leader: str) -> FencedOffError:
 
 def _not_known() -> JournalUnusableError:
     return JournalUnusableError(
-        said("Of the last write it is not known whether the Swarm took it; that is found out first."),
-        hint=said("It goes on by itself once more than half of the managers are there."),
+        said("Whether the Swarm accepted the last write is not known yet."),
+        hint=QUORUM_HINT,
     )

@@ -132,11 +132,11 @@ def _state(candidate: Candidate, deployment: Deployment | None, link: str) -> It
         case CandidateState.NEW:
             yield _("The bot is finding out what it would change.")
         case CandidateState.PROPOSED:
-            yield _("Nothing changes until somebody says yes.")
+            yield _("Nothing changes until somebody confirms it.")
         case CandidateState.LATER:
-            yield _("{person} put it off. It can still be deployed.", person=who)
+            yield _("{person} postponed it. It can still be deployed.", person=who)
         case CandidateState.CONFIRMED:
-            yield _("{person} said yes.", person=who)
+            yield _("{person} confirmed it.", person=who)
         case CandidateState.SKIPPED:
             yield _("{person} skipped it: it is not proposed again.", person=who)
         case CandidateState.STARTED if deployment is not None:

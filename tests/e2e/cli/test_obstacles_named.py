@@ -54,7 +54,7 @@ def test_obstacles_named_before_anything(line: CommandLine, held: tuple[str, str
     assert "As things are, this is refused, and nothing is changed:" in told
     assert f"refused: The external network {name}-net does not exist." in told
     assert f"warning: The external network {name}-net does not exist." not in told
-    assert "These look as if they may end, and an end with code 0 counts as success: job." in doctor.stdout
+    assert "These may be jobs, and an exit with code 0 counts as success: job." in doctor.stdout
     assert (line.docker("ps", "-aq"), line.docker("network", "ls", "-q")) == before
 
 

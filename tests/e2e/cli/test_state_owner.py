@@ -100,7 +100,6 @@ def test_folder_is_given_to_the_bots_user_as_told(dry_line: CommandLine) -> None
     dry_line.state.chmod(0o755)
     refused = dry_line.run_program(USE_AS_SOMEBODY_ELSE)
     for told in (
-        f"Give it to the user that the bot runs as: `chown {OWNER} {dry_line.state}`.",
         "The bot's user must own all that is in STATE_DIR.",
         f"`chown -R {OWNER} {dry_line.state}`",
     ):
@@ -135,7 +134,7 @@ def make_room(state: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told", "right"),
     [
-        (read_only, "lies on a file system that is mounted read-only", writable),
+        (read_only, "is on a file system that is mounted read-only", writable),
         (fill, "has free space", make_room),
     ],
 )

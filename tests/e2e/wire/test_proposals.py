@@ -153,7 +153,7 @@ async def proposal(people: SandboxClient, *words: str, seconds: float = PROPOSED
 async def test_push_becomes_a_proposal(bot, people, shop, push, long_lane):
     await push("v1")
     shown = await proposal(people, "New version for dev", "v1", "is created")
-    assert "Nothing changes until somebody says yes" in shown.text
+    assert "Nothing changes until somebody confirms it" in shown.text
     assert shop.containers("dev") == []
     assert "one of these roles is needed" in await press_refused(people, "bob", shown, "take")
 
@@ -192,7 +192,7 @@ async def failed_version_stays_out_and_a_person_skips_the_next(people: SandboxCl
     ]
 
     assert "waits here until somebody deploys it" in await press(people, "anna", good, "later")
-    later = await proposal(people, "put it off", "v4")
+    later = await proposal(people, "postponed it", "v4")
     assert "is skipped" in await press(people, "dora", later, "skip", reason="breaks the cart")
     skipped = await proposal(people, "v4 → dev: skipped", "breaks the cart")
     assert skipped.id == good.id

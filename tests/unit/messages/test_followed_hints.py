@@ -229,12 +229,11 @@ FOLLOWED = {
         "Bring them back, or remove them: `docker node demote",
     ],
     "e2e/cli/test_state_owner.py::test_folder_is_given_to_the_bots_user_as_told": [
-        "Give it and what is in it to the user",
-        "Give it to the user that the bot runs as",
+        "Change its owner to the bot's user",
         "The bot's user must own all that is in STATE_DIR.",
     ],
     "e2e/cli/test_state_owner.py::test_state_folder_is_mended_as_told": [
-        "{folder} lies on a file system that is mounted read-only",
+        "{folder} is on a file system that is mounted read-only",
     ],
     "e2e/cli/test_state_owner.py::test_journal_is_begun_anew_as_told": [
         "If the disk of the state folder is not mounted, mount it. Without",

@@ -206,7 +206,7 @@ class SwarmWriter:
                     break
                 await pause(SWARM_RETRY_SECONDS)
         raise fault or EngineError(
-            said("Somebody else keeps changing {service}: it was not written.", service=spec["Name"]),
+            said("{service} was not updated: somebody else keeps changing it.", service=spec["Name"]),
             hint=FIND_OUT_WHO,
         )
 

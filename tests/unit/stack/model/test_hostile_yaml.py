@@ -38,10 +38,9 @@ BOMBS = {
 
 def _within(seconds: float, work: Callable[[], object]) -> None:
     begin = time.process_time()
-    with pytest.raises(ComposeFileError) as caught:
+    with pytest.raises(ComposeFileError):
         work()
     assert time.process_time() - begin < seconds
-    assert caught.value.hint
 
 
 @pytest.mark.parametrize("kind", BOMBS)

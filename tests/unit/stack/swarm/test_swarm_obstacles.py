@@ -45,7 +45,7 @@ def test_constraint_that_no_node_satisfies_is_named() -> None:
 
 def test_node_that_is_drained_takes_nothing() -> None:
     ((_, text),) = found(Manager(node("node1", availability="drain")), web={})
-    assert text == "web may run on node1 only, which takes no tasks now."
+    assert text == "web may only run on node1, where no tasks are accepted."
 
 
 def test_services_of_others_with_our_names_are_named_all_at_once() -> None:

@@ -216,7 +216,7 @@ async def test_another_key_is_named(bots):
     leader = await bots("one")
     await lead(leader, 1)
     other = await bots("two", key=b"another key of thirty-two characters")
-    with pytest.raises(StateError, match="sealed by another key"):
+    with pytest.raises(StateError, match="encrypted with another key"):
         await other.catch_up()
     again = await bots("two")
     assert await again.catch_up()
@@ -263,7 +263,7 @@ async def test_copy_without_the_setting_is_not_changed(bots, tmp_path):
     leader = await bots("one")
     await lead(leader, 1)
     async with StateManager(tmp_path / "one", instance_prefix="CLI") as alone:
-        with pytest.raises(FencedOffError, match="a copy of what the Swarm has"):
+        with pytest.raises(FencedOffError, match="is a copy: only the leader changes it"):
             await alone.freezes.put(freeze())
 
 
