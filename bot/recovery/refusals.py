@@ -1,4 +1,4 @@
-"""Say what keeps a recovery from acting: its budget, a deployment, a person, or no release to go back to."""
+"""Say what keeps a recovery from acting: its budget, a deployment, or a person; and which model it acts by."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
