@@ -39,7 +39,7 @@ from bot.state.sync import DataSyncManager
 async def main(folder, url, word):
     async with StateManager(Path(folder)) as state, redis.asyncio.Redis.from_url(url) as client, asyncio.timeout(60):
         sync = DataSyncManager(state, url, "shop", str, poll_seconds=0.1, timeout_seconds=10)
-        await sync.start()
+        sync.start()
         for number in range(3):
             await state.record(StateChange(ChangeType.AUDIT, "test", "dev", f"{word}{number}", new="said"))
         while True:
@@ -48,7 +48,7 @@ async def main(folder, url, word):
             if found == wanted:
                 break
             await asyncio.sleep(0.02)
-        await sync.stop()
+        await sync.close()
         subjects = [change.subject for change in (await state.changes_since(0))[1]]
         print(json.dumps({"rebuilt": sync.statistics.rebuilt, "subjects": subjects}))
 
