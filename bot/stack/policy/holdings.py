@@ -135,9 +135,8 @@ def judge_holdings(
 def _judge_volume(key: str, name: str, volume: HeldVolume, project: str) -> Iterator[Power]:
     yield from judge_volume(key, volume.driver, volume.options)
     if volume.project != project:
-        text = said("the volume {name} exists and belongs to the project {project}", name=name, project=volume.project)
-        if not volume.project:
-            text = said("the volume {name} exists and was not made by Compose", name=name)
+        owner = volume.project or "–"
+        text = said("the volume {name} exists and belongs to the project {project}", name=name, project=owner)
         yield Power(text, f"external_volume:{name}")
 
 

@@ -87,7 +87,7 @@ def _networks(model: Mapping[str, Any], project: str, *, private_subnets: bool) 
         yield from (Power(text, f"network:{name}") for text in texts)
         if (real := _foreign(name, fields, project)) is not None:
             yield Power(
-                said("the network {name} is {real}, which is not the stack's own", name=name, real=real),
+                said("the {kind} {name} is {real}, which is not the stack's own", kind="network", name=name, real=real),
                 f"external_network:{real}",
             )
         yield from judge_labels(said("the network {name}", name=name), fields.get("labels"))

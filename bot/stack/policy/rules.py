@@ -174,7 +174,7 @@ def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
         bind = volume.get("bind") or {}
         if kind == "image" and is_own(str(volume.get("source") or "")):
             yield Power(
-                said("{name} mounts the image {source}, which is the bot's own", name=name, source=volume["source"]), ""
+                said("{name} has the image {image}, which is the bot's own", name=name, image=volume["source"]), ""
             )
         elif kind not in MOUNT_TYPES:
             yield Power(
