@@ -302,7 +302,6 @@ def _by_key(transaction: Transaction, candidate: Candidate) -> Candidate | None:
     if known is not None and (known.environment, known.identity) != (candidate.environment, candidate.identity):
         raise KeyReusedError(
             said("Something else was asked for by the key {key}: {version}.", key=candidate.key, version=known.version),
-            hint=said("Use another Idempotency-Key for another request."),
         )
     return known
 

@@ -82,7 +82,6 @@ def compose_fault(
     if _says(CONTAINER_CONFLICT, written):
         return ContainerConflictError(
             said("Somebody else changes the same containers: {text}", text=text),
-            hint=said("Wait until they have ended, then deploy again."),
             service=service,
         )
     if _says(IMAGE_MISSING, written):

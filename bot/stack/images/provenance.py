@@ -249,7 +249,6 @@ def _cause(errors: str) -> str:
 def _refused(image: str, cause: str | Message) -> ImageNotVerifiedError:
     return ImageNotVerifiedError(
         said("{image} is not signed as `verify` asks: {cause}.", image=image, cause=cause),
-        hint=said("Deploy an image that is signed, or correct `verify` of the environment."),
     )
 
 

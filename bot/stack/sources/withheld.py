@@ -70,7 +70,6 @@ NOTHING_WITHHELD = Withheld(hides_repository=False)
 def _refusal(path: Path) -> ComposePolicyError:
     return ComposePolicyError(
         said("{path} is the bot's own, another environment's or the repository's: no stack is given that.", path=path),
-        hint=said("Give this environment a file of its own."),
     )
 
 

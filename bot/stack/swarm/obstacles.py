@@ -132,5 +132,5 @@ def find_held_names(
             yield Obstacle(
                 ObstacleKind.SERVICE_NAME,
                 said("The Swarm already has a service {service} that does not belong to this stack.", service=called),
-                said("Remove it, or give the project or the service another name."),
+                "",
             )

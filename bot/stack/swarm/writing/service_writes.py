@@ -88,7 +88,6 @@ def _make_files(calls: SwarmCalls, project: str, kind: str, files: Iterable[Kept
         if not is_of(there[name], project) or (kind == CONFIGS and not _holds(there[name], file)):
             raise EngineError(
                 said("The Swarm has another {kind} with the name {name}.", kind=kind.removesuffix("s"), name=name),
-                hint=said("Find out whose it is, and remove it."),
             )
     return {name: str(there[name]["ID"]) for name in wanted}
 

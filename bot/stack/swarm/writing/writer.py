@@ -361,7 +361,6 @@ def _require_own(service: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
     if not is_of(service, spec["Labels"].get(STACK)):
         raise EngineError(
             said("The Swarm already has a service {service} that does not belong to this stack.", service=spec["Name"]),
-            hint=said("Remove it, or give the project or the service another name."),
         )
 
 
