@@ -412,9 +412,7 @@ async def test_each_trouble_of_a_commit_has_its_message(
 
     (server.work / "secrets").symlink_to("/etc/shadow")
     linked = await job("Link it")
-    await proposal(
-        people, f"c-{linked[:7]} → staging: cannot be deployed", "secrets leads out of the stack's folder"
-    )
+    await proposal(people, f"c-{linked[:7]} → staging: cannot be deployed", "secrets leads out of the stack's folder")
     for commit, state in ((good, "success"), (linked, "failure")):
         await told(forge, ("commit", commit[:4], "roas/staging", state))
     await asyncio.to_thread((server.work / "secrets").unlink)
