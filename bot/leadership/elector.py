@@ -40,6 +40,13 @@ class Occasion(StrEnum):
 class LeaderElector:
     """Look at each beat who holds the lease, and lead or stand by accordingly.
 
+    | this bot | becomes | on the occasion |
+    |---|---|---|
+    | is on standby | the leader | `HELD`, once it was transferred to it; `TAKEN`; `SEIZED` |
+    | leads | the leader again | `HELD` |
+    | leads | a standby | `ELSEWHERE`, `UNREADABLE` |
+    | is either | nothing any more | the journal is lost |
+
     `start_leading` is called at each beat of a leader, `stop_leading` when it becomes a standby, and `stop` once, with
     the error and the name of this bot's own container, when the journal is lost. That is for good: another process may
     lead with the journal that is at the path now.
