@@ -14,6 +14,7 @@ import yaml
 from docker.errors import APIError
 
 from sandbox.bot_settings import bot_settings
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.engine import Engine, manual_environment
 from testbed.sample import CHECK
 
@@ -21,8 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "home"
 IMAGE = "roas-bot"
 STORE_IMAGE = "store:v1"
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
 BOT_SERVICE = "discord-bot"
 RELEASES = "roas-release"
 COMPOSE_SECONDS = 120

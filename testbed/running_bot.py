@@ -19,8 +19,9 @@ import docker.errors
 from sandbox.bot_settings import bot_settings
 from sandbox.client import SandboxClient
 from sandbox.views import Interaction, Message
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.engine import Engine
-from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL, running_sandbox
+from testbed.home_stack import running_sandbox
 from testbed.inherited import inherited
 from testbed.redis_server import free_port
 

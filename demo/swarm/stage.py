@@ -10,9 +10,10 @@ from typing import Any
 from sandbox.bot_settings import bot_settings
 from testbed.bot_service import BotService
 from testbed.git_server import GitServer, git_server
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.sample import Behaviour
 from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_registry import swarm_registry
 from testbed.swarm_view import StackView
 
 HERE = Path(__file__).parent
@@ -71,11 +72,8 @@ async def swarm_stage(folder: Path) -> AsyncIterator[SwarmStage]:
     """Start three managers, a registry and a server of git, and make the images of the sample stack."""
     with (
         Swarm(folder / "swarm", managers=3, heartbeat_seconds=1) as swarm,
-        private_registry(folder / "registry", host=swarm.host_address) as registry,
+        swarm_registry(swarm, folder / "registry", VERSIONS, name=NAME) as registry,
     ):
-        with client_of(swarm.manager) as client:
-            for version, behaviour in VERSIONS.items():
-                registry.push_sample(client, NAME, version, behaviour)
         async with git_server(folder / "git", swarm.host_address) as repository:
             bots = BotService(swarm, registry, folder / "bot", NAME)
             stage = SwarmStage(folder, swarm, registry, repository, bots)

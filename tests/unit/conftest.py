@@ -13,6 +13,7 @@ from tests.kinds import is_other_program
 if TYPE_CHECKING:
     from roas.events import EventBus
     from roas.state.manager import StateManager
+    from tests.unit.deploy.virtual_time import VirtualLoop
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,17 @@ async def hurried_time() -> AsyncIterator[None]:
 
     with hurried(asyncio.get_running_loop()):
         yield
+
+
+@pytest.fixture
+def loop() -> Iterator["VirtualLoop"]:
+    """A loop of virtual time, in which everything that reads a clock lives."""
+    from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
+
+    loop = VirtualLoop()
+    with clocks_of(loop):
+        yield loop
+    loop.close()
 
 
 @pytest.fixture

@@ -356,10 +356,14 @@ EVERYWHERE = sorted(path for folder in OWN for path in (ROOT / folder).rglob("*.
     ids=["ends tasks", "backs off", "sleeps"],
 )
 def test_waiting_and_ending_have_one_helper(by_hand, words, files, helper, trees):
-    """Nobody does by hand what has a helper; without one of the words there is nothing to be found in a file."""
+    """Nobody does by hand what has a helper; without one of the words there is nothing to be found in a file.
+
+    Tests that know nothing of the product have a helper of their own.
+    """
     texts = {path: text for path in files if re.search(words, text := path.read_text())}
     found = {path: lines for path, text in texts.items() if (lines := [*by_hand(trees.get(path) or ast.parse(text))])}
-    assert {path: lines for path, lines in found.items() if path != ROOT / "bot" / helper} == {}
+    helpers = {ROOT / "bot" / helper, ROOT / "testbed" / "tasks.py"}
+    assert {path: lines for path, lines in found.items() if path not in helpers} == {}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tests lie by what they need, and below that by what they are about."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,31 @@ SUBJECTS = {
     "shipped": "docker-compose.yml",
     "wire": "bot/service.py",
 }
+
+# An outer net touches Discord's wire, the command line, files and Docker, and outlives every change of the product's
+# own parts. These still hold on to such parts: none is added, and what lets go of them is struck out.
+KNOWS_THE_PRODUCT = {
+    "acceptance": (
+        "alert_effects conftest counts deployment_effects event_scene hosts killable_deployment one_stack "
+        "people test_approval_matrix test_backup_ways test_behind_proxy test_beside_compose test_canary "
+        "test_counts test_data_backups test_engine_away test_engine_away_from_data test_event_effects "
+        "test_exact_rollback test_figures test_five_hosts test_generated_approvals test_jobs_on_rollback "
+        "test_kept_releases test_killed_canary test_maintenance_faults test_manual_start test_many_hosts "
+        "test_moving test_new_powers test_observation test_operations test_outcomes test_own_environment "
+        "test_parallel_start test_paused_rollouts test_promotion test_provenance test_proxy_configuration "
+        "test_proxy_failures test_recovery_beside_deployments test_refusals test_refused_stacks test_scaling "
+        "test_shortages test_ssh_host test_swarm_counts test_true_plans test_update_order test_watching "
+        "trouble"
+    ),
+    "campaigns": "test_canary",
+    "cli": "living_bot mortal_command test_events test_looking test_run test_stack_survey test_state_owner",
+    "demo": "test_unresponsive",
+    "handover": "test_canary_handover test_typed_commands versions",
+    "plugin": "conftest run_example",
+    "testbed": "shown_compose",
+    "wire": "killable_bot stopping_bot test_killed_between_clicks",
+}
+IMPORTS_THE_PRODUCT = re.compile(r"^\s*(?:from|import) (?:roas|cogs)\b", re.MULTILINE)
 
 
 def subject_of(folder: str) -> Path:
@@ -60,6 +86,14 @@ def test_no_kind_needs_one_after_it():
             if any(module == name or module.startswith(f"{name}.") for name in names):
                 found.append(f"{path.relative_to(ROOT)}: {module}")
     assert found == []
+
+
+def test_outer_net_knows_no_more_of_the_product():
+    files = [path for path in FILES if path.is_relative_to(TESTS / "e2e")]
+    found = {path.relative_to(TESTS / "e2e") for path in files if IMPORTS_THE_PRODUCT.search(path.read_text())}
+    listed = {Path(folder, f"{name}.py") for folder, names in KNOWS_THE_PRODUCT.items() for name in names.split()}
+    assert sorted(found - listed) == [], "ask by the wire, the command line, a file or Docker instead"
+    assert sorted(listed - found) == [], "these know nothing of it any more: strike them out"
 
 
 def asked_for(tree: ast.AST) -> set[str]:

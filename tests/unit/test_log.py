@@ -5,7 +5,8 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -17,16 +18,26 @@ from roas.redaction import Redactor, hide_everywhere
 Lines = Callable[[], list[dict[str, Any]]]
 
 
+@contextmanager
+def logging_to(stream: io.StringIO, form: Literal["json", "console"], redactor: Redactor) -> Iterator[None]:
+    """Log in a form until the end of the block."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    configure_logging("info", form, redactor, stream)
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
+
+
 @pytest.fixture
 def lines() -> Iterator[Lines]:
     """Log as JSON with `s3cret-value` as a secret; returns a function that reads the lines."""
-    root = logging.getLogger()
-    before, level, stream = root.handlers[:], root.level, io.StringIO()
-    configure_logging("info", "json", Redactor(["s3cret-value"]), stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    root.handlers[:] = before
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
+    stream = io.StringIO()
+    with logging_to(stream, "json", Redactor(["s3cret-value"])):
+        yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def test_event_is_one_line_with_time_level_origin(lines: Lines) -> None:
@@ -81,20 +92,6 @@ async def test_correlation_id_on_lines_of_scope_and_tasks(lines: Lines) -> None:
     assert ids == {"within": "COR-1", "in a task": "COR-1", "outside": None}
 
 
-def test_console_format_is_not_json() -> None:
-    root = logging.getLogger()
-    before, level, stream = root.handlers[:], root.level, io.StringIO()
-    try:
-        configure_logging("INFO", "console", Redactor(), stream)
-        get_logger("roas.x").info("it happened", count=3)
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-        logging.captureWarnings(capture=False)
-    assert "it happened" in stream.getvalue()
-    assert not stream.getvalue().startswith("{")
-
-
 def test_guest_gets_plain_records(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     """Where nobody has set up our form of logs, an event is a record like any other, with its fields in words."""
     before = structlog.is_configured(), structlog.get_config()
@@ -129,17 +126,15 @@ class Screen(io.StringIO):
 
 
 @pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
-def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch, no_color: str, colored: bool) -> None:
+def test_console_format_is_in_words_and_respects_no_color(
+    monkeypatch: pytest.MonkeyPatch, no_color: str, colored: bool
+) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
-    root = logging.getLogger()
-    before, level, stream = root.handlers[:], root.level, Screen()
-    try:
-        configure_logging("INFO", "console", Redactor(), stream)
+    stream = Screen()
+    with logging_to(stream, "console", Redactor()):
         get_logger("roas.x").info("it happened", count=3)
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-        logging.captureWarnings(capture=False)
+    assert "it happened" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")
     assert ("\x1b[" in stream.getvalue()) is colored
 
 

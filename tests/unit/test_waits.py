@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ from roas.state.redis_sync import DataSyncManager, RedisUnavailableError
 from tests.unit.deploy.fake_engine import STARTING, FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
 from tests.unit.deploy.requested import DORA, deploy
-from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
+from tests.unit.deploy.virtual_time import VirtualLoop
 from tests.unit.one_stack import OneStack
 from tests.unit.recovery.played_checks import played_checks
 from tests.unit.recovery.test_error_handler import FAULT, Scene
@@ -52,14 +52,6 @@ from tests.unit.sample_events import Work, waited
 DEV = Environment("dev", "shop-dev", Path(), (), observation_seconds=0.0)
 HOUR = 3600.0
 UNSTARTED = ContainerSnapshot("c", "web-1", "web", ContainerState.CREATED, HealthStatus.NONE, "i", "i", "h")
-
-
-@pytest.fixture
-def loop() -> Iterator[VirtualLoop]:
-    loop = VirtualLoop()
-    with clocks_of(loop):
-        yield loop
-    loop.close()
 
 
 def test_discord_away_for_a_day(loop: VirtualLoop) -> None:

@@ -25,10 +25,10 @@ from roas.state.shared.objects import SealedObjects, Term
 from roas.state.shared.sealing import Seal
 from testbed.engine import Engine
 from testbed.inherited import inherited
-from testbed.private_registry import private_registry
 from testbed.redis_server import free_port
 from testbed.running_bot import Stack, running_bot
-from testbed.swarm import Swarm, client_of
+from testbed.swarm import Swarm
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from tools.benchmarks.swarm import NAME, SIZE, Ground
 from tools.benchmarks.swarm import Result as SwarmResult
@@ -60,12 +60,10 @@ def measure(folder: Path, runs: int) -> Result:
     result = Result()
     with (
         Swarm(folder / "swarm", managers=3) as swarm,
-        private_registry(folder / "registry", host=swarm.host_address) as registry,
+        swarm_registry(swarm, folder / "registry", healthy(["v1"]), name=NAME) as registry,
     ):
         ground = Ground(folder, swarm, registry)
         registry.write_login(folder / "docker")
-        with client_of(swarm.manager) as client:
-            registry.push_sample(client, NAME, "v1", "healthy")
         with postgres(folder / "postgres") as insert:
             for run in range(runs):
                 result.add("a commit (ms)", ALONE, asyncio.run(_commits(folder / f"alone-{run}", None)))

@@ -27,10 +27,11 @@ from threading import Event, Thread
 from typing import Any
 
 from testbed.engine import Engine
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.running_bot import Stack, running_bot
 from testbed.sample import HEALTH_COMMAND
 from testbed.swarm import Swarm, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from testbed.waiting import wait_until
 from tools.benchmarks.deploy import REPOSITORY
@@ -172,13 +173,10 @@ def measure(folder: Path, runs: int) -> Result:
     result = Result()
     with (
         Swarm(folder / "swarm", workers=2) as swarm,
-        private_registry(folder / "registry", host=swarm.host_address) as made,
+        swarm_registry(swarm, folder / "registry", healthy(["v1", "v2"]), name=NAME) as made,
     ):
         ground = Ground(folder, swarm, made)
         made.write_login(folder / "docker")
-        with client_of(swarm.manager) as client:
-            for version in ("v1", "v2"):
-                made.push_sample(client, NAME, version, "healthy")
         for node in swarm.nodes:
             with client_of(node) as client:
                 for version in ("v1", "v2"):

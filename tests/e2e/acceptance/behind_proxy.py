@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.compose_labels import of_service
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
 from tests.e2e.acceptance.stack import free_port
 from tools.campaigns.requests.recipe import AdminSocket, write_recipe
@@ -60,7 +61,7 @@ def admin(stack) -> AdminSocket:
 
 
 def addresses(stack, service: str = "web") -> set[str]:
-    found = [container for container in stack.containers() if container.labels["com.docker.compose.service"] == service]
+    found = of_service(stack.containers(), service)
     return {f"{net['IPAddress']}:8080" for item in found for net in item.attrs["NetworkSettings"]["Networks"].values()}
 
 

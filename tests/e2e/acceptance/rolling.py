@@ -10,7 +10,8 @@ from typing import Any
 
 import docker
 
-from tests.e2e.acceptance.stack import PROJECT, Stack
+from testbed.compose_labels import PROJECT_LABEL
+from tests.e2e.acceptance.stack import Stack
 
 
 @dataclass
@@ -65,7 +66,7 @@ def rolled(stack: Stack, environment: str = "dev") -> Iterator[Events]:
     """Watch from now to the end of the block."""
     events = Events({container.id for container in stack.containers(environment)})
     client = docker.DockerClient(base_url=stack.docker_host)
-    filters = {"type": "container", "label": f"{PROJECT}={stack.project(environment)}"}
+    filters = {"type": "container", "label": f"{PROJECT_LABEL}={stack.project(environment)}"}
     stream = client.events(decode=True, filters=filters, since=f"{time.time():.3f}")
 
     def follow() -> None:

@@ -10,14 +10,12 @@ from typing import Any
 
 import docker
 
+from testbed.compose_labels import NUMBER_LABEL, PROJECT_LABEL, SERVICE_LABEL
 from testbed.engine import manual_environment
 from testbed.sample import CHECK as SAMPLE_CHECK
 from testbed.sample import HEALTH_COMMAND, WATCHED
 from tests.integration.stack.normalised import normalised
 
-PROJECT = "com.docker.compose.project"
-SERVICE = "com.docker.compose.service"
-NUMBER = "com.docker.compose.container-number"
 REPOSITORY = "roas-acceptance/app"
 CHECK = SAMPLE_CHECK | {"test": ["CMD-SHELL", f"{HEALTH_COMMAND} && echo all is well"]}
 WATCHED_CHECK = CHECK | WATCHED
@@ -75,20 +73,20 @@ class Stack:
 
     def containers(self, environment: str = "dev", *labels: str) -> list[Any]:
         """Return every container of an environment, running or not, in order of service and number."""
-        own = {"label": [f"{PROJECT}={self.project(environment)}", *labels]}
+        own = {"label": [f"{PROJECT_LABEL}={self.project(environment)}", *labels]}
         found = self.client.containers.list(all=True, ignore_removed=True, filters=own)
-        return sorted(found, key=lambda one: (one.labels[SERVICE], int(one.labels[NUMBER])))
+        return sorted(found, key=lambda one: (one.labels[SERVICE_LABEL], int(one.labels[NUMBER_LABEL])))
 
     def container(self, service: str, environment: str = "dev") -> Any:
         """Return the one container of a service."""
-        (found,) = self.containers(environment, f"{SERVICE}={service}")
+        (found,) = self.containers(environment, f"{SERVICE_LABEL}={service}")
         return found
 
     def listed(self, environment: str = "dev") -> dict[str, dict[str, Any]]:
         """Return what the engine lists of each container, by its name: that costs less than to inspect each."""
-        own = {"label": [f"{PROJECT}={self.project(environment)}"]}
+        own = {"label": [f"{PROJECT_LABEL}={self.project(environment)}"]}
         found = self.client.api.containers(all=True, filters=own)
-        found.sort(key=lambda one: (one["Labels"][SERVICE], int(one["Labels"][NUMBER])))
+        found.sort(key=lambda one: (one["Labels"][SERVICE_LABEL], int(one["Labels"][NUMBER_LABEL])))
         names = [next(name for name in item["Names"] if name.count("/") == 1) for item in found]  # others are links
         return {
             name.removeprefix(f"/{self.project(environment)}-"): item for name, item in zip(names, found, strict=True)
@@ -141,15 +139,23 @@ class Stack:
         )
         assert done.returncode == 0, done.stderr
 
+    def clear_with_images(self) -> None:
+        """Remove what the projects of this stack left on the engine, and the images that were built for them."""
+        self.clear()
+        for image in self.client.images.list():
+            if image.labels.get(PROJECT_LABEL, "").startswith(self.base_name):
+                for tag in image.tags:
+                    self.client.images.remove(tag, force=True)
+
     def clear(self) -> None:
         """Remove whatever the projects of this stack left on the engine."""
-        labelled = {"label": [PROJECT]}
+        labelled = {"label": [PROJECT_LABEL]}
         for container in self.client.containers.list(all=True, sparse=True, filters=labelled):
-            if container.attrs["Labels"][PROJECT].startswith(self.base_name):
+            if container.attrs["Labels"][PROJECT_LABEL].startswith(self.base_name):
                 container.remove(force=True, v=True)
         for resources in (self.client.networks, self.client.volumes):
             for resource in resources.list(filters=labelled):
-                if ((resource.attrs.get("Labels") or {}).get(PROJECT) or "").startswith(self.base_name):
+                if ((resource.attrs.get("Labels") or {}).get(PROJECT_LABEL) or "").startswith(self.base_name):
                     resource.remove()
 
     @property

@@ -2,8 +2,6 @@
 
 import pytest
 
-from roas.models.deployment import DeploymentKind, Outcome
-from roas.models.plan import ServiceAction
 from tests.e2e.acceptance.people import request, succeeded
 from tests.e2e.acceptance.stack import REPOSITORY, alone, service
 from tests.e2e.acceptance.test_true_plans import look, plan_and_deploy
@@ -61,7 +59,7 @@ async def test_adoption_recreates_nothing_that_fits(people, stack, images):
     before = look(stack)
     await first_plan_says_why(people, stack)
     write_all(stack, broken=alone(image=f"{REPOSITORY}:exits"))
-    assert (await people.deploy("v1")).outcome is Outcome.ROLLED_BACK
+    assert (await people.deploy("v1")).outcome == "rolled_back"
     assert look(stack) == before
     write_all(stack)
     planned = await plan_and_deploy(people, stack, "v1")
@@ -84,18 +82,18 @@ async def test_adoption_recreates_nothing_that_fits(people, stack, images):
 
 async def differing_from_release_0(people) -> set[str]:
     """Return what a plan names above the lines that differ; what a profile has is of release 0 alone."""
-    plan = await people.application.orchestrator.plan(request(DeploymentKind.ROLLBACK, target_release=0))
+    plan = await people.application.orchestrator.plan(request("ROLLBACK", target_release=0))
     return {line.removesuffix(":") for line in plan.diff if line.endswith(":") and line[0] not in "-+ "}
 
 
 async def first_plan_says_why(people, stack):
     """It says what stays though it is not all known, and in which keys what is made anew is another."""
-    orchestrator, asked = people.application.orchestrator, request(DeploymentKind.DEPLOY, version="v1")
+    orchestrator, asked = people.application.orchestrator, request("DEPLOY", version="v1")
     plan = await orchestrator.plan(asked)
     assert [warning for warning in plan.warnings if warning.startswith("web stays")], "what its files held is not known"
     write_all(stack, web={"environment": {"A": "1"}, "labels": {"team": "kitchen"}})
     planned = {one.service: one for one in (await orchestrator.plan(asked)).services}
-    assert planned["store"].action is ServiceAction.KEEP
+    assert planned["store"].action == "keep"
     assert planned["web"].reasons == ("it was not made by this bot, and is another in: environment, labels",)
     write_all(stack)
 

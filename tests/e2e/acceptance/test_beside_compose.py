@@ -10,9 +10,10 @@ from roas.deploy.phases.execution import Execution
 from roas.models.deployment import DeploymentKind, PhaseStatus
 from roas.models.health import Verdict
 from roas.models.phases import PhaseName
+from testbed.compose_labels import NUMBER_LABEL
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import CHECK, NUMBER, REPOSITORY, alone
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
 from tests.e2e.acceptance.trouble import of_services, until
 
 # Long enough for a command of Compose.
@@ -38,7 +39,7 @@ def create_beside(stack, name):
     """Leave what a person's living Compose has just made and is about to start; returns its id."""
     web = stack.container("web")
     labels = {key: value for key, value in web.labels.items() if not key.endswith("config-hash")}
-    labels |= {"com.docker.compose.config-hash": "0" * 64, NUMBER: "2" if name == "second" else "1"}
+    labels |= {"com.docker.compose.config-hash": "0" * 64, NUMBER_LABEL: "2" if name == "second" else "1"}
     own = f"{stack.project()}-web-2" if name == "second" else f"{web.id[:12]}_{web.name}"
     made = stack.client.api.create_container(web.attrs["Image"], name=own, labels=labels)
     return made["Id"]

@@ -2,7 +2,6 @@
 
 import pytest
 
-from roas.models.deployment import DeploymentKind, Outcome
 from tests.e2e.acceptance.people import ANNA, request, succeeded, told
 from tests.e2e.acceptance.stack import REPOSITORY
 from tests.e2e.acceptance.test_parallel_start import NEVER_HEALTHY, until_waiting
@@ -18,11 +17,7 @@ def built(stack, images):
     name = f"{stack.base_name}-built"
     stack.write({"web": {"build": "app", "image": name, **QUICK}})
     yield f"{name}:latest"
-    stack.clear()
-    for image in stack.client.images.list():
-        if image.labels.get("com.docker.compose.project", "").startswith(stack.base_name):
-            for tag in image.tags:
-                stack.client.images.remove(tag, force=True)
+    stack.clear_with_images()
 
 
 async def test_the_same_files_are_built_to_the_same_image(people, stack, built):
@@ -75,7 +70,7 @@ async def test_what_failed_keeps_no_name(people, stack, built):
     await people.succeed("v1")
     first = stack.images()["web-1"]
     stack.put("app/main", "2")
-    plan = await people.application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    plan = await people.application.orchestrator.plan(request("DEPLOY", version="v2"))
     (web,) = plan.services
     assert (web.is_built, web.if_image_differs) == (True, True), "nobody knows before it is built"
     assert not [warning for warning in plan.warnings if "follows the version" in warning], plan.warnings
@@ -85,13 +80,13 @@ async def test_what_failed_keeps_no_name(people, stack, built):
     assert stack.images()["web-1"] == runs
     stack.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nCOPY main /main\nENTRYPOINT false\n")
     crashed = await people.deploy("v3")
-    assert crashed.outcome is Outcome.ROLLED_BACK, told(crashed)
+    assert crashed.outcome == "rolled_back", told(crashed)
     assert (stack.client.images.get(built).id, stack.images()["web-1"]) == (runs, runs)
     after = stack.ids()
     stack.manually("up", "-d")
     assert stack.ids() == after
     stack.put("app/Dockerfile", f"FROM {REPOSITORY}:v1\nCOPY absent /main\n")
-    assert (await people.deploy("v4")).outcome is Outcome.FAILED
+    assert (await people.deploy("v4")).outcome == "failed"
     assert (stack.client.images.get(built).id, stack.ids()) == (runs, after)
     assert before
     succeeded(await people.rollback())
@@ -100,11 +95,11 @@ async def test_what_failed_keeps_no_name(people, stack, built):
     stack.put("app/main", "5")
     name = built.removesuffix(":latest")
     stack.write({"web": {"build": "app", "image": name, "healthcheck": NEVER_HEALTHY, **QUICK}})
-    hanging = await people.application.orchestrator.start(request(DeploymentKind.DEPLOY, version="v5"))
+    hanging = await people.application.orchestrator.start(request("DEPLOY", version="v5"))
     await until_waiting(people.application, hanging.id, "web")
     assert stack.client.images.get(built).id != first
     await people.application.orchestrator.cancel(hanging.id, ANNA)
-    assert (await people.application.orchestrator.wait(hanging.id)).outcome is Outcome.CANCELLED
+    assert (await people.application.orchestrator.wait(hanging.id)).outcome == "cancelled"
     assert (stack.client.images.get(built).id, {*stack.images().values()}) == (first, {first})
 
 
@@ -134,8 +129,8 @@ async def test_what_one_service_builds_is_built_once_for_all(people, stack, buil
     stack.put("app/main", "3")
     web = {"build": "app", "image": f"{name}:three", **QUICK}
     stack.write({"web": web})
-    hotfix = await people.application.orchestrator.run(request(DeploymentKind.HOTFIX, version="v3", reason="a fix"))
-    assert (hotfix.outcome, hotfix.touched) == (Outcome.FAILED, False)
+    hotfix = await people.application.orchestrator.run(request("HOTFIX", version="v3", reason="a fix"))
+    assert (hotfix.outcome, hotfix.touched) == ("failed", False)
     assert "Use /deploy, or push the image to a registry first." in hotfix.problem.hint
     await people.succeed("v3")
     assert stack.read("web", "/main") == "3", "as told"

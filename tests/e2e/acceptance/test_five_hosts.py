@@ -13,11 +13,12 @@ from roas.app.application import open_application
 from roas.metrics.bot_metrics import Metrics
 from roas.models.deployment import Deployment, Outcome
 from roas.stack.docker.engine import ACTING_THREADS, ASKING_THREADS
-from testbed.debian_packages import PackageError
+from testbed.compose_labels import PROJECT_LABEL
 from testbed.ssh_hosts import RemoteHost, SshHosts
 from tests.e2e.acceptance.hosts import VERSIONS, Fleet, held, with_images
 from tests.e2e.acceptance.people import People
-from tests.e2e.acceptance.stack import PROJECT, alone
+from tests.e2e.acceptance.stack import alone
+from tests.integration.packages import packages_or_skip
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 HOSTS = 5
@@ -27,11 +28,8 @@ FILES_OF_A_HOST = 2 * (ASKING_THREADS + ACTING_THREADS)
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
-    try:
-        with SshHosts(tmp_path_factory.mktemp("hosts"), HOSTS, prepare=with_images) as made:
-            yield made
-    except PackageError as error:
-        pytest.skip(str(error))
+    with packages_or_skip(), SshHosts(tmp_path_factory.mktemp("hosts"), HOSTS, prepare=with_images) as made:
+        yield made
 
 
 @pytest.fixture
@@ -93,7 +91,7 @@ async def test_host_lost_in_a_deployment_harms_no_other(
     """The others are deployed meanwhile; once it is back, its deployment ends on one of the two versions."""
     await to_all(people, fleet, "v1")
     lost = fleet.host("host1")
-    own = {"event": "create", "label": f"{PROJECT}={fleet.stack('host1').project('host1')}"}
+    own = {"event": "create", "label": f"{PROJECT_LABEL}={fleet.stack('host1').project('host1')}"}
     creating = fleet.clients["host1"].events(decode=True, filters=own)
     deploying = asyncio.create_task(people.deploy("v2", "host1"))
     await asyncio.to_thread(next, creating)

@@ -10,12 +10,14 @@ from roas.app.application import open_application
 from roas.configuration.tables import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import ServiceAction
-from testbed.private_registry import private_registry
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
+from testbed.sample import Behaviour
 from testbed.swarm import Swarm, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request, succeeded
-from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, SERVICE, Stack, alone, free_port
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone, free_port
 
 # Like Alembic: a revision that it does not know is an error. What ran is counted.
 MIGRATION = """
@@ -71,7 +73,7 @@ class Shop:
 
     def served(self, service: str = "web") -> set[str]:
         """Return the images of a service, all of which runs."""
-        found = [item for item in self.stack.listed().values() if item["Labels"][SERVICE] == service]
+        found = [item for item in self.stack.listed().values() if item["Labels"][SERVICE_LABEL] == service]
         assert [item["State"] for item in found] == ["running"] * len(found)
         return {item["ImageID"] for item in found}
 
@@ -206,18 +208,20 @@ async def test_failed_replacement_leaves_what_was_healthy(shop: Shop, images: di
 
     write("v1", "v1", {})
     succeeded(await shop.people.deploy("v1"))
-    shop.stack.containers("dev", f"{SERVICE}=web")[0].exec_run(["touch", "/data/broken-v1"])
+    shop.stack.containers("dev", f"{SERVICE_LABEL}=web")[0].exec_run(["touch", "/data/broken-v1"])
     # By itself: another service fails after web is well.
     write("v2", "unhealthy", {"web": {"condition": "service_healthy"}})
     since = time.time()
     deployment = await shop.people.deploy("v2")
     assert (deployment.outcome, deployment.problem.key) == (Outcome.FAILED, "rollback_failed"), deployment.problem
     assert shop.served() == {images["v2"]}
-    filters = {"event": "create", "label": [f"{PROJECT}={shop.stack.project()}", f"{SERVICE}=web"]}
+    filters = {"event": "create", "label": [f"{PROJECT_LABEL}={shop.stack.project()}", f"{SERVICE_LABEL}=web"]}
     created = shop.stack.client.events(since=since, until=time.time(), filters=filters, decode=True)
     of_v2 = [item for item in created if ":v2" in item["Actor"]["Attributes"]["image"]]
     times = 2 if place in {"a fixed name", "an unnamed volume"} else 1
-    assert len(of_v2) == times * len(shop.stack.containers("dev", f"{SERVICE}=web")), "the very ones that were stopped"
+    assert len(of_v2) == times * len(shop.stack.containers("dev", f"{SERVICE_LABEL}=web")), (
+        "the very ones that were stopped"
+    )
     # And asked for, of a healthy stack; what had gone back already comes back, too.
     write("v2", "v2", {})
     succeeded(await shop.people.deploy("v2"))
@@ -234,16 +238,14 @@ async def test_failed_replacement_leaves_what_was_healthy(shop: Shop, images: di
 @pytest.mark.long
 async def test_rollback_on_swarm_runs_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on one machine: by itself and asked for, and however often the same was deployed before."""
+    versions: dict[str, Behaviour] = {**healthy(["v1", "v2"]), "exits": "exits"}
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     with (
         Swarm(tmp_path / "swarm") as swarm,
-        private_registry(tmp_path / "registry", host=swarm.host_address) as registry,
+        swarm_registry(swarm, tmp_path / "registry", versions, name="jobs") as registry,
         client_of(swarm.manager) as client,
     ):
         registry.write_login(tmp_path / "docker")
-        for version in ("v1", "v2"):
-            registry.push_sample(client, "jobs", version, "healthy")
-        registry.push_sample(client, "jobs", "exits", "exits")
         stack = Stack(tmp_path / "stack", "jobs", client, swarm.docker_host)
         quick = {"dev": EnvironmentSettings(engine="swarm", observation_seconds=0.2)}
         async with open_application(settings_for(stack, tmp_path / "state", environments=quick)) as application:

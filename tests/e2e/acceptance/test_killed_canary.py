@@ -11,6 +11,7 @@ import pytest
 from roas.app.application import open_application
 from roas.metrics.bot_metrics import Metrics
 from roas.models.deployment import Deployment, Outcome
+from testbed.compose_labels import of_service
 from testbed.inherited import inherited
 from testbed.preloaded import PreloadedPopen
 from testbed.proxy_images import web_image
@@ -112,5 +113,5 @@ async def end_of(settings) -> tuple[Deployment, bool]:
 
 
 def images_of_web(stack) -> set[str]:
-    found = [item for item in stack.containers() if item.labels["com.docker.compose.service"] == "web"]
+    found = of_service(stack.containers(), "web")
     return {item.attrs["Config"]["Image"] for item in found}

@@ -14,18 +14,16 @@ from typing import Any
 import docker
 import pytest
 
-from roas.models.deployment import DeploymentKind, Outcome
-from roas.models.rollout import Choice
+from testbed.compose_labels import PROJECT_LABEL
 from testbed.swarm import Swarm, client_of
 from tests.e2e.acceptance.beside_swarm import NONE_FAILS, OFTEN, Run, SwarmStack, images, watching, web, well_by_version
-from tests.e2e.acceptance.people import ANNA, request
-from tests.e2e.acceptance.stack import PROJECT
+from tests.e2e.acceptance.people import ANNA, People, request
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600), pytest.mark.long]
 
 AT_A_TIME = 6
 
-VERDICTS = {Outcome.SUCCEEDED: "completed", Outcome.ROLLED_BACK: "rolled back", Outcome.FAILED: "failed"}
+VERDICTS = {"succeeded": "completed", "rolled_back": "rolled back", "failed": "failed"}
 STOP_FIRST = ["-v1", "+v2", "v2"]
 START_FIRST = ["+v2", "v2", "-v1"]
 
@@ -251,15 +249,15 @@ async def by_bot(case: Case, application, people, stack, *, stands: bool = False
         stack.manually("run", "--rm", "--no-deps", "web", "sh", "-c", NONE_FAILS, VERSION="v1")
     if not stands:
         await people.succeed(case.before)
-    label = f"{PROJECT}={stack.project()}"
+    label = f"{PROJECT_LABEL}={stack.project()}"
     client = docker.DockerClient(base_url=stack.docker_host)
     try:
         with watching(client, label) as seen:
-            started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, "dev", case.version))
+            started = await application.orchestrator.start(request("DEPLOY", "dev", case.version))
             verdict = await verdict_of(application, started.id)
             well, order, at = well_by_version(client, label), list(seen.order), list(seen.at)
         if verdict == "paused":
-            await application.orchestrator.decide(started.id, Choice.ROLL_BACK, ANNA)
+            await People(application).decide(started.id, "roll_back", ANNA)
             await application.orchestrator.wait(started.id)
     finally:
         client.close()

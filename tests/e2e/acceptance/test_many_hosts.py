@@ -23,12 +23,13 @@ from roas.metrics.bot_metrics import Metrics
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceStep
 from roas.models.health import Verdict
 from roas.stack.containers import watch as container_watch
-from testbed.debian_packages import PackageError
+from testbed.compose_labels import PROJECT_LABEL
 from testbed.sample import Behaviour, sample_image
 from testbed.ssh_hosts import RemoteHost, SshHosts
 from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS, settings_for
 from tests.e2e.acceptance.people import People, request, told
-from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, Stack, alone
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
+from tests.integration.packages import packages_or_skip
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 
@@ -79,11 +80,9 @@ def prepare(host: RemoteHost) -> None:
 @pytest.fixture(scope="module")
 def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
     """Run five hosts."""
-    try:
-        with SshHosts(tmp_path_factory.mktemp("hosts"), hosts=len(NAMES), prepare=prepare) as running:
-            yield running
-    except PackageError as error:
-        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("hosts")
+    with packages_or_skip(), SshHosts(folder, hosts=len(NAMES), prepare=prepare) as running:
+        yield running
 
 
 @pytest.fixture
@@ -266,7 +265,9 @@ async def test_plan_says_what_each_host_would_do(application: Application, peopl
 
 def creations(stack: Stack) -> Any:
     """Follow the containers that are created on a host."""
-    return stack.client.events(decode=True, filters={"event": "create", "label": f"{PROJECT}={stack.project('prod')}"})
+    return stack.client.events(
+        decode=True, filters={"event": "create", "label": f"{PROJECT_LABEL}={stack.project('prod')}"}
+    )
 
 
 async def first(events: Any) -> None:

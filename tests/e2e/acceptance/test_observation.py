@@ -11,8 +11,8 @@ from roas.configuration.tables import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus
 from roas.models.phases import PhaseName
 from roas.ui.embeds.live import draw_live
-from testbed.private_registry import private_registry
 from testbed.swarm import Swarm, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import ANNA, People, request, succeeded
@@ -72,10 +72,9 @@ async def test_task_that_dies_after_the_monitor_of_a_swarm(tmp_path: Path, monke
     with (
         Swarm(tmp_path / "swarm") as swarm,
         client_of(swarm.manager) as client,
-        private_registry(tmp_path / "registry", host=swarm.host_address) as registry,
+        swarm_registry(swarm, tmp_path / "registry", healthy(["v1"]), name="late") as registry,
     ):
         registry.write_login(tmp_path / "docker")
-        registry.push_sample(client, "late", "v1", "healthy")
         stack = Stack(tmp_path / "stack", "late", client, swarm.docker_host)
         deploy = {"endpoint_mode": "dnsrr", "update_config": {"monitor": "2s"}}
         web = {"image": f"{registry.address}/late:v1", "stop_grace_period": "1s", "deploy": deploy}

@@ -11,8 +11,9 @@ from roas.models.deployment import DeploymentKind, Freeze, Operation, Outcome
 from roas.models.health import Verdict
 from roas.models.plan import ServiceAction
 from roas.state.deployments.locks import FrozenError, LockHeldError
+from testbed.compose_labels import PROJECT_LABEL
 from tests.e2e.acceptance.people import ANNA, People, request, succeeded
-from tests.e2e.acceptance.stack import CHECK, PROJECT, WATCHED_CHECK, alone
+from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone
 from tests.e2e.acceptance.trouble import until
 
 # What hands changed is kept of all services, and names none; a backup on its schedule changes none.
@@ -139,7 +140,7 @@ async def test_start_runs_no_job_that_is_done(people, stack):
     stack.write({"migrate": job, "web": web, "mail": alone()}, volumes={"data": {}})
     succeeded(await people.deploy("v1"))
     succeeded(await operate(people, Operation.STOP, "web"))
-    stack.client.containers.prune({"label": [f"{PROJECT}={stack.project()}"]})
+    stack.client.containers.prune({"label": [f"{PROJECT_LABEL}={stack.project()}"]})
     plan = await people.application.orchestrator.plan(ask(Operation.START, "web"))
     assert [service.service for service in plan.services] == ["web"]
     succeeded(await operate(people, Operation.START, "web", plan_digest=plan.digest))

@@ -9,9 +9,10 @@ from roas.app.application import open_application
 from roas.configuration.tables import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.state.deployments.locks import LockHeldError
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.people import ANNA, People, request
-from tests.e2e.acceptance.stack import CHECK, PROJECT, REPOSITORY, SERVICE, alone
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, alone
 
 # Of a critical service it is ten seconds at most.
 LONG_OBSERVATION_SECONDS = 60.0
@@ -83,9 +84,9 @@ async def test_first_deployments_end_as_they_say(people, stack, images):
     assert deployment.problem.service == "store"
     assert "code 3" in deployment.problem.message
     assert stack.containers() == []
-    own = {"event": "start", "label": f"{PROJECT}={stack.project()}"}
+    own = {"event": "start", "label": f"{PROJECT_LABEL}={stack.project()}"}
     started = list(stack.client.events(since=since, until=time.time(), filters=own, decode=True))
-    assert [item["Actor"]["Attributes"][SERVICE] for item in started] == ["store"]
+    assert [item["Actor"]["Attributes"][SERVICE_LABEL] for item in started] == ["store"]
     assert await people.application.state.releases.current("dev") is None
     stack.write({"store": alone(image=f"{REPOSITORY}:v1", healthcheck=None), "web": alone()})
     await people.succeed("v1")

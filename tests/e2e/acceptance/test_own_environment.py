@@ -6,9 +6,10 @@ import pytest
 
 from roas.app.application import open_application
 from roas.configuration.loading import load_settings
+from testbed.compose_labels import PROJECT_LABEL
 from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS
 from tests.e2e.acceptance.people import People
-from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, alone
+from tests.e2e.acceptance.stack import REPOSITORY, alone
 
 
 @pytest.fixture
@@ -84,8 +85,8 @@ async def test_staging_has_own_project_files_and_values(people, stack, images):
 def of_staging_is_its_own(stack) -> None:
     """It is of its environment's project and files, and has nothing of the bot's own."""
     container = stack.container("web", "staging")
-    labels = {name: container.labels[name] for name in (PROJECT, "version", "by")}
-    assert labels == {PROJECT: f"{stack.base_name}-staging", "version": "v2", "by": "override"}
+    labels = {name: container.labels[name] for name in (PROJECT_LABEL, "version", "by")}
+    assert labels == {PROJECT_LABEL: f"{stack.base_name}-staging", "version": "v2", "by": "override"}
     variables = stack.variables("web", "staging")
     assert (variables["WHO"], variables["COLOUR"], variables["TOKEN"]) == ("staging", "green", "none")
     assert variables["PROJECT"] == f"{stack.base_name}-staging"

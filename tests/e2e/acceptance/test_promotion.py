@@ -10,11 +10,11 @@ from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError, NewPowersError, RequirementError
 from roas.models.alert import AlertReport, AlertSource, Severity
 from roas.models.deployment import DeploymentKind, Operation
-from testbed.debian_packages import PackageError
 from testbed.private_registry import private_registry
 from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS, settings_for
 from tests.e2e.acceptance.people import People, request, succeeded
 from tests.e2e.acceptance.stack import REPOSITORY, alone
+from tests.integration.packages import packages_or_skip
 
 
 def promotion(**more):
@@ -59,11 +59,7 @@ def shared(stack, images):
     stack.put(".env.staging", "WHO=staging\n")
     write()
     yield write
-    stack.clear()
-    for image in stack.client.images.list():
-        if image.labels.get("com.docker.compose.project", "").startswith(stack.base_name):
-            for tag in image.tags:
-                stack.client.images.remove(tag, force=True)
+    stack.clear_with_images()
 
 
 async def test_prod_gets_what_staging_runs(people, stack, shared, images, long_lane):
@@ -161,13 +157,10 @@ async def alert_begins_the_hour_again(application):
 
 @pytest.fixture
 def registry(tmp_path, monkeypatch):
-    try:
-        with private_registry(tmp_path / "registry") as registry:
-            registry.write_login(tmp_path / "login")
-            monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "login"))
-            yield registry
-    except PackageError as error:
-        pytest.skip(str(error))
+    with packages_or_skip(), private_registry(tmp_path / "registry") as registry:
+        registry.write_login(tmp_path / "login")
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "login"))
+        yield registry
 
 
 @pytest.mark.long

@@ -19,11 +19,11 @@ from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import PlanRecord, PlanState
 from roas.models.stored import new_id
 from testbed.cosign import Signer, cosign_folder
-from testbed.debian_packages import PackageError
 from testbed.private_registry import PrivateRegistry, private_registry
 from tests.e2e.acceptance.conftest import OBSERVATION_SECONDS, settings_for
 from tests.e2e.acceptance.people import People, request, succeeded, told
 from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
+from tests.integration.packages import packages_or_skip
 
 pytestmark = pytest.mark.engine
 
@@ -54,10 +54,8 @@ class Shop:
 
 @pytest.fixture
 def shop(stack: Stack, images: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    try:
+    with packages_or_skip():
         monkeypatch.setenv("PATH", f"{cosign_folder()}{os.pathsep}{os.environ['PATH']}")
-    except PackageError as error:
-        pytest.skip(str(error))
     with private_registry(tmp_path / "registry") as registry:
         registry.write_login(tmp_path / "login")
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "login"))

@@ -2,9 +2,7 @@
 
 import pytest
 
-from roas.models.deployment import DeploymentKind, Outcome
-from roas.models.phases import PhaseName
-from tests.e2e.acceptance.people import request
+from tests.e2e.acceptance.people import phase, request
 from tests.e2e.acceptance.rolling import rolled
 from tests.e2e.acceptance.stack import WATCHED_CHECK, alone
 
@@ -36,7 +34,7 @@ async def test_replicas_are_replaced_as_the_file_says(application, people, stack
 async def one_at_a_time(application, people, stack, images):
     back = {"parallelism": 1, "order": "stop-first"}
     stack.write(web(parallelism=1, delay="1s", failure_action="pause", back=back))
-    there = await application.orchestrator.plan(request(DeploymentKind.DEPLOY, version="v2"))
+    there = await application.orchestrator.plan(request("DEPLOY", version="v2"))
     said = "1 of 3 replicas replaced at a time; 1 s in between; where one fails, it pauses and asks"
     assert (said in there.services[0].reasons, there.services[0].start_first) == (True, False)
     with rolled(stack) as seen:
@@ -52,18 +50,18 @@ async def late_failure_is_rolled_back_a_few_at_a_time(people, stack, images):
     """
     stack.write(web(changes={"healthcheck": WATCHED_CHECK}, parallelism=1, monitor="6s"))
     with rolled(stack) as seen:
-        assert (await people.deploy("fades")).outcome is Outcome.ROLLED_BACK
+        assert (await people.deploy("fades")).outcome == "rolled_back"
     assert seen.most_begun == 1
     assert list(stack.images().values()) == [images["v2"]] * 3
 
 
 async def two_at_a_time_beside_the_old_ones_with_a_delay(application, people, stack, images):
     """Plan and rollout follow `update_config` on the way there, and `rollback_config` on the way back."""
-    back = await application.orchestrator.plan(request(DeploymentKind.ROLLBACK))
+    back = await application.orchestrator.plan(request("ROLLBACK"))
     said = "2 of 3 replicas replaced at a time; 1.5 s in between; where one fails, it is rolled back"
     assert (said in back.services[0].reasons, back.services[0].start_first) == (True, True), back.services[0].reasons
     with rolled(stack) as seen:
-        assert (await people.rollback()).outcome is Outcome.SUCCEEDED
+        assert (await people.rollback()).outcome == "succeeded"
     assert seen.fewest == 3
     assert 3 < seen.most <= 5
     assert (seen.most_begun, len(seen.created())) == (2, 3)
@@ -77,7 +75,7 @@ async def failed_replica_rolls_back(people, stack):
     stack.write(web(changes=soon, parallelism=1, failure_action="rollback", order="start-first"))
     before = stack.ids()
     with rolled(stack) as seen:
-        assert (await people.deploy("unhealthy")).outcome is Outcome.ROLLED_BACK
+        assert (await people.deploy("unhealthy")).outcome == "rolled_back"
     assert stack.ids() == before
     assert len(seen.created()) == 1, "the second replica is not begun after the first has failed"
 
@@ -85,7 +83,7 @@ async def failed_replica_rolls_back(people, stack):
 async def failure_ratio_lets_some_fail(people, stack, images):
     stack.write(web(parallelism=1, max_failure_ratio=0.5, failure_action="rollback"))
     with rolled(stack) as seen:
-        assert (await people.deploy("exits")).outcome is Outcome.ROLLED_BACK
+        assert (await people.deploy("exits")).outcome == "rolled_back"
     assert len([item for item in seen.created() if seen.image_of(item) == images["exits"]]) == 2, "1 of 3 may"
     assert list(stack.images().values()) == [images["v1"]] * 3
 
@@ -93,9 +91,9 @@ async def failure_ratio_lets_some_fail(people, stack, images):
 async def continue_goes_on_whatever_fails(people, stack, images):
     stack.write(web(parallelism=1, failure_action="continue"))
     deployment = await people.deploy("exits")
-    assert deployment.outcome is Outcome.SUCCEEDED
+    assert deployment.outcome == "succeeded"
     assert any("3 of 3 new replicas of web failed" in warning for warning in deployment.warnings)
-    assert deployment.phase(PhaseName.VERIFICATION).summary == "0 of 1 changed service is healthy"
+    assert phase(deployment, "verification").summary == "0 of 1 changed service is healthy"
     assert [container.attrs["Image"] for container in stack.containers()] == [images["exits"]] * 3
 
 

@@ -7,8 +7,9 @@ import pytest
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Operation, Outcome
 from roas.models.health import Verdict
+from testbed.compose_labels import SERVICE_LABEL
 from tests.e2e.acceptance.people import ANNA, request, succeeded
-from tests.e2e.acceptance.stack import SERVICE, alone
+from tests.e2e.acceptance.stack import alone
 from tests.e2e.acceptance.trouble import until
 
 
@@ -31,7 +32,7 @@ async def health_of(application, service: str):
 
 def count(stack, service: str = "web") -> int:
     """Return how many containers of a service run."""
-    return sum(container.status == "running" for container in stack.containers("dev", f"{SERVICE}={service}"))
+    return sum(container.status == "running" for container in stack.containers("dev", f"{SERVICE_LABEL}={service}"))
 
 
 async def scaled(application) -> dict[str, int]:

@@ -13,13 +13,14 @@ from roas.app.application import open_application
 from roas.configuration.settings import Settings
 from roas.metrics.bot_metrics import Metrics
 from roas.models.deployment import Outcome
+from testbed.compose_labels import PROJECT_LABEL
 from testbed.inherited import inherited
 from testbed.preloaded import PreloadedPopen
 from testbed.ssh_server import SshServer, ssh_server
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, told
-from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, Stack, alone
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[3]
@@ -76,7 +77,7 @@ async def test_connection_lost_in_a_deployment_is_made_again(people, stack, imag
     """What is being done then is tried again, by a new connection, and the deployment ends as if nothing had been."""
     stack.write({f"web{number}": alone() for number in range(3)})
     await people.succeed("v1")
-    begun = stack.client.events(decode=True, filters={"event": "create", "label": f"{PROJECT}={stack.project()}"})
+    begun = stack.client.events(decode=True, filters={"event": "create", "label": f"{PROJECT_LABEL}={stack.project()}"})
     deploying = asyncio.create_task(people.deploy("v2"))
     await asyncio.to_thread(next, begun)
     for session in server.sessions():

@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from roas.models.deployment import Outcome
 from tests.e2e.acceptance.people import People, succeeded
 from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 from tests.e2e.acceptance.stores import STORES
@@ -58,7 +57,7 @@ async def test_store_under_writes_is_as_at_the_backup(application, people: Peopl
     made = await until(lambda: application.state.data_backups.list("dev"))
     await until(lambda: run(f"{store.destroy} && echo done"))
     failed = await failing
-    assert (failed.outcome, made[0].release, failed.held) == (Outcome.ROLLED_BACK, 1, ())
+    assert (failed.outcome, made[0].release, failed.held) == ("rolled_back", 1, ())
     assert await destroyed(run, store.ask, known) != before, "an automatic rollback touches no data"
     granted = await grant(application, data=("with",))
     began = time.monotonic()

@@ -11,8 +11,9 @@ from roas.app.application import open_application
 from roas.configuration.tables import EnvironmentSettings
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, Operation
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.swarm import Swarm, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.counts import Counts, counted
@@ -36,11 +37,9 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     """Give a Swarm of one node, and a registry that has the image."""
     with (
         Swarm(tmp_path / "swarm") as swarm,
-        private_registry(tmp_path / "registry", host=swarm.host_address) as registry,
+        swarm_registry(swarm, tmp_path / "registry", healthy(["v1"]), name=NAME) as registry,
     ):
         registry.write_login(tmp_path / "docker")
-        with client_of(swarm.manager) as client:
-            registry.push_sample(client, NAME, "v1", "healthy")
         yield Ground(swarm, registry)
 
 

@@ -8,9 +8,10 @@ from roas.models.alert import AlertState
 from roas.models.deployment import DeploymentKind
 from roas.models.plan import ServiceAction
 from roas.ui.translation import translate, using_locale
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from tests.e2e.acceptance.one_stack import application, stack
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, SERVICE, service
+from tests.e2e.acceptance.stack import REPOSITORY, service
 from tools.campaigns.plans.effects import find_lies
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
@@ -24,7 +25,7 @@ def look(stack):
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for container in stack.containers():
         state = container.attrs["State"]
-        found.setdefault(container.labels[SERVICE], {})[container.id] = (state["StartedAt"], state["Status"])
+        found.setdefault(container.labels[SERVICE_LABEL], {})[container.id] = (state["StartedAt"], state["Status"])
     return found
 
 
@@ -186,7 +187,7 @@ async def missing_and_disconnected_are_mended_and_kept(people, stack):
     """
     network = stack.client.networks.get(f"{stack.project()}_default")
     stack.container("api").remove(force=True)
-    first, second = (container for container in stack.containers() if container.labels[SERVICE] == "two")
+    first, second = (container for container in stack.containers() if container.labels[SERVICE_LABEL] == "two")
     network.disconnect(second)
     first.remove(force=True)
     linked = service(image=f"{REPOSITORY}:v1", links=["db"], healthcheck=None)
@@ -225,7 +226,7 @@ async def test_stopped_stack_starts_after_its_networks_were_pruned(people, stack
     await people.succeed("v1")
     for container in stack.containers():
         container.stop(timeout=1)
-    stack.client.networks.prune(filters={"label": f"{PROJECT}={stack.project()}"})
+    stack.client.networks.prune(filters={"label": f"{PROJECT_LABEL}={stack.project()}"})
     planned = await plan_and_deploy(people, stack, "v1")
     assert {item.action for item in planned.values()} == {ServiceAction.START}
     for name in ("db", "database"):

@@ -10,8 +10,9 @@ import docker
 import pytest
 
 from roas.models.deployment import DeploymentKind, Outcome
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import PROJECT, REPOSITORY, SERVICE, alone, free_port, service
+from tests.e2e.acceptance.stack import REPOSITORY, alone, free_port, service
 
 pytestmark = pytest.mark.long
 
@@ -40,9 +41,9 @@ class CommitObserver:
 def observer(stack, name: str) -> Iterator[CommitObserver]:
     """Watch a service whose containers are all healthy, from now to the end of the block."""
     seen = CommitObserver(
-        healthy={container.id for container in stack.containers() if container.labels[SERVICE] == name}
+        healthy={container.id for container in stack.containers() if container.labels[SERVICE_LABEL] == name}
     )
-    filters = {"type": "container", "label": [f"{PROJECT}={stack.project()}", f"{SERVICE}={name}"]}
+    filters = {"type": "container", "label": [f"{PROJECT_LABEL}={stack.project()}", f"{SERVICE_LABEL}={name}"]}
     client = docker.DockerClient(base_url=stack.docker_host)
     stream = client.events(decode=True, filters=filters, since=f"{time.time():.3f}")
     thread = Thread(target=lambda: [seen.see(event) for event in stream], daemon=True)

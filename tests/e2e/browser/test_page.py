@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from playwright.async_api import Error, expect
 
+from testbed.compose_labels import SERVICE_LABEL
 from tests.e2e.browser.visitor import PATIENCE
-from tests.e2e.wire.shop import SERVICE_LABEL
 
 # How many pixels are between the words of an element and the text after it.
 BLANK_AFTER = """one => {

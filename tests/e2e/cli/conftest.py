@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
-from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.inherited import inherited
 from testbed.preloaded import PreloadedPopen, can_be_preloaded
 

@@ -6,16 +6,14 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from roas.models.state_change import ChangeType, StateChange
 from roas.state.journal.copies import Backups
 from roas.state.manager import StateManager
 from roas.state.transaction import Transaction
-from testbed.debian_packages import PackageError
 from testbed.inherited import inherited
 from testbed.ssh_server import repository_server
 from tests.e2e.cli.conftest import REPOSITORY, STACK, CommandLine
+from tests.integration.packages import packages_or_skip
 
 BROKEN = """
 services:
@@ -70,24 +68,21 @@ def test_doctor_fetches_the_files_of_a_repository(dry_line: CommandLine, tmp_pat
     subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True, env=plain)
     for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "Begin"], ["push", "-q", bare, "HEAD:main"]):
         subprocess.run(["git", *command], cwd=work, check=True, env=plain)
-    try:
-        with repository_server(tmp_path / "ssh", bare) as ssh:
-            known = tmp_path / "known_hosts"
-            git = {"url": ssh.url, "key_file": str(ssh.key), "known_hosts_file": str(known)}
-            settings = {f"ENVIRONMENTS__DEV__GIT__{name.upper()}": value for name, value in git.items()}
-            settings["ENVIRONMENTS__DEV__FOLDER"] = str(tmp_path / "folder")
-            known.write_text("")
-            (report,) = dry_line.document("doctor", "dev", code=1, **settings)["reports"]
-            (refused,) = [item for item in report["results"] if item["check"] == "repository"]
-            assert "another host key" in refused["message"]
-            assert refused["remedy"]
-            assert len(report["results"]) > 5
-            known.write_text(ssh.known_hosts)
-            (report,) = dry_line.document("doctor", "dev", code=1, **settings)["reports"]
-            assert "repository" not in {item["check"] for item in report["results"]}
-            assert (tmp_path / "folder" / "compose.yaml").read_text() == STACK
-    except PackageError as error:
-        pytest.skip(str(error))
+    with packages_or_skip(), repository_server(tmp_path / "ssh", bare) as ssh:
+        known = tmp_path / "known_hosts"
+        git = {"url": ssh.url, "key_file": str(ssh.key), "known_hosts_file": str(known)}
+        settings = {f"ENVIRONMENTS__DEV__GIT__{name.upper()}": value for name, value in git.items()}
+        settings["ENVIRONMENTS__DEV__FOLDER"] = str(tmp_path / "folder")
+        known.write_text("")
+        (report,) = dry_line.document("doctor", "dev", code=1, **settings)["reports"]
+        (refused,) = [item for item in report["results"] if item["check"] == "repository"]
+        assert "another host key" in refused["message"]
+        assert refused["remedy"]
+        assert len(report["results"]) > 5
+        known.write_text(ssh.known_hosts)
+        (report,) = dry_line.document("doctor", "dev", code=1, **settings)["reports"]
+        assert "repository" not in {item["check"] for item in report["results"]}
+        assert (tmp_path / "folder" / "compose.yaml").read_text() == STACK
 
 
 def test_doctor_passes_good_stack(on_v1: CommandLine) -> None:

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from tests.e2e.cli.conftest import HEALTH_CHECK, REPOSITORY, CommandLine, wait_for_line
 
 PAUSING = f"""

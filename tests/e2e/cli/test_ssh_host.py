@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed.debian_packages import PackageError
 from testbed.private_registry import PASSWORD, USER, private_registry
 from testbed.ssh_server import SshServer, ssh_server
 from tests.e2e.cli.conftest import SECONDS, CommandLine, wait_for_line
+from tests.integration.packages import packages_or_skip
 
 pytestmark = pytest.mark.engine
 COMPOSE = ("compose", "dev", "--")
@@ -21,11 +21,9 @@ COMPOSE = ("compose", "dev", "--")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
-    try:
-        with ssh_server(tmp_path_factory.mktemp("host") / "ssh", "restrict,port-forwarding") as running:
-            yield running
-    except PackageError as error:
-        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("host")
+    with packages_or_skip(), ssh_server(folder / "ssh", "restrict,port-forwarding") as running:
+        yield running
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.inherited import inherited
 from testbed.preloaded import PreloadedPopen
 from tests.e2e.cli.conftest import HEALTH_CHECK, REPOSITORY, ROOT, CommandLine

@@ -1,9 +1,7 @@
 """A stack of which the bot is itself one service, in containers of a private engine."""
 
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import docker
 import pytest
 
 from sandbox.client import SandboxClient
+from testbed import journal_view
 from testbed.bot_image import bot_image
 from testbed.engine import Engine
 from testbed.home_stack import IMAGE, STORE_IMAGE, Home, forget_releases, home_settings, lay_out, running_sandbox
@@ -132,8 +131,7 @@ def health(home: Home) -> set[str]:
 
 def rows(home: Home, question: str, *values: str) -> list[Any]:
     """Ask the journal."""
-    with closing(sqlite3.connect(home.folder / "state" / "journal.sqlite3")) as journal:
-        return journal.execute(question, values).fetchall()
+    return journal_view.rows(home.folder / "state", question, *values)
 
 
 def clear_away(home: Home) -> None:

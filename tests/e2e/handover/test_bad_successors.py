@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from testbed.compose_labels import SERVICE_LABEL
 from testbed.container_processes import ACTIVE, processes, successor
-from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, Home
+from testbed.home_stack import BOT_SERVICE, Home
 from tests.e2e.handover.conftest import HANDOVER_SECONDS, WATCHED_CHECK, other_version, rows
 from tests.e2e.handover.versions import SICK
 from tests.integration.sandbox.channel import ask, outcome, start

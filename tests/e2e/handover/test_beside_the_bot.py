@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from sandbox.client import SandboxClient
+from testbed.compose_labels import SERVICE_LABEL
 from testbed.container_processes import until
-from testbed.home_stack import BOT_SERVICE, ROOT, SERVICE_LABEL, STORE_IMAGE, Home
+from testbed.home_stack import BOT_SERVICE, ROOT, STORE_IMAGE, Home
 from testbed.private_registry import PASSWORD, USER, PrivateRegistry, private_registry
 from testbed.stack_images import redis_image
 from tests.e2e.handover.conftest import CONNECT_SECONDS, clear_away, rows

@@ -14,7 +14,8 @@ from roas.models.canary import CanaryRecord
 from roas.models.deployment import ServiceProgress
 from roas.state.documents import from_json
 from sandbox.client import SandboxClient
-from testbed.home_stack import IMAGE, PROJECT, SERVICE_LABEL, Home
+from testbed.compose_labels import SERVICE_LABEL
+from testbed.home_stack import IMAGE, PROJECT, Home
 from testbed.proxy_images import HAPROXY_USER, haproxy_image, web_image
 from testbed.redis_server import free_port
 from testbed.waiting import wait_until

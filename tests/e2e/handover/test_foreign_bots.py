@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
+from testbed.compose_labels import PROJECT_LABEL
 from testbed.container_processes import ACTIVE, until
-from testbed.home_stack import BOT_SERVICE, PROJECT_LABEL, Home
+from testbed.home_stack import BOT_SERVICE, Home
 from tests.e2e.handover.conftest import clear_away, other_version
 from tests.integration.sandbox.channel import ask
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
-from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
+from testbed.compose_labels import SERVICE_LABEL
+from testbed.home_stack import BOT_SERVICE
 from tests.e2e.handover.conftest import rows
 from tests.integration.sandbox.channel import ANSWER_SECONDS, ask
 

@@ -8,9 +8,9 @@ from itertools import count
 import aiohttp
 import pytest
 
-from roas.concurrency import end_tasks
 from sandbox.poller import polling
 from testbed.home_stack import BOT_SERVICE
+from testbed.tasks import end_tasks
 from tests.e2e.handover.conftest import HOOK_PORT, HOOK_SECRET, other_version, rows
 from tests.integration.sandbox.channel import (
     ANSWER_SECONDS,

@@ -20,8 +20,9 @@ from sandbox.client import SandboxClient
 from sandbox.views import Message
 from testbed.bot_image import bot_image
 from testbed.busybox import busybox
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.engine import Engine, manual_environment
-from testbed.home_stack import PROJECT_LABEL, SERVICE_LABEL, forget_releases, running_sandbox
+from testbed.home_stack import forget_releases, running_sandbox
 from testbed.images import import_image
 from testbed.redis_server import free_port
 from testbed.rootfs import Rootfs

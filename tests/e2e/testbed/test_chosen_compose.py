@@ -20,7 +20,7 @@ from tests.e2e.cli.conftest import CommandLine
 from tests.e2e.cli.test_take_over import person
 from tests.e2e.stack.swarm.swarm_line import SwarmLine
 from tests.e2e.wire.bot_process import BotProcess
-from tests.e2e.wire.test_command_line import roas
+from tests.e2e.wire.command_line import roas
 from tools.benchmarks import swarm
 
 pytestmark = pytest.mark.long

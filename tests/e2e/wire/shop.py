@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from tests.e2e.acceptance.stack import PATIENT_CHECK as CHECK
 
 REPOSITORY = "roas-wire/app"
@@ -18,8 +19,6 @@ STAYS = {"image": f"{REPOSITORY}:v1"}
 CALM = {"healthcheck": CHECK | {"interval": "60s"}}
 # For what never becomes healthy: this is known after its first three seconds, and not when it is probed next.
 SOON_JUDGED = {"healthcheck": CHECK | {"interval": "1s"}}
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from roas.models.alert import AlertState
-from roas.state.manager import StateManager
+from testbed.journal_view import documents, open_alerts
 from testbed.redis_server import free_port
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.test_alerts import about_alerts, an_alert, delivery, kill, shown
@@ -80,11 +79,11 @@ async def test_failing_discord_gets_alert_later_once(bot, bot_settings, sandbox,
     await people.add_fault(path="*/messages*", status=429, times=2, retry_after=0.2)
     await people.disconnect(resumable=False)
     kill(shop, "web")
-    (alert,) = await alerts_until(Path(bot_settings["STATE_DIR"]), AlertState.RESOLVED)
+    (alert,) = await alerts_until(Path(bot_settings["STATE_DIR"]), "resolved")
     # A machine that is busy with tests makes alerts about the bot itself, and those are resolved, too.
-    over = await people.wait_for_message(lambda one: alert.id in one.text and "resolved" in one.text, 60.0)
+    over = await people.wait_for_message(lambda one: alert["id"] in one.text and "resolved" in one.text, 60.0)
     assert over.pinged_roles == [sandbox.roles["alert"]]
-    assert [m.id for m in about_alerts(await people.messages()) if alert.id in m.text] == [over.id]
+    assert [m.id for m in about_alerts(await people.messages()) if alert["id"] in m.text] == [over.id]
 
 
 async def test_standby_takes_no_alert_until_leader(bot, bot_settings, http, tmp_path):
@@ -102,8 +101,7 @@ async def test_standby_takes_no_alert_until_leader(bot, bot_settings, http, tmp_
         await answer_is(f"http://127.0.0.1:{second}/alerts", 503)
         await bot.kill()
         await answer_is(f"http://127.0.0.1:{second}/alerts", 200)
-        async with StateManager(Path(bot_settings["STATE_DIR"]), instance_prefix="TEST") as journal:
-            assert [alert.title for alert in await journal.alerts.open()] == ["FromOutside"]
+        assert [alert["title"] for alert in open_alerts(Path(bot_settings["STATE_DIR"]))] == ["FromOutside"]
     finally:
         await standby.stop()
 
@@ -181,11 +179,10 @@ async def test_full_disk_loses_nothing_and_is_reported(small_disk, bot, bot_sett
     assert await status("/alerts", json=delivery(an_alert("FromOutside"))) == 200
     await shown(people, "FromOutside")
     await shown(people, "could not be written")
-    alerts = await alerts_until(small_disk, AlertState.RESOLVED, count=2)
-    told = {alert.service: alert.summary for alert in alerts}
+    alerts = await alerts_until(small_disk, "resolved", count=2)
+    told = {alert["service"]: alert["summary"] for alert in alerts}
     assert told == {name: f"{name} has ended with code 137." for name in ("web", "store")}
     assert "Traceback" not in bot.log.read_text()
     assert shop.running("dev") == {"store": image_ids["v1"], "web": image_ids["v1"]}
-    async with StateManager(small_disk, instance_prefix="TEST") as journal:
-        refused = [alert for alert in await journal.alerts.all() if "could not be written" in alert.title]
-    assert [item.state for item in refused] == [AlertState.RESOLVED]
+    refused = [alert for alert in documents(small_disk, "alerts") if "could not be written" in alert["title"]]
+    assert [alert["state"] for alert in refused] == ["resolved"]

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from testbed.compose_labels import of_service
 from testbed.redis_server import free_port
 from tests.e2e.acceptance.behind_proxy import QUICK, proxy_images
 from tests.e2e.acceptance.test_canary import canary
@@ -32,7 +33,7 @@ def port(shop, proxy_images) -> int:
 
 
 def images(shop) -> set[str]:
-    web = [found for found in shop.containers("dev") if found.labels["com.docker.compose.service"] == "web"]
+    web = of_service(shop.containers("dev"), "web")
     return {found.attrs["Config"]["Image"].rpartition(":")[2] for found in web}
 
 

@@ -20,8 +20,8 @@ from aiohttp import web
 
 from testbed.redis_server import free_port
 from tests.e2e.wire.bot_process import ROOT
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.shop import REPOSITORY, SOON_JUDGED
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import ask as channel_ask
 from tests.integration.sandbox.channel import button, outcome, press, start
 from tests.unit.candidates.issuer import AUDIENCE, Issuer

@@ -1,32 +1,12 @@
 """What is asked for on the command line is carried by the bot, and shows in the channel like any other."""
 
-import asyncio
-import subprocess
-
 import pytest
 
-from testbed.inherited import chosen_programs
-from testbed.preloaded import PreloadedPopen
-from tests.e2e.wire.bot_process import ROOT
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.shop import STAYS
 from tests.integration.sandbox.channel import ask, live, outcome, start
 
 pytestmark = pytest.mark.wire
-
-
-async def roas(settings: dict[str, str], *arguments: str, module: str = "roas") -> tuple[int, str]:
-    """Type a command where the bot's settings are, and return its exit code and what it said."""
-    environment = {**chosen_programs(), "PYTHONPATH": str(ROOT), **settings}
-    child = PreloadedPopen(
-        [module, *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    out, _ = await asyncio.to_thread(child.communicate)
-    return child.returncode, out
 
 
 @pytest.mark.long

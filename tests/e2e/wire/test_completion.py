@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from testbed.sample import sample_image
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.refusing_engine import RefusingEngine
 from tests.e2e.wire.shop import REPOSITORY
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import outcome, start
 
 pytestmark = [pytest.mark.wire, pytest.mark.long]

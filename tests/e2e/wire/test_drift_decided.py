@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from sandbox.views import Message
+from testbed.compose_labels import SERVICE_LABEL
 from testbed.engine import manual_environment
-from tests.e2e.wire.shop import CALM, SERVICE_LABEL, Shop
+from tests.e2e.wire.shop import CALM, Shop
 from tests.e2e.wire.test_alerts import resolved
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, ask, button, confirm, outcome, start
 

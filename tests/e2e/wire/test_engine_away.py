@@ -12,8 +12,8 @@ import pytest
 from sandbox.client import SandboxClient
 from testbed.daemon import PrivateDaemon
 from testbed.sample import sample_image
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.shop import REPOSITORY, Shop
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import outcome, start
 from tests.unit.ui.story import until
 

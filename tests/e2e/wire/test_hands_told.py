@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from testbed.compose_labels import SERVICE_LABEL
 from testbed.engine import manual_environment
-from tests.e2e.wire.shop import CALM, SERVICE_LABEL
+from tests.e2e.wire.shop import CALM
 from tests.e2e.wire.test_alerts import resolved, shown
 from tests.integration.sandbox.channel import ask, outcome, start
 

@@ -9,9 +9,9 @@ import pytest
 from roas.models.deployment import Outcome
 from roas.state.manager import StateManager
 from sandbox.views import Message
+from testbed.compose_labels import SERVICE_LABEL
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
-from tests.e2e.wire.shop import SERVICE_LABEL
 from tests.integration.sandbox.channel import (
     ANSWER_SECONDS,
     DEPLOYMENT_ID,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from roas.concurrency import end_tasks
 from sandbox.views import Message
+from testbed.tasks import end_tasks
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
 from tests.e2e.wire.shop import SOON_JUDGED

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from roas.concurrency import end_tasks
 from sandbox.client import SandboxClient
 from sandbox.errors import ControlError
 from sandbox.views import Message
+from testbed.tasks import end_tasks
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
 from tests.e2e.wire.test_killed_bot import last_deployment

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.views import Message
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.conftest import CONNECT_SECONDS
 from tests.e2e.wire.shop import STAYS
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import ask, outcome, start
 
 pytestmark = pytest.mark.wire

@@ -15,13 +15,14 @@ from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from sandbox.views import Message
 from testbed.inherited import chosen_programs
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.sample import CHECK
 from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.waiting import wait_until
 from tests.e2e.wire.bot_process import ROOT, settings_for
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.shop import Shop
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, ask, confirm, live, outcome, press, start
 
 pytestmark = [pytest.mark.wire, pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
@@ -43,10 +44,7 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
 @pytest.fixture(scope="module")
 def registry(swarm: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
     """A registry that asks for a password, and has the versions, which no node has."""
-    with private_registry(tmp_path_factory.mktemp("registry"), host=swarm.host_address) as made:
-        with client_of(swarm.manager) as client:
-            for version in ("v1", "v2"):
-                made.push_sample(client, "shop", version, "healthy")
+    with swarm_registry(swarm, tmp_path_factory.mktemp("registry"), healthy(["v1", "v2"])) as made:
         yield made
 
 

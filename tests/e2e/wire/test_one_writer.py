@@ -10,8 +10,8 @@ import pytest
 
 from testbed.container_processes import until
 from tests.e2e.wire.bot_process import BotProcess
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import outcome, start
 
 pytestmark = pytest.mark.wire

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sandbox.client import SandboxClient
+from testbed.compose_labels import SERVICE_LABEL
 from tests.e2e.acceptance.stack import CHECK, patiently
-from tests.e2e.wire.shop import SERVICE_LABEL, Shop
+from tests.e2e.wire.shop import Shop
 from tests.integration.sandbox.channel import ask, live, outcome, start
 from tests.unit.ui.story import until
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.client import SandboxClient
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.test_alerts import kill
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import ask, button, confirm, press, start
 
 pytestmark = pytest.mark.wire

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from sandbox.views import Message
+from testbed.compose_labels import of_service
 from tests.e2e.wire.conftest import COMMANDS, CONNECT_SECONDS
 from tests.e2e.wire.shop import REPOSITORY
 from tests.integration.sandbox.channel import ask, button, live, outcome, press, start
@@ -26,7 +27,7 @@ async def question(people, deployment_id: str, number: int, *, waits: bool = Tru
 
 def images(shop) -> list[str]:
     """Return the images of the web's containers, those that are well."""
-    web = [container for container in shop.containers("dev") if container.labels["com.docker.compose.service"] == "web"]
+    web = of_service(shop.containers("dev"), "web")
     return sorted(item.attrs["Image"] for item in web if item.attrs["State"]["Health"]["Status"] == "healthy")
 
 

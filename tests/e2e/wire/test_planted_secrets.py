@@ -15,8 +15,8 @@ import redis.asyncio
 from sandbox.views import Message
 from testbed.redis_server import RedisServer
 from testbed.sample import CHECK
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.test_alerts import delivery, shown
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.sandbox.channel import ANSWER_SECONDS, ask, outcome, start
 
 pytestmark = pytest.mark.wire

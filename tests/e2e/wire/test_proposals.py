@@ -17,18 +17,18 @@ import aiohttp
 import docker
 import pytest
 
-from roas.concurrency import end_tasks
 from sandbox.client import ControlError, SandboxClient
 from sandbox.views import Message
 from testbed.git_server import GitServer, git_server
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.redis_server import free_port
 from testbed.sample import Behaviour
+from testbed.tasks import end_tasks
 from testbed.waiting import wait_until
 from tests.e2e.wire.bot_process import BotProcess
+from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.shop import SOON_JUDGED, Shop
 from tests.e2e.wire.test_ci import GUIDE, ask
-from tests.e2e.wire.test_command_line import roas
 from tests.integration.candidates.forge import TOKEN as FORGE_TOKEN
 from tests.integration.candidates.forge import FakeForge, fake_forge
 from tests.integration.sandbox.channel import DEPLOYMENT_ID, approval, button, outcome, press

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from roas.models.alert import Alert, AlertSource, AlertState, RecoveryStatus
-from roas.models.state_change import StateChange
-from roas.state.manager import StateManager
+from testbed.compose_labels import of_service
 from testbed.inherited import chosen_programs
+from testbed.journal_view import documents
 from testbed.preloaded import PreloadedPopen
 from testbed.sample import CHECK, WATCHED
 from tests.e2e.wire.bot_process import ROOT
@@ -31,29 +30,24 @@ SICKLY = (
 )
 
 
-async def of_services(journal: StateManager) -> list[Alert]:
+def of_services(state_dir: Path) -> list[dict[str, Any]]:
     """Return the alerts about services; a machine that is busy with tests makes some about the bot itself."""
-    return [alert for alert in await journal.alerts.all() if alert.source is AlertSource.HEALTH]
+    return [alert for alert in documents(state_dir, "alerts") if alert["source"] == "health"]
 
 
-async def alerts_until(state_dir: Path, state: AlertState, *, count: int = 1) -> list[Alert]:
+async def alerts_until(state_dir: Path, state: str, *, count: int = 1) -> list[dict[str, Any]]:
     """Wait until the journal has alerts in a state."""
-    async with StateManager(state_dir, instance_prefix="TEST") as journal, asyncio.timeout(HEALED_SECONDS):
+    async with asyncio.timeout(HEALED_SECONDS):
         while True:
-            found = [service for service in await of_services(journal) if service.state is state]
+            found = [alert for alert in of_services(state_dir) if alert["state"] == state]
             if len(found) >= count:
                 return found
             await asyncio.sleep(0.1)
 
 
-async def changes(state_dir: Path, correlation_id: str) -> list[StateChange]:
-    async with StateManager(state_dir, instance_prefix="TEST") as journal:
-        return [change for change in await journal.changes(limit=1000) if change.correlation_id == correlation_id]
-
-
 def kill(shop, service: str) -> None:
     """Kill a service's process as an accident would: from outside the engine."""
-    (container,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == service]
+    (container,) = of_service(shop.containers("dev"), service)
     pid = container.attrs["State"]["Pid"]
     assert pid > 0, f"{service} does not run"  # 0 would be our own process group
     os.kill(pid, signal.SIGKILL)
@@ -65,10 +59,10 @@ async def killed_service_recovered_under_one_cause(bot_settings, shop, image_ids
     async with following(bot_settings) as lines:
         kill(shop, "web")
         told = await told_until(lines, {"monitoring.alert.resolved", "monitoring.health_check.completed"})
-    (alert,) = await alerts_until(state_dir, AlertState.RESOLVED)
-    assert (alert.service, alert.healing, alert.actions) == ("web", RecoveryStatus.SUCCEEDED, ("restart: recovered",))
+    (alert,) = await alerts_until(state_dir, "resolved")
+    assert (alert["service"], alert["healing"], alert["actions"]) == ("web", "succeeded", ["restart: recovered"])
     assert shop.running("dev") == {"web": image_ids["v2"]}
-    of_one_cause = [item for item in told if item["correlation_id"] == alert.correlation_id]
+    of_one_cause = [item for item in told if item["correlation_id"] == alert["correlation_id"]]
     events = [item["metadata"]["event"] for item in of_one_cause if "event" in item["metadata"]]
     ended = events.index("monitoring.alert.resolved")
     assert events[ended - 1] != "monitoring.alert.triggered", "it is over once the service has recovered"
@@ -122,46 +116,44 @@ async def test_killed_recovery_finished_by_next_bot(bot, bot_settings, people, s
     """The next bot ends it once."""
     shop.write(alone=True, web={"healthcheck": SICKLY})
     await outcome(people, await start(people, "dora", "deploy", environment="dev", version="v1"))
-    (web,) = [c for c in shop.containers("dev") if c.labels["com.docker.compose.service"] == "web"]
+    (web,) = of_service(shop.containers("dev"), "web")
     web.exec_run(["touch", "/tmp/sick"])
     kill(shop, "web")
     state_dir = Path(bot_settings["STATE_DIR"])
-    async with StateManager(state_dir, instance_prefix="TEST") as journal, asyncio.timeout(HEALED_SECONDS):
-        while web.status != "running" or not await is_under_way(journal):
+    async with asyncio.timeout(HEALED_SECONDS):
+        while web.status != "running" or not is_under_way(state_dir):
             await asyncio.sleep(0.05)
             web.reload()
         await bot.kill()
         await bot.start()
-        while not (alert := (await of_services(journal))[0]).actions:  # noqa: ASYNC110 - another process writes it
+        while not (alert := of_services(state_dir)[0])["actions"]:  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.05)
-        assert alert.actions == ("restart: interrupted, the bot stopped in the middle of it",)
+        assert alert["actions"] == ["restart: interrupted, the bot stopped in the middle of it"]
         web.exec_run(["rm", "/tmp/sick"])
-    (over,) = await alerts_until(state_dir, AlertState.RESOLVED)
-    assert (over.healing, over.actions) == (RecoveryStatus.SUCCEEDED, alert.actions)
+    (over,) = await alerts_until(state_dir, "resolved")
+    assert (over["healing"], over["actions"]) == ("succeeded", alert["actions"])
     ends = [
-        change.new
-        for change in await changes(state_dir, over.correlation_id)
-        if "recovery recovered" in str(change.new)
+        change["new"]
+        for change in documents(state_dir, "changes", "correlation_id = ?", over["correlation_id"])
+        if "recovery recovered" in str(change["new"])
     ]
     assert ends == ["recovery recovered: it has recovered"]
     assert shop.running("dev") == {"web": image_ids["v1"]}
-    told = await people.wait_for_message(lambda m: over.id in m.text and "resolved" in m.text)
-    assert [m.id for m in await people.messages() if over.id in m.text] == [told.id]
+    told = await people.wait_for_message(lambda m: over["id"] in m.text and "resolved" in m.text)
+    assert [m.id for m in await people.messages() if over["id"] in m.text] == [told.id]
 
 
-async def is_under_way(journal: StateManager) -> bool:
-    return any(service.healing is RecoveryStatus.UNDER_WAY for service in await of_services(journal))
+def is_under_way(state_dir: Path) -> bool:
+    return any(alert["healing"] == "under_way" for alert in of_services(state_dir))
 
 
 async def wait_until_recovered(state_dir: Path, times: int) -> None:
     """Wait until services have recovered so many times."""
-    async with StateManager(state_dir, instance_prefix="TEST") as journal:
-        while True:
-            alerts = await of_services(journal)
-            well = sum("recovered" in action for alert in alerts for action in alert.actions)
-            if well >= times and all(alert.healing is not RecoveryStatus.UNDER_WAY for alert in alerts):
-                return
-            await asyncio.sleep(0.1)
+    while True:
+        actions = [action for alert in of_services(state_dir) for action in alert["actions"]]
+        if sum("recovered" in action for action in actions) >= times and not is_under_way(state_dir):
+            return
+        await asyncio.sleep(0.1)
 
 
 async def test_failing_service_is_left_to_people_at_last(bot, bot_settings, people, shop, image_ids, sandbox):
@@ -181,15 +173,14 @@ async def test_failing_service_is_left_to_people_at_last(bot, bot_settings, peop
         assert shop.running("dev") == {"web": image_ids["v2"]}
         kill(shop, "web")
         asked = await people.wait_for_message(lambda m: "Operator needed" in m.text, deadline_seconds=60)
-    async with StateManager(state_dir, instance_prefix="TEST") as journal:
-        (alert,) = await of_services(journal)
-        assert not [item for item in await journal.deployments.list("dev") if item.id.startswith("ROLLBACK")]
+    (alert,) = of_services(state_dir)
+    assert documents(state_dir, "deployments", "id LIKE 'ROLLBACK%'") == []
     assert "a person decides" in asked.text
-    assert alert.healing is RecoveryStatus.GIVEN_UP
-    assert alert.count >= 5
-    done = [action.partition(":")[0] for action in alert.actions]
+    assert alert["healing"] == "given_up"
+    assert alert["count"] >= 5
+    done = [action.partition(":")[0] for action in alert["actions"]]
     assert done[:4] == ["restart", "restart", "restart", "recreate from the release"]
-    buttons = [button.custom_id for m in await people.messages() if alert.id in m.text for button in m.buttons]
-    assert f"roas:alert:rollback:{alert.id}" in buttons
-    about = [m for m in await people.messages() if alert.id in m.text and "outcome" not in m.text]
+    buttons = [button.custom_id for m in await people.messages() if alert["id"] in m.text for button in m.buttons]
+    assert f"roas:alert:rollback:{alert['id']}" in buttons
+    about = [m for m in await people.messages() if alert["id"] in m.text and "outcome" not in m.text]
     assert len([m for m in about if m.pinged_roles == [sandbox.roles["alert"]]]) == 2, "the alert, and the call"

@@ -12,9 +12,9 @@ import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.views import Message
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from tests.e2e.wire.shop import Shop
 
-PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 NUMBER, ONE_OFF = "com.docker.compose.container-number", "com.docker.compose.oneoff"
 pytestmark = pytest.mark.wire
 
@@ -35,7 +35,7 @@ def crowd(shop: Shop, docker_client: docker.DockerClient, sample_image: Callable
     names = [f"worker-{number:03}" for number in range(CONTAINERS)]
 
     def make(number: int) -> Any:
-        labels = {PROJECT: f"{shop.base_name}-dev", SERVICE: names[number], NUMBER: "1", ONE_OFF: "False"}
+        labels = {PROJECT_LABEL: f"{shop.base_name}-dev", SERVICE_LABEL: names[number], NUMBER: "1", ONE_OFF: "False"}
         options: dict[str, Any] = {"network_mode": "none", "labels": labels, "command": ["sleep", "1000"]}
         if number < FALLING:
             options |= {"command": ["false"], "restart_policy": {"Name": "on-failure", "MaximumRetryCount": 1}}

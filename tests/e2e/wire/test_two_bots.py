@@ -15,9 +15,10 @@ import pytest
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
 from testbed.inherited import inherited
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.sample import CHECK
 from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from testbed.waiting import wait_until
 from tests.e2e.wire.bot_process import ROOT, BotProcess, settings_for, wait_for
@@ -48,10 +49,7 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
 
 @pytest.fixture(scope="module")
 def registry(swarm: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
-    with private_registry(tmp_path_factory.mktemp("registry"), host=swarm.host_address) as made:
-        with client_of(swarm.manager) as client:
-            for version in ("v1", "v2", "v3"):
-                made.push_sample(client, "shop", version, "healthy")
+    with swarm_registry(swarm, tmp_path_factory.mktemp("registry"), healthy(["v1", "v2", "v3"])) as made:
         yield made
 
 

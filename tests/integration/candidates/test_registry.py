@@ -34,7 +34,7 @@ from roas.ui.embeds.proposal import draw_proposal
 from roas.web_client import Answer, WebClient
 from testbed.private_registry import PASSWORD, USER, PrivateRegistry, private_registry
 from testbed.redis_server import free_port
-from tests.unit.candidates.conftest import PlayedOrchestrator
+from tests.unit.played_orchestrator import PlayedOrchestrator
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 

@@ -19,7 +19,7 @@ from roas.models.environment import Environment
 from roas.state.manager import StateManager
 from roas.web_client import WebClient
 from tests.integration.candidates.forge import TOKEN, FakeForge, fake_forge
-from tests.unit.candidates.conftest import PlayedOrchestrator
+from tests.unit.played_orchestrator import PlayedOrchestrator
 
 SHA = "a" * 40
 MESSAGE = "https://discord.com/channels/1/2/3"

@@ -10,13 +10,13 @@ import docker
 import pytest
 
 from roas.models.environment import Environment, PolicyLevel
-from roas.redaction import Redactor
 from roas.stack.compose import runner
 from roas.stack.stacks import Stacks
 from testbed.busybox import busybox
 from testbed.daemon import CALM_COLLECTOR
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
+from tests.integration.stack.open_stacks import open_stacks
 
 SLEEPER = '["sh", "-c", "trap \'exit 0\' TERM; while :; do sleep 1 & wait $!; done"]'
 
@@ -69,9 +69,8 @@ def environment(tmp_path: Path, docker_host: str, docker_client: docker.DockerCl
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
     """The engine under test, with a state folder of its own."""
-    made = Stacks(state_dir=tmp_path / "state", instance_id="BOT-TEST", policy_allow=(), redactor=Redactor())
-    yield made
-    await made.close()
+    async with open_stacks(tmp_path / "state") as made:
+        yield made
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from roas.state.journal.place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from tests.integration.state.release_before import APPROVE, READ, UNFINISHED, WRITE, run_release_before
 from tests.unit.state.deployments.test_plans_and_drafts import a_plan_record
+from tests.unit.state.samples import a_deployment, a_release
 from tests.unit.state.stored_surface import DOCUMENTS
-from tests.unit.state.test_state_manager import a_deployment, a_release
 
 # What WRITE left, as it was on the day of that release.
 FIXTURE = Path(__file__).with_name("journal_of_release_before.sql")

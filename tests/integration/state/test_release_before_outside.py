@@ -19,8 +19,9 @@ from testbed.redis_server import RedisServer
 from tests.integration.state.release_before import command_of_before, environment_of_before, run_release_before
 from tests.integration.state.test_redis_sync import projecting, same, server, streamed
 from tests.unit.api import conftest as control
-from tests.unit.api.conftest import PERSON, PlayedOrchestrator, request
+from tests.unit.api.conftest import PERSON, request
 from tests.unit.conftest import state
+from tests.unit.played_orchestrator import PlayedOrchestrator
 from tests.unit.state.journal.journal_work import write
 
 __all__ = ["api", "collector", "orchestrator", "server", "state"]
@@ -175,7 +176,7 @@ async def test_command_line_of_before_asks_our_bot(
 ) -> None:
     async def play() -> None:
         """End the deployment once it is to be cancelled, and refuse the next one."""
-        while not orchestrator.cancelled_by:  # noqa: ASYNC110
+        while not orchestrator.cancelled:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         (deployment,) = await state.deployments.unfinished()
         orchestrator.fault = control.lock_held()

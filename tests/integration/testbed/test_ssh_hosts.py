@@ -8,19 +8,16 @@ import pytest
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment, SshAccess
 from roas.stack.docker.engine import EngineClients
-from testbed.debian_packages import PackageError
 from testbed.ssh_hosts import RemoteHost, SshHosts
+from tests.integration.packages import packages_or_skip
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
-    try:
-        with SshHosts(tmp_path_factory.mktemp("hosts"), hosts=2) as made:
-            yield made
-    except PackageError as error:
-        pytest.skip(str(error))
+    with packages_or_skip(), SshHosts(tmp_path_factory.mktemp("hosts"), hosts=2) as made:
+        yield made
 
 
 @pytest.fixture

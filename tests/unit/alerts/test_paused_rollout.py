@@ -25,7 +25,7 @@ from roas.stack.interface import ContainerEvent
 from roas.state.manager import StateManager
 from roas.state.transaction import Fence
 from tests.unit.one_stack import OneStack
-from tests.unit.state.test_state_manager import a_deployment, a_release
+from tests.unit.state.samples import a_deployment, a_release
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 WEB = ServiceDefinition("web", "web:v1", "d", replicas=2)

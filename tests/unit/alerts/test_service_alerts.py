@@ -23,7 +23,7 @@ from roas.models.rollout import RolloutRecord, RolloutState
 from roas.models.stack import ServiceDefinition
 from roas.stack.interface import ContainerEvent
 from roas.state.manager import StateManager
-from tests.unit.state.test_state_manager import a_deployment
+from tests.unit.state.samples import a_deployment
 
 DEV = Environment("dev", "shop-dev", Path(), (), critical_services=frozenset({"store"}))
 WEB = ServiceDefinition("web", "web:v1", "d")

@@ -12,15 +12,12 @@ from roas.api.control_client import ControlClient
 from roas.api.control_socket import serve_control_socket
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
-from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Lock
+from roas.models.deployment import DeploymentKind, DeploymentRequest, Lock
 from roas.models.environment import Environment
 from roas.models.health import StackHealth, Verdict
-from roas.models.plan import Plan, ServiceAction, ServicePlan
-from roas.models.rollout import Choice
-from roas.models.stored import new_id
 from roas.state.deployments.locks import LockHeldError
 from roas.state.manager import StateManager
-from roas.state.transaction import Fence
+from tests.unit.played_orchestrator import PlayedOrchestrator
 
 PERSON = Actor(ActorKind.SYSTEM, "0", "nobody in particular")
 HEALTH = StackHealth("dev", Verdict.HEALTHY, (), datetime.now(UTC))
@@ -36,44 +33,6 @@ def request(environment: str = "dev", **changes: object) -> DeploymentRequest:
 def a_lock() -> Lock:
     held_by = Actor(ActorKind.DISCORD, "7", "Ada")
     return Lock("dev", "DEPLOY-1", held_by, "deploy v1", datetime(2030, 1, 2, tzinfo=UTC), "BOT-1", 3)
-
-
-class PlayedOrchestrator:
-    """Write deployments down without carrying them."""
-
-    def __init__(self, state: StateManager) -> None:
-        self.state = state
-        self.requests: list[DeploymentRequest] = []
-        self.cancelled_by: list[Actor] = []
-        self.decisions: list[tuple[str, Choice, Actor]] = []
-        self.fault: Exception | None = None
-        self.missing: tuple[str, ...] = ()
-        self.fences: dict[str, Fence] = {}
-
-    async def plan(self, request: DeploymentRequest) -> Plan:
-        self._note(request)
-        service = ServicePlan("web", ServiceAction.RECREATE, "web:v0", "web:v1", changed_keys=("environment.A",))
-        plan = Plan(request.environment, request.version or "", 1, None, (service,), ("web",), (), "digest")
-        return replace(plan, missing=self.missing)
-
-    async def start(self, request: DeploymentRequest) -> Deployment:
-        self._note(request)
-        deployment = Deployment(new_id("DEPLOY"), request, "standard", new_id("COR"), datetime.now(UTC))
-        self.fences[deployment.id] = await self.state.deployments.create(deployment, "deploy v1")
-        return deployment
-
-    async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
-        self.cancelled_by.append(actor)
-        return await self.state.deployments.request_cancel(deployment_id, actor, reason)
-
-    async def decide(self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "") -> Deployment:
-        self.decisions.append((deployment_id, choice, actor))
-        return await self.state.deployments.decide(deployment_id, choice, actor, reason)
-
-    def _note(self, request: DeploymentRequest) -> None:
-        self.requests.append(request)
-        if self.fault is not None:
-            raise self.fault
 
 
 class PlayedCollector:

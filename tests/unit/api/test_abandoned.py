@@ -12,7 +12,7 @@ from roas.cli.status import show_status
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
 from tests.unit.api.conftest import HEALTH
-from tests.unit.state.test_state_manager import a_deployment
+from tests.unit.state.samples import a_deployment
 
 DEV = Environment("dev", "shop-dev", Path(), ())
 

@@ -47,12 +47,12 @@ from roas.state.manager import StateManager
 from tests.unit.api.conftest import (
     PERSON,
     PlayedCollector,
-    PlayedOrchestrator,
     PlayedSecrets,
     a_lock,
     lock_held,
     request,
 )
+from tests.unit.played_orchestrator import PlayedOrchestrator
 
 
 async def test_plan_returned_unchanged(client: ControlClient) -> None:
@@ -136,7 +136,7 @@ async def test_unknown_environment_lists_known_ones(client: ControlClient) -> No
 
 async def test_discord_identity_cannot_be_claimed(client: ControlClient, orchestrator: PlayedOrchestrator) -> None:
     await client.plan(request(requested_by=Actor(ActorKind.DISCORD, "7", "Ada")))
-    asker = orchestrator.requests[0].requested_by
+    asker = orchestrator.planned[0].requested_by
     assert asker.kind is ActorKind.SYSTEM
     assert asker.id == str(os.getuid())
     assert asker.name != "Ada"
@@ -174,8 +174,8 @@ async def test_cancellation_records_requester(client: ControlClient, orchestrato
     started = await client.start(request(), confirmed=False)
     cancelled = await client.cancel(started.id, PERSON, "wrong branch")
     assert cancelled.cancel_reason == "wrong branch"
-    assert cancelled.cancel_requested_by == orchestrator.cancelled_by[0]
-    assert orchestrator.cancelled_by[0].name == PERSON.name
+    assert cancelled.cancel_requested_by == orchestrator.cancelled[0][1]
+    assert orchestrator.cancelled[0][1].name == PERSON.name
 
 
 async def test_decision_reaches_bot(

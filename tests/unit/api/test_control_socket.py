@@ -18,7 +18,8 @@ from roas.api.documents import ControlSocketHeldError, ControlUnavailableError
 from roas.api.socket_path import SOCKET_NAME
 from roas.errors import StateError
 from roas.state.manager import StateManager
-from tests.unit.api.conftest import PlayedCollector, PlayedOrchestrator
+from tests.unit.api.conftest import PlayedCollector
+from tests.unit.played_orchestrator import PlayedOrchestrator
 
 SERVE_UNTIL_KILLED = """
 import asyncio, sys

@@ -27,8 +27,8 @@ from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
 from testbed.redis_server import free_port
-from tests.unit.candidates.conftest import PlayedOrchestrator
 from tests.unit.candidates.test_webhooks import BODIES, DEEP, EVENTS, FIXTURE_KEPT, HUGE_NUMBER, SECRET, SHA, Hooks
+from tests.unit.played_orchestrator import PlayedOrchestrator
 from tests.unit.ui.story import until
 
 MODES = {"dev": SourceMode.AUTO, "staging": SourceMode.PROPOSE, "prod": SourceMode.OFF}

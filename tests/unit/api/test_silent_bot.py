@@ -26,7 +26,8 @@ from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Outcom
 from roas.state.documents import to_json
 from roas.state.manager import StateManager
 from roas.version import __version__
-from tests.unit.api.conftest import PERSON, PlayedOrchestrator, request
+from tests.unit.api.conftest import PERSON, request
+from tests.unit.played_orchestrator import PlayedOrchestrator
 
 ROOT = Path(__file__).resolve().parents[3]
 GREETING = json.dumps({"instance_id": "BOT-1", "version": __version__})

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
+from testbed.compose_labels import NUMBER_LABEL, SERVICE_LABEL
+from testbed.home_stack import BOT_SERVICE, PROJECT
 from tools.campaigns.crash.facts import ContainerFacts
 from tools.campaigns.hands.hands import ACTS
-from tools.campaigns.hands.judge import NUMBER_LABEL, SERVICES, VERSIONED, View, breaches
+from tools.campaigns.hands.judge import SERVICES, VERSIONED, View, breaches
 from tools.campaigns.hands.rounds import Hand, Kind, Moment, all_rounds, covering_first
 
 
@@ -61,10 +62,13 @@ def test_judge_finds_nothing_wrong_with_a_whole_stack() -> None:
         ({"containers": (*view().containers, container(BOT_SERVICE))}, "2 containers of discord-bot"),
         (
             {"containers": (*view().containers[:2], container("web", health="unhealthy"))},
-            "home-web-1 is running unhealthy",
+            "home-web-1 (running unhealthy)",
         ),
-        ({"containers": (*view().containers[:2], container("web", state="exited"))}, "home-web-1 is exited"),
-        ({"containers": (*view().containers[:2], container("web", name="x_home-web-1"))}, "is not the name of web"),
+        ({"containers": (*view().containers[:2], container("web", state="exited"))}, "home-web-1 (exited"),
+        (
+            {"containers": (*view().containers[:2], container("web", name="x_home-web-1"))},
+            "should be called home-web-1",
+        ),
         ({"containers": (*view().containers[:2], container("web", image="web@v2"))}, "several versions"),
         ({"containers": (*view().containers, container("stray"))}, "is of no service"),
         ({"containers": (*view().containers[:3], container("redis", cpu_shares=512))}, "redis was changed in place"),

@@ -40,6 +40,7 @@ APART = {
     "machine_hands": (),
     "settled": (),
     "effects": ("roas.models.plan",),
+    "plain_answers": ("roas.models.", "roas.errors", "roas.stack.interface"),
     "double": ("roas.models.", "roas.errors", "roas.stack.interface", "roas.stack.proxy.proxied_service"),
 }
 # What is handed over at an engine's interface, none of which plans anything.

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL
+from testbed.compose_labels import SERVICE_LABEL
+from testbed.home_stack import BOT_SERVICE
 from tools.campaigns.crash.facts import ContainerFacts
 from tools.campaigns.crash.lane import Lane
 from tools.campaigns.crash.playing import Verdict, play

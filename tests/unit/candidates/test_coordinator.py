@@ -468,10 +468,10 @@ async def test_message_says_what_keeps_a_version_out(coordinator, orchestrator, 
 
 
 async def test_what_is_required_is_waited_for(coordinator, orchestrator, reaches):
-    orchestrator.unmet = RequirementError("dev takes only what was healthy in staging")
+    orchestrator.start_fault = RequirementError("dev takes only what was healthy in staging")
     waiting = await reaches(await offer(coordinator), State.WAITING)
-    assert waiting.note == orchestrator.unmet.message
-    orchestrator.unmet = None
+    assert waiting.note == orchestrator.start_fault.message
+    orchestrator.start_fault = None
     coordinator.notify()
     await reaches(waiting, State.STARTED)
 

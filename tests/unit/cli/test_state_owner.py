@@ -45,7 +45,9 @@ class PlayedProbe:
 
 
 @dataclass
-class PlayedOrchestrator:
+class CountedOrchestrator:
+    """Count how often deployments were resumed."""
+
     resumed: int = 0
     environments: dict[str, Environment] = field(default_factory=dict)
 
@@ -57,19 +59,19 @@ class PlayedOrchestrator:
         return ()
 
 
-def application_in(project: str, orchestrator: PlayedOrchestrator) -> Application:
+def application_in(project: str, orchestrator: CountedOrchestrator) -> Application:
     engine = stacks_that(probe=lambda _environment: PlayedProbe(project))
     return cast("Application", SimpleNamespace(orchestrator=orchestrator, stacks=engine))
 
 
 async def test_own_container_not_replaced() -> None:
-    orchestrator = PlayedOrchestrator()
+    orchestrator = CountedOrchestrator()
     with pytest.raises(InvalidRequestError, match="a container of prod that the deployment may replace"):
         await resume(application_in("shop-prod", orchestrator), "prod")
     assert orchestrator.resumed == 0
 
 
 async def test_other_project_deployable_from_container() -> None:
-    orchestrator = PlayedOrchestrator()
+    orchestrator = CountedOrchestrator()
     assert await resume(application_in("shop-prod", orchestrator), "dev") == ()
     assert orchestrator.resumed == 1

@@ -1,6 +1,7 @@
 """A simulated Discord with an ops channel, its people, and the bot in it."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,17 +125,24 @@ def shown(embeds: list[discord.Embed]) -> str:
     return "\n".join(text for part in parts for text in part)
 
 
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with open_fake_application(tmp_path / "state") as application:
+@asynccontextmanager
+async def arranged(folder: Path) -> AsyncIterator[Scene]:
+    """Open a guild with the bot's application in a folder; `restart` of the scene lets the bot come."""
+    async with open_fake_application(folder) as application:
         env = Env(discord.Client(intents=discord.Intents(guilds=True)), settle_timeout=20)
         await env.start()
         scene = _arrange(env, application)
-        await scene.restart()
         yield scene
         await scene.silence()
         await env.shutdown()
-        assert [error for error in env.errors if not isinstance(error, scene.expected_errors)] == []
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with arranged(tmp_path / "state") as scene:
+        await scene.restart()
+        yield scene
+    assert [error for error in scene.env.errors if not isinstance(error, scene.expected_errors)] == []
 
 
 def _arrange(env: Env, application: FakeApplication) -> Scene:

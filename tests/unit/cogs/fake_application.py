@@ -19,46 +19,48 @@ from roas.errors import ImageChangedError, RoasError
 from roas.events import EventBus
 from roas.metrics.integration_monitor import IntegrationFigures
 from roas.models.actor import Actor
-from roas.models.deployment import Deployment, DeploymentRequest, Draft, Outcome, PhaseResult, PhaseStatus
+from roas.models.deployment import (
+    Deployment,
+    DeploymentRequest,
+    Draft,
+    Outcome,
+    PhaseResult,
+    PhaseStatus,
+)
 from roas.models.environment import Environment
 from roas.models.events import ApprovalChanged, DeploymentBegan, DeploymentEnded, PhaseChanged, origin
 from roas.models.health import ContainerSnapshot, ServiceSeries, Verdict
 from roas.models.phases import PhaseName
 from roas.models.plan import Plan, PlanState
 from roas.models.release import Release
-from roas.models.rollout import Choice
 from roas.redaction import Redactor
 from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from tests.unit.one_stack import OneStack
-from tests.unit.ui.samples import a_container, a_deployment, a_plan, a_stack
+from tests.unit.played_orchestrator import PlayedOrchestrator
+from tests.unit.ui.samples import a_container, a_deployment, a_plan, a_release, a_stack
+from tests.unit.ui.story import Story
 
 DEPLOYER, APPROVER, HOTFIXER = 501, 502, 503
 SERVICES = ("web", "redis", "worker")
 
 
-class FakeOrchestrator:
-    """Journal and announce what a deployment would; nothing is deployed.
+class FakeOrchestrator(PlayedOrchestrator):
+    """Announce what a deployment would, too; nothing is deployed.
 
     `hold` keeps a deployment in its first phase, `thinking` keeps a plan from being made.
     """
 
     def __init__(self, state: StateManager, bus: EventBus) -> None:
-        self.state = state
-        self.bus = bus
-        self.requests: list[DeploymentRequest] = []
-        self.planned: list[DeploymentRequest] = []
+        super().__init__(state, bus)
         self.approved: list[str] = []
         self.shown: list[DeploymentRequest] = []
-        self.fault: Exception | None = None
-        self.start_fault: Exception | None = None
         self.digest = "d" * 64
         self.to_release: int | None = None
         self.hold = asyncio.Event()
         self.hold.set()
         self.thinking = asyncio.Event()
         self.thinking.set()
-        self.cancelled: list[tuple[str, Actor]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
     async def plan(self, request: DeploymentRequest, *, keep: bool = True) -> Plan:
@@ -100,16 +102,10 @@ class FakeOrchestrator:
         return deployment
 
     async def cancel(self, deployment_id: str, actor: Actor, reason: str = "") -> Deployment:
-        deployment = await self.state.deployments.request_cancel(deployment_id, actor, reason)
-        self.cancelled.append((deployment_id, actor))
+        deployment = await super().cancel(deployment_id, actor, reason)
         self._tell(deployment, deployment.phases[0].name)
         self.hold.set()
         return deployment
-
-    async def decide(
-        self, deployment_id: str, choice: Choice, actor: Actor, reason: str = "", *, pause: int | None = None
-    ) -> Deployment:
-        return await self.state.deployments.decide(deployment_id, choice, actor, reason, pause=pause)
 
     async def resume(self) -> tuple[Deployment, ...]:
         return ()
@@ -264,3 +260,14 @@ async def open_fake_application(folder: Path, **settings: Any) -> AsyncIterator[
         yield FakeApplication(Settings(_env_file=None, **settings), environments, bus, state, orchestrator)  # type: ignore[call-arg]
         await orchestrator.close()
         await bus.close()
+
+
+async def kept_release(application: FakeApplication, environment: str, version: str) -> Release:
+    """Write a release into the journal, as a deployment would."""
+    story = await Story.begin(application.state, application.bus, environment=environment, version=version)
+    draft = replace(a_release(-1, version), environment=environment, created_at=datetime.now(UTC))
+    release = await application.state.releases.add(draft, story.fence)
+    await application.state.deployments.finish(
+        replace(story.deployment, outcome=Outcome.SUCCEEDED, ended_at=datetime.now(UTC)), story.fence, active=release
+    )
+    return release

@@ -11,7 +11,7 @@ from roas.models.state_change import ChangeType
 from roas.ui.embeds.alert import draw_alert, draw_escalation
 from roas.ui.translation import using_locale
 from tests.unit.cogs.conftest import Scene, buttons, shown
-from tests.unit.cogs.test_commands import kept_release
+from tests.unit.cogs.fake_application import kept_release
 from tests.unit.ui.story import until
 
 REPORT = AlertReport(
@@ -96,7 +96,7 @@ async def test_stale_alert_button_reports_resolved(scene: Scene) -> None:
 
 @pytest.mark.parametrize("action", ["restore", "keep"])
 async def test_drift_alert_offers_a_decision(scene: Scene, action: str) -> None:
-    await kept_release(scene, "staging", "v1")
+    await kept_release(scene.application, "staging", "v1")
     drift = AlertReport(
         f"{DRIFT}staging", AlertSource.INTEGRATION, Severity.WARNING, "staging differs", environment="staging"
     )

@@ -9,7 +9,7 @@ from simcord.actors import MemberActor
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Outcome
 from tests.unit.cogs.conftest import Scene, buttons
-from tests.unit.cogs.test_commands import kept_release
+from tests.unit.cogs.fake_application import kept_release
 from tests.unit.ui.story import Story, until
 
 
@@ -72,7 +72,7 @@ async def test_unknown_environment_suggests_nearest(scene: Scene) -> None:
 
 
 async def test_logs_sent_as_file_to_permitted_users(scene: Scene) -> None:
-    await kept_release(scene, "staging", "v1")
+    await kept_release(scene.application, "staging", "v1")
     result = await scene.dora.slash(scene.ops, "logs", service="web", since="15m", lines=50)
     assert "Last log lines of `web` of staging" in scene.answer(result)
     assert result.response is not None
@@ -86,8 +86,8 @@ async def test_logs_sent_as_file_to_permitted_users(scene: Scene) -> None:
 
 
 async def test_ambiguous_log_service_needs_environment(scene: Scene) -> None:
-    await kept_release(scene, "staging", "v1")
-    await kept_release(scene, "prod", "v1")
+    await kept_release(scene.application, "staging", "v1")
+    await kept_release(scene.application, "prod", "v1")
     answer = scene.answer(await scene.dora.slash(scene.ops, "logs", service="web"))
     assert "Say which environment: staging, prod." in answer
     answer = scene.answer(await scene.dora.slash(scene.ops, "logs", service="web", environment="prod"))
@@ -103,13 +103,13 @@ async def test_ambiguous_log_service_needs_environment(scene: Scene) -> None:
     ],
 )
 async def test_invalid_log_options_explained(scene: Scene, options: dict[str, str], text: str) -> None:
-    await kept_release(scene, "staging", "v1")
+    await kept_release(scene.application, "staging", "v1")
     assert text in scene.answer(await scene.dora.slash(scene.ops, "logs", **options))
     assert not scene.application.stacks.asked
 
 
 async def test_empty_log_reported_without_file(scene: Scene) -> None:
-    await kept_release(scene, "staging", "v1")
+    await kept_release(scene.application, "staging", "v1")
     scene.application.stacks.log = ""
     result = await scene.dora.slash(scene.ops, "logs", service="web")
     assert "`web` of staging has written nothing." in scene.answer(result)
@@ -186,7 +186,7 @@ async def test_cancel_of_several_needs_environment(scene: Scene) -> None:
 
 
 async def test_options_have_suggestions(scene: Scene) -> None:
-    await kept_release(scene, "staging", "v1")
+    await kept_release(scene.application, "staging", "v1")
     await scene.dora.slash(scene.ops, "lock", environment="prod", reason="x")
 
     async def values(command: str, option: str, typed: str = "") -> list[str]:

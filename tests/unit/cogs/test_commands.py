@@ -2,33 +2,20 @@
 
 import errno
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from roas.errors import ComposeFileError, EngineUnavailableError
 from roas.models.canary import CanaryRecord
-from roas.models.deployment import DeploymentKind, Outcome, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
+from roas.models.deployment import DeploymentKind, PhaseResult, PhaseStatus, ServiceProgress, ServiceStep
 from roas.models.health import ServicePoint, ServiceSeries, Verdict
 from roas.models.phases import PhaseName
-from roas.models.release import Release
 from roas.models.rollout import RolloutRecord
 from roas.state.deployments.locks import LockHeldError
 from roas.state.transaction import Fence
 from tests.unit.cogs.conftest import Scene, shown
-from tests.unit.ui.samples import a_release
+from tests.unit.cogs.fake_application import kept_release
 from tests.unit.ui.story import Story
-
-
-async def kept_release(scene: Scene, environment: str, version: str) -> Release:
-    """Write a release into the journal, as a deployment would."""
-    story = await Story.begin(scene.application.state, scene.application.bus, environment=environment, version=version)
-    draft = replace(a_release(-1, version), environment=environment, created_at=datetime.now(UTC))
-    release = await scene.application.state.releases.add(draft, story.fence)
-    await scene.application.state.deployments.finish(
-        replace(story.deployment, outcome=Outcome.SUCCEEDED, ended_at=datetime.now(UTC)), story.fence, active=release
-    )
-    return release
 
 
 async def test_deploy_starts_exact_plan_and_links_message(scene: Scene) -> None:
@@ -94,8 +81,8 @@ async def test_hotfix_defaults_to_the_only_environment(scene: Scene) -> None:
 
 
 async def test_rollback_targets_named_or_previous_release(scene: Scene) -> None:
-    first = await kept_release(scene, "staging", "v1")
-    await kept_release(scene, "staging", "v2")
+    first = await kept_release(scene.application, "staging", "v1")
+    await kept_release(scene.application, "staging", "v2")
     await scene.ask(scene.dora, "rollback", environment="staging", to=first.label, reason="it is slow")
     await scene.posted(f"Roll back staging to {first.label}: succeeded")
     scene.application.orchestrator.to_release = 7
@@ -112,7 +99,7 @@ async def test_status_shows_all_environments(scene: Scene) -> None:
 
 
 async def test_status_shows_release_and_progress(scene: Scene) -> None:
-    await kept_release(scene, "staging", "v1")
+    await kept_release(scene.application, "staging", "v1")
     scene.application.orchestrator.hold.clear()
     await scene.ask(scene.dora, "deploy", environment="staging", version="v2")
     answer = scene.answer(await scene.bob.slash(scene.ops, "status", environment="staging"))
@@ -270,9 +257,9 @@ async def test_plan_id_makes_request_unique(scene: Scene) -> None:
 
 async def test_suggestions_complete_known_values(scene: Scene) -> None:
     """Environments, versions, services and releases are completed."""
-    await kept_release(scene, "staging", "v1.4.2")
-    older = await kept_release(scene, "staging", "v1.4.1")
-    await kept_release(scene, "staging", "v1.5.0")
+    await kept_release(scene.application, "staging", "v1.4.2")
+    older = await kept_release(scene.application, "staging", "v1.4.1")
+    await kept_release(scene.application, "staging", "v1.5.0")
 
     async def values(command: str, option: str, typed: str, **options: str) -> list[str]:
         result = await scene.dora.autocomplete(scene.ops, command, option, typed, **options)
@@ -301,7 +288,7 @@ SUGGESTED = {
 @pytest.mark.parametrize(("command", "option"), SUGGESTED)
 async def test_suggestions_need_permission(scene: Scene, command: str, option: str) -> None:
     for version in ("v1", "v2"):
-        await kept_release(scene, "prod", version)
+        await kept_release(scene.application, "prod", version)
     for name in ("dora", "anna", "hugo", "bob"):
         suggested = await getattr(scene, name).autocomplete(scene.ops, command, option, "", environment="prod")
         assert bool(suggested) is (name in SUGGESTED[command, option]), name
@@ -319,7 +306,7 @@ async def test_typing_queries_engine_once(scene: Scene, option: str, word: str) 
 
 async def test_services_suggested_from_release(scene: Scene) -> None:
     """They come from the release where the compose file cannot be read."""
-    await kept_release(scene, "staging", "v1")
+    await kept_release(scene.application, "staging", "v1")
     scene.application.stacks.fault = EngineUnavailableError("away")
     result = await scene.dora.autocomplete(scene.ops, "deploy", "services", "", environment="staging")
     assert [choice["value"] for choice in result] == ["web", "redis"]

@@ -4,24 +4,19 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import discord
 import pytest
-from simcord.env import Env
 
 from roas.configuration.tables import EnvironmentSettings
 from roas.models.alert import AlertReport, AlertSource, Severity
-from tests.unit.cogs.conftest import Scene, _arrange, shown
-from tests.unit.cogs.fake_application import open_fake_application
+from tests.unit.cogs.conftest import Scene, arranged, shown
 from tests.unit.ui.story import until
 
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """Let `dev` be on two hosts, and have the channel `general`."""
-    async with open_fake_application(tmp_path / "state") as application:
-        env = Env(discord.Client(intents=discord.Intents(guilds=True)), settle_timeout=20)
-        await env.start()
-        scene = _arrange(env, application)
+    async with arranged(tmp_path / "state") as scene:
+        application = scene.application
         application.settings.environments["dev"] = EnvironmentSettings(ops_channel_id=scene.general.id)
         dev = application.environments["dev"]
         hosts = tuple(replace(dev, name=f"dev@{host}", part_of="dev") for host in ("a", "b"))
@@ -29,8 +24,6 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         application.environments |= {host.name: host for host in hosts}
         await scene.restart()
         yield scene
-        await scene.silence()
-        await env.shutdown()
 
 
 def posted(scene: Scene, text: str) -> bool:

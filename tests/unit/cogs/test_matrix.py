@@ -49,7 +49,7 @@ from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX
 from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX, draw_proposal
 from roas.ui.notifications.ops_channel import OpsChannel
 from tests.unit.cogs.conftest import Scene, buttons
-from tests.unit.cogs.test_commands import kept_release
+from tests.unit.cogs.fake_application import kept_release
 from tests.unit.ui.samples import a_deployment, a_plan
 from tests.unit.ui.story import Story
 
@@ -199,7 +199,7 @@ async def test_command_allowed_as_in_table(scene: Scene, sampled: Sampled, row: 
     command, (options, needed) = row.partition(",")[0], COMMANDS[row]
     people = await people_of(scene)
     for environment in ENVIRONMENTS:
-        await kept_release(scene, environment, "v1")
+        await kept_release(scene.application, environment, "v1")
     for environment, role in sampled(product(ENVIRONMENTS, ROLES)):
         before = len(scene.application.orchestrator.requests)
         if command == "unlock":
@@ -444,7 +444,7 @@ async def test_pause_button_allowed_as_cancelling(
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 async def test_outcome_buttons_for_deployers_start_nothing(scene: Scene, environment: str) -> None:
     people = await people_of(scene)
-    first, second = [await kept_release(scene, environment, version) for version in ("v1", "v2")]
+    first, second = [await kept_release(scene.application, environment, version) for version in ("v1", "v2")]
     story = await Story.begin(scene.application.state, scene.application.bus, environment=environment)
     moved = replace(story.deployment, from_release=first.number, to_release=second.number, promotes_to="dev")
     story.deployment = replace(moved, backups=("BACKUP-1",))
@@ -462,7 +462,7 @@ async def test_outcome_buttons_for_deployers_start_nothing(scene: Scene, environ
 async def test_alert_button_allowed_as_in_table(scene: Scene, environment: str, action: str) -> None:
     people = await people_of(scene)
     for version in ("v1", "v2"):
-        await kept_release(scene, environment, version)
+        await kept_release(scene.application, environment, version)
     for role, somebody in people.items():
         report = AlertReport(
             f"{role}", AlertSource.HEALTH, Severity.WARNING, f"{role} is down", environment=environment, service="web"
@@ -500,7 +500,7 @@ async def test_button_of_what_is_gone_says_what_to_type(scene: Scene) -> None:
 
 
 async def test_history_buttons_allowed_for_everybody(scene: Scene) -> None:
-    await kept_release(scene, "staging", "v1")
+    await kept_release(scene.application, "staging", "v1")
     page = HistoryPage("staging", None, 0)
     for role, somebody in (await people_of(scene)).items():
         message = await scene.as_it_was(Drawing("history", (), f"for {role}", (Button("Older", page.custom_id),)))

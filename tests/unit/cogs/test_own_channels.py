@@ -3,14 +3,11 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import discord
 import pytest
-from simcord.env import Env
 
 from roas.configuration.tables import EnvironmentSettings
 from roas.models.alert import AlertReport, AlertSource, Severity
-from tests.unit.cogs.conftest import Scene, _arrange, buttons, shown
-from tests.unit.cogs.fake_application import open_fake_application
+from tests.unit.cogs.conftest import Scene, arranged, buttons, shown
 from tests.unit.cogs.test_channel_commands import ended
 from tests.unit.ui.story import Story, until
 
@@ -18,15 +15,10 @@ from tests.unit.ui.story import Story, until
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """Let `dev` have the channel `general`, which it shares with nobody."""
-    async with open_fake_application(tmp_path / "state") as application:
-        env = Env(discord.Client(intents=discord.Intents(guilds=True)), settle_timeout=20)
-        await env.start()
-        scene = _arrange(env, application)
-        application.settings.environments["dev"] = EnvironmentSettings(ops_channel_id=scene.general.id)
+    async with arranged(tmp_path / "state") as scene:
+        scene.application.settings.environments["dev"] = EnvironmentSettings(ops_channel_id=scene.general.id)
         await scene.restart()
         yield scene
-        await scene.silence()
-        await env.shutdown()
 
 
 COMMANDS = {

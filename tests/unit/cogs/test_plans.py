@@ -18,7 +18,7 @@ from roas.models.state_change import ChangeType
 from roas.ui.embeds.outcome import PROMOTE_PREFIX, ROLLBACK_PREFIX
 from roas.ui.embeds.plan import draw_approval
 from tests.unit.cogs.conftest import Scene, buttons, shown
-from tests.unit.cogs.test_commands import kept_release
+from tests.unit.cogs.fake_application import kept_release
 from tests.unit.ui.story import Story, until
 
 WHO = Actor(ActorKind.DISCORD, "1", "somebody")
@@ -414,8 +414,8 @@ async def test_hotfix_without_approval_is_audited(scene: Scene) -> None:
 
 
 async def test_outcome_button_plans_rollback(scene: Scene) -> None:
-    first = await kept_release(scene, "staging", "v1")
-    second = await kept_release(scene, "staging", "v2")
+    first = await kept_release(scene.application, "staging", "v1")
+    second = await kept_release(scene.application, "staging", "v2")
     story = await Story.begin(scene.application.state, scene.application.bus)
     story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
     await story.finish()
@@ -430,7 +430,7 @@ async def test_outcome_button_plans_rollback(scene: Scene) -> None:
 
 async def test_outcome_button_plans_promotion(scene: Scene) -> None:
     """Where another environment requires what came up, its button plans to promote just that release."""
-    before, release = [await kept_release(scene, "dev", version) for version in ("v1", "v2")]
+    before, release = [await kept_release(scene.application, "dev", version) for version in ("v1", "v2")]
     story = await Story.begin(scene.application.state, scene.application.bus, environment="dev")
     story.deployment = replace(
         story.deployment, from_release=before.number, to_release=release.number, promotes_to="staging"
@@ -446,7 +446,7 @@ async def test_outcome_button_plans_promotion(scene: Scene) -> None:
 
 async def test_failed_outcome_button_plans_whole_release(scene: Scene) -> None:
     """Its button plans a rollback to a whole release."""
-    first = await kept_release(scene, "staging", "v1")
+    first = await kept_release(scene.application, "staging", "v1")
     story = await Story.begin(scene.application.state, scene.application.bus)
     story.deployment = replace(story.deployment, from_release=first.number, to_release=first.number + 1)
     await story.service(ServiceProgress("web", ServiceStep.FAILED, changed=True))
@@ -458,13 +458,13 @@ async def test_failed_outcome_button_plans_whole_release(scene: Scene) -> None:
 
 
 async def test_stale_outcome_button_reports_newer_state(scene: Scene) -> None:
-    first = await kept_release(scene, "staging", "v1")
-    second = await kept_release(scene, "staging", "v2")
+    first = await kept_release(scene.application, "staging", "v1")
+    second = await kept_release(scene.application, "staging", "v2")
     story = await Story.begin(scene.application.state, scene.application.bus)
     story.deployment = replace(story.deployment, from_release=first.number, to_release=second.number)
     await story.finish()
     outcome = await scene.outcome_of(story.id)
-    third = await kept_release(scene, "staging", "v3")
+    third = await kept_release(scene.application, "staging", "v3")
     answer = scene.answer(await scene.dora.click(outcome, custom_id=f"{ROLLBACK_PREFIX}{story.id}"))
     assert f"staging is on another release since {story.id}: {third.label}" in answer
     assert "Use /rollback and choose where to go back to" in answer
@@ -481,7 +481,7 @@ async def test_unavailable_version_suggests_nearest(scene: Scene) -> None:
 
 
 async def test_local_versions_suggested_first(scene: Scene) -> None:
-    await kept_release(scene, "staging", "v1.0")
+    await kept_release(scene.application, "staging", "v1.0")
     scene.application.stacks.versions = ("v1.2", "v1.1")
     result = await scene.dora.autocomplete(scene.ops, "deploy", "version", "v", environment="staging")
     assert [choice["value"] for choice in result] == ["v1.2", "v1.1", "v1.0"]

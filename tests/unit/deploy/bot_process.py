@@ -10,7 +10,6 @@ from roas.app.application import LeaderTask
 from roas.app.orphans import OrphanedDeployments
 from roas.cli.own_process import send_heartbeats
 from roas.configuration.settings import Settings
-from roas.deploy.components import Components
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.peers import Peers
 from roas.events import EventBus
@@ -19,11 +18,10 @@ from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.health import HealthStatus
 from roas.models.leader_lease import BotReadiness, ProcessMark
-from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from tests.unit.deploy.handover.home_engine import HomeEngine
-from tests.unit.deploy.played_parts import Answering, Approving, NoMonitoring, nobody_answers
+from tests.unit.deploy.played_parts import components_over
 from tests.unit.deploy.virtual_time import LIFE, Life
 
 WAKE_UP_SECONDS = 0.3
@@ -122,19 +120,13 @@ class Process(Life):
 
     def _equip(self) -> Parts:
         place, bus = self.place, EventBus()
-        peers = Peers(place.stacks, self.state, self.own_container, nobody_answers)
-        components = Components(
+        components = components_over(
+            self.state,
+            bus,
+            place.stacks,
             settings=place.settings,
-            state=self.state,
-            bus=bus,
-            stacks=place.stacks,
-            manager=DeploymentManager(),
-            validator=Approving(),
-            monitoring=NoMonitoring(),
-            prober=Answering(),
             own_container=self.own_container,
             leadership=self.leadership,
-            peers=peers,
         )
         environments = {place.environment.name: place.environment}
         orchestrator = DeploymentOrchestrator(components, environments)
@@ -147,7 +139,7 @@ class Process(Life):
             engines=environments,
             orchestrator=orchestrator,
             leadership=self.leadership,
-            peers=peers,
+            peers=components.peers,
             own_container=self.own_container,
             leader_tasks=(OrphanedDeployments(orchestrator),),
         )

@@ -1,8 +1,6 @@
 """An engine of plain dictionaries, for tests of logic: containers become ready, fail or hang as a test says."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +15,6 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.leader_lease import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import Obstacle, ServiceDefinition, WantedImage
-from roas.models.swarm import QuorumLosses
 from roas.stack.interface import (
     ContainerEvent,
     PinnedStack,
@@ -27,6 +24,7 @@ from roas.stack.interface import (
 )
 from roas.stack.service_comparison import WantedService
 from tests.unit.one_stack import OneStack
+from tools.campaigns.plans.plain_answers import PlainAnswers
 
 HEALTHY = (ContainerState.RUNNING, HealthStatus.HEALTHY)
 UNHEALTHY = (ContainerState.RUNNING, HealthStatus.UNHEALTHY)
@@ -49,7 +47,7 @@ def _mount(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 @dataclass
-class FakeEngine(OneStack):
+class FakeEngine(OneStack, PlainAnswers):
     """Keep containers in a dictionary. `behaviour` says how (version, service) turns out, else it is healthy."""
 
     stack: dict[str, ServiceDefinition]
@@ -175,23 +173,8 @@ class FakeEngine(OneStack):
     async def version_of(self, services: Iterable[ReleaseService]) -> str:
         return ""
 
-    async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
-        return frozenset()
-
-    async def describe_changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-        """Show nothing: nobody approves here."""
-        return ()
-
-    async def respelled(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
-        return old
-
     async def networks_and_volumes(self, model: Mapping[str, Any]) -> Mapping[str, str]:
         return dict(self.beside)
-
-    async def save_model(self, model: Mapping[str, Any]) -> str:
-        model_hash = hashlib.sha256(json.dumps(model, sort_keys=True, default=str).encode()).hexdigest()
-        self.models[model_hash] = dict(model)
-        return model_hash
 
     async def discard_builds(self, names: Collection[str]) -> None:
         self._called("discard_builds")
@@ -202,9 +185,6 @@ class FakeEngine(OneStack):
     async def renew(self, release: Release) -> tuple[str, tuple[str, ...]]:
         self._called("renew")
         return release.model_hash, ()
-
-    async def renewed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        return await self.load_model(release.model_hash), ()
 
     async def hash_inputs(self, model: Mapping[str, Any]) -> str:
         return self.inputs
@@ -238,15 +218,8 @@ class FakeEngine(OneStack):
     async def own_services(self) -> frozenset[str]:
         return self.own
 
-    async def superseded(self, _model: Mapping[str, Any]) -> Mapping[str, tuple[tuple[str, str], ...]]:
-        return {}
-
     async def missing_images(self, release: Release) -> tuple[str, ...]:
         return self.gone
-
-    async def give_names(self, model_hash: str) -> Mapping[str, str]:
-        """Let names mean what they mean: nobody else is here."""
-        return {}
 
     async def create_missing(
         self, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
@@ -260,11 +233,11 @@ class FakeEngine(OneStack):
             if name not in there and (chosen is None or name in chosen)
         )
 
-    def _created(self, service: str, image: str) -> ContainerSnapshot:
-        container_id = f"c{next(self.ids)}"
+    def _created(self, service: str, image: str, name: str = "") -> ContainerSnapshot:
+        container_id = self._new_id()
         self.running[container_id] = ContainerSnapshot(
             container_id,
-            service,
+            name or service,
             service,
             ContainerState.CREATED,
             HealthStatus.NONE,
@@ -277,8 +250,8 @@ class FakeEngine(OneStack):
         )
         return self.running[container_id]
 
-    async def written_services(self) -> frozenset[str]:
-        return frozenset()
+    def _new_id(self) -> str:
+        return f"c{next(self.ids)}"
 
     async def wanted_services(
         self,
@@ -303,10 +276,7 @@ class FakeEngine(OneStack):
         *,
         beside: bool = False,
         recreate: bool = False,
-        spared: frozenset[str] = frozenset(),
-        seen: tuple[ContainerSnapshot, ...] | None = None,
-        at_most: int | None = None,
-        deployment: str = "",
+        **_asked: Any,
     ) -> tuple[str, ...]:
         self._called("create", service)
         image = self.models[model_hash]["services"][service]["image"]
@@ -354,9 +324,6 @@ class FakeEngine(OneStack):
         self._called("containers")
         return tuple(self.running.values())
 
-    async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
-        return tuple(container for container in await self.containers() if container.id in container_ids)
-
     @asynccontextmanager
     async def events(self, *, since_ns: int | None = None) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
         queue: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
@@ -371,9 +338,6 @@ class FakeEngine(OneStack):
         finally:
             self.streams.remove(queue)
 
-    def quorum_losses(self) -> QuorumLosses:
-        return QuorumLosses()
-
     async def failure_output(self, container_id: str, *, lines: int = 30) -> str:
         return "its last output"
 
@@ -385,9 +349,6 @@ class FakeEngine(OneStack):
         """Let every bot keep its state where the tests do."""
         place = BotPlace(str(self.environment.folder / "state"), (Mount("/", "/", writable=True),))
         return {container_id: place for container_id in container_ids if container_id in self.running}
-
-    async def kill_orphans(self, instance_id: str) -> int:
-        return 0
 
     async def end_process(self, mark: ProcessMark) -> bool:
         self._called("end_process", str(mark.pid))

@@ -1,16 +1,21 @@
 """An orchestrator's parts over a real journal: an engine of dictionaries, and what finds nothing wrong beside it."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from roas.configuration.settings import Settings
 from roas.deploy.components import Components
 from roas.deploy.peers import HealthAnswer, Peers
 from roas.events import EventBus
 from roas.models.check import ValidationReport
 from roas.models.environment import Environment
+from roas.models.facts import OwnContainer
 from roas.models.stack import Dependency, ServiceDefinition
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
-from tests.unit.deploy.fake_engine import FakeEngine
+
+OwnContainerFinder = Callable[[Environment], Awaitable[OwnContainer | None]]
 
 
 class Approving:
@@ -48,9 +53,18 @@ async def nobody_answers(url: str) -> HealthAnswer | None:
     return None
 
 
-def components_over(state: StateManager, bus: EventBus, engine: FakeEngine) -> Components:
+def components_over(
+    state: StateManager,
+    bus: EventBus,
+    engine: Any,
+    *,
+    settings: Settings | None = None,
+    own_container: OwnContainerFinder = nobody,
+    leadership: Leadership | None = None,
+) -> Components:
+    """Return the parts of a bot on an engine: in no container of its own, unless `own_container` finds one."""
     return Components(
-        settings=Settings(_env_file=None, state_dir=state.folder),
+        settings=settings or Settings(_env_file=None, state_dir=state.folder),
         state=state,
         bus=bus,
         stacks=engine,
@@ -58,7 +72,7 @@ def components_over(state: StateManager, bus: EventBus, engine: FakeEngine) -> C
         validator=Approving(),
         monitoring=NoMonitoring(),
         prober=Answering(),
-        own_container=nobody,
-        leadership=Leadership(is_leader=False),
-        peers=Peers(engine, state, nobody, nobody_answers),
+        own_container=own_container,
+        leadership=leadership or Leadership(is_leader=False),
+        peers=Peers(engine, state, own_container, nobody_answers),
     )

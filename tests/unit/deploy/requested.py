@@ -7,6 +7,7 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest, PhaseStatu
 from roas.models.phases import PhaseName
 
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
+ANNA = Actor(ActorKind.DISCORD, "2", "anna")
 
 
 def deploy(version: str = "v1", **options: object) -> DeploymentRequest:

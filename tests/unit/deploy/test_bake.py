@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +21,10 @@ from roas.models.rollout import Choice
 from roas.state.manager import StateManager
 from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_pause
-from tests.unit.deploy.data.test_data_backups import ANNA
 from tests.unit.deploy.fake_engine import FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
-from tests.unit.deploy.requested import DORA
-from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
+from tests.unit.deploy.requested import ANNA, DORA
+from tests.unit.deploy.virtual_time import VirtualLoop
 
 BAKE = 150.0
 CANARY = CanaryPolicy(
@@ -37,14 +36,6 @@ CANARY = CanaryPolicy(
     is_weighed=False,
     bake_seconds=BAKE,
 )
-
-
-@pytest.fixture
-def loop() -> Iterator[VirtualLoop]:
-    loop = VirtualLoop()
-    with clocks_of(loop):
-        yield loop
-    loop.close()
 
 
 @dataclass

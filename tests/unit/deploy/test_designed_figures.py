@@ -1,7 +1,7 @@
 """The figures of the design stand here as literals, and time that passes shows that they are used."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,18 +28,10 @@ from roas.models.stack import Dependency, WantedImage
 from roas.stack.image_supply import obtain_images
 from roas.state.deployments import pruning as history
 from roas.state.redis_form import STREAM_LENGTH
-from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
+from tests.unit.deploy.virtual_time import VirtualLoop
 
 ROOT = Path(__file__).parents[3]
 DORA = Actor(ActorKind.DISCORD, "1", "dora")
-
-
-@pytest.fixture
-def loop() -> Iterator[VirtualLoop]:
-    loop = VirtualLoop()
-    with clocks_of(loop):
-        yield loop
-    loop.close()
 
 
 def phases(coordination: Any) -> list[tuple[str, float, int]]:

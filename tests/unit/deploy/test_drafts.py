@@ -16,7 +16,6 @@ from roas.errors import (
     InvalidRequestError,
     NotPermittedError,
 )
-from roas.models.actor import Actor, ActorKind
 from roas.models.check import CheckResult, CheckSeverity
 from roas.models.deployment import Deployment, DeploymentRequest, Freeze, Outcome, PhaseStatus
 from roas.models.phases import PhaseName
@@ -24,9 +23,8 @@ from roas.models.plan import DRAFT_LIFETIME, PlanRecord, PlanState
 from roas.state.deployments import plans_and_drafts as approvals
 from roas.state.deployments.locks import FrozenError, LockHeldError
 from roas.state.deployments.plans_and_drafts import boot_seconds, seconds_left
-from tests.unit.deploy.requested import DORA, deploy, hotfix, phase_reached, rollback
+from tests.unit.deploy.requested import ANNA, DORA, deploy, hotfix, phase_reached, rollback
 
-ANNA = Actor(ActorKind.DISCORD, "2", "anna")
 READING = {"resolve", "look_up", "pull", "build", "pin", "renew"}
 
 

@@ -20,9 +20,8 @@ from roas.models.plan import PlanRecord, PlanState
 from roas.models.state_change import ChangeType
 from roas.models.windows import Windows, read_dates, read_window
 from roas.starting_times import WindowClosedError, read_moment, read_when
-from tests.unit.deploy.requested import DORA, deploy, hotfix, rollback
+from tests.unit.deploy.requested import ANNA, DORA, deploy, hotfix, rollback
 
-ANNA = Actor(ActorKind.DISCORD, "2", "anna")
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 AT = datetime(2026, 6, 1, 22, 0, tzinfo=UTC)
 NIGHT = Windows((read_window("0 22 * * * for 4h"),))

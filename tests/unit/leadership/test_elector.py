@@ -2,10 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,48 +11,13 @@ from roas.concurrency import end_tasks
 from roas.leadership.elector import LeaderElector
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
-from roas.models.environment import Environment
-from roas.models.facts import OwnContainer
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.leader_lease import BotReadiness
-from roas.models.stack import ServiceDefinition
-from roas.stack.service_comparison import WantedService
+from roas.models.health import HealthStatus
 from roas.state.journal import journal
 from roas.state.journal.place import JOURNAL_NAME
-from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from testbed.waiting import wait_until
-from tests.unit.leadership.every_peer import EveryPeer
+from tests.unit.leadership.fake_home import FakeHome, container, elector_of
 from tests.unit.log_lines import captured_logs
-from tests.unit.one_stack import OneStack
-
-
-def container(name: str, health: HealthStatus) -> ContainerSnapshot:
-    return ContainerSnapshot(name, name, "discord-bot", ContainerState.RUNNING, health, "i", "i", "h")
-
-
-class FakeEngine(OneStack):
-    def __init__(self, other: ContainerSnapshot, held: sqlite3.Connection) -> None:
-        self.there = [container("own", HealthStatus.HEALTHY), other]
-        self.looked = asyncio.Event()
-        self.when_removed: Callable[[], None] = held.rollback  # the kernel drops what the dead process held
-
-    async def containers(self) -> tuple[ContainerSnapshot, ...]:
-        self.looked.set()
-        return tuple(self.there)
-
-    async def remove(self, container_id: str, *, grace_seconds: float) -> None:
-        self.there = [item for item in self.there if item.id != container_id]
-        self.when_removed()
-
-    async def failure_output(self, container_id: str) -> str:
-        return f"the last output of {container_id}"
-
-    async def load_model(self, model_hash: str) -> dict[str, str]:
-        return {}
-
-    async def wanted_services(self, model: dict[str, str]) -> dict[str, WantedService]:
-        return {"discord-bot": WantedService(ServiceDefinition("discord-bot", "", ""), "another hash")}
 
 
 @pytest.fixture
@@ -72,28 +35,21 @@ def held(state: StateManager):
     connection.close()
 
 
-def keeper_of(state: StateManager, engine: FakeEngine, tmp_path: Path, activated: asyncio.Event) -> LeaderElector:
-    async def own_container(environment: Environment) -> OwnContainer:
-        return OwnContainer("own", "own", "home", "discord-bot")
-
+def keeper_of(state: StateManager, home: FakeHome, activated: asyncio.Event) -> LeaderElector:
     async def start_leading() -> None:
         activated.set()
 
     async def stop_leading() -> None:
         return
 
-    environments = {"dev": Environment("dev", "home", tmp_path, ())}
-    application = SimpleNamespace(
-        state=state,
-        stacks=engine,
-        engines=environments,
-        own_container=own_container,
-        leadership=Leadership(is_leader=False),
-        peers=EveryPeer(),
-    )
-    return LeaderElector(
-        application, lambda: BotReadiness(gateway_ready=True, cogs_loaded=True), start_leading, stop_leading
-    )
+    return elector_of(state, home, start_leading, stop_leading)
+
+
+def home_beside(health: HealthStatus, held: sqlite3.Connection) -> FakeHome:
+    """Return a home where another bot holds the journal; the kernel drops what the dead process held."""
+    home = FakeHome(container("other", health))
+    home.when_removed = held.rollback
+    return home
 
 
 async def run_until(elector: LeaderElector, happened: asyncio.Event) -> None:
@@ -106,8 +62,8 @@ async def run_until(elector: LeaderElector, happened: asyncio.Event) -> None:
 
 
 async def test_hung_leader_holding_journal_ended(state, held, tmp_path):
-    engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
-    await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+    engine, activated = home_beside(HealthStatus.UNHEALTHY, held), asyncio.Event()
+    await run_until(keeper_of(state, engine, activated), activated)
     assert [item.id for item in engine.there] == ["own"]
 
 
@@ -122,22 +78,22 @@ async def test_failure_output_survives_blocked_journal(state, held, tmp_path):
         )
         await other.deployments.create(deployment, "deploy v2")
         held.execute("BEGIN IMMEDIATE")
-        engine, activated = FakeEngine(container("other", HealthStatus.UNHEALTHY), held), asyncio.Event()
+        engine, activated = home_beside(HealthStatus.UNHEALTHY, held), asyncio.Event()
 
         def die() -> None:
             held.rollback()
             other.instance.withdraw()
 
         engine.when_removed = die
-        await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+        await run_until(keeper_of(state, engine, activated), activated)
     problem = (await state.deployments.get("DEPLOY-1")).problem
     assert problem.report == "the last output of other"
     assert "it hangs" in problem.message
 
 
 async def test_healthy_leader_holding_journal_kept(state, held, tmp_path):
-    engine, activated = FakeEngine(container("other", HealthStatus.HEALTHY), held), asyncio.Event()
-    await run_until(keeper_of(state, engine, tmp_path, activated), engine.looked)
+    engine, activated = home_beside(HealthStatus.HEALTHY, held), asyncio.Event()
+    await run_until(keeper_of(state, engine, activated), engine.looked)
     assert len(engine.there) == 2
     assert not activated.is_set()
 
@@ -159,20 +115,20 @@ async def test_lease_from_nobody_is_written_once(state, held, tmp_path, monkeypa
 
     note("beat")
     note("write")
-    engine = FakeEngine(container("other", HealthStatus.HEALTHY), held)
-    await run_until(keeper_of(state, engine, tmp_path, activated), activated)
+    engine = home_beside(HealthStatus.HEALTHY, held)
+    await run_until(keeper_of(state, engine, activated), activated)
     assert commits == ["beat", "write"]
 
 
 async def test_bot_that_is_started_beside_another_says_so(tmp_path: Path) -> None:
     """Somebody starts it twice: the second one is connected, and answers nothing."""
-    engine = FakeEngine(container("other", HealthStatus.HEALTHY), SimpleNamespace(rollback=lambda: None))
+    engine = FakeHome(container("other"))
     leads, never = asyncio.Event(), asyncio.Event()
     async with StateManager(tmp_path) as first, StateManager(tmp_path) as second:
-        leader = asyncio.create_task(keeper_of(first, engine, tmp_path, leads).run())
+        leader = asyncio.create_task(keeper_of(first, engine, leads).run())
         await asyncio.wait_for(leads.wait(), 10)
         with captured_logs() as logs:
-            standby = asyncio.create_task(keeper_of(second, engine, tmp_path, never).run())
+            standby = asyncio.create_task(keeper_of(second, engine, never).run())
             assert await asyncio.to_thread(wait_until, lambda: any("on standby" in log["event"] for log in logs), 10)
             await end_tasks(standby, leader)
         assert [log["leader"] for log in logs if "on standby" in log["event"]] == [first.instance_id]

@@ -16,7 +16,7 @@ from roas.models.leader_lease import Heartbeat, LeaderLease
 from roas.state import leader_lease as ownership
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
-from tests.unit.leadership.test_takeover import HUNG, Bot, fail
+from tests.unit.leadership.fake_home import HUNG, Bot, fail
 from tests.unit.log_lines import captured_logs
 
 SECONDS = 10.0
@@ -86,7 +86,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with StateManager(tmp_path) as other, StateManager(tmp_path) as own:
         await other.ownership.beat(Heartbeat(other.instance_id, boot_id(), boot_seconds(), process=HUNG))
         await other.ownership.acquire()
-        scene = Scene(Bot(own, tmp_path), own, other, monkeypatch)
+        scene = Scene(Bot(own), own, other, monkeypatch)
         yield scene
         await end_tasks(scene.running)
 

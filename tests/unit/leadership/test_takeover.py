@@ -1,121 +1,24 @@
 """A bot that stands by takes leadership of one that is dead or hangs, when it is its turn, and ends who hangs first."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from roas.concurrency import end_tasks
-from roas.errors import StateError
 from roas.leadership import elector, takeover
-from roas.leadership.elector import LeaderElector
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
-from roas.models.environment import Environment
-from roas.models.facts import OwnContainer
-from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.leader_lease import BotReadiness, Heartbeat, LeaderLease, ProcessMark
-from roas.models.stack import ServiceDefinition
-from roas.stack.service_comparison import WantedService
+from roas.models.health import HealthStatus
+from roas.models.leader_lease import Heartbeat, LeaderLease
 from roas.state import leader_lease as ownership
-from roas.state.leadership import Leadership
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
-from tests.unit.leadership.every_peer import EveryPeer
-from tests.unit.one_stack import OneStack
+from tests.unit.leadership.fake_home import HUNG, Bot, container, fail
 
-HUNG = ProcessMark(4711, 1, "pid:[1]")
 SOON_SECONDS = 10.0
-
-
-def container(name: str) -> ContainerSnapshot:
-    return ContainerSnapshot(
-        name, name, "discord-bot", ContainerState.RUNNING, HealthStatus.HEALTHY, "image", "image", "hash"
-    )
-
-
-async def _nothing_happens() -> None:
-    return
-
-
-class FakeEngine(OneStack):
-    """Know the containers of home, and whether a process can be reached."""
-
-    def __init__(self) -> None:
-        self.there = [container("own")]
-        self.reaches = True
-        self.ended: list[ProcessMark] = []
-        self.while_looking: Callable[[], Awaitable[object]] = _nothing_happens
-
-    async def containers(self) -> tuple[ContainerSnapshot, ...]:
-        return tuple(self.there)
-
-    async def failure_output(self, container_id: str) -> str:
-        await self.while_looking()
-        return ""
-
-    async def remove(self, container_id: str, *, grace_seconds: float) -> None:
-        self.there = [item for item in self.there if item.id != container_id]
-
-    async def load_model(self, model_hash: str) -> dict[str, str]:
-        return {}
-
-    async def wanted_services(self, model: dict[str, str]) -> dict[str, WantedService]:
-        return {"discord-bot": WantedService(ServiceDefinition("discord-bot", "", ""), "another hash")}
-
-    async def end_process(self, mark: ProcessMark) -> bool:
-        self.ended.append(mark)
-        return self.reaches
-
-    async def kill_orphans(self, instance_id: str) -> int:
-        return 0
-
-
-class Bot:
-    """Stand by on a journal."""
-
-    def __init__(self, state: StateManager, folder: Path) -> None:
-        self.engine = FakeEngine()
-        self.active = asyncio.Event()
-        self.ready = True
-        self.faults: list[Exception] = []
-        self.leadership = Leadership(is_leader=False)
-        self._state = state
-        application = SimpleNamespace(
-            state=state,
-            stacks=self.engine,
-            engines={"dev": Environment("dev", "home", folder, ())},
-            own_container=self._own_container,
-            leadership=self.leadership,
-            peers=EveryPeer(),
-        )
-        self.elector = LeaderElector(application, self._readiness, self._begin, self._end)
-
-    async def is_active_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self.active.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _readiness(self) -> BotReadiness:
-        return BotReadiness(gateway_ready=self.ready, cogs_loaded=True)
-
-    async def _own_container(self, environment: Environment) -> OwnContainer:
-        return OwnContainer("own", "own", "home", "discord-bot")
-
-    async def _begin(self) -> None:
-        if self.faults:
-            raise self.faults.pop()
-        self.active.set()
-
-    async def _end(self) -> None:
-        self.active.clear()
 
 
 @pytest.fixture
@@ -137,7 +40,7 @@ async def leadership(other: StateManager) -> LeaderLease:
 @pytest.fixture
 async def bot(tmp_path: Path, leadership: LeaderLease) -> AsyncIterator[Bot]:
     async with StateManager(tmp_path) as state:
-        bot = Bot(state, tmp_path)
+        bot = Bot(state)
         running = asyncio.create_task(bot.elector.run())
         yield bot
         await end_tasks(running)
@@ -189,7 +92,7 @@ async def test_unready_bot_takes_back_from_unhealthy_successor(bot, other, leade
     bot.ready = False
     await hand_over(other, leadership)
     assert not await bot.is_active_within(0.3)
-    bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
+    bot.engine.there.append(container("other", HealthStatus.UNHEALTHY))
     assert await bot.is_active_within(SOON_SECONDS)
     assert [item.id for item in bot.engine.there] == ["own"]
     assert (await other.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
@@ -218,10 +121,6 @@ async def test_deployment_of_dead_successor_is_taken_back(bot, other, leadership
     assert (await bot._state.deployments.get("DEPLOY-1")).problem.key == "successor_failed"
 
 
-def fail(*_: object, **__: object) -> None:
-    raise StateError("The journal cannot be used.", hint="")
-
-
 @pytest.mark.parametrize(
     ("broken", "grace"),
     [(("beat_and_renew", "lease"), 0.8), (("beat_and_renew",), 60.0)],
@@ -236,7 +135,7 @@ async def test_unreadable_journal_delays_taking_back(bot, other, leadership, mon
         for name in broken:
             patch.setattr(bot._state.ownership, name, fail)
         assert not await bot.is_active_within(0.3)
-    bot.engine.there.append(replace(container("other"), health=HealthStatus.UNHEALTHY))
+    bot.engine.there.append(container("other", HealthStatus.UNHEALTHY))
     if "lease" in broken:
         assert not await bot.is_active_within(0.3)
     assert await bot.is_active_within(SOON_SECONDS)

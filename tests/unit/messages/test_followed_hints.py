@@ -70,7 +70,7 @@ FOLLOWED = {
     "integration/stack/swarm/test_verdict_matrix.py::test_second_node_without_the_image_then_dead": [
         "See that it does not run there any more"
     ],
-    "unit/stack/swarm/test_job_runs.py::test_run_that_does_not_end_is_said": ["See that it has ended there"],
+    "unit/stack/swarm/writing/test_job_runs.py::test_run_that_does_not_end_is_said": ["See that it has ended there"],
     "unit/deploy/data/test_data_backups.py::test_half_restored_data_is_neither_used_nor_backed_up": [
         "Restore it: `roas rollback {environment} --to {release} {data}`"
     ],

@@ -140,17 +140,6 @@ async def test_slow_subscriber_raises_latency_until_removed(scene: Scene) -> Non
     assert scene.monitor.figures().event_latency_seconds < 1.0
 
 
-async def test_hung_subscriber_raises_latency(scene: Scene) -> None:
-    never = asyncio.Event()
-
-    async def hangs(_: Event) -> None:
-        await never.wait()
-
-    scene.bus.subscribe(Work, hangs, name="hangs")
-    scene.publish(Work())
-    await scene.until((DEGRADED, "event_latency"))
-
-
 async def test_start_raises_nothing_and_what_goes_on_does() -> None:
     """Everything begins at once, and is slow for a moment; Redis of the same stack is started, too."""
 
@@ -304,7 +293,7 @@ async def test_firing_alert_repeated_until_end(scene: Scene) -> None:
     assert [type(event) for event in scene.events] == [DEGRADED], "of what ended long ago nothing is said any more"
 
 
-async def test_alert_text_says_what_is_wrong(scene: Scene) -> None:
+async def test_hung_subscriber_raises_latency_and_is_named(scene: Scene) -> None:
     never = asyncio.Event()
 
     async def hangs(_: Event) -> None:

@@ -10,7 +10,7 @@ from roas.models.deployment import DeploymentKind, PhaseResult, PhaseStatus
 from roas.models.phases import PhaseName
 from roas.models.recovery import RecoveryAction, RecoveryStep
 from roas.state.manager import StateManager
-from tests.unit.state.test_state_manager import a_deployment
+from tests.unit.state.samples import a_deployment
 
 ALL_RUNS = "all of it runs, and not all of it is well"
 

@@ -35,7 +35,7 @@ from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from roas.state.schema import MIGRATIONS
 from tests.unit.state.deployments.test_plans_and_drafts import a_plan_record
-from tests.unit.state.test_state_manager import a_deployment, a_release
+from tests.unit.state.samples import a_deployment, a_release
 
 UNDER_WAY, ENDED, OF_ANOTHER_KIND = (a_deployment(name) for name in ("prod", "staging", "dev"))
 PROPOSAL = a_plan_record(state=PlanState.AWAITING)

@@ -10,17 +10,12 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from roas.errors import FencedOffError, InvalidRequestError, StateError
-from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import (
-    Deployment,
-    DeploymentKind,
-    DeploymentRequest,
     Outcome,
     PhaseResult,
     PhaseStatus,
@@ -29,32 +24,13 @@ from roas.models.deployment import (
 )
 from roas.models.phases import PhaseName
 from roas.models.post import Post
-from roas.models.release import ImagePin, Release, ReleaseService, ReleaseState
+from roas.models.release import ReleaseState
 from roas.models.state_change import ChangeType, StateChange
-from roas.models.stored import new_id
 from roas.state.deployments.locks import LockHeldError
 from roas.state.journal.place import JOURNAL_NAME
 from roas.state.manager import StateManager
 from testbed.stopping import stop_process
-
-DORA = Actor(ActorKind.DISCORD, "1", "dora")
-
-
-def a_deployment(environment: str = "prod", interaction_id: str | None = None) -> Deployment:
-    request = DeploymentRequest(environment, DeploymentKind.DEPLOY, DORA, version="v2", interaction_id=interaction_id)
-    return Deployment(
-        id=new_id("DEPLOY"),
-        request=request,
-        coordination="standard",
-        correlation_id=new_id("COR"),
-        created_at=datetime.now(UTC),
-        phases=(PhaseResult(PhaseName.INITIALIZATION), PhaseResult(PhaseName.VALIDATION)),
-    )
-
-
-def a_release(state: ReleaseState = ReleaseState.CANDIDATE, version: str = "v1") -> Release:
-    pin = ImagePin("shop/web:v1", "sha256:" + "a" * 64)
-    return Release("prod", -1, version, state, (ReleaseService("web", pin, "h"),), "f" * 64, datetime.now(UTC), DORA)
+from tests.unit.state.samples import DORA, a_deployment, a_release
 
 
 async def test_deployment_read_back_whole(state: StateManager) -> None:

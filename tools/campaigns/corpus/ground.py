@@ -13,6 +13,7 @@ import docker
 import docker.errors
 
 from testbed.clearing import remove_containers
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.daemon import PrivateDaemon
 from testbed.inherited import inherited
 from testbed.preloaded import run_preloaded
@@ -20,8 +21,6 @@ from tools.campaigns.corpus.apart import hide_socket, show_socket
 from tools.campaigns.corpus.images import SOURCE, name_by_digest
 
 ROOT = Path(__file__).parents[3]
-PROJECT = "com.docker.compose.project"
-SERVICE = "com.docker.compose.service"
 TYPED_SECONDS = 150
 NO_ANSWER = 124
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -82,7 +81,7 @@ class Ground:
     def looks(self, project: str) -> Mapping[str, Look]:
         """Return the containers of a project by id."""
         found = {}
-        for container in self.client.api.containers(all=True, filters={"label": f"{PROJECT}={project}"}):
+        for container in self.client.api.containers(all=True, filters={"label": f"{PROJECT_LABEL}={project}"}):
             try:
                 inspected = self.client.api.inspect_container(container["Id"])
             except docker.errors.NotFound:
@@ -141,7 +140,7 @@ def _run(*command: str, cwd: Path, env: Mapping[str, str], timeout: float) -> su
 def _look(inspected: Mapping[str, Any]) -> Look:
     state = inspected["State"]
     return Look(
-        str((inspected["Config"].get("Labels") or {}).get(SERVICE)),
+        str((inspected["Config"].get("Labels") or {}).get(SERVICE_LABEL)),
         state["StartedAt"],
         state["Status"],
         state["ExitCode"],

@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 
 from roas.state.manager import StateManager
+from testbed.compose_labels import SERVICE_LABEL
 from testbed.container_processes import hit
-from testbed.home_stack import SERVICE_LABEL
 from tools.campaigns.crash.lane import Lane
 from tools.campaigns.crash.points import Role
 from tools.campaigns.crash.renewing import NAMES, STEM

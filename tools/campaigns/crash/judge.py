@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from roas.models.deployment import Deployment, Outcome
-from testbed.home_stack import BOT_SERVICE, PROJECT, PROJECT_LABEL, SERVICE_LABEL
-from tools.campaigns.crash.facts import ContainerFacts, Facts
+from testbed.compose_labels import HASH_LABEL, NUMBER_LABEL, ONE_OFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, of_service
+from testbed.home_stack import BOT_SERVICE, PROJECT
+from tools.campaigns.container_rules import described, ill, misnamed
+from tools.campaigns.crash.facts import Facts
 from tools.campaigns.crash.journal import HEALTH_CHANGED, Written
 
-NUMBER_LABEL = "com.docker.compose.container-number"
-HASH_LABEL = "com.docker.compose.config-hash"
-ONE_OFF_LABEL = "com.docker.compose.oneoff"
 FRESH_SECONDS = 3.0
 # A standby checks every second who leads.
 NOTICE_SECONDS = 3.0
@@ -51,12 +50,12 @@ def _should_run(deployment: Deployment) -> int | None:
 
 
 def _one_bot(facts: Facts) -> Iterator[str]:
-    bots = _of(facts, BOT_SERVICE)
+    bots = of_service(facts.containers, BOT_SERVICE)
     if len(bots) != 1:
-        yield f"{len(bots)} containers of {BOT_SERVICE}: {', '.join(map(_describe, bots))}"
+        yield f"{len(bots)} containers of {BOT_SERVICE}: {', '.join(map(described, bots))}"
     for bot in bots:
         if bot.state != "running" or bot.health != "healthy":
-            yield f"it does not run well: {_describe(bot)}"
+            yield f"it does not run well: {described(bot)}"
         if bot.pid in facts.killed:
             yield f"{bot.name} was killed and is not known to be dead yet"
 
@@ -70,8 +69,7 @@ def _labels(facts: Facts) -> Iterator[str]:
             continue
         if container.labels.get(ONE_OFF_LABEL, "False") != "False":
             yield f"{container.name} is a one-off"
-        if container.name != f"{PROJECT}-{service}-{number}":
-            yield f"{container.name} should be called {PROJECT}-{service}-{number}"
+        yield from misnamed(container)
         if (service, number) in numbers:
             yield f"two containers are number {number} of {service}"
         numbers.add((service, number))
@@ -87,13 +85,12 @@ def _whole(facts: Facts) -> Iterator[str]:
             yield "the environment is on no release"
         return
     for service in release.services:
-        containers = _of(facts, service.name)
+        containers = of_service(facts.containers, service.name)
         fitting = [c for c in containers if c.image == service.image.image_id]
         if len(fitting) != service.replicas:
-            yield f"{len(fitting)} of {service.name} are of {release.label}: {', '.join(map(_describe, containers))}"
+            yield f"{len(fitting)} of {service.name} are of {release.label}: {', '.join(map(described, containers))}"
         for container in containers:
-            if container.state != "running" or container.health not in {"healthy", ""}:
-                yield f"{_describe(container)}"
+            yield from ill(container)
 
 
 def _no_leftovers(facts: Facts) -> Iterator[str]:
@@ -102,16 +99,16 @@ def _no_leftovers(facts: Facts) -> Iterator[str]:
     for container in facts.containers:
         service = container.labels.get(SERVICE_LABEL, "")
         if known and service not in known:
-            yield f"a container of no service: {_describe(container)}"
+            yield f"a container of no service: {described(container)}"
     for service, replicas in known.items():
-        if len(_of(facts, service)) > replicas:
-            yield f"too many of {service}: {', '.join(map(_describe, _of(facts, service)))}"
+        if len(of_service(facts.containers, service)) > replicas:
+            yield f"too many of {service}: {', '.join(map(described, of_service(facts.containers, service)))}"
     yield from (f"{environment} is still locked" for environment in facts.journal.locks)
 
 
 def _lease(facts: Facts) -> Iterator[str]:
     """The bot that runs must be the leader, with a recent heartbeat."""
-    bots, beat = _of(facts, BOT_SERVICE), facts.journal.heartbeat
+    bots, beat = of_service(facts.containers, BOT_SERVICE), facts.journal.heartbeat
     if facts.journal.lease is None:
         yield "there is no leader"
     elif beat is None or beat.container_id not in {bot.id for bot in bots}:
@@ -166,11 +163,3 @@ INVARIANTS: dict[str, Callable[[Facts], Iterator[str]]] = {
     "one leader": _one_leader,
     "intent before act": _announced,
 }
-
-
-def _of(facts: Facts, service: str) -> list[ContainerFacts]:
-    return [container for container in facts.containers if container.labels.get(SERVICE_LABEL) == service]
-
-
-def _describe(container: ContainerFacts) -> str:
-    return f"{container.name} ({container.state} {container.health}".rstrip() + ")"

@@ -22,11 +22,11 @@ from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
 from sandbox.client import SandboxClient
+from testbed.compose_labels import SERVICE_LABEL
 from testbed.daemon import PrivateDaemon
 from testbed.engine import Engine
 from testbed.home_stack import (
     BOT_SERVICE,
-    SERVICE_LABEL,
     Home,
     forget_releases,
     home_settings,

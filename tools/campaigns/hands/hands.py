@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL, HomeStackError
+from testbed.compose_labels import SERVICE_LABEL
+from testbed.home_stack import BOT_SERVICE, PROJECT, HomeStackError
 from tools.campaigns.crash.images import GOOD
 from tools.campaigns.crash.lane import ENVIRONMENT
 from tools.campaigns.hands.ground import Ground

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from testbed.home_stack import BOT_SERVICE, PROJECT, SERVICE_LABEL
+from testbed.compose_labels import SERVICE_LABEL, of_service
+from testbed.home_stack import BOT_SERVICE
+from tools.campaigns.container_rules import ill, misnamed
 from tools.campaigns.crash.facts import ContainerFacts
 
 # Of these, images are of a version.
@@ -13,7 +15,6 @@ VERSIONED = (BOT_SERVICE, "store", "web")
 SERVICES = (*VERSIONED, "redis")
 WELL = frozenset({"healthy", "unverified"})
 RESTARTED = "has restarted"
-NUMBER_LABEL = "com.docker.compose.container-number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,12 @@ def docker_breaches(view: View) -> tuple[str, ...]:
 def _one_of_each(view: View) -> Iterator[str]:
     """Every service has one container that runs, is healthy where that is checked, and has its own name."""
     for service in SERVICES:
-        found = [facts for facts in view.containers if facts.labels.get(SERVICE_LABEL) == service]
+        found = of_service(view.containers, service)
         if len(found) != 1:
             yield f"{len(found)} containers of {service}"
         for container in found:
-            if container.state != "running" or container.health not in {"healthy", ""}:
-                yield f"{container.name} is {container.state} {container.health}".rstrip()
-            if container.name != f"{PROJECT}-{service}-{container.labels.get(NUMBER_LABEL)}":
-                yield f"{container.name} is not the name of {service}"
+            yield from ill(container)
+            yield from misnamed(container)
 
 
 def _no_others(view: View) -> Iterator[str]:

@@ -11,7 +11,8 @@ from roas.api.control_client import ControlClient
 from roas.errors import RoasError
 from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest
-from testbed.home_stack import BOT_SERVICE, SERVICE_LABEL, HomeStackError
+from testbed.compose_labels import SERVICE_LABEL
+from testbed.home_stack import BOT_SERVICE, HomeStackError
 from testbed.slot_holder import DaemonError
 from tools.campaigns.crash.images import BAD, GOOD
 from tools.campaigns.crash.lane import AWAY, ENVIRONMENT

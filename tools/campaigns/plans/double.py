@@ -6,21 +6,19 @@ Of the product there are the interface's own types here, and nothing that plans,
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from roas.errors import EngineError, ReleaseNotRestorableError, ServiceFailedError
+from roas.errors import EngineError, ServiceFailedError
 from roas.models.environment import Environment
 from roas.models.facts import BotPlace, FoundProject
 from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
-from roas.models.leader_lease import ProcessMark
 from roas.models.release import ImagePin, Release, ReleaseService
 from roas.models.stack import Dependency, ServiceDefinition, ServiceProxy, WantedImage
-from roas.models.swarm import QuorumLosses, SwarmFacts
 from roas.stack.interface import (
     ContainerEvent,
     PinnedStack,
@@ -31,6 +29,7 @@ from roas.stack.interface import (
 from roas.stack.proxy.proxied_service import ProxiedService
 from tools.campaigns.plans.composing import Compose, Service, hash_of, joined_by, with_version
 from tools.campaigns.plans.machine import PAUSED, RUNNING, Container, DockerError, Machine
+from tools.campaigns.plans.plain_answers import PlainAnswers
 from tools.campaigns.plans.sweeping import sweep
 
 PROJECT = "shop"
@@ -73,43 +72,17 @@ class NoRepositories:
         yield ""
 
 
-class EngineDouble:
+class EngineDouble(PlainAnswers):
     """Be a stack on a machine of dictionaries."""
 
-    replaces_by_itself = False
-    shares_with_compose = True
-    needs_quorum = False
     repositories = NoRepositories()
 
     def __init__(self, machine: Machine, file: dict[str, Service], environment: Environment) -> None:
         self.environment = environment
         self.machine = machine
         self.file = file
-        self.models: dict[str, dict[str, Any]] = {}
+        self.models = {}
         self.drafted: dict[str, Service] = {}
-
-    def of(self, environment: Environment) -> "EngineDouble":
-        """Be the stack of the only environment."""
-        return self
-
-    @property
-    def releases(self) -> "EngineDouble":
-        """Keep the stack's releases, too."""
-        return self
-
-    @property
-    def images(self) -> "EngineDouble":
-        """Have the stack's images, too."""
-        return self
-
-    @property
-    def proxies(self) -> "EngineDouble":
-        """Tell the stack's proxies, too."""
-        return self
-
-    def probe(self) -> "EngineDouble":
-        """Answer questions about the machine, too."""
-        return self
 
     # What the compose file says
 
@@ -126,37 +99,6 @@ class EngineDouble:
         """Read the services of a model."""
         services = _services(model)
         return {name: _definition(name, services) for name in services}
-
-    async def describe_changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-        """Show nothing: nobody approves here."""
-        return ()
-
-    async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
-        """Return no power: no service of these stacks has one."""
-        return frozenset()
-
-    async def respelled(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Write all models in the same words."""
-        return old
-
-    async def networks_and_volumes(self, model: Mapping[str, Any]) -> Mapping[str, str]:
-        """Tell none apart."""
-        return {}
-
-    async def save_model(self, model: Mapping[str, Any]) -> str:
-        """Store a model as it is."""
-        model_hash = hashlib.sha256(json.dumps(model, sort_keys=True, default=str).encode()).hexdigest()
-        self.models[model_hash] = dict(model)
-        return model_hash
-
-    async def discard_builds(self, names: Collection[str]) -> None:
-        """Keep nothing of what is built."""
-
-    async def load_model(self, model_hash: str) -> Mapping[str, Any]:
-        """Return a stored model."""
-        if model_hash not in self.models:
-            raise ReleaseNotRestorableError("gone")
-        return self.models[model_hash]
 
     def in_front_of(self, service: str, proxy: ServiceProxy) -> ProxiedService:
         """No service of these stacks has a proxy in front."""
@@ -238,55 +180,7 @@ class EngineDouble:
         )
         return PinnedStack(stack.version, services, model_hash)
 
-    async def adopt(self, version: str | None = None) -> PinnedStack | None:
-        """Adopt nothing: here every stack is the bot's own."""
-        return None
-
-    async def check(self, *_: object) -> None:
-        """Refuse nothing: there is no policy here."""
-
-    async def renew(self, release: Release) -> tuple[str, tuple[str, ...]]:
-        """Return the model as it is: there are no credentials here."""
-        return release.model_hash, ()
-
-    async def renewed(self, release: Release) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """Return the model as it is."""
-        return await self.load_model(release.model_hash), ()
-
-    async def hash_inputs(self, model: Mapping[str, Any]) -> str:
-        """Bind to nothing: there are no secrets, and the settings stay."""
-        return ""
-
-    async def protect(self, release: Release, journal_id: str = "") -> None:
-        """Do nothing: nobody prunes here."""
-
-    async def journals(self) -> frozenset[str]:
-        """Name no journal."""
-        return frozenset()
-
-    async def held(self, services: Collection[str] | None = None) -> frozenset[int]:
-        """Hold nothing."""
-        return frozenset()
-
-    async def unprotect(self, release: Release, *, needed: frozenset[str] = frozenset()) -> None:
-        """Do nothing."""
-
-    async def clear_unused(self, needed: frozenset[str]) -> None:
-        """Do nothing."""
-
-    async def missing_images(self, release: Release) -> tuple[str, ...]:
-        """Miss nothing."""
-        return ()
-
-    async def missing_external(self, _model: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Miss nothing that others make."""
-        return ()
-
     # Containers
-
-    async def last_writer(self) -> str:
-        """Return nothing: no Swarm."""
-        return ""
 
     async def projects(self) -> tuple[FoundProject, ...]:
         """Return the projects of the machine: every one is of the one folder that there is."""
@@ -297,15 +191,6 @@ class EngineDouble:
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container."""
         return tuple(_snapshot(item) for item in self.machine.of(self.environment.project))
-
-    async def containers_by_id(self, container_ids: Iterable[str]) -> tuple[ContainerSnapshot, ...]:
-        """Return some containers."""
-        wanted = set(container_ids)
-        return tuple(container for container in await self.containers() if container.id in wanted)
-
-    async def written_services(self) -> frozenset[str]:
-        """Return none: on one machine a service is its containers."""
-        return frozenset()
 
     async def wanted_services(
         self,
@@ -321,10 +206,6 @@ class EngineDouble:
             name: Wanted(definition, _wanted_hash(services, name, there), services[name].image_id)
             for name, definition in self.definitions(model).items()
         }
-
-    async def give_names(self, model_hash: str) -> Mapping[str, str]:
-        """Let names mean what they mean: nobody else is here."""
-        return {}
 
     async def create_missing(
         self, model_hash: str, chosen: frozenset[str] | None = None, **_named: Any
@@ -419,19 +300,6 @@ class EngineDouble:
         if container_id in self.machine.containers:
             self.machine.remove(container_id)
 
-    async def remove_service(self, service: str, container_ids: Iterable[str]) -> None:
-        """Remove all containers of a service."""
-        for container_id in container_ids:
-            await self.remove(container_id)
-
-    async def differences(self, *_: object) -> Mapping[str, Any]:
-        """Find none: what hands change in place is drift, and no plan is made of it."""
-        return {}
-
-    async def superseded(self, *_: object) -> Mapping[str, Any]:
-        """Have no secrets of an engine's own."""
-        return {}
-
     async def now(self) -> datetime:
         """Return the machine's time: what hands make, they make just now."""
         return BEGAN
@@ -468,49 +336,9 @@ class EngineDouble:
         finally:
             self.machine.listeners.remove(tell)
 
-    async def failure_output(self, container_id: str, *, lines: int = 30) -> str:
-        """Have nothing to say."""
-        return ""
-
-    async def read_log(self, container_id: str, *, lines: int, since: datetime | None = None) -> str:
-        """Have nothing to say."""
-        return ""
-
-    async def replacements(self, service: str, since: datetime) -> tuple[str, ...]:
-        """Return what a Swarm did: there is none."""
-        return ()
-
-    async def swarm(self) -> SwarmFacts | None:
-        """Return what a manager says: there is none."""
-        return None
-
-    def quorum_losses(self) -> QuorumLosses:
-        """Return that there was none: there are no managers to lose."""
-        return QuorumLosses()
-
-    async def renew_logins(self) -> tuple[str, ...]:
-        """Return the services that were given another login: none pulls by itself."""
-        return ()
-
-    async def local_versions(self) -> tuple[str, ...]:
-        """Know no versions."""
-        return ()
-
     async def bot_places(self, container_ids: Iterable[str]) -> Mapping[str, BotPlace]:
         """Have no bot in any container."""
         return {container_id: BotPlace(str(Path("/state"))) for container_id in container_ids}
-
-    async def reload(self, model: Mapping[str, Any], service: str) -> bool:
-        """Have every proxy replaced."""
-        return False
-
-    async def kill_orphans(self, instance_id: str) -> int:
-        """Have no Compose that could be left over."""
-        return 0
-
-    async def end_process(self, mark: ProcessMark) -> bool:
-        """Have no process that could hang."""
-        return True
 
 
 def _services(model: Mapping[str, Any]) -> dict[str, Service]:

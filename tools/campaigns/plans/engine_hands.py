@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.campaigns.plans.ground import OTHER, PROJECT, SERVICE, VERSIONS, Ground, label
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
+from tools.campaigns.plans.ground import OTHER, VERSIONS, Ground, label
 
 
 @dataclass
@@ -27,10 +28,10 @@ class Hands:
     def use(self) -> str:
         """Do one thing, and return what it was."""
         hand = self.rng.choice(self._hands())
-        there = [container for container in self.ground.containers() if label(container, PROJECT) == self.project]
+        there = [container for container in self.ground.containers() if label(container, PROJECT_LABEL) == self.project]
         chosen = self.rng.choice(there) if there else None
         said = hand(chosen) if chosen is not None or hand in self._need_nothing() else "nothing was there"
-        service = label(chosen, SERVICE) if chosen is not None else ""
+        service = label(chosen, SERVICE_LABEL) if chosen is not None else ""
         return " ".join(filter(None, (hand.__name__.strip("_"), service, said[:200])))
 
     def _hands(self) -> list[Callable[[Any], str]]:
@@ -96,7 +97,7 @@ class Hands:
     def _up_service(self, one: Any) -> str:
         version = self.rng.choice(VERSIONS)
         flags = [flag for flag in ("--no-deps", "--force-recreate") if self.rng.random() < 0.5]
-        said = self.compose("up", "-d", "-t", "0", *flags, label(one, SERVICE), VERSION=version)
+        said = self.compose("up", "-d", "-t", "0", *flags, label(one, SERVICE_LABEL), VERSION=version)
         return f"{version} {' '.join(flags)} {said}"
 
     def _up_all(self, one: Any) -> str:
@@ -104,7 +105,7 @@ class Hands:
         return f"{version} {self.compose('up', '-d', '-t', '0', '--remove-orphans', VERSION=version)}"
 
     def _scale(self, one: Any) -> str:
-        service, version = label(one, SERVICE), self.rng.choice(VERSIONS)
+        service, version = label(one, SERVICE_LABEL), self.rng.choice(VERSIONS)
         number = self.rng.choice((0, 2, 3))
         flags = [flag for flag in ("--no-deps", "--no-recreate") if self.rng.random() < 0.5]
         said = self.compose("up", "-d", "-t", "0", *flags, "--scale", f"{service}={number}", service, VERSION=version)
@@ -125,7 +126,7 @@ class Hands:
 
     def _run(self, one: Any) -> str:
         """Run something once, in a container that is none of the service's."""
-        return self.compose("run", "-d", "--no-deps", label(one, SERVICE), "sleep", "10000", VERSION="v1")
+        return self.compose("run", "-d", "--no-deps", label(one, SERVICE_LABEL), "sleep", "10000", VERSION="v1")
 
     def _down(self, one: Any) -> str:
         return self.compose("down", "-t", "0") if self.rng.random() < 0.3 else "it was thought better of"

@@ -12,6 +12,7 @@ import docker.errors
 
 from testbed.busybox import busybox
 from testbed.clearing import remove_containers
+from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.daemon import UNFILTERED, PrivateDaemon
 from testbed.engine import manual_environment
 from testbed.images import import_image
@@ -19,8 +20,6 @@ from testbed.rootfs import Rootfs
 from testbed.waiting import wait_until
 from tools.campaigns.plans.effects import Look
 
-PROJECT = "com.docker.compose.project"
-SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 VERSIONS = ("v1", "v2", "v3")
 OTHER = "other"
@@ -75,7 +74,9 @@ class Ground:
                 found.append(self.client.api.inspect_container(container["Id"]))
             except docker.errors.NotFound:
                 continue
-        return sorted(found, key=lambda one: (*(label(one, name) for name in (PROJECT, SERVICE)), one["Name"]))
+        return sorted(
+            found, key=lambda one: (*(label(one, name) for name in (PROJECT_LABEL, SERVICE_LABEL)), one["Name"])
+        )
 
     def look(self, project: str) -> Look:
         """Return what inspect says: by service, the containers by id, when each was started and how it is.
@@ -84,8 +85,8 @@ class Ground:
         """
         found: dict[str, dict[str, tuple[str, str]]] = {}
         for container in self.containers():
-            ours = label(container, PROJECT) == project and label(container, ONE_OFF) == "False"
-            name = label(container, SERVICE) if ours else f"{label(container, PROJECT)} {container['Name']}"
+            ours = label(container, PROJECT_LABEL) == project and label(container, ONE_OFF) == "False"
+            name = label(container, SERVICE_LABEL) if ours else f"{label(container, PROJECT_LABEL)} {container['Name']}"
             found.setdefault(name, {})[container["Id"]] = (
                 container["State"]["StartedAt"],
                 container["State"]["Status"],
@@ -99,7 +100,7 @@ class Ground:
             jobs = [
                 container
                 for container in self.containers()
-                if label(container, SERVICE) == service and container["Config"]["Cmd"] == ENDS
+                if label(container, SERVICE_LABEL) == service and container["Config"]["Cmd"] == ENDS
             ]
             return all(job["State"]["Status"] != "running" for job in jobs)
 
@@ -110,8 +111,8 @@ class Ground:
         """Return the image IDs of each service's containers."""
         found: dict[str, set[str]] = {}
         for container in self.containers():
-            if label(container, PROJECT) == project and label(container, ONE_OFF) == "False":
-                found.setdefault(label(container, SERVICE), set()).add(container["Image"])
+            if label(container, PROJECT_LABEL) == project and label(container, ONE_OFF) == "False":
+                found.setdefault(label(container, SERVICE_LABEL), set()).add(container["Image"])
         return found
 
     def clear(self) -> None:

@@ -11,9 +11,9 @@ from sandbox.bot_settings import bot_settings
 from sandbox.client import SandboxClient
 from testbed.bot_service import SERVICE, BotService
 from testbed.git_server import GitServer, git_server
-from testbed.private_registry import private_registry
 from testbed.sample import HEALTH_COMMAND, Behaviour
 from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_registry import swarm_registry
 from testbed.swarm_view import StackView
 from tools.campaigns.crash.images import add_instruments
 from tools.campaigns.instrumented.gate import GATE_VARIABLE
@@ -122,12 +122,9 @@ async def ground(folder: Path) -> AsyncIterator[Ground]:
     """Start all of it, and wait until one bot leads and one is on standby."""
     with (
         Swarm(folder / "swarm", managers=3, heartbeat_seconds=1) as swarm,
-        private_registry(folder / "registry", host=swarm.host_address) as registry,
+        swarm_registry(swarm, folder / "registry", VERSIONS, name=NAME) as registry,
         _gate(folder) as gate,
     ):
-        with client_of(swarm.manager) as client:
-            for version, behaviour in VERSIONS.items():
-                registry.push_sample(client, NAME, version, behaviour)
         sandbox, address = await start_sandbox(swarm.host_address, folder)
         try:
             async with (

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from testbed.inherited import inherited
 from testbed.preloaded import run_preloaded, start_preloaded
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.sample import HEALTH_COMMAND, Behaviour
-from testbed.swarm import Swarm, client_of
+from testbed.swarm import Swarm
+from testbed.swarm_registry import swarm_registry
 from testbed.swarm_view import StackView
 from tools.campaigns.instrumented.gate import GATE_VARIABLE
 from tools.campaigns.swarm.gate import StepGate
@@ -100,16 +101,6 @@ class Ground:
 
 
 @contextmanager
-def registry_with_samples(swarm: Swarm, folder: Path) -> Iterator[PrivateRegistry]:
-    """Run a registry that has the versions, which no node has."""
-    with private_registry(folder, host=swarm.host_address) as made:
-        with client_of(swarm.manager) as client:
-            for version, behaviour in VERSIONS.items():
-                made.push_sample(client, NAME, version, behaviour)
-        yield made
-
-
-@contextmanager
 def ground_on(swarm: Swarm, registry: PrivateRegistry, folder: Path, image: str = NAME) -> Iterator[Ground]:
     """Write a stack for a Swarm that runs; what is left of it in the end is removed."""
     (folder / "stack").mkdir(parents=True)
@@ -129,7 +120,7 @@ def ground(folder: Path, *, managers: int = 1) -> Iterator[Ground]:
     """Start a Swarm of three nodes for a stack."""
     with (
         Swarm(folder / "swarm", managers=managers, workers=3 - managers, heartbeat_seconds=1) as swarm,
-        registry_with_samples(swarm, folder / "registry") as registry,
+        swarm_registry(swarm, folder / "registry", VERSIONS, name=NAME) as registry,
         ground_on(swarm, registry, folder / "ground") as found,
     ):
         yield found

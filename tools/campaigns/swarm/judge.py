@@ -1,16 +1,14 @@
 """Judge a round: what the journal says at the end has to be what Docker's API shows on managers and nodes."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
+from testbed.journal_view import rows
 from testbed.waiting import wait_until
 from tools.campaigns.swarm.ground import REPLICAS, Ground
 
 SETTLED_SECONDS = 60.0
-JOURNAL_SECONDS = 10.0
 SUCCEEDED = "succeeded"
 
 
@@ -38,10 +36,8 @@ class Ended:
 
 def deployments(ground: Ground) -> list[Ended]:
     """Return what the journal has of each deployment, the oldest first."""
-    address = f"file:{ground.folder / 'state' / 'journal.sqlite3'}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=JOURNAL_SECONDS)) as journal:
-        rows = journal.execute("SELECT outcome, document FROM deployments").fetchall()
-    found = [(json.loads(text), outcome) for outcome, text in rows]
+    kept = rows(ground.folder / "state", "SELECT outcome, document FROM deployments")
+    found = [(json.loads(text), outcome) for outcome, text in kept]
     found.sort(key=lambda row: str(row[0]["created_at"]))
     return [
         Ended(str(outcome), (item["problem"] or {}).get("message", ""), tuple(item.get("warnings") or ()))

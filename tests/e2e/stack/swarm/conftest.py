@@ -4,7 +4,6 @@ Most of the time, a deployment to a Swarm waits. So what the other files judge i
 story, which goes first.
 """
 
-import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from testbed.private_registry import PASSWORD, PrivateRegistry, private_registry
+from testbed.private_registry import PASSWORD, PrivateRegistry
 from testbed.sample import Behaviour
-from testbed.swarm import Swarm, client_of
+from testbed.swarm import Swarm
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from tests.e2e.stack.swarm.beside import ROUNDS, Beside
 from tests.e2e.stack.swarm.meddling import meddle
-from tests.e2e.stack.swarm.swarm_line import SwarmLine, stack
+from tests.e2e.stack.swarm.swarm_line import SwarmLine, line_on, stack
 from tools.campaigns.swarm.ground import FAILING_JOB, ground_on
 from tools.campaigns.swarm.rounds import Played, first_run, play
 
 VERSIONS: dict[str, Behaviour] = {
-    **dict.fromkeys(("v1", "v2", "v4", FAILING_JOB), "healthy"),
+    **healthy(["v1", "v2", "v4", FAILING_JOB]),
     "v3": "exits",
 }
 
@@ -37,29 +37,24 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
 @pytest.fixture(scope="session")
 def registry(swarm: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
     """A registry that has the versions, which no node has."""
-    with private_registry(tmp_path_factory.mktemp("registry"), host=swarm.host_address) as made:
-        with client_of(swarm.manager) as client:
-            for version, behaviour in VERSIONS.items():
-                made.push_sample(client, "shop", version, behaviour)
+    with swarm_registry(swarm, tmp_path_factory.mktemp("registry"), VERSIONS) as made:
         yield made
 
 
 @contextmanager
-def line_on(swarm: Swarm, registry: PrivateRegistry, folder: Path) -> Iterator[SwarmLine]:
-    """Give a command line for a stack of its own, and remove what it ran."""
-    registry.write_login(folder / "docker")
-    made = SwarmLine(folder, swarm.docker_host, f"line-{secrets.token_hex(3)}", docker_config=folder / "docker")
-    made.write(stack(f"{registry.address}/shop"))
-    made.say(greeting="hello one", password="the first password")
-    yield made
-    made.clear()
+def shop_line(swarm: Swarm, registry: PrivateRegistry, folder: Path) -> Iterator[SwarmLine]:
+    """Give a command line for a shop of its own, and wait until it is removed."""
+    with line_on(swarm, registry, folder) as made:
+        made.write(stack(f"{registry.address}/shop"))
+        made.say(greeting="hello one", password="the first password")
+        yield made
     # Swarm takes tasks down after that, and the port of the next test's stack is one of theirs.
     assert StackView(swarm, made.stack_name).remove(), "the stack's containers are not removed"
 
 
 @pytest.fixture
 def line(beside: Beside, swarm: Swarm, registry: PrivateRegistry, tmp_path: Path) -> Iterator[SwarmLine]:
-    with line_on(swarm, registry, tmp_path) as made:
+    with shop_line(swarm, registry, tmp_path) as made:
         yield made
         if registry.password != PASSWORD:  # which the stacks of other tests have
             registry.change_password(PASSWORD)
@@ -82,7 +77,7 @@ def beside(
             return [play(made, item) for item in (ROUNDS if long_lane else ROUNDS[:1])]
 
     def on_a_line() -> None:
-        with line_on(swarm, registry, folder) as made:
+        with shop_line(swarm, registry, folder) as made:
             meddle(made, StackView(swarm, made.stack_name), f"{registry.address}/shop")
 
     wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}

@@ -1,9 +1,14 @@
 """A command line for a stack of `engine: swarm`, and the stack that most tests deploy."""
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testbed.private_registry import PrivateRegistry
 from testbed.sample import HEALTH_COMMAND
+from testbed.swarm import Swarm
 from tests.e2e.cli.conftest import CommandLine
 from tools.campaigns.swarm.ground import QUICK
 
@@ -120,3 +125,17 @@ class SwarmLine(CommandLine):
     def status_text(self) -> str:
         """Return what `roas status` says, in one line."""
         return " ".join(self.run("status", "dev").stdout.split())
+
+
+@contextmanager
+def line_on(swarm: Swarm, registry: PrivateRegistry, folder: Path, text: str = "") -> Iterator[SwarmLine]:
+    """Give a command line for a stack of its own, written with this text, and remove the stack.
+
+    `{repository}` in the text becomes that of the sample app's versions.
+    """
+    registry.write_login(folder / "docker")
+    made = SwarmLine(folder, swarm.docker_host, f"line-{secrets.token_hex(3)}", docker_config=folder / "docker")
+    if text:
+        made.write(text.format(repository=f"{registry.address}/shop"))
+    yield made
+    made.clear()

@@ -1,6 +1,5 @@
 """What tasks on each node use, and what they write: also of nodes that are drained, down, out of reach, and back."""
 
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -9,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.prometheus_server import CAdvisor, PrometheusServer
 from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import SERVICE_LABEL, StackView
 from testbed.waiting import wait_until
-from tests.e2e.stack.swarm.swarm_line import SwarmLine
+from tests.e2e.stack.swarm.swarm_line import SwarmLine, line_on
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
 NEVER = {"alert": "Never", "expr": "vector(0) > 1"}
@@ -45,23 +45,17 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
 
 @pytest.fixture(scope="module")
 def versions(nodes: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
-    with private_registry(tmp_path_factory.mktemp("registry"), host=nodes.host_address) as made:
-        with client_of(nodes.manager) as client:
-            made.push_sample(client, "shop", "v1", "healthy")
+    with swarm_registry(nodes, tmp_path_factory.mktemp("registry"), healthy(["v1"])) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def line(nodes: Swarm, versions: PrivateRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmLine]:
     """Give a command line for a stack that is deployed."""
-    folder = tmp_path_factory.mktemp("line")
-    versions.write_login(folder / "docker")
-    made = SwarmLine(folder, nodes.docker_host, f"nodes-{secrets.token_hex(3)}", docker_config=folder / "docker")
-    made.write(STACK.format(repository=f"{versions.address}/shop"))
-    deployed = made.run("deploy", "dev", "v1")
-    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-    yield made
-    made.clear()
+    with line_on(nodes, versions, tmp_path_factory.mktemp("line"), STACK) as made:
+        deployed = made.run("deploy", "dev", "v1")
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ The bot's clock is a week ahead (libfaketime). A Docker Engine reads its machine
 week does to it is that its registry takes the login of that day no more.
 """
 
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from testbed.debian_packages import unpacked
-from testbed.private_registry import USER, PrivateRegistry, private_registry
+from testbed.private_registry import USER, PrivateRegistry
 from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from testbed.waiting import wait_until
-from tests.e2e.stack.swarm.swarm_line import SwarmLine
+from tests.e2e.stack.swarm.swarm_line import SwarmLine, line_on
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
 LIBRARY = "usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
@@ -49,19 +49,14 @@ def nodes(tmp_path: Path) -> Iterator[Swarm]:
 
 @pytest.fixture
 def registry(nodes: Swarm, tmp_path: Path) -> Iterator[PrivateRegistry]:
-    with private_registry(tmp_path / "registry", host=nodes.host_address) as made:
-        with client_of(nodes.manager) as client:
-            made.push_sample(client, "shop", "v1", "healthy")
+    with swarm_registry(nodes, tmp_path / "registry", healthy(["v1"])) as made:
         yield made
 
 
 @pytest.fixture
 def line(nodes: Swarm, registry: PrivateRegistry, tmp_path: Path) -> Iterator[SwarmLine]:
-    registry.write_login(tmp_path / "docker")
-    made = SwarmLine(tmp_path, nodes.docker_host, f"week-{secrets.token_hex(3)}", docker_config=tmp_path / "docker")
-    made.write(STACK.format(repository=f"{registry.address}/shop"))
-    yield made
-    made.clear()
+    with line_on(nodes, registry, tmp_path, STACK) as made:
+        yield made
 
 
 def log_in(line: SwarmLine, registry: PrivateRegistry, environ: dict[str, str]) -> None:

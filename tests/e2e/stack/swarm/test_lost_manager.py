@@ -1,17 +1,17 @@
 """The manager that is asked dies, or hangs, in the middle of a deployment: it goes on by another one."""
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from testbed.private_registry import PrivateRegistry, private_registry
-from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.private_registry import PrivateRegistry
+from testbed.swarm import Swarm, SwarmNode
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from tests.e2e.cli.conftest import wait_for_line
-from tests.e2e.stack.swarm.swarm_line import SwarmLine
+from tests.e2e.stack.swarm.many_managers import ManyManagersLine, line_by
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
 # A leader that is lost, and the election of another one: without other addresses, it is ten minutes.
@@ -26,43 +26,14 @@ def managers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
 
 @pytest.fixture(scope="module")
 def versions(managers: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
-    with private_registry(tmp_path_factory.mktemp("registry"), host=managers.host_address) as made:
-        with client_of(managers.manager) as client:
-            for version in ("v1", "v2"):
-                made.push_sample(client, "shop", version, "healthy")
+    with swarm_registry(managers, tmp_path_factory.mktemp("registry"), healthy(["v1", "v2"])) as made:
         yield made
-
-
-class ManyManagersLine(SwarmLine):
-    """Type commands for a stack whose Swarm has three addresses."""
-
-    others: tuple[str, ...] = ()
-
-    def environ(self, **changes: str) -> dict[str, str]:
-        others = ", ".join(f'"{address}"' for address in self.others)
-        return super().environ(**{"ENVIRONMENTS__DEV__MANAGERS": f"[{others}]", **changes})
 
 
 @pytest.fixture
 def line(managers: Swarm, versions: PrivateRegistry, tmp_path: Path) -> Iterator[ManyManagersLine]:
     managers.wait_until_ready(3, asked=managers.nodes[1])
-    versions.write_login(tmp_path / "docker")
-    first, *others = managers.nodes
-    made = ManyManagersLine(
-        tmp_path, first.docker_host, f"lost-{secrets.token_hex(3)}", docker_config=tmp_path / "docker"
-    )
-    made.others = tuple(node.docker_host for node in others)
-    made.write(f"""
-services:
-  web:
-    image: {versions.address}/shop:${{VERSION}}
-    stop_grace_period: 1s
-    deploy:
-      replicas: 4
-      endpoint_mode: dnsrr
-      placement: {{constraints: ["node.hostname != node1"]}}
-      update_config: {{monitor: 2s}}
-""")
+    made = line_by([node.docker_host for node in managers.nodes], versions, tmp_path)
     yield made
     made.clear()
     managers.wait_until_ready(3, asked=managers.nodes[1])

@@ -1,22 +1,20 @@
 """A node of a task is lost, at rest and in a deployment: what may still answer there is said, until it is back."""
 
-import json
 import re
-import secrets
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.private_registry import PrivateRegistry, private_registry
-from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.journal_view import documents
+from testbed.private_registry import PrivateRegistry
+from testbed.swarm import Swarm, SwarmNode
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from testbed.waiting import wait_until
 from tests.e2e.cli.conftest import wait_for_line
-from tests.e2e.stack.swarm.swarm_line import SwarmLine
+from tests.e2e.stack.swarm.swarm_line import SwarmLine, line_on
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
 SEEN_SECONDS = 90.0
@@ -43,33 +41,25 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
 
 @pytest.fixture(scope="module")
 def versions(nodes: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
-    with private_registry(tmp_path_factory.mktemp("registry"), host=nodes.host_address) as made:
-        with client_of(nodes.manager) as client:
-            for version in ("v1", "v2"):
-                made.push_sample(client, "shop", version, "healthy")
+    with swarm_registry(nodes, tmp_path_factory.mktemp("registry"), healthy(["v1", "v2"])) as made:
         yield made
 
 
 @pytest.fixture
 def line(nodes: Swarm, versions: PrivateRegistry, tmp_path: Path) -> Iterator[SwarmLine]:
     """Give a command line for a stack that runs, beside a bot that watches it."""
-    versions.write_login(tmp_path / "docker")
-    made = SwarmLine(tmp_path, nodes.docker_host, f"lost-{secrets.token_hex(3)}", docker_config=tmp_path / "docker")
-    made.write(STACK.format(repository=f"{versions.address}/shop"))
-    made.live("rounds", ENVIRONMENTS__DEV__OBSERVATION_SECONDS="8")
-    deployed = made.run("deploy", "dev", "v1")
-    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-    yield made
-    made.clear()
+    with line_on(nodes, versions, tmp_path, STACK) as made:
+        made.live("rounds", ENVIRONMENTS__DEV__OBSERVATION_SECONDS="8")
+        deployed = made.run("deploy", "dev", "v1")
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        yield made
     nodes.wait_until_ready(3)
     assert StackView(nodes, made.stack_name).remove()
 
 
 def alerts(line: SwarmLine, words: str) -> list[dict[str, Any]]:
     """Return the alerts whose title has these words, by the journal."""
-    with closing(sqlite3.connect(f"file:{line.state / 'journal.sqlite3'}?mode=ro", uri=True, timeout=10)) as journal:
-        found = [json.loads(row[0]) for row in journal.execute("SELECT document FROM alerts ORDER BY id")]
-    return [item for item in found if words in item["title"]]
+    return [item for item in documents(line.state, "alerts") if words in item["title"]]
 
 
 def alert(line: SwarmLine, words: str, *texts: str, state: str = "firing") -> dict[str, Any]:

@@ -6,13 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from testbed.private_registry import PrivateRegistry, private_registry
-from testbed.swarm import Swarm, client_of
+from testbed.swarm import Swarm
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from testbed.waiting import wait_until
 from tests.e2e.stack.swarm.swarm_line import SwarmLine
@@ -50,7 +49,10 @@ class ProdLine(SwarmLine):
 
 @pytest.fixture
 def line(tmp_path: Path) -> Iterator[ProdLine]:
-    with Swarm(tmp_path / "nodes", workers=1) as nodes, registry_for(nodes, tmp_path) as versions:
+    with (
+        Swarm(tmp_path / "nodes", workers=1) as nodes,
+        swarm_registry(nodes, tmp_path / "registry", healthy(["v1", "v2"])) as versions,
+    ):
         versions.write_login(tmp_path / "docker")
         made = ProdLine(
             tmp_path, nodes.docker_host, f"manual-{secrets.token_hex(3)}", docker_config=tmp_path / "docker"
@@ -59,15 +61,6 @@ def line(tmp_path: Path) -> Iterator[ProdLine]:
         yield made
         made.clear()
         assert StackView(nodes, f"{made.project}-prod").remove()
-
-
-@contextmanager
-def registry_for(nodes: Swarm, folder: Path) -> Iterator[PrivateRegistry]:
-    with private_registry(folder / "registry", host=nodes.host_address) as made:
-        with client_of(nodes.manager) as client:
-            for version in ("v1", "v2"):
-                made.push_sample(client, "shop", version, "healthy")
-        yield made
 
 
 def test_operator_deploys_goes_back_and_rotates_a_secret(line: ProdLine) -> None:

@@ -1,7 +1,6 @@
 """Managers of a Swarm by ssh and by TLS: one is lost in the middle of a deployment, and it goes on the other way."""
 
 import os
-import secrets
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from testbed.debian_packages import PackageError
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.ssh_server import Place, SshServer, make_key, ssh_server
-from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm import Swarm, SwarmNode
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from testbed.tls_files import make_tls_files
 from tests.e2e.cli.conftest import wait_for_line
-from tests.e2e.stack.swarm.test_lost_manager import ManyManagersLine
+from tests.e2e.stack.swarm.many_managers import ManyManagersLine, line_by
+from tests.integration.packages import packages_or_skip
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
 
@@ -48,52 +48,36 @@ class Managers:
 def managers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managers]:
     folder = tmp_path_factory.mktemp("remote")
     key = make_key(folder / "key")
-    try:
-        with Swarm(folder / "swarm", managers=3, heartbeat_seconds=1, tls=True) as swarm, ExitStack() as serving:
-            servers = []
-            for node in swarm.nodes:
-                place = Place(node.address, node.namespace, node.run_folder / "docker.sock")
-                run = ssh_server(folder / node.hostname, "restrict,port-forwarding", place, key)
-                servers.append(serving.enter_context(run))
-            known = folder / "known_hosts"
-            known.write_text("".join(server.known_hosts for server in servers))
-            yield Managers(swarm, tuple(servers), key, known)
-    except PackageError as error:
-        pytest.skip(str(error))
+    with (
+        packages_or_skip(),
+        Swarm(folder / "swarm", managers=3, heartbeat_seconds=1, tls=True) as swarm,
+        ExitStack() as serving,
+    ):
+        servers = []
+        for node in swarm.nodes:
+            place = Place(node.address, node.namespace, node.run_folder / "docker.sock")
+            run = ssh_server(folder / node.hostname, "restrict,port-forwarding", place, key)
+            servers.append(serving.enter_context(run))
+        known = folder / "known_hosts"
+        known.write_text("".join(server.known_hosts for server in servers))
+        yield Managers(swarm, tuple(servers), key, known)
 
 
 @pytest.fixture
 def versions(managers: Managers, tmp_path: Path) -> Iterator[PrivateRegistry]:
-    with private_registry(tmp_path / "registry", host=managers.swarm.host_address) as made:
-        with client_of(managers.swarm.manager) as client:
-            for version in ("v1", "v2"):
-                made.push_sample(client, "shop", version, "healthy")
+    with swarm_registry(managers.swarm, tmp_path / "registry", healthy(["v1", "v2"])) as made:
         yield made
 
 
-def line_by(managers: Managers, versions: PrivateRegistry, folder: Path, *ways: str) -> ManyManagersLine:
+def line_of(managers: Managers, versions: PrivateRegistry, folder: Path, *ways: str) -> ManyManagersLine:
     """Give a command line that reaches the managers by these ways, in their order."""
-    versions.write_login(folder / "docker")
-    first, *others = (managers.address(number, way) for number, way in enumerate(ways))
-    line = ManyManagersLine(folder, first, f"lost-{secrets.token_hex(3)}", docker_config=folder / "docker")
-    line.others = tuple(others)
+    line = line_by([managers.address(number, way) for number, way in enumerate(ways)], versions, folder)
     line.variables = {
         "DOCKER_KEY_FILE": str(managers.key),
         "DOCKER_KNOWN_HOSTS_FILE": str(managers.known_hosts),
         "DOCKER_TLS_VERIFY": "1",
         "DOCKER_CERT_PATH": str(managers.swarm.tls_files),
     }
-    line.write(f"""
-services:
-  web:
-    image: {versions.address}/shop:${{VERSION}}
-    stop_grace_period: 1s
-    deploy:
-      replicas: 4
-      endpoint_mode: dnsrr
-      placement: {{constraints: ["node.hostname != node1"]}}
-      update_config: {{monitor: 2s}}
-""")
     return line
 
 
@@ -101,7 +85,7 @@ services:
 def test_deployment_goes_on_the_other_way(
     managers: Managers, versions: PrivateRegistry, tmp_path: Path, ways: tuple[str, ...]
 ) -> None:
-    line = line_by(managers, versions, tmp_path, *ways)
+    line = line_of(managers, versions, tmp_path, *ways)
     deployed = line.run("deploy", "dev", "v1")
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     going = line.start("deploy", "dev", "v2")
@@ -121,7 +105,7 @@ def test_wrong_certificate_and_wrong_host_key_are_named(
     managers: Managers, versions: PrivateRegistry, tmp_path: Path
 ) -> None:
     """With neither of the managers trusted, nothing is asked of them; each is named with what to correct."""
-    line = line_by(managers, versions, tmp_path, "tls", "ssh", "ssh")
+    line = line_of(managers, versions, tmp_path, "tls", "ssh", "ssh")
     line.variables["COLUMNS"] = "400"
     addresses = [node.address for node in managers.swarm.nodes]
     other = make_tls_files(tmp_path / "other-tls", addresses)

@@ -5,17 +5,17 @@ it was given the options. That options come to work is seen with a `tmpfs` of th
 """
 
 import json
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.private_registry import PrivateRegistry, private_registry
+from testbed.private_registry import PrivateRegistry
 from testbed.swarm import Swarm, SwarmNode, client_of
+from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
-from tests.e2e.stack.swarm.swarm_line import SwarmLine
+from tests.e2e.stack.swarm.swarm_line import SwarmLine, line_on
 
 pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(500)]
 PINNED = "placement: {constraints: [node.hostname == node2]}, "
@@ -31,18 +31,14 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
 
 @pytest.fixture(scope="module")
 def versions(nodes: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
-    with private_registry(tmp_path_factory.mktemp("registry"), host=nodes.host_address) as made:
-        with client_of(nodes.manager) as client:
-            made.push_sample(client, "shop", "v1", "healthy")
+    with swarm_registry(nodes, tmp_path_factory.mktemp("registry"), healthy(["v1"])) as made:
         yield made
 
 
 @pytest.fixture
 def line(nodes: Swarm, versions: PrivateRegistry, tmp_path: Path) -> Iterator[SwarmLine]:
-    versions.write_login(tmp_path / "docker")
-    made = SwarmLine(tmp_path, nodes.docker_host, f"volume-{secrets.token_hex(3)}", docker_config=tmp_path / "docker")
-    yield made
-    made.clear()
+    with line_on(nodes, versions, tmp_path) as made:
+        yield made
     assert StackView(nodes, made.stack_name).remove()
 
 

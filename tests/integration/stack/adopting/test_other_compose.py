@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.debian_packages import PackageError
 from testbed.unstable_engine import FOLDER_VARIABLE, unstable_engine
+from tests.integration.packages import packages_or_skip
 from tests.integration.stack.containers import test_same_as_compose as same
 from tests.integration.stack.containers.test_same_as_compose import STACK, as_adopted, stack_folder
 
@@ -19,10 +19,8 @@ def other_compose() -> dict[str, str]:
     plain = {"PATH": os.defpath, "HOME": "/root"}
     if FOLDER_VARIABLE in os.environ:
         return plain
-    try:
+    with packages_or_skip():
         folder = unstable_engine()
-    except PackageError as error:
-        pytest.skip(str(error))
     return plain | {"PATH": f"{folder / 'bin'}:{os.defpath}", "DOCKER_CONFIG": str(folder / "config")}
 
 

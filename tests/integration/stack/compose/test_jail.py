@@ -6,14 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
-from roas.models.environment import Environment, PolicyLevel
+from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.stack.compose.jail import ARCHITECTURES, confined, seccomp_filter
 from roas.stack.compose.runner import ComposeRunner, compose_command
@@ -25,6 +25,7 @@ from roas.stack.sources.contents import ContentStore
 from roas.stack.stacks import Stacks
 from roas.temporary import PREFIX
 from testbed.inherited import chosen_programs
+from tests.integration.stack.open_stacks import without_engine
 
 SECRET = "LEAKED"
 # Each line prints its name where it is possible.
@@ -107,22 +108,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(folder: Path) -> Environment:
     """An environment whose engine is away: a plan does without."""
-    return Environment(
-        "dev",
-        "p",
-        folder,
-        (folder / "docker-compose.yml",),
-        docker_host="unix:///nowhere.sock",
-        policy=PolicyLevel.DEFAULT,
-    )
-
-
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
-    """The engine under test."""
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
-    yield made
-    await made.close()
+    return without_engine(folder)
 
 
 FILES = {

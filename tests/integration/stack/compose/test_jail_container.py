@@ -22,9 +22,9 @@ from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.resolution.resolver import StackResolver
 from roas.stack.sources.contents import ContentStore
 from roas.stack.sources.snapshot import new_snapshot
-from roas.stack.stacks import Stacks
 from testbed.busybox import busybox
 from tests.integration.stack.compose.test_jail import BOMBS, FILES, LITTLE_MEMORY, STACKS, compose_config, write_stacks
+from tests.integration.stack.open_stacks import open_stacks
 
 SHORT = ("env files", "absolute env file", "include with folder")
 # Each line is printed where it is possible.
@@ -167,13 +167,12 @@ async def test_container_takes_no_more_than_it_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jail_container, "MEMORY_BYTES", LITTLE_MEMORY)
-    engine = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
-    (environment.folder / ".env").write_text(BOMBS["variables"])
-    environment.compose_files[0].write_text("services: {web: {image: x, environment: {V: '${A8}'}}}")
-    bombed = replace(environment, env_files=(environment.folder / ".env",))
-    with pytest.raises(ComposeFileError, match="Resolving the compose file takes"):
-        await engine.of(bombed).resolve(None, write_contents=False)
-    await engine.close()
+    async with open_stacks(tmp_path / "state") as engine:
+        (environment.folder / ".env").write_text(BOMBS["variables"])
+        environment.compose_files[0].write_text("services: {web: {image: x, environment: {V: '${A8}'}}}")
+        bombed = replace(environment, env_files=(environment.folder / ".env",))
+        with pytest.raises(ComposeFileError, match="Resolving the compose file takes"):
+            await engine.of(bombed).resolve(None, write_contents=False)
     assert docker_client.containers.list(all=True, filters={"label": LABEL}) == []
 
 

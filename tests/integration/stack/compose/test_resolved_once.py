@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from roas.models.environment import Environment
-from roas.redaction import Redactor
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.stacks import Stacks
+from tests.integration.stack.open_stacks import open_stacks
 
 FILES = {
     "docker-compose.yml": "include: [{path: ./more.yml, env_file: ./more.env}]\n"
@@ -53,9 +53,8 @@ def jailed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
     """A bot's engine, which lives through all of it."""
     (tmp_path / "state").mkdir()
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
-    yield made
-    await made.close()
+    async with open_stacks(tmp_path / "state") as made:
+        yield made
 
 
 async def resolved(engine: Stacks, environment: Environment, version: str | None = None) -> str:

@@ -20,11 +20,11 @@ from roas.stack.compose.runner import ComposeRunner
 from roas.stack.docker import ssh_host
 from roas.stack.docker.engine import EngineClients
 from roas.stack.machine.probe import DockerProbe
-from testbed.debian_packages import PackageError
 from testbed.ssh_hosts import RemoteHost, SshHosts
 from testbed.ssh_server import STRANGER, SshServer, make_key, ssh_server
 from testbed.stopping import stop_process
 from testbed.waiting import wait_until
+from tests.integration.packages import packages_or_skip
 
 pytestmark = pytest.mark.engine
 AT_ONCE = 12
@@ -269,11 +269,8 @@ async def test_address_that_is_shut_out_is_told_of_the_host_s_log(
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
-    try:
-        with SshHosts(tmp_path_factory.mktemp("hosts"), hosts=1) as made:
-            yield made
-    except PackageError as error:
-        pytest.skip(str(error))
+    with packages_or_skip(), SshHosts(tmp_path_factory.mktemp("hosts"), hosts=1) as made:
+        yield made
 
 
 def of(host: RemoteHost, hosts: SshHosts) -> Environment:

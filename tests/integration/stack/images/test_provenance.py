@@ -14,10 +14,10 @@ from roas.models.environment import SignaturePolicy
 from roas.models.stack import WantedImage
 from roas.stack.images.provenance import ImageVerifier
 from testbed.cosign import ISSUER, Authority, Signer, cosign_folder, transparency_log
-from testbed.debian_packages import PackageError
 from testbed.private_registry import PrivateRegistry, private_registry
 from testbed.redis_server import free_port
 from tests.integration.candidates.test_registry import push
+from tests.integration.packages import packages_or_skip
 
 SUBJECT = "https://github.com/acme/shop/.github/workflows/release.yml@refs/heads/main"
 BUILDER = "https://github.com/actions/runner/github-hosted"
@@ -66,10 +66,8 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    try:
+    with packages_or_skip():
         path = f"{cosign_folder()}{os.pathsep}{os.environ['PATH']}"
-    except PackageError as error:
-        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("provenance")
     with pytest.MonkeyPatch.context() as patch, private_registry(folder / "registry") as registry:
         patch.setenv("PATH", path)

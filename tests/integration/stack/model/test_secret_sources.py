@@ -1,6 +1,5 @@
 """What a stack keeps secret is known before Compose can quote it."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from roas.errors import RoasError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.stack.stacks import Stacks
+from tests.integration.stack.open_stacks import open_stacks
 from tests.unit.stack.model.test_secret_sources import SECRET, environment
 
 __all__ = ["environment"]
@@ -32,14 +32,6 @@ QUOTING = {
 }
 
 
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
-    """One that knows nothing yet."""
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor())
-    yield made
-    await made.close()
-
-
 @pytest.mark.parametrize("kind", QUOTING)
 async def test_compose_error_quotes_no_secret(engine: Stacks, environment: Environment, kind: str) -> None:
     environment.compose_files[0].write_text(QUOTING[kind])
@@ -61,15 +53,14 @@ async def test_broken_env_file_quotes_no_secret(engine: Stacks, environment: Env
 async def test_what_only_the_model_says_is_hidden(tmp_path: Path, environment: Environment) -> None:
     """A credential that is put together of several variables is written in no file; nor is a secret's content."""
     redactor = Redactor()
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=redactor)
-    (environment.folder / "key").write_text("in-a-secret-file-77")
-    environment.env_files[0].write_text("FIRST=correct-horse\nSECOND=staple-91\n")
-    environment.compose_files[0].write_text(
-        "services: {web: {image: x, environment: {DB_PASSWORD: '${FIRST}-battery-${SECOND}'}}}\n"
-        "secrets: {k: {file: ./key}}\n"
-    )
-    await made.of(environment).resolve(None, write_contents=False)
-    await made.close()
+    async with open_stacks(tmp_path / "state", redactor=redactor) as made:
+        (environment.folder / "key").write_text("in-a-secret-file-77")
+        environment.env_files[0].write_text("FIRST=correct-horse\nSECOND=staple-91\n")
+        environment.compose_files[0].write_text(
+            "services: {web: {image: x, environment: {DB_PASSWORD: '${FIRST}-battery-${SECOND}'}}}\n"
+            "secrets: {k: {file: ./key}}\n"
+        )
+        await made.of(environment).resolve(None, write_contents=False)
     assert redactor.redact("got correct-horse-battery-staple-91") == "got [redacted]"
     assert redactor.redact("the correct-horse") == "the correct-horse"
 

@@ -10,7 +10,6 @@ import pytest
 
 from roas.errors import ComposeFileError, ComposePolicyError, RoasError
 from roas.models.environment import Environment
-from roas.redaction import Redactor
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.runner import ComposeRunner
@@ -19,6 +18,7 @@ from roas.stack.stacks import Stacks
 from testbed.inherited import chosen_programs
 from testbed.preloaded import run_preloaded
 from tests.integration.stack.applying import deploy
+from tests.integration.stack.open_stacks import open_stacks
 
 ROOT = Path(__file__).parents[4]
 REMOTE = "evil@127.0.0.1:repo.git"
@@ -74,13 +74,10 @@ async def test_a_plan_starts_no_program(engine: Stacks, baited: Environment, com
 
 
 async def test_no_entry_allows_a_remote_file(baited: Environment, tmp_path: Path) -> None:
-    allowing = Stacks(
-        state_dir=tmp_path / "state", instance_id="T", policy_allow=(f"include:{REMOTE}",), redactor=Redactor()
-    )
-    baited.compose_files[0].write_text(INCLUDES["short"])
-    with pytest.raises(ComposeFileError, match="remote resource is disabled"):
-        await allowing.of(baited).resolve(None)
-    await allowing.close()
+    async with open_stacks(tmp_path / "state", f"include:{REMOTE}") as allowing:
+        baited.compose_files[0].write_text(INCLUDES["short"])
+        with pytest.raises(ComposeFileError, match="remote resource is disabled"):
+            await allowing.of(baited).resolve(None)
     assert not (baited.folder / "gained").exists()
 
 
@@ -259,9 +256,8 @@ async def test_compose_means_what_is_refused(stack: Stack, cases: list[str]) -> 
     found: set[str] = set()
     for _ in ("what the files say", "what Compose makes of them", "nothing more"):
         state_dir = laid_out.folder / "state"
-        made = Stacks(state_dir=state_dir, instance_id="T", policy_allow=tuple(found), redactor=Redactor())
-        refused_now = await resolved_entries(made, laid_out)
-        await made.close()
+        async with open_stacks(state_dir, *found) as made:
+            refused_now = await resolved_entries(made, laid_out)
         assert not refused_now & found, "what was told does not allow it"
         found |= refused_now
     assert found == expected
@@ -351,9 +347,8 @@ async def test_what_one_service_may_is_not_taken_from_it(stack: Stack, tmp_path:
     )
     environment = replace(environment, is_home=True)
     allowed = ("docker_socket:bot", "state_dir:bot")
-    made = Stacks(state_dir=environment.folder / "state", instance_id="T", policy_allow=allowed, redactor=Redactor())
-    assert await resolved_entries(made, environment) == {"docker_socket:web", "state_dir:web"}
-    await made.close()
+    async with open_stacks(environment.folder / "state", *allowed) as made:
+        assert await resolved_entries(made, environment) == {"docker_socket:web", "state_dir:web"}
 
 
 async def test_a_look_without_an_engine_judges_the_files(engine: Stacks, stack: Stack, tmp_path: Path) -> None:

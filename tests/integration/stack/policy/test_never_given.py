@@ -14,7 +14,6 @@ from roas.configuration.environments import environments
 from roas.configuration.settings import Settings
 from roas.errors import ComposeFileError, ComposePolicyError, ImageNotFoundError, RoasError
 from roas.models.environment import Environment, PolicyLevel
-from roas.redaction import Redactor
 from roas.stack.compose import jail_container
 from roas.stack.compose.runner import compose_binary
 from roas.stack.docker.sdk import EngineClient
@@ -22,6 +21,7 @@ from roas.stack.stacks import Stacks
 from testbed.images import import_image
 from testbed.rootfs import Rootfs
 from tests.integration.stack.applying import deploy, make
+from tests.integration.stack.open_stacks import open_stacks
 
 Stack = Callable[..., Environment]
 # What the level does not give that gives most, the others do not.
@@ -177,10 +177,9 @@ async def test_build_sees_no_file_of_the_bot_or_of_others(
         (folder / name).write_text("x" * (1 << 20) + f"DISCORD_TOKEN={TOKEN}\n")
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     (folder / "kept").write_text("kept")
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)
-    resolved = await made.of(replace(environment, policy=level, withheld=frozenset(withheld))).resolve(None)
-    image = await made.of(resolved.environment).images.build(resolved, "web", report)
-    await made.close()
+    async with open_stacks(tmp_path / "state", token=TOKEN) as made:
+        resolved = await made.of(replace(environment, policy=level, withheld=frozenset(withheld))).resolve(None)
+        image = await made.of(resolved.environment).images.build(resolved, "web", report)
     found = docker_client.containers.run(image, ["sh", "-c", "find /all -type f"], remove=True).decode().split()
     assert sorted(found) == ["/all/Dockerfile", "/all/Dockerfile.dockerignore", "/all/docker-compose.yml", "/all/kept"]
 
@@ -314,11 +313,10 @@ async def test_build_of_what_is_withheld_is_refused(stack: Stack, build: str, le
     (folder / "state" / "journal").write_text("FROM tiny:v1\n")
     (folder / "link").symlink_to("state")
     app(environment)
-    made = Stacks(state_dir=folder / "state", instance_id="T", policy_allow=(), redactor=Redactor())
-    judged = made.of(replace(environment, policy=level))
-    with pytest.raises(ComposePolicyError):
-        await judged.images.look_up(await judged.resolve(None), frozenset({"web"}))
-    await made.close()
+    async with open_stacks(folder / "state") as made:
+        judged = made.of(replace(environment, policy=level))
+        with pytest.raises(ComposePolicyError):
+            await judged.images.look_up(await judged.resolve(None), frozenset({"web"}))
 
 
 SECRET = "of-prod-alone"
@@ -376,12 +374,11 @@ async def test_container_has_nothing_that_is_withheld(
     (folder / "to-git").symlink_to(".git")
     for name in (".env.bak", "deep/token.txt"):
         (folder / name).write_text(f"DISCORD_TOKEN={TOKEN}\n")
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)
-    own = replace(environment, policy=level, withheld=frozenset(withheld), variables={"SHARED": TOKEN})
-    with suppress(RoasError):
-        await deploy(made, own, started=False)
-    found = await made.of(own).containers()
-    await made.close()
+    async with open_stacks(tmp_path / "state", token=TOKEN) as made:
+        own = replace(environment, policy=level, withheld=frozenset(withheld), variables={"SHARED": TOKEN})
+        with suppress(RoasError):
+            await deploy(made, own, started=False)
+        found = await made.of(own).containers()
     for item in found:
         inspected = docker_client.api.inspect_container(item.id)
         said = str([inspected["Config"][key] for key in ("Env", "Labels", "Cmd")])

@@ -8,8 +8,8 @@ import pytest
 
 from roas.errors import ComposeFileError, ComposePolicyError
 from roas.models.environment import Environment
-from roas.redaction import Redactor
 from roas.stack.stacks import Stacks
+from tests.integration.stack.open_stacks import open_stacks
 
 RAW = {
     "env_file: /proc/self/environ": "env_file:/proc/self/environ",
@@ -105,9 +105,6 @@ async def test_files_in_folder_read(engine: Stacks, plain: Environment) -> None:
 
 
 async def test_allowed_file_read(plain: Environment, tmp_path: Path, stack: Callable[..., Environment]) -> None:
-    engine = Stacks(
-        state_dir=tmp_path / "state", instance_id="T", policy_allow=("env_file:../outside.env",), redactor=Redactor()
-    )
-    environment = stack("services: {web: {image: 'tiny:v1', env_file: ../outside.env}}")
-    assert (await engine.of(environment).resolve(None)).model["services"]["web"]["environment"] == {"A": "1"}
-    await engine.close()
+    async with open_stacks(tmp_path / "state", "env_file:../outside.env") as engine:
+        environment = stack("services: {web: {image: 'tiny:v1', env_file: ../outside.env}}")
+        assert (await engine.of(environment).resolve(None)).model["services"]["web"]["environment"] == {"A": "1"}

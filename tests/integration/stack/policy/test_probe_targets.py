@@ -7,9 +7,9 @@ from pathlib import Path
 import docker
 
 from roas.models.environment import Environment
-from roas.redaction import Redactor
 from roas.stack.stacks import Stacks
 from tests.integration.stack.applying import deploy
+from tests.integration.stack.open_stacks import open_stacks
 
 
 async def test_addresses_of_own_services_only(
@@ -37,14 +37,13 @@ async def test_addresses_of_own_services_only(
             what: await engine.probe_targets.permitted(environment, "whatever", port, (address,)) == (address,)
             for what, (address, port) in asked.items()
         }
-        allowing = Stacks(
-            state_dir=tmp_path / "other", instance_id="T", policy_allow=("dev/probe:intranet:80",), redactor=Redactor()
-        )
-        there = ("169.254.169.254",)
-        assert await allowing.probe_targets.permitted(environment, "intranet", 80, there) == there
-        assert await allowing.probe_targets.permitted(environment, "intranet", 81, there) == ()
-        assert await allowing.probe_targets.permitted(replace(environment, name="prod"), "intranet", 80, there) == ()
-        await allowing.close()
+        async with open_stacks(tmp_path / "other", "dev/probe:intranet:80") as allowing:
+            there = ("169.254.169.254",)
+            assert await allowing.probe_targets.permitted(environment, "intranet", 80, there) == there
+            assert await allowing.probe_targets.permitted(environment, "intranet", 81, there) == ()
+            assert (
+                await allowing.probe_targets.permitted(replace(environment, name="prod"), "intranet", 80, there) == ()
+            )
     finally:
         other.remove(force=True)
     assert name.startswith(environment.project)

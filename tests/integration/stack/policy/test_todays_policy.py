@@ -15,11 +15,11 @@ import pytest
 
 from roas.errors import ComposePolicyError
 from roas.models.environment import Environment, PolicyLevel
-from roas.redaction import Redactor
 from roas.stack.docker.engine import FILE_THREADS
 from roas.stack.stacks import Stacks
 from testbed.daemon import PrivateDaemon
 from tests.integration.stack.applying import deploy, draft
+from tests.integration.stack.open_stacks import open_stacks
 from tests.integration.stack.policy.test_host_gained import resolved_entries
 from tests.integration.stack.test_faults import release_of
 
@@ -30,9 +30,8 @@ PLAIN = "services: {web: {network_mode: none, image: 'tiny:v1'}}"
 @asynccontextmanager
 async def allowing(tmp_path: Path, *allowed: str) -> AsyncIterator[Stacks]:
     """A bot on the same state folder, with other settings."""
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=allowed, redactor=Redactor())
-    yield made
-    await made.close()
+    async with open_stacks(tmp_path / "state", *allowed) as made:
+        yield made
 
 
 async def inspected(engine: Stacks, environment: Environment, client: docker.DockerClient) -> dict[str, Any]:
@@ -147,9 +146,8 @@ async def test_strict_copies_what_is_read(stack: Stack, tmp_path: Path, place: s
     (environment.folder / "conf").mkdir()
     (environment.folder / "conf" / "a").write_text("a")
     state_dir = (tmp_path if place == "beside" else environment.folder) / "state"
-    made = Stacks(state_dir=state_dir, instance_id="T", policy_allow=(), redactor=Redactor())
-    assert await resolved_entries(made, replace(environment, policy=PolicyLevel.STRICT)) == set()
-    await made.close()
+    async with open_stacks(state_dir) as made:
+        assert await resolved_entries(made, replace(environment, policy=PolicyLevel.STRICT)) == set()
 
 
 async def test_trust_gives_powers_and_names_them(
@@ -232,14 +230,12 @@ async def test_link_in_a_circle_leaves_others_alone(
 async def test_pipe_in_place_of_variables_holds_nobody(stack: Stack, tmp_path: Path) -> None:
     """A release is judged without a copy of its stack's files: what has become of them keeps no thread."""
     environment = stack(PLAIN, env="A=1\n")
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40)
-    drafted = await draft(made, environment)
-    await made.close()
+    async with open_stacks(tmp_path / "state", token="t" * 40) as made:
+        drafted = await draft(made, environment)
     (environment.folder / ".env").unlink()
     os.mkfifo(environment.folder / ".env")
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token="t" * 40)
-    async with asyncio.timeout(20):
-        checks = [made.of(environment).releases.check(drafted.model_hash) for _ in range(2 * FILE_THREADS)]
-        await asyncio.gather(*checks)
-        assert (await made.of(replace(environment, env_files=())).resolve(None)).model["services"]
-    await made.close()
+    async with open_stacks(tmp_path / "state", token="t" * 40) as made:
+        async with asyncio.timeout(20):
+            checks = [made.of(environment).releases.check(drafted.model_hash) for _ in range(2 * FILE_THREADS)]
+            await asyncio.gather(*checks)
+            assert (await made.of(replace(environment, env_files=())).resolve(None)).model["services"]

@@ -11,6 +11,7 @@ from roas.errors import ComposeFileError
 from roas.models.environment import Environment
 from roas.redaction import Redactor
 from roas.stack.stacks import Stacks
+from tests.integration.stack.open_stacks import without_engine
 
 COMPOSE = "services: {web: {image: x, secrets: [s]}}\nsecrets: {s: {file: ./password}}"
 
@@ -24,7 +25,7 @@ def environment(tmp_path: Path) -> Environment:
     folder.mkdir()
     (folder / "password").write_text("hunter2")
     (folder / "docker-compose.yml").write_text(COMPOSE)
-    return Environment("dev", "p", folder, (folder / "docker-compose.yml",), docker_host="unix:///nowhere.sock")
+    return without_engine(folder)
 
 
 @pytest.fixture

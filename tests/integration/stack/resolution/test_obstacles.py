@@ -3,10 +3,9 @@
 import secrets
 
 from roas.models.stack import ObstacleKind
-from roas.redaction import Redactor
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings
 from roas.stack.resolution.obstacles import find_obstacles
-from roas.stack.stacks import Stacks
+from tests.integration.stack.open_stacks import open_stacks
 
 STACK = """
 services:
@@ -34,19 +33,14 @@ async def test_obstacles_found_on_engine(stack, docker_client, tmp_path, busybox
     try:
         other.reload()
         port = other.ports["80/tcp"][0]["HostPort"]
-        trusting = Stacks(
-            state_dir=tmp_path / "trusting",
-            instance_id="BOT-TEST",
-            policy_allow=(
-                "container_name:named",
-                *(f"external_volume:{name}-{item}" for item in ("kept", "lost")),
-                *(f"external_network:{name}-{item}" for item in ("net", "gone", "unused")),
-            ),
-            redactor=Redactor(),
-        )
-        environment = stack(STACK.format(name=name, port=port))
-        resolved = await trusting.of(environment).resolve(None, write_contents=False)
-        await trusting.close()
+        async with open_stacks(
+            tmp_path / "trusting",
+            "container_name:named",
+            *(f"external_volume:{name}-{item}" for item in ("kept", "lost")),
+            *(f"external_network:{name}-{item}" for item in ("net", "gone", "unused")),
+        ) as trusting:
+            environment = stack(STACK.format(name=name, port=port))
+            resolved = await trusting.of(environment).resolve(None, write_contents=False)
     finally:
         other.remove(force=True)
         network.remove()

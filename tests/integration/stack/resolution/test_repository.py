@@ -26,9 +26,10 @@ from roas.stack.resolution.git_program import GitProgram
 from roas.stack.resolution.mirror import Mirror
 from roas.stack.resolution.repository import Repositories
 from roas.web_client import WebClient
-from testbed.debian_packages import PackageError, unpacked
+from testbed.debian_packages import unpacked
 from testbed.git_server import GitServer, git_server
 from testbed.ssh_server import make_key, repository_server
+from tests.integration.packages import packages_or_skip
 
 COMPOSE = "services: {web: {image: nginx}}\n"
 
@@ -399,36 +400,33 @@ async def test_deploy_key_and_host_key_by_a_real_ssh_server(scene, server, tmp_p
     """It fetches by the deploy key from the server whose key is pinned, and from no other."""
     commit = server.commit({"compose.yaml": COMPOSE})
     known_hosts = tmp_path / "known_hosts"
-    try:
-        with repository_server(tmp_path / "ssh", server.bare) as ssh:
-            known_hosts.write_text(ssh.known_hosts)
-            scene.repository = right = Repository(ssh.url, key_file=ssh.key, known_hosts_file=known_hosts)
-            assert await scene.mirror.head() == await scene.bring() == commit
-            assert ssh.key.read_text().strip() in scene.secrets
-            scene.repository = replace(right, key_file=make_key(tmp_path / "another"))
-            with pytest.raises(RepositoryError, match="does not take the deploy key") as caught:
+    with packages_or_skip(), repository_server(tmp_path / "ssh", server.bare) as ssh:
+        known_hosts.write_text(ssh.known_hosts)
+        scene.repository = right = Repository(ssh.url, key_file=ssh.key, known_hosts_file=known_hosts)
+        assert await scene.mirror.head() == await scene.bring() == commit
+        assert ssh.key.read_text().strip() in scene.secrets
+        scene.repository = replace(right, key_file=make_key(tmp_path / "another"))
+        with pytest.raises(RepositoryError, match="does not take the deploy key") as caught:
+            await scene.bring()
+        assert not caught.value.transient
+        assert "Add the public key of `key_file`" in caught.value.hint
+        taken, restricted = tmp_path / "ssh" / "authorized_keys", "restrict,command="
+        answer = taken.read_text().partition(" ssh-ed25519 ")[0]
+        assert answer.startswith(restricted)
+        with taken.open("a") as file:
+            file.write(f"{answer} {(tmp_path / 'another.pub').read_text()}")
+        assert await scene.bring() == commit
+        host, kind, _key, *_comment = ssh.known_hosts.split()
+        another = (tmp_path / "another.pub").read_text().split()[1]
+        for wrong in (f"{host} {kind} {another}\n", ""):
+            known_hosts.write_text(wrong)
+            scene.repository = right
+            with pytest.raises(RepositoryError, match="another host key") as caught:
                 await scene.bring()
             assert not caught.value.transient
-            assert "Add the public key of `key_file`" in caught.value.hint
-            taken, restricted = tmp_path / "ssh" / "authorized_keys", "restrict,command="
-            answer = taken.read_text().partition(" ssh-ed25519 ")[0]
-            assert answer.startswith(restricted)
-            with taken.open("a") as file:
-                file.write(f"{answer} {(tmp_path / 'another.pub').read_text()}")
-            assert await scene.bring() == commit
-            host, kind, _key, *_comment = ssh.known_hosts.split()
-            another = (tmp_path / "another.pub").read_text().split()[1]
-            for wrong in (f"{host} {kind} {another}\n", ""):
-                known_hosts.write_text(wrong)
-                scene.repository = right
-                with pytest.raises(RepositoryError, match="another host key") as caught:
-                    await scene.bring()
-                assert not caught.value.transient
-            assert "Correct `known_hosts_file`" in caught.value.hint
-            known_hosts.write_text(ssh.known_hosts)
-            assert await scene.bring() == commit
-    except PackageError as error:
-        pytest.skip(str(error))
+        assert "Correct `known_hosts_file`" in caught.value.hint
+        known_hosts.write_text(ssh.known_hosts)
+        assert await scene.bring() == commit
 
 
 async def test_submodule_and_lfs_are_refused_in_the_stacks_folder_only(scene, server):
@@ -623,7 +621,7 @@ def test_token_goes_to_the_own_server_only(tmp_path):
 async def test_large_files_that_git_lfs_pushed_are_brought(scene, server, tmp_path, monkeypatch):
     """By HTTP, and by what the server says over SSH; what was fetched once is kept."""
     known_hosts = tmp_path / "known_hosts"
-    try:
+    with packages_or_skip():
         monkeypatch.setenv("PATH", f"{unpacked('git-lfs', ('git-lfs',))}/usr/bin:{os.environ['PATH']}")
         server.git("lfs", "install", "--local")
         server.git("config", "lfs.url", f"{server.url}/info/lfs")
@@ -650,8 +648,6 @@ async def test_large_files_that_git_lfs_pushed_are_brought(scene, server, tmp_pa
             await scene.bring()
         assert scene.files["logo.bin"] == content
         assert "of ssh" in scene.secrets
-    except PackageError as error:
-        pytest.skip(str(error))
 
 
 async def test_large_file_that_is_not_what_is_named_is_refused(scene, server, monkeypatch):

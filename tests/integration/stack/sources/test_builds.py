@@ -10,12 +10,12 @@ import pytest
 
 from roas.errors import ComposeFileError, ComposePolicyError, ImageChangedError
 from roas.models.environment import Environment, PolicyLevel
-from roas.redaction import Redactor
 from roas.stack.compose import commands
 from roas.stack.compose.commands import ComposeProject
 from roas.stack.compose.runner import ComposeRunner
 from roas.stack.interface import ProgressReport
 from roas.stack.stacks import Stacks
+from tests.integration.stack.open_stacks import open_stacks
 from tests.unit.stack.sources.test_builds import context
 
 __all__ = ["context"]
@@ -124,9 +124,10 @@ async def test_state_in_a_context_is_left_out(
     state.mkdir()
     (state / "journal").write_text("of all environments")
     (environment.folder / "Dockerfile").write_text("FROM tiny:v1\nCOPY . /all\n")
-    allowing = Stacks(state_dir=state, instance_id="T", policy_allow=("state_dir:web",), redactor=Redactor())
-    image_id = await allowing.of(environment).images.build(await allowing.of(environment).resolve(None), "web", report)
-    await allowing.close()
+    async with open_stacks(state, "state_dir:web") as allowing:
+        image_id = await allowing.of(environment).images.build(
+            await allowing.of(environment).resolve(None), "web", report
+        )
     found = docker_client.containers.run(image_id, ["sh", "-c", "find /all -type f"], remove=True).decode().split()
     assert sorted(found) == ["/all/Dockerfile", "/all/docker-compose.yml"]
     docker_client.images.remove(image_id, force=True)

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from roas.errors import ComposeFileError, RoasError
-from roas.models.environment import Environment, PolicyLevel
-from roas.redaction import Redactor
+from roas.models.environment import Environment
 from roas.stack.docker.engine import FILE_THREADS
 from roas.stack.sources.build_context import BuildContext, IgnoreRules
 from roas.stack.sources.contents import ContentStore
@@ -20,6 +19,7 @@ from roas.stack.sources.opening import is_there
 from roas.stack.sources.trees import TooLargeError
 from roas.stack.sources.withheld import Withheld
 from roas.stack.stacks import Stacks
+from tests.integration.stack.open_stacks import open_stacks, without_engine
 
 TOKEN = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"
 OTHER_USER = 4242
@@ -52,22 +52,14 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(folder: Path) -> Environment:
     """An environment whose engine is away: a plan does without."""
-    return Environment(
-        "dev",
-        "p",
-        folder,
-        (folder / "docker-compose.yml",),
-        docker_host="unix:///nowhere.sock",
-        policy=PolicyLevel.DEFAULT,
-    )
+    return without_engine(folder)
 
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Stacks]:
     """One that knows of a token, for which it looks."""
-    made = Stacks(state_dir=tmp_path / "state", instance_id="T", policy_allow=(), redactor=Redactor(), token=TOKEN)
-    yield made
-    await made.close()
+    async with open_stacks(tmp_path / "state", token=TOKEN) as made:
+        yield made
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -5,6 +5,9 @@ from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from roas.errors import BackupError, JournalUnusableError
 from roas.models.backup import DataBackup, VolumeUser
@@ -28,6 +31,16 @@ class Deaths:
         self.steps += 1
         if 0 < self.at <= self.steps:
             raise JournalUnusableError("died")
+
+    def strike(self, journal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let each write of a journal be such a step."""
+        write = journal.write
+
+        async def dying(work: Any, *, fence: Any = None) -> Any:
+            self.step()
+            return await write(work, fence=fence)
+
+        monkeypatch.setattr(journal, "write", dying)
 
 
 @dataclass

@@ -13,7 +13,6 @@ from roas.deploy.data.backups import beyond, of_releases
 from roas.deploy.data.restore import Room, say_other_commands, with_restores
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BackupError, InvalidRequestError, JournalUnusableError
-from roas.models.actor import Actor, ActorKind
 from roas.models.backup import BackupReason, DataBackup
 from roas.models.deployment import DataStep, Operation, Outcome
 from roas.models.plan import ServiceAction
@@ -22,9 +21,7 @@ from roas.stack.backups.service_data import SavedData
 from tests.unit.deploy.data.fake_data import HALF, RULE, Deaths, FakeData, WithData
 from tests.unit.deploy.fake_engine import HEALTHY, UNHEALTHY
 from tests.unit.deploy.played_parts import service
-from tests.unit.deploy.requested import deploy, hotfix, rollback
-
-ANNA = Actor(ActorKind.DISCORD, "2", "anna")
+from tests.unit.deploy.requested import ANNA, deploy, hotfix, rollback
 
 
 @pytest.fixture
@@ -500,13 +497,7 @@ async def test_death_at_any_step_leaves_no_half_data_in_use(
     """The next process ends what the dead one began: all of the backup is there before anything uses it."""
     request = await asked(orchestrator, **WITH)
     deaths = engine.data.deaths = Deaths(at=step)
-    write = state._journal.write
-
-    async def dying(work, *, fence=None):
-        deaths.step()
-        return await write(work, fence=fence)
-
-    monkeypatch.setattr(state._journal, "write", dying)
+    deaths.strike(state._journal, monkeypatch)
     try:
         deployment = await orchestrator.start(request)
         ended = await orchestrator.wait(deployment.id)

@@ -279,13 +279,7 @@ async def test_death_at_any_step_leaves_nothing_stopped_and_no_half_data_in_use(
     else:
         request = deploy("v3")
     deaths = engine.data.deaths = Deaths(at=step)
-    write = state._journal.write
-
-    async def dying(work, *, fence=None):
-        deaths.step()
-        return await write(work, fence=fence)
-
-    monkeypatch.setattr(state._journal, "write", dying)
+    deaths.strike(state._journal, monkeypatch)
     try:
         ended = await orchestrator.wait((await orchestrator.start(request)).id)
     except JournalUnusableError:

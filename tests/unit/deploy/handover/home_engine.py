@@ -18,7 +18,7 @@ from roas.models.health import ContainerSnapshot, ContainerState, HealthStatus
 from roas.models.leader_lease import ProcessMark
 from roas.models.release import ImagePin, ReleaseService
 from roas.stack.containers.repair import ContainerRepair, needs_repair, plan_repairs
-from roas.stack.interface import ContainerEvent, PinnedStack
+from roas.stack.interface import PinnedStack
 from tests.unit.deploy.fake_engine import HEALTHY, FakeEngine
 
 BOT = "discord-bot"
@@ -76,9 +76,7 @@ class HomeEngine(FakeEngine):
         beside: bool = False,
         recreate: bool = False,
         spared: frozenset[str] = frozenset(),
-        seen: tuple[ContainerSnapshot, ...] | None = None,
-        at_most: int | None = None,
-        deployment: str = "",
+        **_asked: Any,
     ) -> tuple[str, ...]:
         image = self.models[model_hash]["services"][service]["image"]
         async with self._act("create", service):
@@ -226,26 +224,15 @@ class HomeEngine(FakeEngine):
         if container is not None:
             self._end(container_id)
             del self.running[container_id]
-            self._tell(container.service)
+            self.tell(container.service)
 
     def _add(self, service: str, name: str, image: str) -> str:
-        container_id = f"{next(self.ids):012x}"
-        created = (ContainerState.CREATED, HealthStatus.NONE)
-        self._put(
-            ContainerSnapshot(
-                container_id,
-                name,
-                service,
-                *created,
-                image,
-                image,
-                image,
-                restart_policy="unless-stopped",
-                created_at=datetime.now(UTC),
-                of_release=True,
-            )
-        )
-        return container_id
+        container = self._created(service, image, name)
+        self.tell(service)
+        return container.id
+
+    def _new_id(self) -> str:
+        return f"{next(self.ids):012x}"
 
     def _free_name(self, service: str) -> str:
         taken = {item.name for item in self.running.values()}
@@ -253,11 +240,7 @@ class HomeEngine(FakeEngine):
 
     def _put(self, container: ContainerSnapshot) -> None:
         self.running[container.id] = container
-        self._tell(container.service)
-
-    def _tell(self, service: str) -> None:
-        for stream in self.streams:
-            stream.put_nowait(ContainerEvent("change", "", service, "", {}))
+        self.tell(container.service)
 
     # What was there before the bot knew of it
 

@@ -6,7 +6,7 @@ from roas.models.deployment import Outcome
 from roas.models.environment import EngineKind, Environment
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import deploy
-from tests.unit.deploy.test_lost_quorum import Swarming
+from tests.unit.deploy.swarming import Swarming
 
 
 @pytest.fixture

@@ -8,28 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from roas.configuration.settings import Settings
-from roas.deploy.components import Components
 from roas.deploy.orchestrator import DeploymentOrchestrator
-from roas.deploy.peers import Peers
 from roas.events import EventBus
 from roas.models.environment import Environment
 from roas.models.facts import OwnContainer
 from roas.models.leader_lease import Heartbeat
 from roas.models.release import ImagePin, ReleaseService
 from roas.stack.interface import PinnedStack
-from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.leadership import Leadership
 from roas.state.living_processes import boot_id, boot_seconds
 from roas.state.manager import StateManager
 from tests.unit.deploy.fake_engine import HEALTHY, FakeEngine
-from tests.unit.deploy.played_parts import Answering, Approving, NoMonitoring, nobody_answers, service
+from tests.unit.deploy.played_parts import components_over, service
 
 BOT = "bot"
 
 
 @dataclass
-class HomeEngine(FakeEngine):
-    """Tell which containers of the bot were started."""
+class ToldEngine(FakeEngine):
+    """Tell in `born` which containers of the bot were started."""
 
     born: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
 
@@ -69,18 +66,13 @@ class Bot:
         self.leadership = Leadership(is_leader=False)
         # So long that no busy machine comes to its end: who waits for that end makes it shorter.
         self.settings = Settings(_env_file=None, state_dir=folder / "state", handover_seconds=30.0)
-        parts = Components(
+        parts = components_over(
+            self.state,
+            self.bus,
+            engine,
             settings=self.settings,
-            state=self.state,
-            bus=self.bus,
-            stacks=engine,
-            manager=DeploymentManager(),
-            validator=Approving(),
-            monitoring=NoMonitoring(),
-            prober=Answering(),
             own_container=self._own_container,
             leadership=self.leadership,
-            peers=Peers(engine, self.state, self._own_container, nobody_answers),
         )
         environments = {
             "home": Environment("home", "home", folder, (), observation_seconds=0.0, is_home=True),
@@ -124,7 +116,7 @@ class Scene:
     """Hold what there is: a bot of v0 at work beside a store, and a staging environment that has nothing yet."""
 
     folder: Path
-    home: HomeEngine = field(default_factory=lambda: HomeEngine({"store": service("store"), BOT: service(BOT)}))
+    home: ToldEngine = field(default_factory=lambda: ToldEngine({"store": service("store"), BOT: service(BOT)}))
     staging: FakeEngine = field(default_factory=lambda: FakeEngine({"web": service("web")}))
     bots: list[Bot] = field(default_factory=list)
 

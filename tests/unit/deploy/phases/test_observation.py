@@ -1,7 +1,7 @@
 """How long a new release is watched, what people see meanwhile, and who ends it early; time passes in no time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,18 +26,10 @@ from roas.ui.embeds.live import draw_live
 from tests.unit.deploy.fake_engine import STARTING, FakeEngine
 from tests.unit.deploy.played_parts import components_over, service
 from tests.unit.deploy.requested import DORA, phase_reached
-from tests.unit.deploy.virtual_time import VirtualLoop, clocks_of
+from tests.unit.deploy.virtual_time import VirtualLoop
 
 RUNNING = (ContainerState.RUNNING, HealthStatus.NONE)
 DIED = (ContainerState.EXITED, HealthStatus.NONE)
-
-
-@pytest.fixture
-def loop() -> Iterator[VirtualLoop]:
-    loop = VirtualLoop()
-    with clocks_of(loop):
-        yield loop
-    loop.close()
 
 
 def unchecked(name: str, *needs: str) -> ServiceDefinition:

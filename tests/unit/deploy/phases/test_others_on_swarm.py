@@ -15,7 +15,7 @@ from roas.models.health import ContainerState
 from roas.models.phases import PhaseName
 from tests.unit.deploy.played_parts import service
 from tests.unit.deploy.requested import deploy
-from tests.unit.deploy.test_lost_quorum import Swarming
+from tests.unit.deploy.swarming import Swarming
 
 
 class Meddled(Swarming):

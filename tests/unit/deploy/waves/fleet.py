@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from roas.errors import EngineUnavailableError
+from roas.models.deployment import (
+    DeploymentKind,
+    DeploymentRequest,
+)
 from roas.models.environment import Environment, Waves
 from tests.unit.deploy.fake_engine import FakeEngine
 from tests.unit.deploy.played_parts import service
+from tests.unit.deploy.requested import DORA
 from tests.unit.one_stack import OneStack
 
 HOSTS = ("a", "b", "c")
@@ -67,3 +72,11 @@ def on_hosts(folder: Path, waves: Waves, hosts: tuple[str, ...] = HOSTS, **optio
 def known(whole: Environment) -> dict[str, Environment]:
     """Return the environments by name, as the settings have them."""
     return {environment.name: environment for environment in whole.with_hosts}
+
+
+def deploy(version: str = "v1", **options: object) -> DeploymentRequest:
+    return DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version=version, **options)
+
+
+def rollback(**options: object) -> DeploymentRequest:
+    return DeploymentRequest("prod", DeploymentKind.ROLLBACK, DORA, **options)

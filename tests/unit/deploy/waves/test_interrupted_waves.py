@@ -10,8 +10,7 @@ from roas.models.deployment import Outcome
 from roas.models.environment import Waves
 from tests.unit.deploy.fake_engine import UNHEALTHY
 from tests.unit.deploy.played_parts import components_over
-from tests.unit.deploy.waves.fleet import HOSTS, known, make_fleet, on_hosts
-from tests.unit.deploy.waves.test_waves import deploy, rollback
+from tests.unit.deploy.waves.fleet import HOSTS, deploy, known, make_fleet, on_hosts, rollback
 
 # Of the changes that the journal takes in such a deployment, after each of so many.
 STEP = 17

@@ -13,7 +13,6 @@ from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.deploy.pauses import pause_deployment
 from roas.deploy.waves.merged_plan import merge_plans
 from roas.errors import EngineUnavailableError, ImageChangedError, InvalidRequestError, RolloutPausedError
-from roas.models.actor import Actor, ActorKind
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -32,10 +31,8 @@ from roas.stack.interface import PinnedStack
 from roas.state.deployments.locks import FrozenError, LockHeldError
 from tests.unit.deploy.fake_engine import HEALTHY, STARTING, UNHEALTHY
 from tests.unit.deploy.played_parts import components_over
-from tests.unit.deploy.requested import DORA, service_reached
-from tests.unit.deploy.waves.fleet import HOSTS, Fleet, known, make_fleet, on_hosts
-
-ANNA = Actor(ActorKind.DISCORD, "2", "anna")
+from tests.unit.deploy.requested import ANNA, DORA, service_reached
+from tests.unit.deploy.waves.fleet import HOSTS, Fleet, deploy, known, make_fleet, on_hosts, rollback
 
 
 @pytest.fixture
@@ -61,14 +58,6 @@ async def bot(start_bot):
     orchestrator = start_bot()
     yield orchestrator
     await orchestrator.close()
-
-
-def deploy(version: str = "v1", **options: object) -> DeploymentRequest:
-    return DeploymentRequest("prod", DeploymentKind.DEPLOY, DORA, version=version, **options)
-
-
-def rollback(**options: object) -> DeploymentRequest:
-    return DeploymentRequest("prod", DeploymentKind.ROLLBACK, DORA, **options)
 
 
 def steps(deployment) -> dict[str, ServiceStep]:

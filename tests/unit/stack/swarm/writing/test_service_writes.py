@@ -1,48 +1,30 @@
 """What somebody removed in the middle (`docker stack rm`) is made again, and the service is written with that."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from roas.models.environment import Environment
 from roas.stack.docker.api_errors import ApiError
-from roas.stack.docker.engine import Engine
 from roas.stack.model.definitions import read_definitions
 from roas.stack.swarm.calls import OutOfSequenceError, SharedGoneError, SwarmCalls
-from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.writing import service_writes
 from roas.stack.swarm.writing.service_writes import write_service
-from roas.stack.swarm.writing.writer import SwarmWriter
+from tests.unit.stack.swarm.writing.to_manager import Json, OneServiceManager, ToManager
 
-Json = dict[str, Any]
-DEV = Environment("dev", "shop", Path(), ())
 MODEL: Json = {"name": "shop", "services": {"web": {"image": "web:v1"}}}
 
 
-class Manager:
+class Manager(OneServiceManager):
     """Keep networks and services; a network of `shown` is gone already, and not taken."""
 
     def __init__(self, shown: dict[str, str]) -> None:
+        super().__init__()
         self.shown, self.networks = shown, dict[str, str]()
-        self.service_of: Json | None = None
         self.refused = 0
 
     def network_names(self, services: Any = (), names: Any = ()) -> dict[str, str]:
         return self.shown | self.networks
-
-    def service(self, _name: str) -> Json | None:
-        return self.service_of
-
-    def tasks(self, **_filters: str) -> list[Json]:
-        return []
-
-    def nodes(self) -> list[Json]:
-        return [{"ManagerStatus": {"Reachability": "reachable"}}]
-
-    def login_of(self, _image: str) -> dict[str, str]:
-        return {}
 
     def create(self, kind: str, spec: Mapping[str, Any], *, image: str | None = None) -> str:
         if kind == "networks":
@@ -53,17 +35,8 @@ class Manager:
             self.refused += 1
             self.shown = {}  # by the next look the manager shows it no more
             raise SharedGoneError(f"The engine refused: network {target} not found")
-        self.service_of = {"ID": "s1", "Version": {"Index": 1}, "Spec": spec}
+        self.there = {"ID": "s1", "Version": {"Index": 1}, "Spec": spec}
         return "s1"
-
-
-class ToManager(SwarmWriter):
-    def __init__(self, manager: Manager) -> None:
-        self.manager = manager
-        self.engine, self._key, self._same = Engine(manager, DEV), bytes, SameSwarm(DEV)  # type: ignore[arg-type]
-
-    async def ask(self, question: Callable[[SwarmCalls], Any]) -> Any:
-        return question(self.manager)  # type: ignore[arg-type]
 
 
 async def write(manager: Manager) -> None:
@@ -80,7 +53,7 @@ async def test_network_that_is_being_removed_is_not_taken_for_one() -> None:
     manager = Manager({"old": "shop_default"})
     await write(manager)
     assert (manager.refused, manager.networks) == (1, {"new": "shop_default"})
-    assert manager.service_of is not None
+    assert manager.there is not None
 
 
 async def test_network_that_stays_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,23 +1,18 @@
 """A write goes over what was seen just before, and over nothing older."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from roas.errors import EngineError, EngineUnavailableError
-from roas.models.environment import Environment
-from roas.stack.docker.engine import Engine
 from roas.stack.docker.labels import STACK
 from roas.stack.swarm.calls import OutOfSequenceError
-from roas.stack.swarm.same_swarm import SameSwarm
 from roas.stack.swarm.writing import writer as module
 from roas.stack.swarm.writing.update_verdict import is_of_deployment, nonce_of
-from roas.stack.swarm.writing.writer import Seen, SwarmWriter, see_service
+from roas.stack.swarm.writing.writer import Seen, see_service
+from tests.unit.stack.swarm.writing.to_manager import Json, OneServiceManager, ToManager
 
-Json = dict[str, Any]
-DEV = Environment("dev", "shop", Path(), ())
 SPEC: Json = {
     "Name": "shop_web",
     "Labels": {},
@@ -26,18 +21,17 @@ SPEC: Json = {
 }
 
 
-class Manager:
+class Manager(OneServiceManager):
     """Keep one service as a manager does; each of `faults` is raised by one write, after it was taken if it says so."""
 
     def __init__(self) -> None:
-        self.there: Json | None = None
+        super().__init__()
         self.asked: list[str] = []
         self.faults: list[tuple[Exception, bool]] = []
-        self.reachable = "reachable"
 
-    def service(self, _name: str) -> Json | None:
+    def service(self, name: str) -> Json | None:
         self.asked.append("service")
-        return self.there
+        return super().service(name)
 
     def tasks(self, **_filters: str) -> list[Json]:
         self.asked.append("tasks")
@@ -49,10 +43,7 @@ class Manager:
 
     def nodes(self) -> list[Json]:
         self.asked.append("nodes")
-        return [{"ManagerStatus": {"Reachability": self.reachable}}]
-
-    def login_of(self, _image: str) -> dict[str, str]:
-        return {}
+        return super().nodes()
 
     def create(self, _kind: str, spec: Mapping[str, Any], *, image: str | None = None) -> str:
         if self.there is not None:
@@ -86,15 +77,6 @@ class Manager:
         before = self.there or {}
         index = before.get("Version", {}).get("Index", 0) + 1
         self.there = {"ID": "s1", "Version": {"Index": index}, "Spec": dict(spec), "PreviousSpec": before.get("Spec")}
-
-
-class ToManager(SwarmWriter):
-    def __init__(self, manager: Manager) -> None:
-        self.manager = manager
-        self.engine, self._key, self._same = Engine(manager, DEV), bytes, SameSwarm(DEV)  # type: ignore[arg-type]
-
-    async def ask(self, question: Callable[[Any], Any]) -> Any:
-        return question(self.manager)
 
 
 @pytest.fixture

@@ -1,22 +1,15 @@
 """A job runs anew when its earlier run has ended: two runs of a migration at once are none."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from roas.errors import EngineError
-from roas.models.environment import Environment
-from roas.stack.docker.engine import Engine
 from roas.stack.docker.labels import STACK
 from roas.stack.swarm.normal_form import SERVICE
 from roas.stack.swarm.writing import service_writes
 from roas.stack.swarm.writing.service_writes import end_earlier_run
-from roas.stack.swarm.writing.writer import Seen, SwarmWriter
+from roas.stack.swarm.writing.writer import Seen
+from tests.unit.stack.swarm.writing.to_manager import Json, ToManager
 
-Json = dict[str, Any]
-DEV = Environment("dev", "shop", Path(), ())
 LABELS = {STACK: "shop", SERVICE: "migrate"}
 SPEC: Json = {"Name": "shop_migrate", "Labels": LABELS, "Mode": {"ReplicatedJob": {}}}
 JOB: Json = {"ID": "s1", "Spec": SPEC}
@@ -48,15 +41,6 @@ class Manager:
 
     def nodes(self) -> list[Json]:
         return [{"ID": "n1", "Description": {"Hostname": "node1"}}]
-
-
-class ToManager(SwarmWriter):
-    def __init__(self, manager: Manager) -> None:
-        self.manager = manager
-        self.engine = Engine(manager, DEV)  # type: ignore[arg-type]
-
-    async def ask(self, question: Callable[[Any], Any]) -> Any:
-        return question(self.manager)
 
 
 @pytest.fixture(autouse=True)
