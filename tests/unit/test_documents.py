@@ -149,6 +149,15 @@ def test_table_of_events_is_whole():
     assert sorted(listed) == sorted(kind.type for kind in kinds if "type" in vars(kind) and kind is not events.Event)
 
 
+def test_table_of_settings_lists_all_tables():
+    text = (ROOT / "docs/configuration.md").read_text()
+    listed = {
+        name for row in re.findall(r"^\| (`\[.+?) \|", text, re.MULTILINE) for name in re.findall(r"\[(\w+)", row)
+    }
+    extras = [field.json_schema_extra for field in Settings.model_fields.values()]
+    assert {str(extra["table"]) for extra in extras if isinstance(extra, dict) and "table" in extra} - listed == set()
+
+
 @pytest.mark.parametrize("table", ["deployment", "policy", "state"])
 def test_table_of_settings_lists_all_keys(table: str):
     """Of the other tables, the page says how their keys are made."""
