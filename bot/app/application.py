@@ -310,7 +310,7 @@ class Application:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Start what a standby does, too; what is started last is stopped first."""
-        await self._count()
+        await self._count(stack)
         self.integration_monitor.listen()
         stack.push_async_callback(self.integration_monitor.close)
         self.collector.start()
@@ -324,7 +324,7 @@ class Application:
             await self.remote.start()
             stack.push_async_callback(self.remote.stop)
 
-    async def _count(self) -> None:
+    async def _count(self, stack: AsyncExitStack) -> None:
         """Let what is counted for Prometheus see the other parts."""
         if (metrics := self.metrics) is None:
             return
@@ -336,6 +336,7 @@ class Application:
             metrics.read_projection(self.sync)
         if self.shared is not None:
             metrics.read_shared_state(self.shared.log)
+        stack.callback(self.state.subscribe(metrics.count_change))
 
 
 def _survey(settings: Settings, stacks: Stacks) -> EnvironmentSurvey:

@@ -166,7 +166,7 @@ async def ephemeral_message_is_private_and_goes(visitor):
     await phone_fits_width_and_stays_at_end(visitor)
     await visitor.speak("zh-TW")
     await visitor.run("/狀態", 環境="dev")
-    await visitor.sees("dev: 沒有執行中的服務")
+    await visitor.sees("dev: 沒有任何服務在執行")
     await visitor.speak("en-US")
 
 

@@ -23,7 +23,7 @@ WORDS = {
     "en-US": ("not known", "does not answer", "Start Docker", "cannot be reached"),
     "zh-TW": ("不明", "Docker 引擎沒有回應", "請啟動 Docker", "連不上 Docker 引擎"),
 }
-LIES = ("nothing runs", "healthy", ": well", "沒有執行中的服務", "：正常")
+LIES = ("nothing runs", "healthy", ": well", "沒有任何服務在執行", "：正常")
 GONE_SECONDS = 20.0
 
 

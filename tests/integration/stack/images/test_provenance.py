@@ -198,7 +198,7 @@ async def test_nothing_is_verified_without_cosign_or_key(scene, monkeypatch):
     with pytest.raises(RoasError, match="cannot be read"):
         await scene.verify(image, replace(scene.policy, key_files=(scene.folder / "none",)))
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(NotVerifiableNowError, match="no cosign"):
+    with pytest.raises(NotVerifiableNowError, match="cosign 3 is not installed"):
         await scene.verify(image)
 
 
