@@ -82,8 +82,8 @@ def unusable_state(error: OSError) -> EngineError:
     return find_shortage(error) or EngineError(
         said(
             "The state folder {folder} cannot be used: {strerror}",
-            folder=error.filename,
-            strerror=error.strerror or error,
+            folder="STATE_DIR",
+            strerror=f"{error.strerror or error} ({error.filename})",
         ),
         hint=said("The bot's user must own all that is in STATE_DIR."),
     )

@@ -245,8 +245,7 @@ class DeploymentCog(PlanningCog, name=CogName.DEPLOYMENT.value):
         if len(names) == 1:
             return names[0]
         if not names:
-            shown = ", ".join(visible)
-            raise InvalidRequestError(_("No deployment of {environment} is under way.", environment=shown))
+            raise InvalidRequestError(_("No deployment is under way."))
         raise InvalidRequestError(_("Say which environment: {names}.", names=", ".join(names)))
 
     @cancel.autocomplete("environment")

@@ -157,7 +157,8 @@ def troubles(facts: SwarmFacts, left: frozenset[_Left] = frozenset()) -> Iterato
             Severity.HIGH,
             said("the Swarm's quorum is in danger"),
             said(
-                "{reached} of {managers} {managers|manager|managers} can be reached.",
+                "{reached} of {managers} {managers|manager|managers} can be reached: "
+                "if one more is lost, nothing can be written.",
                 managers=managers,
                 reached=reached,
             ),
@@ -167,11 +168,7 @@ def troubles(facts: SwarmFacts, left: frozenset[_Left] = frozenset()) -> Iterato
 def _of_node(node: SwarmNode, left: str) -> _Trouble | None:
     name, key = node.hostname, node.id
     if node.is_down:
-        summary = said(
-            "{address}: {message}. Swarm starts its tasks elsewhere.",
-            address=node.address or node.id,
-            message=_why(node),
-        )
+        summary = said("{role}: {message}. Swarm starts its tasks elsewhere.", role=_role(node), message=_why(node))
         if left:
             still = said(
                 "Until it is back, these may still run there, and answer, as they were: {services}.", services=left
@@ -195,6 +192,11 @@ def _of_node(node: SwarmNode, left: str) -> _Trouble | None:
         text = said("Its availability is {availability}.", availability=node.availability)
         return _Trouble(f"{key}:paused", Severity.INFO, title, text)
     return None
+
+
+def _role(node: SwarmNode) -> str:
+    address = node.address or node.id
+    return said("Manager {address}", address=address) if node.is_manager else said("Worker {address}", address=address)
 
 
 def _why(node: SwarmNode) -> str:

@@ -1,6 +1,7 @@
 """Check the machine: room on the disk, memory, ports, the bot's own place on it, and Redis."""
 
 import contextlib
+import os
 import shutil
 from pathlib import Path, PurePosixPath
 
@@ -67,7 +68,7 @@ async def signatures(subject: Subject) -> list[Finding]:
 def _unreadable(path: Path) -> Message | None:
     """Say why a file cannot be read; None where it can."""
     try:
-        path.open("rb").close()
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))  # a pipe would be waited for
     except OSError as error:
         return cannot_read(path, error)
     return None
@@ -204,23 +205,28 @@ def _judge_paths(subject: Subject, own: OwnContainer) -> list[Finding]:
     """
     if subject.has_nodes:
         return []
-    folders = (subject.settings.state_dir.absolute(), subject.environment.folder)
+    folders = {
+        "STATE_DIR": subject.settings.state_dir.absolute(),
+        said("the stack's folder"): subject.environment.folder,
+    }
     return [
         failed(
-            said(
-                "{folder} is not the same folder on the host: mount it into the bot as `{folder}:{folder}`.",
-                folder=folder,
-            )
+            said("{text} ({folder}) {fault}.", text=text, folder=folder, fault=fault),
+            said("Mount it into the bot at the path that it has on the host: `{folder}:{folder}`.", folder=folder),
         )
-        for folder in folders
-        if not _is_same_on_host(folder, own)
+        for text, folder in folders.items()
+        if (fault := _fault(folder, own))
     ]
 
 
-def _is_same_on_host(folder: Path, own: OwnContainer) -> bool:
-    """Return whether the engine sees a folder at the path that it has in the bot's container."""
+def _fault(folder: Path, own: OwnContainer) -> str:
+    """Describe what is wrong with the source of a folder; empty where the engine sees the same."""
     mount = _mount_of(folder, own.mounts)
-    return mount is not None and mount.kind == "bind" and mount.source == mount.destination
+    if mount is None or mount.kind != "bind":
+        return said("is no folder of the host")
+    if mount.source == mount.destination:
+        return ""
+    return said("is {source} on the host", source=mount.source)
 
 
 def _mount_of(folder: Path, mounts: tuple[Mount, ...]) -> Mount | None:

@@ -100,7 +100,9 @@ class Schedule:
         if await self._plans.find_started(plan_record) is not None:  # by a process that died since
             return
         if plan_record.state is PlanState.CONFIRMED:
-            _, plan_record = await self._plans.move(plan_record, PlanState.SCHEDULED, plan_record.decided_by)
+            is_ours, plan_record = await self._plans.move(plan_record, PlanState.SCHEDULED, plan_record.decided_by)
+            if not is_ours:  # somebody's answer was faster
+                return
         environment = self._environments.get(plan_record.environment)
         if environment is None:
             await self._void(plan_record, said("There is no such environment any more."))

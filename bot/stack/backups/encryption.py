@@ -57,7 +57,7 @@ def _read(path: str) -> str:
 
 def _no_key(path: str, reason: str) -> BackupError:
     return BackupError(
-        said("{path} cannot be read: {strerror}.", path=path, strerror=reason),
+        said("the key {path} cannot be read: {reason}", path=path, reason=reason),
         hint=correct_setting("x-deploy.backup.key"),
     )
 

@@ -217,7 +217,7 @@ class ServiceData:
             try:
                 check_encrypted(file, backup.recipient, self.files.rule_of(backup).key)
             except BackupError as error:
-                text = said("{path} cannot be read: {strerror}.", path=backup.id, strerror=error.message)
+                text = said("{path} cannot be read: {reason}", path=backup.id, reason=error.message)
                 raise BackupError(text, hint=error.hint, service=backup.service) from error
 
     async def clear(self, kept: Collection[str], dropped: Collection[str] = (), chosen_at: str = "") -> None:

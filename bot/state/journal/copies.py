@@ -115,7 +115,7 @@ class Backups:
         No process may have the journal open. Plans that waited for a yes are dropped: it may have been given since.
         Raises DamagedCopyError, StateError.
         """
-        with _faults(self._journal.name):
+        with _faults(said("The journal could not be restored")):
             return self._restore(backup)
 
     def _restore(self, backup: Backup | None) -> Path | None:
@@ -149,7 +149,7 @@ class Backups:
     def keep(self) -> None:
         """Choose the journal that is there. No process may have it open. Raises StateError."""
         with (
-            _faults(self._journal.name),
+            _faults(said("The journal could not be kept")),
             closing(sqlite3.connect(f"{self._journal.as_uri()}?mode=rw", uri=True, isolation_level=None)) as journal,
         ):
             choose(journal)
@@ -180,9 +180,10 @@ class Backups:
         if free < needed:
             raise StateError(
                 said(
-                    "There is no room for a copy of the journal: free {megabytes} MB in STATE_DIR.",
-                    megabytes=(needed - free) // 1_000_000 + 1,
-                )
+                    "There is no room for a copy of the journal: {free} MB are free below STATE_DIR.",
+                    free=free // 1_000_000,
+                ),
+                hint=said("Free {megabytes} MB there.", megabytes=(needed - free) // 1_000_000 + 1),
             )
 
 
@@ -228,7 +229,7 @@ def verify_in_use(journal: Path) -> str:
 
     Raises DamagedCopyError, StateError.
     """
-    with _faults(journal.name):
+    with _faults(said("The journal could not be read")):
         if not journal.exists():
             raise DamagedCopyError(said("There is no such file: {names}.", names=journal.name))
         return _verify(journal, f"{journal.as_uri()}?mode=rw")

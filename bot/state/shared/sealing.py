@@ -5,7 +5,7 @@ import hashlib
 import zlib
 from pathlib import Path
 
-from roas.errors import SettingsError, cannot_read
+from roas.errors import SettingsError, cannot_read, correct_setting
 from roas.extras import SWARM, load
 from roas.messages.message import said
 
@@ -34,8 +34,7 @@ class Seal:
         try:
             secret = path.read_bytes().strip()
         except OSError as error:
-            text = cannot_read(path, error)
-            raise SettingsError(text, hint=hint) from error
+            raise SettingsError(cannot_read(path, error), hint=correct_setting("SWARM_STATE_KEY_FILE")) from error
         if len(secret) < LEAST_CHARACTERS:
             text = said(
                 "The key in SWARM_STATE_KEY_FILE has {count} {count|character|characters}; it needs {least}.",

@@ -198,12 +198,13 @@ async def test_folders_from_elsewhere_fail_with_mount(subject: Subject, probe: A
     results = await own_container.run(inside(subject, probe, Mount("/srv/shop", str(folder), True), volume))
     messages = [message for _, message in failed(results)]
     assert len(messages) == 2
-    assert "is not the same folder on the host" in messages[0]
-    assert f"`{folder}:{folder}`" in messages[1]
+    assert "is no folder of the host" in messages[0]
+    assert "is /srv/shop on the host" in messages[1]
+    assert f"{folder}:{folder}" in results[1].remedy
 
 
 async def test_unmounted_folders_fail(subject: Subject, probe: Any) -> None:
-    assert "is not the same folder on the host" in failed(await own_container.run(inside(subject, probe)))[0][1]
+    assert "is no folder of the host" in failed(await own_container.run(inside(subject, probe)))[0][1]
 
 
 async def test_nodes_of_a_swarm_read_no_folder_of_the_bot(subject: Subject, probe: Any) -> None:

@@ -164,7 +164,7 @@ async def test_freeze_keeps_running_deployment(scene: Scene) -> None:
 
 
 async def test_cancel_picks_only_running_deployment(scene: Scene) -> None:
-    assert "No deployment of " in scene.answer(await scene.dora.slash(scene.ops, "cancel"))
+    assert "No deployment is under way" in scene.answer(await scene.dora.slash(scene.ops, "cancel"))
     story = await Story.begin(scene.application.state, scene.application.bus)
     assert "one of these roles is needed" in scene.answer(await scene.bob.slash(scene.ops, "cancel"))
     assert "was asked to stop" in scene.answer(await scene.dora.slash(scene.ops, "cancel"))

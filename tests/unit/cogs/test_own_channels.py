@@ -81,7 +81,7 @@ async def test_all_means_those_of_the_channel(scene: Scene) -> None:
 async def test_cancel_means_the_one_of_the_channel(scene: Scene) -> None:
     await Story.begin(scene.application.state, scene.application.bus, environment="prod")
     answer = scene.answer(await scene.anna.slash(scene.general, "cancel"))
-    assert "No deployment of " in answer
+    assert "No deployment is under way" in answer
 
 
 async def test_suggestions_are_those_of_the_channel(scene: Scene) -> None:

@@ -117,6 +117,22 @@ async def test_killed_bot_begins_it_once(clock, schedule, state, orchestrator, p
     assert len(await state.deployments.list("dev")) == 2
 
 
+async def test_answer_that_was_faster_counts(clock, schedule, state, planned, monkeypatch):
+    """What was read as confirmed has been given back since: it waits for its answer, and is not begun."""
+    record = await planned(deploy("v2"))
+    clock.move_to(AT)
+    read = replace(record, state=PlanState.CONFIRMED)
+    await state.approvals.move(record.id, PlanState.PLANNED, DORA, from_states=[PlanState.SCHEDULED])
+
+    async def scheduled():
+        return (read,)
+
+    monkeypatch.setattr(state.approvals, "scheduled", scheduled)
+    await schedule.begin_due()
+    assert (await plan_of(state, record)).state is PlanState.PLANNED
+    assert len(await state.deployments.list("dev")) == 1
+
+
 @pytest.mark.parametrize("during", ["plan", "start"])
 async def test_next_leader_begins_it_once(clock, schedule, state, orchestrator, planned, bus, monkeypatch, during):
     """A handover comes while the one before plans it, or is about to start it."""

@@ -74,10 +74,10 @@ def _shares(name: str, written: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the share of each step, in percent; without any, there is one step in which the containers decide."""
     steps = written.get("steps", [])
     steps = steps if isinstance(steps, list) else [steps]
-    shares = [*([written["weight"]] if "weight" in written else []), *steps]
+    shares = [*([("weight", written["weight"])] if "weight" in written else []), *(("steps", step) for step in steps)]
     if not shares:
         return USUAL.shares
-    percents = tuple(_percent(name, "steps", share) for share in shares)
+    percents = tuple(_percent(name, key, share) for key, share in shares)
     if any(percent != int(percent) for percent in percents) or list(percents) != sorted(set(percents)):
         raise ENTRY.has_to_be(name, "[5, 25, 50], 5 < 25 < 50", within="steps")
     return tuple(map(int, percents))
@@ -123,8 +123,8 @@ def _rates(name: str, rates: object) -> ErrorRates:
     if not isinstance(rates, Mapping) or set(rates) - RATES:
         raise ENTRY.has_to_be(name, "{good: 1%, bad: 5%}", within=f"checks.{ERRORS}")
     usual = ErrorRates()
-    good = _percent(name, "good", rates.get("good", usual.good * 100)) / 100
-    bad = _percent(name, "bad", rates.get("bad", usual.bad * 100)) / 100
+    good = _percent(name, f"checks.{ERRORS}.good", rates.get("good", usual.good * 100)) / 100
+    bad = _percent(name, f"checks.{ERRORS}.bad", rates.get("bad", usual.bad * 100)) / 100
     # Rates that hardly differ would need more requests than anybody waits for.
     if bad < 2 * good:
         raise ENTRY.has_to_be(name, "≥ 2 × good", within=f"checks.{ERRORS}.bad")
@@ -151,11 +151,11 @@ def _percent(name: str, key: str, written: object) -> float:
     except ValueError:
         percent = math.nan
     if not 0 < percent < 100:
-        raise ENTRY.has_to_be(name, "> 0 %, < 100 %", within=key)
+        raise ENTRY.wrong(name, said("`{key}`: {value} is no share between 0 and 100 %", key=key, value=repr(written)))
     return percent
 
 
 def _whole(name: str, key: str, written: object) -> int:
     if not isinstance(written, int) or isinstance(written, bool) or written < 1:
-        raise ENTRY.has_to_be(name, "1, 2, 3, …", within=key)
+        raise ENTRY.wrong(name, said("`{key}`: {value} is no whole number from 1 on", key=key, value=repr(written)))
     return written
