@@ -118,18 +118,18 @@ async def test_killed_bot_begins_it_once(clock, schedule, state, orchestrator, p
 
 
 async def test_answer_that_was_faster_counts(clock, schedule, state, planned, monkeypatch):
-    """What was read as confirmed has been given back since: it waits for its answer, and is not begun."""
+    """What was read as confirmed was ended by somebody since: it is not begun, and not asked for again."""
     record = await planned(deploy("v2"))
     clock.move_to(AT)
     read = replace(record, state=PlanState.CONFIRMED)
-    await state.approvals.move(record.id, PlanState.PLANNED, DORA, from_states=[PlanState.SCHEDULED])
+    await state.approvals.move(record.id, PlanState.VOID, DORA, from_states=[PlanState.SCHEDULED])
 
     async def scheduled():
         return (read,)
 
     monkeypatch.setattr(state.approvals, "scheduled", scheduled)
     await schedule.begin_due()
-    assert (await plan_of(state, record)).state is PlanState.PLANNED
+    assert (await plan_of(state, record)).state is PlanState.VOID
     assert len(await state.deployments.list("dev")) == 1
 
 
