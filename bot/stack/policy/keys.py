@@ -195,7 +195,9 @@ def _keys(value: object, place: str, names: tuple[str, ...]) -> Iterator[FoundKe
             if path in _PLACES:
                 yield from _keys(item, path, (*names, str(key)))
             elif isinstance(item, list) and KEYS.get(path) is KeyPolicy.ON_REQUEST:
-                yield from (FoundKey(path, (*names, str(key)), bool(entry), entry) for entry in item)
+                # An entry asks for something by being there: Compose reads `gpus: [{}]` as all of them.
+                said_by = ((entry, bool(entry) or isinstance(entry, Mapping)) for entry in item)
+                yield from (FoundKey(path, (*names, str(key)), is_said, entry) for entry, is_said in said_by)
             else:
                 yield FoundKey(path, (*names, str(key)), bool(item), item)
 

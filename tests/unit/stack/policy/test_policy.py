@@ -42,6 +42,7 @@ def entries(model: dict[str, Any], *allowed: str, environment: Environment = STA
 
 REFUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"privileged": True}, {"privileged:web"}),
+    ({"gpus": [{}]}, {"devices:web"}),  # what Compose makes of `count: 0`, and reads as all of them
     ({"network_mode": "host"}, {"network_mode:web"}),
     ({"network_mode": "container:abc"}, {"network_mode:web"}),
     ({"network_mode": "prod_default"}, {"network_mode:web"}),
