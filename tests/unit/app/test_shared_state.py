@@ -29,7 +29,7 @@ async def test_key_that_cannot_be_read_is_named(tmp_path):
     key = tmp_path / "key"
     with pytest.raises(SettingsError, match="key cannot be read") as caught:
         await opened(settings(tmp_path, key, prod=SWARM))
-    assert "docker secret create" in caught.value.hint
+    assert "SWARM_STATE_KEY_FILE" in caught.value.hint
     key.write_text("k" * 44)
     assert await opened(settings(tmp_path, key, prod=SWARM)) is not None
 
