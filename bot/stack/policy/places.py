@@ -3,7 +3,7 @@
 import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -47,7 +47,7 @@ class Places:
     writable: Mapping[Path, Collection[str]]
     copies: Path | None = None
     bots: frozenset[str] = frozenset()
-    folders: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
