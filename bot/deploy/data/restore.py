@@ -92,8 +92,10 @@ def with_restores(
     room: Room,
     own: str | None,
     holders: Collection[str] = (),
+    *,
+    needs_grant: bool = True,
 ) -> Plan:
-    """Return the plan of a rollback that restores backups, too: somebody has to grant that, as a new power.
+    """Return the plan of a rollback that restores backups, too: where it `needs_grant`, that is a new power.
 
     The bot's `own` service is not stopped for it, nor replaced on the same way. The `holders` of volumes that are
     restored are stopped, too. Raises InvalidRequestError.
@@ -104,12 +106,13 @@ def with_restores(
             hint=said("First roll back without data, then to the same release with data."),
         )
     ids = tuple(backup.id for backup in backups)
+    powers = [f"{backup.service}: data of {backup.id}" for backup in backups] if needs_grant else []
     digest = hashlib.sha256("\n".join((plan.digest, *ids)).encode()).hexdigest()
     return replace(
         plan,
         digest=digest,
         restores=ids,
-        new_powers=(*plan.new_powers, *(f"{backup.service}: data of {backup.id}" for backup in backups)),
+        new_powers=(*plan.new_powers, *powers),
         data=tuple(_lines(plan, backups, definitions, room, own, holders)),
     )
 

@@ -288,7 +288,10 @@ class Planner:
         """Return the plan of a way back that restores backups, too; `own` is the bot's service."""
         stack = self._stack
         holders = await find_holders(stack, backups)
-        plan = with_restores(plan, backups, definitions, await find_room(stack, backups), own, holders)
+        room = await find_room(stack, backups)
+        # Elsewhere the request itself is the yes. What one of many hosts needs, its environment says.
+        asks = self._environment.needs_approval or bool(self._environment.part_of)
+        plan = with_restores(plan, backups, definitions, room, own, holders, needs_grant=asks)
         rules = {backup.service: await stack.data.rule_of(backup) for backup in backups}
         known = await self._components.state.data_backups.list(self._environment.name)
         others = (*say_earlier(backups, known), *say_other_commands(backups, rules, definitions))

@@ -125,6 +125,7 @@ def _definition(
     *,
     awaited: bool,
 ) -> ServiceDefinition:
+    _refuse_relative_targets(name, service)
     own = service.get("x-deploy") or {}
     update = (service.get("deploy") or {}).get("update_config") or {}
     rollback = (service.get("deploy") or {}).get("rollback_config") or {}
@@ -168,6 +169,17 @@ def _definition(
         track=track,
         backup=backup_of(name, model, one_shot=one_shot),
     )
+
+
+def _refuse_relative_targets(name: str, service: Mapping[str, Any]) -> None:
+    """Raise ComposeFileError for a mount that no container can have: Compose takes `d:/data` for a path of Windows."""
+    for volume in service.get("volumes") or ():
+        if not (target := str(volume.get("target") or "")).startswith("/"):
+            raise ComposeFileError(
+                said("{name} mounts something at `{target}`, which is no absolute path.", name=name, target=target),
+                hint=said("A volume's name has two characters at least: `d:/data` is one path of Windows to Compose."),
+                service=name,
+            )
 
 
 def _runs_on_rollback(name: str, extension: Mapping[str, Any]) -> bool:

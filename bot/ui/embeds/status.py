@@ -12,6 +12,7 @@ from roas.api.documents import EnvironmentStatus
 from roas.messages.message import joined, said
 from roas.metrics.integration_monitor import (
     EVENT_LATENCY,
+    FEWEST_DEPLOYMENTS,
     LIMITS,
     STATE_SYNC_LAG,
     SUCCESS_RATE,
@@ -385,6 +386,9 @@ def draw_integration(
 
 
 def _line(limit: Limit, firing: AbstractSet[str], name: str, value: str) -> str:
+    if not value and limit is SUCCESS_RATE:
+        told = _("measured once there are {fewest} in a day", fewest=FEWEST_DEPLOYMENTS)
+        return f"▫️ {name}: {told}"
     if not value:
         return f"▫️ {name}: {_('nothing to measure yet')}"
     icon = "🔴" if limit.name in firing else "🟢"

@@ -136,14 +136,29 @@ async def test_outcome_says_whether_data_can_be_restored(orchestrator, engine, s
     assert (await state.deployments.get(ended.id)).data_stays is replaces_by_itself
 
 
-async def test_data_is_not_restored_unless_granted(orchestrator, engine, failed):
-    ended = await orchestrator.run(rollback(**WITH))
+@pytest.fixture
+async def asking(orchestrator, components, environment):
+    """Deploy to the same environment, where it needs approval."""
+    orchestrator = DeploymentOrchestrator(components, {"dev": replace(environment, needs_approval=True)})
+    yield orchestrator
+    await orchestrator.close()
+
+
+@pytest.mark.parametrize("names", [False, True])
+async def test_request_for_data_is_the_yes_where_none_is_needed(orchestrator, engine, failed, names):
+    data = failed.backups if names else ("with",)
+    ended = await orchestrator.run(rollback(data=data))
+    assert (ended.outcome, engine.data.rows) == (Outcome.SUCCEEDED, "rows")
+
+
+async def test_data_is_not_restored_unless_granted(asking, engine, failed):
+    ended = await asking.run(rollback(**WITH))
     assert (ended.outcome, ended.touched, ended.problem.key) == (Outcome.FAILED, False, "new_powers")
     assert engine.data.rows == "destroyed"
 
 
-async def test_second_person_grants_it_in_the_channel(orchestrator, components, engine, failed):
-    components.settings.discord_approver_role_ids = [1]
+async def test_second_person_grants_it_in_the_channel(asking, components, engine, failed):
+    orchestrator, components.settings.discord_approver_role_ids = asking, [1]
     plan = await orchestrator.plan(rollback(**WITH))
     asked_for = plan.bind(rollback(interaction_id="PLAN-1", **WITH))
     waiting = await orchestrator.run(asked_for)

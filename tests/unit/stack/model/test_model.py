@@ -35,6 +35,14 @@ def test_version_of_what_a_swarm_has_is_no_files_to_say(kind: str) -> None:
     assert as_files_say(model) == {"services": {"web": {kind: [{"source": "password"}]}}}
 
 
+@pytest.mark.parametrize("target", ["d:/data", "data", ""])
+def test_target_that_no_container_can_have_is_refused(target: str) -> None:
+    """Compose takes `d:/data` for a path of Windows: planned, it would fail in execution."""
+    with pytest.raises(ComposeFileError, match="no absolute path"):
+        definition({"volumes": [{"type": "volume", "target": target}]})
+    assert definition({"volumes": [{"type": "volume", "target": "/data"}]}).name == "web"
+
+
 def test_update_config_follows_specification() -> None:
     found = definition(
         {

@@ -214,7 +214,8 @@ def test_figure_red_while_alert_fires() -> None:
     """One without a measurement says so."""
     embed = draw_integration(IntegrationFigures(1.2, "slow one"), frozenset({"event_latency"}))
     assert "🔴 Event latency: 1200 ms, slowest: `slow one`" in (embed.description or "")
-    assert (embed.description or "").count("nothing to measure yet") == 4
+    assert (embed.description or "").count("nothing to measure yet") == 3
+    assert "Deployment success rate: measured once there are 5 in a day" in (embed.description or "")
     assert str(embed.title).endswith("Bot components: 1 alert")
     assert embed.colour == BAD
     deployed = draw_integration(IntegrationFigures(0.1, success_ratio=0.8), frozenset({"coordination_success_rate"}))
