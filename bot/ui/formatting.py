@@ -40,10 +40,13 @@ def image(reference: str | None) -> str:
 
 
 def image_change(old: str | None, new: str | None) -> str:
-    """Write which image becomes which; only the tags where the names are the same, all where it is from elsewhere."""
+    """Write which image becomes which; only the tags of one name, all where it is new or from elsewhere."""
     before, after = image(old), image(new)
     if old and new and _is_from_elsewhere(old, new):
         return f"{known_name(old).partition('@')[0]} → {known_name(new).partition('@')[0]}"
+    if not old and new and (whole := _repository(known_name(new))):
+        place, slash, _last = whole.rpartition("/")
+        return f"{place}{slash}{after}"
     if not before or not after or before == after:
         return after or before
     name, _colon, tag = after.partition(":")

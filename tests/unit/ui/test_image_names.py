@@ -38,3 +38,17 @@ def test_change_from_own_name_is_no_change_of_registry() -> None:
     told = image_change(readable_reference("shop/web:1.2", ID), "shop/other:1.2")
     assert told == "shop/web:1.2 → shop/other:1.2"
     assert image_change("shop/web:1", "evil.example/shop/web:1") == "shop/web:1 → evil.example/shop/web:1"
+
+
+@pytest.mark.parametrize(
+    ("new", "shown"),
+    [
+        ("registry.example/theirs/redis:7", "registry.example/theirs/redis:7"),
+        (f"localhost:5000/theirs/redis:7@{ID}", "localhost:5000/theirs/redis:7"),
+        (f"registry.example/theirs/redis@{ID}", f"registry.example/theirs/redis@{ID[7:19]}"),
+        ("redis:7", "redis:7"),
+        (ID, ID[7:19]),
+    ],
+)
+def test_new_service_shows_whose_image_it_is(new: str, shown: str) -> None:
+    assert image_change(None, new) == shown
