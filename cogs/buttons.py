@@ -21,8 +21,9 @@ from roas.errors import SEE_STATUS, UNDO, ImageChangedError, InvalidRequestError
 from roas.messages.message import said
 from roas.models.candidate import Candidate, CandidateState
 from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
-from roas.models.plan import PlanRecord
+from roas.models.plan import PlanRecord, PlanState
 from roas.models.rollout import Choice
+from roas.ui.drawing import Drawing
 from roas.ui.embeds.live import CANCEL_PREFIX
 from roas.ui.embeds.outcome import (
     GO_ON_PREFIX,
@@ -32,7 +33,7 @@ from roas.ui.embeds.outcome import (
     ROLLBACK_PREFIX,
     TAKE_BACK_PREFIX,
 )
-from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX, draw_plan_message
+from roas.ui.embeds.plan import APPROVE_PREFIX, CONFIRM_PREFIX, WITHDRAW_PREFIX, draw_confirmation
 from roas.ui.embeds.proposal import LATER_PREFIX, SKIP_PREFIX, TAKE_PREFIX
 from roas.ui.formatting import release
 from roas.ui.translation import _
@@ -256,7 +257,9 @@ class PlanButton(IdButton, template=r"roas:none"):
         async with cog.answering(interaction, answer_beside if private else answer):
             plan_record, text = await self._decide(cog.channel_plans, asker_of(interaction))
             if private:
-                await answer(interaction, drawing=draw_plan_message(plan_record.plan, text))
+                asks = plan_record.state is PlanState.PLANNED
+                shown = draw_confirmation(plan_record) if asks else Drawing(plan_record.id, ())
+                await answer(interaction, drawing=replace(shown, content=text))
             else:
                 await answer(interaction, text)
 

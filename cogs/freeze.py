@@ -46,7 +46,7 @@ class FreezeCog(OpsCog, name=CogName.FREEZE.value):
         await self.application.state.freezes.put(freeze)
         log.info("environment frozen", environment=target.name, by=actor.name, reason=freeze.reason)
         text = _(
-            "🧊 **{environment}** is locked: nobody can deploy to it, but by a hotfix or a rollback with a reason.",
+            "🧊 **{environment}** is locked. Only a hotfix, or a rollback with a reason, can change it.",
             environment=target.name,
         )
         if ends is not None:

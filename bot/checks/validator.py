@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from roas.checks import compose, discord, engine, machine, secrets, services, swarm
+from roas.checks import beside_compose, compose, discord, engine, machine, secrets, services, swarm
 from roas.checks.check import Check
 from roas.checks.subject import Subject
 from roas.errors import EngineUnavailableError, RoasError
@@ -20,7 +20,7 @@ CHECK_DEADLINE_SECONDS = 10.0
 ORDER = {CheckSeverity.CRITICAL: 0, CheckSeverity.WARNING: 1, CheckSeverity.INFO: 2}
 
 # What these modules define with `@check` runs by being there.
-THEMES = (compose, discord, engine, machine, secrets, services, swarm)
+THEMES = (beside_compose, compose, discord, engine, machine, secrets, services, swarm)
 CHECKS = tuple(
     sorted(
         (check for theme in THEMES for check in vars(theme).values() if isinstance(check, Check)),

@@ -95,7 +95,7 @@ class ProgressLines:
     def update(self, deployment: Deployment) -> None:
         """Write a line for each phase and service that has come further."""
         for phase in deployment.phases:
-            self.phase(phase.name, phase.status, phase.attempts, phase.duration_seconds, phase_detail(phase))
+            self.phase(phase.name, phase.status, phase.attempts, phase.duration_seconds, _detail(phase))
         for service in deployment.services:
             if service.step is not ServiceStep.PENDING:
                 self.service(service.service, step_text(service, clock), service.detail)
@@ -128,6 +128,11 @@ class ProgressLines:
         self._written[key] = state
         self.note(text)
         return True
+
+
+def _detail(phase: PhaseResult) -> str:
+    """Return what a phase said of itself; why it failed is said once, with the outcome."""
+    return "" if phase.status is PhaseStatus.FAILED else phase_detail(phase)
 
 
 def clock(moment: datetime) -> str:
@@ -187,7 +192,7 @@ class ProgressScreen:
 
     def _phase(self, phase: PhaseResult) -> tuple[RenderableType, ...]:
         name = f"{phase.name} (attempt {phase.attempts})" if phase.attempts > 1 else str(phase.name)
-        detail = phase_detail(phase)
+        detail = _detail(phase)
         if phase.status is PhaseStatus.IN_PROGRESS:
             return self._spinner, Text(name, style="bold"), Text(duration(_elapsed(phase))), Text(printable(detail))
         icon, style = ICONS[phase.status]

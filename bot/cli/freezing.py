@@ -43,9 +43,7 @@ async def _lock(session: Session, name: str, reason: str, until: str) -> int:
         state = base.state
         await state.freezes.put(freeze)
         active = await state.deployments.active(environment.name)
-    session.terminal.say(
-        f"{environment.name} is locked: nobody can deploy to it, but by a hotfix or a rollback with a reason."
-    )
+    session.terminal.say(f"{environment.name} is locked. Only a hotfix, or a rollback with a reason, can change it.")
     if ends is not None:
         session.terminal.say(f"The bot unlocks it at {local_time(ends, environment.windows)}.")
     if active is not None:

@@ -21,6 +21,9 @@ from roas.stack.updating.rollout_rules import is_exceeded
 from roas.stack.updating.service_rollout import paused_error, warn_of_tolerated
 from roas.stack.updating.service_update import ServiceUpdate
 
+# What a service was found to be before it counts as restored.
+RESTORED_AS = {ServiceStep.HEALTHY: said("healthy"), ServiceStep.UNVERIFIED: said("no health check")}
+
 
 @dataclass(slots=True)
 class ServiceRolloutLog:
@@ -154,7 +157,8 @@ class Applier:
         async def bring_up(service: str, milestones: Milestones) -> None:
             await self._apply(service, milestones, restoring=restoring)
             if restoring:
-                await self.context.report(service, ServiceStep.RESTORED)
+                ready = RESTORED_AS.get(self.context.deployment.by_service[service].step, "")
+                await self.context.report(service, ServiceStep.RESTORED, ready)
 
         await self.coordinator.run(
             services,

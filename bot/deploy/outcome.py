@@ -1,15 +1,14 @@
 """Write how a deployment ended, and say what a failed rollback leaves and what an operator has to do."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
+from roas.checks.beside_compose import ToldAdvice, files_may_differ, is_advice
 from roas.deploy.context import DeploymentContext, publish_end
 from roas.deploy.data.backups import say_backups, with_half_restored
 from roas.deploy.handover.stale_instances import remove_stale_instances
 from roas.deploy.operations.scaling import scales_after
-from roas.deploy.planning.beside_compose import files_may_differ, files_name_another
 from roas.errors import DeploymentCancelledError, RoasError, TakenBackError
-from roas.messages.message import Message, joined, said
+from roas.messages.message import joined, said
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, Problem
 from roas.models.release import Release, ReleaseState
 
@@ -27,7 +26,7 @@ async def finish(
     """
     if problem is not None and outcome is Outcome.FAILED:
         problem = with_half_restored(problem, context.deployment)
-    warnings = tuple(_still_true(context, outcome, active))
+    warnings = tuple(await _still_true(context, outcome, active))
     deployment = replace(context.deployment.ended(outcome, problem), warnings=warnings)
     if deployment.touched and outcome not in LOOKED_AT:
         await remove_stale_instances(context.own_service, context.fence)
@@ -113,14 +112,16 @@ def rollback_failed(problem: Problem, error: RoasError, name: str, current: Rele
     )
 
 
-def _still_true(context: DeploymentContext, outcome: Outcome, active: Release | None) -> Iterator[str]:
-    """Leave out the advice to write a version into the files that is not the one that runs; say what they do now."""
-    advice = files_name_another("", context.environment.name).key
-    for warning in context.warnings:
-        if outcome is Outcome.SUCCEEDED or not (isinstance(warning, Message) and warning.key == advice):
-            yield warning
+async def _still_true(context: DeploymentContext, outcome: Outcome, active: Release | None) -> list[str]:
+    """Return what there is to say at the end: what the plan has advised is not said again, unless it went back."""
+    warnings = [warning for warning in context.warnings if not is_advice(warning)]
+    told = ToldAdvice(context.components.state.posts, context.environment.name)
     if outcome is Outcome.SUCCEEDED:
-        return
-    yield from say_backups(context)
+        await told.tell(context.warnings)
+        return warnings
+    warnings += say_backups(context)
     if active is not None and context.deployment.touched and context.stack.shares_with_compose:
-        yield files_may_differ(active.label, context.environment.name)
+        untold = await told.untold([files_may_differ(active.label, context.environment.name)])
+        await told.tell(untold)
+        warnings += untold
+    return warnings

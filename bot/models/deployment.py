@@ -403,6 +403,12 @@ class Deployment:
         return any(progress.step not in UNTOUCHED_STEPS for progress in self.services)
 
     @property
+    def changed_nothing(self) -> bool:
+        """Return whether it succeeded, and found each service to be as it should be."""
+        is_unchanged = all(progress.step is ServiceStep.UNCHANGED for progress in self.services)
+        return self.outcome is Outcome.SUCCEEDED and bool(self.services) and is_unchanged
+
+    @property
     def brought_back(self) -> bool:
         """Return whether a rollback that somebody asked for has brought up all of its release, however it ended.
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 import discord
@@ -57,16 +58,25 @@ def plain(text: str, limit: int = DESCRIPTION) -> str:
     return clip(_without_mentions(escaped), limit)
 
 
+# As the core says when something was: `2026-12-07 07:11:28 UTC`.
+SAID_TIME = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}(?::\d{2})?) UTC\b")
+
+
 def marked_up(text: str, limit: int = DESCRIPTION) -> str:
     """Write what the core said: the commands and names that it quotes are code spans, all else is escaped."""
-    return _clip_marked_up(_marked_up(text), limit) if isinstance(text, Message) else plain(text, limit)
+    return _clip_marked_up(_in_own_zone(_marked_up(text)), limit) if isinstance(text, Message) else plain(text, limit)
 
 
 def marked_up_line(text: str, limit: int) -> str:
     """Write what the core said on one line."""
     if not isinstance(text, Message):
         return one_line(text, limit)
-    return _clip_marked_up(" ".join(_marked_up(text).split()), limit)
+    return _clip_marked_up(_in_own_zone(" ".join(_marked_up(text).split())), limit)
+
+
+def _in_own_zone(text: str) -> str:
+    """Write the times that the core said in UTC so that Discord shows them in the reader's own zone."""
+    return SAID_TIME.sub(lambda found: f"<t:{int(datetime.fromisoformat(f'{found[1]}+00:00').timestamp())}:f>", text)
 
 
 def _clip_marked_up(text: str, limit: int) -> str:

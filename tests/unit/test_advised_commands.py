@@ -14,7 +14,7 @@ WHOLE_STACK = {
     "docs/how-to/upgrade.md",
     "docs/how-to/troubleshooting.md",
     "docs/how-to/compose-file.md",
-    "bot/deploy/planning/beside_compose.py",
+    "bot/checks/beside_compose.py",
     "bot/deploy/context.py",
     "bot/deploy/operations/scaling.py",
     "bot/stack/compose/create_requests.py",

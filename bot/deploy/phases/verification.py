@@ -453,6 +453,8 @@ def summary_of(
         or not definitions[name].replicas
         or (containers and all(c.health is HealthStatus.HEALTHY for c in containers))
     }
+    if not judged:
+        return said("no service changed")
     text = said(
         "{healthy} of {changed} changed {changed|service is|services are} healthy",
         healthy=len(healthy),

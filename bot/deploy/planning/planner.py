@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from roas.checks.beside_compose import ToldAdvice, warn_of_compose, warn_of_compose_after
 from roas.configuration.environments import projects_of
 from roas.deploy.changes import Scope, brought_services
 from roas.deploy.components import Components
@@ -29,7 +30,6 @@ from roas.deploy.own_service import (
     replicas_by_service,
 )
 from roas.deploy.planning.backup_plan import describe_backups
-from roas.deploy.planning.beside_compose import warn_of_compose, warn_of_compose_after
 from roas.deploy.planning.plan import credentials_of_today, make_plan
 from roas.deploy.planning.promotion import Promotion, find_missing, find_promotion, judge_missing
 from roas.deploy.planning.renamed_volumes import warn_of_empty_volumes
@@ -72,6 +72,10 @@ class Planner:
         self._environment = environment
         self._stack = components.stacks.of(environment)
         self._own = OwnService(components, environment)
+
+    @property
+    def _advice(self) -> ToldAdvice:
+        return ToldAdvice(self._components.state.posts, self._environment.name)
 
     async def deployment(self, request: DeploymentRequest, *, keep: bool) -> PlannedDeployment:
         """Resolve what a deployment asks for and compare it with what is; with `keep`, keep its files and its model.
@@ -140,7 +144,7 @@ class Planner:
             else (),
         ).with_warnings(
             *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
-            *(warn_of_compose(plan, resolved) if stack.shares_with_compose else ()),
+            *(await self._advice.untold(warn_of_compose(plan, resolved)) if stack.shares_with_compose else ()),
             *warn_of_empty_volumes(comparison, resolved),
             *await self._scales(resolved.model, changed),
         )
@@ -247,7 +251,8 @@ class Planner:
         )
         if stack.shares_with_compose:
             known = {**comparison.definitions_before, **definitions}
-            plan = plan.with_warnings(*warn_of_compose_after(plan, target, renewed, known))
+            advice = warn_of_compose_after(plan, target, renewed, known)
+            plan = plan.with_warnings(*await self._advice.untold(advice))
         if backups:
             own = None if bot is None else bot.service
             plan = await self._with_data(plan, backups, {**definitions, **before}, own)

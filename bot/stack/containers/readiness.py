@@ -228,19 +228,22 @@ class _Judge:
 
 async def service_failure(stack: ContainerSource, service: str, readiness: ServiceReadiness) -> ServiceFailedError:
     """Create the error that says why a service failed, with its last log lines and health check output."""
-    report = ""
+    report, has_output = "", False
     by_somebody = (readiness.container_id is None or readiness.removed) and not stack.replaces_by_itself
     if readiness.container_id is not None and not by_somebody:  # of that one, nothing can be read
         try:
             report = await stack.failure_output(readiness.container_id)
+            has_output = not report.isspace() and len(report) > 0
         except RoasError as error:
             report = said("(its log cannot be read: {reason})", reason=error.message)
     if by_somebody or readiness.stopped:
         hint = FIND_OUT_WHO
-    else:
+    elif has_output:
         hint = said(
             "Read the last lines of {service} in the report, correct the release, and deploy again.", service=service
         )
+    else:
+        hint = said("Correct the release, and deploy again: {service} has written nothing.", service=service)
     failure = ServiceFailedError(
         said("{service} failed: {reason}.", service=service, reason=readiness.reason),
         hint=hint,

@@ -92,9 +92,14 @@ def cancel_button(deployment: Deployment) -> Button:
     return Button(_("Cancel"), f"{CANCEL_PREFIX}{deployment.id}", discord.ButtonStyle.danger, "✖️")
 
 
-def service_line(progress: ServiceProgress, *, finished: bool = False) -> str:
-    """Draw one service: icon, name, how far it is, and which image becomes which."""
+def service_line(progress: ServiceProgress, *, finished: bool = False, replicas: int | None = None) -> str:
+    """Draw one service: icon, name, how far it is, and which image becomes which.
+
+    Of one that was scaled, all `replicas` are as the step says.
+    """
     step = step_text(progress, clock, finished=finished)
+    if replicas:
+        step = _("{count} of {count} {step}", count=replicas, step=step)
     parts = [f"{STEPS[progress.step]} {code(progress.service, SERVICE_NAME_LENGTH)} {step}"]
     if progress.fraction is not None and 0 < progress.fraction < 1:
         parts.append(f"{progress.fraction:.0%}")

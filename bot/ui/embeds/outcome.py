@@ -58,15 +58,19 @@ def outcome_key(deployment_id: str) -> str:
     return f"{deployment_id}{KEY_SUFFIX}"
 
 
-def draw_outcome(deployment: Deployment) -> Drawing:
-    """Draw the end of a finished deployment, with the last log lines and health-check output as a file."""
+def draw_outcome(deployment: Deployment, *, with_phases: bool = False) -> Drawing:
+    """Draw the end of a finished deployment, with the last log lines and health-check output as a file.
+
+    With `with_phases`, it says how long each phase took: no live message does.
+    """
     outcome = deployment.outcome or Outcome.FAILED
     icon, colour = mark(deployment)
     if outcome is Outcome.SUCCEEDED and deployment.warnings:
         colour = CAREFUL
+    end = _("nothing to change") if deployment.changed_nothing else ending(deployment)
     embed = discord.Embed(
-        title=f"{icon} {headline(deployment)}: {ending(deployment)}",
-        description=_description(deployment, outcome),
+        title=f"{icon} {headline(deployment)}: {end}",
+        description="\n".join([_description(deployment, outcome), *(_took_each(deployment) if with_phases else [])]),
         colour=colour,
     )
     _add_problem(embed, deployment)
@@ -130,7 +134,17 @@ def _description(deployment: Deployment, outcome: Outcome) -> str:
     if deployment.cancel_requested_by is not None and outcome is not Outcome.SUCCEEDED:  # cancelled too late
         parts.append(_("cancelled by {person}", person=person(deployment.cancel_requested_by)))
         said.extend(quoted(deployment.cancel_reason))
-    return "\n".join([_runs_now(deployment, outcome), " · ".join(parts), *said])
+    runs_now = [] if deployment.changed_nothing else [_runs_now(deployment, outcome)]
+    return "\n".join([*runs_now, " · ".join(parts), *said])
+
+
+def _took_each(deployment: Deployment) -> list[str]:
+    """Say how long each phase took; of what changed nothing, nobody asks."""
+    if deployment.changed_nothing:
+        return []
+    phases = [phase for phase in deployment.phases if phase.attempts]
+    text = " · ".join(f"{word(phase.name)} {duration(phase.duration_seconds)}" for phase in phases)
+    return [f"-# {text}"] if text else []
 
 
 def _runs_now(deployment: Deployment, outcome: Outcome) -> str:
@@ -176,14 +190,16 @@ def next_step(deployment: Deployment, problem: Problem) -> str:
         return ""
     if deployment.touched and deployment.outcome is Outcome.FAILED:
         return _("Look at /status {environment}, then /rollback {environment}.", environment=deployment.environment)
-    return _("Fix it, then try again; running services are not affected.")
+    return ""
 
 
 def _add_services(embed: discord.Embed, deployment: Deployment) -> None:
     listed = [p for p in deployment.services if _is_listed(p)]
     if listed:
         failed_first = sorted(listed, key=lambda progress: progress.step is not ServiceStep.FAILED)
-        add_field(embed, _("Services"), lines([service_line(p, finished=True) for p in failed_first], FIELD_VALUE))
+        scaled_to = deployment.request.replicas if deployment.outcome is Outcome.SUCCEEDED else None
+        drawn = [service_line(progress, finished=True, replicas=scaled_to) for progress in failed_first]
+        add_field(embed, _("Services"), lines(drawn, FIELD_VALUE))
 
 
 def _is_listed(progress: ServiceProgress) -> bool:

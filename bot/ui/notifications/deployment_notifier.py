@@ -7,7 +7,7 @@ from statistics import median
 
 from roas.log import get_logger
 from roas.models.candidate import PROPOSAL_PREFIX, Candidate, CandidateState, SourceMode
-from roas.models.deployment import Deployment, DeploymentRequest, Outcome
+from roas.models.deployment import Deployment, DeploymentKind, DeploymentRequest, Outcome
 from roas.models.plan import PlanRecord, PlanState
 from roas.models.post import Post
 from roas.state.deployments.plans_and_drafts import is_expired, seconds_left
@@ -16,6 +16,7 @@ from roas.ui.embeds.live import draw_live
 from roas.ui.embeds.outcome import draw_outcome, draw_pause, draw_phases
 from roas.ui.embeds.plan import draw_approval, draw_missed
 from roas.ui.embeds.proposal import draw_proposal
+from roas.ui.formatting import headline
 from roas.ui.notifications.notifier import APPROVAL, DETAILS, LIVE, OUTCOME, PAUSE, PROPOSAL, Notifier, Pace
 from roas.ui.notifications.ops_channel import ChannelClosedError, DiscordAwayError, MessageRefusedError
 from roas.ui.notifications.outbox import Outbox, PostRequest
@@ -28,13 +29,15 @@ REMEMBERED = 20
 COMPARED = 5
 # How long the details of a deployment that goes on may take to be posted.
 DETAILS_SECONDS = 5.0
+# Who started what takes longer than that looks at something else meanwhile.
+LONG_RUN_SECONDS = 60.0
 
 
 class DeploymentNotifier(Notifier):
-    """Keep one live message, and answer it with the outcome; in between, ask a person where it is paused.
+    """Keep one live message, which becomes the outcome; in between, ask a person where it is paused.
 
-    What each phase had to say goes to a thread below the live message. Where there can be none, nothing is lost: the
-    live message and the outcome have it, too.
+    An outcome that people wait for, or have to act on, is a new message: an edit notifies nobody. What a phase warns of
+    while the deployment goes on is told in a thread below the live message; the outcome has it, too.
     """
 
     def __init__(self, deployment_id: str, outbox: Outbox, pace: Pace, state: StateManager, redact: Redact) -> None:
@@ -53,7 +56,10 @@ class DeploymentNotifier(Notifier):
         if not self._usual_is_known:
             self._usual, self._usual_is_known = await usual_seconds(self._state, deployment), True
         deployment = without_secrets(deployment, self._redact)
+        is_told_anew = deployment.finished and notifies(deployment)
         drawn = draw_live(deployment, usual_seconds=self._usual)
+        if deployment.finished and not is_told_anew:
+            drawn = replace(draw_outcome(deployment, with_phases=True), key=drawn.key)
         live = await self._deliver(
             PostRequest(self.subject, LIVE, drawn, deployment.created_at, finished=deployment.finished)
         )
@@ -70,22 +76,27 @@ class DeploymentNotifier(Notifier):
                 async with asyncio.timeout(DETAILS_SECONDS):
                     await self._post_details(deployment, live)
             return False
-        await self._deliver(
-            PostRequest(
-                self.subject,
-                OUTCOME,
-                draw_outcome(deployment),
-                deployment.ended_at or deployment.created_at,
-                finished=True,
-                reply_to=live.message_id,
+        if is_told_anew:
+            await self._deliver(
+                PostRequest(
+                    self.subject,
+                    OUTCOME,
+                    draw_outcome(deployment),
+                    deployment.ended_at or deployment.created_at,
+                    finished=True,
+                    reply_to=live.message_id,
+                )
             )
-        )
-        await self._post_details(deployment, live)
+        else:
+            await self._state.posts.save(replace(live, kind=OUTCOME, finished=True))
+        if self._phases_posted:
+            await self._post_details(deployment, live)
         return True
 
     async def _post_details(self, deployment: Deployment, live: Post) -> None:
-        """Tell the phases that have ended since the last time in the thread below the live message."""
-        ended = sorted((phase for phase in deployment.phases if phase.ended_at), key=lambda phase: str(phase.ended_at))
+        """Tell what phases that have ended since the last time warn of, in the thread below the live message."""
+        warning = (phase for phase in deployment.phases if phase.ended_at and phase.warnings)
+        ended = sorted(warning, key=lambda phase: str(phase.ended_at))
         if self._phases_posted is None:
             self._phases_posted = await self._posted_before(len(ended))
         if self._has_no_thread or live.message_id is None or len(ended) <= self._phases_posted:
@@ -95,20 +106,27 @@ class DeploymentNotifier(Notifier):
             self.subject, f"{DETAILS}-{len(ended)}", drawn, ended[-1].ended_at or deployment.created_at, finished=True
         )
         try:
-            name = f"{deployment.environment} {deployment.request.version or deployment.id}"
-            await self._deliver_below(live.message_id, name, request)
+            await self._deliver_below(live.message_id, headline(deployment), request)
         except (ChannelClosedError, MessageRefusedError) as error:
             self._has_no_thread = True
             log.info("no thread below a deployment", deployment_id=self.subject, reason=str(error))
         self._phases_posted = len(ended)
 
     async def _posted_before(self, most: int) -> int:
-        """Return how many phases another process has posted."""
+        """Return how many phases with warnings another process has posted."""
         for count in range(most, 0, -1):
             post = await self._state.posts.get(self.subject, f"{DETAILS}-{count}")
             if post is not None and post.finished:
                 return count
         return 0
+
+
+def notifies(deployment: Deployment) -> bool:
+    """Return whether a person is waiting for an outcome, or has to act on it: then it is a message of its own."""
+    is_long = (deployment.duration_seconds or 0.0) >= LONG_RUN_SECONDS
+    is_way_back = deployment.request.kind is DeploymentKind.ROLLBACK
+    is_approved = deployment.request.approved_by is not None
+    return deployment.outcome is not Outcome.SUCCEEDED or is_way_back or is_approved or is_long
 
 
 async def usual_seconds(state: StateManager, deployment: Deployment) -> float | None:
@@ -123,7 +141,7 @@ async def last_seconds(state: StateManager, request: DeploymentRequest) -> float
 
 
 async def _past_seconds(state: StateManager, request: DeploymentRequest, before: str = "") -> list[float]:
-    """Return how long successful deployments of a kind and operation took there, the newest first."""
+    """Return how long deployments of a kind and operation that changed something took there, the newest first."""
     known = await state.deployments.list(
         request.environment, limit=REMEMBERED, outcome=Outcome.SUCCEEDED, whole=False, with_saves=False
     )
@@ -131,6 +149,7 @@ async def _past_seconds(state: StateManager, request: DeploymentRequest, before:
         deployment.duration_seconds
         for deployment in known
         if (deployment.request.kind, deployment.request.operation) == (request.kind, request.operation)
+        and (request.operation is not None or deployment.from_release != deployment.to_release)
         and deployment.duration_seconds is not None
         and deployment.attempts == 1
         and (not before or deployment.id < before)

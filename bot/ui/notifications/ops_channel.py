@@ -11,6 +11,7 @@ import discord
 
 from roas.ui.command_names import drawing_found_as, grouped
 from roas.ui.drawing import Drawing, MissingPermission
+from roas.ui.embeds.outcome import outcome_key
 from roas.ui.redacted import hidden_drawing
 
 # discord.py itself waits out rate limits and repeats a POST after a 5xx (with the same nonce); this is for a call
@@ -156,8 +157,12 @@ def _pinged_by(drawing: Drawing) -> discord.AllowedMentions:
 
 
 def _has_key(message: discord.Message, key: str) -> bool:
-    """Return whether a message ends with the key: in its embed, or in its text where embeds are not allowed."""
-    return any(embed.footer.text == key for embed in message.embeds) or message.content.endswith(key)
+    """Return whether a message ends with the key: in its embed, or in its text where embeds are not allowed.
+
+    A live message that became the outcome ends with the key of that.
+    """
+    ends = (key, outcome_key(key))
+    return any(embed.footer.text in ends for embed in message.embeds) or message.content.endswith(ends)
 
 
 @asynccontextmanager

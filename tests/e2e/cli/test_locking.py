@@ -7,7 +7,7 @@ def test_frozen_environment_refused_until_unlocked(dry_line):
     """The refusal says who froze it, when and why."""
     locked = dry_line.run("lock", "dev", "--reason", "the fair")
     assert locked.returncode == 0, locked.stderr
-    assert "nobody can deploy to it" in locked.stdout
+    assert "Only a hotfix" in locked.stdout
     again = dry_line.run("lock", "dev", "--reason", "again")
     assert again.returncode == 5
     assert "dev is locked by" in again.stderr

@@ -121,9 +121,8 @@ async def offered(people) -> set[str]:
 async def assert_one_live_message(people, deployment_id: str) -> None:
     """Show that both bots drew the same message, to its end."""
     finished = await live(people, deployment_id, "took")
-    assert finished.buttons == []
-    footers = [[(embed.get("footer") or {}).get("text") for embed in m.embeds] for m in await people.messages()]
-    assert footers.count([deployment_id]) == 1
+    assert button(finished, "cancel") is None
+    assert sum(deployment_id in message.text for message in await people.messages()) <= 2, "live message and outcome"
 
 
 def assert_answered_once(seen):

@@ -77,10 +77,10 @@ async def outcome(people: SandboxClient, deployment_id: str, *, seconds: float =
 
 
 async def live(people: SandboxClient, deployment_id: str, text: str, *, seconds: float = 90.0) -> Message:
-    """Wait until the live message of a deployment shows certain words."""
+    """Wait until the live message of a deployment, which may be its outcome by then, shows certain words."""
 
     def shows(message: Message) -> bool:
         footer = (message.embeds[0].get("footer") or {}).get("text") if message.embeds else ""
-        return footer == deployment_id and text in message.text
+        return footer in {deployment_id, f"{deployment_id} · outcome"} and text in message.text
 
     return await people.wait_for_message(shows, deadline_seconds=seconds)

@@ -11,6 +11,7 @@ from roas.errors import EngineError, EngineUnavailableError
 from roas.models.check import CheckResult, CheckSeverity
 
 NAMES = [
+    "compose_by_hand",
     "compose_file",
     "compose_policy",
     "compose_version",

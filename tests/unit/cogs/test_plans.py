@@ -77,7 +77,7 @@ async def test_plan_shows_last_duration(scene: Scene) -> None:
     story = await Story.begin(scene.application.state, scene.application.bus)
     await story.finish()
     result = await scene.dora.slash(scene.ops, "deploy", environment="staging", version="v3")
-    assert "Last time\ntook 3.2 s" in scene.answer(result)
+    assert "Last time\ntook 1 min 15 s" in scene.answer(result)
 
 
 async def test_second_person_approves_exact_draft(scene: Scene) -> None:

@@ -64,11 +64,15 @@ class Story:
         self.bus.publish(ServiceProgressed(service=progress.service, step=progress.step, **self.origin))
 
     async def finish(
-        self, outcome: Outcome = Outcome.SUCCEEDED, problem: Problem | None = None, *, announced: bool = True
+        self,
+        outcome: Outcome = Outcome.SUCCEEDED,
+        problem: Problem | None = None,
+        *,
+        announced: bool = True,
+        seconds: float = 75.0,  # so long that its outcome is a message of its own
     ) -> None:
-        ended = replace(
-            self.deployment, outcome=outcome, problem=problem, ended_at=datetime.now(UTC), duration_seconds=3.2
-        )
+        now = datetime.now(UTC)
+        ended = replace(self.deployment, outcome=outcome, problem=problem, ended_at=now, duration_seconds=seconds)
         await self.state.deployments.finish(ended, self.fence)
         if announced:
             self.tell_end(outcome)

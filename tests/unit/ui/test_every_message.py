@@ -99,6 +99,7 @@ LINES = f"{HOSTILE}\n" + "x" * 10_240 + f"\n{HOSTILE}\n" + "y" * 10_240
 # These take part in drawing a message, and are no message themselves.
 HELPERS = {
     "roas.ui.embeds.status._embed": "one environment of draw_status",
+    "roas.cogs.buttons.PlanButton.callback": "a link in the place of a plan; the plan is draw_confirmation's",
     "roas.ui.embeds.plan._pinging_asker": "pings the one who asked, in what others drew",
     "roas.ui.embeds.alert._ping_drawing": "what the pings for alerts have in common",
     "roas.ui.drawing.Drawing.without": "a message as it is posted with fewer permissions; each is sent so, too",

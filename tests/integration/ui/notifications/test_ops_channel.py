@@ -90,7 +90,7 @@ async def test_thread_is_opened_once_and_seen_below_its_message_alone(
 @pytest.mark.parametrize(
     ("thread", "statuses"),
     [
-        ("open", [200]),
+        ("open", [200, 200]),
         ("deleted", [200, 404]),
         ("archived and locked", [200, 400]),
         ("without permission", []),
@@ -100,7 +100,7 @@ async def test_thread_is_opened_once_and_seen_below_its_message_alone(
 async def test_deployment_has_two_messages_and_a_thread(
     channel: OpsChannel, people: SandboxClient, state: StateManager, bus: EventBus, thread: str, statuses: list[int]
 ) -> None:
-    """The channel keeps the live message and the outcome; what each phase said is below the first.
+    """The channel keeps the live message and the outcome; what phases warn of meanwhile is below the first.
 
     Where somebody deletes the thread, or archives and locks it, or where there can be none, the channel has all of it.
     """
@@ -113,13 +113,15 @@ async def test_deployment_has_two_messages_and_a_thread(
     messages.online()
     try:
         story = await Story.begin(state, bus)
-        if len(statuses) > 1:
-            await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS, ended_at=datetime.now(UTC))
-            first = await people.wait_for_message(lambda message: story.id in message.text)
+        warned = {"ended_at": datetime.now(UTC), "warnings": ("web has no health check",)}
+        await story.phase(PhaseName.VALIDATION, PhaseStatus.SUCCESS, **warned)
+        first = await people.wait_for_message(lambda message: story.id in message.text)
+        await people.wait_for_request(lambda request: request["path"].endswith("/threads"))
+        if statuses:
             await people.wait_for_request(lambda request: request["path"].endswith(f"{first.id}/messages"))
             if thread == "deleted":
                 await people.delete_channel(first.id)
-            else:
+            elif thread != "open":
                 await people.add_fault(method="POST", path=f"*/{first.id}/messages", status=400)
         problem = Problem("service_failed", "web failed.", "Look.", report="boom")
         ended = {"ended_at": datetime.now(UTC), "warnings": ("web is slow",), "problem": problem}

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from roas.checks.beside_compose import warn_of_compose
 from roas.deploy import outcome, phase_runner, run
 from roas.deploy.applier import Applier
 from roas.deploy.phases import verification
 from roas.deploy.phases.execution import Execution
 from roas.deploy.phases.verification import Verification
-from roas.deploy.planning.beside_compose import warn_of_compose
 from roas.errors import EngineUnavailableError, ServiceFailedError
 from roas.models.deployment import Outcome
 from roas.models.environment import Repository
@@ -42,7 +42,7 @@ def said_of(
 ) -> list[str]:
     service_plan = ServicePlan("web", action, if_image_differs=not is_certain)
     plan = Plan("dev", "v2", 1, None, (service_plan,), (), (), "d")
-    environment = SimpleNamespace(repository=repository)
+    environment = SimpleNamespace(name="dev", repository=repository)
     model = {"services": {"web": fields, **others}}
     known = {definition.name: definition for definition in definitions}
     stack: Any = SimpleNamespace(

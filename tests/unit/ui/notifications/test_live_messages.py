@@ -2,13 +2,15 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from roas.events import EventBus
-from roas.models.deployment import Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
+from roas.models.actor import Actor, ActorKind
+from roas.models.deployment import DeploymentKind, Outcome, PhaseStatus, Problem, ServiceProgress, ServiceStep
 from roas.models.phases import PhaseName
 from roas.models.post import Post
 from roas.state.leadership import Leadership
@@ -45,6 +47,46 @@ async def test_deployment_has_live_message_and_outcome(
     assert not channel.messages[live].buttons
 
 
+@pytest.mark.parametrize(
+    ("kind", "outcome", "seconds", "approved", "count"),
+    [
+        (DeploymentKind.DEPLOY, Outcome.SUCCEEDED, 3.2, False, 1),
+        (DeploymentKind.HOTFIX, Outcome.SUCCEEDED, 3.2, False, 1),
+        (DeploymentKind.DEPLOY, Outcome.SUCCEEDED, 61.0, False, 2),
+        (DeploymentKind.DEPLOY, Outcome.SUCCEEDED, 3.2, True, 2),
+        (DeploymentKind.ROLLBACK, Outcome.SUCCEEDED, 3.2, False, 2),
+        (DeploymentKind.DEPLOY, Outcome.ROLLED_BACK, 3.2, False, 2),
+        (DeploymentKind.DEPLOY, Outcome.FAILED, 3.2, False, 2),
+        (DeploymentKind.DEPLOY, Outcome.CANCELLED, 3.2, False, 2),
+    ],
+)
+async def test_only_what_notifies_leaves_a_second_message(
+    state: StateManager,
+    bus: EventBus,
+    channel: FakeChannel,
+    messages: Messages,
+    kind: DeploymentKind,
+    outcome: Outcome,
+    seconds: float,
+    approved: bool,
+    count: int,
+) -> None:
+    """And nothing that no phase warned of opens a thread; a bot that starts later posts nothing again."""
+    first = messages.start()
+    story = await Story.begin(state, bus, kind=kind)
+    await phases(story, last=1)
+    request = replace(story.deployment.request, approved_by=Actor(ActorKind.DISCORD, "7", "anna") if approved else None)
+    story.deployment = replace(story.deployment, request=request)
+    await story.finish(outcome, seconds=seconds)
+    await until(lambda: told(state, story.id))
+    await first.close()
+    messages.start()
+    await until(lambda: told(state, story.id, LIVE))
+    assert len(channel.messages) == count
+    assert not channel.threads
+    assert f"{story.id} · outcome" == list(channel.messages.values())[-1].embeds[0].footer.text
+
+
 async def test_backup_on_schedule_is_no_news(
     state: StateManager, bus: EventBus, channel: FakeChannel, messages: Messages
 ) -> None:
@@ -72,7 +114,7 @@ async def test_part_of_a_deployment_is_told_with_that(
     assert channel.titles() == ["✅ Deploy v2 to staging", "✅ Deploy v2 to staging: succeeded"]
 
 
-async def phases(story: Story, *, first: int = 0) -> None:
+async def phases(story: Story, *, first: int = 0, last: int = 2) -> None:
     """End two phases, the second one with a warning and a failure; each is told before the next."""
     ends = (
         (PhaseName.VALIDATION, PhaseStatus.SUCCESS, {"summary": "all checks passed"}),
@@ -82,7 +124,7 @@ async def phases(story: Story, *, first: int = 0) -> None:
             {"warnings": ("web is slow",), "problem": Problem("service_failed", "web failed.", "Look.", report="boom")},
         ),
     )
-    for name, status, more in ends[first:]:
+    for name, status, more in ends[first:last]:
         await story.phase(name, status, ended_at=datetime.now(UTC), **more)
 
 
@@ -95,9 +137,12 @@ async def test_phases_are_told_in_a_thread(
     await phases(story, first=1)
     await until(lambda: told(state, story.id, f"{DETAILS}-1"))
     await first.close()
-    await story.phase(PhaseName.COMPLETION, PhaseStatus.SUCCESS, ended_at=datetime.now(UTC), summary="cleaned up")
+    more = {"summary": "cleaned up", "warnings": ("a volume is left",)}
+    await story.phase(PhaseName.COMPLETION, PhaseStatus.SUCCESS, ended_at=datetime.now(UTC), **more)
     messages.start()
+    await until(lambda: told(state, story.id, f"{DETAILS}-2"))
     await story.finish()
+    await until(lambda: told(state, story.id))
     await until(lambda: told(state, story.id, f"{DETAILS}-2"))
     (live, _outcome) = channel.messages
     (thread,) = channel.threads.values()
@@ -140,9 +185,9 @@ async def test_thread_that_is_away_holds_up_nothing(
     thread = channel.threads[1000] = FakeChannel(id=1000, faults=[DiscordAwayError("503")] * 3)
     await phases(story)
     await until(lambda: "❌ execution" in channel.text(1000))
+    await until(lambda: told(state, story.id, f"{DETAILS}-1"))
     await story.finish(Outcome.FAILED)
     await until(lambda: told(state, story.id))
-    await until(lambda: told(state, story.id, f"{DETAILS}-2"))
     assert "web failed." in "".join(str(drawing.embeds[0].description) for drawing in thread.messages.values())
 
 

@@ -128,7 +128,7 @@ async def test_approval_shows_last_duration(state: StateManager, messages: Messa
     messages.start().follow(plan_record.id, plan_record.environment)
     await until(lambda: "🗳️ Approval needed: Deploy v2 to prod" in channel.titles())
     asked = next(message for message in channel.messages.values() if message.key == plan_record.id)
-    assert "Last time\ntook 3.2 s" in text_of(asked.embeds)
+    assert "Last time\ntook 1 min 15 s" in text_of(asked.embeds)
 
 
 @pytest.mark.parametrize("state_", PlanState)
