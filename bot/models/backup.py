@@ -55,6 +55,8 @@ class VolumeUser:
     service: str
     state: ContainerState
     writes: bool
+    name: str = ""
+    started_at: str = ""
 
     @property
     def runs(self) -> bool:

@@ -24,7 +24,7 @@ from roas.deploy.data.backups import back_up, backup_rules, backups_made, find_b
 from roas.deploy.dependencies import DependencyCoordinator
 from roas.errors import BackupError, InvalidRequestError
 from roas.messages.message import Message, in_bytes, said, visible
-from roas.models.backup import BackupReason, DataBackup
+from roas.models.backup import BackupReason, DataBackup, VolumeUser
 from roas.models.deployment import DataChoice, DataStep, DeploymentRequest, ServiceStep, Stop
 from roas.models.environment import Environment
 from roas.models.health import ENDED, ContainerState
@@ -251,7 +251,7 @@ async def restore_data(
     users = [name for name in users_of(definitions, rules.keys(), holders) if name not in spared]
     there = [name for name in users if watch.of_service(name)]
     await _stop_users(context, watch, definitions, there)
-    await _require_stillness(context, backups)
+    at_rest = await _require_stillness(context, backups)
     if not context.failed:
         await _save_present(context, definitions, rules, containers)
     stops = await _mark_stopped(context, there)
@@ -259,6 +259,7 @@ async def restore_data(
     for backup in backups:
         await _restore(context, backup, containers[backup.service])
     await _require_still_stopped(context, watch, users)
+    await _require_unused(context, backups, at_rest)
     for stop in stops:
         await context.components.state.stops.lift(stop.environment, stop.service, context.fence)
     await context.update(data_step=after)
@@ -312,10 +313,12 @@ async def _require_still_stopped(context: DeploymentContext, watch: ContainerWat
             raise await service_failure(context.stack, service, found)
 
 
-async def _require_stillness(context: DeploymentContext, backups: Iterable[DataBackup]) -> None:
-    """Raise BackupError, while the data is as it was, where something that is not stopped uses a volume."""
+async def _require_stillness(context: DeploymentContext, backups: Iterable[DataBackup]) -> frozenset[VolumeUser]:
+    """Return what mounts the volumes. Raises BackupError where something that is not stopped uses one."""
+    found = set[VolumeUser]()
     for backup in backups:
         users = await context.stack.data.users(backup.service, backup.volumes) if backup.volumes else ()
+        found.update(users)
         if running := sorted({user.service for user in users if user.runs}):
             raise BackupError(
                 said(
@@ -326,6 +329,18 @@ async def _require_stillness(context: DeploymentContext, backups: Iterable[DataB
                 hint=said("Wait until it has ended, or stop it, then roll back again."),
                 service=backup.service,
             )
+    return frozenset(found)
+
+
+async def _require_unused(
+    context: DeploymentContext, backups: Iterable[DataBackup], at_rest: Collection[VolumeUser]
+) -> None:
+    """Raise BackupError where something was started on a volume meanwhile: what was restored may be of two moments."""
+    if started := sorted(user.name for user in await _require_stillness(context, backups) - set(at_rest)):
+        raise BackupError(
+            said("Somebody started {containers} on a volume while it was restored.", containers=", ".join(started)),
+            hint=said("Wait until it has ended, or stop it, then roll back again."),
+        )
 
 
 def _rule_for_now(definition: ServiceDefinition | None, restored: BackupRule) -> BackupRule:

@@ -190,6 +190,8 @@ def _users(client: EngineClient, project: str, volumes: Sequence[str]) -> tuple[
                 labels.get(SERVICE, ""),
                 ContainerState(there["State"]["Status"]),
                 any(mount.get("RW") for mount in mounts) or (str(listed["Id"]) in found and found[listed["Id"]].writes),
+                str(there["Name"]).lstrip("/"),
+                str(there["State"]["StartedAt"]),
             )
             if user.runs:
                 _refuse_foreign(user, listed, volume, project)
@@ -204,7 +206,7 @@ def _is_helper(listed: dict[str, Any]) -> bool:
 
 
 def _refuse_foreign(user: VolumeUser, listed: dict[str, Any], volume: str, project: str) -> None:
-    labels, name = listed.get("Labels") or {}, str(next(iter(listed.get("Names") or ()), "")).lstrip("/")
+    labels, name = listed.get("Labels") or {}, user.name
     if labels.get(PROJECT) != project or labels.get(ONE_OFF) != "False":
         raise BackupError(
             said(

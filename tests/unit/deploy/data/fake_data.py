@@ -68,6 +68,7 @@ class FakeData:
     files = SimpleNamespace(free_bytes=lambda: 10)
     sizes: Mapping[str, int] = field(default_factory=dict)
     helpers: int = 0
+    others: tuple[VolumeUser, ...] = ()
 
     async def find_container(self, name: str, rule: BackupRule, hint: str) -> str | None:
         if self.down:
@@ -82,7 +83,12 @@ class FakeData:
 
     async def users(self, name: str, volumes: Collection[str]) -> tuple[VolumeUser, ...]:
         held = [container for container in self.containers.values() if container.service in self.holders]
-        return tuple(VolumeUser(container.id, container.service, container.state, True) for container in held)
+        if running := [other.name for other in self.others if other.runs]:
+            raise BackupError(f"{running} use the volume", service=name)
+        return (
+            *(VolumeUser(container.id, container.service, container.state, True) for container in held),
+            *self.others,
+        )
 
     async def volume_sizes(self, volumes: Collection[str]) -> Mapping[str, int]:
         return {name: size for name, size in self.sizes.items() if name in volumes}

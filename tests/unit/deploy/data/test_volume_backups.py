@@ -9,6 +9,7 @@ from roas.concurrency import pause
 from roas.deploy.data.stopped_writers import start_held, start_left
 from roas.deploy.orchestrator import DeploymentOrchestrator
 from roas.errors import BackupError, EngineError, JournalUnusableError, ServiceFailedError
+from roas.models.backup import VolumeUser
 from roas.models.deployment import DataStep, Outcome, ServiceStep
 from roas.models.health import ContainerState
 from roas.models.stack import BackupRule
@@ -212,6 +213,31 @@ async def test_volume_that_something_else_uses_is_left(orchestrator, engine, fai
     ended = await orchestrator.run(rollback(granted=plan.new_powers, **WITH))
     assert (ended.outcome, engine.data.rows) == (Outcome.FAILED, "destroyed")
     assert "in use by" in ended.problem.message
+
+
+@pytest.mark.parametrize("before", [(), ("created",), ("exited",)])
+@pytest.mark.parametrize("at_the_end", ["running", "exited"])
+async def test_restore_beside_which_a_container_was_started_fails(orchestrator, engine, failed, before, at_the_end):
+    """Somebody's `docker run` has read half of the data, or written into it; so has one that has ended since."""
+    there = [VolumeUser("x", "", ContainerState(state), True, "shell", "10:00") for state in before]
+    plan, restore = await orchestrator.plan(rollback(**WITH)), engine.data.restore
+    engine.data.others = tuple(there)
+    restored = []
+
+    async def used(*asked):
+        await restore(*asked)
+        if not restored:
+            engine.data.others = (VolumeUser("x", "", ContainerState(at_the_end), True, "shell", "10:05"),)
+        restored.append(engine.data.rows)
+
+    engine.data.restore = used
+    ended = await orchestrator.run(rollback(granted=plan.new_powers, **WITH))
+    assert ended.outcome is Outcome.FAILED
+    assert "shell" in ended.problem.message
+    if at_the_end == "exited":
+        assert (ended.data_step, engine.data.rows, runs(engine)) == (DataStep.RETURNED, "destroyed", True)
+    else:
+        assert (ended.data_step, runs(engine)) == (DataStep.RESTORING, False)
 
 
 async def test_bot_that_holds_the_volume_itself_refuses(orchestrator, engine, failed):

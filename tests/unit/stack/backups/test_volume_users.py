@@ -32,10 +32,10 @@ class PlayedEngine:
             return self._listed if filters == {"volume": "shop_data"} else []
 
         def inspect_container(container_id: str) -> dict:
-            state = next(entry["is"] for entry in self._listed if entry["Id"] == container_id)
+            state, name = next((item["is"], item["Names"][0]) for item in self._listed if item["Id"] == container_id)
             if state == "gone":
                 raise ApiNotFoundError(404, "no such container")
-            return {"State": {"Status": state}}
+            return {"Name": name, "State": {"Status": state, "StartedAt": "2026-01-01T00:00:00Z"}}
 
         return question(SimpleNamespace(containers=containers, inspect_container=inspect_container))
 
