@@ -6,18 +6,28 @@ All of it is in the journal: another process may be asked, and another one may g
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from roas.concurrency import begun, end_tasks, pause, wait_for
 from roas.deploy.context import DeploymentContext
-from roas.errors import BakeUndecidedError, CanaryUndecidedError, RoasError, RolloutPausedError, TakenBackError
+from roas.errors import (
+    BakeUndecidedError,
+    CanaryUndecidedError,
+    RoasError,
+    RolloutPausedError,
+    ServiceFailedError,
+    TakenBackError,
+)
 from roas.log import get_logger
 from roas.messages.message import Message, joined, said
+from roas.models.canary import CanaryVerdict
 from roas.models.events import DeploymentPaused, DeploymentStoodStill
+from roas.models.health import ContainerState
 from roas.models.rollout import Choice, Decision, Pause, RolloutRecord
+from roas.stack.containers.readiness import Readiness, ServiceReadiness, service_failure
 from roas.stack.updating.behind_proxy import Front
-from roas.stack.updating.canary.service_canary import canary_of
+from roas.stack.updating.canary.service_canary import ServiceCanary, canary_of
 from roas.stack.updating.rollout_rules import gone_on
 
 log = get_logger(__name__)
@@ -56,12 +66,15 @@ async def pause_deployment(context: DeploymentContext, error: RolloutPausedError
 async def wait_for_decision(context: DeploymentContext) -> None:
     """Wait until a person resumes a paused deployment, and write that.
 
-    Raises DeploymentCancelledError where it is cancelled, TakenBackError where it is to go back.
+    Raises DeploymentCancelledError where it is cancelled, TakenBackError where it is to go back, and
+    ServiceFailedError where the canary that waits is found to be worse than the old version.
     """
-    async with begun(_tend_proxy(context)):
+    async with begun(_tend_service(context)) as tending:
         while (decision := await _decision(context)) is None:
-            await _first_of(context.decided, context.cancel)
+            await _first_of(tending, context.decided, context.cancel)
             context.checkpoint()
+            if tending.done():
+                raise tending.result()
     context.decided.clear()
     pause = context.deployment.pauses[-1]
     log.info("paused deployment decided", choice=decision.choice, by=decision.decided_by.name)
@@ -81,23 +94,61 @@ async def wait_for_decision(context: DeploymentContext) -> None:
     await context.set_pauses((*context.deployment.pauses[:-1], went_on), paused=False)
 
 
-async def _tend_proxy(context: DeploymentContext) -> None:
-    """Let the proxy of the service that waits send requests to what is well, and nothing to what is started again."""
-    name, model_hash = context.deployment.pauses[-1].service, context.model_hash or context.deployment.applied_model
-    if model_hash is None:
-        return
-    rollout = context.rollout(name) or RolloutRecord()
-    while True:
+async def _tend_service(context: DeploymentContext) -> ServiceFailedError:
+    """Let the proxy of the service that waits send requests to what is well, and nothing to what is started again.
+
+    Its canary is judged on; returns why that goes back without a person, which may never be.
+    """
+    asked, model_hash = context.deployment.pauses[-1], context.model_hash or context.deployment.applied_model
+    rollout, judged = context.rollout(asked.service) or RolloutRecord(), None
+    while model_hash is not None:
         with suppress(RoasError):  # what has run out, or is away, is there again at one of the next looks
-            definition = (await context.definitions_to_apply(model_hash)).get(name)
-            if definition is None or definition.proxy is None:
-                return
+            definition = (await context.definitions_to_apply(model_hash)).get(asked.service)
+            if definition is None or (definition.proxy is None and not asked.canary):
+                break
             front = Front(context.stack, definition)
             await front.settle(waits=False, holds=True)
             canary = canary_of(definition, front, rollout)
             if canary is not None and not canary.is_over:
                 await canary.weigh(canary.record.old)
+            if asked.canary and judged is None and canary is not None:
+                judged = PausedCanary(context, replace(canary, read_figure=context.components.read_figure), asked)
+            if judged is not None and (failure := await judged.find_failure()) is not None:
+                return failure
         await pause(TEND_SECONDS)
+    nothing_to_tend: asyncio.Future[ServiceFailedError] = asyncio.get_running_loop().create_future()
+    return await nothing_to_tend
+
+
+@dataclass(slots=True)
+class PausedCanary:
+    """Judge a canary, or a bake, that waits for a person: its users come to what is bad all the while."""
+
+    context: DeploymentContext
+    canary: ServiceCanary
+    asked: Pause
+    _seen: frozenset[tuple[object, ...]] = frozenset()
+
+    async def find_failure(self) -> ServiceFailedError | None:
+        """Judge it once more; returns why it goes back, where it is certainly worse than the old version."""
+        canary, containers = self.canary, await self.context.stack.containers()
+        there = [item for item in containers if item.service == self.asked.service]
+        seen = frozenset((item.id, item.state, item.started_at, item.endpoints) for item in there)
+        if seen != self._seen:  # what requests came to while somebody restarted one is no fault of the version
+            canary.forget_counts()
+        self._seen = seen
+        running = {item.id for item in there if item.state is ContainerState.RUNNING}
+        old = running.intersection(canary.record.old)
+        if not (new := running - old):
+            return None
+        if self.asked.bake:
+            canary.policy, old = canary.policy.of_bake, set()
+        judgement = await canary.judge(old, new)
+        if judgement.verdict is not CanaryVerdict.WORSE:
+            return None
+        reason = said("its new version is worse: {seen}", seen=judgement.reason)
+        found = ServiceReadiness(Readiness.FAILED, reason, min(new))
+        return await service_failure(self.context.stack, self.asked.service, found)
 
 
 async def _decision(context: DeploymentContext) -> Decision | None:
@@ -108,10 +159,10 @@ async def _decision(context: DeploymentContext) -> Decision | None:
     return None if known is None else known.decided
 
 
-async def _first_of(*events: asyncio.Event) -> None:
+async def _first_of(tending: asyncio.Task[ServiceFailedError], *events: asyncio.Event) -> None:
     tasks = [asyncio.create_task(event.wait()) for event in events]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([tending, *tasks], return_when=asyncio.FIRST_COMPLETED)
     finally:
         await end_tasks(*tasks)
 

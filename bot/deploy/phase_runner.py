@@ -29,6 +29,7 @@ from roas.errors import (
     PhaseTimeoutError,
     RoasError,
     RolloutPausedError,
+    ServiceFailedError,
     StateError,
 )
 from roas.log import get_logger
@@ -100,10 +101,11 @@ class PhaseRunner:
         await context.save_phases(done)
 
     async def end_paused(self, name: PhaseName, error: RoasError) -> None:
-        """Write that a phase that waits for a person does not go on, by what that person decided."""
+        """Write that a phase that waits for a person does not go on: that person decided so, or it has failed."""
         known = self._context.deployment.phase(name)
         if known is not None and known.status is PhaseStatus.IN_PROGRESS:
-            ended = end_phase(known, PhaseStatus.CANCELLED, begin_phase(known, name)[0], problem=error.problem())
+            status = PhaseStatus.FAILED if isinstance(error, ServiceFailedError) else PhaseStatus.CANCELLED
+            ended = end_phase(known, status, begin_phase(known, name)[0], problem=error.problem())
             await self._context.save_phases(ended)
 
     async def _tidy_up(self, policy: PhasePolicy, record: _PhaseRecord) -> str:

@@ -171,13 +171,13 @@ class DeploymentRun:
                 return
 
     async def _run_phase(self, policy: PhasePolicy) -> None:
-        """Run a phase; where it pauses, wait for a person, and resume it. Raises TakenBackError."""
+        """Run a phase; where it pauses, wait for a person, and resume it. Raises TakenBackError, ServiceFailedError."""
         context = self._context
         while True:
             if context.deployment.pause is not None:  # perhaps since an earlier process
                 try:
                     await wait_for_decision(context)
-                except (DeploymentCancelledError, TakenBackError) as error:
+                except (DeploymentCancelledError, ServiceFailedError, TakenBackError) as error:
                     await self._runner.end_paused(policy.name, error)
                     raise
                 # While it waited, recovery looked after what it does not hold.

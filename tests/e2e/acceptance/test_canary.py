@@ -172,6 +172,21 @@ async def test_canary_without_requests_asks(application, people, stack, write, f
     assert (whole(stack), weights(stack)) == (True, {"1"})
 
 
+@pytest.mark.long
+async def test_canary_that_waits_is_taken_back_once_it_is_worse(application, people, stack, write, failing_versions):
+    """Users come only after a person was asked, and that person is away."""
+    port = write("HAProxy", **QUICK, **canary(steps="[10, 50]", pause="1s", deadline="2s"))
+    await people.succeed("v1")
+    assert wait_until(lambda: whole(stack), 10)
+    old = addresses(stack)
+    found = await asked(application, "fails40")
+    with users(port, rate=RATE):
+        ended = await application.orchestrator.wait(found.id)
+    assert (ended.outcome, ended.problem.key) == (Outcome.ROLLED_BACK, "service_failed"), ended.problem
+    assert "its new version is worse" in ended.problem.message
+    assert (addresses(stack), weights(stack)) == (old, {"1"})
+
+
 async def asked(application, version: str) -> Deployment:
     started = await application.orchestrator.start(request(DeploymentKind.DEPLOY, version=version))
     return await waiting(application, started.id)

@@ -1,6 +1,7 @@
 """A decision is about what was shown: what failed of another service meanwhile is asked about by itself."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -12,8 +13,8 @@ from roas.concurrency import begun
 from roas.deploy import pauses as decisions
 from roas.deploy.pauses import wait_for_decision
 from roas.deploy.phases.rollback import _send_back
-from roas.errors import EngineUnavailableError, ImageChangedError, NotPermittedError
-from roas.models.canary import CanaryRecord
+from roas.errors import EngineUnavailableError, ImageChangedError, NotPermittedError, ServiceFailedError
+from roas.models.canary import CanaryPolicy, CanaryRecord, CanaryVerdict, Counts, ServerCount
 from roas.models.deployment import (
     Deployment,
     DeploymentKind,
@@ -98,8 +99,69 @@ async def test_proxy_of_a_pause_is_tended_once_there_are_files_again(monkeypatch
         rollout=lambda _name: None,
         definitions_to_apply=definitions_to_apply,
     )
-    async with begun(decisions._tend_proxy(cast("Any", context))), asyncio.timeout(5):
+    async with begun(decisions._tend_service(cast("Any", context))), asyncio.timeout(5):
         await settled.wait()
+
+
+@pytest.mark.parametrize("bakes", [False, True])
+@pytest.mark.parametrize("fails_percent", [0, 40])
+async def test_canary_that_waits_is_judged_on(monkeypatch: pytest.MonkeyPatch, bakes: bool, fails_percent: int) -> None:
+    """Its users come to what is bad however long a person thinks; what is well waits on."""
+    policy = CanaryPolicy(bake_seconds=60.0 * bakes)
+    web = ServiceDefinition("web", "web:v2", "d", proxy=cast("Any", SimpleNamespace(is_dropped=False)), canary=policy)
+    record = CanaryRecord(int(bakes), 1, old=("o",), verdict=CanaryVerdict.INCONCLUSIVE, before=Counts(2000))
+    record = record.baking(datetime.now(UTC)) if bakes else record
+    old = ContainerSnapshot("o", "web-1", "web", ContainerState.RUNNING, HealthStatus.HEALTHY, "i", "web:v1", "old")
+    there = (replace(old, id="n"),) if bakes else (old, replace(old, id="n"))
+    looks = itertools.count()
+    decided, waited = asyncio.Event(), asyncio.Event()
+
+    class Counted:
+        def __init__(self, *_: object) -> None: ...
+
+        async def settle(self, **_: object) -> None: ...
+
+        async def weigh(self, *_: object) -> None: ...
+
+        async def counts(self) -> dict[str, ServerCount]:
+            asked = 100 * next(looks)
+            if asked > 2000:
+                waited.set()
+            failed = {"o": 0, "n": asked * fails_percent // 100}
+            return {item.id: ServerCount(item.id, Counts(asked, failed[item.id])) for item in there}
+
+    monkeypatch.setattr(decisions, "Front", Counted)
+    monkeypatch.setattr(decisions, "TEND_SECONDS", 0.0)
+    asked = Pause(1, "web", "?", datetime.now(UTC), canary=True, bake=bakes)
+    deployment = SimpleNamespace(id="DEP-1", pauses=(asked,), decided=None)
+
+    async def answer(value: object) -> object:
+        return value
+
+    context = SimpleNamespace(
+        deployment=deployment,
+        model_hash="m",
+        stack=SimpleNamespace(
+            containers=lambda: answer(there), failure_output=lambda _: answer("its log"), replaces_by_itself=False
+        ),
+        rollout=lambda _name: RolloutRecord(canary=record),
+        definitions_to_apply=lambda _model: answer({"web": web}),
+        components=SimpleNamespace(
+            read_figure=None, state=SimpleNamespace(deployments=SimpleNamespace(get=lambda _: answer(deployment)))
+        ),
+        checkpoint=lambda: None,
+        decided=decided,
+        cancel=asyncio.Event(),
+    )
+    async with asyncio.timeout(5):
+        if fails_percent:
+            with pytest.raises(ServiceFailedError, match="web failed: its new version is worse: ") as found:
+                await wait_for_decision(cast("Any", context))
+            assert (found.value.container_id, found.value.by_somebody) == ("n", False)
+        else:
+            async with begun(wait_for_decision(cast("Any", context))) as waiting:
+                await waited.wait()
+                assert not waiting.done()
 
 
 @pytest.mark.parametrize(
