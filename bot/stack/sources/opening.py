@@ -36,12 +36,14 @@ class _OpenHow(ctypes.Structure):
 # The kernel takes no longer ones.
 LONGEST_NAME, LONGEST_PATH = 255, 4095
 SHOWN_OF_A_PATH = 100
+# Docker follows no more of them either.
+MOST_LINKS = 255
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def resolve(path: Path) -> Path:
-    """Return where a path leads; unlike `Path.resolve`, it accepts links in a circle.
+    """Return where a path leads; unlike `Path.resolve`, it accepts links in a circle, and ones that it may not read.
 
     Raises ComposeFileError for what can be no path, so that nothing after it has to take that into account.
     """
@@ -49,10 +51,29 @@ def resolve(path: Path) -> Path:
         name = os.fsencode(path)
         if len(name) > LONGEST_PATH or max(map(len, name.split(b"/"))) > LONGEST_NAME:
             raise ValueError(name)
-        return Path(os.path.realpath(path))
+        return _follow(os.path.join(os.getcwd(), path))  # noqa: PTH109, PTH118 - with each `..` in its place
     except ValueError as error:
         shown = repr(str(path)[:SHOWN_OF_A_PATH])
         raise ComposeFileError(said("{shown} is not a valid path.", shown=shown)) from error
+
+
+def _follow(path: str) -> Path:
+    """Follow an absolute path name by name; of links that may not be read, Python's versions differ in `realpath`."""
+    here, left, links = Path("/"), path.split("/")[::-1], 0
+    while left:
+        name = left.pop()
+        there = here.parent if name == ".." else here / name
+        try:
+            target = os.readlink(there) if links < MOST_LINKS else ""  # noqa: PTH115 - as it is written
+        except OSError:
+            target = ""
+        if not target:  # no link, or one that may not be read
+            here = there
+            continue
+        links += 1
+        here = Path("/") if target.startswith("/") else here
+        left += target.split("/")[::-1]
+    return here
 
 
 def is_there(path: Path) -> bool:

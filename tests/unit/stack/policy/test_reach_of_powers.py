@@ -53,6 +53,14 @@ def test_socket_that_is_only_read_is_root(tmp_path: Path, source: str) -> None:
     assert found.startswith(f"web: path {path}{MARK}")
 
 
+def test_link_to_what_may_not_be_read_is_what_it_leads_to(tmp_path: Path) -> None:
+    """On Python 3.11, `os.path.realpath` is refused there; on 3.13 it is not."""
+    (tmp_path / "link").symlink_to("/proc/1/cwd/../root/etc")
+    (tmp_path / "around").symlink_to(".")
+    (found,) = powers({"web": bind(f"{tmp_path}/around/link")})
+    assert found.startswith(f"web: path /proc/1/root/etc{MARK}")
+
+
 def test_bind_that_is_written_below_is_no_read() -> None:
     (found,) = powers({"web": bind("/srv/media", recursive="writable")})
     assert found.startswith(f"web: path /srv/media{MARK}")
