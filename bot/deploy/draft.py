@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from roas.deploy.changes import StackChanges
 from roas.deploy.context import SOURCE, DeploymentContext, publish_end
-from roas.deploy.kept_plans import ASK_AGAIN, KeptPlans, PlannedDeployment
+from roas.deploy.kept_plans import ASK_AGAIN, KeptPlans, PlannedDeployment, say_changed
 from roas.deploy.new_powers import has_approvers, ungranted, ungranted_of_builds
 from roas.errors import DraftVoidError, InvalidRequestError, ReleaseNotRestorableError, RoasError
 from roas.events import EventBus
@@ -133,8 +133,8 @@ async def _find_change(context: DeploymentContext, draft: Draft) -> str:
     try:
         model = await stack.load_model(draft.model_hash)
         release = await load_release(context)
-        if await stack.releases.hash_inputs(model) != draft.inputs:
-            return said("The settings, a secret or the policy changed since this was planned.")
+        if changed := say_changed(draft.inputs, await stack.releases.hash_inputs(model)):
+            return changed
         await stack.releases.check(draft.model_hash)
         if gone := await stack.releases.missing_images(release):
             return said("The images of {services} are gone.", services=", ".join(gone))

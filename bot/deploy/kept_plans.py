@@ -1,5 +1,6 @@
 """Keep plans with all that they were made of, until they are confirmed: what is carried out is exactly that."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +11,7 @@ from roas.errors import (
     ReleaseNotRestorableError,
     UnreadableRowError,
 )
-from roas.messages.message import said
+from roas.messages.message import Message, said
 from roas.models.deployment import Deployment, DeploymentKind
 from roas.models.environment import Environment
 from roas.models.plan import Plan
@@ -30,8 +31,8 @@ class PlannedDeployment:
 
     A deployment has the stack that it resolved: its model, which has every secret, is in the store of models under
     `model_hash`, all its files are copied by content, and `wanted` are its images; `kept` services stay as they are in
-    the current release. A rollback has the `target` release with today's credentials. `inputs` is a hash of secrets,
-    settings and policy.
+    the current release. A rollback has the `target` release with today's credentials. `inputs` are hashes of secrets,
+    settings and policy, by name.
     """
 
     plan: Plan
@@ -132,9 +133,21 @@ class KeptPlans:
             if _label(current) == _label(planned.current):
                 raise _changed(said("A service was scaled, or a credential changed, since this was planned."))
             raise _is_elsewhere(environment.name, current)
-        if await stack.releases.hash_inputs(await planned.load_model(stack)) != planned.inputs:
-            raise _changed(said("The settings, a secret or the policy changed since this was planned."))
+        if changed := say_changed(planned.inputs, await stack.releases.hash_inputs(await planned.load_model(stack))):
+            raise _changed(changed)
         return replace(planned, current=current)
+
+
+def say_changed(before: str, now: str) -> Message | None:
+    """Say which settings or secrets are others than a plan was made with, both hashed by name; None where none is."""
+    if before == now:
+        return None
+    try:
+        known, found = json.loads(before), json.loads(now)
+        names = sorted(name for name in {*known, *found} if known.get(name) != found.get(name))
+    except (ValueError, TypeError, AttributeError):  # of another version of the bot
+        return said("The settings, a secret or the policy changed since this was planned.")
+    return said("{names} changed since this was planned.", names=", ".join(names))
 
 
 def _not_kept() -> ImageChangedError:

@@ -175,7 +175,7 @@ class Draft:
 
     The model of `model_hash` has every file by content and every image by ID. It was drafted beside the model
     `from_model`, and the networks and volumes `beside` it by their name. Only containers of services that it `replaces`
-    go; None where what runs was adopted. `inputs` is a hash of settings and policy. `new_powers` are those that
+    go; None where what runs was adopted. `inputs` are hashes of settings and policy. `new_powers` are those that
     somebody has to grant. While it `waits`, a second person has to approve it, until it expires. Where a build would
     use a new power, that is asked first: then there is no model yet.
     """

@@ -1,12 +1,13 @@
 """Plan what a request would change on each of many hosts, and keep that under one digest, which is confirmed once."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from roas.concurrency import run_concurrently
 from roas.deploy.components import Components
-from roas.deploy.kept_plans import ASK_AGAIN, KeptPlans, PlannedDeployment
+from roas.deploy.kept_plans import ASK_AGAIN, KeptPlans, PlannedDeployment, say_changed
 from roas.deploy.waves.host_releases import find_targets, hosts_of
 from roas.deploy.waves.merged_plan import merge_plans
 from roas.errors import EngineUnavailableError, ImageChangedError, InvalidRequestError, RoasError, UnreadableRowError
@@ -30,12 +31,13 @@ AT_A_TIME = 8
 class HostsPlan:
     """Hold one plan for all hosts, and the digest of each host's own, by name; a host that stays has none.
 
-    Those that were `away` have none either, and count as failed.
+    Those that were `away` have none either, and count as failed. `inputs` are the settings of the whole, by name.
     """
 
     plan: Plan
     digests: Mapping[str, str] = field(default_factory=dict)
     away: tuple[str, ...] = ()
+    inputs: str = ""
 
 
 class HostPlans:
@@ -109,7 +111,7 @@ class HostPlans:
         for planned in plans.values():
             await self._kept.keep(planned)
         digests = {host.name: in_order[host.host].digest for host in environment.hosts if host.host in in_order}
-        return HostsPlan(plan, digests, tuple(away))
+        return HostsPlan(plan, digests, tuple(away), _inputs(environment))
 
     async def keep(self, planned: HostsPlan) -> None:
         """Keep a plan for a day; those of its hosts are kept already."""
@@ -138,6 +140,8 @@ class HostPlans:
                 ),
                 hint=ASK_AGAIN,
             )
+        if planned.inputs and (changed := say_changed(planned.inputs, _inputs(environment))):
+            raise ImageChangedError(changed, hint=ASK_AGAIN)
         for name, of_host in planned.digests.items():
             try:
                 found = await self._kept.find(of_host)
@@ -164,6 +168,11 @@ class HostPlans:
         if away and environment.waves.are_too_many(len(away), len(environment.hosts)):
             hosts = (said("{host}: {text}", host=host, text=error.message) for host, error in sorted(away.items()))
             raise EngineUnavailableError(joined("\n", hosts), hint=next(iter(away.values())).hint)
+
+
+def _inputs(environment: Environment) -> str:
+    """Write the settings that only all hosts together have."""
+    return json.dumps({"hosts": [host.name for host in environment.hosts], **asdict(environment.waves)})
 
 
 def host_request(host: Environment, request: DeploymentRequest, target: Release | None) -> DeploymentRequest | None:

@@ -326,7 +326,7 @@ class StackReleases:
         return await resolver.resolve(environment, PLACEHOLDER, write_contents=False)
 
     async def hash_inputs(self, model: Mapping[str, Any]) -> str:
-        """Return a hash of what running a model depends on besides itself: its secrets, settings and policy."""
+        """Return hashes, by name, of what running a model depends on besides itself: secrets, settings and policy."""
         policy, key = self._parts.policy, self._parts.key
         return await self._engine.local(
             lambda: hash_inputs(model, self._engine.environment, policy.allowed, key.read())

@@ -1,7 +1,6 @@
 """Judge, hash and renew stored models by today's policy, settings and credentials."""
 
 import copy
-import hashlib
 import hmac
 import json
 import time
@@ -54,16 +53,14 @@ class ReleasePolicy:
 
 
 def hash_inputs(model: Mapping[str, Any], environment: Environment, allowed: tuple[str, ...], key: bytes) -> str:
-    """Hash them; secrets with a key, so that nobody can guess them from the hash. Raises ComposeFileError."""
-    settings = {
+    """Hash each by its name, with a key, so that nobody can guess it from the hash. Raises ComposeFileError."""
+    covered: dict[str, object] = {
         field.name: getattr(environment, field.name) for field in fields(environment) if field.name not in NOT_COVERED
     }
-    covered = {
-        "secrets": dict(_secrets(model, resolve(environment.folder), key)),
-        "settings": settings,
-        "policy": sorted(allowed),
-    }
-    return hashlib.sha256(json.dumps(covered, sort_keys=True, default=_plain).encode()).hexdigest()
+    secrets = _secrets(model, resolve(environment.folder), key)
+    covered |= {"policy_allow": sorted(allowed)} | {f"secrets.{name}": content for name, content in secrets}
+    texts = {name: json.dumps(value, sort_keys=True, default=_plain) for name, value in covered.items()}
+    return json.dumps({name: hmac.digest(key, text.encode(), "sha256").hex()[:32] for name, text in texts.items()})
 
 
 def _plain(value: object) -> object:

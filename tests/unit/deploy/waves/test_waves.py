@@ -410,6 +410,29 @@ async def test_plan_is_void_once_a_host_is_elsewhere(bot, state, fleet):
         await bot.start(replace(deploy("v2"), plan_digest=plan.digest))
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, ""),
+        ({"waves": Waves(parallelism=0)}, "parallelism changed since this was planned"),
+        ({"waves": Waves(delay_seconds=9)}, "delay_seconds changed"),
+        ({"waves": Waves(max_failure_ratio=1.0)}, "max_failure_ratio changed"),
+        ({"hosts": ("a", "b")}, "is no host of prod any more"),
+        ({"before": ("a", "b")}, "hosts changed"),
+    ],
+)
+async def test_yes_is_for_the_settings_that_were_shown(start_bot, changed, told):
+    """The bot began again with others between the plan and the yes."""
+    plan = await start_bot(hosts=changed.pop("before", HOSTS)).plan(deploy("v1"))
+    later = start_bot(**changed)
+    bound = replace(deploy("v1"), plan_digest=plan.digest)
+    if not told:
+        assert (await later.run(bound)).outcome is Outcome.SUCCEEDED
+        return
+    with pytest.raises(ImageChangedError, match=told):
+        await later.start(bound)
+
+
 async def test_added_host_is_brought_up_and_stopped_again(start_bot, fleet, state):
     """Where the release fails, a host on which nothing ran before has nothing to go back to."""
     bot = start_bot(hosts=("a", "b"))
