@@ -52,7 +52,9 @@ class BackupSchedule:
 
     async def check(self) -> None:
         """Begin what is due, and raise or end alerts. Raises StateError."""
-        found = await run_concurrently(self._check(environment) for environment in self.environments.values())
+        released = await self.state.releases.released()
+        names = [name for name in self.environments if name in released]
+        found = await run_concurrently(self._check(self.environments[name]) for name in names)
         await self._alerts.report(report for reports in found for report in reports)
 
     async def _check(self, environment: Environment) -> list[AlertReport]:

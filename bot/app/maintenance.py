@@ -116,10 +116,12 @@ class Maintenance:
 
     async def _check_environments(self) -> None:
         """Look after all environments at the same time. Raises StateError."""
-        released = sorted(await self._parts.state.releases.released() & self._parts.environments.keys())
+        released = await self._parts.state.releases.released()
+        # Each is laid out once: that looks at the files of its stack.
+        environments = [self._parts.environments[name] for name in sorted(self._parts.environments) if name in released]
         due = [check for check in self._parts.environment_checks if check.take_turn()]
         await run_concurrently(
-            self._check_environment(check, self._parts.environments[name]) for check in due for name in released
+            self._check_environment(check, environment) for check in due for environment in environments
         )
 
     async def _check_environment(self, check: EnvironmentCheck, environment: Environment) -> None:

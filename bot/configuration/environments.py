@@ -119,7 +119,9 @@ class Engines(Mapping[str, Environment]):
         return found
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, environment in self._known.items() if not environment.hosts)
+        names = list(self._known)
+        on_many_hosts = {whole_of(name) for name in names if whole_of(name) != name}
+        return (name for name in names if name not in on_many_hosts)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

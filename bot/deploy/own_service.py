@@ -12,6 +12,7 @@ from roas.models.environment import Environment
 from roas.models.facts import BotPlace, OwnContainer
 from roas.models.health import AT_WORK, ContainerSnapshot
 from roas.models.stack import ServiceDefinition
+from roas.stack.containers.repair import has_wrong_name
 from roas.stack.interface import SweptContainers
 from roas.stack.machine.bot_places import has_variables_of_bot, keeps_state_in
 from roas.stack.stack import Stack
@@ -41,7 +42,7 @@ class OwnService:
         ownership = self.components.state.ownership
         lease = await ownership.lease()
         leader = await ownership.heartbeat(instance_id=lease.instance_id) if lease is not None else None
-        working = [container for container in await self.stack.containers() if container.state in AT_WORK]
+        working = [container for container in await self.stack.listed() if container.state in AT_WORK]
         # A killed one is started again, and one that was just created does not lead yet: both are bots.
         for container in sorted(working, key=lambda candidate: leader is None or candidate.id != leader.container_id):
             if await ownership.heartbeat(container_id=container.id) is not None:
@@ -96,7 +97,11 @@ class OwnService:
         """Return, by id, what is not to be swept, and those of them that somebody else is making."""
         spared = await spared_bots(self.components.peers, self.stack, await self.bot())
         authorship = Authorship(self.components.stacks, self.components.state)
-        others = await authorship.of_others(self.environment, await self.stack.containers())
+        unproven = frozenset(
+            container.id for container in await self.stack.listed() if container.never_ran or has_wrong_name(container)
+        )
+        there = await self.stack.containers_by_id(unproven) if unproven else ()
+        others = await authorship.of_others(self.environment, there)
         return spared | {container.id for container in others}, others
 
 

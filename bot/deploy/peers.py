@@ -275,8 +275,8 @@ async def spared_bots(peers: Peers, stack: Stack, bot: OwnContainer | None) -> f
     """Return the ids of the other containers of the bot's service that are no peers. Raises RoasError."""
     if bot is None:
         return frozenset()
-    there = await stack.containers()
-    others = [snapshot for snapshot in there if snapshot.service == bot.service and snapshot.id != bot.id]
+    beside = frozenset(seen.id for seen in await stack.listed() if seen.service == bot.service and seen.id != bot.id)
+    others = await stack.containers_by_id(beside) if beside else ()
     judged = await peers.judge(stack.environment, others)
     return frozenset(judgement.container.id for judgement in judged if judgement.standing is not Standing.PEER)
 

@@ -47,6 +47,10 @@ class ComposeStack(Stack):
         """Return every container of the environment's project, running or not."""
         return await take_snapshots(self.engine)
 
+    async def listed(self) -> tuple[ContainerSnapshot, ...]:
+        """Return every container as the engine lists it: one question, however many."""
+        return await take_outlines(self.engine)
+
     async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
         """Return those of some containers of the environment's project that are there, running or not."""
         return await take_snapshots_of(self.engine, container_ids)

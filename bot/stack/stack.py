@@ -99,6 +99,10 @@ class Stack(ABC):
     async def containers(self) -> tuple[ContainerSnapshot, ...]:
         """Return every container of the environment's project, running or not; of a Swarm's stack, every task."""
 
+    async def listed(self) -> tuple[ContainerSnapshot, ...]:
+        """Return every container as the engine lists it, by one question where it can: without restarts and starts."""
+        return await self.containers()
+
     async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
         """Return those of some containers of the environment's project that are there, running or not."""
         return tuple(container for container in await self.containers() if container.id in container_ids)

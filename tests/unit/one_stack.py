@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
+from roas.models.health import ContainerSnapshot
 from roas.stack.resolution.repository import Repositories
 from roas.stack.service_comparison import ContainerDifference
 from roas.web_client import WebClient
@@ -49,6 +50,15 @@ class OneStack:
     async def swarm(self) -> Any:
         """Be on no Swarm."""
         return None
+
+    async def listed(self) -> tuple[ContainerSnapshot, ...]:
+        return await self.containers()
+
+    async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
+        return tuple(container for container in await self.containers() if container.id in container_ids)
+
+    async def containers(self) -> tuple[ContainerSnapshot, ...]:
+        return ()
 
     async def differences(self, model: Mapping[str, Any]) -> Mapping[str, ContainerDifference]:
         return {}

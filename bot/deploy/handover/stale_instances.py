@@ -143,9 +143,11 @@ class ForeignBots:
         own = await components.own_container(environment)
         if own is None or await components.state.locks.get(environment.name) is not None:
             return
-        containers = await components.stacks.of(environment).containers()
-        others = [container for container in containers if container.service == own.service and container.id != own.id]
-        judged = await components.peers.judge(environment, others)
+        stack = components.stacks.of(environment)
+        beside = frozenset(
+            seen.id for seen in await stack.listed() if seen.service == own.service and seen.id != own.id
+        )
+        judged = await components.peers.judge(environment, await stack.containers_by_id(beside) if beside else ())
         self._warn(environment, own.service, tuple(self._foreign(judged)))
 
     def _foreign(self, judged: tuple[PeerVerdict, ...]) -> Iterator[str]:

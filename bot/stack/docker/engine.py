@@ -254,7 +254,10 @@ class Engine:
 
     async def each(self, question: Callable[[EngineClient, Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Ask the same about many items at the same time."""
-        return await run_concurrently(self.call(partial(_about, question, item)) for item in items)
+        every = list(items)
+        parts = [every[number::ASKING_THREADS] for number in range(min(ASKING_THREADS, len(every)))]
+        answers = await run_concurrently(self.call(partial(_about_each, question, part)) for part in parts)
+        return [answers[number % ASKING_THREADS][number // ASKING_THREADS] for number in range(len(every))]
 
     async def local(self, work: Callable[[], Answer]) -> Answer:
         """Do blocking work that asks no engine."""
@@ -334,8 +337,10 @@ async def _require_life(connection: _Connection, client: EngineClient, answer: "
             raise engine_unavailable(client.address, TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
 
 
-def _about(question: Callable[[EngineClient, Item], Answer], item: Item, client: EngineClient) -> Answer:
-    return question(client, item)
+def _about_each(
+    question: Callable[[EngineClient, Item], Answer], items: Iterable[Item], client: EngineClient
+) -> list[Answer]:
+    return [question(client, item) for item in items]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import docker
 import requests
 from docker.errors import TLSParameterError
+from docker.transport import UnixHTTPAdapter
 from docker.utils import kwargs_from_env
 
 from roas.errors import EngineError
@@ -28,6 +29,7 @@ TLS_HINT = said(
     "Check DOCKER_CERT_PATH: its `ca.pem` has to have signed the engine's certificate, and the engine's authority its "
     "`cert.pem`."
 )
+SOCKET_URL = "http+docker://localhost"  # what the SDK calls any socket
 UNREADABLE = "what it answers is no Docker API's"
 
 
@@ -71,10 +73,18 @@ class EngineClient(docker.APIClient):
                 max_pool_size=CONNECTIONS,
                 **settings,
             )
+            if is_local:
+                self._keep_connections(f"http+unix://{path_of(address)}")
         except TLSParameterError as error:
             raise EngineError(
                 said("The engine's TLS settings are wrong: {error}", error=error), hint=TLS_HINT
             ) from error
+
+    def _keep_connections(self, address: str) -> None:
+        """Ask a socket by few connections, and look up no proxy or password for it: a large stack is many requests."""
+        self.get_adapter(SOCKET_URL).close()
+        self.mount("http+docker://", _OneEngineAdapter(address, REQUEST_SECONDS, max_pool_size=CONNECTIONS))
+        self.trust_env = False
 
     def ping_within(self, seconds: float) -> None:
         """Ask whether the engine lives. Raises OSError where it does not say so in time."""
@@ -117,6 +127,13 @@ class EngineClient(docker.APIClient):
         if json and not isinstance(found, dict | list):
             raise OSError(UNREADABLE)
         return found
+
+
+class _OneEngineAdapter(UnixHTTPAdapter):
+    """Keep connections for all paths: the SDK has those of 25 paths, so that each container would get another one."""
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:
+        return super().get_connection(SOCKET_URL, proxies)
 
 
 def path_of(address: str) -> str:
