@@ -16,6 +16,7 @@ import docker
 from testbed.debian_packages import unpacked
 from testbed.images import ImageError
 from testbed.inherited import link_plugins
+from testbed.ports import free_port
 from testbed.sample import Behaviour, sample_image
 from testbed.waiting import wait_until
 
@@ -112,7 +113,7 @@ def private_registry(
     """
     program = shutil.which(PACKAGE) or str(unpacked(PACKAGE, (PACKAGE,)) / "usr/bin" / PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port(host)
+    port = free_port(host)
     command = (program, "serve", str(folder / "config.yml"))
     found = PrivateRegistry(f"{host}:{port}", folder / "passwords", command)
     found.change_password(PASSWORD)
@@ -132,12 +133,6 @@ def _bcrypt(password: str) -> str:
     library = ctypes.CDLL("libcrypt.so.1")
     library.crypt.restype = ctypes.c_char_p
     return str(library.crypt(password.encode(), SALT.encode()).decode())
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as taken:
-        taken.bind((host, 0))
-        return int(taken.getsockname()[1])
 
 
 def _listens(host: str, port: int) -> bool:

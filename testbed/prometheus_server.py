@@ -9,7 +9,7 @@ from types import TracebackType
 import yaml
 
 from testbed.debian_packages import unpacked
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from testbed.waiting import wait_until
 
 INTERVAL = "1s"

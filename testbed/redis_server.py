@@ -2,11 +2,11 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
 
+from testbed.ports import free_port
 from testbed.stopping import stop_process
 from testbed.waiting import wait_until
 
@@ -70,10 +70,3 @@ class RedisServer:
         command = ["redis-cli", "-p", str(self.port), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
         return done.stdout.strip()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

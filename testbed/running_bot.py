@@ -23,7 +23,7 @@ from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.engine import Engine
 from testbed.home_stack import running_sandbox
 from testbed.inherited import inherited
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = ("deploy", "rollback", "status")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from testbed.debian_packages import unpacked
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from testbed.waiting import wait_until
 
 PACKAGES = ("openssh-server", "libwrap0", "libwtmpdb0")

@@ -15,8 +15,8 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+from testbed.ports import free_port
 from testbed.prometheus_server import Server
-from testbed.redis_server import free_port
 
 PROCESSES = 8
 # Prometheus' and Alertmanager's own defaults; the files below do not set them.

@@ -18,7 +18,7 @@ from aiohttp import web
 from roas.metrics.integration_monitor import percentile
 from sandbox.views import Message
 from testbed.engine import Engine
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from testbed.running_bot import RunningBot, Stack, running_bot
 
 ENVIRONMENT = "dev"

@@ -25,7 +25,7 @@ from roas.state.shared.objects import SealedObjects, Term
 from roas.state.shared.sealing import Seal
 from testbed.engine import Engine
 from testbed.inherited import inherited
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from testbed.running_bot import Stack, running_bot
 from testbed.swarm import Swarm
 from testbed.swarm_registry import healthy, swarm_registry

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from testbed.compose_labels import of_service
+from testbed.ports import free_port
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
-from tests.e2e.acceptance.stack import free_port
 from tools.campaigns.requests.recipe import AdminSocket, write_recipe
 from tools.campaigns.requests.scene import QUICK_CHECK, SLOW_CHECK
 

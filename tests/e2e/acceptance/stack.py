@@ -1,7 +1,6 @@
 """A stack in a folder of its own: written by the test, and seen by Docker alone."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -166,13 +165,6 @@ class Stack:
 def _own_name(names: list[str]) -> str:
     """Return the name of a container; the others are links that lead to it."""
     return next(name for name in names if name.count("/") == 1)
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody holds right now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def differences(left: Any, right: Any, place: str = "") -> list[str]:

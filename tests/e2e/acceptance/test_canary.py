@@ -19,12 +19,13 @@ from roas.models.canary import CanaryRecord, Period
 from roas.models.deployment import Deployment, DeploymentKind, Outcome, ServiceProgress
 from roas.models.rollout import Choice
 from roas.stack.updating.canary import service_canary
+from testbed.ports import free_port
 from testbed.proxy_images import web_image
 from testbed.waiting import wait_until
 from tests.e2e.acceptance.behind_proxy import QUICK, addresses, admin, orders, proxy_images, whole, write
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import ANNA, People, request, told
-from tests.e2e.acceptance.stack import alone, free_port
+from tests.e2e.acceptance.stack import alone
 from tests.e2e.acceptance.test_paused_rollouts import waiting
 from tools.campaigns.requests.users import users
 

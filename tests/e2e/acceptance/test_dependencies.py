@@ -1,7 +1,8 @@
 """Services start in the order that they need, and what may be missing does not stand in the way."""
 
+from testbed.ports import free_port
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import REPOSITORY, alone, free_port, service
+from tests.e2e.acceptance.stack import REPOSITORY, alone, service
 
 V1 = f"{REPOSITORY}:v1"
 HEALTHY = {"condition": "service_healthy"}

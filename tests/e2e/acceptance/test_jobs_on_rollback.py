@@ -11,13 +11,14 @@ from roas.configuration.tables import EnvironmentSettings
 from roas.models.deployment import DeploymentKind, Outcome
 from roas.models.plan import ServiceAction
 from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
+from testbed.ports import free_port
 from testbed.sample import Behaviour
 from testbed.swarm import Swarm, client_of
 from testbed.swarm_registry import healthy, swarm_registry
 from testbed.swarm_view import StackView
 from tests.e2e.acceptance.conftest import settings_for
 from tests.e2e.acceptance.people import People, request, succeeded
-from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone, free_port
+from tests.e2e.acceptance.stack import REPOSITORY, Stack, alone
 
 # Like Alembic: a revision that it does not know is an error. What ran is counted.
 MIGRATION = """

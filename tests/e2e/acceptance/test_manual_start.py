@@ -4,8 +4,9 @@ import pytest
 
 from roas.errors import SecondCopyError
 from roas.models.deployment import DeploymentKind, Outcome
+from testbed.ports import free_port
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import CHECK, REPOSITORY, differences, free_port, service
+from tests.e2e.acceptance.stack import CHECK, REPOSITORY, differences, service
 
 pytestmark = pytest.mark.long
 

@@ -5,9 +5,10 @@ import pytest
 from roas.errors import InvalidRequestError
 from roas.models.deployment import Outcome
 from roas.models.phases import PhaseName
+from testbed.ports import free_port
 from tests.e2e.acceptance.one_stack import application, on_v1, stack, standing
 from tests.e2e.acceptance.people import told
-from tests.e2e.acceptance.stack import REPOSITORY, alone, free_port, service
+from tests.e2e.acceptance.stack import REPOSITORY, alone, service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 __all__ = ["application", "on_v1", "stack", "standing"]

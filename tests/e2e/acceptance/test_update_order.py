@@ -11,8 +11,9 @@ import pytest
 
 from roas.models.deployment import DeploymentKind, Outcome
 from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
+from testbed.ports import free_port
 from tests.e2e.acceptance.people import request, succeeded
-from tests.e2e.acceptance.stack import REPOSITORY, alone, free_port, service
+from tests.e2e.acceptance.stack import REPOSITORY, alone, service
 
 pytestmark = pytest.mark.long
 

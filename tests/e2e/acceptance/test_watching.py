@@ -9,7 +9,8 @@ from roas.health import collector
 from roas.models.alert import RecoveryStatus, Severity
 from roas.models.health import Verdict
 from roas.models.state_change import ChangeType
-from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone, free_port, service
+from testbed.ports import free_port
+from tests.e2e.acceptance.stack import CHECK, WATCHED_CHECK, alone, service
 from tests.e2e.acceptance.trouble import alert_that, inside, is_over, kill_process, of_services, until
 
 pytestmark = pytest.mark.long

@@ -16,8 +16,8 @@ from roas.state.documents import from_json
 from sandbox.client import SandboxClient
 from testbed.compose_labels import SERVICE_LABEL
 from testbed.home_stack import IMAGE, PROJECT, Home
+from testbed.ports import free_port
 from testbed.proxy_images import HAPROXY_USER, haproxy_image, web_image
-from testbed.redis_server import free_port
 from testbed.waiting import wait_until
 from tests.e2e.handover.conftest import CONNECT_SECONDS, clear_away, other_version, rows
 from tests.integration.sandbox.channel import outcome, start

@@ -10,8 +10,8 @@ from docker.errors import ContainerError
 
 from testbed.bot_image import bot_image
 from testbed.engine import manual_environment
+from testbed.ports import free_port
 from testbed.proxy_images import haproxy_image, web_image
-from testbed.redis_server import free_port
 from testbed.waiting import wait_until
 from tools.campaigns.requests.recipe import AdminSocket, write_recipe
 from tools.campaigns.requests.users import users

@@ -24,7 +24,7 @@ from testbed.compose_labels import PROJECT_LABEL, SERVICE_LABEL
 from testbed.engine import Engine, manual_environment
 from testbed.home_stack import forget_releases, running_sandbox
 from testbed.images import import_image
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from testbed.rootfs import Rootfs
 from testbed.stack_images import redis_image
 

@@ -10,7 +10,8 @@ import pytest
 
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
-from testbed.redis_server import RedisServer, free_port
+from testbed.ports import free_port
+from testbed.redis_server import RedisServer
 from tests.e2e.wire.bot_process import BotProcess, settings_for
 from tests.e2e.wire.shop import REPOSITORY, Shop
 

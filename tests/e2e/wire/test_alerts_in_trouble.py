@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from testbed.journal_view import documents, open_alerts
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.test_alerts import about_alerts, an_alert, delivery, kill, shown
 from tests.e2e.wire.test_service_recovery import alerts_until

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from testbed.compose_labels import of_service
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from tests.e2e.acceptance.behind_proxy import QUICK, proxy_images
 from tests.e2e.acceptance.test_canary import canary
 from tests.e2e.wire.test_paused_rollout import question

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from tests.e2e.wire.bot_process import ROOT
 from tests.e2e.wire.command_line import roas
 from tests.e2e.wire.shop import REPOSITORY, SOON_JUDGED

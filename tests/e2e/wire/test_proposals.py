@@ -20,8 +20,8 @@ import pytest
 from sandbox.client import ControlError, SandboxClient
 from sandbox.views import Message
 from testbed.git_server import GitServer, git_server
+from testbed.ports import free_port
 from testbed.private_registry import PrivateRegistry, private_registry
-from testbed.redis_server import free_port
 from testbed.sample import Behaviour
 from testbed.tasks import end_tasks
 from testbed.waiting import wait_until

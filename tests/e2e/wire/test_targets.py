@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from testbed.journal_view import open_alerts, rows
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from tests.e2e.wire.bot_process import BotProcess
 from tests.e2e.wire.test_alerts import TOKEN, an_alert, delivery
 from tests.unit.ui.story import until

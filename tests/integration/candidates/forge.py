@@ -15,7 +15,7 @@ import jsonschema
 import jwt
 from aiohttp import web
 
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 
 TOKEN = "a-token-of-the-forge"
 GITHUB_STATUSES = {"pending", "success", "failure", "error"}

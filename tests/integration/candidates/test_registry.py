@@ -32,8 +32,8 @@ from roas.stack.model.x_deploy.track import track_of
 from roas.state.manager import StateManager
 from roas.ui.embeds.proposal import draw_proposal
 from roas.web_client import Answer, WebClient
+from testbed.ports import free_port
 from testbed.private_registry import PASSWORD, USER, PrivateRegistry, private_registry
-from testbed.redis_server import free_port
 from tests.unit.played_orchestrator import PlayedOrchestrator
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -20,7 +20,7 @@ from roas.stack.resolution.repository import Repositories
 from roas.state.manager import StateManager
 from roas.web_client import WebClient
 from testbed.git_server import GitServer, git_server
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from tests.unit.played_orchestrator import PlayedOrchestrator
 
 COMPOSE = "services: {web: {image: nginx}}\n"

@@ -1,6 +1,5 @@
 """The probe answers from a real engine and a real machine."""
 
-import socket
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from roas.models.facts import PublishedPort
 from roas.stack.containers.own_container import own_container_id
 from roas.stack.docker.engine import EngineClients
 from roas.stack.machine.probe import DockerProbe
+from testbed.ports import free_port
 from tests.unit.checks.test_probe import clients, lost_probe, probe_of
 
 __all__ = ["clients", "lost_probe"]
@@ -22,13 +22,6 @@ def real_probe(clients: EngineClients, docker_host: str) -> DockerProbe:
     return probe_of(clients, docker_host)
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        return int(chosen.getsockname()[1])
-
-
 async def test_real_engine_described(real_probe: DockerProbe) -> None:
     facts = await real_probe.version()
     assert int(facts.api_version.split(".")[1]) >= 41
@@ -37,18 +30,18 @@ async def test_real_engine_described(real_probe: DockerProbe) -> None:
 
 
 async def test_container_ports_listed_with_project(
-    real_probe: DockerProbe, docker_client: docker.DockerClient, sample_image: Callable[..., str], free_port: int
+    real_probe: DockerProbe, docker_client: docker.DockerClient, sample_image: Callable[..., str]
 ) -> None:
-    name = f"probe-{uuid.uuid4().hex[:8]}"
+    port, name = free_port(), f"probe-{uuid.uuid4().hex[:8]}"
     container = docker_client.containers.run(
         sample_image("probe-sample:v1"),
         name=name,
         detach=True,
-        ports={"8080/tcp": ("127.0.0.1", free_port)},
+        ports={"8080/tcp": ("127.0.0.1", port)},
         labels={"com.docker.compose.project": "neighbour"},
     )
     try:
-        assert PublishedPort("127.0.0.1", free_port, "tcp", name, "neighbour") in await real_probe.published_ports()
+        assert PublishedPort("127.0.0.1", port, "tcp", name, "neighbour") in await real_probe.published_ports()
     finally:
         container.remove(force=True)
 

@@ -1,7 +1,6 @@
 """The check of Redis asks a real server."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from roas.checks.machine import redis
 from roas.checks.subject import Subject
 from roas.models.check import CheckSeverity
 from roas.state.redis_sync import ping
+from testbed.ports import free_port
 
 
 @pytest.fixture
@@ -21,9 +21,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     """Run a redis-server that wants a password, and wait for its word that it is ready."""
     if shutil.which("redis-server") is None:
         pytest.fail("redis-server is not installed: run script/bootstrap --test", pytrace=False)
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     process = subprocess.Popen(["redis-server", *options, "--requirepass", "s3cret"], stdout=subprocess.PIPE, text=True)
     try:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from roas.models.deployment import Outcome, PhaseStatus, Problem
 from roas.models.leader_lease import BotReadiness
 from roas.models.phases import PhaseName
 from roas.ui.notifications.notifier import OUTCOME
+from testbed.ports import free_port
 from tests.integration.discord_bot.conftest import COMMANDS, Living
 from tests.integration.sandbox.channel import confirm
 from tests.unit.ui.story import Story, until
@@ -277,30 +277,24 @@ async def test_only_leader_announces_alerts(living: Living) -> None:
     assert await posts() == 2
 
 
-async def test_late_discord_connects(living: Living, free_port: int) -> None:
-    living.application.settings.discord_api_url = f"http://127.0.0.1:{free_port}/api/v10"
+async def test_late_discord_connects(living: Living) -> None:
+    port = free_port()
+    living.application.settings.discord_api_url = f"http://127.0.0.1:{port}/api/v10"
     await living.start(wait=False)
     await asyncio.sleep(0.3)
-    async with relay(free_port, urlsplit(living.sandbox.api_url).port or 0):
+    async with relay(port, urlsplit(living.sandbox.api_url).port or 0):
         await living.people.wait_until_connected(20)
         await living.people.wait_for_commands("status")
         await living.kill()
 
 
-async def test_sigterm_without_discord_exits(living: Living, free_port: int) -> None:
-    living.application.settings.discord_api_url = f"http://127.0.0.1:{free_port}/api/v10"
+async def test_sigterm_without_discord_exits(living: Living) -> None:
+    port = free_port()
+    living.application.settings.discord_api_url = f"http://127.0.0.1:{port}/api/v10"
     await living.start(wait=False)
     await asyncio.sleep(0.3)
     os.kill(os.getpid(), signal.SIGTERM)
     assert await living.exit_code() == 0
-
-
-@pytest.fixture
-def free_port() -> int:
-    """Return a port that refuses connections."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from roas.metrics.prometheus import PrometheusClient, monitoring_warnings, read_figure
 from roas.models.stack import ServiceDefinition
+from testbed.ports import free_port
 from tests.unit.metrics.test_prometheus_check import bot_port
 
 __all__ = ["bot_port"]
@@ -30,9 +30,7 @@ async def prometheus_url(tmp_path: Path, bot_port: int) -> AsyncIterator[str]:
     """Run a Prometheus that scrapes the bot and a place where nothing is, until it has tried both."""
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed")
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     (tmp_path / "prometheus.yml").write_text(CONFIGURATION.format(port=bot_port))
     process = await asyncio.create_subprocess_exec(
         "prometheus",

@@ -41,6 +41,6 @@ def run_fast_lane(project: Path, cache: Path, workers: int = 1) -> tuple[int, st
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=500,
     )
     return done.returncode, done.stdout, done.stderr

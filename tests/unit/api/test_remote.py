@@ -26,7 +26,7 @@ from roas.models.candidate import Candidate, CandidateState, SourceKind, SourceM
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from tests.unit.candidates.test_webhooks import BODIES, DEEP, EVENTS, FIXTURE_KEPT, HUGE_NUMBER, SECRET, SHA, Hooks
 from tests.unit.played_orchestrator import PlayedOrchestrator
 from tests.unit.ui.story import until

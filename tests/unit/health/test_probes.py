@@ -14,7 +14,7 @@ from roas.health.probes import NetworkProber, ProbeHistory, ProbeLoop
 from roas.models.environment import Environment
 from roas.models.stack import ServiceDefinition, ServiceProbe
 from roas.state.redis_sync import RedisUnavailableError, ping
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from tests.unit.log_lines import captured_logs
 
 DEV = Environment("dev", "shop-dev", Path(), ())

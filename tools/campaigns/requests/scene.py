@@ -21,8 +21,8 @@ from roas.models.deployment import DeploymentKind, DeploymentRequest, Outcome
 from testbed.daemon import PrivateDaemon
 from testbed.engine import manual_environment
 from testbed.home_stack import forget_releases
+from testbed.ports import free_port
 from testbed.proxy_images import caddy_image, haproxy_image, web_image
-from testbed.redis_server import free_port
 from testbed.waiting import wait_until
 from tools.campaigns.requests.recipe import AdminSocket, write_recipe
 

@@ -11,7 +11,7 @@ import pytest
 from roas.errors import EngineUnavailableError
 from roas.models.environment import Environment
 from roas.stack.docker.engine import EngineClients
-from testbed.redis_server import free_port
+from testbed.ports import free_port
 from testbed.tls_files import make_tls_files
 
 HERE = "127.0.0.1"

@@ -14,8 +14,8 @@ from roas.models.environment import SignaturePolicy
 from roas.models.stack import WantedImage
 from roas.stack.images.provenance import ImageVerifier
 from testbed.cosign import ISSUER, Authority, Signer, cosign_folder, transparency_log
+from testbed.ports import free_port
 from testbed.private_registry import PrivateRegistry, private_registry
-from testbed.redis_server import free_port
 from tests.integration.candidates.test_registry import push
 from tests.integration.packages import packages_or_skip
 

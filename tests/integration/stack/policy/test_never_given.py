@@ -413,7 +413,6 @@ HOST_FILES = ("{host}", "{link}", "docker-compose.yml:{host}", "../host/docker-c
 
 @pytest.mark.parametrize("named", HOST_FILES)
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.timeout(60)
 async def test_stack_names_no_file_of_the_host(
     engine: Stacks, stack: Stack, tmp_path: Path, named: str, level: PolicyLevel
 ) -> None:

@@ -226,7 +226,6 @@ async def test_link_in_a_circle_leaves_others_alone(
     await engine.of(environment).releases.check(drafted.model_hash)
 
 
-@pytest.mark.timeout(60)
 async def test_pipe_in_place_of_variables_holds_nobody(stack: Stack, tmp_path: Path) -> None:
     """A release is judged without a copy of its stack's files: what has become of them keeps no thread."""
     environment = stack(PLAIN, env="A=1\n")

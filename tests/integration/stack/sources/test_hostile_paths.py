@@ -123,7 +123,6 @@ def asked_often(engine: Stacks) -> Callable[[Environment, Environment], object]:
     return ask
 
 
-@pytest.mark.timeout(60)
 async def test_pipe_beside_a_build_leaves_others_alone(
     engine: Stacks, environment: Environment, asked_often: Callable[[Environment, Environment], object]
 ) -> None:

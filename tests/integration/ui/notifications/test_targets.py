@@ -6,7 +6,6 @@ What each service is asked for is Apprise's; the servers here take it as theirs 
 import asyncio
 import json
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -30,6 +29,7 @@ from roas.redaction import Redactor
 from roas.state.leadership import Leadership
 from roas.state.manager import StateManager
 from roas.ui.notifications.targets import TargetParts, Targets
+from testbed.ports import free_port
 from tests.unit.conftest import bus, state
 from tests.unit.ui.story import until
 
@@ -49,9 +49,7 @@ class Counterpart:
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @property
     def address(self) -> str:

@@ -9,7 +9,6 @@ from roas.errors import BackupError
 from roas.stack.backups.encryption import MOST_BYTES, read_key
 
 
-@pytest.mark.timeout(10)
 @pytest.mark.parametrize(
     "name", ["/dev/zero", "/dev/tty", "/proc/kmsg", "/proc/self/environ", "pipe", "folder", "large"]
 )

@@ -46,7 +46,6 @@ def test_secret_files_of_model_and_container_read(tmp_path: Path) -> None:
     assert {"in-a-secret-file", "in-the-container"} <= set(container_secrets(inspected))
 
 
-@pytest.mark.timeout(10)
 def test_pipe_device_and_link_out_not_read(tmp_path: Path, environment: Environment) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert [read_plain(tmp_path / "pipe"), read_plain(Path("/dev/zero")), read_plain(tmp_path)] == ["", "", ""]

@@ -25,7 +25,7 @@ from tests.unit.log_lines import captured_logs
 from tests.unit.state.shared.sharing_world import Bot
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
-pytestmark = pytest.mark.timeout(0 if EXAMPLES else 120)
+pytestmark = [pytest.mark.timeout(0)] if EXAMPLES else []
 WHO = st.integers(0, 2)
 # By its number, or whoever leads by its own clock.
 LEADER = st.none() | st.none() | WHO
