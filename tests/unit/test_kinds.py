@@ -42,11 +42,8 @@ KNOWS_THE_PRODUCT = {
         "trouble"
     ),
     "campaigns": "test_canary",
-    "cli": "living_bot mortal_command test_events test_looking test_run test_stack_survey test_state_owner",
-    "demo": "test_unresponsive",
+    "cli": "living_bot mortal_command test_state_owner",
     "handover": "test_canary_handover test_typed_commands versions",
-    "plugin": "conftest run_example",
-    "testbed": "shown_compose",
     "wire": "killable_bot stopping_bot test_killed_between_clicks",
 }
 IMPORTS_THE_PRODUCT = re.compile(r"^\s*(?:from|import) (?:roas|cogs)\b", re.MULTILINE)

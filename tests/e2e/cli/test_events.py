@@ -1,71 +1,37 @@
 """What happens in a bot is shown as it happens, by another process, with the cause that ties it together."""
 
-import asyncio
 import json
-import sys
-from pathlib import Path
+import sqlite3
+from contextlib import closing
 
-from roas.models.state_change import ChangeType, StateChange
-from roas.state.manager import StateManager
-from testbed.inherited import chosen_programs
-
-ROOT = Path(__file__).resolve().parents[3]
-SECONDS = 30.0
+from tests.e2e.cli.conftest import CommandLine
 
 
-async def started(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
-    environment = {**chosen_programs(), "PYTHONPATH": str(ROOT), "STATE_DIR": str(folder)}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "roas",
-        "events",
-        *arguments,
-        env=environment,
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+def test_past_events_then_live_ones(dry_line: CommandLine) -> None:
+    lock(dry_line, "dev")
+    following = dry_line.start("events", "--follow")
+    assert following.stdout is not None
+    assert "audit  dev/dev  frozen" in following.stdout.readline()
+    lock(dry_line, "prod")
+    assert "audit  prod/prod  frozen" in following.stdout.readline()
+    following.terminate()
+    following.wait()
 
 
-def a_change(text: str, cause: str = "COR-1", environment: str = "dev") -> StateChange:
-    return StateChange(
-        ChangeType.ALERT_TRIGGERED,
-        "test",
-        environment,
-        "web",
-        new=text,
-        metadata={"event": "monitoring.alert.triggered"},
-        correlation_id=cause,
-    )
+def test_correlation_filter_prints_json(dry_line: CommandLine) -> None:
+    """As a deployment ties together what it caused."""
+    for environment in ("dev", "prod"):
+        lock(dry_line, environment)
+    with closing(sqlite3.connect(dry_line.state / "journal.sqlite3")) as journal, journal:
+        tied = "document = json_set(document, '$.correlation_id', 'COR-' || environment)"
+        journal.execute(f"UPDATE changes SET {tied}")  # noqa: S608 - it is ours
+    told = json.loads(dry_line.run("events", "--json", "--correlation", "COR-prod").stdout)
+    assert (told["environment"], told["new"]) == ("prod", "frozen")
 
 
-async def test_past_events_then_live_ones(tmp_path: Path) -> None:
-    async with StateManager(tmp_path) as state:
-        await state.record(a_change("before"))
-        child = await started(tmp_path, "--follow")
-        assert child.stdout is not None
-        async with asyncio.timeout(SECONDS):
-            first = (await child.stdout.readline()).decode()
-            await state.record(a_change("web is\ndown"))
-            second = (await child.stdout.readline()).decode()
-        child.terminate()
-        await child.wait()
-    assert "before" in first
-    assert "monitoring.alert.triggered  dev/web  web is down  COR-1" in second
+def lock(line: CommandLine, environment: str) -> None:
+    assert line.run("lock", environment, "--reason", "the fair").returncode == 0
 
 
-async def test_correlation_filter_prints_json(tmp_path: Path) -> None:
-    async with StateManager(tmp_path) as state:
-        for cause in ("COR-1", "COR-2"):
-            await state.record(a_change(f"of {cause}", cause))
-    child = await started(tmp_path, "--json", "--correlation", "COR-2")
-    out, _ = await child.communicate()
-    (line,) = out.decode().splitlines()
-    assert json.loads(line)["new"] == "of COR-2"
-
-
-async def test_unknown_environment_refused(tmp_path: Path) -> None:
-    child = await started(tmp_path, "nowhere")
-    await child.communicate()
-    assert child.returncode == 2
+def test_unknown_environment_refused(dry_line: CommandLine) -> None:
+    assert dry_line.run("events", "nowhere").returncode == 2

@@ -1,15 +1,12 @@
 """Commands that only look, and `compose`."""
 
-import asyncio
 import json
 import re
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
-from roas.models.state_change import ChangeType, StateChange
-from roas.state.journal.copies import Backups
-from roas.state.manager import StateManager
-from roas.state.transaction import Transaction
 from testbed.inherited import inherited
 from testbed.ssh_server import repository_server
 from tests.e2e.cli.conftest import REPOSITORY, STACK, CommandLine
@@ -143,21 +140,20 @@ def test_history_export_writes_all_once(dry_line: CommandLine) -> None:
     assert len(target.read_text().splitlines()) == 2
 
 
-async def filled(state_dir: Path) -> None:
-    """Write more changes into a journal than a pipe takes."""
-    async with StateManager(state_dir) as state:
-
-        def work(transaction: Transaction) -> None:
-            for number in range(2000):
-                transaction.add_change(StateChange(ChangeType.AUDIT, "test", "dev", str(number)))
-
-        await state._journal.write(work)
+def filled(state_dir: Path) -> None:
+    """Write more changes into a journal than a pipe takes: the last one, again and again."""
+    with closing(sqlite3.connect(state_dir / "journal.sqlite3")) as journal, journal:
+        journal.execute(
+            "WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 2000) "
+            "INSERT INTO changes (id, type, source, time, document) "
+            "SELECT id || n, type, source, time, document FROM (SELECT * FROM changes LIMIT 1), counted"
+        )
 
 
 def test_export_to_closed_pipe_is_refused(dry_line: CommandLine) -> None:
     """Somebody who reads the first line only gets no trace of the program, and an archive that is not whole fails."""
     assert dry_line.run("lock", "dev", "--reason", "x" * 200).returncode == 0
-    asyncio.run(filled(dry_line.state))
+    filled(dry_line.state)
     exporting = dry_line.start("history", "--export", "-")
     assert exporting.stdout is not None
     assert exporting.stderr is not None
@@ -175,7 +171,9 @@ def test_restore_needs_a_damaged_journal(dry_line: CommandLine) -> None:
     assert dry_line.run("lock", "dev", "--reason", "inventory").returncode == 0
     assert "no whole copy" in dry_line.run("restore").stderr
     journal = dry_line.state / "journal.sqlite3"
-    Backups(journal).make()
+    (dry_line.state / "backups").mkdir(exist_ok=True)
+    with closing(sqlite3.connect(journal)) as whole:
+        whole.execute("VACUUM INTO ?", (str(dry_line.state / "backups" / "journal-20260101T000000Z.sqlite3"),))
     (copy,) = dry_line.document("restore", "--list")["copies"]
     refused = dry_line.run("restore")
     assert (refused.returncode, "is not damaged" in refused.stderr) == (2, True)

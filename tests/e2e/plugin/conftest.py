@@ -1,17 +1,18 @@
 """Two processes of somebody else's bot that share one STATE_DIR, and a Discord for them."""
 
 import os
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Container
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from roas.models.leader_lease import LeaderLease
-from roas.state.leader_lease import _grant_lease
-from roas.state.manager import StateManager
 from sandbox.client import SandboxClient
 from sandbox.server import Sandbox
+from testbed.journal_view import documents
 from tests.e2e.wire.bot_process import BotProcess, settings_for
 from tests.unit.ui.story import until
 
@@ -24,7 +25,6 @@ class Hosts:
 
     settings: dict[str, str]
     folder: Path
-    state: StateManager
     started: list[BotProcess]
 
     async def start(self) -> BotProcess:
@@ -37,27 +37,30 @@ class Hosts:
         await host.start()
 
         async def connected() -> bool:
-            (new,) = set(self.living()) - known or {""}
-            heartbeat = await self.state.ownership.heartbeat(instance_id=new)
-            return heartbeat is not None and heartbeat.gateway_ready and heartbeat.cogs_loaded
+            return any(beat["gateway_ready"] and beat["cogs_loaded"] for beat in self.living(but=known).values())
 
         await until(connected, START_SECONDS)
         return host
 
-    def living(self) -> tuple[str, ...]:
-        """Return the ids of the processes that share the journal."""
-        return self.state.instance.living("BOT")
+    def living(self, but: Container[str] = ()) -> dict[str, Any]:
+        """Return the heartbeats of the processes that share the journal, by their ids."""
+        try:
+            beats = documents(self.folder / "state", "heartbeats", "instance_id LIKE 'BOT-%'")
+        except sqlite3.OperationalError:  # the first one is making the journal
+            return {}
+        return {beat["instance_id"]: beat for beat in beats if beat["instance_id"] not in but}
 
-    async def leadership(self) -> LeaderLease:
-        """Return who is active."""
-        leadership = await self.state.ownership.lease()
-        assert leadership is not None
-        return leadership
+    def leader(self) -> str:
+        """Return the id of who is active."""
+        (lease,) = documents(self.folder / "state", "owners")
+        return str(lease["instance_id"])
 
-    async def transfer_lease(self, successor: str) -> None:
+    def transfer_lease(self, successor: str) -> None:
         """Write what a handover writes, from outside: leadership is the successor's."""
-        before = await self.leadership()
-        await self.state.ownership._journal.write(lambda transaction: _grant_lease(transaction, successor, before))
+        with closing(sqlite3.connect(self.folder / "state" / "journal.sqlite3")) as journal, journal:
+            journal.execute("UPDATE fences SET token = token + 1 WHERE name IN (SELECT name FROM owners)")
+            given = "json_set(document, '$.instance_id', ?, '$.token', json_extract(document, '$.token') + 1)"
+            journal.execute(f"UPDATE owners SET document = {given}", (successor,))  # noqa: S608 - it is ours
 
 
 @pytest.fixture
@@ -80,9 +83,8 @@ async def hosts(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Hosts]:
     """Start hosts whose settings are in `.env` only, as people have them."""
     settings = settings_for(sandbox, "unix:///nowhere/docker.sock", tmp_path, tmp_path / "state", "shop")
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    async with StateManager(tmp_path / "state", instance_prefix="TEST") as state:
-        hosts = Hosts({}, tmp_path, state, [])
-        yield hosts
-        for host in hosts.started:
-            await host.kill()
-            print(host.log.read_text())  # shown by pytest when the test fails
+    hosts = Hosts({}, tmp_path, [])
+    yield hosts
+    for host in hosts.started:
+        await host.kill()
+        print(host.log.read_text())  # shown by pytest when the test fails

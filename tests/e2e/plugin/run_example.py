@@ -1,12 +1,12 @@
 """Run the example of docs/plugin.md as it stands there, against the Discord that the settings name."""
 
 import logging
-import os
 import re
 from pathlib import Path
 
-from roas.configuration.loading import load_settings
-from roas.discord_bot import redirect
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "plugin.md"
 
@@ -19,6 +19,7 @@ def example() -> str:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)  # a host's own doing
-    named = {**os.environ, "ROAS_ENV_FILE": ".env"}  # the example puts them into the environment itself
-    redirect(load_settings(needs_discord=False, environ=named))
+    named = dict(line.split("=", 1) for line in Path(".env").read_text().splitlines())
+    Route.BASE = named["DISCORD_API_URL"]
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(named["DISCORD_GATEWAY_URL"])
     exec(compile(example(), str(PAGE), "exec"), {"__name__": "__main__"})  # noqa: S102 - our own page

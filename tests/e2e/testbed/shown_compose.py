@@ -1,9 +1,7 @@
-"""Print the version of the Compose that the product finds, in the environment that this program was given."""
+"""Print the version of the Compose that Docker finds, in the environment that this program was given."""
 
 import subprocess
 import sys
 
-from roas.stack.compose.runner import compose_command
-
 if __name__ == "__main__":
-    sys.exit(subprocess.run([*compose_command(), "version", "--short"], check=False).returncode)
+    sys.exit(subprocess.run(["docker", "compose", "version", "--short"], check=False).returncode)

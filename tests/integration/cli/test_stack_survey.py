@@ -2,6 +2,7 @@
 
 import secrets
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from roas.cli.init import FoundStack, survey_stack
 from roas.configuration.settings import GivenSettings
 from roas.errors import InvalidRequestError
 from testbed.engine import manual_environment
-from tests.e2e.cli.conftest import REPOSITORY
+
+REPOSITORY = "roas-survey/app"
 
 PHOTOS = {
     "docker-compose.yml": """
@@ -87,6 +89,12 @@ volumes:
 """,
     ".env": "VERSION=8\nCOMPOSE_PROJECT_NAME=finder\n",
 }
+
+
+@pytest.fixture(scope="session")
+def sample_images(sample_image: Callable[..., str]) -> str:
+    """Make the image of what runs."""
+    return sample_image(f"{REPOSITORY}:v1", version="v1")
 
 
 async def survey(folder: Path, files: dict[str, str], docker_host: str) -> FoundStack:
