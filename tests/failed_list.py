@@ -1,5 +1,9 @@
-"""A plugin that writes down which tests failed, so that script/test can ask them once more: `--list-failed FILE`."""
+"""A plugin that writes down which tests failed, so that script/test can ask them once more: `--list-failed FILE`.
 
+What was skipped, and why, is in `FILE.skipped`: script/test ends with it, so that no test is left out silently.
+"""
+
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,12 +26,17 @@ class FailedList:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._failed: dict[str, None] = {}
+        self._skipped: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take note of a failure, or of an error before or after the test."""
+        """Take note of a failure, of an error before or after the test, and of why it was skipped."""
         if report.failed:
             self._failed[report.nodeid] = None
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            self._skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
 
     def pytest_sessionfinish(self) -> None:
-        """Write the list; an empty one where nothing failed."""
+        """Write the lists; empty ones where nothing failed, or was skipped."""
         self._file.write_text("".join(f"{test}\n" for test in self._failed))
+        skipped = (f"{why} (tests: {count})\n" for why, count in sorted(self._skipped.items()))
+        self._file.with_name(f"{self._file.name}.skipped").write_text("".join(skipped))

@@ -18,8 +18,12 @@ from sandbox.server import Sandbox
 from testbed.inherited import chosen_programs
 from tests.e2e.plugin.layouts import COGS_FOLDER, COGS_PACKAGE, EXTENSION, OWN_BOT, PLAIN, Layout
 from tests.e2e.wire.bot_process import settings_for
-from tests.integration.packaging.environments import KINDS, CleanEnvironment, Kind, marked
+from tests.e2e.wire.conftest import shop  # noqa: F401 - pytest finds the fixture by its name
+from tests.e2e.wire.shop import Shop
+from tests.integration.packaging.environments import KINDS, OLDEST, CleanEnvironment, Kind, marked
 from tests.integration.packaging.fixtures import EnvironmentOf, environment_of  # noqa: F401 - pytest finds the fixture by its name
+from tests.integration.sandbox.channel import outcome
+from tests.integration.sandbox.channel import start as deploy
 from tests.unit.ui.story import until
 
 pytestmark = pytest.mark.wire
@@ -89,10 +93,14 @@ def start(environment: CleanEnvironment, sandbox: Sandbox, tmp_path: Path) -> St
     """Return what starts a host of some layout; the extension's settings are in its `.env` only."""
 
     @asynccontextmanager
-    async def run(layout: Layout, library: Path | None = None, **more: str) -> AsyncIterator[HostProcess]:
+    async def run(
+        layout: Layout, library: Path | None = None, stack: Shop | None = None, **more: str
+    ) -> AsyncIterator[HostProcess]:
         folder = tmp_path / more.pop("folder", "host")
         program = layout.write(folder)
-        ours = settings_for(sandbox, "unix:///nowhere/docker.sock", folder, tmp_path / "state", "shop")
+        engine = more.pop("engine", "unix:///nowhere/docker.sock")
+        stack_folder, name = (stack.folder, stack.base_name) if stack else (folder, "shop")
+        ours = settings_for(sandbox, engine, stack_folder, tmp_path / "state", name)
         ours = {key: value for key, value in ours.items() if key not in {"DISCORD_TOKEN", "HTTP_PORT"}}
         group = more.pop("DISCORD_COMMAND_GROUP", "")
         lines = [f"{key}={value}\n" for key, value in {**ours, "ROAS_DISCORD_COMMAND_GROUP": group}.items()]
@@ -200,6 +208,30 @@ async def test_host_is_as_it_was(start: Start, sandbox: Sandbox, long_lane: bool
         assert await host.close() == 0
         assert "HOST INFO roas." in (host.folder / "host.log").read_text()
         assert (host.folder / "stderr").read_text() == ""
+
+
+@pytest.mark.parametrize("environment", [marked(OLDEST, {OLDEST})], indirect=True)
+async def test_deployment_on_the_oldest_of_all(
+    start: Start,
+    sandbox: Sandbox,
+    shop: Shop,  # noqa: F811
+    docker_host: str,
+    image_ids: dict[str, str],
+) -> None:
+    """The oldest Python that is claimed, with the lowest versions of all that we need."""
+    shop.write(alone=True)
+    async with (
+        SandboxClient(sandbox.control_url, sandbox.control_token) as people,
+        start(PLAIN, stack=shop, engine=docker_host) as host,
+    ):
+        assert await host.order("load") == {"done": "load"}
+        await until(has(people, OURS))
+        deployment = await deploy(people, "dora", "deploy", environment="dev", version="v1")
+        assert "succeeded" in (await outcome(people, deployment)).text
+        assert shop.running("dev") == {"web": image_ids["v1"]}
+        assert await host.order("unload") == {"done": "unload"}
+        await unchanged(host)
+        assert shop.running("dev") == {"web": image_ids["v1"]}
 
 
 def bare(commands: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,8 +16,11 @@ from tools.release.distributions import build_wheel
 from tools.release.source import commit_time, export
 
 ROOT = Path(__file__).resolve().parents[3]
+ARRANGED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OLDEST_PYTHON: str = ARRANGED["requires-python"].removeprefix(">=")
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-PYTHONS = sorted({"3.11", "3.13", THIS_PYTHON})
+CLAIMED = {name.rpartition(" :: ")[2] for name in ARRANGED["classifiers"] if " :: Python :: 3." in name}
+PYTHONS = sorted(CLAIMED | {OLDEST_PYTHON, THIS_PYTHON})
 
 
 class Pins(StrEnum):
@@ -38,11 +43,14 @@ class Kind:
 
 KINDS = [Kind(python, pins) for python in PYTHONS for pins in Pins]
 USUAL = Kind(THIS_PYTHON, Pins.NEWEST)
+OLDEST = Kind(OLDEST_PYTHON, Pins.LOWEST)
+# Of what is claimed, the ends: what runs on them runs on what lies between, until the long lane says otherwise.
+ENDS = {USUAL, OLDEST, Kind(OLDEST_PYTHON, Pins.NEWEST)}
 
 
-def marked(kind: Kind) -> object:
-    """Return a kind as a parameter; all but one belong to the long lane."""
-    return pytest.param(kind, id=str(kind), marks=() if kind == USUAL else pytest.mark.long)
+def marked(kind: Kind, ordinary: Collection[Kind] = (USUAL,)) -> object:
+    """Return a kind as a parameter; all but the `ordinary` ones belong to the long lane."""
+    return pytest.param(kind, id=str(kind), marks=() if kind in ordinary else pytest.mark.long)
 
 
 @dataclass(frozen=True)
@@ -86,10 +94,18 @@ def make_environment(kind: Kind, wheel: Path, folder: Path) -> CleanEnvironment:
 
 
 def _interpreter(python: str) -> str:
-    found = sys.executable if python == THIS_PYTHON else shutil.which(f"python{python}")
-    if found is None:
-        pytest.fail(f"python{python} is not on PATH: install it, or leave out the tests named `{python} …`.", False)
-    return found
+    """Return a Python of that version: this one, one on PATH, or one that pyenv or uv keeps."""
+    if python == THIS_PYTHON:
+        return sys.executable
+    on_path = [Path(folder) for folder in os.environ["PATH"].split(":")]
+    by_pyenv = [found for shims in on_path for found in shims.parent.glob(f"versions/{python}.*/bin")]
+    by_uv = Path.home().glob(f".local/share/uv/python/cpython-{python}.*/bin")
+    for folder in (*on_path, *by_pyenv, *by_uv):
+        program = folder / f"python{python}"
+        # What pyenv has on PATH runs nothing unless that version was chosen.
+        if program.is_file() and not subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode:
+            return str(program)
+    pytest.skip(f"Python {python} is not on this machine")
 
 
 def _uv() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from roas import __version__
-from tests.integration.packaging.environments import KINDS, ROOT, USUAL, CleanEnvironment, marked
+from tests.integration.packaging.environments import ENDS, KINDS, ROOT, USUAL, CleanEnvironment, marked
 from tests.integration.packaging.fixtures import EnvironmentOf, environment_of  # noqa: F401 - pytest finds the fixture by its name
 
 GUIDE = ROOT / "docs" / "how-to" / "connect-ci.md"
@@ -21,7 +21,36 @@ print(roas.__file__, bot.OWNER, cogs.OWNER)
 """
 
 
-@pytest.fixture(params=[marked(kind) for kind in KINDS])
+# In one process: each module, also those that a command loads when it is used, and what each command says of itself.
+EVERYTHING = """
+import importlib, pkgutil, roas
+from typer.main import get_command
+
+def fail(name):
+    raise ImportError(name)
+
+# Not what runs when it is imported.
+found = [module.name for module in pkgutil.walk_packages(roas.__path__, "roas.", onerror=fail)]
+for name in found:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+
+from roas.cli import application
+
+def show(command, words):
+    told.append(" ".join(words))
+    with command.make_context(words[-1], ["--help"], resilient_parsing=True) as context:
+        assert "Usage: " in command.get_help(context), words
+    for name, one in getattr(command, "commands", {}).items():
+        show(one, [*words, name])
+
+told = []
+show(get_command(application()), ["roas"])
+print(len(found), len(told), *told, sep="\\n")
+"""
+
+
+@pytest.fixture(params=[marked(kind, ENDS) for kind in KINDS])
 def environment(request: pytest.FixtureRequest, environment_of: EnvironmentOf) -> CleanEnvironment:  # noqa: F811
     return environment_of(request.param)
 
@@ -31,9 +60,20 @@ def test_version_is_printed(environment: CleanEnvironment, tmp_path: Path, comma
     assert environment.run(tmp_path, *command, "--version").split() == ["roas", __version__]
 
 
-@pytest.mark.parametrize("command", [(), ("deploy",), ("config", "show")], ids=" ".join)
-def test_help_is_printed(environment: CleanEnvironment, tmp_path: Path, command: tuple[str, ...]):
-    assert "Usage: roas" in environment.run(tmp_path, "roas", *command, "--help")
+def test_every_module_and_every_help(environment: CleanEnvironment, tmp_path: Path):
+    modules, *helps = environment.run(tmp_path, "python", "-c", EVERYTHING).splitlines()
+    assert int(modules) > 300, modules
+    assert {"roas", "roas deploy", "roas config show", "roas backups verify"} <= set(helps)
+
+
+@pytest.mark.parametrize(("command", "code"), [("doctor", 1), ("config show", 0), ("status", 69)])
+def test_looking_without_an_engine(environment: CleanEnvironment, tmp_path: Path, command: str, code: int):
+    """It ends as documented, and has no traceback."""
+    (tmp_path / "docker-compose.yml").write_text("services: {web: {image: busybox}}\n")
+    (tmp_path / ".env").write_text("DOCKER_HOST=unix:///nowhere/docker.sock\nCOMPOSE_PROJECT_NAME=shop\n")
+    told = environment.run(tmp_path, "roas", *command.split(), code=code)
+    assert "Traceback" not in told
+    assert {"doctor": "health_checks", "config show": "STACK_DIR", "status": "does not answer"}[command] in told
 
 
 def test_missing_argument_is_named(environment: CleanEnvironment, tmp_path: Path):

@@ -1,16 +1,12 @@
 """The locks hold what pyproject.toml allows: the newest of every dependency, and the lowest."""
 
-import tomllib
-
 import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.integration.packaging.environments import PYTHONS, ROOT, Pins
-
-ARRANGED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+from tests.integration.packaging.environments import ARRANGED, PYTHONS, ROOT, Pins
 
 
 def for_python(requirement: Requirement, python: str) -> bool:
@@ -49,7 +45,7 @@ def test_lock_is_within_the_ranges(lock: str, python: str):
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_lowest_lock_has_the_minimums(python: str):
-    """What is said to work is what the long lane tries, with whatever else is the newest."""
+    """What is said to work is what is tried, with whatever else is the newest."""
     lowest: dict[str, Version] = {}
     for dependency in dependencies(python):
         name = canonicalize_name(dependency.name)

@@ -69,3 +69,20 @@ def test_nothing_is_asked_again_where_all_passed(project):
     assert code == 0
     assert "once more" not in said
     assert "passed alone" not in said
+
+
+def test_what_is_not_run_is_said_in_the_end(project):
+    """Whoever reads that all passed reads which claims nobody looked at."""
+    (project / "tests" / "test_it.py").write_text("""
+import pytest
+
+@pytest.mark.parametrize("n", range(3))
+def test_it(n):
+    if n:
+        pytest.skip("Python 3.11 is not on this machine")
+""")
+    code, said, _ = run_fast_lane(project, project.parent / "cache")
+    assert (code, said.splitlines()[-2:]) == (
+        0,
+        ["All checks passed.", "Not run: Python 3.11 is not on this machine (tests: 2)"],
+    )
