@@ -7,35 +7,16 @@ from typing import Any
 
 from roas.models.health import ALIVE, ContainerState
 from roas.stack.adopting.adoption import container_fields
-from roas.stack.adopting.host import BYTES, SAME
 from roas.stack.adopting.sameness import differences, network_names, usual_name
 from roas.stack.containers.repair import WRONG_NAME
 from roas.stack.containers.snapshots import inspect_each, list_ids, snapshot
 from roas.stack.docker.engine import Engine
 from roas.stack.docker.labels import SERVICE
 from roas.stack.images.lookup import find_image
+from roas.stack.model.service_keys import SERVICE_KEYS
 from roas.stack.model.services import services_of
 from roas.stack.service_comparison import ContainerDifference
 
-# What `docker update` changes, by what the engine says of itself where it can do it: else it leaves it out.
-UPDATED: Mapping[str, str] = {
-    "cpus": "CpuCfsQuota",
-    "cpu_quota": "CpuCfsQuota",
-    "cpu_period": "CpuCfsPeriod",
-    "cpu_shares": "CPUShares",
-    "cpuset": "CPUSet",
-    "mem_limit": "MemoryLimit",
-    "mem_reservation": "MemoryLimit",
-    "memswap_limit": "SwapLimit",
-    "pids_limit": "PidsLimit",
-    "restart": "",
-}
-PROCESS = ["command", "entrypoint", "environment", "labels", "healthcheck", "user", "working_dir", "stop_signal"]
-PROCESS += ["stop_grace_period", "hostname", "domainname", "stdin_open", "tty", "expose"]
-HOST = ["restart", "cpus", "shm_size", "ulimits", "devices", "logging", "runtime", "tmpfs", "cgroup"]
-PLACE = ["volumes", "networks", "network_mode", "ports", "pid"]
-# What a container shows of itself; the engine shows the others in other words, or not at all.
-SHOWN = frozenset({*SAME.values(), *BYTES.values(), *PROCESS, *HOST, *PLACE}) - {"mem_swappiness"}
 SHOWN_OF_ENDPOINT = frozenset({"aliases", "ipv4_address", "ipv6_address", "link_local_ips", "driver_opts"})
 # A container that was stopped shows the same as one that runs.
 COMPARED = ALIVE | {ContainerState.EXITED}
@@ -85,8 +66,8 @@ class _Comparison:
         names = {key: {"name": key} for key in real.get("networks") or ()}
         real_model = {"name": self.project, "networks": names}
         found = differences(_as_shown(wanted), self.model, real, real_model, image, self.engine, name=name)
-        keys = [key for key in found if key in SHOWN]
-        changed = [key for key in keys if key in UPDATED and self._can(UPDATED[key])]
+        keys = [key for key in found if key in SERVICE_KEYS and SERVICE_KEYS[key].is_told]
+        changed = [key for key in keys if self._can(SERVICE_KEYS[key].updated)]
         if "mem_limit" in changed and "memswap_limit" in changed:
             changed.remove("memswap_limit")  # by default it follows from the other
         networks = _networks_changed(network_names(wanted, self.model), inspected, name)
@@ -107,8 +88,9 @@ class _Comparison:
         given = wanted.get("container_name")
         return known != given if given else not usual_name(self.project, service).fullmatch(known)
 
-    def _can(self, ability: str) -> bool:
-        return not ability or self.engine.get(ability) is not False
+    def _can(self, ability: str | None) -> bool:
+        """Return whether `docker update` changes it: an engine that cannot leaves it out."""
+        return ability is not None and (not ability or self.engine.get(ability) is not False)
 
 
 def _as_shown(wanted: Mapping[str, Any]) -> Mapping[str, Any]:

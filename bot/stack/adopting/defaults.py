@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-SHM_BYTES = 64 << 20
+from roas.stack.model.service_keys import SERVICE_KEYS
+
 NANO = 1_000_000_000
-UNLIMITED = -1
-STOP_SECONDS = 10.0
 # What the engine takes for what a health check leaves out.
 HEALTH_CHECK: Mapping[str, Any] = MappingProxyType(
     {"interval": 30.0, "timeout": 30.0, "start_interval": 5.0, "retries": 3}
@@ -23,12 +22,7 @@ OF_HOST = "label=disable"
 def without_defaults(form: Mapping[str, Any], image: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
     """Return a service in common form without what is so anyway, on this engine and with this image."""
     defaults = {
-        "shm_size": SHM_BYTES,
-        "pids_limit": UNLIMITED,
-        "mem_swappiness": UNLIMITED,  # as the kernel has it
-        "stop_grace_period": STOP_SECONDS,
-        "ipc": "private",
-        "isolation": "default",
+        **{name: key.default for name, key in SERVICE_KEYS.items() if key.default is not None},
         "cgroup": usual_cgroup(engine),
         "platform": _platform(image),
         "runtime": engine.get("DefaultRuntime"),

@@ -3,40 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from roas.stack.adopting.defaults import NANO, SHM_BYTES, usual_cgroup
+from roas.stack.adopting.defaults import NANO, usual_cgroup
+from roas.stack.model.service_keys import SERVICE_KEYS, SHM_BYTES
 from roas.stack.model.services import restart_text
 
-# Fields that Compose and the engine know under two names, with a value that is written as it is.
-SAME = {
-    "Privileged": "privileged",
-    "ReadonlyRootfs": "read_only",
-    "Init": "init",
-    "CapAdd": "cap_add",
-    "CapDrop": "cap_drop",
-    "SecurityOpt": "security_opt",
-    "UTSMode": "uts",
-    "UsernsMode": "userns_mode",
-    "CgroupParent": "cgroup_parent",
-    "DeviceCgroupRules": "device_cgroup_rules",
-    "ExtraHosts": "extra_hosts",
-    "Dns": "dns",
-    "DnsSearch": "dns_search",
-    "DnsOptions": "dns_opt",
-    "GroupAdd": "group_add",
-    "Sysctls": "sysctls",
-    "StorageOpt": "storage_opt",
-    "OomKillDisable": "oom_kill_disable",
-    "OomScoreAdj": "oom_score_adj",
-    "PidsLimit": "pids_limit",
-    "CpuShares": "cpu_shares",
-    "CpuPeriod": "cpu_period",
-    "CpuQuota": "cpu_quota",
-    "CpuRealtimePeriod": "cpu_rt_period",
-    "CpuRealtimeRuntime": "cpu_rt_runtime",
-    "CpusetCpus": "cpuset",
-    "MemorySwappiness": "mem_swappiness",
-    "Annotations": "annotations",
-}
 # Of the devices of blocks, by the name of the list: what it says of each.
 BLOCKS = {
     "BlkioWeightDevice": ("weight_device", "weight"),
@@ -45,14 +15,13 @@ BLOCKS = {
     "BlkioDeviceReadIOps": ("device_read_iops", "rate"),
     "BlkioDeviceWriteIOps": ("device_write_iops", "rate"),
 }
-BYTES = {"Memory": "mem_limit", "MemorySwap": "memswap_limit", "MemoryReservation": "mem_reservation"}
 
 
 def host_fields(host: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
     """Return a service's fields from its HostConfig; what is the engine's own default is left out."""
-    fields: dict[str, Any] = {name: host.get(key) for key, name in SAME.items()}
+    fields: dict[str, Any] = {name: host.get(key.host) for name, key in SERVICE_KEYS.items() if key.host}
     policy = host.get("RestartPolicy") or {}
-    fields |= {name: _size(host.get(key) or 0) for key, name in BYTES.items()}
+    fields |= {name: _size(host.get(key.size) or 0) for name, key in SERVICE_KEYS.items() if key.size}
     fields |= {
         "restart": restart_text(policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0),
         "cpus": host["NanoCpus"] / NANO if host.get("NanoCpus") else None,

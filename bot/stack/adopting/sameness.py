@@ -5,97 +5,23 @@ known here counts as a difference, so that nothing that was asked for is left ou
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from posixpath import normpath
 from types import MappingProxyType
 from typing import Any
 
-from roas.stack.adopting.defaults import HEALTH_CHECK, HEALTH_TIMES, NANO, UNLIMITED, without_defaults
+from roas.stack.adopting.defaults import HEALTH_CHECK, HEALTH_TIMES, NANO, without_defaults
 from roas.stack.adopting.mounts import DEFAULT_PROPAGATION
 from roas.stack.containers.snapshots import is_nameless
 from roas.stack.model.durations import read_duration
+from roas.stack.model.key_values import number
+from roas.stack.model.service_keys import SERVICE_KEYS, UNLIMITED
 from roas.stack.model.services import MOUNTED_SECRETS, borrowed_targets, real_name, restart_policy, restart_text
 
 RESERVED = "devices reserved"
-# What makes no container different, or is compared elsewhere.
-NOT_COMPARED = frozenset({"image", "build", "pull_policy", "depends_on", "profiles", "develop", "scale", "attach"})
-NOT_COMPARED |= frozenset({"post_start", "pre_stop"})
-EXTENSION = "x-"
 DEFAULT_SIGNAL = "SIGTERM"
 # What is compared apart, and what no engine on Linux heeds.
 OF_MOUNT = frozenset({"type", "source", "target", "read_only", "consistency"})
-
-
-def read_number(value: object) -> int | None:
-    """Return a number that may be written as a text; None for none and for zero."""
-    return int(str(value)) if value not in (None, "", 0) else None
-
-
-def _ulimits(ulimits: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    return {
-        name: (int(value["soft"]), int(value["hard"])) if isinstance(value, Mapping) else (int(value), int(value))
-        for name, value in ulimits.items()
-    }
-
-
-def _devices(devices: Iterable[Any]) -> list[str]:
-    return sorted(
-        f"{device['source']}:{device.get('target') or device['source']}:{device.get('permissions') or 'rwm'}"
-        if isinstance(device, Mapping)
-        else str(device)
-        for device in devices
-    )
-
-
-def _blocks(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may be done with devices of blocks; Compose writes rates as texts."""
-    lists = {
-        name: sorted((str(device["path"]), int(device.get("rate") or device.get("weight") or 0)) for device in devices)
-        for name, devices in config.items()
-        if name != "weight" and devices
-    }
-    return {**lists, **({"weight": int(weight)} if (weight := config.get("weight")) else {})}
-
-
-def _texts(values: Any) -> list[str]:
-    return sorted(map(str, [values] if isinstance(values, str) else values or ()))
-
-
-def _link(link: str) -> str:
-    """Leave out a link's alias where it is the service's own name."""
-    service, _, alias = link.partition(":")
-    return service if alias == service else link
-
-
-def _capabilities(values: Iterable[str]) -> list[str]:
-    return sorted(value.upper().removeprefix("CAP_") for value in values or ())
-
-
-def _hosts(values: Any) -> list[str]:
-    entries = [f"{name}:{value}" for name, value in values.items()] if isinstance(values, Mapping) else values or ()
-    return sorted(str(entry).replace("=", ":", 1) for entry in entries)
-
-
-READERS: Mapping[str, Callable[[Any], object]] = {
-    "ulimits": lambda value: _ulimits(value or {}),
-    "devices": lambda value: _devices(value or ()),
-    "cap_add": _capabilities,
-    "cap_drop": _capabilities,
-    "extra_hosts": _hosts,
-    "shm_size": read_number,
-    "mem_swappiness": lambda value: None if value is None else int(value),
-    "blkio_config": lambda value: _blocks(value or {}),
-    "sysctls": lambda value: {name: str(item) for name, item in (value or {}).items()},
-    "group_add": _texts,
-    "security_opt": _texts,
-    "dns": list,
-    "dns_search": list,
-    "dns_opt": _texts,
-    "tmpfs": _texts,
-    "links": lambda value: sorted(_link(str(item)) for item in value or ()),
-    "external_links": lambda value: sorted(item if ":" in item else f"{item}:{item}" for item in value or ()),
-    "cpu_shares": read_number,
-}
 
 
 def differences(
@@ -158,7 +84,8 @@ def network_names(fields: Mapping[str, Any], model: Mapping[str, Any]) -> frozen
 def _common_form(
     fields: Mapping[str, Any], model: Mapping[str, Any], config: Mapping[str, Any], name: str
 ) -> dict[str, Any]:
-    given = {key: value for key, value in fields.items() if key not in NOT_COMPARED and not key.startswith(EXTENSION)}
+    given = {key: value for key, value in fields.items() if key not in SERVICE_KEYS or SERVICE_KEYS[key].is_compared}
+    given = {key: value for key, value in given.items() if not key.startswith("x-")}
     deploy = given.pop("deploy", None) or {}
     if usual_name(str(model.get("name")), name).fullmatch(str(given.get("container_name"))):
         del given["container_name"]
@@ -170,9 +97,9 @@ def _common_form(
         "expose": _exposed(given, fields, config),
         **_limits(given, deploy),
     }
-    for key, read in READERS.items():
-        if key in given:
-            form[key] = read(given.pop(key))
+    for key, known in SERVICE_KEYS.items():
+        if known.normal is not None and key in given:
+            form[key] = known.normal(given.pop(key))
     return {key: value for key, value in {**given, **form}.items() if value not in (None, "", False, [], {}, ())}
 
 
@@ -283,15 +210,15 @@ def _exposed(given: dict[str, Any], fields: Mapping[str, Any], config: Mapping[s
 def _limits(given: dict[str, Any], deploy: Mapping[str, Any]) -> dict[str, Any]:
     resources = deploy.get("resources") or {}
     limits, reserved = resources.get("limits") or {}, resources.get("reservations") or {}
-    memory = read_number(given.pop("mem_limit", None) or limits.get("memory"))
-    swap = read_number(given.pop("memswap_limit", None))
+    memory = number(given.pop("mem_limit", None) or limits.get("memory"))
+    swap = number(given.pop("memswap_limit", None))
     usual_swap = 2 * memory if memory else UNLIMITED  # what the engine sets by itself
     return {
         "mem_limit": memory,
         "memswap_limit": None if swap == usual_swap else swap,
-        "mem_reservation": read_number(given.pop("mem_reservation", None) or reserved.get("memory")),
+        "mem_reservation": number(given.pop("mem_reservation", None) or reserved.get("memory")),
         "cpus": round(float(given.pop("cpus", None) or limits.get("cpus") or 0), 3),  # Compose calculates roughly
-        "pids_limit": read_number(given.pop("pids_limit", None) or limits.get("pids")),
+        "pids_limit": number(given.pop("pids_limit", None) or limits.get("pids")),
         RESERVED: _reserved(reserved.get("devices") or (), given.pop("gpus", None) or ()),
         "restart": restart_text(*restart_policy({"restart": given.pop("restart", None), "deploy": deploy})),
     }

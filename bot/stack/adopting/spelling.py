@@ -12,16 +12,13 @@ from typing import Any
 from roas.stack.adopting.sameness import RESERVED, differences, network_name, secret_path
 from roas.stack.containers.snapshots import is_nameless
 from roas.stack.model.rollout_policy import SECTIONS
+from roas.stack.model.service_keys import SERVICE_KEYS
 from roas.stack.model.services import WRITTEN, adopted_hash, replicas_of, services_of
 
 # Where else a file may say what a service's own key says, as a path below `deploy`.
 BELOW_DEPLOY: Mapping[str, tuple[str, ...]] = {
-    "mem_limit": ("resources", "limits", "memory"),
-    "cpus": ("resources", "limits", "cpus"),
-    "pids_limit": ("resources", "limits", "pids"),
-    "mem_reservation": ("resources", "reservations", "memory"),
+    **{key: tuple(known.deploy.split(".")) for key, known in SERVICE_KEYS.items() if known.deploy},
     RESERVED: ("resources", "reservations", "devices"),
-    "restart": ("restart_policy",),
 }
 # What a release pins or leaves out, and what runs beside a container's own start.
 AS_WRITTEN = frozenset({"image", "build", "pull_policy", "x-deploy", "post_start", "pre_stop"})

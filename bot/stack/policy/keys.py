@@ -9,32 +9,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from roas.messages.message import said
+from roas.stack.model.service_keys import SERVICE_KEYS, KeyPolicy
 from roas.stack.model.services import OF_BOT
 
-
-class KeyPolicy(StrEnum):
-    """Say what the policy thinks of a key."""
-
-    CONTAINED = "concerns the stack alone: every value is allowed"
-    BY_VALUE = "a rule looks at the value, and allows those that are known to be harmless"
-    ON_REQUEST = "refused whenever it says anything, unless an entry allows it"
-    READ = "names files that Compose reads: judged in the files as they are written"
-
-
-# By judgement, and the place that has the keys.
+# By judgement, and the place that has the keys; those of a service have a table of their own.
 _TABLE: Mapping[KeyPolicy, Mapping[str, str]] = {
     KeyPolicy.CONTAINED: {
         "": "name version",
-        "services.*": """
-            attach cap_drop command configs cpu_count cpu_percent cpu_period cpu_quota cpu_shares cpus cpuset depends_on
-            develop dns dns_opt dns_search domainname entrypoint environment expose extra_hosts group_add healthcheck
-            hostname image init links mac_address mem_limit mem_reservation mem_swappiness memswap_limit pids_limit
-            platform profiles pull_policy pull_refresh_after read_only restart scale secrets shm_size stdin_open
-            stop_grace_period stop_signal tmpfs tty user working_dir""",
         "services.*.build": """
             args cache_from cache_to dockerfile_inline extra_hosts no_cache platforms provenance pull sbom secrets
             shm_size tags target""",
@@ -57,9 +41,6 @@ _TABLE: Mapping[KeyPolicy, Mapping[str, str]] = {
         "configs.*": "content environment external labels name template_driver",
     },
     KeyPolicy.BY_VALUE: {
-        "services.*": """
-            cgroup container_name ipc isolation labels network_mode oom_kill_disable oom_score_adj pid security_opt
-            storage_opt sysctls ulimits userns_mode uts volumes_from""",
         "services.*.build": """
             additional_contexts context dockerfile isolation labels network ulimits""",
         "services.*.deploy": "labels",
@@ -77,9 +58,6 @@ _TABLE: Mapping[KeyPolicy, Mapping[str, str]] = {
     },
     KeyPolicy.ON_REQUEST: {
         "": "models",
-        "services.*": """
-            annotations blkio_config cap_add cgroup_parent cpu_rt_period cpu_rt_runtime credential_spec
-            device_cgroup_rules devices external_links gpus models privileged provider runtime use_api_socket""",
         "services.*.build": "entitlements privileged ssh",
         "services.*.deploy.resources.reservations": "devices",
         "services.*.networks.*": "driver_opts",
@@ -89,7 +67,6 @@ _TABLE: Mapping[KeyPolicy, Mapping[str, str]] = {
     },
     KeyPolicy.READ: {
         "": "include",
-        "services.*": "env_file extends label_file",
     },
 }
 KEYS: Mapping[str, KeyPolicy] = {
@@ -97,13 +74,13 @@ KEYS: Mapping[str, KeyPolicy] = {
     for judgement, places in _TABLE.items()
     for place, keys in places.items()
     for key in keys.split()
-} | {f"services.*.x-deploy.{key}": KeyPolicy.CONTAINED for key in OF_BOT}
+} | {
+    **{f"services.*.x-deploy.{key}": KeyPolicy.CONTAINED for key in OF_BOT},
+    **{f"services.*.{name}": key.policy for name, key in SERVICE_KEYS.items() if key.policy is not None},
+}
 # The entry that allows what is refused; where none is named, it is called like the key.
 ENTRIES: Mapping[str, str] = {
-    "services.*.cpu_rt_period": "realtime",
-    "services.*.cpu_rt_runtime": "realtime",
-    "services.*.device_cgroup_rules": "devices",
-    "services.*.gpus": "devices",
+    **{f"services.*.{name}": key.entry for name, key in SERVICE_KEYS.items() if key.entry},
     "services.*.build.entitlements": "build",
     "services.*.build.privileged": "build",
     "services.*.build.ssh": "build",

@@ -13,8 +13,9 @@ from roas.models.environment import PolicyLevel
 from roas.stack.docker.labels import COMPOSE_PREFIX
 from roas.stack.images.reference import is_own
 from roas.stack.model.raw_files import as_written
+from roas.stack.model.service_keys import KeyPolicy
 from roas.stack.model.services import as_mapping
-from roas.stack.policy.keys import KeyPolicy, keys_of, shown_value
+from roas.stack.policy.keys import keys_of, shown_value
 from roas.stack.policy.places import Places, only_reads
 from roas.stack.policy.power import UNKNOWN, Power
 from roas.stack.sources.opening import resolve

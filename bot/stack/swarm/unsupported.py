@@ -8,6 +8,7 @@ from roas.errors import ComposeFileError
 from roas.messages.message import joined, said
 from roas.models.environment import Environment
 from roas.stack.model.definitions import read_definitions
+from roas.stack.model.service_keys import BY_GENERIC_RESOURCES, SERVICE_KEYS, ServiceKey, use_instead
 from roas.stack.model.services import ENGINE_SOCKETS, services_of
 from roas.stack.swarm.normal_form import LONGEST_NAME, stack_name
 from roas.stack.swarm.writing.external_objects import SECRETS, is_external
@@ -15,8 +16,7 @@ from roas.stack.swarm.writing.external_objects import SECRETS, is_external
 UNPINNED_VOLUME, NODE_BIND = "unpinned_volume", "node_bind"
 # File systems that every node reaches, as `mount -t` calls them.
 NETWORK_TYPES = ("nfs", "cifs", "smb", "ceph", "gluster")
-ON_EACH_NODE = said("a task runs on any node, so put this into an image, a config, a secret or a volume")
-NO_NAMESPACES = said("tasks share no namespaces: let the services reach each other by a network")
+UNKNOWN_KEY = ServiceKey()
 NO_WORD = said("remove it: a Swarm has nothing like it")
 
 
@@ -24,37 +24,6 @@ def _has(name: str, shown: str) -> str:
     return said("{name} has `{shown}`", name=name, shown=shown)
 
 
-def _use(what: str) -> str:
-    return said("use {allowed}", allowed=f"`{what}`")
-
-
-BY_GENERIC_RESOURCES = _use("deploy.resources.reservations.generic_resources")
-# What Swarm knows of a service.
-_KEYS = """
-    attach build cap_add cap_drop command configs cpus depends_on deploy develop dns dns_opt dns_search entrypoint
-    env_file environment expose extends extra_hosts group_add healthcheck hostname image init isolation label_file
-    labels logging mem_limit mem_reservation networks pids_limit ports profiles pull_policy pull_refresh_after read_only
-    restart scale secrets stdin_open stop_grace_period stop_signal sysctls tmpfs tty ulimits user volumes working_dir
-"""
-KNOWN = frozenset(_KEYS.split())
-# What to do instead of some of it.
-INSTEAD: Mapping[str, str] = {
-    **dict.fromkeys(("cgroup", "external_links", "ipc", "pid", "uts"), NO_NAMESPACES),
-    **dict.fromkeys(
-        ("cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_shares", "cpuset"), _use("deploy.resources")
-    ),
-    "container_name": said("Swarm names tasks itself: remove it, other services find this one by its service's name"),
-    "devices": said("a task gets no devices of its node: run this service on one machine, by Compose"),
-    "domainname": _use("hostname"),
-    "gpus": BY_GENERIC_RESOURCES,
-    "links": said("services find each other by name: remove it, or use network aliases"),
-    "network_mode": _use("networks"),
-    "platform": _use("deploy.placement.constraints: [node.platform.arch == x86_64]"),
-    "privileged": said("a task is never privileged: give it the capabilities it needs by `cap_add`"),
-    "shm_size": _use("volumes: [{type: tmpfs, target: /dev/shm, tmpfs: {size: SIZE}}]"),
-    "use_api_socket": ON_EACH_NODE,
-    "volumes_from": said("name the volumes in both services"),
-}
 # Of a value in `deploy`, what Swarm takes.
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": ("replicated", "global"),
@@ -113,11 +82,12 @@ def _of_service(name: str, model: Mapping[str, Any], contents: Path, allows: Cal
 
 def _of_fields(name: str, fields: Mapping[str, Any]) -> Iterator[Found]:
     for key in sorted(fields):
-        if fields[key] and key not in KNOWN and not key.startswith("x-"):
-            yield _has(name, key), INSTEAD.get(key, NO_WORD)
+        known = SERVICE_KEYS.get(key, UNKNOWN_KEY)
+        if fields[key] and known.swarm is None and not key.startswith("x-"):
+            yield _has(name, key), known.instead or NO_WORD
     backup = (fields.get("x-deploy") or {}).get("backup")
     if backup and not backup.get("command"):
-        yield _has(name, "x-deploy.backup"), _use("x-deploy.backup.command")
+        yield _has(name, "x-deploy.backup"), use_instead("x-deploy.backup.command")
     if fields.get("build") and not fields.get("image"):
         yield (
             _has(name, "build"),

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from roas.models.environment import Environment
+from roas.stack.model.service_keys import KeyPolicy
 from roas.stack.policy import keys as policy_keys
-from roas.stack.policy.keys import KEYS, KeyPolicy
+from roas.stack.policy.keys import KEYS
 from roas.stack.policy.places import Places
 from testbed.cache import recipe_hash
 from tests.integration.stack.policy.compose_answers import remembered_answers

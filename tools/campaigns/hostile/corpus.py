@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from roas.stack.policy.keys import KeyPolicy
+from roas.stack.model.service_keys import KeyPolicy
 from tools.campaigns.hostile.every_key import every_key
 from tools.campaigns.hostile.spelling import Spelling, spellings
 from tools.campaigns.hostile.values import HOSTILE, ORDINARY, Values

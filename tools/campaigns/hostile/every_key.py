@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from roas.stack.policy.keys import KEYS, KeyPolicy
+from roas.stack.model.service_keys import KeyPolicy
+from roas.stack.policy.keys import KEYS
 
+# The keys of schema/compose-spec.json (github.com/compose-spec/compose-spec, a08f8d51 of 2025-10-28, Apache-2.0).
 SCHEMA = Path(__file__).with_name("schema_keys.txt")
 TEXTS = (
     "/etc/shadow",

@@ -5,26 +5,14 @@ from typing import Any
 
 from roas.stack.docker.labels import STACK
 from roas.stack.model.durations import read_duration
+from roas.stack.model.service_keys import SERVICE_KEYS
 from roas.stack.sources.contents import is_kept
 from roas.stack.swarm.normal_form import stack_name
 
 Json = dict[str, Any]
 NANOSECONDS = 10**9
 # Keys of a container's spec that are the same in a compose file, but for their name: both ways go by these.
-PLAIN = {
-    "Hostname": "hostname",
-    "Dir": "working_dir",
-    "User": "user",
-    "Groups": "group_add",
-    "TTY": "tty",
-    "OpenStdin": "stdin_open",
-    "ReadOnly": "read_only",
-    "StopSignal": "stop_signal",
-    "Init": "init",
-    "Sysctls": "sysctls",
-    "CapabilityAdd": "cap_add",
-    "CapabilityDrop": "cap_drop",
-}
+PLAIN = {known.swarm: key for key, known in SERVICE_KEYS.items() if known.swarm}
 ARGUMENTS = {"Command": "entrypoint", "Args": "command"}
 DNS = {"Nameservers": "dns", "Search": "dns_search", "Options": "dns_opt"}
 # Of a health check, in nanoseconds.

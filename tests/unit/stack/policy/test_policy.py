@@ -11,6 +11,7 @@ from roas.configuration.environments import environments
 from roas.configuration.loading import load_settings
 from roas.errors import ComposePolicyError
 from roas.models.environment import EngineKind, Environment, PolicyLevel
+from roas.stack.model.service_keys import SERVICE_KEYS
 from roas.stack.policy.compose_policy import ComposePolicy
 from roas.stack.policy.keys import KEYS
 from tools.campaigns.hostile.every_key import schema_keys
@@ -383,6 +384,12 @@ def test_every_key_of_the_specification_is_judged() -> None:
     assert [key for key in known if not _is_judged(key, places)] == []
     ours = {key for key in KEYS if key.startswith("services.*.x-deploy.")}
     assert [key for key in KEYS if key not in known and key not in above and key not in ours] == []
+
+
+def test_table_has_every_key_of_a_service() -> None:
+    """Nothing is compared, read back or written to a Swarm but by that table: a key that nobody knew is seen here."""
+    known = {path.split(".")[2] for path, _ in schema_keys() if path.startswith("services.*.")}
+    assert known == SERVICE_KEYS.keys()
 
 
 def _is_judged(key: str, places: set[str]) -> bool:
