@@ -82,7 +82,7 @@ def asked(version: str | None, kind: DeploymentKind = DeploymentKind.DEPLOY) -> 
 async def until(state: StateManager, id_: str, holds: Callable[[Deployment], bool]) -> Deployment:
     async with asyncio.timeout(3 * BAKE):
         while not holds(found := await state.deployments.get(id_)):
-            await pause(0.5)
+            await pause(2)
     return found
 
 
