@@ -250,10 +250,11 @@ def test_seeds_from_many_threads_all_kept() -> None:
         "password=" * 30_000,
     ],
 )
-@pytest.mark.timeout(30)
 def test_hostile_text_is_searched_in_linear_time(text: str) -> None:
     redactor = Redactor(["Tr0ub4dor", "Tr0ub4dorTr0ub4dorX"])
+    begin = time.process_time()
     assert HIDDEN in redactor.redact(f"{text}\nTr0ub4dor")
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize("length", [20, 2_000, 200_000], ids=["name", "message", "log"])

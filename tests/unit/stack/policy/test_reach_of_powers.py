@@ -20,7 +20,7 @@ STATE = Path("/var/lib/roas")
 POLICY = ComposePolicy((), STATE)
 MOUNTS = {"volumes": [{"type": "volume", "source": "data", "target": "/data"}]}
 OPTIONS = {"type": "none", "o": "bind", "device": "/mnt"}
-# Of a judgement that took minutes to hours: as many as a model may have.
+# Of a judgement that took minutes to hours: as many as a model may have, and seconds of a processor, which others want.
 MOST, SECONDS = 1000, 10.0
 
 
@@ -123,18 +123,18 @@ def test_key_for_the_whole_file_is_a_power_by_what_it_says() -> None:
 
 @pytest.mark.parametrize("field", ["pid", "network_mode", "ipc"])
 def test_chain_of_namespaces_is_judged_in_a_moment(field: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     powers({f"s{n}": {field: f"service:s{n - 1}"} if n else {} for n in range(MOST)})
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 def test_many_writable_folders_are_judged_in_a_moment() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     mounts = [
         [{"type": "bind", "source": f"/srv/shop/{n}/{m}", "target": f"/{m}"} for m in range(3)] for n in range(MOST)
     ]
     powers({f"s{n}": {"volumes": volumes} for n, volumes in enumerate(mounts)})
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 def test_file_that_another_environment_has_for_itself_is_asked_for() -> None:
