@@ -6,18 +6,12 @@ import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# The last commit before there was one package `roas`.
-RELEASE_BEFORE = "9aa35ed"
+# The commit that landed last.
+RELEASE_BEFORE = "f06f210e"
 
 
 class ReleaseBeforeMissingError(RuntimeError):
     """The repository's history does not reach back to the release before; the message says what to do."""
-
-
-def powers_before(service: str, docker_host: str) -> str:
-    """Return COMPOSE_POLICY_ALLOW of a bot's service: that release knows no entries of one environment."""
-    socket = docker_host.removeprefix("unix://")
-    return f"cap_add:{service},docker_socket:{service},state_dir:{service},bind:{socket}"
 
 
 def unpack_release_before(folder: Path) -> Path:

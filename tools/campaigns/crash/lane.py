@@ -33,7 +33,6 @@ from testbed.home_stack import (
     lay_out,
     running_sandbox,
 )
-from testbed.release_before import powers_before
 from testbed.sample import CHECK
 from tools.campaigns.crash.facts import ContainerFacts, FactFinder, Facts
 from tools.campaigns.crash.gate import Gate
@@ -285,7 +284,7 @@ def opened_lane(
     """Start an engine, make the images and lay out a stack, for the time of the block; nothing runs yet.
 
     `on` is an engine that is there already: all that runs on it is removed, before and afterwards. What `downgrades`
-    has an image of the release before, which knows the settings of its time.
+    has an image of the release before.
     """
     with nullcontext(on) if on else PrivateDaemon(folder / "engine", settings={"dns": []}) as daemon:
         engine = Engine(daemon.docker_host, daemon)
@@ -300,8 +299,6 @@ def opened_lane(
                 values = home_settings(discord, engine, folder / "home") | SETTINGS
                 gate = Gate(folder / "home" / "state")
                 values |= {GATE_VARIABLE: gate.path, PLANT_VARIABLE: plant}
-                if downgrades:
-                    values |= {"COMPOSE_POLICY_ALLOW": powers_before(BOT_SERVICE, engine.docker_host)}
                 services, more = beside(client) if beside is not None else ({}, {})
                 values |= more
                 yield _laid_out(
