@@ -192,6 +192,14 @@ class EngineDouble(PlainAnswers):
         """Return every container."""
         return tuple(_snapshot(item) for item in self.machine.of(self.environment.project))
 
+    async def listed(self) -> tuple[ContainerSnapshot, ...]:
+        """Return every container."""
+        return await self.containers()
+
+    async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
+        """Return those containers."""
+        return tuple(container for container in await self.containers() if container.id in container_ids)
+
     async def wanted_services(
         self,
         model: Mapping[str, Any],
