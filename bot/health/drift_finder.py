@@ -16,8 +16,9 @@ from roas.state.deployments.releases import Releases
 
 log = get_logger(__name__)
 
-# All containers are compared this often, where no event says that something changed.
-WHOLE_SECONDS = 30.0
+# Containers are listed this often, and each of them is compared this often, where no event says that one was changed.
+LISTED_SECONDS = 30.0
+WHOLE_SECONDS = 300.0
 # Events after which containers may be other than they were.
 CHANGING = frozenset({"create", "rename", "update"})
 
@@ -37,6 +38,7 @@ class DriftFinder:
         self._holdings = holdings
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._changed: set[str] = set()
 
     async def find(
         self, environment: Environment, asked: tuple[ContainerSnapshot, ...] | None = None
@@ -44,8 +46,9 @@ class DriftFinder:
         """Return the services that differ; None where that cannot be known, or a deployment changes them now.
 
         One that is paused changes nothing: what it has moved is left out, and the rest is compared as ever. What is
-        missing or stopped is no drift: its health says so. What was found twice holds for WHOLE_SECONDS, but for who
-        looks closely, or has just `asked` about all containers. Raises StateError.
+        missing or stopped is no drift: its health says so. What was found twice holds until an event, or the engine's
+        list every LISTED_SECONDS, shows that a container is another; but not for who has just `asked` about all
+        containers. Raises StateError.
         """
         name = environment.name
         release = await self._releases.current(name)
@@ -54,19 +57,16 @@ class DriftFinder:
             return None
         compared = (release.number, model_hash)
         known = self._known.get(name)
-        if asked is None and known is not None and known.compared == compared and self._clock() < known.until:
-            found = known.found
-        else:
+        is_known = known is not None and known.compared == compared and name not in self._changed
+        if known is None or not is_known or asked is not None or self._clock() >= known.until:
             try:
-                found = await self._compare(environment, release, model_hash, asked)
+                known = await self._look(environment, release, model_hash, known if is_known else None, asked)
             except EngineUnavailableError:
                 return None
             except RoasError as error:
                 log.warning("drift cannot be looked for", environment=name, error=error.message)
                 return None
-            # What is seen once may be the middle of a recreation.
-            is_settled = known is not None and (known.compared, known.found) == (compared, found)
-            self._known[name] = _Known(compared, found, self._clock() + WHOLE_SECONDS * is_settled)
+        found = known.found
         holding = await self._holdings.holding(name)
         if _changes(holding) or (found and not await self._is_still(name, release, model_hash)):
             return None
@@ -77,17 +77,30 @@ class DriftFinder:
             if holding is None or not holding.has_moved(service.service)
         )
 
-    async def _compare(
+    async def _look(
         self,
         environment: Environment,
         release: Release,
         model_hash: str,
+        known: "_Known | None",
         asked: tuple[ContainerSnapshot, ...] | None,
-    ) -> tuple[ServiceDrift, ...]:
-        """Compare every container with a release."""
-        stack = self._stacks.of(environment)
-        there = await stack.containers() if asked is None else asked
-        return await find_drift(stack, release, model_hash, there)
+    ) -> "_Known":
+        """List the containers, and compare each of them where one is another than `known`, or that is too old."""
+        stack, compared, now = self._stacks.of(environment), (release.number, model_hash), self._clock()
+        listed = await stack.listed()
+        shown = frozenset((item.id, item.name, item.state, item.image_id, item.endpoints) for item in listed)
+        if asked is not None or known is None or known.shown != shown or now >= known.whole_until:
+            before = self._known.get(environment.name)
+            self._changed.discard(environment.name)
+            found = await find_drift(stack, release, model_hash, await stack.containers() if asked is None else asked)
+            # What is seen once may be the middle of a recreation. What a Swarm wants of its services is in no list.
+            is_settled = before is not None and (before.compared, before.found) == (compared, found)
+            whole_until = now + WHOLE_SECONDS * (is_settled and not stack.replaces_by_itself)
+            known = _Known(compared, found, shown, now + LISTED_SECONDS * is_settled, whole_until)
+        else:
+            known = replace(known, until=now + LISTED_SECONDS)
+        self._known[environment.name] = known
+        return known
 
     async def _is_still(self, environment: str, release: Release, model_hash: str) -> bool:
         """Return whether an environment is on the release, and on the model, that was compared with."""
@@ -97,8 +110,7 @@ class DriftFinder:
 
     def compare_closely(self, environment: str) -> None:
         """Let the next look compare all containers: one was made, named or changed."""
-        if (known := self._known.get(environment)) is not None:
-            self._known[environment] = replace(known, until=0.0)
+        self._changed.add(environment)
 
 
 def _changes(holding: Holding | None) -> bool:
@@ -107,8 +119,10 @@ def _changes(holding: Holding | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Hold what a comparison with a release and its model found, and until when that holds."""
+    """Hold what a comparison with a release and its model found of the containers shown, and until when that holds."""
 
     compared: tuple[int, str]
     found: tuple[ServiceDrift, ...]
+    shown: frozenset[object]
     until: float
+    whole_until: float

@@ -38,9 +38,9 @@ async def test_costs_of_a_deployment(people: People, stack: Stack, counts: Count
     assert not any(same[item] for item in ("jailed config", "compose config", "compose up", "compose version"))
     assert same["POST start"] == 0
     assert same["GET info"] <= 2, "for the plan, and for all checks"
-    # Who made it is asked before leftovers are removed, and for the draft; what there is as execution begins, when all
-    # are verified, and again before the outcome is said; and by the collector how they are, and what hands changed.
-    assert same["GET json"] <= 7 * SERVICES + polls
+    # What there is as execution begins, when all are verified, and again before the outcome is said; and by the
+    # collector how they are, and what hands changed. Who made it is in the engine's list.
+    assert same["GET json"] <= 6 * SERVICES + polls
     assert same["commits"] <= 24 + counts.seconds
     # Nothing of it grows with the services: these have one image, whose names are asked for once.
     assert same["GET other"] + same["POST other"] <= 34 + counts.seconds
@@ -59,6 +59,6 @@ async def costs_of_looking(application: Application, counts: Counts) -> None:
     assert status["GET other"] <= 8
     with counts.of_one() as plan:
         await application.orchestrator.plan(request(DeploymentKind.DEPLOY, "dev", "v1"))
-    assert plan["GET json"] <= 3 * SERVICES, "who made it, its state, and whether hands changed it"
+    assert plan["GET json"] == SERVICES, "whether hands changed it; the rest is in the engine's list"
     assert plan["GET stats"] == 0
     assert plan["GET other"] <= 14

@@ -147,7 +147,7 @@ async def test_settled_comparison_holds_until_an_event(world: Any) -> None:
         return made
 
     assert await looks((0, False), (10, False), (10, False), (19, False)) == [1, 2, 2, 2], "seen twice is enough"
-    assert await looks((2, False), (1, True), (20, False)) == [1, 2, 2]
+    assert await looks((2, False), (1, True), (20, False), (260, False), (30, False)) == [0, 1, 1, 1, 2], "listed since"
     world.there = [container("web"), container("db", config_hash="h2")]
     assert await finder.find(DEV) == ()
     finder.compare_closely(DEV.name)
