@@ -1,0 +1,1 @@
+"""Measure what the tests notice: the share of killed mutants of the rooms that decide."""
