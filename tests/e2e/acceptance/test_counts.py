@@ -1,9 +1,13 @@
 """What a deployment asks of Compose, the engine and the journal, beside what it asks at intervals."""
 
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from roas.app.application import Application
 from roas.models.deployment import DeploymentKind
+from roas.models.events import HealthCheckRequested
 from roas.stack.containers.watch import POLL_SECONDS
 from tests.e2e.acceptance.counts import Counts, counted
 from tests.e2e.acceptance.people import People, request
@@ -62,3 +66,51 @@ async def costs_of_looking(application: Application, counts: Counts) -> None:
     assert plan["GET json"] == SERVICES, "whether hands changed it; the rest is in the engine's list"
     assert plan["GET stats"] == 0
     assert plan["GET other"] <= 14
+
+
+# What each further service costs at an engine: what hands change of a container is in no list.
+GROWTH = {
+    "plan": {"GET json": 1},
+    "status": {"GET json": 2, "GET stats": 1},  # what it is; and whether hands changed it
+    "look": {"GET json": 1},
+}
+SIZES = (4, 50)
+
+
+async def test_growth_with_services(people: People, stack: Stack, counts: Counts) -> None:
+    """Whatever the engine lists is asked for once, however many services there are."""
+    small, large = [await asked_of(size, people, stack, counts) for size in SIZES]
+    further = SIZES[1] - SIZES[0]
+    growth = {
+        name: {what: each for what in asked if (each := round((asked[what] - small[name][what]) / further))}
+        for name, asked in large.items()
+    }
+    # Where it takes longer, the collector looks once more.
+    assert growth.pop("nothing to change")["GET json"] in {4, 5}
+    assert growth == GROWTH
+
+
+async def asked_of(size: int, people: People, stack: Stack, counts: Counts) -> dict[str, Counter[str]]:
+    """Deploy so many services, and count what is asked of the engine about them from then on."""
+    service = {"image": f"{REPOSITORY}:v1", "network_mode": "none", "stop_grace_period": "1s"}
+    stack.write({f"service-{number:02}": service for number in range(size)})
+    await people.succeed("v1")
+    application, environment = people.application, people.application.environments["dev"]
+    await application.bus.drain()  # what the collector looks at after a deployment
+    found = {}
+
+    async def look() -> None:
+        application.bus.publish(HealthCheckRequested(environment="dev", source="test"))
+        await application.bus.drain()
+
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "plan": lambda: application.orchestrator.plan(request(DeploymentKind.DEPLOY, "dev", "v1")),
+        "status": lambda: application.collector.collect_all_metrics(environment),
+        "look": look,
+        "nothing to change": lambda: people.succeed("v1"),
+    }
+    for name, work in works.items():
+        with counts.of_one() as asked:
+            await work()
+        found[name] = Counter({what: count for what, count in asked.items() if what.startswith(("GET", "POST"))})
+    return found
