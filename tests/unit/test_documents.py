@@ -53,6 +53,15 @@ def test_readme_lists_all_commands(name: str, start: str):
     assert re.findall(r"`([a-z]+)`", listing) == list(COMMANDS)
 
 
+def test_what_is_supported_is_run_by_what_is_there():
+    text = (ROOT / "docs" / "supported.md").read_text()
+    paths = re.findall(r"`(tests/[^`]+)`", text)
+    assert len(paths) > 8
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    (claimed,) = re.findall(r'^requires-python = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert f"| Python | `{claimed}` |" in text
+
+
 def test_readme_renders_as_a_package_description():
     from readme_renderer.markdown import render
 
