@@ -157,6 +157,7 @@ class ChannelPlans:
 
 def _name_powers(plan_record: PlanRecord) -> str:
     """Name each new power to the one who asked, and say that the next click gives them."""
-    powers = [f"🔑 {one_line(power, 200)}" for power in plan_record.plan.new_powers]
+    plan = plan_record.plan
+    powers = [f"🔑 {one_line(power, 200)}" for power in plan.read(plan.new_powers)]
     text = _("This gives the stack new powers, and no approver is configured. Confirm once more to give them:")
     return f"{text}\n{lines(powers, 1700)}"

@@ -45,8 +45,8 @@ def show_plan(terminal: Terminal, plan: Plan) -> None:
             terminal.say(f"{service.service}: {reason}")
     for line in plan.diff:
         terminal.say(line, style=DIFF_STYLES.get(line[:1], "bold" if line.endswith(":") else "yellow"))
-    for power in plan.new_powers:
-        terminal.say(f"{power} (grant it: --grant {shlex.quote(power)})", lead=("new power: ", "yellow"))
+    for power, reading in zip(plan.new_powers, plan.read(plan.new_powers), strict=True):
+        terminal.say(f"{reading} (grant it: --grant {shlex.quote(power)})", lead=("new power: ", "yellow"))
     told = [("data", line) for line in plan.data] + [("promotion", line) for line in plan.promotion]
     for subject, line in told:
         terminal.say(line, lead=(f"{subject}: ", "cyan"))

@@ -20,10 +20,10 @@ OF_BUILD = ("build", "ulimits")
 GRANTING = frozenset({ReleaseState.SUCCEEDED, ReleaseState.ADOPTED})
 
 
-async def find_new_powers(components: Components, stack: Stack, resolved: ResolvedStack) -> tuple[str, ...]:
-    """Return the names of the powers of a stack that no kept, successful release of its environment has."""
+async def find_new_powers(components: Components, stack: Stack, resolved: ResolvedStack) -> dict[str, str]:
+    """Return the powers of a stack that no kept, successful release of its environment has: names, and readings."""
     if not resolved.powers:
-        return ()
+        return {}
     kept = await components.state.releases.list(stack.environment.name, limit=components.settings.releases_kept)
     return await stack.releases.new_powers(
         resolved, [release.model_hash for release in kept if release.state in GRANTING]
@@ -61,13 +61,13 @@ def refuse_ungranted(request: DeploymentRequest, plan: Plan, *, has_approvers: b
     missing = ungranted(request, plan)
     if missing and request.kind is DeploymentKind.HOTFIX:
         raise NewPowersError(
-            said("A hotfix gives no new powers:\n{powers}", powers=_lines(missing)),
+            said("A hotfix gives no new powers:\n{powers}", powers=_lines(plan.read(missing))),
             hint=said("Use /deploy, which asks for them."),
         )
     if missing and (request.interaction_id is None or not has_approvers):
         options = " ".join(f"--grant {shlex.quote(name)}" for name in missing)
         raise NewPowersError(
-            said("Nobody granted what this stack newly gets:\n{powers}", powers=_lines(missing)),
+            said("Nobody granted what this stack newly gets:\n{powers}", powers=_lines(plan.read(missing))),
             hint=said("Deploy it in the channel, where the plan asks for them, or add: {options}", options=options),
         )
 

@@ -1,6 +1,7 @@
 """Describe what a deployment would change, before anything is touched."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -61,7 +62,8 @@ class Plan:
     """Hold what a deployment would do, in order; `digest` binds a confirmation to exactly this plan.
 
     With `refusals`, which are among the warnings too, it would do nothing of it as things are: a check would fail.
-    `new_powers` are what its services get beyond their own containers, and no kept release has. `diff` is how a draft
+    `new_powers` are what its services get beyond their own containers, and no kept release has, by the names that grant
+    them; `readings` says of each how a person reads it. `diff` is how a draft
     differs from the release that runs, by key and by file. A promotion says what of it is not as in the environment
     `promoted_from`, and `missing` what its environment requires, and is not so yet. `configuration` is a hash of the
     definition of each service that it brings, its files among it. `data` says what is backed up or restored, and
@@ -86,6 +88,7 @@ class Plan:
     configuration: dict[str, str] = field(default_factory=dict)
     data: tuple[str, ...] = ()
     restores: tuple[str, ...] = ()
+    readings: dict[str, str] = field(default_factory=dict)
 
     def bind(self, request: DeploymentRequest) -> DeploymentRequest:
         """Return a request that starts exactly this plan."""
@@ -93,6 +96,15 @@ class Plan:
         if not self.promoted_from:
             return request
         return replace(request, promoted_release=self.promoted_release, version=self.version or None)
+
+    def with_powers(self, found: Mapping[str, str]) -> "Plan":
+        """Return the plan with these new powers, by their name."""
+        readings = {name: text for name, text in found.items() if text != name}
+        return replace(self, new_powers=tuple(found), readings=readings)
+
+    def read(self, powers: Iterable[str]) -> tuple[str, ...]:
+        """Return how a person reads some of its new powers."""
+        return tuple(self.readings.get(name, name) for name in powers)
 
     @property
     def refused(self) -> tuple[str, ...]:

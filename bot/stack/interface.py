@@ -43,11 +43,11 @@ class ResolvedStack:
 
     `model` has its configuration files bound from the content store already, images as written. `follows_version` is
     whether the version that is asked for makes any difference, `beside_files` whether the files themselves name
-    another. `obstacles` are what its execution would come upon on the engine, `powers` what somebody has to give it, by
-    the entries that were `asked` for. `files` are those that it is made of and may share. Of one that `is_kept` the
-    content of all files is kept, so that it can be deployed; of one that is only shown it is not. `new_volumes` are
-    those that the engine does not have yet; of a Swarm all of them, since each node has its own. `wanted` is what
-    images of services mean by content, as far as that was looked up.
+    another. `obstacles` are what its execution would come upon on the engine, `powers` what somebody has to give it and
+    how that reads, by the entries that were `asked` for. `files` are those that it is made of and may share. Of one
+    that `is_kept` the content of all files is kept, so that it can be deployed; of one that is only shown it is not.
+    `new_volumes` are those that the engine does not have yet; of a Swarm all of them, since each node has its own.
+    `wanted` is what images of services mean by content, as far as that was looked up.
     """
 
     environment: Environment
@@ -59,7 +59,7 @@ class ResolvedStack:
     obstacles: tuple[Obstacle, ...] = ()
     beside_files: bool = False
     is_kept: bool = False
-    powers: frozenset[str] = frozenset()
+    powers: Mapping[str, str] = field(default_factory=dict)
     asked: frozenset[str] = frozenset()
     files: SharedFiles = field(default_factory=SharedFiles)
     new_volumes: frozenset[str] = frozenset()

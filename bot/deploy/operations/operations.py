@@ -146,8 +146,7 @@ async def _plan_keeping(components: Components, environment: Environment, releas
         order=(),
         warnings=(*differences, *await _what_becomes_of(stack, release, kept, there)),
         digest=hashlib.sha256("\n".join(bound).encode()).hexdigest(),
-        new_powers=await find_new_powers(components, stack, resolved),
-    )
+    ).with_powers(await find_new_powers(components, stack, resolved))
     target = replace(release, version=pinned.version, services=pinned.services, model_hash=pinned.model_hash)
     return PlannedDeployment(plan, release, inputs, target=target)
 

@@ -98,7 +98,7 @@ class Planner:
         comparison = await compare_candidate(self._own, resolved, current, frozenset(left), named)
         if left:  # what is new may be where something of the release is that stays
             powers = await self._stack.releases.powers_of(comparison.new_model)
-            resolved = replace(resolved, powers=resolved.powers | powers)
+            resolved = replace(resolved, powers={**powers, **resolved.powers})
         inputs = await self._stack.releases.hash_inputs(resolved.model)
         named_version = resolved.version if resolved.version == version else ""
         plan = await self._describe(comparison, resolved, changed, named_version, inputs)
@@ -134,19 +134,22 @@ class Planner:
             to_release=current.number if current and comparison.new_model == comparison.old_model else None,
             warnings=(*resolved.warnings, *obstacles, *await self._lost_images(current), *await self._ended_bake()),
         )
-        return replace(
-            with_gaps(plan, resolved.definitions, comparison.containers_of),
-            refusals=obstacles,
-            configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
-            new_powers=await find_new_powers(self._components, stack, resolved),
-            data=await describe_backups(self._components, self._environment, plan, resolved.definitions)
-            if plan.changed
-            else (),
-        ).with_warnings(
-            *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
-            *(await self._advice.untold(warn_of_compose(plan, resolved)) if stack.shares_with_compose else ()),
-            *warn_of_empty_volumes(comparison, resolved),
-            *await self._scales(resolved.model, changed),
+        return (
+            replace(
+                with_gaps(plan, resolved.definitions, comparison.containers_of),
+                refusals=obstacles,
+                configuration={name: resolved.definitions[name].definition_hash for name in sorted(changed)},
+                data=await describe_backups(self._components, self._environment, plan, resolved.definitions)
+                if plan.changed
+                else (),
+            )
+            .with_powers(await find_new_powers(self._components, stack, resolved))
+            .with_warnings(
+                *warn_of_dropped(plan, resolved.definitions, with_proxies(stack, comparison.old_model)),
+                *(await self._advice.untold(warn_of_compose(plan, resolved)) if stack.shares_with_compose else ()),
+                *warn_of_empty_volumes(comparison, resolved),
+                *await self._scales(resolved.model, changed),
+            )
         )
 
     async def _resolve(self, version: str | None, promotion: Promotion | None, *, keep: bool) -> ResolvedStack:
@@ -244,10 +247,14 @@ class Planner:
             warnings=warnings + again,
         )
         plan = with_gaps_on_the_way_back(plan, definitions, comparison.containers_of)
-        new_powers = await self._powers_of_mixed(request, target, renewed) if current is not None else ()
-        plan = replace(plan, diff=await self._diff(comparison), new_powers=new_powers).with_warnings(
-            *await self._warn_of_way_back(plan, comparison, renewed, request.services or definitions),
-            *credentials_of_today(comparison, stored),
+        new_powers = await self._powers_of_mixed(request, target, renewed) if current is not None else {}
+        plan = (
+            replace(plan, diff=await self._diff(comparison))
+            .with_powers(new_powers)
+            .with_warnings(
+                *await self._warn_of_way_back(plan, comparison, renewed, request.services or definitions),
+                *credentials_of_today(comparison, stored),
+            )
         )
         if stack.shares_with_compose:
             known = {**comparison.definitions_before, **definitions}
@@ -304,10 +311,10 @@ class Planner:
 
     async def _powers_of_mixed(
         self, request: DeploymentRequest, target: Release, model: Mapping[str, Any]
-    ) -> tuple[str, ...]:
+    ) -> dict[str, str]:
         """Return the powers that only some services of one release have among the others of another one."""
         if not request.services:
-            return ()
+            return {}
         powers = await self._stack.releases.powers_of(model)
         mixed = ResolvedStack(self._environment, target.version, model, self._stack.definitions(model), powers=powers)
         return await find_new_powers(self._components, self._stack, mixed)
@@ -362,6 +369,7 @@ class Planner:
             warnings=before.warnings,
             refusals=before.refusals,
             new_powers=ungranted(request, before),
+            readings=before.readings,
             configuration=before.configuration,
             data=before.data,
             diff=await self._diff(comparison),

@@ -46,6 +46,7 @@ def merge_plans(
         missing=_texts(plans, lambda plan: plan.missing),
         diff=tuple(dict.fromkeys(line for plan in plans.values() for line in plan.diff)),
         new_powers=tuple(dict.fromkeys(power for plan in plans.values() for power in plan.new_powers)),
+        readings={name: text for plan in plans.values() for name, text in plan.readings.items()},
         data=_texts(plans, lambda plan: plan.data),
         digest=_digest(environment, plans, away),
     )

@@ -50,7 +50,7 @@ from roas.stack.model.services import RECORDED, services_of
 from roas.stack.policy.holdings import NOTHING_HELD, EngineHoldings, judge_holdings
 from roas.stack.policy.joined import judge_joined
 from roas.stack.policy.places import Places
-from roas.stack.policy.power import Power, identities
+from roas.stack.policy.power import Power, identities, named
 from roas.stack.policy.probe_rules import judge_probes
 from roas.stack.policy.refusal import ONLY_AT_HOME, PATH_KINDS, refusal
 from roas.stack.policy.resources import judge_external, judge_resources
@@ -118,10 +118,10 @@ class ComposePolicy:
 
     def powers_of_release(
         self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
-    ) -> frozenset[str]:
-        """Return what the powers of a stored model are known by."""
-        known = frozenset(map(str, model.get(RECORDED) or ()))
-        return identities(self._judge_stored(model, environment, holdings), model) | known
+    ) -> dict[str, str]:
+        """Return what the powers of a stored model are known by, and how each reads."""
+        known = {identity: named(identity) for identity in map(str, model.get(RECORDED) or ())}
+        return known | identities(self._judge_stored(model, environment, holdings), model)
 
     def _judge_stored(
         self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roas.messages.message import said
+from roas.redaction import HIDDEN, is_credential
 from roas.stack.model.service_keys import SERVICE_KEYS, KeyPolicy
 from roas.stack.model.services import OF_BOT
 
@@ -121,15 +122,23 @@ class FoundKey:
         at = 3 if kind == "network" and self.names[0] == "services" else min(1, len(self.names) - 1)
         return f"{kind}:{self.names[at]}"
 
+    def _shown(self, value: str) -> str:
+        shown = ".".join(self.names[0 if len(self.names) == 1 else 2 :])
+        is_of_value = shown and value and self.judgement in {KeyPolicy.ON_REQUEST, None}
+        return f"{shown}: {value}" if is_of_value else shown
+
+    @property
+    def reading(self) -> str:
+        """Return what it says, as a person reads it; empty where the text has it."""
+        value = shown_value(self.value)
+        return self._shown(readable(self.value, self.names[-1])) if value not in {"", str(self.value)} else ""
+
     @property
     def text(self) -> str:
         """Say in words who has it."""
-        is_of_all = len(self.names) == 1  # such as `models`
-        shown = ".".join(self.names[0 if is_of_all else 2 :])
-        if shown and self.judgement in {KeyPolicy.ON_REQUEST, None} and (value := shown_value(self.value)):
-            shown = f"{shown}: {value}"
+        shown = self._shown(shown_value(self.value))
         match self.names[0]:
-            case _ if is_of_all:
+            case _ if len(self.names) == 1:  # such as `models`
                 return said("the compose file has `{shown}`", shown=shown)
             case "services":
                 name = self.names[1]
@@ -152,6 +161,18 @@ def shown_value(value: object) -> str:
     if isinstance(value, str | int | float) and PLAIN.fullmatch(str(value)):
         return str(value)
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:DIGITS]
+
+
+def readable(value: object, key: str = "") -> str:
+    """Return a value as a person reads it: what a key calls a credential is hidden."""
+    if is_credential(key.replace("-", "_")):
+        return HIDDEN
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={readable(item, str(name))}" for name, item in sorted(value.items()))
+    if isinstance(value, list):
+        return ", ".join(map(readable, value))
+    parts = (part.partition("=") for part in str(value).split(","))  # such as the options of a mount
+    return ",".join(f"{name}{sign}{HIDDEN if sign and is_credential(name) else rest}" for name, sign, rest in parts)
 
 
 def keys_of(model: Mapping[str, Any]) -> Iterator[FoundKey]:

@@ -60,12 +60,13 @@ BUILT_OF = ("context", "dockerfile", "dockerfile_inline", "target", "additional_
 class Power:
     """Say in words what is asked for, and which entry of the settings gives it; empty if none does.
 
-    Where nobody `is_asked_for` it, only the settings give it.
+    Where nobody `is_asked_for` it, only the settings give it. Where the text has hashes of values, `values` says them.
     """
 
     text: str
     entry: str
     is_asked_for: bool = True
+    values: str = ""
 
     @property
     def kind(self) -> str:
@@ -81,7 +82,15 @@ class Power:
 
     @property
     def name(self) -> str:
-        """Return `web: port 443`: what is typed to grant it, and what a plan shows, with each character of it."""
+        """Return `web: port 443`: what is typed to grant it, with each character of it."""
+        return self._called()
+
+    @property
+    def reading(self) -> str:
+        """Return what a plan shows: the name, with values in place of their hashes."""
+        return self._called(self.values)
+
+    def _called(self, values: str = "") -> str:
         fields: Mapping[str, Any] = self.text.fields if isinstance(self.text, Message) else {}
         does = str(fields.get("does", ""))
         words = [READS if self.kind == "bind" and does == READS else WORDS.get(self.kind, self.kind)]
@@ -90,7 +99,7 @@ class Power:
         if self.kind in WITH_PATHS:
             words.append(self.entry.partition(":")[2])
         else:
-            found = (str(value) for key, value in fields.items() if key not in BESIDE)
+            found = [values] if values else [str(value) for key, value in fields.items() if key not in BESIDE]
             words += [text.removeprefix(self.kind).lstrip(": ") for text in found]
         text = visible(f"{self.service}: {' '.join(filter(None, words))}").replace(MARK, r"\u{23}")
         return text.replace("  ", r" \u{20}")
@@ -102,14 +111,15 @@ class Power:
         return self.kind in ROOT or (self.kind == "bind" and writes)
 
 
-def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> frozenset[str]:
-    """Return what each power of a model is known by: its name, and for root what acts with it."""
+def identities(powers: Iterable[Power], model: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each power of a model is known by: its name, and for root what acts with it; and how it reads."""
     holders = Holders(services_of(model))
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for power in powers:
         marks = (f"{MARK}{program}" for program in holders.programs(power)) if power.is_root else ("",)
-        found.update(f"{power.name}{mark}" for mark in marks)
-    return frozenset(found)
+        name = power.name
+        found.update(dict.fromkeys((f"{name}{mark}" for mark in marks), power.reading if power.values else name))
+    return found
 
 
 class Holders:

@@ -6,7 +6,7 @@ from typing import Any
 
 from roas.messages.message import Message, said
 from roas.stack.model.services import services_of
-from roas.stack.policy.keys import shown_value
+from roas.stack.policy.keys import readable, shown_value
 from roas.stack.policy.places import Places
 from roas.stack.policy.power import Power
 from roas.stack.policy.rules import judge_labels
@@ -70,7 +70,8 @@ def judge_volume(name: str, driver: str, options: Mapping[str, Any]) -> Iterator
         yield Power(said("the volume {name} has the driver {driver}", name=name, driver=driver), f"volume:{name}")
     if options:
         text = ", ".join(f"{key}={shown_value(value)}" for key, value in sorted(options.items()))
-        yield Power(said("the volume {name} has `driver_opts`: {options}", name=name, options=text), f"volume:{name}")
+        said_of_it = said("the volume {name} has `driver_opts`: {options}", name=name, options=text)
+        yield Power(said_of_it, f"volume:{name}", values=readable(options))
 
 
 def _is_only_read(name: str, model: Mapping[str, Any]) -> bool:
@@ -85,6 +86,11 @@ def _networks(model: Mapping[str, Any], project: str, *, private_subnets: bool) 
         fields = definition or {}
         texts = _why_no_network(name, fields, private_subnets=private_subnets)
         yield from (Power(text, f"network:{name}") for text in texts)
+        for option, value in sorted((fields.get("driver_opts") or {}).items()):
+            if option not in HARMLESS_NETWORK_OPTIONS:
+                shown = f"{option}={shown_value(value)}"
+                text = said("the network {name} has the option {option}", name=name, option=shown)
+                yield Power(text, f"network:{name}", values=readable({option: value}))
         if (real := _foreign(name, fields, project)) is not None:
             yield Power(
                 said("the {kind} {name} is {real}, which is not the stack's own", kind="network", name=name, real=real),
@@ -99,10 +105,6 @@ def _why_no_network(name: str, fields: Mapping[str, Any], *, private_subnets: bo
         yield said("the network {name} is that of the {owner}", name=name, owner="host")
     elif driver not in NETWORK_DRIVERS:
         yield said("the network {name} has the driver {driver}", name=name, driver=driver)
-    for option, value in (fields.get("driver_opts") or {}).items():
-        if option not in HARMLESS_NETWORK_OPTIONS:
-            shown = f"{option}={shown_value(value)}"
-            yield said("the network {name} has the option {option}", name=name, option=shown)
     if (driver := str((fields.get("ipam") or {}).get("driver") or "")) not in ADDRESS_DRIVERS:
         yield said("the network {name} has the `ipam` driver {driver}", name=name, driver=driver)
     for subnet in _subnets(fields):

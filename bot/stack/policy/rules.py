@@ -15,7 +15,7 @@ from roas.stack.images.reference import is_own
 from roas.stack.model.raw_files import as_written
 from roas.stack.model.service_keys import KeyPolicy
 from roas.stack.model.services import as_mapping
-from roas.stack.policy.keys import keys_of, shown_value
+from roas.stack.policy.keys import keys_of, readable, shown_value
 from roas.stack.policy.places import Places, only_reads
 from roas.stack.policy.power import UNKNOWN, Power
 from roas.stack.sources.opening import resolve
@@ -53,9 +53,9 @@ def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
     """Find keys that are powers whatever they say, and those that nobody here knows: whoever gives one knows it."""
     for key in keys_of(model):
         if key.judgement is KeyPolicy.ON_REQUEST and key.is_said:
-            yield Power(key.text, key.entry)
+            yield Power(key.text, key.entry, values=key.reading)
         elif key.judgement is None:
-            yield Power(key.text, f"{UNKNOWN}:{'.'.join(key.names)}")
+            yield Power(key.text, f"{UNKNOWN}:{'.'.join(key.names)}", values=key.reading)
     if _hides_bytes(model):
         yield Power(said("the compose file has a value that is not UTF-8 text"), "")
 
@@ -144,9 +144,11 @@ def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
     logging = service.get("logging") or {}
     driver = str(logging.get("driver") or "")
     if driver not in LOGGING_DRIVERS:
+        values = driver
         if options := logging.get("options"):  # where it connects to
             driver += f" {shown_value(options)}"
-        yield Power(said("{name} logs by `{driver}`", name=name, driver=driver), f"logging:{name}")
+            values += f" {readable(options)}"
+        yield Power(said("{name} logs by `{driver}`", name=name, driver=driver), f"logging:{name}", values=values)
         return
     # Not what they say: it may be a password.
     if unknown := sorted(set(map(str, logging.get("options") or ())) - LOGGING_OPTIONS):

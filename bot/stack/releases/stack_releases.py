@@ -332,31 +332,32 @@ class StackReleases:
             lambda: hash_inputs(model, self._engine.environment, policy.allowed, key.read())
         )
 
-    async def new_powers(self, stack: ResolvedStack, granted_by: Collection[str]) -> tuple[str, ...]:
-        """Return the names of the powers that a stack asks for and that no release with one of these models has.
+    async def new_powers(self, stack: ResolvedStack, granted_by: Collection[str]) -> dict[str, str]:
+        """Return the powers that a stack asks for and no release with one of these models has: names, and readings.
 
         Before there is a release, what runs has what it has. Raises NewPowersError for what cannot be shown whole.
         """
         if not stack.powers:
-            return ()
+            return {}
         resolver, environment = self._parts.resolver, self._engine.environment
         holdings = await resolver.holdings(environment)
         granted: set[str] = set()
         if not granted_by and (adopted := await self._adopted(stack)) is not None:
-            granted |= await resolver.powers_of_release(adopted, environment, holdings)
+            granted.update(await resolver.powers_of_release(adopted, environment, holdings))
         for model_hash in granted_by:
             with suppress(ReleaseNotRestorableError):
                 model = await self._parts.load_model(model_hash)
-                granted |= await resolver.powers_of_release(model, environment, holdings)
-        found = tuple(dict.fromkeys(map(named, sorted(stack.powers - granted, key=root_first))))
-        refuse_unreadable(found, self._parts.redactor.redact)
-        return found
+                granted.update(await resolver.powers_of_release(model, environment, holdings))
+        new = sorted(stack.powers.keys() - granted, key=root_first)
+        redact = self._parts.redactor.redact
+        refuse_unreadable(map(named, new), redact)
+        return {named(identity): redact(stack.powers[identity]) for identity in new}
 
-    async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
+    async def powers_of(self, model: Mapping[str, Any]) -> dict[str, str]:
         """Return the powers that somebody has to give a stored model."""
         resolver, environment = self._parts.resolver, self._engine.environment
         if environment.policy != PolicyLevel.ASK:
-            return frozenset()
+            return {}
         return await resolver.powers_of_release(model, environment, await resolver.holdings(environment))
 
     async def protect(self, release: Release, journal_id: str = "") -> None:

@@ -164,7 +164,7 @@ class StackResolver:
                 *_by_trust(powers, environment),
             ),
             follows_version=of_version.is_followed,
-            powers=identities(powers, bound) if environment.policy == PolicyLevel.ASK else frozenset(),
+            powers=identities(powers, bound) if environment.policy == PolicyLevel.ASK else {},
             asked=asked,
             obstacles=find_obstacles(model, environment, holdings),
             beside_files=of_version.is_beside_files,
@@ -243,8 +243,8 @@ class StackResolver:
 
     async def powers_of_release(
         self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings
-    ) -> frozenset[str]:
-        """Return what the powers of a release's model are known by."""
+    ) -> dict[str, str]:
+        """Return what the powers of a release's model are known by, and how each reads."""
         return await self._clients.local(lambda: self._policy.powers_of_release(model, environment, holdings))
 
     async def check_stored(self, model: Mapping[str, Any], environment: Environment, holdings: EngineHoldings) -> None:

@@ -127,7 +127,7 @@ def action_text(service: ServicePlan) -> str:
 
 def _lines(plan: Plan) -> Iterator[str]:
     yield plan_heading(plan)
-    yield from _listed(powers_heading(), plan.new_powers)
+    yield from _listed(powers_heading(), plan.read(plan.new_powers))
     for service in plan.changed:
         yield ""
         yield f"{service.service} {action_text(service)}"
@@ -223,7 +223,7 @@ def _fields(plan: Plan) -> list[tuple[str, str]]:
     if len(plan.order) > 1:
         fields.append((_("Order"), one_line(" → ".join(plan.order), NAMES)))
     if plan.new_powers:
-        powers = [f"🔑 {one_line(power, 300)}" for power in plan.new_powers]
+        powers = [f"🔑 {one_line(power, 300)}" for power in plan.read(plan.new_powers)]
         fields.append((powers_heading(), lines(powers, FIELD_VALUE)))
     if plan.data:
         fields.append((_("Data"), lines([f"💾 {marked_up_line(line, 300)}" for line in plan.data], FIELD_VALUE)))

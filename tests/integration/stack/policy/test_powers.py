@@ -131,7 +131,7 @@ async def test_what_is_read_from_where_it_lies_is_a_power(engine: Stacks, stack:
     resolved = await engine.of(environment).resolve(None)
     assert f"web: reads {folder / path}" in await engine.of(environment).releases.new_powers(resolved, ())
     drafted = await draft(engine, environment)
-    assert await engine.of(environment).releases.new_powers(resolved, [drafted.model_hash]) == ()
+    assert await engine.of(environment).releases.new_powers(resolved, [drafted.model_hash]) == {}
 
 
 SYSLOG = "logging: {driver: syslog, options: {syslog-address: '%s'}}"
@@ -182,7 +182,7 @@ async def test_file_gives_itself_no_power(engine: Stacks, stack: Stack) -> None:
     forged = (await draft(engine, wanted)).model_hash
     stack(asking)
     resolved = await engine.of(wanted).resolve(None)
-    assert await engine.of(wanted).releases.new_powers(resolved, [forged]) == ("web: privileged",)
+    assert await engine.of(wanted).releases.new_powers(resolved, [forged]) == {"web: privileged": "web: privileged"}
 
 
 @pytest.mark.parametrize(
@@ -219,4 +219,4 @@ async def test_power_that_a_secret_hides_is_given_by_nobody(
 async def test_word_of_a_power_is_no_secret(engine: Stacks, stack: Stack, word: str, fields: str, power: str) -> None:
     text = written(f"environment: {{A_PASSWORD: '{word}'}}, {fields}")
     found = engine.of(replace(stack(text), policy=PolicyLevel.ASK))
-    assert await found.releases.new_powers(await found.resolve(None), ()) == (power,)
+    assert await found.releases.new_powers(await found.resolve(None), ()) == {power: power}

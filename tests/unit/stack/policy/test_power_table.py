@@ -87,6 +87,44 @@ def test_name_of_a_power_is_whole() -> None:
     assert all(name.isprintable() and name.isascii() for name in names)
 
 
+@pytest.mark.parametrize(
+    ("model", "reading"),
+    [
+        (
+            volume({"driver_opts": {"type": "overlay", "o": "lowerdir=/etc:/srv", "device": "overlay"}}),
+            "data: volume device=overlay, o=lowerdir=/etc:/srv, type=overlay",
+        ),
+        (
+            volume({"driver_opts": {"type": "cifs", "o": "username=x,password=a b", "device": "//nas/share"}}),
+            "data: volume device=//nas/share, o=username=x,password=[redacted], type=cifs",
+        ),
+        (
+            web({"logging": {"driver": "syslog", "options": {"syslog-address": "tcp://10.0.0.9:514"}}}),
+            "web: logging syslog syslog-address=tcp://10.0.0.9:514",
+        ),
+        (
+            web({"logging": {"driver": "splunk", "options": {"splunk-token": "a", "splunk-url": "https://b"}}}),
+            "web: logging splunk splunk-token=[redacted], splunk-url=https://b",
+        ),
+        (
+            web({"devices": [{"source": "/dev/sda", "target": "/dev/x y", "permissions": "rwm"}]}),
+            "web: devices permissions=rwm, source=/dev/sda, target=/dev/x y",
+        ),
+        (
+            {"networks": {"n": {"driver_opts": {"parent": "eth0, eth1"}}}},
+            "n: network parent=eth0, eth1",
+        ),
+        (web({"privileged": True}), "web: privileged"),
+        (web({"cap_add": ["NET_ADMIN"]}), "web: cap_add NET_ADMIN"),
+    ],
+)
+def test_who_grants_a_power_reads_its_values(model: dict[str, Any], reading: str) -> None:
+    """What is typed to grant it has hashes of values; what is shown has the values, without those that are secret."""
+    found = identities(POLICY.check(model, STACK), model)
+    (identity,) = (identity for identity, text in found.items() if text == reading)
+    assert re.search("[0-9a-f]{40}", named(identity)) or named(identity) == reading
+
+
 def asked(kind: DeploymentKind = DeploymentKind.DEPLOY, **more: Any) -> DeploymentRequest:
     return DeploymentRequest("dev", kind, Actor(ActorKind.DISCORD, "1", "dora"), version="v1", **more)
 
@@ -98,7 +136,7 @@ HOTFIX = DeploymentKind.HOTFIX
 @pytest.mark.parametrize("name", MODELS)
 def test_each_power_is_given_by_whom_the_page_says(name: str) -> None:
     """A second person approves a draft; alone, a person names it, by a click or by what is printed; a hotfix never."""
-    plan: Any = SimpleNamespace(new_powers=(name,))
+    plan: Any = SimpleNamespace(new_powers=(name,), read=tuple)
     refuse_ungranted(asked(**IN_CHANNEL), plan, has_approvers=True)
     refuse_ungranted(asked(**IN_CHANNEL, granted=(name,)), plan, has_approvers=False)
     for refused in (asked(), asked(granted=(f"{name}x",)), asked(HOTFIX, **IN_CHANNEL), asked(HOTFIX)):

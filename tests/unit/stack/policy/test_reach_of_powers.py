@@ -32,7 +32,7 @@ def powers(
 ) -> frozenset[str]:
     model, environment = {"services": services, **more}, replace(STACK, policy=level)
     found = POLICY.check(model, environment, (), holdings)
-    return identities((*found, *POLICY.check_bound(model, environment)), model)
+    return frozenset(identities((*found, *POLICY.check_bound(model, environment)), model))
 
 
 def bind(source: str, **options: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ BACKUP = {"command": ["tar"], "restore": ["untar"], "keep": 5}
 
 def powers(services: dict[str, Any], **more: Any) -> frozenset[str]:
     model = {"services": services, **more}
-    return identities((*POLICY.check(model, STACK), *POLICY.check_bound(model, STACK)), model)
+    return frozenset(identities((*POLICY.check(model, STACK), *POLICY.check_bound(model, STACK)), model))
 
 
 @pytest.mark.parametrize(
