@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from roas.candidates.webhooks import SHA, SourceSecrets
+from roas.candidates.source_secrets import SourceSecrets
+from roas.candidates.webhooks import SHA
 from roas.configuration.settings import Settings
 from roas.configuration.tables import SourceSettings
 from roas.errors import SettingsError

@@ -5,7 +5,6 @@ counts as seen once it is stored, so that its sender sends it again where that f
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -15,14 +14,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from pydantic_core import from_json
 
+from roas.candidates.source_secrets import SourceSecrets
 from roas.configuration.tables import SourceSettings
-from roas.errors import SettingsError, StateError
+from roas.errors import StateError
 from roas.log import get_logger
 from roas.models.candidate import Delivery, SourceKind
 from roas.stack.images.registry import ImageName
@@ -37,7 +36,6 @@ TAG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 BRANCH, TAG_REF = "refs/heads/", "refs/tags/"
 FORCED = "forced"
 FORM = "application/x-www-form-urlencoded"
-SIGNING_KEY_PREFIX = "whsec_"
 UNSIGNED = frozenset({SourceKind.DOCKER_HUB, SourceKind.QUAY})
 # Where each kind says which delivery this is, and of what.
 ID_HEADERS: Mapping[SourceKind, tuple[str, ...]] = {
@@ -57,44 +55,6 @@ Hint = dict[str, str]
 
 class UselessError(Exception):
     """An event says nothing that the bot has a use for; the text says why."""
-
-
-class SourceSecrets:
-    """Hold what the files of a source's settings hold. Raises SettingsError where one cannot be read.
-
-    `texts` is all of it, which must never be shown.
-    """
-
-    def __init__(self, name: str, settings: SourceSettings) -> None:
-        files = {"secret_file": settings.secret_file, "forge_token_file": settings.forge_token_file}
-        files["signing_key_file"] = settings.signing_key_file
-        files["key_file"] = settings.app.key_file if settings.app is not None else None
-        found = {key: _read(name, key, path) for key, path in files.items()}
-        self.texts = tuple(filter(None, found.values()))
-        self.secret, self.forge_token = found["secret_file"], found["forge_token_file"]
-        self.app_key, key = found["key_file"], found["signing_key_file"]
-        self.signing_key = b""
-        if key:
-            try:
-                self.signing_key = base64.b64decode(key.removeprefix(SIGNING_KEY_PREFIX), validate=True)
-            except binascii.Error as error:
-                raise SettingsError(
-                    f"The signing key of [sources.{name}] is not what GitLab shows.", hint="It begins with whsec_."
-                ) from error
-
-
-def _read(name: str, key: str, path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        text = str(path.expanduser().read_text(encoding="utf-8")).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{key} of [sources.{name}] cannot be read: {error}", hint="Let it name a file that the bot may read."
-        ) from error
-    if not text:
-        raise SettingsError(f"{key} of [sources.{name}] is empty.", hint="Let the file hold the secret.")
-    return text
 
 
 def is_signed(

@@ -7,12 +7,10 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from roas.configuration.sources import ENV_FILE
-from roas.configuration.wrong_values import wrong_values
+from roas.configuration import ENV_FILE
 from roas.terminals import outlive_terminals
 from roas.ui.translation import _, terminal_locale, using_locale
 from roas.version import __version__
@@ -110,14 +108,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
-            error.message = _plain(error)
+            error.message = import_module(f"{__name__}.typed_request").plain(error)
             raise
-
-
-def _plain(error: typer.BadParameter) -> str:
-    if not isinstance(error.__cause__, ValidationError):
-        return error.message
-    return "; ".join(text for _, text in wrong_values(error.__cause__))
 
 
 def application() -> typer.Typer:

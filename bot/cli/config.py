@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_jsonable_python
 
-from roas.candidates.webhooks import SourceSecrets
+from roas.candidates.source_secrets import SourceSecrets
 from roas.cli.output import Terminal, add_row, make_table
 from roas.cli.running import ExitCode, Json, become_owner, run_before_settings
+from roas.configuration import ENV_FILE
 from roas.configuration.loading import load_settings, read_settings
 from roas.configuration.overview import misspelt, overview, schema_of
 from roas.configuration.reading import Reading
 from roas.configuration.settings import Settings
-from roas.configuration.sources import ENV_FILE, SettingFault, SettingPlace
+from roas.configuration.sources import SettingFault, SettingPlace
 from roas.models.candidate import SourceKind
 
 WITHOUT_DISCORD = "Do not require what only the bot itself needs: token, server and channel."

@@ -3,7 +3,11 @@
 import re
 from typing import Any
 
+import typer
+from pydantic import ValidationError
+
 from roas.cli.running import Session
+from roas.configuration.wrong_values import wrong_values
 from roas.errors import InvalidRequestError
 from roas.models.deployment import DeploymentKind, DeploymentRequest
 
@@ -58,3 +62,10 @@ def read_release(text: str | None) -> int | None:
             f"{text!r} is not a release.", hint="A release is a number, such as 12 or r12; `roas releases` lists them."
         )
     return int(matched[1])
+
+
+def plain(error: typer.BadParameter) -> str:
+    """Describe what is wrong with an argument as with a setting."""
+    if not isinstance(error.__cause__, ValidationError):
+        return error.message
+    return "; ".join(text for _, text in wrong_values(error.__cause__))

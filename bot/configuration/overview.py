@@ -10,9 +10,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings
 
+from roas.configuration import ENV_FILE
 from roas.configuration.file import FILE_SUFFIX, TABLES, Key, holds, keys_of, named_tables
 from roas.configuration.reading import Reading
-from roas.configuration.sources import ENV_FILE, PREFIX, SettingFault, SettingPath, SettingPlace, variable
+from roas.configuration.sources import PREFIX, SettingFault, SettingPath, SettingPlace, variable
 from roas.redaction import HIDDEN, Redactor, is_credential
 
 DEFAULT = "default"

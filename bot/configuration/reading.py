@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from roas.configuration import ENV_FILE
 from roas.configuration.file import FileSource, named_tables
 from roas.configuration.sources import (
-    ENV_FILE,
     PREFIX,
     SecretFiles,
     SettingFault,

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource
 
+from roas.configuration import ENV_FILE
+
 # A setting, or a part of one, by the names of the model.
 SettingPath = tuple[str | int, ...]
 
@@ -60,8 +62,7 @@ def dotted(path: SettingPath) -> str:
 ENVIRONMENTS = "environments"
 JSON_WANTED = "is not JSON"
 PREFIX = "ROAS_"
-# Names the file of variables to read; `--env-file` sets it. An empty one says that there is none.
-ENV_FILE, USUAL_FILE = "ROAS_ENV_FILE", ".env"
+USUAL_FILE = ".env"
 NOT_NAMED = (
     "has settings of the bot, and is no longer read unless it is named: use `--env-file .env` or ROAS_ENV_FILE=.env, "
     "or ROAS_ENV_FILE= where they are not meant"

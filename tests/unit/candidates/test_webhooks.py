@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from roas.candidates.webhooks import SourceSecrets, Webhooks
+from roas.candidates.source_secrets import SourceSecrets
+from roas.candidates.webhooks import Webhooks
 from roas.configuration.tables import AppSettings, SourceSettings
 from roas.errors import SettingsError
 from roas.models.candidate import SourceKind
