@@ -61,9 +61,9 @@ class PlainAnswers:
         """Show nothing: nobody approves here."""
         return ()
 
-    async def powers_of(self, model: Mapping[str, Any]) -> frozenset[str]:
+    async def powers_of(self, model: Mapping[str, Any]) -> dict[str, str]:
         """Return no power: no service of these stacks has one."""
-        return frozenset()
+        return {}
 
     async def respelled(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
         """Write all models in the same words."""

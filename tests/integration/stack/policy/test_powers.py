@@ -91,7 +91,7 @@ async def test_power_of_a_release_rides_along(engine: Stacks, stack: Stack, text
         await engine.of(environment).releases.new_powers(
             await engine.of(environment).resolve(None), [drafted.model_hash]
         )
-        == ()
+        == {}
     )
 
 
