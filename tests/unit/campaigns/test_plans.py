@@ -68,6 +68,12 @@ async def test_service_that_the_files_lack_is_planned(tmp_path: Path) -> None:
     assert (result.story[-1], result.lies) == ("DEPLOY v2 ('api',): succeeded", [])
 
 
+async def test_passing_names_of_two_containers_differ(tmp_path: Path) -> None:
+    """They begin with the id, as an engine's do: with one beginning for all ids, they met, and nothing of it was so."""
+    (result,) = await play_cases([741], tmp_path)
+    assert ("up_all api" in result.story, result.lies) == (True, [])
+
+
 @pytest.mark.parametrize(("seed", "service"), [(40023, "db"), (41057, "job")])
 async def test_leftover_is_not_what_the_service_has(tmp_path: Path, seed: int, service: str) -> None:
     """A successor that a killed Compose left, of another image: not what runs, and no reason to remove a job's run."""

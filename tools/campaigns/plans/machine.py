@@ -83,7 +83,9 @@ class Machine:
     def create(self, template: Container) -> Container:
         """Create a container, with an id of its own."""
         self._refuse_taken(template.name)
-        one = replace(template, id=f"{_next(self.ids):064x}", state=CREATED, started_at=0, exit_code=None)
+        one = replace(
+            template, id=f"{_next(self.ids):012x}".ljust(64, "0"), state=CREATED, started_at=0, exit_code=None
+        )
         self.containers[one.id] = one
         self._tell(one)
         return one

@@ -153,7 +153,7 @@ class Hands:
 
     def _passing_name(self, one: Container) -> str:
         """Return the name of a successor whose predecessor is not gone."""
-        return f"{one.id[-12:]}_{own_name(one)}"
+        return f"{one.id[:12]}_{own_name(one)}"
 
     def _known(self, one: Container) -> str:
         if one.service not in self.file or not self.file[one.service].active:
