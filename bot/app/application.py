@@ -33,7 +33,7 @@ from roas.candidates.credentials import Credentials
 from roas.candidates.inspection import SourceInspector
 from roas.candidates.statuses import StatusReporter, find_link, forges_of
 from roas.candidates.sweep import RegistrySweep
-from roas.candidates.webhooks import Webhooks
+from roas.candidates.webhooks import Webhooks, find_idle
 from roas.checks.discord_facts import fetch_discord_facts
 from roas.checks.subject import EnvironmentSurvey
 from roas.checks.validator import CHECKS, EnvironmentValidator
@@ -67,6 +67,7 @@ from roas.stack.stacks import Stacks
 from roas.stack.updating.deployment_manager import DeploymentManager
 from roas.state.deployments.pruning import HistoryBounds
 from roas.state.leadership import Leadership
+from roas.state.manager import StateManager
 from roas.state.redis_sync import DataSyncManager, ping
 from roas.state.seen_stacks import SeenStacks
 from roas.web_client import WebClient
@@ -167,7 +168,7 @@ class Application:
 
     def _build_deployment(self) -> None:
         """Build what moves stacks from one release to another."""
-        self.validator = EnvironmentValidator(CHECKS, _survey(self.settings, self.stacks))
+        self.validator = EnvironmentValidator(CHECKS, _survey(self.settings, self.stacks, self.state))
         self.deployment_manager = DeploymentManager()
         self.leadership = Leadership(is_leader=False)
         self.peers = Peers(self.stacks, self.state, self.own_container)
@@ -339,7 +340,7 @@ class Application:
         stack.callback(self.state.subscribe(metrics.count_change))
 
 
-def _survey(settings: Settings, stacks: Stacks) -> EnvironmentSurvey:
+def _survey(settings: Settings, stacks: Stacks, state: StateManager) -> EnvironmentSurvey:
     redis_url = settings.redis_url
     return EnvironmentSurvey(
         settings,
@@ -347,6 +348,7 @@ def _survey(settings: Settings, stacks: Stacks) -> EnvironmentSurvey:
         ping_redis=None if redis_url is None else lambda: ping(redis_url.get_secret_value()),
         discord_facts=partial(fetch_discord_facts, settings) if settings.discord_token is not None else None,
         unusable_targets=partial(unusable_targets, settings.notify) if settings.notify else None,
+        idle_webhooks=partial(find_idle, state, settings.sources) if settings.sources else None,
     )
 
 

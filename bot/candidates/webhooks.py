@@ -23,8 +23,9 @@ from roas.candidates.source_secrets import SourceSecrets
 from roas.configuration.tables import SourceSettings
 from roas.errors import StateError
 from roas.log import get_logger
-from roas.models.candidate import Delivery, SourceKind
+from roas.models.candidate import Delivery, SourceKind, SourceMode
 from roas.stack.images.registry import ImageName
+from roas.state.manager import StateManager
 
 log = get_logger(__name__)
 
@@ -35,6 +36,7 @@ SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 TAG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 BRANCH, TAG_REF = "refs/heads/", "refs/tags/"
 FORCED = "forced"
+PING, OFF = "ping", SourceMode.OFF
 FORM = "application/x-www-form-urlencoded"
 UNSIGNED = frozenset({SourceKind.DOCKER_HUB, SourceKind.QUAY})
 # Where each kind says which delivery this is, and of what.
@@ -146,6 +148,17 @@ class Webhooks:
         return 202, delivery_id, "Taken: the bot looks for what it tells of." if is_new else "It is known already."
 
 
+async def find_idle(
+    state: StateManager, sources: Mapping[str, SourceSettings], environment: str
+) -> tuple[Delivery, ...]:
+    """Return the last delivery of each source that may offer to an environment, and has never offered anything."""
+    offered = {candidate.source for candidate in await state.candidates.of_environment(environment)}
+    names = {name for name, source in sources.items() if source.environments.get(environment, OFF) is not OFF}
+    newest = sorted(await state.deliveries.latest(), key=lambda delivery: delivery.received_at)
+    last = {delivery.source: delivery for delivery in newest if delivery.is_handled and delivery.event != PING}
+    return tuple(delivery for name, delivery in sorted(last.items()) if name in names - offered)
+
+
 def _id_of(kind: SourceKind, headers: Mapping[str, str], body: bytes) -> str:
     """Return which delivery it is: a redelivery has the same id, or else the same body."""
     sent = next((headers[name] for name in ID_HEADERS.get(kind, ()) if headers.get(name)), "")
@@ -184,7 +197,7 @@ def _hints(settings: SourceSettings, event: str, body: Any) -> Iterator[Hint]:
 
 def _of_forge(settings: SourceSettings, event: str, body: Any) -> Hint:
     """Read an event of GitHub, Forgejo or Gitea, which write alike."""
-    if event == "ping":
+    if event == PING:
         raise UselessError("pong")
     if event != "package" or body["repository"] is not None:  # Gitea's belongs to an owner, and often to no repository
         _check_repository(settings, str(body["repository"]["full_name"]))

@@ -1,4 +1,4 @@
-"""Check that the bot can reach people: what Discord lets it do, and the targets outside of Discord."""
+"""Check that the bot can reach people, in Discord and outside of it, and what reaches it from sources."""
 
 from roas.checks.check import Finding, check, failed, listed, passed
 from roas.checks.subject import Subject
@@ -113,4 +113,21 @@ async def notify(subject: Subject) -> Finding | list[Finding]:
     return [
         failed(said("[notify.{target}]: {problem}", target=name, problem=error.message), error.hint)
         for name, error in unusable.items()
+    ]
+
+
+@check("webhooks", CheckSeverity.INFO)
+async def webhooks(subject: Subject) -> list[Finding]:
+    """Report why nothing has come yet of the webhooks of a source."""
+    return [
+        failed(
+            said(
+                "Nothing has come yet of the webhooks of {source}. The last one, at {time} UTC: {note}",
+                source=delivery.source,
+                time=f"{delivery.received_at:%Y-%m-%d %H:%M}",
+                note=delivery.note,
+            ),
+            said("Compare what it sends with [sources.{source}] in roas.toml.", source=delivery.source),
+        )
+        for delivery in (await subject.idle_webhooks() if subject.idle_webhooks is not None else ())
     ]

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from roas.configuration.settings import Settings
 from roas.errors import EngineUnavailableError, RoasError
 from roas.messages.message import said
+from roas.models.candidate import Delivery
 from roas.models.environment import Environment
 from roas.models.facts import DiscordFacts
 from roas.models.stack import ServiceProxy, WantedImage
@@ -48,6 +49,7 @@ class Subject:
     swarm: Callable[[], Awaitable[SwarmFacts | None]] | None = None
     proxied: Callable[[str, ServiceProxy], ProxiedService] | None = None
     unusable_targets: Callable[[], Awaitable[Mapping[str, RoasError]]] | None = None
+    idle_webhooks: Callable[[], Awaitable[tuple[Delivery, ...]]] | None = None
 
     @property
     def services(self) -> Mapping[str, Any]:
@@ -95,12 +97,14 @@ class EnvironmentSurvey:
         ping_redis: Callable[[], Awaitable[None]] | None = None,
         discord_facts: AskDiscord | None = None,
         unusable_targets: Callable[[], Awaitable[Mapping[str, RoasError]]] | None = None,
+        idle_webhooks: Callable[[str], Awaitable[tuple[Delivery, ...]]] | None = None,
     ) -> None:
         self._settings = settings
         self._stacks = stacks
         self._ping_redis = ping_redis
         self.discord_facts = discord_facts
         self._unusable_targets = unusable_targets
+        self._idle_webhooks = idle_webhooks
 
     async def __call__(
         self,
@@ -125,6 +129,7 @@ class EnvironmentSurvey:
             swarm=CachedCall(stack.swarm),
             proxied=stack.proxies.in_front_of,
             unusable_targets=self._unusable_targets,
+            idle_webhooks=None if self._idle_webhooks is None else partial(self._idle_webhooks, environment.name),
         )
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):

@@ -22,7 +22,7 @@ from roas.cli.remote import Access, make_offer, remote
 from roas.cli.remote import _offer as offer_and_follow
 from roas.configuration.tables import SourceSettings
 from roas.events import EventBus
-from roas.models.candidate import Candidate, CandidateState, SourceKind, SourceMode
+from roas.models.candidate import Candidate, CandidateState, Delivery, SourceKind, SourceMode
 from roas.models.deployment import Outcome
 from roas.models.environment import Environment
 from roas.state.manager import StateManager
@@ -41,6 +41,8 @@ class Scene:
     def __init__(self, state: StateManager, orchestrator: PlayedOrchestrator, client: Any, hooks: Hooks) -> None:
         self.state, self.orchestrator, self.client, self.hooks = state, orchestrator, client, hooks
         self.tokens: dict[str, str] = {}
+        self.coordinator: Any = None
+        self.next: Any = None  # the coordinator of the bot after this one
 
     async def ask(self, source: str, path: str, environment: str, **more: str) -> tuple[int, Any]:
         sent = {"Authorization": f"Bearer {self.tokens[source]}"}
@@ -81,6 +83,8 @@ async def scene(tmp_path) -> AsyncIterator[Scene]:
         api = RemoteApi(state, coordinator, credentials, environments, hooks.webhooks)
         async with TestClient[web.Request, web.Application](TestServer(api.application())) as client:
             scene = Scene(state, orchestrator, client, hooks)
+            scene.coordinator = coordinator
+            scene.next = lambda: CandidateCoordinator(state, orchestrator, bus, environments)
             scene.tokens = {name: token for name, (token, _hash) in tokens.items()}
             await coordinator.start()
             yield scene
@@ -115,6 +119,33 @@ async def test_source_gets_what_its_settings_allow(scene, source, action, enviro
     candidate = await scene.state.candidates.get(answer["id"])
     assert candidate.state is expected, candidate.note
     assert len(scene.orchestrator.requests) == (expected is CandidateState.STARTED)
+
+
+@pytest.mark.parametrize("action", ["propose", "deploy"])
+async def test_what_a_stopping_bot_takes_is_carried_out_by_the_next(scene, action):
+    """It listens until the last: what it says that it has taken is in the journal, whoever goes on with that."""
+    await scene.coordinator.stop()
+    path = {"propose": "/v1/proposals", "deploy": "/v1/deployments"}[action]
+    status, answer = await scene.ask("both", path, "dev")
+    assert (status, answer["state"]) == (202, CandidateState.NEW)
+    await scene.state.deliveries.add(Delivery("forge", "1", "push", datetime.now(UTC), hint={"sha": SHA}))
+    inspected, again = asyncio.Queue(), scene.next()
+
+    async def inspect(delivery: Delivery) -> str:
+        inspected.put_nowait(delivery.id)
+        return ""
+
+    again.inspect_with(inspect)
+    await again.start()
+    expected = {"propose": CandidateState.PROPOSED, "deploy": CandidateState.STARTED}[action]
+    assert await asyncio.wait_for(inspected.get(), 5) == "1"
+
+    async def is_there() -> bool:
+        return (await scene.state.candidates.get(answer["id"])).state is expected
+
+    await until(is_there)
+    await again.stop()
+    assert len(scene.orchestrator.requests) == (action == "deploy")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import re
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
 from unittest.mock import AsyncMock
 
 import pytest
@@ -13,8 +15,11 @@ import time_machine
 
 from roas.api.documents import StatusReport
 from roas.candidates.holds import BLAMED
+from roas.candidates.webhooks import find_idle
+from roas.checks.discord import webhooks
 from roas.cli.output import Terminal
 from roas.cli.status import show_status
+from roas.configuration.tables import SourceSettings
 from roas.errors import (
     ComposeFileError,
     ComposePolicyError,
@@ -30,7 +35,7 @@ from roas.errors import (
 )
 from roas.models.actor import Actor, ActorKind
 from roas.models.canary import CanaryRecord
-from roas.models.candidate import Candidate, CandidateState, Commit, Delivery, Hold, Origin, SourceMode
+from roas.models.candidate import Candidate, CandidateState, Commit, Delivery, Hold, Origin, SourceKind, SourceMode
 from roas.models.deployment import (
     DeploymentKind,
     DeploymentRequest,
@@ -642,3 +647,34 @@ async def test_new_power_is_a_proposal(coordinator, orchestrator, reaches):
     proposed = await reaches(await offer(coordinator), State.PROPOSED)
     assert "powers" in proposed.note
     assert orchestrator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("events", "offers", "told"),
+    [
+        ((), False, ""),
+        (("ping",), False, ""),
+        (("check_run",), False, "The bot has no use for check_run."),
+        (("ping", "check_run"), False, "The bot has no use for check_run."),
+        (("check_run",), True, ""),
+    ],
+)
+async def test_doctor_says_why_webhooks_come_to_nothing(state, coordinator, tmp_path, events, offers, told):
+    """Who set one up sees it answered well, and no proposal: until the first one, the reason is shown."""
+    sources = {
+        "shop": SourceSettings(kind=SourceKind.GITHUB, environments={"dev": SourceMode.PROPOSE}),
+        "off": SourceSettings(kind=SourceKind.GITHUB, environments={"dev": SourceMode.OFF}),
+    }
+    for number, event in enumerate(events):
+        note = "pong" if event == "ping" else f"The bot has no use for {event}."
+        for source in sources:
+            await state.deliveries.add(
+                Delivery(source, str(number), event, datetime.now(UTC), is_handled=True, note=note)
+            )
+    if offers:
+        await coordinator.offer("shop", "dev", "v1", mode=SourceMode.PROPOSE)
+    for environment in ("dev", "prod"):
+        subject = SimpleNamespace(idle_webhooks=partial(find_idle, state, sources, environment))
+        found = await webhooks.run(subject)
+        assert [result.passed for result in found] == ([False] if told and environment == "dev" else [])
+        assert all(told in result.message and "shop" in result.message for result in found)

@@ -48,6 +48,7 @@ NAMES = [
     "tested_versions",
     "variables",
     "version",
+    "webhooks",
 ]
 
 
