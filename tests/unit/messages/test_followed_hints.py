@@ -74,6 +74,7 @@ FOLLOWED = {
     "unit/deploy/data/test_data_backups.py::test_half_restored_data_is_neither_used_nor_backed_up": [
         "Restore it: `roas rollback {environment} --to {release} {data}`"
     ],
+    "unit/candidates/test_coordinator.py::test_doctor_says_why_webhooks_come_to_nothing": ["Compare what it sends"],
     "integration/stack/backups/test_volumes.py::test_users_of_a_volume_are_found": ["Stop it first: `docker stop"],
     "e2e/cli/test_backups.py::test_backup_is_listed_verified_copied_and_restored": [
         "`roas backups list {environment}` lists those there are."

@@ -193,7 +193,8 @@ class Ground:
 def _is_finished(deployment_id: str, messages: Sequence[Message]) -> bool:
     """Return whether the live message of a deployment says how long it took, and nothing of what is under way."""
     for message in messages:
-        if any((embed.get("footer") or {}).get("text") == deployment_id for embed in message.embeds):
+        ends = {deployment_id, f"{deployment_id} · outcome"}  # as long as it runs, or as the outcome that it became
+        if any((embed.get("footer") or {}).get("text") in ends for embed in message.embeds):
             return "took" in message.text and UNDER_WAY.search(message.text) is None
     return False
 

@@ -236,7 +236,7 @@ async def what_became(environment: Environment, folder: Path) -> object:
         resolved = await made.of(environment).resolve(None, write_contents=False)
         assert TOKEN not in str(resolved.model)
         assert SECRET not in str(resolved.model)
-        return await made.of(environment).releases.new_powers(resolved, ())
+        return tuple(await made.of(environment).releases.new_powers(resolved, ()))
     except RoasError as error:
         told = f"{error.message} {error.hint}"
         return f"it tells {told}" if TOKEN in told or SECRET in told else REFUSED
