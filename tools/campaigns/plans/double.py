@@ -196,10 +196,6 @@ class EngineDouble(PlainAnswers):
         """Return every container."""
         return await self.containers()
 
-    async def containers_by_id(self, container_ids: frozenset[str]) -> tuple[ContainerSnapshot, ...]:
-        """Return those containers."""
-        return tuple(container for container in await self.containers() if container.id in container_ids)
-
     async def wanted_services(
         self,
         model: Mapping[str, Any],
