@@ -3,7 +3,8 @@
 Each commit that changes more than this machine's own rows is an entry of a log, kept as a config of the Swarm, whose
 managers agree on it (Raft). The entry that follows another has a name that can be taken once: of two bots that would
 write it, one does, and the other learns so, however long it was away. Who takes the lead writes an entry first, so that
-whatever the leader before still means to write is refused. A snapshot says all that counts, and what is older goes.
+whatever the leader before still means to write is refused. A snapshot says all that counts, and what is older goes:
+a name that is free again for that reason is no answer to who leads, so the lease is asked once an entry is written.
 
 All of this blocks, and is done in the journal's own thread.
 """
@@ -21,6 +22,8 @@ from roas.messages.message import said
 from roas.models.swarm import QUORUM_HINT
 from roas.state.schema import FILES, IDENTITY, read_choice
 from roas.state.shared.files import digest_of, find_files, pack, remove, unpack
+from roas.state.shared.lease import NAME as LEASE
+from roas.state.shared.lease import SharedLease
 from roas.state.shared.objects import (
     FILE,
     NUMBERED,
@@ -191,6 +194,9 @@ class SharedLog:
         }
         number = position.sequence + 1
         digest = self.objects.put(entry_name(number), body)
+        lease = self.objects.ask(lambda: self.objects.store.read(LEASE))
+        if lease is not None and SharedLease.of(lease).token > term.token:
+            raise TakenError(entry_name(number))  # what another wrote by that number may have been removed since
         written = Position(number, digest, term.token, term.node)
         self._note(connection, written)
         self._come_to(written)
@@ -257,7 +263,8 @@ class SharedLog:
         if any(number_of(name) > position.sequence for name in names if name.startswith(NUMBERED)):
             raise TakenError(entry_name(position.sequence + 1))
         needed = {file_name(digest, number) for digest, parts in self._manifest.values() for number in range(parts)}
-        return [name for name in names if name.startswith((*NUMBERED, PART, FILE)) and name not in needed]
+        needed.add(entry_name(position.sequence))  # no other is taken for the last of the log
+        return sorted(name for name in names if name.startswith((*NUMBERED, PART, FILE)) and name not in needed)
 
     def _close_gap(self, connection: sqlite3.Connection) -> None:
         """See to it that the Swarm has what this copy has: it may have been made again of an older state.
@@ -266,7 +273,7 @@ class SharedLog:
         """
         names = [stored.name for stored in self.objects.store.all() if stored.name.startswith(NUMBERED)]
         snapshot = max((number_of(name) for name in names if name.startswith(SNAPSHOT)), default=0)
-        self._obsolete = [name for name in names if number_of(name) <= snapshot and name != snapshot_name(snapshot)]
+        self._obsolete = sorted(name for name in names if number_of(name) < snapshot)
         position, newest = read_position(connection), max(names, key=number_of, default="")
         if position is None:
             return

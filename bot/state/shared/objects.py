@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from roas.limits import SWARM_RETRY_SECONDS
 from roas.state.shared.sealing import Seal
 
 Json = dict[str, Any]
+Answer = TypeVar("Answer")
 # Swarm takes 500 kB for a config in older versions, 1 MB in newer ones; encrypted, a third more.
 PART_BYTES = 350_000
 DIGITS = 10
@@ -151,30 +152,33 @@ class SealedObjects:
             raise StoreAwayError(f"{name} is missing")
         return self._seal.open(name, stored.data)
 
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Ask the Swarm until it answers, for as long as this process has a term. Raises StoreAwayError."""
+        while True:
+            try:
+                return question()
+            except RefusedError:
+                raise
+            except StoreAwayError:
+                if not self.is_in_term():
+                    raise
+            self._given_up.wait(SWARM_RETRY_SECONDS)
+
     def _create(self, name: str, data: bytes) -> None:
         began = self._clock()
         try:
-            while not self._is_created(name, data):
-                self._given_up.wait(SWARM_RETRY_SECONDS)
+            self.ask(lambda: self._create_once(name, data))
         finally:
             self.writes += 1
             self.seconds += self._clock() - began
 
-    def _is_created(self, name: str, data: bytes) -> bool:
-        """Return False where there was no answer, and there is time to ask again."""
+    def _create_once(self, name: str, data: bytes) -> None:
         try:
             self.store.create(name, data)
         except TakenError:
             there = self.store.read(name)
             if there is None or there.data != data:  # else an answer was lost, not the write
                 raise
-        except RefusedError:
-            raise
-        except StoreAwayError:
-            if not self.is_in_term():
-                raise
-            return False
-        return True
 
 
 def entry_name(number: int) -> str:

@@ -253,3 +253,16 @@ Sharing.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )
 TestSharing = Sharing.TestCase
+
+
+def test_number_of_an_entry_that_was_removed_fences_all_the_same():
+    """A leader whose clock stood still goes on after another has led, and has removed what a snapshot holds."""
+    machine = Sharing()
+    machine.begin()
+    try:
+        for who in (0, 0, 0, 0, 0, 1):
+            machine.take_over(who)
+        machine.commit_rows(who=1, kinds=["add", "add", "add"])
+        machine.commit_files(who=None, removes=False)
+    finally:
+        machine.teardown()
