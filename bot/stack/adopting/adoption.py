@@ -10,24 +10,16 @@ from roas.models.health import ALIVE, ContainerState, HealthStatus
 from roas.models.stack import Dependency, DependencyCondition
 from roas.stack.adopting.backups import with_fitting_backups
 from roas.stack.adopting.contents import read_copied
-from roas.stack.adopting.host import host_fields
-from roas.stack.adopting.mounts import mount_fields
-from roas.stack.adopting.networks import (
-    network_definition,
-    network_fields,
-    port_fields,
-    requested_addresses,
-    shared_namespace,
-)
-from roas.stack.adopting.process import process_fields
 from roas.stack.adopting.rules import with_rules
+from roas.stack.adopting.sameness import container_fields
 from roas.stack.containers.repair import WRONG_NAME
 from roas.stack.containers.snapshots import inspect_or_none, list_ids, snapshot
 from roas.stack.docker.engine import Engine
-from roas.stack.docker.labels import CONFIG_HASH, DEPENDS_ON, NUMBER, SERVICE
+from roas.stack.docker.labels import CONFIG_HASH, DEPENDS_ON, NETWORK, NUMBER, PROJECT, SERVICE
 from roas.stack.docker.sdk import EngineClient
 from roas.stack.images.lookup import find_image
 from roas.stack.images.readable_names import readable_reference
+from roas.stack.model.read_back import ShownContainer
 from roas.stack.model.service_dependencies import written as written_dependencies
 from roas.stack.model.services import ADOPTED_HASH, IMAGE_ID, copied_targets, services_of
 
@@ -62,31 +54,6 @@ async def adopt_project(engine: Engine, written: Mapping[str, Any] = MappingProx
         return _Reader(client, engine.environment, inspected, written, client.info()).read()
 
     return await engine.call(adopt)
-
-
-def container_fields(
-    inspected: dict[str, Any],
-    image: Mapping[str, Any],
-    engine: Mapping[str, Any],
-    siblings: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Read back how a service has to be written for a container to be as it is; networks go by their own names.
-
-    `engine` is what the engine says of itself, and `siblings` are the project's containers by id.
-    """
-    host = inspected["HostConfig"]
-    fields = {
-        **process_fields(inspected, image),
-        **host_fields(host, engine),
-        **network_fields(inspected, siblings),
-    }
-    for key, value in (("PidMode", "pid"), ("IpcMode", "ipc")):
-        if host.get(key) not in (None, "", "private"):
-            fields[value] = shared_namespace(host[key], siblings)
-    volumes, _ = mount_fields(inspected)
-    fields |= {"volumes": volumes} if volumes else {}
-    fields |= {"ports": ports} if (ports := port_fields(host)) else {}
-    return fields
 
 
 class _Reader:
@@ -132,12 +99,12 @@ class _Reader:
         fields: dict[str, Any] = {
             "image": readable_reference(str(template["Config"]["Image"]), template["Image"]),
             "pull_policy": "never",
-            **container_fields(template, image, self._engine, self._siblings),
+            **container_fields(ShownContainer(template, image, self._engine, self._siblings)),
         }
-        self._volumes |= mount_fields(template)[1]
+        self._volumes |= {item["source"] for item in fields.get("volumes") or () if item["type"] == "volume"}
         written = self._files.get(name) or {}
         if "networks" in fields:
-            asked = requested_addresses(template, written, self._written)
+            asked = _requested_addresses(template, written, self._written)
             ends = {value: _with_address(end, asked.get(value)) for value, end in fields["networks"].items()}
             fields["networks"] = {self._network(value, end): end for value, end in ends.items()}
             if str(fields.get("mac_address")).lower() in asked.values():
@@ -160,7 +127,7 @@ class _Reader:
         addressed = bool(endpoint and (endpoint.get("ipv4_address") or endpoint.get("ipv6_address")))
         if name not in self._networks or addressed:
             inspected = self._client.inspect_network(name)
-            self._networks[name] = network_definition(inspected, self._project, addressed=addressed)
+            self._networks[name] = _network_definition(inspected, self._project, addressed=addressed)
         return self._networks[name][0]
 
     def _extension(self, name: str, template: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +141,50 @@ class _Reader:
         if config_hash := _config_hash(template):
             extension[ADOPTED_HASH] = config_hash
         return extension
+
+
+def _requested_addresses(
+    inspected: Mapping[str, Any], service: Mapping[str, Any], model: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the addresses on the link that a service of the files asks for, and a container has, by network.
+
+    A container does not say whether its address was asked for; while it is stopped, it shows none.
+    """
+    endpoints = inspected["NetworkSettings"].get("Networks") or {}
+    definitions = model.get("networks") or {}
+    found = {}
+    for key, end in (service.get("networks") or {}).items():
+        name = str((definitions.get(key) or {}).get("name") or key)
+        asked = str((end or {}).get("mac_address") or "").lower()
+        if asked and name in endpoints and str(endpoints[name].get("MacAddress") or asked).lower() == asked:
+            found[name] = asked
+    return found
+
+
+def _network_definition(network: Mapping[str, Any], project: str, *, addressed: bool) -> tuple[str, dict[str, Any]]:
+    """Return a network's key and definition; one that is not the project's own is external.
+
+    `addressed` says that a container has an address of its own in it, so that the range matters.
+    """
+    labels = network.get("Labels") or {}
+    if labels.get(PROJECT) != project or not labels.get(NETWORK):
+        return network["Name"], {"name": network["Name"], "external": True}
+    fields: dict[str, Any] = {"name": network["Name"]}
+    if network.get("Driver") not in (None, "bridge"):
+        fields["driver"] = network["Driver"]
+    flags = {"Internal": "internal", "Attachable": "attachable", "EnableIPv6": "enable_ipv6"}
+    fields |= {name: True for key, name in flags.items() if network.get(key)}
+    if network.get("Options"):
+        fields["driver_opts"] = network["Options"]
+    if addressed:
+        fields["ipam"] = _ipam(network.get("IPAM") or {})
+    return labels[NETWORK], fields
+
+
+def _ipam(ipam: Mapping[str, Any]) -> dict[str, Any]:
+    keys = {"Subnet": "subnet", "Gateway": "gateway", "IPRange": "ip_range"}
+    ranges = [{name: entry[key] for key, name in keys.items() if entry.get(key)} for entry in ipam.get("Config") or ()]
+    return {"config": ranges}
 
 
 def _with_address(endpoint: Mapping[str, Any] | None, mac_address: str | None) -> Mapping[str, Any] | None:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roas.models.health import ALIVE, ContainerState
-from roas.stack.adopting.adoption import container_fields
-from roas.stack.adopting.sameness import differences, network_names, usual_name
+from roas.stack.adopting.sameness import container_fields, differences
 from roas.stack.containers.repair import WRONG_NAME
 from roas.stack.containers.snapshots import inspect_each, list_ids, snapshot
 from roas.stack.docker.engine import Engine
 from roas.stack.docker.labels import SERVICE
 from roas.stack.images.lookup import find_image
+from roas.stack.model.common_form import network_name, usual_name
+from roas.stack.model.read_back import ShownContainer
 from roas.stack.model.service_keys import SERVICE_KEYS
 from roas.stack.model.services import services_of
 from roas.stack.service_comparison import ContainerDifference
@@ -62,7 +63,7 @@ class _Comparison:
         image = self.images[inspected["Image"]]
         if wanted is None or image is None:
             return ContainerDifference()
-        real = container_fields(inspected, image, self.engine, self.siblings)
+        real = container_fields(ShownContainer(inspected, image, self.engine, self.siblings))
         names = {key: {"name": key} for key in real.get("networks") or ()}
         real_model = {"name": self.project, "networks": names}
         found = differences(_as_shown(wanted), self.model, real, real_model, image, self.engine, name=name)
@@ -70,7 +71,9 @@ class _Comparison:
         changed = [key for key in keys if self._can(SERVICE_KEYS[key].updated)]
         if "mem_limit" in changed and "memswap_limit" in changed:
             changed.remove("memswap_limit")  # by default it follows from the other
-        networks = _networks_changed(network_names(wanted, self.model), inspected, name)
+        networks = _networks_changed(
+            frozenset(network_name(key, self.model) for key in wanted.get("networks") or ()), inspected, name
+        )
         renamed = ["container_name"] if self._is_renamed(name, wanted, inspected["Name"].lstrip("/")) else []
         return ContainerDifference(
             keys=tuple(_written(keys, found)),

@@ -9,17 +9,15 @@ from copy import deepcopy
 from posixpath import normpath
 from typing import Any
 
-from roas.stack.adopting.sameness import RESERVED, differences, network_name, secret_path
-from roas.stack.containers.snapshots import is_nameless
+from roas.stack.adopting.sameness import differences
+from roas.stack.model.common_form import network_name, secret_path
+from roas.stack.model.key_values import is_nameless
 from roas.stack.model.rollout_policy import SECTIONS
 from roas.stack.model.service_keys import SERVICE_KEYS
 from roas.stack.model.services import WRITTEN, adopted_hash, replicas_of, services_of
 
 # Where else a file may say what a service's own key says, as a path below `deploy`.
-BELOW_DEPLOY: Mapping[str, tuple[str, ...]] = {
-    **{key: tuple(known.deploy.split(".")) for key, known in SERVICE_KEYS.items() if known.deploy},
-    RESERVED: ("resources", "reservations", "devices"),
-}
+BELOW_DEPLOY = {key: tuple(known.deploy.split(".")) for key, known in SERVICE_KEYS.items() if known.deploy}
 # What a release pins or leaves out, and what runs beside a container's own start.
 AS_WRITTEN = frozenset({"image", "build", "pull_policy", "x-deploy", "post_start", "pre_stop"})
 APART = frozenset({"deploy", "scale", "volumes", "secrets", "networks"})
@@ -78,7 +76,7 @@ def _respelled(
     unlike = differences(*wanted, *real, image, engine, name=name)
     found = dict(before)
     for key in (before.keys() | after.keys()) - AS_WRITTEN - APART:
-        _take(found, after, key, unlike.get(RESERVED if key == "gpus" else key))
+        _take(found, after, key, unlike.get(key))
     mounts, networks = unlike.get("volumes", ()), unlike.get("networks", ())
     found |= {
         "deploy": _deploy(before, after, unlike),

@@ -12,6 +12,7 @@ from roas.stack.docker.api_errors import ApiNotFoundError, find_passing_fault
 from roas.stack.docker.engine import Engine
 from roas.stack.docker.labels import CONFIG_FILES, CONFIG_HASH, NUMBER, ONE_OFF, PROJECT, SERVICE
 from roas.stack.docker.sdk import EngineClient
+from roas.stack.model.key_values import is_nameless
 from roas.stack.model.store import is_kept_model
 
 NEVER = "0001-01-01"
@@ -23,7 +24,6 @@ IMAGE_ID = "sha256:"
 OF_CONTAINER = "container:"
 LISTED_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 LISTED_EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
-UNNAMED = re.compile(r"[0-9a-f]{64}")
 FRACTION_OF_SECOND = re.compile(r"\.(\d{1,6})\d*")
 
 
@@ -191,11 +191,6 @@ def _shares_with(host: dict[str, Any]) -> tuple[str, ...]:
 
 def _is_of_release(labels: Mapping[str, str]) -> bool:
     return is_kept_model(Path(labels.get(CONFIG_FILES, "")))
-
-
-def is_nameless(volume: str) -> bool:
-    """Return whether a volume has only the name that the engine gave it."""
-    return UNNAMED.fullmatch(volume) is not None
 
 
 def _has_unnamed_volumes(found: dict[str, Any]) -> bool:

@@ -1,7 +1,38 @@
 """Bring values of a service's keys to one form, so that they compare however they are written."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from roas.stack.model.durations import read_duration
+
+NANO = 1_000_000_000
+UNLIMITED = -1
+# What a health check calls its times, and what the engine does.
+HEALTH_TIMES = {
+    "interval": "Interval",
+    "timeout": "Timeout",
+    "start_period": "StartPeriod",
+    "start_interval": "StartInterval",
+}
+USUAL_PROPAGATION = ("", "rprivate")
+OF_PORT = ("host_ip", "published", "target", "protocol")
+UNNAMED = re.compile(r"[0-9a-f]{64}")
+
+
+def is_nameless(volume: str) -> bool:
+    """Return whether a volume has only the name that the engine gave it."""
+    return UNNAMED.fullmatch(volume) is not None
+
+
+def has_cgroup_v2(engine: Mapping[str, Any]) -> bool:
+    """Return whether an engine says of itself that its kernel has the second version of cgroups."""
+    return str(engine.get("CgroupVersion")) == "2"
+
+
+def usual_cgroup(engine: Mapping[str, Any]) -> str:
+    """Return the cgroup namespace that an engine gives to a container that asks for none."""
+    return "private" if has_cgroup_v2(engine) else "host"
 
 
 def number(value: object) -> int | None:
@@ -73,3 +104,18 @@ def hosts(found: Any) -> list[str]:
     """Return names and addresses of hosts."""
     entries = [f"{name}:{value}" for name, value in found.items()] if isinstance(found, Mapping) else found or ()
     return sorted(str(entry).replace("=", ":", 1) for entry in entries)
+
+
+def processors(found: object) -> float:
+    """Return how many processors may be used; Compose calculates roughly."""
+    return round(float(str(found or 0)), 3)
+
+
+def duration(found: object) -> float | None:
+    """Return seconds."""
+    return None if found is None else read_duration(found)
+
+
+def ports(published: Iterable[Mapping[str, Any]] | None) -> list[tuple[str, ...]]:
+    """Return the ports that are published."""
+    return sorted(tuple(str(port.get(key) or "") for key in OF_PORT) for port in published or ())

@@ -9,11 +9,17 @@ from enum import StrEnum
 from typing import Any
 
 from roas.messages.message import said
+from roas.stack.model import common_form as form
 from roas.stack.model import key_values as values
+from roas.stack.model import read_back as read
+from roas.stack.model.common_form import WrittenService
+from roas.stack.model.read_back import ShownContainer, beyond_image, config, host, namespace, size
+from roas.stack.model.services import restart_policy, restart_text
 
 SHM_BYTES = 64 << 20
 STOP_SECONDS = 10.0
-UNLIMITED = -1
+# What says nothing, whatever it is said of.
+NOTHING: tuple[object, ...] = (None, "", False, [], {}, ())
 
 
 class KeyPolicy(StrEnum):
@@ -25,32 +31,57 @@ class KeyPolicy(StrEnum):
     READ = "names files that Compose reads: judged in the files as they are written"
 
 
+CONTAINED, BY_VALUE, ON_REQUEST, READ = KeyPolicy
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceKey:
     """Say what is known of a key.
 
     `policy` is None where each key below it has its own judgement (`policy/keys.py`); `entry` is the entry of the
-    settings that allows it, where that is not called like it. `host` is the key of a container's HostConfig with the
-    same value, `size` the one with its bytes. A container that differs in it is told where it `is_told`: elsewhere the
-    engine shows it in other words, or not at all. One that is not compared makes no container different. `normal`
-    brings a value to one form, and `default` is what a container has that asks for nothing. `docker update` changes
-    what is `updated`, where the engine says that it can do this. `deploy` says the same below that key. `swarm` is the
-    key of a ContainerSpec with the same value, empty where `swarm/writing/` has code for it, and None where a Swarm
-    has nothing like it: then there may be something else to use `instead`.
+    settings that allows it, where that is not called like it.
+
+    A container has it as `read` tells, or as the key of its configuration that is called `image`, in which its image
+    may say it, too. `form` brings a whole service, and `normal` a value, to the form in which it is compared; `default`
+    is that of a container that asks for nothing. One that is not compared makes no container different. A container
+    that differs is told, but where the engine shows it in other words (`is_told`). `docker update` changes what is
+    `updated`, where the engine says that it can do this.
+
+    `deploy` says the same below that key. `swarm` is the key of a ContainerSpec with the same value, empty where
+    `swarm/writing/` has code for it, and None where a Swarm has nothing like it: then there may be something else to
+    use `instead`.
     """
 
-    policy: KeyPolicy | None = KeyPolicy.CONTAINED
+    policy: KeyPolicy | None = CONTAINED
     entry: str = ""
-    host: str = ""
-    size: str = ""
-    is_told: bool = False
-    is_compared: bool = True
+    read: Callable[[ShownContainer], Any] | None = None
+    image: str = ""
+    form: Callable[[WrittenService], object] | None = None
     normal: Callable[[Any], object] | None = None
     default: object = None
+    is_told: bool = True
+    is_compared: bool = True
     updated: str | None = None
     deploy: str = ""
     swarm: str | None = None
     instead: str = ""
+
+    def of(self, container: ShownContainer) -> Any:
+        """Return how it has to be written for a container to be as it is; what says nothing is empty."""
+        if self.read is not None:
+            return self.read(container)
+        return beyond_image(self.image, container) if self.image else None
+
+    def form_of(self, key: str, service: WrittenService) -> Any:
+        """Return what a service says of it, however that is written; what is so anyway is empty."""
+        if self.form is not None:
+            found = self.form(service)
+        else:
+            found = service.fields.get(key) or (service.below_deploy(self.deploy) if self.deploy else None)
+            found = found or (service.usual.get(self.image) if self.image else service.fields.get(key))
+            found = self.normal(found) if self.normal is not None and found is not None else found
+        default = self.default(service) if callable(self.default) else self.default
+        return None if found == default or found in NOTHING else found
 
 
 def use_instead(what: str) -> str:
@@ -63,132 +94,165 @@ NO_NAMESPACES = said("tasks share no namespaces: let the services reach each oth
 BY_RESOURCES = use_instead("deploy.resources")
 BY_GENERIC_RESOURCES = use_instead("deploy.resources.reservations.generic_resources")
 SERVICE_KEYS: Mapping[str, ServiceKey] = {
-    "annotations": ServiceKey(policy=KeyPolicy.ON_REQUEST, host="Annotations", is_told=True),
+    "annotations": ServiceKey(ON_REQUEST, read=host("Annotations")),
     "attach": ServiceKey(is_compared=False, swarm=""),
-    "blkio_config": ServiceKey(policy=KeyPolicy.ON_REQUEST, normal=values.blocks),
-    "build": ServiceKey(policy=None, is_compared=False, swarm=""),
-    "cap_add": ServiceKey(
-        policy=KeyPolicy.ON_REQUEST, host="CapAdd", is_told=True, normal=values.capabilities, swarm="CapabilityAdd"
+    "blkio_config": ServiceKey(ON_REQUEST, read=read.blkio_config, form=form.blkio_config, is_told=False),
+    "build": ServiceKey(None, is_compared=False, swarm=""),
+    "cap_add": ServiceKey(ON_REQUEST, read=host("CapAdd"), normal=values.capabilities, swarm="CapabilityAdd"),
+    "cap_drop": ServiceKey(read=host("CapDrop"), normal=values.capabilities, swarm="CapabilityDrop"),
+    "cgroup": ServiceKey(
+        BY_VALUE, read=read.cgroup, default=lambda service: values.usual_cgroup(service.engine), instead=NO_NAMESPACES
     ),
-    "cap_drop": ServiceKey(host="CapDrop", is_told=True, normal=values.capabilities, swarm="CapabilityDrop"),
-    "cgroup": ServiceKey(policy=KeyPolicy.BY_VALUE, is_told=True, instead=NO_NAMESPACES),
-    "cgroup_parent": ServiceKey(policy=KeyPolicy.ON_REQUEST, host="CgroupParent", is_told=True),
-    "command": ServiceKey(is_told=True, swarm=""),
+    "cgroup_parent": ServiceKey(ON_REQUEST, read=host("CgroupParent")),
+    "command": ServiceKey(read=read.command, form=form.command, swarm=""),
     "configs": ServiceKey(swarm=""),
     "container_name": ServiceKey(
-        policy=KeyPolicy.BY_VALUE,
+        BY_VALUE,
+        form=form.container_name,
         instead=said("Swarm names tasks itself: remove it, other services find this one by its service's name"),
     ),
     "cpu_count": ServiceKey(instead=BY_RESOURCES),
     "cpu_percent": ServiceKey(instead=BY_RESOURCES),
-    "cpu_period": ServiceKey(host="CpuPeriod", is_told=True, updated="CpuCfsPeriod", instead=BY_RESOURCES),
-    "cpu_quota": ServiceKey(host="CpuQuota", is_told=True, updated="CpuCfsQuota", instead=BY_RESOURCES),
-    "cpu_rt_period": ServiceKey(policy=KeyPolicy.ON_REQUEST, entry="realtime", host="CpuRealtimePeriod", is_told=True),
-    "cpu_rt_runtime": ServiceKey(
-        policy=KeyPolicy.ON_REQUEST, entry="realtime", host="CpuRealtimeRuntime", is_told=True
+    "cpu_period": ServiceKey(read=host("CpuPeriod"), updated="CpuCfsPeriod", instead=BY_RESOURCES),
+    "cpu_quota": ServiceKey(read=host("CpuQuota"), updated="CpuCfsQuota", instead=BY_RESOURCES),
+    "cpu_rt_period": ServiceKey(ON_REQUEST, entry="realtime", read=host("CpuRealtimePeriod")),
+    "cpu_rt_runtime": ServiceKey(ON_REQUEST, entry="realtime", read=host("CpuRealtimeRuntime")),
+    "cpu_shares": ServiceKey(read=host("CpuShares"), normal=values.number, updated="CPUShares", instead=BY_RESOURCES),
+    "cpus": ServiceKey(
+        read=read.cpus, normal=values.processors, updated="CpuCfsQuota", deploy="resources.limits.cpus", swarm=""
     ),
-    "cpu_shares": ServiceKey(
-        host="CpuShares", is_told=True, normal=values.number, updated="CPUShares", instead=BY_RESOURCES
-    ),
-    "cpus": ServiceKey(is_told=True, updated="CpuCfsQuota", deploy="resources.limits.cpus", swarm=""),
-    "cpuset": ServiceKey(host="CpusetCpus", is_told=True, updated="CPUSet", instead=BY_RESOURCES),
-    "credential_spec": ServiceKey(policy=KeyPolicy.ON_REQUEST),
+    "cpuset": ServiceKey(read=host("CpusetCpus"), updated="CPUSet", instead=BY_RESOURCES),
+    "credential_spec": ServiceKey(ON_REQUEST),
     "depends_on": ServiceKey(is_compared=False, swarm=""),
-    "deploy": ServiceKey(policy=None, swarm=""),
+    "deploy": ServiceKey(None, read=read.reservations, is_compared=False, swarm=""),
     "develop": ServiceKey(is_compared=False, swarm=""),
-    "device_cgroup_rules": ServiceKey(
-        policy=KeyPolicy.ON_REQUEST, entry="devices", host="DeviceCgroupRules", is_told=True
-    ),
+    "device_cgroup_rules": ServiceKey(ON_REQUEST, entry="devices", read=host("DeviceCgroupRules")),
     "devices": ServiceKey(
-        policy=KeyPolicy.ON_REQUEST,
-        is_told=True,
+        ON_REQUEST,
+        read=read.devices,
         normal=values.devices,
         instead=said("a task gets no devices of its node: run this service on one machine, by Compose"),
     ),
-    "dns": ServiceKey(host="Dns", is_told=True, normal=list, swarm=""),
-    "dns_opt": ServiceKey(host="DnsOptions", is_told=True, normal=values.texts, swarm=""),
-    "dns_search": ServiceKey(host="DnsSearch", is_told=True, normal=list, swarm=""),
-    "domainname": ServiceKey(is_told=True, instead=use_instead("hostname")),
-    "entrypoint": ServiceKey(is_told=True, swarm=""),
-    "env_file": ServiceKey(policy=KeyPolicy.READ, swarm=""),
-    "environment": ServiceKey(is_told=True, swarm=""),
-    "expose": ServiceKey(is_told=True, swarm=""),
-    "extends": ServiceKey(policy=KeyPolicy.READ, swarm=""),
-    "external_links": ServiceKey(policy=KeyPolicy.ON_REQUEST, normal=values.external_links, instead=NO_NAMESPACES),
-    "extra_hosts": ServiceKey(host="ExtraHosts", is_told=True, normal=values.hosts, swarm=""),
-    "gpus": ServiceKey(policy=KeyPolicy.ON_REQUEST, entry="devices", instead=BY_GENERIC_RESOURCES),
-    "group_add": ServiceKey(host="GroupAdd", is_told=True, normal=values.texts, swarm="Groups"),
-    "healthcheck": ServiceKey(is_told=True, swarm=""),
-    "hostname": ServiceKey(is_told=True, swarm="Hostname"),
-    "image": ServiceKey(is_compared=False, swarm=""),
-    "init": ServiceKey(host="Init", is_told=True, swarm="Init"),
-    "ipc": ServiceKey(policy=KeyPolicy.BY_VALUE, default="private", instead=NO_NAMESPACES),
-    "isolation": ServiceKey(policy=KeyPolicy.BY_VALUE, default="default", swarm=""),
-    "label_file": ServiceKey(policy=KeyPolicy.READ, swarm=""),
-    "labels": ServiceKey(policy=KeyPolicy.BY_VALUE, is_told=True, swarm=""),
-    "links": ServiceKey(
-        normal=values.links, instead=said("services find each other by name: remove it, or use network aliases")
+    "dns": ServiceKey(read=host("Dns"), normal=list, swarm=""),
+    "dns_opt": ServiceKey(read=host("DnsOptions"), normal=values.texts, swarm=""),
+    "dns_search": ServiceKey(read=host("DnsSearch"), normal=list, swarm=""),
+    "domainname": ServiceKey(read=config("Domainname"), instead=use_instead("hostname")),
+    "entrypoint": ServiceKey(read=read.entrypoint, form=form.entrypoint, swarm=""),
+    "env_file": ServiceKey(READ, swarm=""),
+    "environment": ServiceKey(read=read.environment, form=form.environment, swarm=""),
+    "expose": ServiceKey(read=read.expose, form=form.expose, swarm=""),
+    "extends": ServiceKey(READ, swarm=""),
+    "external_links": ServiceKey(
+        ON_REQUEST,
+        read=lambda container: read.links(container)[1],
+        normal=values.external_links,
+        is_told=False,
+        instead=NO_NAMESPACES,
     ),
-    "logging": ServiceKey(policy=None, is_told=True, swarm=""),
-    "mac_address": ServiceKey(),
+    "extra_hosts": ServiceKey(read=host("ExtraHosts"), normal=values.hosts, swarm=""),
+    "gpus": ServiceKey(
+        ON_REQUEST,
+        entry="devices",
+        form=form.reserved_devices,
+        deploy="resources.reservations.devices",
+        instead=BY_GENERIC_RESOURCES,
+    ),
+    "group_add": ServiceKey(read=host("GroupAdd"), normal=values.texts, swarm="Groups"),
+    "healthcheck": ServiceKey(read=read.healthcheck, form=form.healthcheck, swarm=""),
+    "hostname": ServiceKey(read=read.hostname, swarm="Hostname"),
+    "image": ServiceKey(is_compared=False, swarm=""),
+    "init": ServiceKey(read=host("Init"), swarm="Init"),
+    "ipc": ServiceKey(BY_VALUE, read=namespace("IpcMode"), default="private", is_told=False, instead=NO_NAMESPACES),
+    "isolation": ServiceKey(BY_VALUE, default="default", swarm=""),
+    "label_file": ServiceKey(READ, swarm=""),
+    "labels": ServiceKey(BY_VALUE, read=read.labels, form=form.labels, swarm=""),
+    "links": ServiceKey(
+        read=lambda container: read.links(container)[0],
+        normal=values.links,
+        is_told=False,
+        instead=said("services find each other by name: remove it, or use network aliases"),
+    ),
+    "logging": ServiceKey(None, read=read.logging, form=form.logging, swarm=""),
+    "mac_address": ServiceKey(read=config("MacAddress"), is_told=False),
     "mem_limit": ServiceKey(
-        size="Memory", is_told=True, updated="MemoryLimit", deploy="resources.limits.memory", swarm=""
+        read=size("Memory"), normal=values.number, updated="MemoryLimit", deploy="resources.limits.memory", swarm=""
     ),
     "mem_reservation": ServiceKey(
-        size="MemoryReservation", is_told=True, updated="MemoryLimit", deploy="resources.reservations.memory", swarm=""
+        read=size("MemoryReservation"),
+        normal=values.number,
+        updated="MemoryLimit",
+        deploy="resources.reservations.memory",
+        swarm="",
     ),
-    "mem_swappiness": ServiceKey(host="MemorySwappiness", normal=values.whole, default=UNLIMITED),
-    "memswap_limit": ServiceKey(size="MemorySwap", is_told=True, updated="SwapLimit"),
-    "models": ServiceKey(policy=KeyPolicy.ON_REQUEST),
-    "network_mode": ServiceKey(policy=KeyPolicy.BY_VALUE, is_told=True, instead=use_instead("networks")),
-    "networks": ServiceKey(policy=None, is_told=True, swarm=""),
-    "oom_kill_disable": ServiceKey(policy=KeyPolicy.BY_VALUE, host="OomKillDisable", is_told=True),
-    "oom_score_adj": ServiceKey(policy=KeyPolicy.BY_VALUE, host="OomScoreAdj", is_told=True),
-    "pid": ServiceKey(policy=KeyPolicy.BY_VALUE, is_told=True, instead=NO_NAMESPACES),
+    "mem_swappiness": ServiceKey(
+        read=host("MemorySwappiness"), form=form.mem_swappiness, default=values.UNLIMITED, is_told=False
+    ),
+    "memswap_limit": ServiceKey(read=size("MemorySwap"), form=form.memswap_limit, updated="SwapLimit"),
+    "models": ServiceKey(ON_REQUEST),
+    "network_mode": ServiceKey(BY_VALUE, read=read.network_mode, instead=use_instead("networks")),
+    "networks": ServiceKey(None, read=read.networks, form=form.networks, swarm=""),
+    "oom_kill_disable": ServiceKey(BY_VALUE, read=host("OomKillDisable"), form=form.oom_kill_disable),
+    "oom_score_adj": ServiceKey(BY_VALUE, read=host("OomScoreAdj")),
+    "pid": ServiceKey(BY_VALUE, read=namespace("PidMode"), instead=NO_NAMESPACES),
     "pids_limit": ServiceKey(
-        host="PidsLimit", is_told=True, default=UNLIMITED, updated="PidsLimit", deploy="resources.limits.pids", swarm=""
+        read=host("PidsLimit"),
+        normal=values.number,
+        default=values.UNLIMITED,
+        updated="PidsLimit",
+        deploy="resources.limits.pids",
+        swarm="",
     ),
-    "platform": ServiceKey(instead=use_instead("deploy.placement.constraints: [node.platform.arch == x86_64]")),
-    "ports": ServiceKey(policy=None, is_told=True, swarm=""),
-    "post_start": ServiceKey(policy=None, is_compared=False),
-    "pre_stop": ServiceKey(policy=None, is_compared=False),
+    "platform": ServiceKey(
+        default=lambda service: "/".join(str(service.image.get(key)) for key in ("Os", "Architecture")),
+        instead=use_instead("deploy.placement.constraints: [node.platform.arch == x86_64]"),
+    ),
+    "ports": ServiceKey(None, read=read.ports, normal=values.ports, swarm=""),
+    "post_start": ServiceKey(None, is_compared=False),
+    "pre_stop": ServiceKey(None, is_compared=False),
     "privileged": ServiceKey(
-        policy=KeyPolicy.ON_REQUEST,
-        host="Privileged",
-        is_told=True,
+        ON_REQUEST,
+        read=host("Privileged"),
         instead=said("a task is never privileged: give it the capabilities it needs by `cap_add`"),
     ),
     "profiles": ServiceKey(is_compared=False, swarm=""),
-    "provider": ServiceKey(policy=KeyPolicy.ON_REQUEST),
+    "provider": ServiceKey(ON_REQUEST),
     "pull_policy": ServiceKey(is_compared=False, swarm=""),
     "pull_refresh_after": ServiceKey(swarm=""),
-    "read_only": ServiceKey(host="ReadonlyRootfs", is_told=True, swarm="ReadOnly"),
-    "restart": ServiceKey(is_told=True, updated="", deploy="restart_policy", swarm=""),
-    "runtime": ServiceKey(policy=KeyPolicy.ON_REQUEST, is_told=True),
+    "read_only": ServiceKey(read=host("ReadonlyRootfs"), swarm="ReadOnly"),
+    "restart": ServiceKey(
+        read=read.restart,
+        form=lambda service: restart_text(*restart_policy(service.fields)),
+        updated="",
+        deploy="restart_policy",
+        swarm="",
+    ),
+    "runtime": ServiceKey(ON_REQUEST, read=read.runtime, default=lambda service: service.engine.get("DefaultRuntime")),
     "scale": ServiceKey(is_compared=False, swarm=""),
-    "secrets": ServiceKey(swarm=""),
-    "security_opt": ServiceKey(policy=KeyPolicy.BY_VALUE, host="SecurityOpt", is_told=True, normal=values.texts),
+    "secrets": ServiceKey(is_compared=False, swarm=""),
+    "security_opt": ServiceKey(BY_VALUE, read=host("SecurityOpt"), form=form.security_opt),
     "shm_size": ServiceKey(
-        is_told=True,
+        read=size("ShmSize", SHM_BYTES),
         normal=values.number,
         default=SHM_BYTES,
         instead=use_instead("volumes: [{type: tmpfs, target: /dev/shm, tmpfs: {size: SIZE}}]"),
     ),
-    "stdin_open": ServiceKey(is_told=True, swarm="OpenStdin"),
-    "stop_grace_period": ServiceKey(is_told=True, default=STOP_SECONDS, swarm=""),
-    "stop_signal": ServiceKey(is_told=True, swarm="StopSignal"),
-    "storage_opt": ServiceKey(policy=KeyPolicy.BY_VALUE, host="StorageOpt", is_told=True),
-    "sysctls": ServiceKey(
-        policy=KeyPolicy.BY_VALUE, host="Sysctls", is_told=True, normal=values.settings, swarm="Sysctls"
+    "stdin_open": ServiceKey(read=config("OpenStdin"), swarm="OpenStdin"),
+    "stop_grace_period": ServiceKey(
+        read=read.stop_grace_period, normal=values.duration, default=STOP_SECONDS, swarm=""
     ),
-    "tmpfs": ServiceKey(is_told=True, normal=values.texts, swarm=""),
-    "tty": ServiceKey(is_told=True, swarm="TTY"),
-    "ulimits": ServiceKey(policy=KeyPolicy.BY_VALUE, is_told=True, normal=values.limits, swarm=""),
-    "use_api_socket": ServiceKey(policy=KeyPolicy.ON_REQUEST, instead=ON_EACH_NODE),
-    "user": ServiceKey(is_told=True, swarm="User"),
-    "userns_mode": ServiceKey(policy=KeyPolicy.BY_VALUE, host="UsernsMode", is_told=True),
-    "uts": ServiceKey(policy=KeyPolicy.BY_VALUE, host="UTSMode", is_told=True, instead=NO_NAMESPACES),
-    "volumes": ServiceKey(policy=None, is_told=True, swarm=""),
-    "volumes_from": ServiceKey(policy=KeyPolicy.BY_VALUE, instead=said("name the volumes in both services")),
-    "working_dir": ServiceKey(is_told=True, swarm="Dir"),
+    "stop_signal": ServiceKey(image="StopSignal", default="SIGTERM", swarm="StopSignal"),
+    "storage_opt": ServiceKey(BY_VALUE, read=host("StorageOpt")),
+    "sysctls": ServiceKey(BY_VALUE, read=host("Sysctls"), normal=values.settings, swarm="Sysctls"),
+    "tmpfs": ServiceKey(read=read.tmpfs, normal=values.texts, swarm=""),
+    "tty": ServiceKey(read=config("Tty"), swarm="TTY"),
+    "ulimits": ServiceKey(
+        BY_VALUE, read=lambda container: read.read_limits(container.host), normal=values.limits, swarm=""
+    ),
+    "use_api_socket": ServiceKey(ON_REQUEST, instead=ON_EACH_NODE),
+    "user": ServiceKey(image="User", swarm="User"),
+    "userns_mode": ServiceKey(BY_VALUE, read=host("UsernsMode")),
+    "uts": ServiceKey(BY_VALUE, read=host("UTSMode"), instead=NO_NAMESPACES),
+    "volumes": ServiceKey(None, read=read.volumes, form=form.volumes, swarm=""),
+    "volumes_from": ServiceKey(BY_VALUE, instead=said("name the volumes in both services")),
+    "working_dir": ServiceKey(image="WorkingDir", swarm="Dir"),
 }

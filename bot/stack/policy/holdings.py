@@ -10,11 +10,11 @@ from roas.messages.message import said
 from roas.models.environment import Environment, PolicyLevel
 from roas.models.facts import PublishedPort
 from roas.stack.containers.own_container import own_container_id
-from roas.stack.containers.snapshots import is_nameless
 from roas.stack.docker.engine import is_local
 from roas.stack.docker.labels import project_of
 from roas.stack.docker.sdk import EngineClient
 from roas.stack.machine.host_ports import published_ports
+from roas.stack.model.key_values import is_nameless
 from roas.stack.model.services import real_name, services_of
 from roas.stack.policy.places import Written
 from roas.stack.policy.power import Power

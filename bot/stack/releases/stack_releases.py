@@ -15,7 +15,7 @@ from roas.models.stack import Obstacle
 from roas.stack.adopting.adoption import AdoptedStack, adopt_project
 from roas.stack.adopting.container_differences import find_container_differences
 from roas.stack.adopting.contents import bind_adopted
-from roas.stack.adopting.sameness import differences
+from roas.stack.adopting.sameness import CALLED, differences
 from roas.stack.adopting.spelling import read_back_services, respelled
 from roas.stack.containers.config_hashes import ConfigHashes
 from roas.stack.containers.snapshots import take_outlines
@@ -236,7 +236,8 @@ class StackReleases:
             if image_of(new) != image_of(before):
                 continue
             unlike = differences(new, model, before, adopted, images[name], engine_info, name=name)
-            says = {UNLIKE: list(unlike)} if unlike else {ADOPTED_HASH: adopted_hash(before)}
+            keys = [CALLED.get(key, key) for key in unlike]
+            says = {UNLIKE: keys} if unlike else {ADOPTED_HASH: adopted_hash(before)}
             model["services"][name] = {**new, "x-deploy": {**new["x-deploy"], **says}}
         return model
 

@@ -13,10 +13,11 @@ from roas.stack.adopting.rules import with_rules
 from roas.stack.docker.labels import STACK
 from roas.stack.model.definitions import read_definitions
 from roas.stack.model.durations import as_compose_writes
+from roas.stack.model.read_back import read_health_check, read_limits
 from roas.stack.model.services import AS_FOUND, IMAGE_ID, SWARM_FILES, services_of
 from roas.stack.swarm.normal_form import ROUND_LABEL, SERVICE, STACK_IMAGE, differing_keys, is_job
 from roas.stack.swarm.tasks.tasks import StackReading, digest_of_image, service_name
-from roas.stack.swarm.writing.container_spec import ARGUMENTS, CHECK_TIMES, DNS, NANOSECONDS, PLAIN, without_nothing
+from roas.stack.swarm.writing.container_spec import ARGUMENTS, DNS, NANOSECONDS, PLAIN, without_nothing
 from roas.stack.swarm.writing.external_objects import external_definitions, read_files
 from roas.stack.swarm.writing.service_spec import service_spec
 
@@ -40,13 +41,11 @@ def container_fields(spec: Mapping[str, Any], project: str) -> Json:
     found["labels"] = own_labels(spec.get("Labels"))
     found["volumes"] = [_volume(mount, project) for mount in spec.get("Mounts") or ()]
     found["extra_hosts"] = [_host(entry) for entry in spec.get("Hosts") or ()]
-    found["ulimits"] = {
-        ulimit["Name"]: {"soft": ulimit["Soft"], "hard": ulimit["Hard"]} for ulimit in spec.get("Ulimits") or ()
-    }
+    found["ulimits"] = read_limits(spec)
     if "StopGracePeriod" in spec:
         found["stop_grace_period"] = _duration(spec["StopGracePeriod"])
     if check := spec.get("Healthcheck"):
-        found["healthcheck"] = _health_check(check)
+        found["healthcheck"] = read_health_check(check)
     return without_nothing(found)
 
 
@@ -97,12 +96,6 @@ def _host(entry: str) -> str:
 
 def _duration(nanoseconds: int) -> str:
     return as_compose_writes(nanoseconds / NANOSECONDS)
-
-
-def _health_check(check: Mapping[str, Any]) -> Json:
-    found: Json = {"test": list(check.get("Test") or ())}
-    found |= {written: _duration(check[key]) for key, written in CHECK_TIMES.items() if check.get(key)}
-    return {**found, "retries": check["Retries"]} if check.get("Retries") else found
 
 
 def _volume(mount: Mapping[str, Any], project: str) -> Json:

@@ -5,6 +5,7 @@ from typing import Any
 
 from roas.stack.docker.labels import STACK
 from roas.stack.model.durations import read_duration
+from roas.stack.model.key_values import HEALTH_TIMES
 from roas.stack.model.service_keys import SERVICE_KEYS
 from roas.stack.sources.contents import is_kept
 from roas.stack.swarm.normal_form import stack_name
@@ -15,13 +16,6 @@ NANOSECONDS = 10**9
 PLAIN = {known.swarm: key for key, known in SERVICE_KEYS.items() if known.swarm}
 ARGUMENTS = {"Command": "entrypoint", "Args": "command"}
 DNS = {"Nameservers": "dns", "Search": "dns_search", "Options": "dns_opt"}
-# Of a health check, in nanoseconds.
-CHECK_TIMES = {
-    "Interval": "interval",
-    "Timeout": "timeout",
-    "StartPeriod": "start_period",
-    "StartInterval": "start_interval",
-}
 
 
 def nanoseconds(duration: object) -> int:
@@ -57,7 +51,7 @@ def health_check(check: Mapping[str, Any] | None) -> Json | None:
         return {"Test": ["NONE"]}
     test = check.get("test")
     found: Json = {"Test": ["CMD-SHELL", test] if isinstance(test, str) else list(test or ())}
-    found |= {key: nanoseconds(check[written]) for key, written in CHECK_TIMES.items() if check.get(written)}
+    found |= {key: nanoseconds(check[written]) for written, key in HEALTH_TIMES.items() if check.get(written)}
     if check.get("retries"):
         found["Retries"] = int(check["retries"])
     return without_nothing(found)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from roas.models.environment import Environment
-from roas.stack.adopting.defaults import usual_cgroup
+from roas.stack.model.key_values import usual_cgroup
 from roas.stack.policy.keys import KEYS
 from roas.stack.stacks import Stacks
 from testbed.busybox import busybox

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from roas.stack.adopting.mounts import mount_fields
-from roas.stack.adopting.networks import network_fields
 from roas.stack.adopting.sameness import differences
+from roas.stack.model.read_back import ShownContainer, links, volumes
+
+
+def mounted(mount: dict[str, Any]) -> list[dict[str, Any]]:
+    return volumes(ShownContainer({"HostConfig": {}, "Mounts": [mount]}, {}, {}, {}))
 
 
 def test_paths_written_otherwise_are_the_same() -> None:
@@ -29,7 +32,7 @@ def test_link_under_its_own_name_is_the_same() -> None:
 def test_selinux_sign_of_a_plain_bind_counts_alone() -> None:
     """Compose sends none for a bind in long form, which does not create its folder."""
     mount = {"Type": "bind", "Source": "/a", "Destination": "/a", "Mode": "", "RW": True, "Propagation": "rprivate"}
-    real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    real = mounted(mount)
     wanted = {"type": "bind", "source": "/a", "target": "/a", "bind": {"selinux": "z"}}
     assert [*differences({"volumes": [wanted]}, {}, {"volumes": real}, {}, {})] == []
     short = {**wanted, "bind": {"selinux": "z", "create_host_path": True}}
@@ -41,7 +44,7 @@ def test_selinux_sign_of_a_plain_bind_counts_alone() -> None:
 def test_selinux_sign_of_a_volume_is_the_same(mode: str, sign: str) -> None:
     """The engine shows `z` where nobody asked for anything, and Compose may leave out what is asked for."""
     mount = {"Type": "volume", "Name": "db", "Source": "/x", "Destination": "/db", "Mode": mode, "RW": True}
-    real, _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    real = mounted(mount)
     assert real[0].get("bind") == ({"selinux": "Z"} if "Z" in mode else None), "release 0 gives it back"
     wanted = {"type": "volume", "source": "db", "target": "/db", "bind": {"selinux": sign} if sign else {}}
     assert [*differences({"volumes": [wanted]}, {}, {"volumes": real}, {}, {})] == []
@@ -51,7 +54,7 @@ def test_selinux_sign_of_a_volume_is_the_same(mode: str, sign: str) -> None:
 def test_propagation_adopted_where_asked_for(mode: str, asked: str | None) -> None:
     """The engine gives `rslave` by itself to what holds its own folder, such as `/`."""
     mount = {"Type": "bind", "Source": "/", "Destination": "/host", "Mode": mode, "RW": False, "Propagation": "rslave"}
-    (volume,), _ = mount_fields({"HostConfig": {}, "Mounts": [mount]})
+    (volume,) = mounted(mount)
     assert volume["bind"].get("propagation") == asked
 
 
@@ -70,7 +73,8 @@ def test_others_are_looked_at_for_links_only() -> None:
         "HostConfig": {"NetworkMode": "shop_default"},
         "NetworkSettings": {"Networks": {"shop_default": network}},
     }
-    assert "shop_default" in network_fields(inspected, Others())["networks"]
+    container = ShownContainer(inspected, {}, {}, Others())
+    assert links(container) == ([], [])
     network["Links"] = ["shop-db-1:db"]
     with pytest.raises(AssertionError, match="all of them"):
-        network_fields(inspected, Others())
+        links(container)
