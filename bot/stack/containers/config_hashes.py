@@ -14,7 +14,6 @@ from roas.stack.containers.snapshots import take_snapshots
 from roas.stack.docker.engine import Engine
 from roas.stack.model.per_model import PerModel
 from roas.stack.model.services import (
-    NETWORK_MODE,
     NOTHING,
     OF_SERVICE,
     SHARED_NAMESPACES,
@@ -25,7 +24,6 @@ from roas.stack.model.services import (
     as_written,
     binds_copies,
     lenders_of,
-    linked_to,
     pinned_image_id,
     replicas_of,
     services_of,
@@ -41,7 +39,6 @@ from roas.temporary import temporary_folder, writing_temporary
 REMEMBERED = 32
 # Fits no container's id.
 NOT_THERE = "-"
-IMPLIED = {"condition": "service_started", "restart": True, "required": True}
 
 
 class ConfigHashes:
@@ -138,8 +135,7 @@ class ConfigHashes:
         services = services_of(model)
         joined = {**model, "services": {**services, **{name: _resolved(services[name], ids) for name in names}}}
         hashes = await self._ask(self._made(joined))
-        found = {name: hashes[name] for name in names}
-        return found | await self._accepted(joined, names, hashes, containers, implied=services)
+        return {name: hashes[name] for name in names} | await self._accepted(joined, names, hashes, containers)
 
     async def _accepted(
         self,
@@ -147,17 +143,11 @@ class ConfigHashes:
         names: Iterable[str],
         hashes: Mapping[str, str],
         containers: tuple[ContainerSnapshot, ...],
-        *,
-        implied: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> dict[str, str]:
-        """Return the hashes of services, of these, whose containers are as wanted and were hashed otherwise.
-
-        Somebody's Compose made them of the same files, or the release before of the same model. `implied` are the
-        services before the ids of containers were put in the place of those that they share with.
-        """
+        """Return the hashes of services, of these, that somebody's Compose gave to containers that are as wanted."""
         services = services_of(model)
-        variants = self._ways_of(model, _otherwise(names, hashes, containers), hashes, containers, implied or services)
-        if not any(variants.values()):
+        variants = {name: _variants(services[name]) for name in _otherwise(names, hashes, containers)}
+        if not variants:
             return {}
         found = await self._hash_variants(model, variants)
         kept: dict[str, str] = {}
@@ -165,27 +155,6 @@ class ConfigHashes:
             for number in range(len(ways)):
                 kept = _had([name], {name: found[f"{name}.{number}"]}, services, containers) | kept
         return kept
-
-    def _ways_of(
-        self,
-        model: Mapping[str, Any],
-        names: Iterable[str],
-        hashes: Mapping[str, str],
-        containers: tuple[ContainerSnapshot, ...],
-        implied: Mapping[str, Mapping[str, Any]],
-    ) -> dict[str, list[Mapping[str, Any]]]:
-        """Return the ways in which each service may have been written, or hashed, when its containers were made."""
-        services, made = services_of(model), self._sharing(self._made(model))
-        variants = {name: _variants(services[name], implied[name]) for name in names}
-        for name, ways in variants.items():
-            # The release before hashed the container in the place of its name.
-            joined = shared_with(services[name]) - made.get(name, frozenset())
-            firsts = {text: _first(containers, text, services[text], hashes, as_it_is=True) for text in joined}
-            ids = {value: first for value, first in firsts.items() if first}
-            if joined and ids.keys() == joined:
-                mode = {NETWORK_MODE: services[name][NETWORK_MODE]}
-                ways += [_resolved({**way, **mode}, ids) for way in [*ways]]
-        return variants
 
     async def _hash_variants(
         self, model: Mapping[str, Any], variants: Mapping[str, list[Mapping[str, Any]]]
@@ -243,26 +212,17 @@ def _sharing(model: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
     return {name: shared for name, shared in found.items() if shared}
 
 
-def _variants(fields: Mapping[str, Any], as_named: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the other ways in which containers of a service that are as it is wanted may have been hashed.
-
-    `as_named` is the service as it names others whose namespaces it shares.
-    """
-    written = as_written(fields)
-    extension = dict(fields.get("x-deploy") or {})
+def _variants(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the other ways in which containers of a service that are as it is wanted may have been hashed."""
+    written, extension = as_written(fields), dict(fields.get("x-deploy") or {})
     found: list[Mapping[str, Any]] = [
         as_written({**fields, "x-deploy": {**extension, WRITTEN: {**written_fields(fields), "image": name}}})
         for name in extension.get(WRITTEN_BEFORE) or ()
     ]
     if binds_copies(fields):
         found.append(as_written(fields, with_binds=True))
-    # By the name of ours, as `roas compose` makes it where the other one is another project's. The release before
-    # also left out what it depends on; Compose 2.26, but for what follows from its links and namespaces.
-    pinned = {key: value for key, value in fields.items() if key != "x-deploy"}
-    found += [{**written, "image": fields["image"]}, pinned]
-    if needs := _implied(as_named):
-        found.append({**pinned, "depends_on": needs})
-    return [written, *found]
+    # By the name of ours, as `roas compose` makes it where the other one is another project's.
+    return [written, *found, {**written, "image": fields["image"]}]
 
 
 def _untouched(
@@ -293,7 +253,7 @@ def _untouched(
 def _otherwise(
     names: Iterable[str], hashes: Mapping[str, str], containers: tuple[ContainerSnapshot, ...]
 ) -> frozenset[str]:
-    """Return the services with containers of other hashes: only those may be as the release before hashed them."""
+    """Return the services with containers of other hashes: only those may be hashed otherwise."""
     found = {(container.service, container.config_hash) for container in containers}
     wanted = frozenset(names)
     return frozenset(service for service, had in found if service in wanted and had != hashes[service])
@@ -340,11 +300,6 @@ def _resolved(fields: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, An
         lent = [ids.get(name := str(entry).partition(":")[0], name) for entry in entries]
         resolved["x-deploy"] = {**fields["x-deploy"], WRITTEN: {**written_fields(fields), VOLUMES_FROM: lent}}
     return resolved
-
-
-def _implied(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what Compose 2.26 adds to `depends_on` of a service that links to others, or shares with them."""
-    return dict.fromkeys(sorted(shared_with(fields) | linked_to(fields)), IMPLIED)
 
 
 def _first(

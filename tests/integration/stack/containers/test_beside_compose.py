@@ -1,14 +1,11 @@
 """What the bot makes, somebody's `docker compose up -d` leaves alone, and the other way round."""
 
-import copy
 import subprocess
-from dataclasses import replace
 
 import docker
 import pytest
 
 from roas.models.environment import Environment
-from roas.stack.images.readable_names import set_references
 from roas.stack.interface import PinnedStack
 from roas.stack.model.services import named_model
 from roas.stack.service_comparison import compare_service
@@ -161,26 +158,6 @@ async def test_name_that_somebody_else_gave_is_not_moved(engine, files, docker_c
     finally:
         docker_client.api.remove_container(other["Id"], force=True)
         docker_client.api.remove_image("shared:now", force=True)
-
-
-@pytest.mark.long
-async def test_what_the_release_before_made_stays(engine, files):
-    """It had a name of its own for each image, and hashed no dependencies."""
-    drafted = await draft(engine, files)
-    model = copy.deepcopy(dict(await engine.load_model(drafted.model_hash)))
-    for fields in model["services"].values():
-        del fields["x-deploy"]["written"]
-    before = replace(drafted, model_hash=engine._parts.models.save(model))
-    await set_references(engine._parts.clients.of(files), model["services"])
-    for name in model["services"]:
-        up(files, "-f", str(engine._parts.models.path(before.model_hash)), arguments=("--no-deps", name))
-    assert await differing(engine, files, before) == set()
-    stack = await engine.of(files).resolve("v1")
-    ids = {service.name: service.image.image_id for service in drafted.services}
-    release = release_of(before.model_hash, before.services)
-    again = await engine.of(stack.environment).releases.pin(stack, ids, kept_from=release)
-    assert await differing(engine, files, again) == set()
-    assert again.model_hash != before.model_hash
 
 
 @pytest.mark.parametrize("hand", ["with the same content", "with another"])

@@ -3,7 +3,6 @@
 import os
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import docker
 import pytest
@@ -11,8 +10,6 @@ import pytest
 from roas.errors import ContainerConflictError, EngineError
 from roas.models.environment import Environment
 from roas.models.health import ContainerSnapshot, ContainerState
-from roas.stack.docker.engine import EngineClients
-from roas.stack.images.readable_names import set_references
 from roas.stack.stacks import Stacks
 from tests.integration.stack.applying import deploy, draft, hashes_of, make
 
@@ -154,29 +151,6 @@ async def nothing_that_is_linked_to_is_replaced(engine: Stacks, stack: Callable[
     await engine.of(environment).create_service(drafted.model_hash, "linked")
     after = {container.service: container.id for container in await engine.of(environment).containers()}
     assert {name for name in after if after[name] != before[name]} == {"linked"}
-
-
-@pytest.mark.long
-async def test_what_the_release_before_made_stays(
-    engine: Stacks, stack: Callable[..., Environment], docker_host: str, tmp_path: Path
-) -> None:
-    """It let Compose make a service with all that it shares with or links to: Compose 2.26 hashes that otherwise."""
-    environment = stack(STACK)
-    drafted = await draft(engine, environment, "v1")
-    model = next((tmp_path / "state").rglob(f"*{drafted.model_hash}*"))
-    services = (await engine.load_model(drafted.model_hash))["services"]
-    clients = EngineClients()
-    await set_references(clients.of(environment), services)
-    await clients.close()
-    for service in services:
-        command = ["docker-compose", "-p", environment.project, "-f", str(model), "create", "--pull", "never", service]
-        subprocess.run(command, env={**os.environ, "DOCKER_HOST": docker_host}, check=True, capture_output=True)
-    made = await engine.of(environment).containers()
-    assert {one.service: one.config_hash for one in made} == await hashes_of(engine.of(environment), drafted.model_hash)
-    assert [item.id for item in await make(engine, environment, drafted.model_hash)] == [item.id for item in made]
-    drafted = await draft(engine, environment, "v2")
-    after = {one.service: one for one in await make(engine, environment, drafted.model_hash)}
-    assert {name for name, item in after.items() if item.id in {old.id for old in made}} == {"vpn"}
 
 
 @pytest.mark.long
