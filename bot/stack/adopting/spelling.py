@@ -13,13 +13,13 @@ from roas.stack.adopting.sameness import differences
 from roas.stack.model.common_form import network_name, secret_path
 from roas.stack.model.key_values import is_nameless
 from roas.stack.model.rollout_policy import SECTIONS
-from roas.stack.model.service_keys import SERVICE_KEYS
+from roas.stack.model.service_keys import HOOKS, SERVICE_KEYS
 from roas.stack.model.services import WRITTEN, adopted_hash, replicas_of, services_of
 
 # Where else a file may say what a service's own key says, as a path below `deploy`.
 BELOW_DEPLOY = {key: tuple(known.deploy.split(".")) for key, known in SERVICE_KEYS.items() if known.deploy}
 # What a release pins or leaves out, and what runs beside a container's own start.
-AS_WRITTEN = frozenset({"image", "build", "pull_policy", "x-deploy", "post_start", "pre_stop"})
+AS_WRITTEN = frozenset({"image", "build", "pull_policy", "x-deploy", *HOOKS})
 APART = frozenset({"deploy", "scale", "volumes", "secrets", "networks"})
 # What an engine gives to a network and a volume without being asked.
 USUAL: Mapping[str, Mapping[str, Any]] = {

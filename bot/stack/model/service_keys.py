@@ -3,7 +3,7 @@
 Powers, the comparison of containers, adoption and Swarm's form read this table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from roas.messages.message import said
 from roas.stack.model import common_form as form
 from roas.stack.model import key_values as values
+from roas.stack.model import power_values
 from roas.stack.model import read_back as read
 from roas.stack.model.common_form import WrittenService
 from roas.stack.model.read_back import ShownContainer, beyond_image, config, host, namespace, size
@@ -38,8 +39,9 @@ CONTAINED, BY_VALUE, ON_REQUEST, READ = KeyPolicy
 class ServiceKey:
     """Say what is known of a key.
 
-    `policy` is None where each key below it has its own judgement (`policy/keys.py`); `entry` is the entry of the
-    settings that allows it, where that is not called like it.
+    `policy` is the judgement of it and of all below it, or which keys below it have which one, `*` for names of the
+    file's own; `powers` are those of its values that are one. `entry` is the entry of the settings that allows it,
+    where that is not called like it. What has a power that `is_root` can do on the machine what root can.
 
     A container has it as `read` tells, or as the key of its configuration that is called `image`, in which its image
     may say it, too. `form` brings a whole service, and `normal` a value, to the form in which it is compared; `default`
@@ -52,8 +54,10 @@ class ServiceKey:
     use `instead`.
     """
 
-    policy: KeyPolicy | None = CONTAINED
+    policy: KeyPolicy | Mapping[KeyPolicy, str] = CONTAINED
     entry: str = ""
+    is_root: bool = False
+    powers: Callable[[Any], Iterable[str]] | None = None
     read: Callable[[ShownContainer], Any] | None = None
     image: str = ""
     form: Callable[[WrittenService], object] | None = None
@@ -93,17 +97,35 @@ ON_EACH_NODE = said("a task runs on any node, so put this into an image, a confi
 NO_NAMESPACES = said("tasks share no namespaces: let the services reach each other by a network")
 BY_RESOURCES = use_instead("deploy.resources")
 BY_GENERIC_RESOURCES = use_instead("deploy.resources.reservations.generic_resources")
+# What Compose runs beside a container's own start and end, and the bot does not; of a container, nothing tells of it.
+HOOK = ServiceKey({CONTAINED: "command environment user working_dir", ON_REQUEST: "privileged"}, is_compared=False)
 SERVICE_KEYS: Mapping[str, ServiceKey] = {
-    "annotations": ServiceKey(ON_REQUEST, read=host("Annotations")),
+    "annotations": ServiceKey(ON_REQUEST, is_root=True, read=host("Annotations")),
     "attach": ServiceKey(is_compared=False, swarm=""),
     "blkio_config": ServiceKey(ON_REQUEST, read=read.blkio_config, form=form.blkio_config, is_told=False),
-    "build": ServiceKey(None, is_compared=False, swarm=""),
-    "cap_add": ServiceKey(ON_REQUEST, read=host("CapAdd"), normal=values.capabilities, swarm="CapabilityAdd"),
+    "build": ServiceKey(
+        {
+            CONTAINED: """args cache_from cache_to dockerfile_inline extra_hosts no_cache platforms provenance pull sbom
+                secrets shm_size tags target""",
+            BY_VALUE: "additional_contexts context dockerfile isolation labels network ulimits",
+            ON_REQUEST: "entitlements privileged ssh",
+        },
+        is_compared=False,
+        swarm="",
+    ),
+    "cap_add": ServiceKey(
+        ON_REQUEST, is_root=True, read=host("CapAdd"), normal=values.capabilities, swarm="CapabilityAdd"
+    ),
     "cap_drop": ServiceKey(read=host("CapDrop"), normal=values.capabilities, swarm="CapabilityDrop"),
     "cgroup": ServiceKey(
-        BY_VALUE, read=read.cgroup, default=lambda service: values.usual_cgroup(service.engine), instead=NO_NAMESPACES
+        BY_VALUE,
+        powers=power_values.namespace,
+        is_root=True,
+        read=read.cgroup,
+        default=lambda service: values.usual_cgroup(service.engine),
+        instead=NO_NAMESPACES,
     ),
-    "cgroup_parent": ServiceKey(ON_REQUEST, read=host("CgroupParent")),
+    "cgroup_parent": ServiceKey(ON_REQUEST, is_root=True, read=host("CgroupParent")),
     "command": ServiceKey(read=read.command, form=form.command, swarm=""),
     "configs": ServiceKey(swarm=""),
     "container_name": ServiceKey(
@@ -124,11 +146,23 @@ SERVICE_KEYS: Mapping[str, ServiceKey] = {
     "cpuset": ServiceKey(read=host("CpusetCpus"), updated="CPUSet", instead=BY_RESOURCES),
     "credential_spec": ServiceKey(ON_REQUEST),
     "depends_on": ServiceKey(is_compared=False, swarm=""),
-    "deploy": ServiceKey(None, read=read.reservations, is_compared=False, swarm=""),
+    "deploy": ServiceKey(
+        {
+            CONTAINED: """endpoint_mode mode placement replicas restart_policy rollback_config update_config
+                resources.limits resources.reservations.cpus resources.reservations.generic_resources
+                resources.reservations.memory""",
+            BY_VALUE: "labels",
+            ON_REQUEST: "resources.reservations.devices",
+        },
+        read=read.reservations,
+        is_compared=False,
+        swarm="",
+    ),
     "develop": ServiceKey(is_compared=False, swarm=""),
     "device_cgroup_rules": ServiceKey(ON_REQUEST, entry="devices", read=host("DeviceCgroupRules")),
     "devices": ServiceKey(
         ON_REQUEST,
+        is_root=True,
         read=read.devices,
         normal=values.devices,
         instead=said("a task gets no devices of its node: run this service on one machine, by Compose"),
@@ -162,8 +196,16 @@ SERVICE_KEYS: Mapping[str, ServiceKey] = {
     "hostname": ServiceKey(read=read.hostname, swarm="Hostname"),
     "image": ServiceKey(is_compared=False, swarm=""),
     "init": ServiceKey(read=host("Init"), swarm="Init"),
-    "ipc": ServiceKey(BY_VALUE, read=namespace("IpcMode"), default="private", is_told=False, instead=NO_NAMESPACES),
-    "isolation": ServiceKey(BY_VALUE, default="default", swarm=""),
+    "ipc": ServiceKey(
+        BY_VALUE,
+        is_root=True,
+        powers=power_values.namespace,
+        read=namespace("IpcMode"),
+        default="private",
+        is_told=False,
+        instead=NO_NAMESPACES,
+    ),
+    "isolation": ServiceKey(BY_VALUE, powers=power_values.isolation, default="default", swarm=""),
     "label_file": ServiceKey(READ, swarm=""),
     "labels": ServiceKey(BY_VALUE, read=read.labels, form=form.labels, swarm=""),
     "links": ServiceKey(
@@ -172,7 +214,7 @@ SERVICE_KEYS: Mapping[str, ServiceKey] = {
         is_told=False,
         instead=said("services find each other by name: remove it, or use network aliases"),
     ),
-    "logging": ServiceKey(None, read=read.logging, form=form.logging, swarm=""),
+    "logging": ServiceKey({BY_VALUE: "driver options"}, read=read.logging, form=form.logging, swarm=""),
     "mac_address": ServiceKey(read=config("MacAddress"), is_told=False),
     "mem_limit": ServiceKey(
         read=size("Memory"), normal=values.number, updated="MemoryLimit", deploy="resources.limits.memory", swarm=""
@@ -190,10 +232,21 @@ SERVICE_KEYS: Mapping[str, ServiceKey] = {
     "memswap_limit": ServiceKey(read=size("MemorySwap"), form=form.memswap_limit, updated="SwapLimit"),
     "models": ServiceKey(ON_REQUEST),
     "network_mode": ServiceKey(BY_VALUE, read=read.network_mode, instead=use_instead("networks")),
-    "networks": ServiceKey(None, read=read.networks, form=form.networks, swarm=""),
+    "networks": ServiceKey(
+        {
+            CONTAINED: """*.aliases *.gw_priority *.interface_name *.ipv4_address *.ipv6_address *.link_local_ips
+                *.mac_address *.priority""",
+            ON_REQUEST: "*.driver_opts",
+        },
+        read=read.networks,
+        form=form.networks,
+        swarm="",
+    ),
     "oom_kill_disable": ServiceKey(BY_VALUE, read=host("OomKillDisable"), form=form.oom_kill_disable),
     "oom_score_adj": ServiceKey(BY_VALUE, read=host("OomScoreAdj")),
-    "pid": ServiceKey(BY_VALUE, read=namespace("PidMode"), instead=NO_NAMESPACES),
+    "pid": ServiceKey(
+        BY_VALUE, is_root=True, powers=power_values.namespace, read=namespace("PidMode"), instead=NO_NAMESPACES
+    ),
     "pids_limit": ServiceKey(
         read=host("PidsLimit"),
         normal=values.number,
@@ -206,11 +259,17 @@ SERVICE_KEYS: Mapping[str, ServiceKey] = {
         default=lambda service: "/".join(str(service.image.get(key)) for key in ("Os", "Architecture")),
         instead=use_instead("deploy.placement.constraints: [node.platform.arch == x86_64]"),
     ),
-    "ports": ServiceKey(None, read=read.ports, normal=values.ports, swarm=""),
-    "post_start": ServiceKey(None, is_compared=False),
-    "pre_stop": ServiceKey(None, is_compared=False),
+    "ports": ServiceKey(
+        {CONTAINED: "app_protocol mode name protocol published target", BY_VALUE: "host_ip"},
+        read=read.ports,
+        normal=values.ports,
+        swarm="",
+    ),
+    "post_start": HOOK,
+    "pre_stop": HOOK,
     "privileged": ServiceKey(
         ON_REQUEST,
+        is_root=True,
         read=host("Privileged"),
         instead=said("a task is never privileged: give it the capabilities it needs by `cap_add`"),
     ),
@@ -226,10 +285,14 @@ SERVICE_KEYS: Mapping[str, ServiceKey] = {
         deploy="restart_policy",
         swarm="",
     ),
-    "runtime": ServiceKey(ON_REQUEST, read=read.runtime, default=lambda service: service.engine.get("DefaultRuntime")),
+    "runtime": ServiceKey(
+        ON_REQUEST, is_root=True, read=read.runtime, default=lambda service: service.engine.get("DefaultRuntime")
+    ),
     "scale": ServiceKey(is_compared=False, swarm=""),
     "secrets": ServiceKey(is_compared=False, swarm=""),
-    "security_opt": ServiceKey(BY_VALUE, read=host("SecurityOpt"), form=form.security_opt),
+    "security_opt": ServiceKey(
+        BY_VALUE, is_root=True, powers=power_values.security_opt, read=host("SecurityOpt"), form=form.security_opt
+    ),
     "shm_size": ServiceKey(
         read=size("ShmSize", SHM_BYTES),
         normal=values.number,
@@ -241,18 +304,39 @@ SERVICE_KEYS: Mapping[str, ServiceKey] = {
         read=read.stop_grace_period, normal=values.duration, default=STOP_SECONDS, swarm=""
     ),
     "stop_signal": ServiceKey(image="StopSignal", default="SIGTERM", swarm="StopSignal"),
-    "storage_opt": ServiceKey(BY_VALUE, read=host("StorageOpt")),
-    "sysctls": ServiceKey(BY_VALUE, read=host("Sysctls"), normal=values.settings, swarm="Sysctls"),
+    "storage_opt": ServiceKey(BY_VALUE, powers=power_values.storage_opt, read=host("StorageOpt")),
+    "sysctls": ServiceKey(
+        BY_VALUE,
+        is_root=True,
+        powers=power_values.sysctls,
+        read=host("Sysctls"),
+        normal=values.settings,
+        swarm="Sysctls",
+    ),
     "tmpfs": ServiceKey(read=read.tmpfs, normal=values.texts, swarm=""),
     "tty": ServiceKey(read=config("Tty"), swarm="TTY"),
     "ulimits": ServiceKey(
-        BY_VALUE, read=lambda container: read.read_limits(container.host), normal=values.limits, swarm=""
+        BY_VALUE,
+        powers=power_values.ulimits,
+        read=lambda container: read.read_limits(container.host),
+        normal=values.limits,
+        swarm="",
     ),
     "use_api_socket": ServiceKey(ON_REQUEST, instead=ON_EACH_NODE),
     "user": ServiceKey(image="User", swarm="User"),
-    "userns_mode": ServiceKey(BY_VALUE, read=host("UsernsMode")),
-    "uts": ServiceKey(BY_VALUE, read=host("UTSMode"), instead=NO_NAMESPACES),
-    "volumes": ServiceKey(None, read=read.volumes, form=form.volumes, swarm=""),
-    "volumes_from": ServiceKey(BY_VALUE, instead=said("name the volumes in both services")),
+    "userns_mode": ServiceKey(BY_VALUE, is_root=True, powers=power_values.namespace, read=host("UsernsMode")),
+    "uts": ServiceKey(BY_VALUE, powers=power_values.namespace, read=host("UTSMode"), instead=NO_NAMESPACES),
+    "volumes": ServiceKey(
+        {
+            CONTAINED: """consistency read_only target tmpfs bind.create_host_path bind.recursive bind.selinux
+                volume.nocopy volume.subpath""",
+            BY_VALUE: "image source type bind.propagation volume.labels",
+        },
+        read=read.volumes,
+        form=form.volumes,
+        swarm="",
+    ),
+    "volumes_from": ServiceKey(BY_VALUE, is_root=True, instead=said("name the volumes in both services")),
     "working_dir": ServiceKey(image="WorkingDir", swarm="Dir"),
 }
+HOOKS = tuple(key for key, known in SERVICE_KEYS.items() if known is HOOK)

@@ -20,36 +20,14 @@ from roas.stack.model.services import OF_BOT
 _TABLE: Mapping[KeyPolicy, Mapping[str, str]] = {
     KeyPolicy.CONTAINED: {
         "": "name version",
-        "services.*.build": """
-            args cache_from cache_to dockerfile_inline extra_hosts no_cache platforms provenance pull sbom secrets
-            shm_size tags target""",
-        "services.*.deploy": "endpoint_mode mode placement replicas restart_policy rollback_config update_config",
-        "services.*.deploy.resources": "limits",
-        "services.*.deploy.resources.reservations": "cpus generic_resources memory",
-        "services.*.networks.*": """
-            aliases gw_priority interface_name ipv4_address ipv6_address link_local_ips mac_address priority""",
         "services.*.x-deploy": """
             backup canary critical depends_on home_only live_binds on_rollback one_shot probe proxy track""",
-        "services.*.post_start": "command environment user working_dir",
-        "services.*.pre_stop": "command environment user working_dir",
-        "services.*.ports": "app_protocol mode name protocol published target",
-        "services.*.volumes": "consistency read_only target tmpfs",
-        "services.*.volumes.bind": "create_host_path recursive selinux",
-        "services.*.volumes.volume": "nocopy subpath",
         "networks.*": "attachable enable_ipv4 enable_ipv6 internal",
         "networks.*.ipam.config": "aux_addresses gateway",
         "secrets.*": "driver driver_opts environment external labels name template_driver",
         "configs.*": "content environment external labels name template_driver",
     },
     KeyPolicy.BY_VALUE: {
-        "services.*.build": """
-            additional_contexts context dockerfile isolation labels network ulimits""",
-        "services.*.deploy": "labels",
-        "services.*.logging": "driver options",
-        "services.*.ports": "host_ip",
-        "services.*.volumes": "image source type",
-        "services.*.volumes.bind": "propagation",
-        "services.*.volumes.volume": "labels",
         "networks.*": "driver driver_opts external labels name",
         "networks.*.ipam": "driver",
         "networks.*.ipam.config": "ip_range subnet",
@@ -57,27 +35,27 @@ _TABLE: Mapping[KeyPolicy, Mapping[str, str]] = {
         "configs.*": "file",
         "volumes.*": "driver driver_opts external labels name",
     },
-    KeyPolicy.ON_REQUEST: {
-        "": "models",
-        "services.*.build": "entitlements privileged ssh",
-        "services.*.deploy.resources.reservations": "devices",
-        "services.*.networks.*": "driver_opts",
-        "services.*.post_start": "privileged",
-        "services.*.pre_stop": "privileged",
-        "networks.*.ipam": "options",
-    },
-    KeyPolicy.READ: {
-        "": "include",
-    },
+    KeyPolicy.ON_REQUEST: {"": "models", "networks.*.ipam": "options"},
+    KeyPolicy.READ: {"": "include"},
 }
+
+
+def _of_service(name: str, policy: KeyPolicy | Mapping[KeyPolicy, str]) -> dict[str, KeyPolicy]:
+    """Return the judgement of a key of a service, or those of the keys below it."""
+    if isinstance(policy, KeyPolicy):
+        return {f"services.*.{name}": policy}
+    return {f"services.*.{name}.{key}": judgement for judgement, keys in policy.items() for key in keys.split()}
+
+
 KEYS: Mapping[str, KeyPolicy] = {
-    f"{place}.{key}".lstrip("."): judgement
-    for judgement, places in _TABLE.items()
-    for place, keys in places.items()
-    for key in keys.split()
-} | {
+    **{
+        f"{place}.{key}".lstrip("."): judgement
+        for judgement, places in _TABLE.items()
+        for place, keys in places.items()
+        for key in keys.split()
+    },
     **{f"services.*.x-deploy.{key}": KeyPolicy.CONTAINED for key in OF_BOT},
-    **{f"services.*.{name}": key.policy for name, key in SERVICE_KEYS.items() if key.policy is not None},
+    **{path: found for name, key in SERVICE_KEYS.items() for path, found in _of_service(name, key.policy).items()},
 }
 # The entry that allows what is refused; where none is named, it is called like the key.
 ENTRIES: Mapping[str, str] = {

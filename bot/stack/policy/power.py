@@ -12,16 +12,13 @@ from typing import Any
 
 from roas.messages.message import Message, visible
 from roas.stack.images.lookup import repository_of
+from roas.stack.model.service_keys import SERVICE_KEYS
 from roas.stack.model.services import services_of, written_fields
 
 # What has any of these can do on the machine what root can.
-ROOT = frozenset(
-    {
-        *("privileged", "docker_socket", "devices", "cap_add", "security_opt", "pid", "ipc", "userns_mode", "cgroup"),
-        *("cgroup_parent", "runtime", "sysctls", "replaceable", "mount", "volume", "volumes_from"),
-        *("annotations", "key"),
-    }
-)
+ROOT = frozenset(key for key, known in SERVICE_KEYS.items() if known.is_root) | {
+    *("docker_socket", "replaceable", "mount", "volume", "key")
+}
 # A key of which nobody here knows what it does.
 UNKNOWN = "key"
 # What of a backup says which program has a service's data.

@@ -12,16 +12,15 @@ from roas.messages.message import Message, said
 from roas.models.environment import PolicyLevel
 from roas.stack.docker.labels import COMPOSE_PREFIX
 from roas.stack.images.reference import is_own
+from roas.stack.model.power_values import isolation, ulimits
 from roas.stack.model.raw_files import as_written
-from roas.stack.model.service_keys import KeyPolicy
+from roas.stack.model.service_keys import SERVICE_KEYS, KeyPolicy
 from roas.stack.model.services import as_mapping
 from roas.stack.policy.keys import keys_of, readable, shown_value
 from roas.stack.policy.places import Places, only_reads
 from roas.stack.policy.power import UNKNOWN, Power
 from roas.stack.sources.opening import resolve
 
-NAMESPACES = ("pid", "ipc", "network_mode", "userns_mode", "uts", "cgroup")
-HARMLESS_SECURITY_OPTIONS = frozenset({"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"})
 # Any other mode is the name of a network, which may be somebody else's.
 NETWORK_MODES = frozenset({"", "none"})
 # The engine's own network, in which the containers of others are, too.
@@ -38,15 +37,8 @@ LOGGING_DRIVERS = frozenset({"", "json-file", "local", "none"})
 LOGGING_OPTIONS = frozenset(
     {"compress", "env", "env-regex", "labels", "labels-regex", "max-buffer-size", "max-file", "max-size", "mode", "tag"}
 )
-# The kernel keeps these apart for each container.
-OWN_SYSCTLS = ("net.", "kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.", "kernel.domainname")
-# With the others, `nice`, `rtprio` and `rttime`, a process can take the processors away from everybody else.
-OWN_LIMITS = frozenset(
-    {"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nofile", "nproc", "rss", "sigpending", "stack"}
-)
 MOUNT_TYPES = frozenset({"bind", "npipe", "volume", "tmpfs"})
 OWN_PROPAGATION = frozenset({"", "private", "rprivate", "slave", "rslave"})
-ISOLATIONS = frozenset({"", "default"})
 
 
 def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
@@ -62,10 +54,9 @@ def judge_keys(model: Mapping[str, Any]) -> Iterator[Power]:
 
 def judge_service(name: str, service: Mapping[str, Any], places: Places, level: PolicyLevel) -> Iterator[Power]:
     """Find what a service may not have."""
-    yield from _security(name, service)
-    yield from _namespaces(name, service, level)
+    yield from _values(name, service)
+    yield from _others(name, service, level)
     yield from _logging(name, service)
-    yield from _kernel(name, service)
     yield from _mounts(name, service)
     yield from _labels(name, service)
     if build := service.get("build"):
@@ -84,7 +75,7 @@ def judge_service(name: str, service: Mapping[str, Any], places: Places, level: 
 def _build(name: str, build: Mapping[str, Any], places: Places) -> Iterator[Power]:
     yield from (Power(text, f"build:{name}") for text in _why_not_built(name, build, places))
     yield from judge_labels(name, build.get("labels"))
-    yield from _limits(name, build.get("ulimits"))
+    yield from (_has(name, "ulimits", limit) for limit in ulimits(build.get("ulimits")))
 
 
 def _why_not_built(name: str, build: Mapping[str, Any], places: Places) -> Iterator[Message]:
@@ -101,31 +92,30 @@ def _why_not_built(name: str, build: Mapping[str, Any], places: Places) -> Itera
         yield said("{name} is built by {path}, outside the stack's folder", name=name, path=path)
     if str(build.get("network") or "") not in BUILD_NETWORKS:
         yield said("{name} is built in the network `{network}`", name=name, network=build["network"])
-    if (isolation := str(build.get("isolation") or "")) not in ISOLATIONS:
-        yield said("{name} is built with `isolation: {isolation}`", name=name, isolation=isolation)
+    for kind in isolation(build.get("isolation")):
+        yield said("{name} is built with `isolation: {isolation}`", name=name, isolation=kind)
 
 
-def _security(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
-    for option in service.get("security_opt") or ():
-        if str(option) not in HARMLESS_SECURITY_OPTIONS:
-            yield _has(name, "security_opt", option)
+def _values(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
+    """Find the values that the table of keys calls powers."""
+    for key, known in SERVICE_KEYS.items():
+        for value in known.powers(service.get(key)) if known.powers is not None else ():
+            # Whose processes these are, a name or an id does not say: perhaps the bot's, and nobody is given those.
+            yield _has(name, key, value, is_asked_for=key != "pid" or value == "host")
+
+
+def _others(name: str, service: Mapping[str, Any], level: PolicyLevel) -> Iterator[Power]:
+    """Find what concerns others by more than a value alone: volumes and networks of others, the host's memory."""
     for source in service.get("volumes_from") or ():
         if str(source).startswith("container:"):
             text = said("{name} takes the volumes of {source}", name=name, source=source)
             yield Power(text, f"volumes_from:{name}", is_asked_for=False)  # perhaps the bot's, as with processes
-
-
-def _namespaces(name: str, service: Mapping[str, Any], level: PolicyLevel) -> Iterator[Power]:
-    for field in NAMESPACES:
-        value = str(service.get(field) or "")
-        is_refused = value == "host" or value.startswith("container:")
-        if field == "network_mode":
-            harmless = NETWORK_MODES if level is PolicyLevel.ASK else NETWORK_MODES | SHARED_NETWORKS
-            is_refused = value not in harmless and not value.startswith("service:")
-        if is_refused:
-            # Whose processes these are, a name or an id does not say: perhaps the bot's, and nobody is given those.
-            is_asked_for = field != "pid" or value == "host"
-            yield _has(name, field, value, is_asked_for=is_asked_for)
+    mode = str(service.get("network_mode") or "")
+    harmless = NETWORK_MODES if level is PolicyLevel.ASK else NETWORK_MODES | SHARED_NETWORKS
+    if mode not in harmless and not mode.startswith("service:"):
+        yield _has(name, "network_mode", mode)
+    if service.get("oom_kill_disable") or _number(service.get("oom_score_adj")) < 0:
+        yield Power(said("{name} would be spared when memory runs out", name=name), f"oom:{name}")
 
 
 def judge_labels(who: str, labels: object) -> Iterator[Power]:
@@ -133,11 +123,6 @@ def judge_labels(who: str, labels: object) -> Iterator[Power]:
     for key in map(str, as_mapping(labels)):
         if key.startswith(COMPOSE_PREFIX):
             yield Power(said("{who} has the label {key}, which is Compose's own", who=who, key=key), "")
-
-
-def _limits(name: str, limits: object) -> Iterator[Power]:
-    """Find limits that concern more than the processes of a container."""
-    yield from (_has(name, "ulimits", limit) for limit in sorted(set(map(str, as_mapping(limits))) - OWN_LIMITS))
 
 
 def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
@@ -155,20 +140,6 @@ def _logging(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
         yield Power(
             said("{name} has the logging options {unknown}", name=name, unknown=", ".join(unknown)), f"logging:{name}"
         )
-
-
-def _kernel(name: str, service: Mapping[str, Any]) -> Iterator[Power]:
-    for setting in sorted(map(str, as_mapping(service.get("sysctls")))):
-        if not setting.startswith(OWN_SYSCTLS):
-            yield _has(name, "sysctls", setting)
-    yield from _limits(name, service.get("ulimits"))
-    if service.get("oom_kill_disable") or _number(service.get("oom_score_adj")) < 0:
-        yield Power(said("{name} would be spared when memory runs out", name=name), f"oom:{name}")
-    if (isolation := str(service.get("isolation") or "")) not in ISOLATIONS:
-        yield _has(name, "isolation", isolation)
-    yield from (
-        _has(name, "storage_opt", option) for option in sorted({*as_mapping(service.get("storage_opt"))} - {"size"})
-    )
 
 
 def _mounts(name: str, service: Mapping[str, Any]) -> Iterator[Power]:

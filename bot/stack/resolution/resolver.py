@@ -28,6 +28,7 @@ from roas.stack.model.definitions import impossible_updates, read_definitions
 from roas.stack.model.live_files import services_with_live_files, with_live_files
 from roas.stack.model.raw_files import FileReference, as_written
 from roas.stack.model.secret_sources import copied_secrets, literal_names, model_secrets, stack_secrets
+from roas.stack.model.service_keys import HOOKS
 from roas.stack.model.services import (
     RECORDED,
     as_files_say,
@@ -451,7 +452,7 @@ def _without_effect(
     if not environment.on_swarm:
         yield from (*impossible_updates(definitions), *lossy_updates(definitions))
     for name, service in services_of(model).items():
-        if hooks := ", ".join(key for key in ("post_start", "pre_stop") if service.get(key)):
+        if hooks := ", ".join(key for key in HOOKS if service.get(key)):
             yield said(
                 "{name} has {hooks}, which this bot does not run: it starts and stops containers by the engine.",
                 name=name,

@@ -88,8 +88,8 @@ UNDONE = {
         frozenset({"syslog", "fluentd", "gelf", "splunk", "awslogs"}),
     ),
     "policy.rules.LOGGING_OPTIONS": ("services.logging", frozenset({"syslog-address", "cache-disabled"})),
-    "policy.rules.OWN_SYSCTLS": ("services.sysctls", ("",)),
-    "policy.rules.OWN_LIMITS": ("services.ulimits", frozenset({"rtprio", "nice"})),
+    "model.power_values.OWN_SYSCTLS": ("services.sysctls", ("",)),
+    "model.power_values.OWN_LIMITS": ("services.ulimits", frozenset({"rtprio", "nice"})),
     "policy.rules.MOUNT_TYPES": ("services.volumes", frozenset({"image", "cluster", "bind", "volume"})),
     "policy.rules.OWN_PROPAGATION": ("services.volumes", frozenset({"", "rshared"})),
     "policy.rules.COMPOSE_PREFIX": ("services.labels", "nothing.has.this."),
@@ -97,8 +97,8 @@ UNDONE = {
     "policy.resources.NETWORK_DRIVERS": ("networks", frozenset({"", "bridge", "macvlan", "ipvlan"})),
     "policy.resources.ADDRESS_DRIVERS": ("networks", frozenset({"", "default", "vendor/ipam"})),
     "policy.rules.NETWORK_MODES": ("services.network_mode", frozenset({"", "prod_default"})),
-    "policy.rules.NAMESPACES": ("services.pid", ()),
-    "policy.rules.HARMLESS_SECURITY_OPTIONS": ("services.security_opt", frozenset({"seccomp:unconfined"})),
+    "model.power_values.OF_OTHERS": ("services.pid", ()),
+    "model.power_values.HARMLESS_SECURITY_OPTIONS": ("services.security_opt", frozenset({"seccomp:unconfined"})),
     "policy.rules.BUILD_NETWORKS": ("services.build", frozenset({"", "host"})),
 }
 
